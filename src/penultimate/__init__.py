@@ -1,0 +1,52 @@
+"""Max-margin heads for neural networks.
+
+Cut a network at its penultimate layer, put an SVM on top, and know whether it helped.
+Public names load on first use (PEP 562), so that ``import penultimate`` is quick and loads
+neither Keras nor scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "SVC": "penultimate.svm",
+    "SVCSearchCV": "penultimate.svm",
+    "FeatureExtractor": "penultimate.networks",
+    "Training": "penultimate.networks",
+    "Augmentation": "penultimate.networks",
+    "DeepSVC": "penultimate.hybrid",
+    "Comparison": "penultimate.comparison",
+    "compare": "penultimate.comparison",
+}
+
+__all__ = [
+    "SVC",
+    "Augmentation",
+    "Comparison",
+    "DeepSVC",
+    "FeatureExtractor",
+    "SVCSearchCV",
+    "Training",
+    "__version__",
+    "compare",
+]
+
+if TYPE_CHECKING:
+    from penultimate.comparison import Comparison, compare
+    from penultimate.hybrid import DeepSVC
+    from penultimate.networks import Augmentation, FeatureExtractor, Training
+    from penultimate.svm import SVC, SVCSearchCV
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'penultimate' has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,161 @@
+"""Checks shared by everything public, and the import of optional packages."""
+
+import os
+from collections.abc import Collection
+from importlib import import_module
+from importlib.util import find_spec
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def import_optional(name: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Parameters
+    ----------
+    name : str
+        The module to import.
+    extra : str
+        The extra of this package that installs it.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed; the message names the extra.
+    """
+    if find_spec(name.partition(".")[0]) is None:
+        raise ImportError(
+            f"The package '{name.partition('.')[0]}' is not installed. "
+            f"Install it with: pip install 'penultimate[{extra}]'"
+        )
+    return import_module(name)
+
+
+def check_number(
+    value: Any,
+    name: str,
+    owner: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    integer: bool = False,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Raise unless `value` is a number in the interval from `low` to `high`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a number of the asked kind.
+    ValueError
+        If it lies outside the interval.
+    """
+    kind = "an integer" if integer else "a number"
+    if isinstance(value, bool) or not isinstance(value, Integral if integer else Real):
+        raise TypeError(f"The '{name}' parameter of {owner} must be {kind}; got {value!r}.")
+    below = value <= low if open_low else value < low
+    above = value >= high if open_high else value > high
+    if below or above or value != value:
+        left, right = "(" if open_low else "[", ")" if open_high else "]"
+        raise ValueError(
+            f"The '{name}' parameter of {owner} must be {kind} "
+            f"in {left}{low:g}, {high:g}{right}; got {value!r}."
+        )
+
+
+def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) -> None:
+    """Raise ``ValueError`` unless `value` is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}.")
+
+
+def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
+    """Return `y` as a vector of one label a sample.
+
+    Raises
+    ------
+    ValueError
+        If `y` is one-hot, has another length than there are samples, holds a missing value or
+        names fewer than two classes.
+    """
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and y.size and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        raise ValueError(
+            f"y is one-hot, of shape {y.shape}; a classifier here takes one label a sample. "
+            "Pass y.argmax(axis=1), or the class names."
+        )
+    if y.ndim != 1:
+        raise ValueError(f"y must have one label a sample, shape (n_samples,); got {y.shape}.")
+    if len(y) != n_samples:
+        raise ValueError(
+            f"There are {n_samples} images but {len(y)} labels; each image needs one label."
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y holds NaN or infinity; drop these samples or label them.")
+    if len(np.unique(y)) < 2:
+        raise ValueError(
+            f"y holds only the class {y[0]!r}; a classifier needs samples of at least two classes."
+            if len(y)
+            else "There are no samples."
+        )
+    return y
+
+
+def check_images(X: Any, *, name: str = "X") -> NDArray[Any]:
+    """Return images as an array of shape (n_samples, height, width, channels), values 0 to 255.
+
+    8-bit images are returned as they are, without a copy. Booleans become 0 and 255. Other numbers
+    are taken as pixels from 0 to 1 where none is above 1, else as pixels from 0 to 255, and are
+    returned as float32 from 0 to 255.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not of 3 or 4 dimensions, is empty, has neither 1 nor 3 channels, or holds NaN
+        or values outside [0, 1] and [0, 255].
+    """
+    X = np.asarray(X)
+    if X.ndim == 3:
+        X = X[..., np.newaxis]
+    if X.ndim != 4:
+        raise ValueError(
+            f"{name} must hold images, of shape (n, height, width) or (n, height, width, channels); "
+            f"got shape {X.shape}."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"{name} holds no pixels: its shape is {X.shape}.")
+    if X.shape[-1] not in (1, 3):
+        hint = " Move the channels last." if X.shape[1] in (1, 3) else ""
+        raise ValueError(f"{name} must have 1 or 3 channels; got {X.shape[-1]} in {X.shape}.{hint}")
+    if X.dtype == np.uint8:
+        return X
+    if X.dtype == bool:
+        return X.astype(np.uint8) * 255
+    if X.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must hold numbers; got an array of dtype {X.dtype}.")
+    low, high = X.min(), X.max()
+    if not np.isfinite(low) or not np.isfinite(high):
+        count = int((~np.isfinite(X)).any(axis=(1, 2, 3)).sum())
+        raise ValueError(f"{name} holds NaN or infinity, in {count} of {len(X)} images; drop them.")
+    if low < 0 or high > 255:
+        raise ValueError(
+            f"{name} must hold pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
+            "Undo the standardisation, or pass 8-bit images."
+        )
+    X = X.astype(np.float32)
+    if high <= 1:
+        X *= 255
+    return X
+
+
+def is_debugging() -> bool:
+    """Say whether the user asked for tracebacks, with ``PENULTIMATE_DEBUG=1``."""
+    return os.environ.get("PENULTIMATE_DEBUG", "") not in ("", "0")

@@ -1,0 +1,16 @@
+"""Labelled images: reading them, and splitting them without leaks."""
+
+from penultimate.datasets.dataset import Dataset, natural_order
+from penultimate.datasets.mnist import load_mnist_5k
+from penultimate.datasets.readers import load
+from penultimate.datasets.splits import Split, split_development, split_test
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "load",
+    "load_mnist_5k",
+    "natural_order",
+    "split_development",
+    "split_test",
+]

@@ -1,0 +1,156 @@
+"""The parts of the data: development and test; and, inside development, fit and selection."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_PER_CLASS = 5
+_TEST_SEED = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of the samples of two parts.
+
+    Attributes
+    ----------
+    first, second : ndarray of int
+        Sorted positions; disjoint.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+def split_test(
+    y: NDArray[Any],
+    *,
+    groups: NDArray[Any] | None = None,
+    is_test: NDArray[np.bool_] | None = None,
+    test_size: float = 0.2,
+) -> Split:
+    """Split into development (first) and test (second), the same on every call.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels; the split keeps their shares.
+    groups : ndarray of shape (n_samples,), optional
+        No group is in both parts.
+    is_test : ndarray of bool, optional
+        A split that came with the data, and is taken as it is.
+    test_size : float, default=0.2
+        The share of the test part, where `is_test` does not tell.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer than 5 samples, or, with groups, fewer than 2 groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import split_test
+    >>> split = split_test(np.repeat([0, 1], 10))
+    >>> len(split.first), len(split.second)
+    (16, 4)
+    """
+    check_class_sizes(y)
+    if is_test is None:
+        return split_samples(y, groups, test_size, seed=_TEST_SEED)
+    if is_test.all() or not is_test.any():
+        part = "test" if is_test.all() else "train"
+        raise ValueError(f"The split that came with the data puts every sample into {part!r}.")
+    unknown = np.setdiff1d(y[is_test], y[~is_test])
+    if len(unknown):
+        raise ValueError(
+            f"{len(unknown)} classes of the test part have no training sample, such as {unknown[0]}."
+        )
+    if groups is not None:
+        shared = np.intersect1d(groups[is_test], groups[~is_test])
+        if len(shared):
+            raise ValueError(
+                f"{len(shared)} groups are in both parts of the split that came with the data, "
+                f"such as {shared[0]!r}. Drop the split, or the groups."
+            )
+    return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
+
+
+def split_development(
+    y: NDArray[Any],
+    *,
+    groups: NDArray[Any] | None = None,
+    selection_size: float = 0.2,
+    seed: int = 0,
+) -> Split:
+    """Split development samples into fit part (first) and selection part (second).
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels of the development samples.
+    groups : ndarray of shape (n_samples,), optional
+        No group is in both parts.
+    selection_size : float, default=0.2
+        The share of the selection part.
+    seed : int, default=0
+        Each seed gives another split.
+
+    Returns
+    -------
+    Split
+    """
+    return split_samples(y, groups, selection_size, seed=seed)
+
+
+def check_class_sizes(y: NDArray[Any], names: Any = None) -> None:
+    """Raise ``ValueError`` for a class with too few samples to be split."""
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < MIN_PER_CLASS:
+        smallest = classes[counts.argmin()]
+        name = names[smallest] if names is not None else smallest
+        raise ValueError(
+            f"The class {str(name)!r} has {counts.min()} "
+            f"{'image' if counts.min() == 1 else 'images'}; at least {MIN_PER_CLASS} are needed "
+            "to fit, select and test. Add images, or drop the class."
+        )
+
+
+def split_samples(
+    y: NDArray[Any], groups: NDArray[Any] | None, second_size: float, *, seed: int
+) -> Split:
+    """Split at random, keeping class shares, and groups whole where there are any.
+
+    Raises
+    ------
+    ValueError
+        If the groups leave a class out of the first part.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+
+    positions = np.arange(len(y))
+    splitter: Any
+    if groups is None:
+        n_classes = len(np.unique(y))
+        n_second = min(max(round(second_size * len(y)), n_classes), len(y) - n_classes)
+        splitter = StratifiedShuffleSplit(1, test_size=n_second, random_state=seed)
+    else:
+        n_groups = len(np.unique(groups))
+        if n_groups < 2:
+            raise ValueError(f"Only {n_groups} group; a split by group needs at least two.")
+        n_folds = min(max(round(1 / second_size), 2), n_groups)
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    first, second = next(splitter.split(positions, y, groups))
+    missing = np.setdiff1d(y, y[first])
+    if len(missing):
+        raise ValueError(
+            f"Split by group, {len(missing)} classes have no sample to fit on, such as "
+            f"{missing[0]!r}: all of theirs are in one group. Drop the groups, or these classes."
+        )
+    return Split(np.sort(first), np.sort(second))

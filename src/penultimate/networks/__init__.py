@@ -1,0 +1,23 @@
+"""The neural half: named networks, training, and features from any layer.
+
+Importing this package loads no deep-learning framework; using what is in it does.
+"""
+
+from penultimate.networks._backend import is_keras_model, make_deterministic
+from penultimate.networks.architectures import NETWORKS, build_network
+from penultimate.networks.augmentation import Augmentation
+from penultimate.networks.extraction import FeatureExtractor
+from penultimate.networks.training import History, Training, fit_network, train
+
+__all__ = [
+    "NETWORKS",
+    "Augmentation",
+    "FeatureExtractor",
+    "History",
+    "Training",
+    "build_network",
+    "fit_network",
+    "is_keras_model",
+    "make_deterministic",
+    "train",
+]

@@ -1,0 +1,149 @@
+"""The Keras adapter: cutting a model at a layer, and its forward pass in fixed-size batches."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._progress import SILENT, Progress
+from penultimate.networks._backend import import_keras
+
+_PROBABILITIES = {"softmax", "sigmoid"}
+
+
+def cut(model: Any, layer: str) -> Any:
+    """Return the part of `model` from its inputs to the output of a layer.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential, possibly with such models nested in it.
+    layer : str
+        A layer's name, or ``"penultimate"``: the input of the last classifying layer, with the
+        dropout and activations around it removed.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        If the model has no graph of layers, or no such layer; the message lists the layers.
+    """
+    keras = import_keras()
+    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
+        raise ValueError(
+            f"The network {model.name!r} is a subclassed model, or was not built, and has no graph "
+            "to cut. Pass a functional or Sequential model that has its input shape."
+        )
+    if layer != "penultimate":
+        for candidate in model.layers:
+            if candidate.name == layer:
+                return keras.Model(model.inputs, candidate.output)
+    elif not is_model(model.layers[-1]):
+        return keras.Model(model.inputs, _penultimate_tensor(model))
+    for inner in reversed([candidate for candidate in model.layers if is_model(candidate)]):
+        if layer == "penultimate" or layer in _names(inner):
+            part = cut(inner, layer)
+            return keras.Model(model.inputs, part(inner.input))
+    raise ValueError(
+        f"The network {model.name!r} has no layer {layer!r}; choose 'penultimate' or one of "
+        f"{_names(model)}."
+    )
+
+
+def is_model(layer: Any) -> bool:
+    """Say whether a layer is a model nested in another."""
+    return isinstance(layer, import_keras().Model)
+
+
+def gives_probabilities(model: Any, layer: str) -> bool:
+    """Say whether the layer that `cut` would end with is a softmax or a sigmoid."""
+    if layer == "penultimate":
+        return False
+    for candidate in model.layers:
+        if candidate.name == layer:
+            if is_model(candidate):
+                return gives_probabilities(candidate, candidate.layers[-1].name)
+            return _activation(candidate) in _PROBABILITIES
+        if is_model(candidate) and layer in _names(candidate):
+            return gives_probabilities(candidate, layer)
+    return False
+
+
+def forward(
+    model: Any,
+    X: NDArray[Any],
+    *,
+    batch_size: int,
+    progress: Progress = SILENT,
+    step: str = "extract features",
+) -> NDArray[np.float32]:
+    """Compute the outputs of `model`, in inference mode.
+
+    Every batch has the same size, the last one padded: the compiled pass is traced once, and
+    a sample's outputs do not depend on how many others come with it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one output.
+    X : ndarray of shape (n_samples, ...)
+        Inputs, cast to float32 batch by batch.
+    batch_size : int
+        Samples in a pass.
+    progress : Progress
+        Hears of every batch, under the name `step`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float32
+        Outputs of more dimensions are flattened.
+    """
+    n_samples = len(X)
+    out: NDArray[np.float32] | None = None
+    batch = np.zeros((batch_size, *X.shape[1:]), np.float32)
+    for start in range(0, n_samples, batch_size):
+        part = X[start : start + batch_size]
+        batch[: len(part)] = part
+        outputs = np.asarray(model.predict_on_batch(batch))[: len(part)].reshape(len(part), -1)
+        if out is None:
+            out = np.empty((n_samples, outputs.shape[1]), np.float32)
+        out[start : start + len(part)] = outputs
+        progress.update(step, start + len(part), n_samples)
+    if out is None:
+        raise ValueError("There are no samples to pass through the network.")
+    return out
+
+
+def _names(model: Any) -> list[str]:
+    names = []
+    for layer in model.layers:
+        names += [layer.name, *(_names(layer) if is_model(layer) else [])]
+    return names
+
+
+def _activation(layer: Any) -> str | None:
+    if type(layer).__name__ == "Softmax":
+        return "softmax"
+    return getattr(getattr(layer, "activation", None), "__name__", None)
+
+
+def _penultimate_tensor(model: Any) -> Any:
+    """Walk from the output to the last layer with a weight matrix, and take its input."""
+    tensor = model.outputs[0]
+    while True:
+        layer = tensor._keras_history.operation
+        if type(layer).__name__ == "InputLayer":
+            raise ValueError(
+                f"The network {model.name!r} has no classifying layer to cut before; name a layer: "
+                f"one of {_names(model)}."
+            )
+        if getattr(layer, "kernel", None) is not None:
+            break
+        tensor = layer.input
+    tensor = layer.input
+    while type(tensor._keras_history.operation).__name__ in ("Dropout", "GaussianDropout"):
+        tensor = tensor._keras_history.operation.input
+    return tensor

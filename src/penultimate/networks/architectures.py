@@ -1,0 +1,164 @@
+"""Named convolutional networks, each a function from shapes to an untrained Keras model."""
+
+from collections.abc import Callable
+from typing import Any
+
+from penultimate._validation import check_choice
+from penultimate.networks._backend import import_keras, seeded
+
+Builder = Callable[[tuple[int, ...], int], Any]
+
+_SMALLEST_MAP = 8
+
+
+def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
+    """Build a small network with batch normalisation: the default for small images.
+
+    One 3 x 3 convolution, then pairs of them, each followed by batch normalisation and ReLU;
+    2 x 2 max pooling between these stages while the map is larger than 8 pixels; channels double
+    from stage to stage, from 16 (greyscale) or 32 (colour) to at most 128. Then dropout, a dense
+    layer of 128 units with batch normalisation and ReLU (the features), dropout and softmax.
+
+    Parameters
+    ----------
+    input_shape : (height, width, channels)
+        Of the images, whose pixels are from 0 to 255.
+    n_classes : int
+        Units of the softmax layer.
+
+    Returns
+    -------
+    keras.Model
+
+    Examples
+    --------
+    >>> from penultimate.networks.architectures import compact
+    >>> compact((28, 28, 1), 10).output_shape
+    (None, 10)
+    """
+    layers = import_keras().layers
+
+    def normalised(x: Any, layer: Any, name: str | None = None) -> Any:
+        x = layers.BatchNormalization(momentum=0.9)(layer(x))
+        return layers.ReLU(name=name)(x)
+
+    def convolved(x: Any, channels: int) -> Any:
+        convolution = layers.Conv2D(
+            channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
+        )
+        return normalised(x, convolution)
+
+    inputs = layers.Input(input_shape, name="pixels")
+    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    channels = 16 if input_shape[-1] == 1 else 32
+    x = convolved(x, channels)
+    while min(x.shape[1:3]) >= _SMALLEST_MAP:
+        channels = min(2 * channels, 128)
+        x = layers.MaxPooling2D()(x)
+        x = convolved(convolved(x, channels), channels)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(0.3)(x)
+    dense = layers.Dense(128, use_bias=False, kernel_initializer="he_normal")
+    x = normalised(x, dense, name="features")
+    x = layers.Dropout(0.3)(x)
+    outputs = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
+    return import_keras().Model(inputs, outputs, name="compact")
+
+
+def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
+    """Build the network of the first question that this package answers.
+
+    Three 3 x 3 convolutions of 32 channels, the ``Flatten`` that was missing there, a dense layer
+    of 128 units (the features) and softmax; no normalisation, no dropout, no pooling.
+
+    Parameters
+    ----------
+    input_shape : (height, width, channels)
+        Of the images, whose pixels are from 0 to 255.
+    n_classes : int
+        Units of the softmax layer.
+
+    Returns
+    -------
+    keras.Model
+
+    Examples
+    --------
+    >>> from penultimate.networks.architectures import mnist_cnn
+    >>> mnist_cnn((28, 28, 1), 10).get_layer("features").output.shape
+    (None, 128)
+    """
+    keras = import_keras()
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input(input_shape, name="pixels"),
+            layers.Rescaling(1 / 255, name="rescaling"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(128, activation="relu", name="features"),
+            layers.Dense(n_classes, activation="softmax", name="probabilities"),
+        ],
+        name="mnist_cnn",
+    )
+
+
+NETWORKS: dict[str, Builder] = {"compact": compact, "mnist-cnn": mnist_cnn}
+
+
+def build_network(
+    network: str | Builder, input_shape: tuple[int, ...], n_classes: int, *, seed: int = 0
+) -> Any:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    network : str or callable
+        A name in ``NETWORKS``, or a function of (input_shape, n_classes) that returns a Keras
+        model whose last layer has `n_classes` units.
+    input_shape : tuple of int
+        The shape of one sample.
+    n_classes : int
+        The number of classes.
+    seed : int, default=0
+        Of the initial weights.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the images are too small, or the outputs are not `n_classes`.
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network
+    >>> build_network("mnist-cnn", (28, 28, 1), 10).count_params()
+    2005418
+    """
+    if isinstance(network, str):
+        check_choice(network, "network", "build_network", NETWORKS)
+        if len(input_shape) != 3 or min(input_shape[:2]) < _SMALLEST_MAP:
+            raise ValueError(
+                f"The network {network!r} takes images of at least {_SMALLEST_MAP} x "
+                f"{_SMALLEST_MAP} pixels, (height, width, channels); got samples of shape "
+                f"{input_shape}. For other inputs pass a function that builds a network."
+            )
+        network = NETWORKS[network]
+    if not callable(network):
+        raise TypeError(
+            f"network must be one of {sorted(NETWORKS)}, a function that builds a Keras model, "
+            f"or a Keras model; got {network!r}."
+        )
+    with seeded(seed):
+        model = network(input_shape, n_classes)
+    if tuple(model.output_shape) != (None, n_classes):
+        raise ValueError(
+            f"The network must end in one unit for each of the {n_classes} classes; its output "
+            f"has shape {model.output_shape}."
+        )
+    return model
