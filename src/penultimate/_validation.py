@@ -58,9 +58,10 @@ def check_number(
     kind = "an integer" if integer else "a number"
     if isinstance(value, bool) or not isinstance(value, Integral if integer else Real):
         raise TypeError(f"The '{name}' parameter of {owner} must be {kind}; got {value!r}.")
-    below = value <= low if open_low else value < low
-    above = value >= high if open_high else value > high
-    if below or above or value != value:
+    number = float(value)
+    below = number <= low if open_low else number < low
+    above = number >= high if open_high else number > high
+    if below or above or np.isnan(number):
         left, right = "(" if open_low else "[", ")" if open_high else "]"
         raise ValueError(
             f"The '{name}' parameter of {owner} must be {kind} "
@@ -72,7 +73,9 @@ def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) ->
     """Raise ``ValueError`` unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}.")
+        raise ValueError(
+            f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}."
+        )
 
 
 def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
@@ -127,7 +130,7 @@ def check_images(X: Any, *, name: str = "X") -> NDArray[Any]:
         X = X[..., np.newaxis]
     if X.ndim != 4:
         raise ValueError(
-            f"{name} must hold images, of shape (n, height, width) or (n, height, width, channels); "
+            f"{name} must be images, of shape (n, height, width) or (n, height, width, channels); "
             f"got shape {X.shape}."
         )
     if 0 in X.shape:

@@ -1,9 +1,7 @@
 """Reading labelled images from a folder per class, a CSV manifest, an ``.npz`` or IDX files."""
 
 import csv
-import gzip
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,21 @@ from numpy.typing import NDArray
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
 from penultimate.datasets.dataset import Dataset, natural_order
+from penultimate.datasets.idx import read_idx
 from penultimate.datasets.images import decode_images
 
-_IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_IDX_DTYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_IMAGE_SUFFIXES = {
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
 _SPLITS = {"test": True, "train": False, "training": False, "development": False, "dev": False}
 
 
@@ -72,25 +81,25 @@ def load(
     size = _check_size(image_size)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-    read: Callable[..., Dataset]
-    if path.is_dir():
-        read = _read_idx_folder if _idx_files(path) else _read_class_folders
-    elif path.suffix.lower() == ".csv":
-        read = _read_manifest
-    elif path.suffix.lower() == ".npz":
-        read = _read_npz
-    else:
-        raise ValueError(
-            f"{str(path)!r} is neither a folder, a .csv manifest nor an .npz; see "
-            "penultimate.datasets.load for the forms that data can have."
-        )
-    if read in (_read_idx_folder, _read_npz):
+    arrays: Dataset | None = None
+    if path.is_dir() and _idx_files(path):
+        arrays = _read_idx_folder(path)
+    elif path.suffix.lower() == ".npz" and path.is_file():
+        arrays = _read_npz(path)
+    if arrays is not None:
         if size is not None:
             raise ValueError(
                 f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
             )
-        return read(path)
-    return read(path, size, skip_corrupt, progress)
+        return arrays
+    if path.is_dir():
+        return _read_class_folders(path, size, skip_corrupt, progress)
+    if path.suffix.lower() == ".csv":
+        return _read_manifest(path, size, skip_corrupt, progress)
+    raise ValueError(
+        f"{str(path)!r} is neither a folder, a .csv manifest nor an .npz; see "
+        "penultimate.datasets.load for the forms that data can have."
+    )
 
 
 def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -144,8 +153,13 @@ def _read_class_folders(
     if not folders:
         raise ValueError(
             f"The folder {str(path)!r} has no folder of images for each class"
-            + (f"; its {len(loose)} images lie beside each other." if loose else "; it is empty."
-               if not entries else ".")
+            + (
+                f"; its {len(loose)} images lie beside each other."
+                if loose
+                else "; it is empty."
+                if not entries
+                else "."
+            )
             + " Put the images of each class into a folder named after the class, "
             "or write a manifest with the columns path,label."
         )
@@ -160,7 +174,9 @@ def _read_class_folders(
         files = [p for p in _visible(folder) if p.is_file()]
         if not files:
             inner = any(p.is_dir() for p in _visible(folder))
-            hint = f" {folder.name!r} holds folders: is it a set of classes itself?" if inner else ""
+            hint = (
+                f" {folder.name!r} holds folders: is it a set of classes itself?" if inner else ""
+            )
             raise ValueError(f"The class folder {str(folder)!r} holds no image.{hint}")
         paths += files
         labels += [folder.name] * len(files)
@@ -190,7 +206,8 @@ def _read_manifest(
             raise ValueError(f"{str(path)!r}, line {line}: the column {empty[0]!r} is empty.")
         if "split" in columns and (row["split"] or "").lower() not in _SPLITS:
             raise ValueError(
-                f"{str(path)!r}, line {line}: split must be 'train' or 'test'; got {row['split']!r}."
+                f"{str(path)!r}, line {line}: split must be 'train' or 'test'; "
+                f"got {row['split']!r}."
             )
     files = [path.parent / row["path"] for row in rows]
     missing = [file for file in files if not file.is_file()]
@@ -257,32 +274,6 @@ def _idx_files(folder: Path) -> dict[str, Path]:
             if stem.startswith(f"{part}-idx"):
                 found[part] = file
     return found
-
-
-def read_idx(path: str | Path) -> NDArray[Any]:
-    """Read one IDX file, gzipped or not, as LeCun's MNIST page describes the format.
-
-    Raises
-    ------
-    ValueError
-        If the file is no IDX file, or shorter or longer than its header says.
-    """
-    path = Path(path)
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{str(path)!r} is no complete gzip file: {error}") from error
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_DTYPES:
-        raise ValueError(f"{str(path)!r} is no IDX file: it begins with {data[:4].hex()!r}.")
-    dtype, n_dims = np.dtype(_IDX_DTYPES[data[2]]), data[3]
-    start = 4 + 4 * n_dims
-    shape = np.frombuffer(data[4:start].ljust(4 * n_dims, b"\0"), ">u4").astype(int)
-    if len(data) != start + int(shape.prod()) * dtype.itemsize:
-        raise ValueError(
-            f"{str(path)!r} is truncated or damaged: its header promises "
-            f"{' x '.join(map(str, shape))} values, its size is {len(data)} bytes."
-        )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape)
 
 
 def _read_idx_folder(path: Path) -> Dataset:

@@ -70,7 +70,8 @@ def split_test(
     unknown = np.setdiff1d(y[is_test], y[~is_test])
     if len(unknown):
         raise ValueError(
-            f"{len(unknown)} classes of the test part have no training sample, such as {unknown[0]}."
+            f"{len(unknown)} classes of the test part have no sample to train on, "
+            f"such as {unknown[0]}."
         )
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])

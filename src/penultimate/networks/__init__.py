@@ -6,7 +6,7 @@ Importing this package loads no deep-learning framework; using what is in it doe
 from penultimate.networks._backend import is_keras_model, make_deterministic
 from penultimate.networks.architectures import NETWORKS, build_network
 from penultimate.networks.augmentation import Augmentation
-from penultimate.networks.extraction import FeatureExtractor
+from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
 from penultimate.networks.training import History, Training, fit_network, train
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "fit_network",
     "is_keras_model",
     "make_deterministic",
+    "predict_probabilities",
     "train",
 ]

@@ -149,3 +149,36 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     @property
     def _n_features_out(self) -> int:
         return self.n_features_out_
+
+
+def predict_probabilities(
+    network: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Compute the network's own outputs, in inference mode.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A trained network.
+    X : ndarray of shape (n_samples, ...)
+        Inputs of the network.
+    batch_size : int, default=256
+        Samples in a pass.
+    progress : Progress, optional
+        Hears of every batch.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks import build_network, predict_probabilities
+    >>> network = build_network("compact", (8, 8, 1), 3)
+    >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
+    [1.0, 1.0]
+    """
+    return _keras.forward(
+        network, X, batch_size=batch_size, progress=progress, step="predict with the network"
+    )

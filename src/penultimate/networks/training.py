@@ -158,14 +158,7 @@ def train(
     with seeded(seed):
         loss_function = _compile(model, training, len(X) // batch_size)
         for epoch, (order, images) in enumerate(_epochs(X, training, seed)):
-            model.reset_metrics()
-            for start in range(0, len(X) - batch_size + 1, batch_size):
-                chosen = order[start : start + batch_size]
-                # Keras returns the mean loss since the last reset.
-                loss = model.train_on_batch(
-                    images[chosen].astype(np.float32), targets[codes[chosen]]
-                )
-            losses.append(float(loss))
+            losses.append(_run_epoch(model, images, codes, order, batch_size))
             if not np.isfinite(losses[-1]):
                 raise ValueError(
                     f"The training loss is {losses[-1]} in epoch {epoch + 1}; lower the learning "
@@ -262,6 +255,22 @@ def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
     # XLA makes the step slower on a CPU, and several times slower to compile.
     model.compile(optimizer, loss, jit_compile=False)
     return loss
+
+
+def _run_epoch(
+    model: Any,
+    X: NDArray[Any],
+    codes: NDArray[np.integer],
+    order: NDArray[np.int64],
+    batch_size: int,
+) -> float:
+    """Take a step for each full batch, and return their mean loss."""
+    targets = np.eye(model.output_shape[-1], dtype=np.float32)
+    losses = []
+    for start in range(0, len(X) - batch_size + 1, batch_size):
+        chosen = order[start : start + batch_size]
+        losses.append(model.train_on_batch(X[chosen].astype(np.float32), targets[codes[chosen]]))
+    return float(np.mean(losses))
 
 
 def _ends_in_logits(model: Any) -> bool:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from penultimate.svm.svc import SVC
 
 RBF_C = (1.0, 3.0, 10.0, 30.0)
-RBF_GAMMA = (0.03, 0.1, 0.3, 1.0)
+RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
 LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
@@ -36,7 +36,7 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         By default ``SVC()``.
     param_grid : dict or list of dicts, optional
         Lists of values by parameter name. By default, for an RBF kernel, ``C`` in 1, 3, 10, 30 and
-        ``gamma`` in .03, .1, .3, 1 times ``1 / (n_features * X.var())``; for a linear kernel,
+        ``gamma`` in .03, .1, .3, 1, 3 times ``1 / (n_features * X.var())``; for a linear kernel,
         ``C`` in .001, .003, .01, .03, .1, 1.
     scoring : str or callable, optional
         By default accuracy.

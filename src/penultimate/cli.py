@@ -1,0 +1,194 @@
+"""The command line: thin commands over the library."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penultimate._validation import is_debugging
+
+if TYPE_CHECKING:
+    from penultimate.datasets import Dataset
+
+app = typer.Typer(
+    name="penultimate",
+    help="Max-margin heads for neural networks: put an SVM on a network's features, "
+    "and know whether it helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Seeds = Annotated[int, typer.Option(min=1, help="How many trainings, each with its own seed.")]
+FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
+Out = Annotated[Path, typer.Option(help="Folder for report.html and results.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the commands' names in the usage, also while there are few."""
+
+
+@app.command(epilog="Example: penultimate demo --out demo-report")
+def demo(
+    out: Out = Path("demo-report"),
+    seeds: Seeds = 3,
+    seed: FirstSeed = 0,
+    json: Json = False,
+) -> None:
+    """Does an SVM on a CNN's features beat its softmax? On 5,000 real handwritten digits."""
+    from penultimate.datasets import load_mnist_5k
+
+    # By name, so that the demo stays what it is when other methods join.
+    methods = [
+        "cnn-softmax",
+        "cnn+logistic",
+        "cnn+svm-rbf",
+        "cnn+svm-linear",
+        "cnn+rf",
+        "cnn+knn",
+        "pca+svm-rbf",
+    ]
+    _compare(lambda progress: load_mnist_5k(), out, seeds, seed, json, methods=methods)
+
+
+@app.command(epilog="Example: penultimate compare photos/ --image-size 64 --out report")
+def compare(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with a folder per class, a CSV manifest (path,label[,group][,split]), "
+            "an .npz, or a folder of IDX files.",
+            show_default=False,
+        ),
+    ],
+    out: Out = Path("penultimate-report"),
+    network: Annotated[str, typer.Option(help="compact or mnist-cnn.")] = "compact",
+    methods: Annotated[
+        str | None, typer.Option(help="Methods, separated by commas; by default all.")
+    ] = None,
+    seeds: Seeds = 3,
+    seed: FirstSeed = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of the network's training.")] = 30,
+    image_size: Annotated[
+        str | None, typer.Option(help="Resize image files: 64, or 48x64 (height x width).")
+    ] = None,
+    skip_corrupt: Annotated[
+        bool, typer.Option("--skip-corrupt", help="Leave out unreadable files, and list them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare heads on a network's features with its softmax, on your own images."""
+    size = _parse_size(image_size)
+
+    def read(progress: Any) -> "Dataset":
+        from penultimate.datasets import load
+
+        return load(data, image_size=size, skip_corrupt=skip_corrupt, progress=progress)
+
+    names = None if methods is None else [name.strip() for name in methods.split(",")]
+    _compare(read, out, seeds, seed, json, methods=names, network=network, epochs=epochs)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise typer.BadParameter(
+            f"must be like 64 or 48x64; got {text!r}.", param_hint="--image-size"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _compare(
+    read: Callable[[Any], "Dataset"],
+    out: Path,
+    seeds: int,
+    first_seed: int,
+    json: bool,
+    *,
+    methods: list[str] | None,
+    network: str = "compact",
+    epochs: int = 30,
+) -> None:
+    """Run a comparison with a live table, and write its report."""
+    with _plain_errors():
+        from penultimate._live import LiveTable
+        from penultimate.report.folder import RESULTS, check_folder
+
+        check_folder(out)
+        with LiveTable(quiet=json) as live:
+            dataset = read(live)
+            live.update("load the network's backend", 0, 1)
+            with _muted_native_stderr():
+                from penultimate import comparison
+                from penultimate.networks import Training, make_deterministic
+                from penultimate.report import verdict
+
+                make_deterministic()
+            live.update("load the network's backend", 1, 1)
+            result = comparison.compare(
+                dataset,
+                methods=methods,
+                network=network,
+                training=Training(epochs=epochs),
+                seeds=range(first_seed, first_seed + seeds),
+                n_jobs=-1,
+                progress=live,
+            )
+            live.finish(result)
+        report = result.save(out)
+        if json:
+            print((out / RESULTS).read_text(encoding="utf-8"), end="")
+        else:
+            notes = (*dataset.notes, *(check["message"] for check in result.checks))
+            for line in (*(f"Note: {note}" for note in notes), verdict(result.to_dict())):
+                live.print(line)
+            live.print(f"Report: {report}")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End with one line for what a user can mend; PENULTIMATE_DEBUG=1 shows the traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("penultimate: interrupted; no report was written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if is_debugging():
+            raise
+        print(f"penultimate: {' '.join(str(error).split())}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _muted_native_stderr() -> Iterator[None]:
+    """Drop what native code prints while a backend starts; Python's exceptions are unaffected."""
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def main() -> None:
+    """Run the command line."""
+    # Before any backend is imported: its start-up notices are no news for users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""How sure a measured accuracy is, and a difference between two."""
+
+from penultimate.evaluation.statistics import Interval, accuracy_interval, compare_accuracies
+
+__all__ = ["Interval", "accuracy_interval", "compare_accuracies"]

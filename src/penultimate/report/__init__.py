@@ -1,0 +1,35 @@
+"""The report of a comparison, and the pictures in it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
+    from penultimate.report.files import write_report
+    from penultimate.report.folder import check_folder
+    from penultimate.report.summary import summarise, verdict
+
+_WHERE = {
+    "SearchHeatmapDisplay": "displays",
+    "TrainingCurvesDisplay": "displays",
+    "check_folder": "folder",
+    "summarise": "summary",
+    "verdict": "summary",
+    "write_report": "files",
+}
+
+__all__ = [
+    "SearchHeatmapDisplay",
+    "TrainingCurvesDisplay",
+    "check_folder",
+    "summarise",
+    "verdict",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that the command line can check the output folder before it loads anything heavy.
+    if name not in _WHERE:
+        raise AttributeError(f"module 'penultimate.report' has no attribute {name!r}")
+    return getattr(import_module(f"penultimate.report.{_WHERE[name]}"), name)

@@ -1,0 +1,69 @@
+"""Many thumbnails in one picture."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+LARGEST_SIDE = 48
+COLUMNS = 20
+
+
+@dataclass(frozen=True)
+class SpriteSheet:
+    """A PNG with thumbnails in rows of `COLUMNS`.
+
+    Attributes
+    ----------
+    uri : str
+        The picture, as a ``data:`` address.
+    width, height : int
+        Of one thumbnail, in pixels.
+    columns, rows : int
+        Thumbnails across and down.
+    """
+
+    uri: str
+    width: int
+    height: int
+    columns: int
+    rows: int
+
+
+def make_sprite_sheet(images: NDArray) -> SpriteSheet | None:
+    """Arrange images in rows; shrink those larger than 48 pixels.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, 1 or 3)
+        Pixels from 0 to 255.
+
+    Returns
+    -------
+    SpriteSheet or None
+        None for no images.
+    """
+    n_samples, height, width, channels = images.shape
+    if not n_samples:
+        return None
+    factor = min(1.0, LARGEST_SIDE / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    columns = min(COLUMNS, n_samples)
+    rows = -(-n_samples // columns)
+    sheet = np.zeros((rows * size[1], columns * size[0], channels), np.uint8)
+    for index, image in enumerate(images):
+        small = cv2.resize(
+            np.clip(image, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA
+        )
+        top, left = index // columns * size[1], index % columns * size[0]
+        sheet[top : top + size[1], left : left + size[0]] = small.reshape(
+            size[1], size[0], channels
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(buffer, "PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return SpriteSheet(uri, size[0], size[1], columns, rows)

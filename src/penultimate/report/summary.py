@@ -1,0 +1,121 @@
+"""A comparison as plain data for the page: everything shown is computed here."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from penultimate.comparison import Comparison, MethodResult
+from penultimate.report.displays import SearchHeatmapDisplay
+from penultimate.report.sprites import make_sprite_sheet
+
+MAX_THUMBNAILS = 400
+_HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """Say in words whether the SVM head beat the softmax.
+
+    Parameters
+    ----------
+    results : dict
+        As `Comparison.to_dict` gives it.
+
+    Returns
+    -------
+    str
+        A sentence or two; empty where no SVM head was compared with a softmax.
+
+    Examples
+    --------
+    >>> from penultimate.report import verdict
+    >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
+    ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
+    'On this data cnn+svm-rbf is better than cnn-softmax by 0.60 points (95 % ...).'
+    """
+    methods = {method["name"]: method for method in results["methods"]}
+    for name in _HEADLINE:
+        difference = methods.get(name, {}).get("vs_softmax")
+        if difference is None:
+            continue
+        low, high = (100 * value for value in difference["ci95"])
+        points = 100 * difference["difference"]
+        if low <= 0 <= high:
+            return (
+                f"Between {name} and cnn-softmax there is no difference that "
+                f"{results['dataset']['n_test']:,} test samples could show: {points:+.2f} points "
+                f"(95 % interval {low:+.2f} to {high:+.2f})."
+            )
+        word, sign = ("better", 1) if points > 0 else ("worse", -1)
+        low, high = sorted((sign * low, sign * high))
+        return (
+            f"On this data {name} is {word} than cnn-softmax by {sign * points:.2f} points "
+            f"(95 % interval {low:.2f} to {high:.2f})."
+        )
+    return ""
+
+
+def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]:
+    """Compute all that the report shows.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    results : dict
+        As `Comparison.to_dict` gives it.
+
+    Returns
+    -------
+    dict
+        ``results``, ``verdict``, ``confusion`` (counts over seeds, by method), ``errors`` (the
+        misclassified images), ``sprites``, ``heatmaps``, ``histories`` and ``seeds``.
+    """
+    data = comparison.dataset
+    true = data.labels[comparison.test]
+    wrong = np.stack([~comparison.correct(m.name) for m in comparison.methods])
+    by_sample = wrong.sum(axis=(0, 1))
+    order = np.argsort(-by_sample, kind="stable")[: int((by_sample > 0).sum())]
+    shown = order[:MAX_THUMBNAILS]
+    return {
+        "results": results,
+        "verdict": verdict(results),
+        "confusion": {
+            m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
+        },
+        "errors": [
+            {
+                "true": int(true[sample]),
+                "sample": int(comparison.test[sample]),
+                "predicted": {
+                    m.name: m.predictions[:, sample].tolist() for m in comparison.methods
+                },
+            }
+            for sample in shown
+        ],
+        "n_errors": len(order),
+        "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
+        "heatmaps": {m.name: d for m in comparison.methods if (d := _heatmap(m)) is not None},
+        "histories": comparison.histories,
+        "seeds": comparison.seeds,
+    }
+
+
+def _confusion(
+    true: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
+) -> list[list[int]]:
+    counts = confusion_matrix(
+        np.tile(true, len(predictions)), predictions.ravel(), labels=range(n_classes)
+    )
+    return counts.tolist()
+
+
+def _heatmap(method: MethodResult) -> SearchHeatmapDisplay | None:
+    """Mean selection scores over seeds, where the search was over C and gamma."""
+    grids = [grid for grid in method.grids if grid is not None]
+    if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
+        return None
+    # Gamma's grid follows the features' variance, which differs a little from seed to seed: the
+    # grids are averaged point by point, and named by the first.
+    scores = np.mean([grid["score"] for grid in grids], axis=0)
+    return SearchHeatmapDisplay.from_scores(grids[0]["params"], scores)
