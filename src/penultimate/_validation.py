@@ -78,6 +78,16 @@ def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) ->
         )
 
 
+def check_not_one_hot(y: Any) -> None:
+    """Raise ``ValueError`` for labels that are one-hot rows."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        raise ValueError(
+            f"y is one-hot, of shape {y.shape}; a classifier here takes one label a sample. "
+            "Pass y.argmax(axis=1), or the class names."
+        )
+
+
 def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
     """Return `y` as a vector of one label a sample.
 
@@ -90,11 +100,7 @@ def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and y.size and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        raise ValueError(
-            f"y is one-hot, of shape {y.shape}; a classifier here takes one label a sample. "
-            "Pass y.argmax(axis=1), or the class names."
-        )
+    check_not_one_hot(y)
     if y.ndim != 1:
         raise ValueError(f"y must have one label a sample, shape (n_samples,); got {y.shape}.")
     if len(y) != n_samples:
@@ -105,7 +111,7 @@ def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
         raise ValueError("y holds NaN or infinity; drop these samples or label them.")
     if len(np.unique(y)) < 2:
         raise ValueError(
-            f"y holds only the class {y[0]!r}; a classifier needs samples of at least two classes."
+            f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
             if len(y)
             else "There are no samples."
         )

@@ -76,17 +76,43 @@ class Comparison:
         return method.predictions == self.dataset.labels[self.test]
 
     def accuracy(self, name: str) -> Interval:
-        """Compute a method's accuracy on the test part, the mean over seeds, and its interval."""
+        """Compute a method's accuracy on the test part, the mean over seeds, and its interval.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+
+        Returns
+        -------
+        Interval
+        """
         return accuracy_interval(self.correct(name))
 
     def vs_softmax(self, name: str) -> Interval | None:
-        """Compute a method's accuracy less that of the network's softmax; None without softmax."""
+        """Compute a method's accuracy less that of the network's softmax, and its interval.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+
+        Returns
+        -------
+        Interval or None
+            None for the softmax itself, or where it was not compared.
+        """
         if name == BASELINE or all(m.name != BASELINE for m in self.methods):
             return None
         return compare_accuracies(self.correct(name), self.correct(BASELINE))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all results as plain data: the content of ``results.json``."""
+        """Return all results as plain data: the content of ``results.json``.
+
+        Returns
+        -------
+        dict
+        """
         data = self.dataset
         return {
             "format": 1,
@@ -100,9 +126,9 @@ class Comparison:
                 "test_sha256": self._fingerprint(),
                 "notes": list(data.notes),
             },
-            "protocol": self.protocol,
+            "protocol": dict(self.protocol),
             "methods": [self._method_dict(method) for method in self.methods],
-            "checks": self.checks,
+            "checks": list(self.checks),
             "versions": _versions(),
         }
 

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_choice, check_images, check_labels
+from penultimate._validation import check_choice, check_images, check_labels, check_not_one_hot
 from penultimate.datasets.splits import Split, split_development
 from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
 from penultimate.svm import SVCSearchCV
@@ -219,7 +219,8 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.head_.predict(self.transform(X))
+        features = self.extract(X)
+        return self.head_.predict(features)
 
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the head's decision values.
@@ -233,9 +234,10 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        return self.head_.decision_function(self.transform(X))
+        features = self.extract(X)
+        return self.head_.decision_function(features)
 
-    def transform(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Compute the features that the head sees, before they are standardised.
 
         Parameters
@@ -253,6 +255,8 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
         return self.extractor_.extract(self._check_samples(X, reset=False), progress)
 
     def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        if not isinstance(y, str):
+            check_not_one_hot(y)
         checked = validate_data(
             self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
         )

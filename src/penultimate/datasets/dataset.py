@@ -95,8 +95,18 @@ class Dataset:
             Pixels in [0, 255] or [0, 1].
         y : array-like of shape (n_samples,)
             Labels of any type.
-        name, groups, is_test, notes
-            As the attributes.
+        name : str, default="data"
+            What the report calls this data.
+        groups : array-like of shape (n_samples,), optional
+            What must not be split.
+        is_test : array-like of shape (n_samples,), optional
+            A split that came with the data.
+        notes : tuple of str, optional
+            What was done to the data.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------

@@ -106,6 +106,13 @@ def split_development(
     Returns
     -------
     Split
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import split_development
+    >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).second)
+    6
     """
     return split_samples(y, groups, selection_size, seed=seed)
 

@@ -41,13 +41,37 @@ def import_keras() -> Any:
 
 
 def is_keras_model(network: Any) -> bool:
-    """Say whether `network` is a Keras model, without importing Keras to find out."""
+    """Say whether `network` is a Keras model, without importing Keras to find out.
+
+    Parameters
+    ----------
+    network : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from penultimate.networks import is_keras_model
+    >>> is_keras_model("compact")
+    False
+    """
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(network, keras.Model)
 
 
 def make_deterministic() -> None:
-    """Turn on the backend's determinism, for this process and for good."""
+    """Turn on the backend's determinism, for this process and for good.
+
+    The same seed, data, versions and number of threads then give the same bits on a CPU. The
+    command line does this; the library only on request.
+
+    Examples
+    --------
+    >>> from penultimate.networks import make_deterministic
+    >>> make_deterministic()  # doctest: +SKIP
+    """
     import_keras()
     backend = sys.modules["keras"].backend.backend()
     if backend == "tensorflow":

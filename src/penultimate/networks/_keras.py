@@ -32,7 +32,7 @@ def cut(model: Any, layer: str) -> Any:
         If the model has no graph of layers, or no such layer; the message lists the layers.
     """
     keras = import_keras()
-    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
+    if not getattr(model, "inputs", None):
         raise ValueError(
             f"The network {model.name!r} is a subclassed model, or was not built, and has no graph "
             "to cut. Pass a functional or Sequential model that has its input shape."
@@ -40,13 +40,13 @@ def cut(model: Any, layer: str) -> Any:
     if layer != "penultimate":
         for candidate in model.layers:
             if candidate.name == layer:
-                return keras.Model(model.inputs, candidate.output)
+                return keras.Model(_inputs(model), candidate.output)
     elif not is_model(model.layers[-1]):
-        return keras.Model(model.inputs, _penultimate_tensor(model))
+        return keras.Model(_inputs(model), _penultimate_tensor(model))
     for inner in reversed([candidate for candidate in model.layers if is_model(candidate)]):
         if layer == "penultimate" or layer in _names(inner):
             part = cut(inner, layer)
-            return keras.Model(model.inputs, part(inner.input))
+            return keras.Model(_inputs(model), part(inner.input))
     raise ValueError(
         f"The network {model.name!r} has no layer {layer!r}; choose 'penultimate' or one of "
         f"{_names(model)}."
@@ -115,6 +115,11 @@ def forward(
     if out is None:
         raise ValueError("There are no samples to pass through the network.")
     return out
+
+
+def _inputs(model: Any) -> Any:
+    """The inputs as the model is called with them: a single one bare, for Keras warns otherwise."""
+    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
 def _names(model: Any) -> list[str]:

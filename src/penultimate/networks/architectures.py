@@ -138,7 +138,7 @@ def build_network(
     --------
     >>> from penultimate.networks import build_network
     >>> build_network("mnist-cnn", (28, 28, 1), 10).count_params()
-    2005418
+    2002698
     """
     if isinstance(network, str):
         check_choice(network, "network", "build_network", NETWORKS)

@@ -119,7 +119,19 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self.extract(X)
 
     def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
-        """Do as `transform`, and tell `progress` of every batch."""
+        """Do as `transform`, and tell `progress` of every batch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs of the network.
+        progress : Progress, optional
+            Hears of every batch.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), float32
+        """
         check_is_fitted(self)
         X = self._check_input(X)
         return _keras.forward(self.cut_network_, X, batch_size=self.batch_size, progress=progress)

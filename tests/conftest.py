@@ -1,0 +1,64 @@
+"""What tests share: small images, the real data beside the project, and a browser."""
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shapes():
+    """Sixty images of two classes that a network learns at once: bars that lie, bars that stand."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (60, 12, 12), dtype=np.uint8)
+    labels = np.repeat(["lying", "standing"], 30)
+    for image, label in zip(images, labels):
+        at = rng.integers(3, 9)
+        bar = image if label == "lying" else image.T
+        bar[at : at + 2, 2:10] = 230
+    order = rng.permutation(60)
+    return images[order], labels[order]
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data; a test that needs it is skipped, by name, where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the real data in shared/data is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium that can reach nothing, or a skip by name where there is none."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("Chromium and chromedriver are not installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1120,1400",
+        "--proxy-server=127.0.0.1:9",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    page = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield page
+    page.quit()

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from penultimate._progress import Progress
+from penultimate.datasets import images as images_module
+from penultimate.datasets.images import decode_image, decode_images
+
+
+def save(path, array, **kwargs):
+    Image.fromarray(array).save(path, **kwargs)
+    return path
+
+
+@pytest.fixture
+def grey(tmp_path):
+    return save(tmp_path / "grey.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
+
+
+@pytest.fixture
+def colour(tmp_path):
+    return save(tmp_path / "colour.png", np.full((8, 8, 3), (9, 8, 7), np.uint8))
+
+
+def test_greyscale_keeps_one_channel(grey):
+    decoded = decode_images([grey, grey])
+    assert decoded.images.shape == (2, 8, 8, 1)
+    assert decoded.images.dtype == np.uint8
+    np.testing.assert_array_equal(decoded.images[0, ..., 0].ravel(), np.arange(64))
+    assert decoded.notes == []
+
+
+def test_mixed_channels_become_colour_and_say_so(grey, colour):
+    decoded = decode_images([grey, colour])
+    assert decoded.images.shape == (2, 8, 8, 3)
+    assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
+    assert decoded.notes == ["1 greyscale images were turned into colour ones."]
+
+
+def test_resizing_is_stated(grey):
+    decoded = decode_images([grey], image_size=(4, 6))
+    assert decoded.images.shape == (1, 4, 6, 1)
+    assert decoded.notes == ["Images were resized to 4 x 6 (from 8 x 8)."]
+
+
+def test_mixed_sizes(grey, tmp_path):
+    other = save(tmp_path / "wide.png", np.zeros((8, 9), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"8 x 8 \(grey.png\) and 8 x 9 \(wide.png\).*--image-size"
+    ):
+        decode_images([grey, other])
+
+
+def test_truncated_file(grey, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(grey.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"broken.png: .*--skip-corrupt"):
+        decode_images([grey, broken])
+    decoded = decode_images([broken, grey], skip_corrupt=True)
+    assert decoded.read == [1]
+    assert "broken.png" in decoded.unreadable[0]
+
+
+def test_no_image(tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not an image")
+    with pytest.raises(ValueError, match="notes.txt: is no image of a known format"):
+        decode_image(text)
+    with pytest.raises(ValueError, match="None of the 1 files could be decoded"):
+        decode_images([text], skip_corrupt=True)
+
+
+def test_too_many_pixels(grey, monkeypatch):
+    monkeypatch.setattr(images_module, "MAX_PIXELS", 10)
+    with pytest.raises(ValueError, match="8 x 8 pixels are too many"):
+        decode_image(grey)
+
+
+def test_16_bit_greys_are_scaled_not_clipped(tmp_path):
+    path = save(tmp_path / "deep.png", np.full((8, 8), 32768, np.uint16))
+    assert np.unique(np.asarray(decode_image(path))).tolist() == [128]
+
+
+def test_rotation_noted_by_the_camera_is_undone(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    path = save(tmp_path / "turned.jpg", np.zeros((4, 8), np.uint8), exif=exif)
+    assert decode_image(path).size == (4, 8)
+
+
+def test_transparency_and_palettes_become_colour(tmp_path):
+    path = tmp_path / "palette.gif"
+    Image.new("RGB", (8, 8), (200, 10, 10)).convert("P").save(path)
+    assert decode_image(path).mode == "RGB"
+    rgba = save(tmp_path / "alpha.png", np.full((8, 8, 4), 100, np.uint8))
+    assert decode_image(rgba).mode == "RGB"
+
+
+def test_progress(grey):
+    heard = []
+
+    class Listener(Progress):
+        def update(self, step, done, total):
+            heard.append((done, total))
+
+    decode_images([grey] * 250, progress=Listener())
+    assert heard == [(100, 250), (200, 250), (250, 250)]

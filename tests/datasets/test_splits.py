@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penultimate.datasets import split_development, split_test
+from penultimate.datasets.splits import check_class_sizes
+
+counts = st.lists(st.integers(5, 40), min_size=2, max_size=5)
+
+
+@given(counts, st.floats(0.05, 0.6), st.integers(0, 99))
+@settings(deadline=None)
+def test_parts_are_disjoint_complete_and_stratified(sizes, share, seed):
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    split = split_development(y, selection_size=share, seed=seed)
+    assert sorted([*split.first, *split.second]) == list(range(len(y)))
+    assert set(y[split.first]) == set(y)
+    expected = np.array(sizes) * len(split.second) / len(y)
+    assert np.all(np.abs(np.bincount(y[split.second], minlength=len(sizes)) - expected) <= 1)
+
+
+@given(st.integers(4, 12), st.integers(0, 99))
+@settings(deadline=None)
+def test_groups_stay_whole(n_groups, seed):
+    groups = np.repeat(np.arange(n_groups), 10)
+    y = np.tile([0, 1], n_groups * 5)
+    split = split_development(y, groups=groups, seed=seed)
+    assert not set(groups[split.first]) & set(groups[split.second])
+    assert len(split.second)
+
+
+def test_test_part_is_always_the_same_and_selection_depends_on_the_seed():
+    y = np.repeat([0, 1], 50)
+    np.testing.assert_array_equal(split_test(y).second, split_test(y).second)
+    one, two = (split_development(y, seed=seed).second for seed in (0, 1))
+    assert not np.array_equal(one, two)
+
+
+def test_given_split_is_kept():
+    y = np.repeat([0, 1], 10)
+    is_test = np.arange(20) % 10 > 6
+    split = split_test(y, is_test=is_test)
+    np.testing.assert_array_equal(split.second, np.flatnonzero(is_test))
+
+
+@pytest.mark.parametrize(
+    ("is_test", "groups", "message"),
+    [
+        (np.ones(20, bool), None, "puts every sample into 'test'"),
+        (np.arange(20) >= 10, None, "1 classes of the test part have no sample to train on"),
+        (np.arange(20) % 2 == 0, np.zeros(20), "1 groups are in both parts"),
+    ],
+)
+def test_bad_given_split(is_test, groups, message):
+    y = np.repeat([0, 1], 10)
+    with pytest.raises(ValueError, match=message):
+        split_test(y, is_test=is_test, groups=groups)
+
+
+def test_class_with_one_image():
+    with pytest.raises(ValueError, match="class 'b' has 1 image; at least 5"):
+        check_class_sizes(np.array([0] * 9 + [1]), ["a", "b"])
+
+
+def test_one_group():
+    with pytest.raises(ValueError, match="Only 1 group"):
+        split_test(np.repeat([0, 1], 10), groups=np.zeros(20))
+
+
+def test_group_that_holds_a_class():
+    y = np.repeat([0, 1], 10)
+    with pytest.raises(ValueError, match="all of theirs are in one group"):
+        split_test(y, groups=y)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penultimate.evaluation import accuracy_interval, compare_accuracies
+
+
+@given(st.integers(1, 4), st.integers(5, 300), st.floats(0.05, 0.95), st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_interval_holds_its_value(n_seeds, n_test, accuracy, seed):
+    correct = np.random.default_rng(seed).random((n_seeds, n_test)) < accuracy
+    interval = accuracy_interval(correct)
+    assert interval.value == pytest.approx(correct.mean())
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
+
+
+def test_one_seed_agrees_with_the_binomial():
+    interval = accuracy_interval(np.arange(2000) >= 200)
+    half = 1.96 * np.sqrt(0.9 * 0.1 / 2000)
+    assert interval.low == pytest.approx(0.9 - half, abs=0.002)
+    assert interval.high == pytest.approx(0.9 + half, abs=0.002)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    steady = np.tile(np.arange(1000) >= 100, (3, 1))
+    shaky = np.stack([np.arange(1000) >= limit for limit in (50, 100, 150)])
+    widths = [
+        (lambda interval: interval.high - interval.low)(accuracy_interval(correct))
+        for correct in (steady, shaky)
+    ]
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_pairing_sees_what_separate_intervals_cannot():
+    rng = np.random.default_rng(0)
+    baseline = rng.random((3, 1000)) < 0.9
+    better = baseline | (rng.random((3, 1000)) < 0.1)
+    difference = compare_accuracies(better, baseline)
+    assert difference.low > 0
+    assert difference.p == pytest.approx(2 / 4001)
+    separate = accuracy_interval(better).low - accuracy_interval(baseline).high
+    assert separate < difference.low
+
+
+def test_no_difference():
+    same = np.random.default_rng(0).random((2, 50)) < 0.8
+    interval = compare_accuracies(same, same)
+    assert (interval.value, interval.low, interval.high, interval.p) == (0, 0, 0, 1)
+
+
+def test_sign():
+    worse = compare_accuracies(np.zeros((1, 20), bool), np.ones((1, 20), bool))
+    assert worse.value == worse.high == -1
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"same seeds and test samples.*\(1, 3\) and \(1, 4\)"):
+        compare_accuracies(np.ones(3, bool), np.ones(4, bool))
+
+
+def test_coverage_with_one_seed():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        interval = accuracy_interval(rng.random((1, 400)) < 0.9)
+        covered += interval.low <= 0.9 <= interval.high
+    assert 0.91 < covered / 300 < 0.985

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from penultimate.networks import NETWORKS, build_network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 20, 1)])
+def test_every_network_gives_probabilities_on_every_image(name, shape):
+    model = build_network(name, shape, 7)
+    outputs = model.predict_on_batch(np.full((2, *shape), 200, np.float32))
+    assert outputs.shape == (2, 7)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_mnist_cnn_has_the_flatten_that_was_missing():
+    model = build_network("mnist-cnn", (28, 28, 1), 10)
+    assert model.get_layer("flatten").output.shape == (None, 22 * 22 * 32)
+    assert model.output_shape == (None, 10)
+
+
+def test_compact_is_small():
+    assert build_network("compact", (28, 28, 1), 10).count_params() < 500_000
+    assert build_network("compact", (96, 128, 3), 10).count_params() < 2_000_000
+
+
+def test_same_seed_same_weights():
+    first, again, other = (build_network("compact", (8, 8, 1), 2, seed=s) for s in (1, 1, 2))
+    for a, b in zip(first.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights()))
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match="must be one of 'compact', 'mnist-cnn'; got 'resnet'"):
+        build_network("resnet", (28, 28, 1), 10)
+
+
+@pytest.mark.parametrize("shape", [(20,), (7, 28, 1)])
+def test_unfit_inputs(shape):
+    with pytest.raises(ValueError, match="takes images of at least 8 x 8 pixels"):
+        build_network("compact", shape, 10)
+
+
+def test_no_network():
+    with pytest.raises(TypeError, match="a function that builds a Keras model"):
+        build_network(3, (28, 28, 1), 10)
+
+
+def test_builder_with_wrong_outputs():
+    with pytest.raises(ValueError, match=r"one unit for each of the 3 classes.*\(None, 10\)"):
+        build_network(lambda shape, n_classes: NETWORKS["compact"](shape, 10), (8, 8, 1), 3)

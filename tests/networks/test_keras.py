@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from penultimate.networks._backend import import_keras
+from penultimate.networks._keras import cut, forward, gives_probabilities
+
+keras = import_keras()
+layers = keras.layers
+X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+def outputs_of(model, layer):
+    return np.asarray(keras.Model(model.inputs[0], model.get_layer(layer).output)(X))
+
+
+def sequential(*last):
+    return keras.Sequential(
+        [layers.Input((6,)), layers.Dense(4, activation="relu", name="features"), *last]
+    )
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [layers.Dense(3, activation="softmax")],
+        [layers.Dense(3), layers.Softmax()],
+        [layers.Dense(3), layers.Activation("softmax")],
+        [layers.Dropout(0.5), layers.Dense(3, activation="softmax")],
+        [layers.Dropout(0.5), layers.Dropout(0.2), layers.Dense(3)],
+    ],
+)
+def test_penultimate_is_the_input_of_the_classifying_layer(last):
+    model = sequential(*last)
+    features = forward(cut(model, "penultimate"), X, batch_size=2)
+    np.testing.assert_allclose(features, outputs_of(model, "features"), rtol=1e-5, atol=1e-6)
+
+
+def test_functional_model_with_branches():
+    inputs = layers.Input((6,))
+    left, right = layers.Dense(2)(inputs), layers.Dense(3)(inputs)
+    joined = layers.Concatenate(name="joined")([left, right])
+    model = keras.Model(inputs, layers.Dense(4, activation="softmax")(joined))
+    features = forward(cut(model, "penultimate"), X, batch_size=8)
+    np.testing.assert_allclose(features, outputs_of(model, "joined"), rtol=1e-5, atol=1e-6)
+
+
+def test_classifier_inside_a_nested_model():
+    inner = sequential(layers.Dense(3, activation="softmax"))
+    model = keras.Sequential([layers.Input((6,)), layers.Rescaling(2.0), inner])
+    expected = np.asarray(keras.Model(inner.inputs[0], inner.get_layer("features").output)(2 * X))
+    for layer in ("penultimate", "features"):
+        np.testing.assert_allclose(
+            forward(cut(model, layer), X, batch_size=8), expected, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_backbone_inside_another_model():
+    inputs = layers.Input((6,))
+    backbone = keras.Sequential([layers.Input((6,)), layers.Dense(4, name="deep")], name="backbone")
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(backbone(inputs)))
+    expected = np.asarray(backbone(X))
+    for layer in ("penultimate", "backbone", "deep"):
+        np.testing.assert_allclose(
+            forward(cut(model, layer), X, batch_size=8), expected, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_unknown_layer_lists_the_layers():
+    with pytest.raises(ValueError, match=r"no layer 'fc'.*'features'"):
+        cut(sequential(layers.Dense(3, name="last")), "fc")
+
+
+def test_subclassed_model_has_no_graph():
+    class Plain(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match="subclassed model"):
+        cut(Plain(), "penultimate")
+
+
+def test_model_without_a_classifying_layer():
+    model = keras.Sequential([layers.Input((6,)), layers.ReLU()])
+    with pytest.raises(ValueError, match="no classifying layer"):
+        cut(model, "penultimate")
+
+
+def test_probabilities_are_recognised():
+    model = sequential(layers.Dense(3, activation="softmax", name="last"))
+    assert gives_probabilities(model, "last")
+    assert not gives_probabilities(model, "features")
+    assert not gives_probabilities(model, "penultimate")
+    assert gives_probabilities(sequential(layers.Dense(3), layers.Softmax(name="p")), "p")
+    nested = keras.Sequential([layers.Input((6,)), model])
+    assert gives_probabilities(nested, "last")
+    assert gives_probabilities(nested, model.name)
+
+
+def test_features_do_not_depend_on_the_samples_beside():
+    model = sequential(layers.Dense(3))
+    whole = forward(model, X, batch_size=4)
+    for i in range(5):
+        np.testing.assert_array_equal(forward(model, X[i : i + 1], batch_size=4), whole[i : i + 1])
+
+
+def test_maps_are_flattened():
+    model = keras.Sequential([layers.Input((4, 4, 1)), layers.Conv2D(2, 3)])
+    assert forward(model, np.zeros((3, 4, 4, 1)), batch_size=2).shape == (3, 8)
+
+
+def test_no_samples():
+    with pytest.raises(ValueError, match="no samples"):
+        forward(sequential(), X[:0], batch_size=2)

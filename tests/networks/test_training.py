@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from penultimate._progress import Progress
+from penultimate.networks import Training, build_network, fit_network, predict_probabilities, train
+from penultimate.networks._backend import import_keras
+
+QUICK = Training(epochs=4, batch_size=8, augmentation=None)
+
+
+@pytest.fixture
+def samples(shapes):
+    images, labels = shapes
+    return images[..., None], (labels == "standing").astype(int)
+
+
+def test_it_learns(samples):
+    X, codes = samples
+    model, history = fit_network("compact", X, codes, Training(epochs=12, batch_size=8))
+    assert len(history.loss) == len(history.validation_loss) == 12
+    assert history.loss[-1] < history.loss[0]
+    assert (predict_probabilities(model, X).argmax(axis=1) == codes).mean() > 0.9
+
+
+def test_same_seed_same_network(samples):
+    first, again, other = (
+        predict_probabilities(fit_network("compact", *samples, QUICK, seed=seed)[0], samples[0])
+        for seed in (3, 3, 4)
+    )
+    # Bit for bit with the backend's determinism on, which the command line's tests check.
+    np.testing.assert_allclose(first, again, atol=1e-4)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_best_weights_are_kept(samples):
+    X, codes = samples
+    model = build_network("compact", X.shape[1:], 2)
+    wild = Training(epochs=6, batch_size=8, learning_rate=0.05, augmentation=None)
+    history = train(model, X[:40], codes[:40], (X[40:], codes[40:]), wild)
+    assert history.best_epoch == int(np.argmin(history.validation_loss))
+    accuracy = (predict_probabilities(model, X[40:]).argmax(axis=1) == codes[40:]).mean()
+    assert accuracy == pytest.approx(history.validation_accuracy[history.best_epoch])
+
+
+def test_logits_and_probabilities_train_alike(samples):
+    layers = import_keras().layers
+
+    def builder(activation):
+        return lambda shape, n: import_keras().Sequential(
+            [
+                layers.Input(shape),
+                layers.Rescaling(1 / 255),
+                layers.Flatten(),
+                layers.Dense(n, activation=activation),
+            ]
+        )
+
+    (_, one), (_, two) = (
+        fit_network(builder(activation), *samples, QUICK) for activation in ("softmax", None)
+    )
+    np.testing.assert_allclose(one.loss, two.loss, rtol=1e-3)
+
+
+def test_fewer_samples_than_a_batch(samples):
+    X, codes = samples
+    model = build_network("compact", X.shape[1:], 2)
+    assert np.isfinite(train(model, X[:5], codes[:5], None, Training(epochs=1)).loss).all()
+
+
+def test_no_validation_slice_keeps_the_last_weights(samples):
+    recipe = Training(epochs=2, batch_size=8, augmentation=None, validation_size=0)
+    _, history = fit_network("compact", *samples, recipe)
+    assert history.validation_loss == []
+    assert history.best_epoch == 1
+
+
+def test_groups_stay_out_of_the_slice(samples):
+    X, codes = samples
+    model, _ = fit_network("compact", X, codes, QUICK, groups=np.arange(60) % 10)
+    assert model.output_shape == (None, 2)
+
+
+def test_progress_hears_every_epoch(samples):
+    heard = []
+
+    class Listener(Progress):
+        def update(self, step, done, total):
+            heard.append((step, done, total))
+
+    fit_network("compact", *samples, QUICK, progress=Listener())
+    assert heard == [("train network", done, 4) for done in (1, 2, 3, 4)]
+
+
+def test_diverging_training_says_so(samples):
+    X, codes = samples
+    broken = X.astype(np.float32)
+    broken[:] = np.inf
+    model = build_network("compact", X.shape[1:], 2)
+    with pytest.raises(ValueError, match="training loss is nan in epoch 1; lower the learning"):
+        train(model, broken, codes, None, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"epochs": 0}, ValueError),
+        ({"epochs": 1.5}, TypeError),
+        ({"learning_rate": 0}, ValueError),
+        ({"validation_size": 1}, ValueError),
+        ({"label_smoothing": -0.1}, ValueError),
+        ({"augmentation": True}, TypeError),
+    ],
+)
+def test_bad_recipe(samples, wrong, error):
+    (name,) = wrong
+    with pytest.raises(error, match=f"'{name}' parameter of Training"):
+        fit_network("compact", *samples, Training(**wrong))

@@ -1,0 +1,47 @@
+import json
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_both_files(comparison, tmp_path):
+    report = comparison.save(tmp_path / "out")
+    assert report == tmp_path / "out" / "report.html"
+    assert sorted(p.name for p in report.parent.iterdir()) == ["report.html", "results.json"]
+    assert report.stat().st_size < 8_000_000
+
+
+def test_results_follow_the_schema(comparison, tmp_path):
+    comparison.save(tmp_path)
+    schema = json.loads(files("penultimate.report").joinpath("results.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(results_of(tmp_path), schema)
+
+
+def test_uses_of_the_same_test_part_are_counted(comparison, tmp_path):
+    for uses in (1, 2, 3):
+        comparison.save(tmp_path)
+        assert results_of(tmp_path)["protocol"]["test_uses"] == uses
+    text = (tmp_path / "report.html").read_text()
+    assert "looked at 3 times" in text
+
+
+def test_another_test_part_is_counted_anew(comparison, tmp_path):
+    comparison.save(tmp_path)
+    results = results_of(tmp_path)
+    results["dataset"]["test_sha256"] = "0" * 64
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    comparison.save(tmp_path)
+    assert results_of(tmp_path)["protocol"]["test_uses"] == 1
+
+
+def test_foreign_folder_is_left_alone(comparison, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="no comparison of ours"):
+        comparison.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

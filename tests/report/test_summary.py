@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from penultimate.report import summarise, verdict
+
+
+def results(difference, low, high, name="cnn+svm-rbf"):
+    vs_softmax = {"difference": difference, "ci95": [low, high], "p": 0.5}
+    return {"dataset": {"n_test": 1000}, "methods": [{"name": name, "vs_softmax": vs_softmax}]}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((0.006, 0.002, 0.01), "better than cnn-softmax by 0.60 points (95 % interval 0.20 to 1.0"),
+        ((-0.01, -0.02, -0.003), "worse than cnn-softmax by 1.00 points (95 % interval 0.30 to 2."),
+        ((0.002, -0.001, 0.005), "no difference that 1,000 test samples could show: +0.20 points"),
+        ((0.0, 0.0, 0.0), "no difference"),
+    ],
+)
+def test_verdict(values, words):
+    assert words in verdict(results(*values))
+
+
+def test_verdict_falls_back_on_the_linear_head():
+    assert "cnn+svm-linear is better" in verdict(results(0.1, 0.05, 0.2, "cnn+svm-linear"))
+
+
+def test_no_verdict_without_a_softmax():
+    assert verdict({"methods": [{"name": "cnn+svm-rbf", "vs_softmax": None}]}) == ""
+    assert verdict({"methods": []}) == ""
+
+
+@pytest.fixture(scope="module")
+def summary(comparison):
+    return summarise(comparison, comparison.to_dict())
+
+
+def test_confusion_counts_every_test_sample_of_every_seed(summary, comparison):
+    for name, counts in summary["confusion"].items():
+        counts = np.array(counts)
+        assert counts.sum() == 24
+        assert np.trace(counts) == comparison.correct(name).sum()
+
+
+def test_errors_are_exactly_the_misclassified(summary, comparison):
+    wrong = ~np.all([comparison.correct(m.name) for m in comparison.methods], axis=(0, 1))
+    assert summary["n_errors"] == wrong.sum() == len(summary["errors"])
+    assert {e["sample"] for e in summary["errors"]} == set(comparison.test[wrong])
+    counts = [
+        sum(label != e["true"] for labels in e["predicted"].values() for label in labels)
+        for e in summary["errors"]
+    ]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_heat_maps_are_of_searches_over_both(summary):
+    assert set(summary["heatmaps"]) == {"cnn+svm-rbf", "pca+svm-rbf"}

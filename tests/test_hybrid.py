@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from penultimate import SVC, DeepSVC, SVCSearchCV, Training
+from penultimate.datasets import Split, split_development
+from penultimate.hybrid import fit_head
+from penultimate.networks import build_network
+from penultimate.networks._backend import import_keras
+
+QUICK = Training(epochs=8, batch_size=8, augmentation=None)
+SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)
+
+
+def feature_network(shape, n_classes):
+    layers = import_keras().layers
+    return import_keras().Sequential(
+        [
+            layers.Input(shape),
+            layers.Dense(16, activation="relu"),
+            layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(shapes):
+    return DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(*shapes)
+
+
+def test_it_learns_and_keeps_labels(fitted, shapes):
+    X, y = shapes
+    assert fitted.classes_.tolist() == ["lying", "standing"]
+    assert fitted.score(X, y) > 0.9
+    assert fitted.decision_function(X).shape == (60,)
+    assert set(fitted.best_params_) == {"C", "gamma"}
+    assert 0.5 <= fitted.best_score_ <= 1
+
+
+def test_network_has_seen_the_fit_part_alone(shapes, monkeypatch):
+    seen = []
+    import penultimate.hybrid as hybrid
+
+    def spy(network, X, codes, *args, **kwargs):
+        seen.append(len(X))
+        return real(network, X, codes, *args, **kwargs)
+
+    real = hybrid.fit_network
+    monkeypatch.setattr(hybrid, "fit_network", spy)
+    DeepSVC(training=QUICK, head=SMALL).fit(*shapes)
+    DeepSVC(training=QUICK, head=SMALL, selection="resubstitution").fit(*shapes)
+    assert seen == [48, 60]
+
+
+def test_same_ways_to_give_pixels_predict_the_same(fitted, shapes):
+    X, _ = shapes
+    expected = fitted.predict(X)
+    for other in (X[..., None], X / 255, X.astype(np.float32)):
+        np.testing.assert_array_equal(fitted.predict(other), expected)
+
+
+def test_one_sample_is_predicted_as_among_many(fitted, shapes):
+    X, _ = shapes
+    np.testing.assert_array_equal(fitted.extract(X[:1]), fitted.extract(X)[:1])
+
+
+def test_frozen_network_stays_as_it_is(shapes):
+    X, y = shapes
+    network = build_network("compact", (12, 12, 1), 2)
+    before = [w.copy() for w in network.get_weights()]
+    model = DeepSVC(network, head=SMALL, random_state=0).fit(X[..., None], y)
+    assert model.network_ is network
+    assert model.history_ is None
+    for a, b in zip(before, network.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_layer_and_head(shapes):
+    model = DeepSVC(layer="flatten", head=LogisticRegression(), training=QUICK).fit(*shapes)
+    # 16 channels at 12 x 12; 32 at 6 x 6.
+    assert model.extract(shapes[0]).shape == (60, 6 * 6 * 32)
+    assert not hasattr(model, "best_score_")
+
+
+def test_groups(shapes):
+    X, y = shapes
+    model = DeepSVC(training=QUICK, head=SMALL).fit(X, y, groups=np.arange(60) % 12)
+    assert model.score(X, y) > 0.5
+
+
+def test_scaler_learns_from_the_fit_part_alone():
+    X, y = load_iris(return_X_y=True)
+    split = split_development(y)
+    pipeline = fit_head(SVCSearchCV(), X, y, split)
+    expected = StandardScaler().fit(X[split.first])
+    np.testing.assert_allclose(pipeline["preprocessing"].mean_, expected.mean_)
+
+
+def test_selection_is_on_the_selection_part_and_refit_on_all():
+    X, y = load_iris(return_X_y=True)
+    split = split_development(y)
+    pipeline = fit_head(SVCSearchCV(param_grid={"C": [1.0], "gamma": [0.1]}), X, y, split)
+    Z = pipeline["preprocessing"].transform(X)
+    alone = SVC(gamma=0.1).fit(Z[split.first], y[split.first])
+    assert pipeline["head"].best_score_ == alone.score(Z[split.second], y[split.second])
+    whole = SVC(gamma=0.1).fit(Z, y)
+    np.testing.assert_allclose(
+        pipeline["head"].decision_function(Z), whole.decision_function(Z), rtol=1e-6
+    )
+
+
+def test_selection_does_not_look_at_the_labels_it_holds_out():
+    """With wrong labels in the selection part the candidates are as they were."""
+    X, y = load_iris(return_X_y=True)
+    split = Split(np.arange(0, 150, 2), np.arange(1, 150, 2))
+    wrong = y.copy()
+    wrong[split.second] = (y[split.second] + 1) % 3
+    search = SVCSearchCV(param_grid={"C": [1.0], "gamma": [0.1]})
+    right = fit_head(search, X, y, split)["head"].best_score_
+    assert fit_head(search, X, wrong, split)["head"].best_score_ < 0.1 < 0.9 < right
+
+
+def test_resubstitution_is_optimistic_on_random_labels():
+    """Why the default holds samples out: features of samples that the network was trained on."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
+    recipe = Training(
+        epochs=60, batch_size=20, augmentation=None, label_smoothing=0, validation_size=0
+    )
+
+    def score(selection):
+        model = DeepSVC(feature_network, head=SVCSearchCV(), selection=selection, training=recipe)
+        return model.set_params(random_state=0).fit(X, y).best_score_
+
+    assert score("resubstitution") > 0.7
+    assert score("heldout") < 0.68
+
+
+def test_bad_input(shapes):
+    X, y = shapes
+    for X_bad, y_bad, message in [
+        (X, np.eye(2)[(y == "lying").astype(int)], "one-hot"),
+        (X[:10], y, "inconsistent|10 images but 60"),
+        (X - 300.0, y, r"\[0, 1\] or \[0, 255\]"),
+        (np.full(X.shape, np.nan), y, "NaN"),
+        (X, np.repeat("lying", 60), "1 class"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            DeepSVC(training=QUICK).fit(X_bad, y_bad)
+
+
+def test_bad_parameters(shapes):
+    with pytest.raises(ValueError, match="must be one of 'heldout', 'resubstitution'; got 'cv'"):
+        DeepSVC(selection="cv").fit(*shapes)
+    with pytest.raises(ValueError, match="must be one of 'compact', 'mnist-cnn'; got 'vgg'"):
+        DeepSVC("vgg").fit(*shapes)
+    with pytest.warns(UserWarning, match="softmax output fed to an SVM"):
+        DeepSVC(layer="probabilities", training=QUICK, head=SMALL).fit(*shapes)
+
+
+def test_not_fitted(shapes):
+    with pytest.raises(NotFittedError):
+        DeepSVC().predict(shapes[0])
+
+
+def test_cross_validation(shapes):
+    model = DeepSVC(training=Training(epochs=6, batch_size=8), head=SMALL, random_state=0)
+    assert cross_val_score(model, *shapes, cv=2).mean() > 0.5
+
+
+DEEP = DeepSVC(
+    feature_network,
+    head=SVCSearchCV(param_grid={"C": [1, 10]}, cv=2),
+    training=Training(epochs=5, batch_size=16, learning_rate=0.02, augmentation=None),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), list(estimator_checks_generator(DEEP)))
+def test_estimator_check(estimator, check):
+    check(estimator)

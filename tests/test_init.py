@@ -1,0 +1,37 @@
+import subprocess
+import sys
+
+import pytest
+
+import penultimate
+
+HEAVY = ("keras", "torch", "tensorflow", "jax", "sklearn", "matplotlib", "scipy")
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_import_loads_nothing_heavy():
+    loaded = run("import sys, penultimate; print(*(n.partition('.')[0] for n in sys.modules))")
+    assert not set(HEAVY) & set(loaded.split())
+
+
+def test_import_takes_under_a_fifth_of_a_second():
+    code = (
+        "import time; t = time.perf_counter(); import penultimate; print(time.perf_counter() - t)"
+    )
+    assert min(float(run(code)) for _ in range(3)) < 0.2
+
+
+def test_public_names_resolve_and_are_listed():
+    for name in penultimate.__all__:
+        assert getattr(penultimate, name) is not None
+    assert dir(penultimate) == sorted(penultimate.__all__)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'SVM'"):
+        penultimate.SVM  # noqa: B018

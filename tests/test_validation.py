@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+
+from penultimate._validation import (
+    check_choice,
+    check_images,
+    check_labels,
+    check_number,
+    import_optional,
+)
+
+
+def test_import_optional_names_the_extra():
+    with pytest.raises(ImportError, match=r"'no_such_thing' is not installed.*penultimate\[demo\]"):
+        import_optional("no_such_thing.inside", "demo")
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
+def test_number_out_of_range(value):
+    with pytest.raises(ValueError, match=r"'C' parameter of SVC must be .* got "):
+        check_number(value, "C", "SVC", low=0, high=1e300, open_low=True)
+
+
+@pytest.mark.parametrize("value", ["1", None, True, [1]])
+def test_number_of_wrong_type(value):
+    with pytest.raises(TypeError, match="must be a number; got"):
+        check_number(value, "C", "SVC")
+
+
+def test_integer():
+    check_number(np.int64(3), "epochs", "Training", low=1, integer=True)
+    with pytest.raises(TypeError, match="must be an integer; got 2.0"):
+        check_number(2.0, "epochs", "Training", integer=True)
+
+
+def test_choice_lists_the_choices():
+    with pytest.raises(ValueError, match="must be one of 'a', 'b'; got 'c'"):
+        check_choice("c", "layer", "X", ["a", "b"])
+
+
+def test_labels_pass_in_any_type():
+    for y in (["a", "b"], [1, 2], [True, False], [[0], [1]]):
+        assert check_labels(y, 2).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.eye(3), "one-hot, of shape"),
+        ([1, 2], "3 images but 2 labels"),
+        ([1, 1, 1], "1 class, 1; a classifier needs samples of at least two"),
+        (["a", "a", "a"], "1 class, 'a'"),
+        ([1.0, np.nan, 2.0], "NaN"),
+        (np.zeros((3, 2)), "one label a sample"),
+    ],
+)
+def test_bad_labels(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, 3)
+
+
+def test_no_labels():
+    with pytest.raises(ValueError, match="no samples"):
+        check_labels([], 0)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((4, 9)), "must be images"),
+        (np.zeros((0, 8, 8)), "no pixels"),
+        (np.zeros((2, 3, 8, 8)), "Move the channels last"),
+        (np.zeros((2, 8, 8, 2)), "1 or 3 channels; got 2"),
+        (np.full((2, 8, 8), np.nan), "NaN or infinity, in 2 of 2"),
+        (np.full((2, 8, 8), -0.5), r"in \[0, 1\] or \[0, 255\]; got values from -0.5"),
+        (np.full((2, 8, 8), 256.0), r"in \[0, 1\] or \[0, 255\]"),
+        (np.full((2, 8, 8), "x"), "must hold numbers"),
+    ],
+)
+def test_bad_images(X, message):
+    with pytest.raises(ValueError, match=message):
+        check_images(X)
+
+
+def test_8_bit_images_are_not_copied():
+    X = np.zeros((2, 8, 8, 3), np.uint8)
+    assert check_images(X) is X
+
+
+@given(nps.arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3)))
+def test_all_ways_to_give_pixels_agree(images):
+    expected = check_images(images).astype(float)
+    if images.max() <= 1:
+        images = images * np.uint8(255)
+        expected = expected * 255
+    np.testing.assert_allclose(check_images(images.astype(np.float64)), expected, atol=1e-4)
+    np.testing.assert_allclose(check_images(images / 255), expected, atol=1e-4)
+    np.testing.assert_allclose(check_images(images.astype(int)), expected, atol=1e-4)
+
+
+def test_booleans_are_black_and_white():
+    assert set(np.unique(check_images(np.eye(8, dtype=bool)[None]))) == {0, 255}
