@@ -26,7 +26,5 @@ print(f"the network's own softmax {(softmax == y_test).mean():.1%}.")
 print("1. Are these steps right? Cutting the network before its last layer is. Testing on samples")
 print("   that the network was trained on is not, nor is choosing C and gamma on them: here the")
 print(f"   network saw neither. {len(y_test)} test samples were scored once.")
-print(
-    f"2. Must the features be as wide as the {len(model.classes_)} classes? No: the cut is before"
-)
-print(f"   that layer. The SVM gets {model.extract(X_test).shape[1]} features a sample.")
+print("2. Must the features be as wide as there are classes? No: the cut is before that layer.")
+print(f"   The SVM gets {model.extract(X_test).shape[1]} features a sample.")
