@@ -91,7 +91,7 @@ class LiveTable(Progress):
             title=f"{comparison.dataset.name}: accuracy on {len(comparison.test):,} test images"
         )
         table.add_column("method")
-        for heading in ("accuracy", "95 % interval", "less softmax, points", "each seed"):
+        for heading in ("accuracy", "95 % interval", "less softmax, points"):
             table.add_column(heading, justify="right")
         for method in comparison.methods:
             accuracy, difference = (
@@ -106,7 +106,6 @@ class LiveTable(Progress):
                 if difference is None
                 else f"{100 * difference.value:+.2f} ({100 * difference.low:+.2f} to "
                 f"{100 * difference.high:+.2f})",
-                " ".join(f"{score:.1%}" for score in self.scores[method.name].values()),
             )
         self.console.print(table)
         seconds = time.perf_counter() - self.started

@@ -26,6 +26,13 @@ def test_verdict_falls_back_on_the_linear_head():
     assert "cnn+svm-linear is better" in verdict(results(0.1, 0.05, 0.2, "cnn+svm-linear"))
 
 
+def test_verdict_tells_what_the_control_did():
+    both = results(0.02, 0.01, 0.03)
+    control = {"difference": 0.018, "ci95": [0.01, 0.03], "p": 0.01}
+    both["methods"].append({"name": "cnn+logistic", "vs_softmax": control})
+    assert verdict(both).endswith("Refitting a logistic head, with no margin, gives +1.80 points.")
+
+
 def test_no_verdict_without_a_softmax():
     assert verdict({"methods": [{"name": "cnn+svm-rbf", "vs_softmax": None}]}) == ""
     assert verdict({"methods": []}) == ""

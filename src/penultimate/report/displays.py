@@ -120,7 +120,7 @@ class SearchHeatmapDisplay:
             Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="crimson", lw=2.5)
         )
         bar = ax.figure.colorbar(image, ax=ax, label="selection accuracy")
-        bar.formatter = lambda value, _: f"{value:.1%}"
+        bar.formatter = lambda value, _: f"{value:.2%}"
         bar.update_ticks()
         self.ax_, self.figure_ = ax, ax.figure
         return self
