@@ -10,13 +10,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test lint types check benchmark clean
+.PHONY: demo test test-torch lint types check benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# What imports Keras, on the second backend.
+test-torch: $(VENV)/.torch
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/networks tests/test_hybrid.py \
+	  tests/test_comparison.py src/penultimate/networks
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -43,6 +48,10 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (TensorFlow is large; once only) ..."
 	$(PIP) install --quiet --requirement requirements/demo.txt
 	$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.torch: requirements/torch.txt $(VENV)/.test
+	$(PIP) install --quiet --requirement requirements/torch.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo

@@ -6,11 +6,12 @@ from penultimate.networks._keras import cut, forward, gives_probabilities
 
 keras = import_keras()
 layers = keras.layers
+numpy = keras.ops.convert_to_numpy
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
 
 def outputs_of(model, layer):
-    return np.asarray(keras.Model(model.inputs[0], model.get_layer(layer).output)(X))
+    return numpy(keras.Model(model.inputs[0], model.get_layer(layer).output)(X))
 
 
 def sequential(*last):
@@ -47,7 +48,7 @@ def test_functional_model_with_branches():
 def test_classifier_inside_a_nested_model():
     inner = sequential(layers.Dense(3, activation="softmax"))
     model = keras.Sequential([layers.Input((6,)), layers.Rescaling(2.0), inner])
-    expected = np.asarray(keras.Model(inner.inputs[0], inner.get_layer("features").output)(2 * X))
+    expected = numpy(keras.Model(inner.inputs[0], inner.get_layer("features").output)(2 * X))
     for layer in ("penultimate", "features"):
         np.testing.assert_allclose(
             forward(cut(model, layer), X, batch_size=8), expected, rtol=1e-5, atol=1e-6
@@ -58,7 +59,7 @@ def test_backbone_inside_another_model():
     inputs = layers.Input((6,))
     backbone = keras.Sequential([layers.Input((6,)), layers.Dense(4, name="deep")], name="backbone")
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(backbone(inputs)))
-    expected = np.asarray(backbone(X))
+    expected = numpy(backbone(X))
     for layer in ("penultimate", "backbone", "deep"):
         np.testing.assert_allclose(
             forward(cut(model, layer), X, batch_size=8), expected, rtol=1e-5, atol=1e-6

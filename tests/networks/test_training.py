@@ -88,7 +88,7 @@ def test_progress_hears_every_epoch(samples):
             heard.append((step, done, total))
 
     fit_network("compact", *samples, QUICK, progress=Listener())
-    assert heard == [("train network", done, 4) for done in (1, 2, 3, 4)]
+    assert heard == [("train network", done, 4) for done in (0, 1, 2, 3, 4)]
 
 
 def test_diverging_training_says_so(samples):

@@ -154,6 +154,7 @@ def train(
     batch_size = min(training.batch_size, len(X))
     targets = np.eye(model.output_shape[-1], dtype=np.float32)
     losses, validation_losses, accuracies = [], [], []
+    progress.update("train network", 0, training.epochs)
     best_loss, best_epoch, best_weights = np.inf, training.epochs - 1, None
     with seeded(seed):
         loss_function = _compile(model, training, len(X) // batch_size)
