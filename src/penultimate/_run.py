@@ -72,10 +72,12 @@ class Run:
         self.codes = dataset.labels[parts.first]
         self.groups = None if dataset.groups is None else dataset.groups[parts.first]
         self.inputs = {"development": inputs[parts.first], "test": inputs[parts.second]}
-        self.images = {
-            "development": dataset.images[parts.first],
-            "test": dataset.images[parts.second],
-        }
+        self.images = self.inputs
+        if inputs is not dataset.images:
+            self.images = {
+                "development": dataset.images[parts.first],
+                "test": dataset.images[parts.second],
+            }
         self.network, self.training = network, training
         self.n_jobs, self.progress = n_jobs, progress
         self.histories: list[History] = []
@@ -85,7 +87,7 @@ class Run:
         """Split development, and train and cut the network of this seed."""
         self.seed = seed
         self.split = split_development(self.codes, groups=self.groups, seed=seed)
-        self.network_seconds = self.extract_seconds = 0.0
+        self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
         if not needs_network:
             return
         start = time.perf_counter()
@@ -103,6 +105,7 @@ class Run:
                 progress=self.progress,
             )
             self.histories.append(history)
+        self.train_seconds = time.perf_counter() - start
         extractor = FeatureExtractor(self.model).fit()
         self.features = {
             "development": extractor.extract(self.inputs["development"], self.progress)
@@ -119,7 +122,7 @@ class Run:
         if method.make_head is None:
             start = time.perf_counter()
             predictions = predict_probabilities(self.model, self.inputs["test"]).argmax(axis=1)
-            result.fit_seconds.append(self.network_seconds)
+            result.fit_seconds.append(self.train_seconds)
             result.head_seconds.append(0.0)
             result.predict_seconds.append(time.perf_counter() - start)
             result.params.append({})
