@@ -201,7 +201,7 @@ def test_full_disk_keeps_the_table(bars, tmp_path):
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("penultimate: [Errno 28] No space left on device")
+    assert result.stderr.startswith("penultimate: No space left on device, on writing")
     assert "cnn+svm-rbf" in result.stdout
     assert list(out.iterdir()) == []
 

@@ -94,6 +94,17 @@ def test_frozen_network_gets_a_logistic_head_for_its_softmax(shapes):
     assert result.protocol["epochs"] is None
     assert set(result.methods[0].params[0]) == {"C"}
     assert result.histories == []
+    assert [check["id"] for check in result.checks] == ["frozen-softmax"]
+
+
+def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
+    import penultimate._run as run
+
+    monkeypatch.setattr(run, "fit_network", None)
+    X, y = shapes
+    # Three groups: one is for testing, one for selection, and none is left for validation.
+    with pytest.raises(ValueError, match="There is 1 group to split"):
+        compare(X, y, groups=np.arange(60) % 3, seeds=3)
 
 
 def test_groups_are_kept_whole(shapes):
@@ -166,6 +177,7 @@ def test_progress(shapes):
         ({"methods": ["cnn+svm"]}, "'methods' parameter of compare must be one of 'cnn-softmax'"),
         ({"methods": []}, "methods is empty"),
         ({"seeds": 0}, "'seeds' parameter of compare"),
+        ({"n_jobs": 0}, "'n_jobs' parameter of compare"),
         ({"seeds": [1, 1]}, "different integers"),
         ({"seeds": [-1]}, "'seeds' parameter"),
         ({"test_size": 1.0}, "'test_size' parameter of compare"),

@@ -64,6 +64,14 @@ def test_same_ways_to_give_pixels_predict_the_same(fitted, shapes):
         np.testing.assert_array_equal(fitted.predict(other), expected)
 
 
+def test_one_dark_image_means_what_it_means_among_others(shapes):
+    X, y = shapes
+    X = X.astype(np.float64)
+    X[0] = X[0] > 200  # as dark as can be, from 0 to 255
+    model = DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.extract(X[:1]), model.extract(X)[:1])
+
+
 def test_one_sample_is_predicted_as_among_many(fitted, shapes):
     X, _ = shapes
     np.testing.assert_array_equal(fitted.extract(X[:1]), fitted.extract(X)[:1])

@@ -53,7 +53,8 @@ def test_labels_pass_in_any_type():
         ([1, 2], "3 images but 2 labels"),
         ([1, 1, 1], "1 class, 1; a classifier needs samples of at least two"),
         (["a", "a", "a"], "1 class, 'a'"),
-        ([1.0, np.nan, 2.0], "NaN"),
+        ([1.0, np.nan, 2.0], "1 missing labels .* the first at 1"),
+        (["a", None, "b"], "1 missing labels"),
         (np.zeros((3, 2)), "one label a sample"),
     ],
 )
@@ -78,6 +79,7 @@ def test_no_labels():
         (np.full((2, 8, 8), -0.5), r"in \[0, 1\] or \[0, 255\]; got values from -0.5"),
         (np.full((2, 8, 8), 256.0), r"in \[0, 1\] or \[0, 255\]"),
         (np.full((2, 8, 8), "x"), "must hold numbers"),
+        (np.full((2, 8, 8), 1.004), r"up to 1.004: just outside \[0, 1\]"),
     ],
 )
 def test_bad_images(X, message):
@@ -93,12 +95,12 @@ def test_8_bit_images_are_not_copied():
 @given(nps.arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3)))
 def test_all_ways_to_give_pixels_agree(images):
     expected = check_images(images).astype(float)
-    if images.max() <= 1:
-        images = images * np.uint8(255)
-        expected = expected * 255
-    np.testing.assert_allclose(check_images(images.astype(np.float64)), expected, atol=1e-4)
     np.testing.assert_allclose(check_images(images / 255), expected, atol=1e-4)
-    np.testing.assert_allclose(check_images(images.astype(int)), expected, atol=1e-4)
+    np.testing.assert_array_equal(check_images(images.astype(int)), expected)
+    floats = images.astype(np.float64)
+    np.testing.assert_array_equal(check_images(floats, scale=1), expected)
+    if images.max() > 2:
+        np.testing.assert_array_equal(check_images(floats), expected)
 
 
 def test_booleans_are_black_and_white():

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from penultimate.comparison import Comparison
 
 
+_MOST_SEEDS = 4  # columns that fit beside the names and the mean
+
+
 class LiveTable(Progress):
     """A table of accuracies that fills in place on a terminal, and line by line elsewhere.
 
@@ -88,7 +91,10 @@ class LiveTable(Progress):
         if self.quiet:
             return
         table = Table(
-            title=f"{comparison.dataset.name}: accuracy on {len(comparison.test):,} test images"
+            title=Text(
+                f"{comparison.dataset.name}: accuracy on {len(comparison.test):,} test images",
+                style="italic",
+            )
         )
         table.add_column("method")
         for heading in ("accuracy", "95 % interval", "less softmax, points"):
@@ -119,6 +125,7 @@ class LiveTable(Progress):
         table = Table()
         table.add_column("method")
         seeds = sorted({seed for scores in self.scores.values() for seed in scores})
+        seeds = seeds[-_MOST_SEEDS:]
         for seed in seeds:
             table.add_column(f"seed {seed}", justify="right")
         table.add_column("mean", justify="right")

@@ -21,6 +21,7 @@ from penultimate.networks import (
     is_keras_model,
     predict_probabilities,
 )
+from penultimate.networks.training import validation_split
 
 
 @dataclass
@@ -83,10 +84,20 @@ class Run:
         self.histories: list[History] = []
         self.checks: list[dict[str, str]] = []
 
+    def plan(self, seeds: Sequence[int], needs_network: bool) -> None:
+        """Make every split that will be needed, so that one that can't be made fails at once."""
+        self.splits = {
+            seed: split_development(self.codes, groups=self.groups, seed=seed) for seed in seeds
+        }
+        if not needs_network or is_keras_model(self.network):
+            return
+        for seed, split in self.splits.items():
+            groups = None if self.groups is None else self.groups[split.first]
+            validation_split(self.codes[split.first], groups, self.training, seed)
+
     def start(self, seed: int, needs_network: bool) -> None:
-        """Split development, and train and cut the network of this seed."""
-        self.seed = seed
-        self.split = split_development(self.codes, groups=self.groups, seed=seed)
+        """Train and cut the network of this seed."""
+        self.seed, self.split = seed, self.splits[seed]
         self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
         if not needs_network:
             return
@@ -119,6 +130,12 @@ class Run:
         """Fit a method on development, and predict the test part: its only use."""
         if method.inputs == "probabilities" and is_keras_model(self.network):
             method = METHODS["cnn+logistic"]
+            self._note(
+                "frozen-softmax",
+                "info",
+                f"The network came trained, so {name} is a logistic head on its features, not its "
+                "own last layer.",
+            )
         if method.make_head is None:
             start = time.perf_counter()
             predictions = predict_probabilities(self.model, self.inputs["test"]).argmax(axis=1)
@@ -171,9 +188,12 @@ class Run:
 
     def _note_warnings(self, name: str, caught: Sequence[warnings.WarningMessage]) -> None:
         for message in {str(item.message).splitlines()[0] for item in caught}:
-            check = {"id": "fit-warning", "level": "warning", "message": f"{name}: {message}"}
-            if check not in self.checks:
-                self.checks.append(check)
+            self._note("fit-warning", "warning", f"{name}: {message}")
+
+    def _note(self, check_id: str, level: str, message: str) -> None:
+        check = {"id": check_id, "level": level, "message": message}
+        if check not in self.checks:
+            self.checks.append(check)
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:

@@ -107,9 +107,13 @@ def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
         raise ValueError(
             f"There are {n_samples} images but {len(y)} labels; each image needs one label."
         )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("y holds NaN or infinity; drop these samples or label them.")
-    if len(np.unique(y)) < 2:
+    missing = [k for k, label in enumerate(y.tolist()) if _is_missing(label)]
+    if missing:
+        raise ValueError(
+            f"y holds {len(missing)} missing labels (None or NaN), the first at {missing[0]}; drop "
+            "these samples, or label them."
+        )
+    if len(set(y.tolist())) < 2:
         raise ValueError(
             f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
             if len(y)
@@ -118,12 +122,18 @@ def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
     return y
 
 
-def check_images(X: Any, *, name: str = "X") -> NDArray[Any]:
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+        return True
+
+
+def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDArray[Any]:
     """Return images as an array of shape (n_samples, height, width, channels), values 0 to 255.
 
-    8-bit images are returned as they are, without a copy. Booleans become 0 and 255. Other numbers
-    are taken as pixels from 0 to 1 where none is above 1, else as pixels from 0 to 255, and are
-    returned as float32 from 0 to 255.
+    8-bit images are returned as they are, without a copy. Booleans become 0 and 255. Integers are
+    pixels from 0 to 255. Floats are multiplied by `scale`; where it is None, by `pixel_scale`.
 
     Raises
     ------
@@ -150,7 +160,7 @@ def check_images(X: Any, *, name: str = "X") -> NDArray[Any]:
         return X.astype(np.uint8) * 255
     if X.dtype.kind not in "fiu":
         raise ValueError(f"{name} must hold numbers; got an array of dtype {X.dtype}.")
-    low, high = X.min(), X.max()
+    low, high = float(X.min()), float(X.max())
     if not np.isfinite(low) or not np.isfinite(high):
         count = int((~np.isfinite(X)).any(axis=(1, 2, 3)).sum())
         raise ValueError(f"{name} holds NaN or infinity, in {count} of {len(X)} images; drop them.")
@@ -159,10 +169,19 @@ def check_images(X: Any, *, name: str = "X") -> NDArray[Any]:
             f"{name} must hold pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
             "Undo the standardisation, or pass 8-bit images."
         )
-    X = X.astype(np.float32)
-    if high <= 1:
-        X *= 255
-    return X
+    if X.dtype.kind != "f":
+        return X.astype(np.uint8)
+    if 1 < high <= 2 and scale != 1:
+        raise ValueError(
+            f"{name} holds floats up to {high:g}: just outside [0, 1], and too small for [0, 255]. "
+            "Clip them, as with numpy.clip(X, 0, 1), or pass 8-bit images."
+        )
+    return X.astype(np.float32) * np.float32(pixel_scale(X) if scale is None else scale)
+
+
+def pixel_scale(X: NDArray[Any]) -> float:
+    """What makes pixels from 0 to 255 of these: 255 for floats of which none is above 1, else 1."""
+    return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
 
 
 def is_debugging() -> bool:

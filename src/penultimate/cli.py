@@ -1,7 +1,9 @@
 """The command line: thin commands over the library."""
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._validation import is_debugging
+from penultimate._validation import check_choice, is_debugging
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -23,6 +25,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_MOST_NOTES = 8
 
 Seeds = Annotated[int, typer.Option(min=1, help="How many trainings, each with its own seed.")]
 FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
@@ -124,6 +128,12 @@ def _compare(
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
+        if methods is not None:
+            from penultimate.heads import METHODS
+
+            for name in methods:
+                check_choice(name, "methods", "compare", METHODS)
+        check_choice(network, "network", "compare", ("compact", "mnist-cnn"))
         with LiveTable(quiet=json) as live:
             dataset = read(live)
             live.update("load the network's backend", 0, 1)
@@ -149,8 +159,12 @@ def _compare(
             print((out / RESULTS).read_text(encoding="utf-8"), end="")
         else:
             notes = (*dataset.notes, *(check["message"] for check in result.checks))
-            for line in (*(f"Note: {note}" for note in notes), verdict(result.to_dict())):
-                live.print(line)
+            for note in notes[:_MOST_NOTES]:
+                live.print(f"Note: {note}")
+            if notes[_MOST_NOTES:]:
+                live.print(f"Note: {len(notes) - _MOST_NOTES} more notes are in the report.")
+            if words := verdict(result.to_dict()):
+                live.print(words)
             live.print(f"Report: {report}")
 
 
@@ -165,8 +179,16 @@ def _plain_errors() -> Iterator[None]:
     except (ValueError, TypeError, OSError, ImportError) as error:
         if is_debugging():
             raise
-        print(f"penultimate: {' '.join(str(error).split())}", file=sys.stderr)
+        _print_reason(str(error))
         raise typer.Exit(1) from None
+    except MemoryError:
+        _print_reason("there is not enough memory; use fewer or smaller images (--image-size).")
+        raise typer.Exit(1) from None
+
+
+def _print_reason(text: str) -> None:
+    line = f"penultimate: {' '.join(text.split())}"
+    print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
 @contextmanager
@@ -185,8 +207,10 @@ def _muted_native_stderr() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line."""
-    # Before any backend is imported: its start-up notices are no news for users.
+    # Before any backend is imported: its notices are no news for users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     app()
 
 

@@ -87,7 +87,7 @@ class Comparison:
         -------
         Interval
         """
-        return accuracy_interval(self.correct(name))
+        return accuracy_interval(self.correct(name), groups=self._test_groups())
 
     def vs_softmax(self, name: str) -> Interval | None:
         """Compute a method's accuracy less that of the network's softmax, and its interval.
@@ -104,7 +104,12 @@ class Comparison:
         """
         if name == BASELINE or all(m.name != BASELINE for m in self.methods):
             return None
-        return compare_accuracies(self.correct(name), self.correct(BASELINE))
+        return compare_accuracies(
+            self.correct(name), self.correct(BASELINE), groups=self._test_groups()
+        )
+
+    def _test_groups(self) -> NDArray[Any] | None:
+        return None if self.dataset.groups is None else self.dataset.groups[self.test]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all results as plain data: the content of ``results.json``.
@@ -270,12 +275,16 @@ def compare(
     seeds = _check_seeds(seeds)
     training = Training() if training is None else training
     training.check()
+    if n_jobs == 0:
+        raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
     dataset, inputs = _check_data(X, y, groups, network, progress)
     check_class_sizes(dataset.labels, dataset.classes)
     parts = split_test(
         dataset.labels, groups=dataset.groups, is_test=dataset.is_test, test_size=test_size
     )
     run = Run(dataset, inputs, parts, network, training, n_jobs, progress)
+    needs_network = any(method.inputs != "pixels" for method in chosen.values())
+    run.plan(seeds, needs_network)
     results = {
         name: MethodResult(
             name, method.control, np.empty((len(seeds), len(parts.second)), np.int64)
@@ -283,7 +292,7 @@ def compare(
         for name, method in chosen.items()
     }
     for row, seed in enumerate(seeds):
-        run.start(seed, any(method.inputs != "pixels" for method in chosen.values()))
+        run.start(seed, needs_network)
         for name, method in chosen.items():
             result = results[name]
             result.predictions[row] = run.fit_and_predict(name, method, result)

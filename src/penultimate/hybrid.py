@@ -13,7 +13,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_choice, check_images, check_labels, check_not_one_hot
+from penultimate._validation import (
+    check_choice,
+    check_images,
+    check_labels,
+    check_not_one_hot,
+    pixel_scale,
+)
 from penultimate.datasets.splits import Split, split_development
 from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
 from penultimate.svm import SVCSearchCV
@@ -93,7 +99,7 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
     selection : {"heldout", "resubstitution"}, default="heldout"
         ``"resubstitution"`` trains the network on all samples and chooses the head's parameters by
         cross-validation on the features of these same samples. That is what most published code
-        does; its `best_score_` is optimistic, and says little about new data.
+        does; its `best_score_` is optimistic, the more so the longer the network is trained.
     training : Training, optional
         How a network is trained; by default ``Training()``.
     random_state : int, RandomState instance or None, default=None
@@ -176,8 +182,11 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
             If a parameter, the samples or the labels are unusable.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
-        if self.training is not None:
-            self.training.check()
+        if self.training is not None and not isinstance(self.training, Training):
+            raise TypeError(
+                "The 'training' parameter of DeepSVC must be a Training or None; "
+                f"got {self.training!r}."
+            )
         X, y = self._check_samples(X, y, reset=True)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -262,5 +271,8 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
         )
         X = checked if isinstance(y, str) else checked[0]
         if isinstance(self.network, str):
-            X = check_images(X)
+            # One dark image must mean what it means among others: floats keep the scale of `fit`.
+            if reset:
+                self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
+            X = check_images(X, scale=self._pixel_scale)
         return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))

@@ -96,6 +96,26 @@ def test_transparency_and_palettes_become_colour(tmp_path):
     assert decode_image(rgba).mode == "RGB"
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_shape_in_the_alpha_channel_is_seen_on_white(tmp_path, mode):
+    image = Image.new(mode, (8, 8), (0,) * len(mode))
+    image.paste((0,) * (len(mode) - 1) + (255,), (2, 2, 4, 4))
+    image.save(tmp_path / "glyph.png")
+    decoded = np.asarray(decode_image(tmp_path / "glyph.png"))
+    assert decoded.ndim == (3 if mode == "RGBA" else 2)
+    assert (decoded == 0).sum() == 4 * len(mode[:-1])
+    assert decoded[0, 0].min() == 255
+
+
+def test_floats_and_32_bits_are_refused(tmp_path):
+    floats = save(tmp_path / "f.tiff", np.full((8, 8), 0.5, np.float32))
+    with pytest.raises(ValueError, match="f.tiff: holds floats"):
+        decode_image(floats)
+    deep = save(tmp_path / "i.tiff", np.full((8, 8), 70000, np.int32))
+    with pytest.raises(ValueError, match="more than 16 bits"):
+        decode_image(deep)
+
+
 def test_progress(grey):
     heard = []
 

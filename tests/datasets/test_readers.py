@@ -116,6 +116,8 @@ def test_manifest(folders):
         ("path,label\n9/77.png,a\n9/0.png,b\n", r"1 files .* do not exist; first: .*77.png"),
         ("path,label,split\n9/0.png,a,validation\n", "line 2: split must be 'train' or 'test'"),
         ("", "columns path and label"),
+        ("path,label\n9/0.png,a,b\n", "line 2 has more entries than the header"),
+        ("path,label\n9/0.png,a\n9/./0.png,b\n", r"line 3: '9/./0.png' stands in line 2 already"),
     ],
 )
 def test_bad_manifest(folders, text, message):
@@ -166,6 +168,16 @@ def test_npz_with_its_own_split(tmp_path):
         ),
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 8, 8), np.uint8), "y_test": [1, 2]},
+            "differ in type: float64, uint8",
+        ),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 8, 8)), "y_test": [1, 2], "groups": [1, 2]},
+            "holds groups beside its own split",
+        ),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
              "X_test": np.zeros((2, 8, 8)), "y_test": [1]},
             "test part has 2 images but 1 labels",
         ),
@@ -183,10 +195,21 @@ def test_npz_with_objects_is_not_unpickled(tmp_path):
         datasets.load(tmp_path / "a.npz")
 
 
-def test_broken_npz(tmp_path):
-    (tmp_path / "a.npz").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="can't be read as .npz"):
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def test_broken_npz(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="can't be read as an .npz"):
         datasets.load(tmp_path / "a.npz")
+
+
+def test_damaged_npz(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=np.random.default_rng(0).random((4, 8, 8)), y=[0, 1, 0, 1])
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(30)
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="damaged"):
+        datasets.load(path)
 
 
 def test_idx_folder(tmp_path):
@@ -207,6 +230,31 @@ def test_half_of_an_idx_folder(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((2, 8, 8), "u1")))
     with pytest.raises(ValueError, match="not both train-images-idx3-ubyte and"):
         datasets.load(tmp_path)
+
+
+def test_earlier_report_beside_the_class_folders(folders):
+    (folders / "out").mkdir()
+    for name in ("report.html", "results.json"):
+        (folders / "out" / name).write_text("{}")
+    assert datasets.load(folders).classes == ("9", "10")
+
+
+def test_folder_inside_a_class_folder(folders):
+    fill(folders / "9" / "more", 2)
+    with pytest.raises(ValueError, match="holds a folder, 'more'"):
+        datasets.load(folders)
+
+
+def test_broken_link(folders):
+    (folders / "9" / "gone.png").symlink_to("nowhere.png")
+    with pytest.raises(ValueError, match="gone.png"):
+        datasets.load(folders)
+
+
+def test_name_that_is_no_text(folders):
+    (folders / "9").rename(folders / "caf\udce9")
+    name = datasets.load(folders).classes[1]
+    assert name.encode("utf-8") == b"caf\\udce9"
 
 
 def test_unknown_form(tmp_path):

@@ -63,12 +63,17 @@ def test_class_with_one_image():
         check_class_sizes(np.array([0] * 9 + [1]), ["a", "b"])
 
 
+def test_class_with_one_sample():
+    with pytest.raises(ValueError, match="Class 1 has 1 sample here"):
+        split_development(np.array([0, 0, 0, 0, 1]))
+
+
 def test_one_group():
-    with pytest.raises(ValueError, match="Only 1 group"):
+    with pytest.raises(ValueError, match="There is 1 group to split"):
         split_test(np.repeat([0, 1], 10), groups=np.zeros(20))
 
 
 def test_group_that_holds_a_class():
     y = np.repeat([0, 1], 10)
-    with pytest.raises(ValueError, match="all of theirs are in one group"):
+    with pytest.raises(ValueError, match="their samples are in too few groups"):
         split_test(y, groups=y)

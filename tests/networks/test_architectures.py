@@ -47,6 +47,11 @@ def test_no_network():
         build_network(3, (28, 28, 1), 10)
 
 
+def test_builder_of_nothing():
+    with pytest.raises(TypeError, match="must return a Keras model; got None"):
+        build_network(lambda shape, n_classes: None, (8, 8, 1), 3)
+
+
 def test_builder_with_wrong_outputs():
     with pytest.raises(ValueError, match=r"one unit for each of the 3 classes.*\(None, 10\)"):
         build_network(lambda shape, n_classes: NETWORKS["compact"](shape, 10), (8, 8, 1), 3)

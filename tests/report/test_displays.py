@@ -64,7 +64,7 @@ def test_training_curves():
     ]
     display = TrainingCurvesDisplay.from_histories(histories).plot()
     assert display.ax_.get_xlabel() == "epoch"
-    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    labels = [text.get_text() for text in display.figure_.legends[0].get_texts()]
     assert labels == ["training", "validation", "validation accuracy"]
     kept = [line for line in display.ax_.get_lines() if line.get_marker() == "o"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in kept] == [(2, 0.9)]

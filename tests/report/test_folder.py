@@ -3,9 +3,14 @@ import json
 import pytest
 
 from penultimate.report import check_folder
-from penultimate.report.folder import write_whole
+from penultimate.report.folder import write_together
 
-OURS = {"format": 1, "dataset": {}, "protocol": {}, "methods": []}
+OURS = {
+    "format": 1,
+    "dataset": {"test_sha256": "0"},
+    "protocol": {"test_uses": 1},
+    "methods": [],
+}
 
 
 def test_new_folder_is_checked_and_not_left_behind(tmp_path):
@@ -22,7 +27,9 @@ def test_our_folder_gives_its_results(tmp_path):
     assert check_folder(tmp_path) == OURS
 
 
-@pytest.mark.parametrize("text", ["{}", "not json", "[]", "\ud800".encode("utf-16", "replace")])
+@pytest.mark.parametrize(
+    "text", ["{}", "not json", "[]", '{"format": 1, "dataset": []}', b"\xff\xfe"]
+)
 def test_folder_that_is_not_ours(tmp_path, text):
     data = text if isinstance(text, bytes) else text.encode()
     (tmp_path / "results.json").write_bytes(data)
@@ -42,17 +49,29 @@ def test_folder_that_cannot_be_made(tmp_path):
         check_folder(tmp_path / "file" / "inside")
 
 
-def test_whole_or_not_at_all(tmp_path, monkeypatch):
-    target = tmp_path / "report.html"
-    write_whole(target, "first")
+def test_folder_deep_down_is_not_made_by_the_check(tmp_path):
+    check_folder(tmp_path / "a" / "b" / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hidden_files_are_nobodys(tmp_path):
+    (tmp_path / ".DS_Store").write_text("x")
+    assert check_folder(tmp_path) is None
+
+
+def test_all_or_nothing(tmp_path, monkeypatch):
+    targets = [tmp_path / "results.json", tmp_path / "report.html"]
+    write_together(dict.fromkeys(targets, "first"))
+    write_text = type(tmp_path).write_text
 
     def full_disk(self, text, **kwargs):
-        with open(self, "w") as file:
-            file.write(text[:2])
-        raise OSError(28, "No space left on device")
+        if "report" in self.name:
+            write_text(self, text[:2])
+            raise OSError(28, "No space left on device")
+        return write_text(self, text, **kwargs)
 
     monkeypatch.setattr("pathlib.Path.write_text", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(target, "second")
-    assert target.read_bytes() == b"first"
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    with pytest.raises(OSError, match=r"No space left on device, on writing .*report.html"):
+        write_together(dict.fromkeys(targets, "second"))
+    assert [target.read_bytes() for target in targets] == [b"first"] * 2
+    assert len(list(tmp_path.iterdir())) == 2

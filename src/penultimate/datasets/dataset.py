@@ -38,6 +38,12 @@ def natural_order(names: Iterable[Any]) -> list[Any]:
     return sorted(set(names), key=key)
 
 
+def _printable(name: Any) -> str:
+    """Text that can be written as UTF-8; a file's name may hold bytes that are none."""
+    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled images, in memory.
@@ -115,7 +121,7 @@ class Dataset:
         """
         images = check_images(images, name="images")
         y = check_labels(y, len(images))
-        names, codes = np.unique([str(label) for label in y], return_inverse=True)
+        names, codes = np.unique([_printable(label) for label in y], return_inverse=True)
         classes = natural_order(names.tolist())
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
         if groups is not None:
@@ -126,4 +132,6 @@ class Dataset:
                     f"got shape {groups.shape}."
                 )
         is_test = None if is_test is None else np.asarray(is_test, dtype=bool)
-        return cls(images, position[codes], tuple(classes), name, groups, is_test, notes)
+        return cls(
+            images, position[codes], tuple(classes), _printable(name), groups, is_test, notes
+        )

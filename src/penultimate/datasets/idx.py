@@ -1,6 +1,7 @@
 """The IDX format of the original MNIST files."""
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     path = Path(path)
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} is no complete gzip file: {error}") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES:
         raise ValueError(f"{str(path)!r} is no IDX file: it begins with {data[:4].hex()!r}.")

@@ -15,7 +15,7 @@ from penultimate._progress import SILENT, Progress
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 50_000_000
-_GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
+_GREY_MODES = {"1", "L", "LA"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DecodedImages:
 
 
 def decode_image(path: Path) -> Image.Image:
-    """Decode one file to greyscale or RGB, upright.
+    """Decode one file to greyscale or RGB, upright, what is transparent on white.
 
     Raises
     ------
@@ -53,14 +53,27 @@ def decode_image(path: Path) -> Image.Image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path}: {image.width} x {image.height} pixels are too many")
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):
-                # Pillow clips 16-bit greys when it converts them: scale them instead.
-                return Image.fromarray((np.asarray(upright, np.uint32) >> 8).astype(np.uint8))
-            return upright.convert("L" if upright.mode in _GREY_MODES else "RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            return _to_8_bits(ImageOps.exif_transpose(image))
+    except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead them to
         reason = "is no image of a known format" if "cannot identify" in str(error) else error
         raise ValueError(f"{path}: {reason}") from error
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("holds floats, of unknown range; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        # Pillow clips 16-bit greys when it converts them: scale them instead.
+        values = np.asarray(image, np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("holds more than 16 bits a pixel; save it with 8 or 16")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        # What is transparent is seen on white, as on a page.
+        mode = "L" if image.mode in _GREY_MODES else "RGB"
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
+    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
 
 
 def decode_images(

@@ -1,7 +1,9 @@
 """Reading labelled images from a folder per class, a CSV manifest, an ``.npz`` or IDX files."""
 
 import csv
+import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,15 @@ _IMAGE_SUFFIXES = {
     ".tiff",
     ".webp",
 }
+_DAMAGED = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 _SPLITS = {"test": True, "train": False, "training": False, "development": False, "dev": False}
 
 
@@ -144,11 +155,16 @@ def _visible(folder: Path) -> list[Path]:
     return natural_order(p for p in folder.iterdir() if not p.name.startswith("."))
 
 
+def _is_report(folder: Path) -> bool:
+    """Say whether a folder holds an earlier comparison, written beside the class folders."""
+    return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
+
+
 def _read_class_folders(
     path: Path, size: tuple[int, int] | None, skip_corrupt: bool, progress: Progress
 ) -> Dataset:
     entries = _visible(path)
-    folders = [entry for entry in entries if entry.is_dir()]
+    folders = [entry for entry in entries if entry.is_dir() and not _is_report(entry)]
     loose = [e for e in entries if e.is_file() and e.suffix.lower() in _IMAGE_SUFFIXES]
     if not folders:
         raise ValueError(
@@ -171,15 +187,17 @@ def _read_class_folders(
     paths: list[Path] = []
     labels: list[str] = []
     for folder in folders:
-        files = [p for p in _visible(folder) if p.is_file()]
-        if not files:
-            inner = any(p.is_dir() for p in _visible(folder))
-            hint = (
-                f" {folder.name!r} holds folders: is it a set of classes itself?" if inner else ""
+        inside = _visible(folder)
+        nested = [p for p in inside if p.is_dir()]
+        if nested:
+            raise ValueError(
+                f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}: is it a set "
+                "of classes itself? A class folder must hold image files alone."
             )
-            raise ValueError(f"The class folder {str(folder)!r} holds no image.{hint}")
-        paths += files
-        labels += [folder.name] * len(files)
+        if not inside:
+            raise ValueError(f"The class folder {str(folder)!r} holds no image.")
+        paths += inside
+        labels += [folder.name] * len(inside)
     return _from_files(path.resolve().name, paths, labels, size, skip_corrupt, progress)
 
 
@@ -200,7 +218,12 @@ def _read_manifest(
         )
     if not rows:
         raise ValueError(f"The manifest {str(path)!r} lists no image.")
+    seen: dict[str, int] = {}
     for line, row in enumerate(rows, start=2):
+        if None in row:
+            raise ValueError(
+                f"{str(path)!r}, line {line} has more entries than the header; quote commas."
+            )
         empty = [c for c in columns if c in ("path", "label", "group") and not row[c]]
         if empty:
             raise ValueError(f"{str(path)!r}, line {line}: the column {empty[0]!r} is empty.")
@@ -208,6 +231,12 @@ def _read_manifest(
             raise ValueError(
                 f"{str(path)!r}, line {line}: split must be 'train' or 'test'; "
                 f"got {row['split']!r}."
+            )
+        first = seen.setdefault(os.path.normpath(row["path"]), line)
+        if first != line:
+            raise ValueError(
+                f"{str(path)!r}, line {line}: {row['path']!r} stands in line {first} already; list "
+                "each image once."
             )
     files = [path.parent / row["path"] for row in rows]
     missing = [file for file in files if not file.is_file()]
@@ -230,10 +259,15 @@ def _read_manifest(
 
 def _read_npz(path: Path) -> Dataset:
     try:
+        with zipfile.ZipFile(path):
+            pass  # np.load would take other formats for what they are, and advise to unpickle
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} can't be read as .npz of plain arrays: {error}") from error
+    except _DAMAGED as error:
+        raise ValueError(
+            f"{str(path)!r} can't be read as an .npz of plain arrays: it is damaged, or holds "
+            f"Python objects ({type(error).__name__})."
+        ) from error
     for images, labels in (("X", "y"), ("images", "labels"), ("x", "y")):
         if images in arrays and labels in arrays:
             return Dataset.from_arrays(
@@ -242,6 +276,11 @@ def _read_npz(path: Path) -> Dataset:
     for x in ("X", "x"):
         names = (f"{x}_train", "y_train", f"{x}_test", "y_test")
         if all(n in arrays for n in names):
+            if "groups" in arrays:
+                raise ValueError(
+                    f"{str(path)!r} holds groups beside its own split; give X, y and groups, or "
+                    "the split alone."
+                )
             return _from_parts(path.stem, *(arrays[n] for n in names))
     raise ValueError(
         f"{str(path)!r} must hold the arrays X and y, or X_train, y_train, X_test and y_test; "
@@ -259,6 +298,11 @@ def _from_parts(
     if X_train.shape[1:] != X_test.shape[1:]:
         raise ValueError(
             f"Training and test images differ in shape: {X_train.shape[1:]}, {X_test.shape[1:]}."
+        )
+    if X_train.dtype != X_test.dtype:
+        raise ValueError(
+            f"Training and test images differ in type: {X_train.dtype}, {X_test.dtype}. Convert "
+            "one, pixel values included."
         )
     is_test = np.repeat([False, True], [len(X_train), len(X_test)])
     images, labels = np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test])
@@ -285,7 +329,12 @@ def _read_idx_folder(path: Path) -> Dataset:
         )
     name = path.resolve().name
     arrays = {part: read_idx(file) for part, file in files.items()}
-    if "t10k-images" in arrays and "t10k-labels" in arrays:
+    if ("t10k-images" in arrays) != ("t10k-labels" in arrays):
+        raise ValueError(
+            f"The folder {str(path)!r} holds only one of t10k-images and t10k-labels; add the "
+            "other, or remove it."
+        )
+    if "t10k-images" in arrays:
         return _from_parts(
             name,
             *(arrays[p] for p in ("train-images", "train-labels", "t10k-images", "t10k-labels")),

@@ -71,14 +71,14 @@ def split_test(
     if len(unknown):
         raise ValueError(
             f"{len(unknown)} classes of the test part have no sample to train on, "
-            f"such as {unknown[0]}."
+            f"such as class {unknown[0].item()!r}."
         )
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
         if len(shared):
             raise ValueError(
                 f"{len(shared)} groups are in both parts of the split that came with the data, "
-                f"such as {shared[0]!r}. Drop the split, or the groups."
+                f"such as {shared[0].item()!r}. Drop the split, or the groups."
             )
     return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
 
@@ -145,20 +145,30 @@ def split_samples(
     positions = np.arange(len(y))
     splitter: Any
     if groups is None:
-        n_classes = len(np.unique(y))
+        classes, counts = np.unique(y, return_counts=True)
+        if counts.min() < 2:
+            raise ValueError(
+                f"Class {classes[counts.argmin()].item()!r} has 1 sample here; a split needs at "
+                "least 2 of each. Add samples, or drop the class."
+            )
+        n_classes = len(classes)
         n_second = min(max(round(second_size * len(y)), n_classes), len(y) - n_classes)
         splitter = StratifiedShuffleSplit(1, test_size=n_second, random_state=seed)
     else:
         n_groups = len(np.unique(groups))
         if n_groups < 2:
-            raise ValueError(f"Only {n_groups} group; a split by group needs at least two.")
+            raise ValueError(
+                f"There is {n_groups} group to split; a test part, a selection part and a "
+                "validation slice by group need at least four in all. Drop the groups, or add some."
+            )
         n_folds = min(max(round(1 / second_size), 2), n_groups)
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     first, second = next(splitter.split(positions, y, groups))
     missing = np.setdiff1d(y, y[first])
     if len(missing):
         raise ValueError(
-            f"Split by group, {len(missing)} classes have no sample to fit on, such as "
-            f"{missing[0]!r}: all of theirs are in one group. Drop the groups, or these classes."
+            f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
+            f"{missing[0].item()!r}: their samples are in too few groups. Drop the groups, or "
+            "these classes."
         )
     return Split(np.sort(first), np.sort(second))

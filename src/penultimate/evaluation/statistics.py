@@ -1,6 +1,7 @@
 """Bootstrap intervals of accuracies and of their differences, over test samples and seeds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +27,22 @@ class Interval:
     p: float | None = None
 
 
-def accuracy_interval(correct: NDArray[np.bool_], *, seed: int = 0) -> Interval:
+def accuracy_interval(
+    correct: NDArray[np.bool_], *, groups: NDArray[Any] | None = None, seed: int = 0
+) -> Interval:
     """Compute a mean accuracy and its bootstrap interval.
 
     Test samples and seeds are resampled, each with replacement, and independently of each other:
     the interval covers both the choice of test samples and the luck of training. With one seed only
-    the samples are resampled.
+    the samples are resampled. Samples of a group are resampled together. Where nothing varies, as
+    when all are right, the Wilson interval takes over.
 
     Parameters
     ----------
     correct : ndarray of shape (n_seeds, n_test), bool
         Whether each test sample was classified rightly, by the classifier of each seed.
+    groups : ndarray of shape (n_test,), optional
+        What test samples have in common, such as a writer.
     seed : int, default=0
         Of the resampling.
 
@@ -58,13 +64,20 @@ def accuracy_interval(correct: NDArray[np.bool_], *, seed: int = 0) -> Interval:
     (0.98, True)
     """
     correct = np.atleast_2d(correct)
-    means = _resampled_means(correct.astype(np.float64), seed)
+    means = _resampled_means(correct.astype(np.float64), groups, seed)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(correct.mean()), float(low), float(high))
+    value = float(correct.mean())
+    if low == high:
+        low, high = _wilson(value, _n_units(correct, groups))
+    return Interval(value, float(low), float(high))
 
 
 def compare_accuracies(
-    correct: NDArray[np.bool_], baseline: NDArray[np.bool_], *, seed: int = 0
+    correct: NDArray[np.bool_],
+    baseline: NDArray[np.bool_],
+    *,
+    groups: NDArray[Any] | None = None,
+    seed: int = 0,
 ) -> Interval:
     """Compute the difference of two accuracies on the same test samples and seeds, paired.
 
@@ -72,6 +85,8 @@ def compare_accuracies(
     ----------
     correct, baseline : ndarray of shape (n_seeds, n_test), bool
         As in `accuracy_interval`, of the classifier in question and of the one compared with.
+    groups : ndarray of shape (n_test,), optional
+        As in `accuracy_interval`.
     seed : int, default=0
         Of the resampling.
 
@@ -91,8 +106,9 @@ def compare_accuracies(
     >>> import numpy as np
     >>> from penultimate.evaluation import compare_accuracies
     >>> same = np.ones((3, 100), bool)
-    >>> compare_accuracies(same, same)
-    Interval(value=0.0, low=0.0, high=0.0, p=1.0)
+    >>> difference = compare_accuracies(same, same)
+    >>> difference.value, round(difference.high, 3), difference.p
+    (0.0, 0.037, 1.0)
     """
     correct, baseline = np.atleast_2d(correct), np.atleast_2d(baseline)
     if correct.shape != baseline.shape:
@@ -101,23 +117,48 @@ def compare_accuracies(
             f"{correct.shape} and {baseline.shape}."
         )
     difference = correct.astype(np.float64) - baseline
-    means = _resampled_means(difference, seed)
+    means = _resampled_means(difference, groups, seed)
     low, high = np.quantile(means, [0.025, 0.975])
+    if low == high == 0:
+        # No sample told the two apart: a difference could still be as large as this.
+        high = _wilson(0.0, _n_units(correct, groups))[1]
+        low = -high
     tail = min((means <= 0).sum(), (means >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (N_RESAMPLES + 1))
     return Interval(float(difference.mean()), float(low), float(high), float(p))
 
 
-def _resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _resampled_means(
+    values: NDArray[np.float64], groups: NDArray[Any] | None, seed: int
+) -> NDArray[np.float64]:
     """Mean of `values`, (n_seeds, n_test), with both axes resampled: a mean a resample.
 
-    Test samples with the same values for every seed are alike, so it is enough to draw how often
-    each of the few patterns of values comes up: the same distribution at any number of samples.
+    Units (groups of test samples, or single ones) with the same sums for every seed and the same
+    size are alike, so it is enough to draw how often each of these patterns comes up: the same
+    distribution at any number of samples.
     """
     n_seeds, n_test = values.shape
     rng = np.random.default_rng(seed)
-    patterns, counts = np.unique(values, axis=1, return_counts=True)
-    tests = rng.multinomial(n_test, counts / n_test, N_RESAMPLES) / n_test
+    sizes = np.ones(n_test)
+    if groups is not None:
+        _, member = np.unique(groups, return_inverse=True)
+        sizes = np.bincount(member).astype(float)
+        values = np.stack([np.bincount(member, weights=row) for row in values])
+    patterns, counts = np.unique(np.vstack([values, sizes]), axis=1, return_counts=True)
+    units = rng.multinomial(len(sizes), counts / len(sizes), N_RESAMPLES)
     seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), N_RESAMPLES) / n_seeds
+    totals = units @ patterns.T
     # Sums of shares are exact only to rounding; a tie with zero must count as one.
-    return ((tests @ patterns.T) * seeds).sum(axis=1).round(12)
+    return (((totals[:, :-1] / totals[:, -1:]) * seeds).sum(axis=1)).round(12)
+
+
+def _n_units(correct: NDArray[np.bool_], groups: NDArray[Any] | None) -> int:
+    return correct.shape[1] if groups is None else len(np.unique(groups))
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % score interval of Wilson (1927) for a share of `n`."""
+    z = 1.959963984540054
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)

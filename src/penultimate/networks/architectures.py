@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penultimate._validation import check_choice
-from penultimate.networks._backend import import_keras, seeded
+from penultimate.networks._backend import import_keras, is_keras_model, seeded
 
 Builder = Callable[[tuple[int, ...], int], Any]
 
@@ -156,6 +156,10 @@ def build_network(
         )
     with seeded(seed):
         model = network(input_shape, n_classes)
+    if not is_keras_model(model):
+        raise TypeError(
+            f"The function that builds the network must return a Keras model; got {model!r}."
+        )
     if tuple(model.output_shape) != (None, n_classes):
         raise ValueError(
             f"The network must end in one unit for each of the {n_classes} classes; its output "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
-from penultimate.datasets.splits import split_samples
+from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seeded
 from penultimate.networks._keras import forward
 from penultimate.networks.architectures import Builder, build_network
@@ -227,14 +227,23 @@ def fit_network(
         training = Training() if X.ndim == 4 else Training(augmentation=None)
     training.check()
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
-    if training.validation_size == 0:
+    split = validation_split(codes, groups, training, seed)
+    if split is None:
         return model, train(model, X, codes, None, training, seed=seed, progress=progress)
-    split = split_samples(codes, groups, training.validation_size, seed=seed)
     first, second = split.first, split.second
     validation = (X[second], codes[second])
     return model, train(
         model, X[first], codes[first], validation, training, seed=seed, progress=progress
     )
+
+
+def validation_split(
+    codes: NDArray[np.integer], groups: NDArray[Any] | None, training: Training, seed: int
+) -> Split | None:
+    """Split a fit part into what is trained on and the slice that chooses the best weights."""
+    if training.validation_size == 0:
+        return None
+    return split_samples(codes, groups, training.validation_size, seed=seed)
 
 
 def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:

@@ -106,12 +106,17 @@ class SearchHeatmapDisplay:
         from matplotlib.patches import Rectangle
 
         ax = _axes(ax)
-        image = ax.imshow(self.scores, cmap=cmap, origin="lower", aspect="auto")
+        low, high = np.nanmin(self.scores), np.nanmax(self.scores)
+        if low == high:
+            low = max(0.0, high - 0.01)
+        image = ax.imshow(
+            self.scores, cmap=cmap, origin="lower", aspect="auto", vmin=low, vmax=high
+        )
         ax.set_xticks(range(len(self.C)), [f"{value:.3g}" for value in self.C])
         ax.set_yticks(range(len(self.gamma)), [f"{value:.2g}" for value in self.gamma])
         ax.set(xlabel="C", ylabel="gamma")
         if self.scores.size <= _VALUES_UP_TO:
-            middle = (np.nanmin(self.scores) + np.nanmax(self.scores)) / 2
+            middle = (low + high) / 2
             for (row, column), score in np.ndenumerate(self.scores):
                 colour = "white" if score < middle else "black"
                 ax.text(column, row, f"{score:.2%}", ha="center", va="center", color=colour)
@@ -184,7 +189,10 @@ class TrainingCurvesDisplay:
         for index, history in enumerate(self.histories):
             epochs = np.arange(1, len(history.loss) + 1)
             first = index == 0
-            ax.plot(epochs, history.loss, "C0", alpha=0.8, lw=1, label="training" * first)
+            marker = "." if len(epochs) == 1 else None
+            ax.plot(
+                epochs, history.loss, "C0", alpha=0.8, lw=1, marker=marker, label="training" * first
+            )
             if history.validation_loss:
                 best = history.best_epoch
                 accuracy = np.asarray(history.validation_accuracy) * 100
@@ -199,7 +207,9 @@ class TrainingCurvesDisplay:
         twin.set_ylabel("validation accuracy, %")
         handles = [line for a in (ax, twin) for line in a.get_lines()]
         handles = [line for line in handles if not line.get_label().startswith("_")]
-        ax.legend(handles=[h for h in handles if h.get_label()], loc="center right")
+        ax.figure.legend(
+            handles=[h for h in handles if h.get_label()], loc="outside upper center", ncols=3
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from penultimate.comparison import Comparison
-from penultimate.report.folder import REPORT, RESULTS, check_folder, write_whole
+from penultimate.report.folder import REPORT, RESULTS, check_folder, write_together
 from penultimate.report.render import render_html
 from penultimate.report.summary import summarise
 
@@ -25,9 +25,10 @@ def write_report(comparison: Comparison, folder: str | Path) -> Path:
     folder = Path(folder)
     earlier = check_folder(folder)
     results = comparison.to_dict()
-    if earlier and earlier["dataset"].get("test_sha256") == results["dataset"]["test_sha256"]:
+    if earlier and earlier["dataset"]["test_sha256"] == results["dataset"]["test_sha256"]:
         results["protocol"]["test_uses"] = earlier["protocol"]["test_uses"] + 1
     html = render_html(summarise(comparison, results))
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    return write_whole(folder / REPORT, html)
+    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+    write_together({folder / RESULTS: text, folder / REPORT: html})
+    return folder / REPORT

@@ -167,6 +167,11 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         return self.scorer_(self._best(), self._check_features(X), y)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = getattr(self.estimator, "kernel", "rbf") == "precomputed"
+        return tags
+
     def _best(self) -> SVC:
         check_is_fitted(self)
         _refitted(self)
