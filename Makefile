@@ -44,10 +44,10 @@ $(VENV)/bin/python:
 	  "Penultimate needs Python 3.11 or newer; $(PYTHON) is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.demo: requirements/demo.txt pyproject.toml CMakeLists.txt $(wildcard src/core/*) | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (TensorFlow is large; once only) ..."
 	$(PIP) install --quiet --requirement requirements/demo.txt
-	$(INSTALL_SELF)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL_SELF)
 	@touch $@
 
 $(VENV)/.torch: requirements/torch.txt $(VENV)/.test

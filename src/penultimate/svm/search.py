@@ -6,8 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from penultimate.svm._together import search_together
 from penultimate.svm.svc import SVC
 
 RBF_C = (1.0, 3.0, 10.0, 30.0)
@@ -28,7 +30,9 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Grid search for an `SVC`: ``GridSearchCV(SVC(), ...)`` as one estimator.
 
     Every parameter setting is scored on each validation fold; the classifier is then refitted with
-    the best one on all samples. Scikit-learn's search does the work for now.
+    the best one on all samples. Settings, folds and pairs of classes share their kernel values
+    where these fit into memory; else, and for what only scikit-learn's search knows (training
+    scores, several metrics, a fold without a class), each is fitted apart.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     scoring : str or callable, optional
         By default accuracy.
     n_jobs : int, optional
-        Processes.
+        Threads; by default as many as scikit-learn's own parallel loops would take.
     refit : bool, default=True
         Whether to fit the best setting on all samples.
     cv : int, splitter or iterable, optional
@@ -122,6 +126,7 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         estimator = SVC() if self.estimator is None else clone(self.estimator)
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        check_classification_targets(y)
         grid = _default_grid(estimator, X) if self.param_grid is None else self.param_grid
         search = GridSearchCV(
             estimator,
@@ -133,7 +138,9 @@ class SVCSearchCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
             error_score=self.error_score,
             return_train_score=self.return_train_score,
-        ).fit(X, y, **params)
+        )
+        if not search_together(search, X, y, params):
+            search.fit(X, y, **params)
         for name in ("cv_results_", "best_params_", "best_score_", "best_index_", "n_splits_"):
             setattr(self, name, getattr(search, name))
         self.scorer_ = search.scorer_

@@ -1,0 +1,69 @@
+// The inner loops, compiled once for each instruction set and chosen at run time.
+#pragma once
+
+#include <cstdint>
+
+namespace penultimate {
+
+enum class KernelType : int { rbf = 0, linear = 1, poly = 2, precomputed = 3 };
+
+struct Kernel {
+    KernelType type = KernelType::rbf;
+    double gamma = 1.0;
+    double coef0 = 0.0;
+    int degree = 3;
+};
+
+// A working set: the part of a dual problem that sequential minimal optimisation sees.
+//
+// With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals
+// f_k = y_k - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow
+// exceeds an f of one that may shrink.
+template <class T>
+struct WorkingSet {
+    const T* K;          // n rows of `stride` values, padded with anything
+    int n;               // samples
+    int stride;          // n, rounded up to whole vectors of 64 bytes
+    T* f;                // residuals, updated in place
+    T* diagonal;         // K_kk
+    T* grow;             // 0 where b may grow, minus infinity elsewhere and in the padding
+    T* shrink;           // 0 where b may shrink, plus infinity elsewhere and in the padding
+    double* b;           // coefficients, updated in place
+    const double *low, *high;
+    double tolerance;    // stop when the largest violation is at most this
+    int64_t max_iterations;
+};
+
+template <class T>
+struct Kernels {
+    // Optimises a working set; returns the number of iterations.
+    int64_t (*optimise)(WorkingSet<T>& set);
+    // Turns inner products <x, z_j> into kernel values; `row` may be `products`.
+    void (*finish_row)(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,
+                       int64_t n);
+    // f -= sum_r coefficients[r] * rows[r], for n values.
+    void (*subtract_rows)(double* f, const T* const* rows, const double* coefficients, int n_rows,
+                          int64_t n);
+};
+
+struct Variant {
+    const char* name;
+    Kernels<float> single;
+    Kernels<double> twice;
+};
+
+// The best variant that this processor runs, or the one named; null for a name that it can't run.
+const Variant* choose_variant(const char* name = nullptr);
+
+template <class T>
+const Kernels<T>& kernels(const Variant& variant);
+template <>
+inline const Kernels<float>& kernels<float>(const Variant& variant) {
+    return variant.single;
+}
+template <>
+inline const Kernels<double>& kernels<double>(const Variant& variant) {
+    return variant.twice;
+}
+
+}  // namespace penultimate

@@ -1,0 +1,83 @@
+// Vectors by the compilers' own extension: one source for AVX-512, AVX2, NEON and plain code.
+//
+// Each variant_*.cpp defines PENULTIMATE_BYTES (the vector's size) and PENULTIMATE_VARIANT (its
+// namespace) and is compiled for its instruction set. Nothing here may use the standard library's
+// templates: the linker keeps one copy of each, and it could be the one for AVX-512.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace PENULTIMATE_VARIANT {
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+    typedef float Vec __attribute__((vector_size(PENULTIMATE_BYTES)));
+    typedef int32_t Int __attribute__((vector_size(PENULTIMATE_BYTES)));
+    static constexpr int mantissa_bits = 23, exponent_bias = 127;
+    static constexpr float lowest_exponent = -87.0f;
+};
+
+template <>
+struct Simd<double> {
+    typedef double Vec __attribute__((vector_size(PENULTIMATE_BYTES)));
+    typedef int64_t Int __attribute__((vector_size(PENULTIMATE_BYTES)));
+    static constexpr int mantissa_bits = 52, exponent_bias = 1023;
+    static constexpr double lowest_exponent = -708.0;
+};
+
+template <class T>
+using Vec = typename Simd<T>::Vec;
+template <class T>
+using Int = typename Simd<T>::Int;
+template <class T>
+constexpr int lanes = PENULTIMATE_BYTES / int(sizeof(T));
+
+template <class T>
+inline Vec<T> load(const T* p) {
+    Vec<T> v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+inline void store(T* p, Vec<T> v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+template <class T>
+inline Vec<T> splat(T x) {
+    return x - Vec<T>{};
+}
+
+template <class T>
+inline Vec<T> max(Vec<T> a, Vec<T> b) {
+    return a > b ? a : b;
+}
+
+// exp(x) for x <= 0, to about one unit in the last place; 0 where the result is subnormal.
+// x = n log 2 + r with |r| <= log(2) / 2; exp(r) by its Taylor series, 2^n by its bits.
+template <class T>
+inline Vec<T> exp_nonpositive(Vec<T> x) {
+    constexpr bool single = sizeof(T) == 4;
+    constexpr T shift = single ? T(12582912) : T(6755399441055744);  // 1.5 * 2^mantissa_bits
+    const Int<T> vanishes = x < Simd<T>::lowest_exponent;
+    x = max<T>(x, splat<T>(Simd<T>::lowest_exponent));
+    const Vec<T> n = (x * T(1.4426950408889634) + shift) - shift;
+    // log 2 in two parts, the first with few bits, so that n times it is exact.
+    const Vec<T> r = single ? (x - n * T(0.693359375)) - n * T(-2.12194440e-4)
+                            : (x - n * T(0.6931471803691238)) - n * T(1.9082149292705877e-10);
+    constexpr int terms = single ? 7 : 13;
+    Vec<T> sum = splat<T>(1);
+    for (int k = terms; k > 0; --k) sum = sum * r * T(1.0 / k) + T(1);
+    const Int<T> exponent = __builtin_convertvector(n, Int<T>) + Simd<T>::exponent_bias;
+    const Int<T> bits = exponent << Simd<T>::mantissa_bits;
+    Vec<T> power;
+    std::memcpy(&power, &bits, sizeof power);
+    return vanishes ? Vec<T>{} : sum * power;
+}
+
+}  // namespace PENULTIMATE_VARIANT

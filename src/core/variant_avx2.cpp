@@ -1,0 +1,10 @@
+// The inner loops for avx2.
+#define PENULTIMATE_VARIANT penultimate_avx2
+#define PENULTIMATE_BYTES 32
+#include "kernels.inl"
+
+namespace penultimate {
+extern const Variant variant_avx2;
+const Variant variant_avx2 = {"avx2", PENULTIMATE_VARIANT::table<float>(),
+                            PENULTIMATE_VARIANT::table<double>()};
+}  // namespace penultimate

@@ -1,0 +1,92 @@
+"""What the compiled core needs from Python: its own import, BLAS, threads and memory."""
+
+import ctypes
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.parallel import _get_threadpool_controller
+
+try:
+    from penultimate.svm import _core as core  # type: ignore[attr-defined]
+except ImportError as error:  # pragma: no cover - an installation without the compiled part
+    raise ImportError(
+        "The compiled part of penultimate.svm is missing. Reinstall the package where a C++17 "
+        "compiler is (g++ 9, clang 10 or newer): pip install --force-reinstall penultimate"
+    ) from error
+
+KERNELS: dict[str, int] = {"rbf": 0, "linear": 1, "poly": 2, "precomputed": 3}
+# The vector instructions to use, "avx512", "avx2" or "plain"; by default the best there are.
+VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
+STATUS = np.array(["converged", "precision_limit", "iteration_limit"])
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_SAFE_SHARE = 0.25
+
+
+def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
+    """Make the core's description of a kernel."""
+    return core.Kernel(KERNELS[kernel], float(gamma), float(coef0), int(degree))
+
+
+@cache
+def blas_addresses() -> tuple[int, int]:
+    """Find the single and double matrix products of the BLAS that SciPy brings."""
+    from scipy.linalg import cython_blas
+
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    capsules = (cython_blas.__pyx_capi__[name] for name in ("sgemm", "dgemm"))
+    single, double = (api.PyCapsule_GetPointer(c, api.PyCapsule_GetName(c)) for c in capsules)
+    return int(single), int(double)
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """Turn `n_jobs` into a number of threads; None takes as many as scikit-learn's own would."""
+    available = int(_openmp_effective_n_threads())
+    if n_jobs is None:
+        return available
+    if n_jobs == 0:
+        raise ValueError("The 'n_jobs' parameter must not be 0; pass 1, or -1 for all cores.")
+    return n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread, while the core's own threads each call it."""
+    with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def memory_in_bytes(limit: int | str | None) -> int:
+    """Turn a memory limit into bytes; None is a quarter of what is free now.
+
+    Raises
+    ------
+    ValueError
+        If the limit is no positive number of bytes, nor such as "500MiB" or "2GiB".
+    """
+    if limit is None:
+        try:
+            free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (ValueError, OSError, AttributeError):
+            free = 2**32
+        return int(_SAFE_SHARE * free)
+    if isinstance(limit, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)i?B?\s*", limit)
+        size = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    else:
+        size = float(limit)
+    if not size > 0:
+        raise ValueError(
+            "The 'memory_limit' parameter must be a positive number of bytes or text such as "
+            f"'2GiB'; got {limit!r}."
+        )
+    return int(size)

@@ -1,0 +1,35 @@
+import os
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+from penultimate.svm import _native
+
+
+def test_blas_is_found():
+    single, double = _native.blas_addresses()
+    assert 0 < single != double > 0
+
+
+def test_plain_variant_is_always_there():
+    assert "plain" in _native.core.variants()
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"),
+    [(1000, 1000), ("1KiB", 1024), ("2 GiB", 2**31), ("1.5M", 1.5 * 2**20), ("7B", 7)],
+)
+def test_memory(limit, size):
+    assert _native.memory_in_bytes(limit) == size
+
+
+def test_default_memory_is_a_share_of_what_is_free():
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < _native.memory_in_bytes(None) <= total / 4
+
+
+def test_threads():
+    assert _native.count_threads(3) == 3
+    assert _native.count_threads(-1) == _native.count_threads(None) >= 1
+    with threadpool_limits(1, "openmp"):
+        assert _native.count_threads(None) == 1
