@@ -73,7 +73,7 @@ def compare(
         ),
     ],
     out: Out = Path("penultimate-report"),
-    network: Annotated[str, typer.Option(help="compact or mnist-cnn.")] = "compact",
+    network: Annotated[str, typer.Option(help="A named network: compact or mnist-cnn.")] = "compact",
     methods: Annotated[
         str | None, typer.Option(help="Methods, separated by commas; by default all.")
     ] = None,
@@ -128,12 +128,12 @@ def _compare(
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
-        if methods is not None:
-            from penultimate.heads import METHODS
+        from penultimate.heads import METHODS
+        from penultimate.networks import NETWORKS
 
-            for name in methods:
-                check_choice(name, "methods", "compare", METHODS)
-        check_choice(network, "network", "compare", ("compact", "mnist-cnn"))
+        check_choice(network, "network", "compare", NETWORKS)
+        for name in METHODS if methods is None else methods:
+            check_choice(name, "methods", "compare", METHODS)
         with LiveTable(quiet=json) as live:
             dataset = read(live)
             live.update("load the network's backend", 0, 1)
