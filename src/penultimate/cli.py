@@ -73,7 +73,7 @@ def compare(
         ),
     ],
     out: Out = Path("penultimate-report"),
-    network: Annotated[str, typer.Option(help="A named network: compact or mnist-cnn.")] = "compact",
+    network: Annotated[str, typer.Option(help="One of compact, mnist-cnn.")] = "compact",
     methods: Annotated[
         str | None, typer.Option(help="Methods, separated by commas; by default all.")
     ] = None,

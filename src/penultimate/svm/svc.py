@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from penultimate.svm import _native
 from penultimate.svm._pairs import SortedClasses, count_votes, pair_decisions, pair_indices
 
-_PREDICT_CHUNK = 2**24
+_PREDICT_CHUNK = 2**20  # kernel values at a time: 8 MiB stay in cache, and are not fresh memory
 _UNLIMITED = 10_000_000
 
 
