@@ -132,8 +132,8 @@ nb::list solve_pairs(const std::optional<Matrix<float>>& X32,
     });
     nb::list results;
     for (Solution& s : solutions)
-        results.append(nb::make_tuple(to_numpy(std::move(s.b)), s.intercept, s.gap, s.objective,
-                                      s.iterations, int(s.status)));
+        results.append(nb::make_tuple(to_numpy(std::move(s.b)), s.intercept, s.gap, s.iterations,
+                                      int(s.status)));
     return results;
 }
 

@@ -45,8 +45,7 @@ Gap find_gap(const State& s) {
     return gap;
 }
 
-// A vector whose data start at a multiple of 64 bytes is not worth an allocator: loads are
-// unaligned, and the buffers live for a whole problem.
+// Loads are unaligned, so plain vectors do; they live for a whole problem.
 template <class T>
 struct Buffers {
     std::vector<T> K, f, diagonal, grow, shrink;
@@ -267,15 +266,12 @@ double find_intercept(const State& s, const Gap& gap) {
     return std::isfinite(middle) ? middle : 0.0;
 }
 
-void conclude(const State& s, int n_first, Solution& solution) {
+void conclude(const State& s, Solution& solution) {
     const Gap gap = find_gap(s);
     // Infinite where a side is empty, and nothing may move: that is an optimum.
     solution.gap = std::isinf(gap.size()) ? 0.0 : std::max(gap.size(), 0.0);
     if (std::isnan(gap.size())) solution.gap = std::numeric_limits<double>::infinity();
     solution.intercept = find_intercept(s, gap);
-    solution.objective = 0;
-    for (int k = 0; k < s.n; ++k)
-        solution.objective -= 0.5 * s.b[size_t(k)] * ((k < n_first ? 1.0 : -1.0) + s.f[size_t(k)]);
     solution.b = s.b;
 }
 
@@ -300,7 +296,7 @@ Solution solve_pair(const Data& data, const PairProblem& problem) {
         if (data.single.values) exact.recompute_residuals();
         solution.status = exact.run(&solution.iterations);
     }
-    conclude(s, problem.first.size(), solution);
+    conclude(s, solution);
     return solution;
 }
 
@@ -314,7 +310,7 @@ void solve_path(const Data& data, const PairProblem& problem, const std::vector<
         solution.iterations = 0;
         solution.status = phase.run(&solution.iterations);
         if (solution.status == Status::cancelled) return;
-        conclude(s, problem.first.size(), solution);
+        conclude(s, solution);
         found(c, solution);
     }
 }

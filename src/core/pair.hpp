@@ -15,7 +15,6 @@ struct Solution {
     std::vector<double> b;  // signed coefficients, the first class's samples first
     double intercept = 0;
     double gap = 0;         // the largest violation of the optimality conditions, in float64
-    double objective = 0;   // of the dual, to be minimised
     int64_t iterations = 0;
     Status status = Status::converged;
 };

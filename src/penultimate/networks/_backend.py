@@ -32,7 +32,7 @@ def import_keras() -> Any:
             else "Networks need Keras and a backend, and they are not installed."
         )
         extra = chosen if chosen in BACKENDS else "tensorflow"
-        raise ImportError(f"{missing} Install them with: pip install 'penultimate[{extra}]'")
+        raise ImportError(f"{missing} Install it with: pip install 'penultimate[{extra}]'")
     if not chosen and "tensorflow" not in installed:
         os.environ["KERAS_BACKEND"] = installed[0]
     import keras

@@ -258,7 +258,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.support_vectors_ = (
             np.empty((0, 0), X.dtype) if self.kernel == "precomputed" else X[self.support_]
         )
-        _, intercepts, gaps, _, iterations, status = zip(*solutions)
+        _, intercepts, gaps, iterations, status = zip(*solutions)
         # As in scikit-learn, a positive value of two classes is for the second.
         sign = -1.0 if n_classes == 2 else 1.0
         self.dual_coef_ = sign * coefficients[:, is_support]
