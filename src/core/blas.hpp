@@ -1,4 +1,5 @@
-// Matrix products of the BLAS that SciPy brings, by the addresses in scipy.linalg.cython_blas.
+// The BLAS and LAPACK that SciPy brings, by the addresses in scipy.linalg.cython_blas and
+// scipy.linalg.cython_lapack.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +9,38 @@ namespace penultimate {
 template <class T>
 using Gemm = void (*)(char*, char*, int*, int*, int*, T*, T*, int*, T*, int*, T*, T*, int*);
 
+using Posv = void (*)(char*, int*, int*, double*, int*, double*, int*, int*);
+
 struct Blas {
     Gemm<float> sgemm = nullptr;
     Gemm<double> dgemm = nullptr;
+    Posv dposv = nullptr;  // solves with a positive definite matrix
+
+    void operator()(char* ta, char* tb, int* m, int* n, int* k, float* one, float* a, int* lda,
+                    float* b, int* ldb, float* zero, float* c, int* ldc) const {
+        sgemm(ta, tb, m, n, k, one, a, lda, b, ldb, zero, c, ldc);
+    }
+    void operator()(char* ta, char* tb, int* m, int* n, int* k, double* one, double* a, int* lda,
+                    double* b, int* ldb, double* zero, double* c, int* ldc) const {
+        dgemm(ta, tb, m, n, k, one, a, lda, b, ldb, zero, c, ldc);
+    }
 };
 
-inline void gemm(const Blas& blas, int m, int n, int k, const float* a, const float* b, float* c,
-                 int ldc) {
-    char t = 'T', plain = 'N';
-    float one = 1, zero = 0;
-    blas.sgemm(&t, &plain, &m, &n, &k, &one, const_cast<float*>(a), &k, const_cast<float*>(b), &k,
-               &zero, c, &ldc);
-}
+// Rows of values, so many apart.
+template <class T>
+struct Block {
+    const T* values;
+    int n_rows, stride;
+};
 
-inline void gemm(const Blas& blas, int m, int n, int k, const double* a, const double* b, double* c,
-                 int ldc) {
-    char t = 'T', plain = 'N';
-    double one = 1, zero = 0;
-    blas.dgemm(&t, &plain, &m, &n, &k, &one, const_cast<double*>(a), &k, const_cast<double*>(b), &k,
-               &zero, c, &ldc);
+// c[r][s] = <b's row r, a's row s>, of `length` values each; rows of c are `stride` apart.
+template <class T>
+void inner_products(const Blas& blas, Block<T> a, Block<T> b, int length, T* c, int stride) {
+    if (a.n_rows == 0 || b.n_rows == 0) return;
+    char transposed = 'T', plain = 'N';
+    T one = 1, zero = 0;
+    blas(&transposed, &plain, &a.n_rows, &b.n_rows, &length, &one, const_cast<T*>(a.values),
+         &a.stride, const_cast<T*>(b.values), &b.stride, &zero, c, &stride);
 }
 
 }  // namespace penultimate

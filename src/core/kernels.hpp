@@ -21,18 +21,22 @@ struct Kernel {
 // exceeds an f of one that may shrink.
 template <class T>
 struct WorkingSet {
-    const T* K;          // n rows of `stride` values, padded with anything
-    int n;               // samples
-    int stride;          // n, rounded up to whole vectors of 64 bytes
+    const T* K;          // rows of `stride` values, of which `width` are read
+    int width;           // samples, rounded up to two whole vectors; padding never moves
+    int stride;
     T* f;                // residuals, updated in place
-    T* diagonal;         // K_kk
-    T* grow;             // 0 where b may grow, minus infinity elsewhere and in the padding
-    T* shrink;           // 0 where b may shrink, plus infinity elsewhere and in the padding
+    const T* diagonal;   // K_kk
+    T* grow;             // 0 where b may grow, -forbidden elsewhere
+    T* shrink;           // 0 where b may shrink, +forbidden elsewhere
     double* b;           // coefficients, updated in place
     const double *low, *high;
     double tolerance;    // stop when the largest violation is at most this
     int64_t max_iterations;
 };
+
+// More than any residual, and finite, so that sums with it stay numbers.
+template <class T>
+constexpr T forbidden = sizeof(T) == 4 ? T(1e38) : T(1e300);
 
 template <class T>
 struct Kernels {

@@ -9,97 +9,119 @@ using penultimate::Kernel;
 using penultimate::KernelType;
 using penultimate::WorkingSet;
 
+// A running maximum that knows where its value comes from: the position takes the value's lowest
+// bits. Which of two nearly equal samples is chosen does not matter, and so one instruction compares.
 template <class T>
-constexpr T infinity = T(__builtin_inf());
+class Best {
+public:
+    using Bits = typename Simd<T>::Bits;
 
-// The lane that wins a running comparison, as the position it came from.
+    Best(int first, Bits position_bits) : position_bits_(position_bits) {
+        for (int k = 0; k < lanes<T>; ++k) at_[k] = Bits(first + k);
+        best_ = with_position(splat<T>(-T(2) * penultimate::forbidden<T>));
+    }
+
+    void offer(Vec<T> value, int stride) {
+        best_ = max<T>(best_, with_position(value));
+        at_ += stride;
+    }
+
+    // Of this one and another: the position, and about the value.
+    int winner(const Best& other, T* value) const {
+        const Vec<T> best = max<T>(best_, other.best_);
+        *value = largest_at<T>(&best);
+        Bits bits;
+        std::memcpy(&bits, value, sizeof bits);
+        return int(bits & position_bits_);
+    }
+
+private:
+    // Whatever the value, even where it is none: a position that is one.
+    Vec<T> with_position(Vec<T> value) const {
+        return of_bits<T>((bits_of<T>(value) & ~position_bits_) | at_);
+    }
+
+    Vec<T> best_;
+    Int<T> at_{};
+    Bits position_bits_;
+};
+
 template <class T>
-inline int winner(Vec<T> value, Int<T> position, T* best) {
-    int lane = 0;
-    for (int k = 1; k < lanes<T>; ++k)
-        if (value[k] > value[lane]) lane = k;
-    *best = value[lane];
-    return int(position[lane]);
+inline typename Simd<T>::Bits position_bits(int width) {
+    typename Simd<T>::Bits bits = 1;
+    while (bits < width) bits *= 2;
+    return bits - 1;
 }
 
-template <class T>
-inline Int<T> first_positions() {
-    Int<T> positions;
-    for (int k = 0; k < lanes<T>; ++k) positions[k] = k;
-    return positions;
-}
-
-// One pass: f -= step * (Ki - Kj), and the largest f that may grow.
+// One pass: f -= step * (Ki - Kj), and the position of the largest f that may grow. Two maxima
+// run beside each other, and do not wait for one another.
 template <class T>
 inline int update_and_find_largest(const WorkingSet<T>& set, const T* Ki, const T* Kj, T step,
-                                   T* largest) {
-    Vec<T> best = splat<T>(-infinity<T>);
-    Int<T> best_at{}, at = first_positions<T>();
-    for (int k = 0; k < set.stride; k += lanes<T>) {
+                                   typename Simd<T>::Bits position_bits) {
+    Best<T> even(0, position_bits), odd(lanes<T>, position_bits);
+    const auto pass = [&](int k, Best<T>& best) {
         const Vec<T> f = load(set.f + k) - step * (load(Ki + k) - load(Kj + k));
         store(set.f + k, f);
-        const Vec<T> candidate = f + load(set.grow + k);
-        const Int<T> better = candidate > best;
-        best = better ? candidate : best;
-        best_at = better ? at : best_at;
-        at += lanes<T>;
+        best.offer(f + load(set.grow + k), 2 * lanes<T>);
+    };
+    for (int k = 0; k < set.width; k += 2 * lanes<T>) {
+        pass(k, even);
+        pass(k + lanes<T>, odd);
     }
-    return winner<T>(best, best_at, largest);
+    T largest;
+    return even.winner(odd, &largest);
 }
 
 // The partner of i that promises the largest decrease of the dual objective, d^2 / curvature
 // (second-order selection of Fan, Chen and Lin, 2005), or -1 where no violation exceeds tolerance.
 template <class T>
-inline int find_partner(const WorkingSet<T>& set, int i, T largest) {
+inline int find_partner(const WorkingSet<T>& set, int i, typename Simd<T>::Bits position_bits) {
     constexpr T flattest = sizeof(T) == 4 ? T(1e-6) : T(1e-12);
     const T* Ki = set.K + int64_t(i) * set.stride;
-    const T diagonal = set.diagonal[i];
-    Vec<T> smallest = splat<T>(infinity<T>), gain = splat<T>(0), curvature = splat<T>(1);
-    Int<T> best_at{}, at = first_positions<T>();
-    for (int k = 0; k < set.stride; k += lanes<T>) {
-        const Vec<T> f = load(set.f + k) + load(set.shrink + k);
-        smallest = smallest < f ? smallest : f;
-        const Vec<T> d = max<T>(largest - f, Vec<T>{});
-        const Vec<T> c = max<T>((diagonal + load(set.diagonal + k)) - T(2) * load(Ki + k),
-                                splat<T>(flattest));
-        // d^2 / c > gain / curvature, without a division.
-        const Int<T> better = d * d * curvature > gain * c;
-        gain = better ? d * d : gain;
-        curvature = better ? c : curvature;
-        best_at = better ? at : best_at;
-        at += lanes<T>;
+    const T largest = set.f[i], diagonal = set.diagonal[i];
+    Vec<T> violation = splat<T>(0);
+    Best<T> even(0, position_bits), odd(lanes<T>, position_bits);
+    const auto pass = [&](int k, Best<T>& best) {
+        const Vec<T> d = max<T>(largest - (load(set.f + k) + load(set.shrink + k)), Vec<T>{});
+        const Vec<T> curvature = max<T>(
+            (diagonal + load(set.diagonal + k)) - T(2) * load(Ki + k), splat<T>(flattest));
+        violation = max<T>(violation, d);
+        best.offer(d * d / curvature, 2 * lanes<T>);
+    };
+    for (int k = 0; k < set.width; k += 2 * lanes<T>) {
+        pass(k, even);
+        pass(k + lanes<T>, odd);
     }
-    T low = smallest[0];
-    for (int k = 1; k < lanes<T>; ++k) low = smallest[k] < low ? smallest[k] : low;
-    if (!(largest - low > T(set.tolerance))) return -1;
-    T best;
-    const int j = winner<T>(gain / curvature, best_at, &best);
-    return best > 0 ? j : -1;
+    if (!(largest_at<T>(&violation) > T(set.tolerance))) return -1;
+    T gain;
+    const int j = even.winner(odd, &gain);
+    return gain > 0 && set.shrink[j] == 0 ? j : -1;
 }
 
 template <class T>
 int64_t optimise(WorkingSet<T>& set) {
-    T largest;
-    int i = update_and_find_largest<T>(set, set.K, set.K, T(0), &largest);
+    constexpr T never = penultimate::forbidden<T>;
+    const auto bits = position_bits<T>(set.width);
+    int i = update_and_find_largest<T>(set, set.K, set.K, T(0), bits);
     int64_t iteration = 0;
-    for (; iteration < set.max_iterations && largest > -infinity<T>; ++iteration) {
-        const int j = find_partner<T>(set, i, largest);
+    for (; iteration < set.max_iterations && set.grow[i] == 0; ++iteration) {
+        const int j = find_partner<T>(set, i, bits);
         if (j < 0) break;
         const T *Ki = set.K + int64_t(i) * set.stride, *Kj = set.K + int64_t(j) * set.stride;
         double curvature = double(set.diagonal[i]) + double(set.diagonal[j]) - 2.0 * double(Ki[j]);
         if (!(curvature > 1e-12)) curvature = 1e-12;
-        double step = (double(largest) - double(set.f[j])) / curvature;
+        double step = (double(set.f[i]) - double(set.f[j])) / curvature;
         const double room_i = set.high[i] - set.b[i], room_j = set.b[j] - set.low[j];
         const double room = room_i < room_j ? room_i : room_j;
         if (step > room) step = room;
         // At a bound the coefficient is the bound, to the last bit.
         set.b[i] = step == room_i ? set.high[i] : set.b[i] + step;
         set.b[j] = step == room_j ? set.low[j] : set.b[j] - step;
-        set.grow[i] = set.b[i] < set.high[i] ? T(0) : -infinity<T>;
-        set.shrink[i] = set.b[i] > set.low[i] ? T(0) : infinity<T>;
-        set.grow[j] = set.b[j] < set.high[j] ? T(0) : -infinity<T>;
-        set.shrink[j] = set.b[j] > set.low[j] ? T(0) : infinity<T>;
-        i = update_and_find_largest<T>(set, Ki, Kj, T(step), &largest);
+        set.grow[i] = set.b[i] < set.high[i] ? T(0) : -never;
+        set.shrink[i] = set.b[i] > set.low[i] ? T(0) : never;
+        set.grow[j] = set.b[j] < set.high[j] ? T(0) : -never;
+        set.shrink[j] = set.b[j] > set.low[j] ? T(0) : never;
+        i = update_and_find_largest<T>(set, Ki, Kj, T(step), bits);
     }
     return iteration;
 }

@@ -1,20 +1,17 @@
 // The Python module penultimate.svm._core: arrays in, arrays out, no policy.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
-#include <thread>
+#include <array>
+#include <optional>
 
+#include "decisions.hpp"
 #include "pair.hpp"
+#include "parallel.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -22,14 +19,10 @@ using namespace penultimate;
 
 namespace {
 
-template <class T>
-using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T, size_t N>
-using MutableTensor = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using MutableMatrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Array = nb::ndarray<const T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+template <class T, size_t N>
+using Output = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 
 template <class T>
 nb::object to_numpy(std::vector<T>&& values) {
@@ -39,96 +32,85 @@ nb::object to_numpy(std::vector<T>&& values) {
     return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), 1, shape, owner));
 }
 
-const Variant* variant_named(const std::string& name) {
-    const Variant* variant = choose_variant(name.empty() ? nullptr : name.c_str());
-    if (!variant) throw nb::value_error(("this processor does not run " + name).c_str());
-    return variant;
+template <class AnyArray>
+auto* data_or_null(const std::optional<AnyArray>& array) {
+    return array ? array->data() : nullptr;
 }
 
-// Runs task(0) ... task(count - 1) on threads, while the calling thread listens for Ctrl-C.
-template <class Task>
-void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const Task& task) {
-    std::atomic<int> next{0};
-    std::mutex mutex;
-    std::condition_variable done;
-    int running = 0;
-    std::exception_ptr failure;
-    const auto work = [&] {
-        try {
-            for (int k = next++; k < count && !cancelled; k = next++) task(k);
-        } catch (...) {
-            const std::lock_guard<std::mutex> lock(mutex);
-            failure = std::current_exception();
-            cancelled = true;
-        }
-        const std::lock_guard<std::mutex> lock(mutex);
-        --running;
-        done.notify_all();
-    };
-    bool interrupted = false;
-    {
-        const nb::gil_scoped_release release;
-        std::vector<std::thread> threads;
-        running = std::max(1, std::min(n_threads, count));
-        for (int t = running; t > 0; --t) threads.emplace_back(work);
-        std::unique_lock<std::mutex> lock(mutex);
-        while (running > 0) {
-            done.wait_for(lock, std::chrono::milliseconds(50));
-            if (running > 0 && !interrupted) {
-                lock.unlock();
-                const nb::gil_scoped_acquire acquire;
-                interrupted = PyErr_CheckSignals() != 0;
-                if (interrupted) cancelled = true;
-                lock.lock();
-            }
-        }
-        lock.unlock();
-        for (auto& thread : threads) thread.join();
+// With what work is done: BLAS, vector instructions, threads, and who hears of progress.
+struct Context {
+    Blas blas;
+    const Variant* variant;
+    int n_threads;
+    nb::object progress;  // called with (tasks done, tasks), or None
+
+    Context(const std::array<uintptr_t, 3>& routines, int threads, const std::string& name,
+            nb::object progress)
+        : blas{reinterpret_cast<Gemm<float>>(routines[0]),
+               reinterpret_cast<Gemm<double>>(routines[1]), reinterpret_cast<Posv>(routines[2])},
+          variant(choose_variant(name.empty() ? nullptr : name.c_str())), n_threads(threads),
+          progress(std::move(progress)) {
+        if (!variant) throw nb::value_error(("this processor does not run " + name).c_str());
     }
-    if (interrupted) throw nb::python_error();
-    if (failure) std::rethrow_exception(failure);
+
+    // Runs tasks without the interpreter's lock; Ctrl-C ends them.
+    template <class MakeTask>
+    void run(size_t count, std::atomic<bool>& cancelled, const MakeTask& make_task) const {
+        bool failed = false;
+        const auto listen = [&](int done) {
+            const nb::gil_scoped_acquire acquire;
+            failed = PyErr_CheckSignals() != 0;
+            if (!failed && !progress.is_none()) {
+                PyObject* answer = PyObject_CallFunction(progress.ptr(), "in", done, Py_ssize_t(count));
+                failed = !answer;
+                Py_XDECREF(answer);
+            }
+            // An exception may not be pending while other code runs, but this thread runs none.
+            return !failed;
+        };
+        {
+            const nb::gil_scoped_release release;
+            run_parallel(int(count), n_threads, cancelled, make_task, listen);
+        }
+        if (failed) throw nb::python_error();
+    }
+};
+
+std::vector<Pair> all_pairs(const Array<int64_t, 1>& starts) {
+    std::vector<Pair> pairs;
+    const size_t n_classes = starts.shape(0) - 1;
+    for (size_t i = 0; i < n_classes; ++i)
+        for (size_t j = i + 1; j < n_classes; ++j)
+            pairs.push_back({{starts(i), starts(i + 1)}, {starts(j), starts(j + 1)}});
+    return pairs;
 }
 
-template <class T>
-Samples<T> samples_of(const Matrix<T>& X, const std::optional<Vector<T>>& norms) {
-    return {X.data(), norms ? norms->data() : nullptr, int(X.shape(1))};
+// Positions by descending size, so that no thread ends with the longest task.
+std::vector<size_t> largest_first(const std::vector<Pair>& pairs) {
+    std::vector<size_t> order(pairs.size());
+    for (size_t k = 0; k < order.size(); ++k) order[k] = k;
+    const auto size = [&](size_t k) { return pairs[k].first.size() + pairs[k].second.size(); };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return size(a) > size(b); });
+    return order;
 }
 
-nb::list solve_pairs(const std::optional<Matrix<float>>& X32,
-                     const std::optional<Vector<float>>& norms32, const Matrix<double>& X64,
-                     const std::optional<Vector<double>>& norms64, const Kernel& kernel,
-                     const Vector<double>& upper, const Vector<int64_t>& starts, double tolerance,
-                     int64_t max_iterations, size_t memory, int n_threads,
-                     std::pair<uintptr_t, uintptr_t> blas, const std::string& variant) {
+nb::list solve_pairs(const Context& context, const std::optional<Source<float>>& single,
+                     const Source<double>& twice, const Kernel& kernel,
+                     const Array<double, 1>& upper, const Array<int64_t, 1>& starts,
+                     double tolerance, int64_t max_iterations, size_t memory) {
     std::atomic<bool> cancelled{false};
-    Data data{};
-    if (X32) data.single = samples_of<float>(*X32, norms32);
-    data.twice = samples_of<double>(X64, norms64);
-    data.kernel = kernel;
-    data.blas = {reinterpret_cast<Gemm<float>>(blas.first),
-                 reinterpret_cast<Gemm<double>>(blas.second)};
-    data.variant = variant_named(variant);
-    data.memory = memory / size_t(std::max(1, n_threads));
-    data.cancelled = &cancelled;
-
-    const int n_classes = int(starts.shape(0)) - 1;
-    std::vector<PairProblem> problems;
-    for (int i = 0; i < n_classes; ++i)
-        for (int j = i + 1; j < n_classes; ++j)
-            problems.push_back({{starts(i), starts(i + 1)}, {starts(j), starts(j + 1)},
-                                upper.data(), tolerance, max_iterations});
-    // The largest first, so that no thread ends with the longest task.
-    std::vector<int> order(problems.size());
-    for (size_t k = 0; k < order.size(); ++k) order[k] = int(k);
-    const auto size = [&](int k) {
-        return problems[size_t(k)].first.size() + problems[size_t(k)].second.size();
-    };
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return size(a) > size(b); });
-
-    std::vector<Solution> solutions(problems.size());
-    run_parallel(int(problems.size()), n_threads, cancelled, [&](int k) {
-        const size_t task = size_t(order[size_t(k)]);
-        solutions[task] = solve_pair(data, problems[task]);
+    const Data data{single.value_or(Source<float>{}), twice, kernel, context.blas, context.variant,
+                    memory / size_t(context.n_threads)};
+    const Limits limits{tolerance, max_iterations, &cancelled};
+    const std::vector<Pair> pairs = all_pairs(starts);
+    const std::vector<size_t> order = largest_first(pairs);
+    std::vector<Solution> solutions(pairs.size());
+    context.run(pairs.size(), cancelled, [&] {
+        return [&, workspace = Workspace()](int k) mutable {
+            const size_t pair = order[size_t(k)];
+            solutions[pair] = solve_pair(data, pairs[pair], upper.data(), limits, workspace);
+        };
     });
     nb::list results;
     for (Solution& s : solutions)
@@ -137,78 +119,136 @@ nb::list solve_pairs(const std::optional<Matrix<float>>& X32,
     return results;
 }
 
-// Every pair, fold and factor on one Gram matrix of sorted samples. `upper` has a row a fold: the
-// weights of its training samples, and zero for those held out. `coefficients` is (folds, factors,
-// classes - 1, samples), laid out as libsvm's: for a sample of class c, the row of another class o
-// is o, or o - 1 where o > c. `intercepts` and `gaps` are (folds, factors, pairs).
-void search_pairs(const Matrix<float>& gram, const Matrix<double>& upper,
-                  const Vector<int64_t>& starts, const std::vector<double>& factors,
-                  double tolerance, int64_t max_iterations, int n_threads,
-                  MutableTensor<float, 4> coefficients, MutableTensor<double, 3> intercepts,
-                  MutableTensor<double, 3> gaps, const std::string& variant) {
+// Every pair, fold and factor. `upper` has a row a fold: the weights of its training samples, and
+// zero for those held out. `coefficients` is (folds, factors, classes - 1, samples), laid out as
+// in `Machines`; `intercepts` and `gaps` are (folds, factors, pairs).
+void solve_grid(const Context& context, const Source<float>& source, const Kernel& kernel,
+                const Array<double, 2>& upper, const Array<int64_t, 1>& starts,
+                const std::vector<double>& factors, double tolerance, int64_t max_iterations,
+                size_t memory, Output<float, 4> coefficients, Output<double, 3> intercepts,
+                Output<double, 3> gaps) {
     std::atomic<bool> cancelled{false};
-    Data data{};
-    data.single = {gram.data(), nullptr, int(gram.shape(1))};
-    data.kernel.type = KernelType::precomputed;
-    data.variant = variant_named(variant);
-    data.cancelled = &cancelled;
-    struct Task {
-        int fold, i, j, pair;
-        int64_t size;
-    };
-    const int n_classes = int(starts.shape(0)) - 1, n_folds = int(upper.shape(0));
-    std::vector<Task> tasks;
-    for (int fold = 0; fold < n_folds; ++fold)
-        for (int i = 0, pair = 0; i < n_classes; ++i)
-            for (int j = i + 1; j < n_classes; ++j, ++pair)
-                tasks.push_back({fold, i, j, pair,
-                                 starts(i + 1) - starts(i) + starts(j + 1) - starts(j)});
-    std::stable_sort(tasks.begin(), tasks.end(),
-                     [](const Task& a, const Task& b) { return a.size > b.size; });
-    run_parallel(int(tasks.size()), n_threads, cancelled, [&](int k) {
-        const Task& t = tasks[size_t(k)];
-        const PairProblem problem{{starts(t.i), starts(t.i + 1)},
-                                  {starts(t.j), starts(t.j + 1)},
-                                  upper.data() + size_t(t.fold) * upper.shape(1),
-                                  tolerance, max_iterations};
-        solve_path(data, problem, factors, [&](size_t c, const Solution& s) {
-            const int n_first = problem.first.size();
-            float* first = &coefficients(t.fold, c, t.j - 1, starts(t.i));
-            float* second = &coefficients(t.fold, c, t.i, starts(t.j));
-            for (int m = 0; m < n_first; ++m) first[m] = float(s.b[size_t(m)]);
-            for (int m = 0; m < problem.second.size(); ++m)
-                second[m] = float(s.b[size_t(m + n_first)]);
-            intercepts(t.fold, c, t.pair) = s.intercept;
-            gaps(t.fold, c, t.pair) = s.gap;
-        });
+    const Data data{source, {}, kernel, context.blas, context.variant,
+                    memory / size_t(context.n_threads)};
+    const Limits limits{tolerance, max_iterations, &cancelled};
+    const std::vector<Pair> pairs = all_pairs(starts);
+    const std::vector<size_t> order = largest_first(pairs);
+    // Folds of a pair share kernel values, and start from one another; few pairs are split by fold
+    // nevertheless, for the threads.
+    constexpr size_t kEnough = 16;
+    const size_t n_folds = upper.shape(0), together = pairs.size() < kEnough ? 1 : n_folds;
+    const size_t parts = (n_folds + together - 1) / together;
+    context.run(pairs.size() * parts, cancelled, [&] {
+        return [&, workspace = Workspace()](int k) mutable {
+            const size_t p = order[size_t(k) / parts], first_fold = size_t(k) % parts * together;
+            const Pair& pair = pairs[p];
+            std::vector<const double*> folds;
+            for (size_t fold = first_fold; fold < std::min(n_folds, first_fold + together); ++fold)
+                folds.push_back(upper.data() + fold * upper.shape(1));
+            size_t i = 0;
+            while (starts(i) != pair.first.begin) ++i;
+            size_t j = i + 1;
+            while (starts(j) != pair.second.begin) ++j;
+            solve_folds(data, pair, folds, factors, limits, workspace,
+                        [&](size_t f, size_t c, const Solution& s) {
+                            const size_t fold = first_fold + f;
+                            const auto middle = s.b.begin() + pair.first.size();
+                            std::copy(s.b.begin(), middle,
+                                      &coefficients(fold, c, j - 1, pair.first.begin));
+                            std::copy(middle, s.b.end(),
+                                      &coefficients(fold, c, i, pair.second.begin));
+                            intercepts(fold, c, p) = s.intercept;
+                            gaps(fold, c, p) = s.gap;
+                        });
+        };
     });
 }
 
-// Kernel values of all rows of `products`, X X^T, into `gram`.
-void fill_gram(const Matrix<float>& products, const Vector<float>& norms, const Kernel& kernel,
-               MutableMatrix<float> gram, int n_threads, const std::string& variant) {
-    constexpr int64_t block = 64;
-    const Kernels<float>& inner = kernels<float>(*variant_named(variant));
-    const int64_t n = int64_t(products.shape(0));
+// All inner products of `samples` into `products`: blocks of the lower triangle, and their mirrors.
+void multiply_all(const Context& context, const Array<float, 2>& samples,
+                  Output<float, 2> products) {
+    constexpr size_t block = 256;
+    const size_t n = samples.shape(0), d = samples.shape(1), n_blocks = (n + block - 1) / block;
+    std::vector<std::pair<size_t, size_t>> blocks;
+    for (size_t i = 0; i < n_blocks; ++i)
+        for (size_t j = 0; j <= i; ++j) blocks.push_back({i * block, j * block});
     std::atomic<bool> cancelled{false};
-    run_parallel(int((n + block - 1) / block), n_threads, cancelled, [&](int b) {
-        for (int64_t r = b * block; r < std::min(n, (b + 1) * block); ++r) {
-            float* row = gram.data() + r * n;
-            inner.finish_row(kernel, products.data() + r * n, row, norms(r), norms.data(), n);
-            if (kernel.type == KernelType::rbf) row[r] = 1.0f;
-        }
+    float* out = products.data();
+    context.run(blocks.size(), cancelled, [&] {
+        return [&](int k) {
+            const auto [r, c] = blocks[size_t(k)];
+            const size_t rows = std::min(block, n - r), columns = std::min(block, n - c);
+            inner_products<float>(context.blas, {samples.data() + c * d, int(columns), int(d)},
+                                  {samples.data() + r * d, int(rows), int(d)}, int(d),
+                                  out + r * n + c, int(n));
+            if (r == c) return;
+            for (size_t y = 0; y < columns; ++y)
+                for (size_t x = 0; x < rows; ++x) out[(c + y) * n + r + x] = out[(r + x) * n + c + y];
+        };
+    });
+}
+
+// Winning classes, (settings, samples), and decision values, (settings, samples, pairs), of which
+// either may be None. With `samples` and `support`, rows of features; else with the rows and
+// columns of `products` that `sample_at` and `support_at` name.
+template <class T>
+void decide(const Context& context, const Kernel& kernel,
+            const std::optional<Array<T, 2>>& samples, const std::optional<Array<T, 2>>& support,
+            const std::optional<Array<T, 2>>& products,
+            const std::optional<Array<int64_t, 1>>& sample_at,
+            const std::optional<Array<int64_t, 1>>& support_at,
+            const std::optional<Array<T, 1>>& sample_norms,
+            const std::optional<Array<T, 1>>& support_norms, const Array<int64_t, 1>& starts,
+            const Array<T, 3>& coefficients, const Array<double, 2>& intercepts,
+            std::optional<Output<int32_t, 2>> winners, std::optional<Output<T, 3>> values) {
+    const Machines<T> machines{int(coefficients.shape(0)), int(starts.shape(0)) - 1, starts.data(),
+                               coefficients.data(), intercepts.data()};
+    const Cross<T> cross{data_or_null(products),
+                         products ? int64_t(products->shape(1)) : 0,
+                         data_or_null(sample_at),
+                         data_or_null(support_at),
+                         data_or_null(samples),
+                         data_or_null(support),
+                         samples ? int(samples->shape(1)) : 0,
+                         data_or_null(sample_norms),
+                         data_or_null(support_norms)};
+    const int64_t n = int64_t(samples ? samples->shape(0) : sample_at->shape(0));
+    const Decisions<T> out{n, data_or_null(winners), data_or_null(values)};
+    const Decider<T> decider(machines, cross, kernel, context.blas, kernels<T>(*context.variant),
+                             out);
+    const int64_t step = decider.rows_at_once();
+    std::atomic<bool> cancelled{false};
+    context.run(size_t((n + step - 1) / step), cancelled, [&] {
+        return [&, mine = Decider<T>(machines, cross, kernel, context.blas,
+                                     kernels<T>(*context.variant), out)](int k) mutable {
+            mine.decide(k * step, std::min(n, (k + 1) * step));
+        };
     });
 }
 
 template <class T>
-void finish_rows(MutableMatrix<T> products, const Vector<T>& row_norms, const Vector<T>& norms,
-                 const Kernel& kernel, const std::string& variant) {
-    const Kernels<T>& inner = kernels<T>(*variant_named(variant));
-    const nb::gil_scoped_release release;
-    for (size_t r = 0; r < products.shape(0); ++r) {
-        T* row = products.data() + r * products.shape(1);
-        inner.finish_row(kernel, row, row, row_norms(r), norms.data(), int64_t(products.shape(1)));
-    }
+void bind_source(nb::module_& m, const char* name) {
+    nb::class_<Source<T>>(m, name).def(
+        "__init__",
+        [](Source<T>* self, const std::optional<Array<T, 2>>& samples,
+           const std::optional<Array<T, 2>>& products, const std::optional<Array<T, 1>>& norms) {
+            new (self) Source<T>{data_or_null(samples), data_or_null(products), data_or_null(norms),
+                                 int64_t(samples ? samples->shape(0) : products->shape(0)),
+                                 samples ? int(samples->shape(1)) : 0};
+        },
+        "samples"_a.none(), "products"_a.none(), "norms"_a.none(), nb::keep_alive<1, 2>(),
+        nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+}
+
+template <class T>
+void bind_decide(nb::module_& m) {
+    // What is not converted cannot be a copy that the caller never sees.
+    const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
+    m.def("decide", &decide<T>, "context"_a, "kernel"_a, array("samples").none(),
+          array("support").none(), array("products").none(), array("sample_at").none(),
+          array("support_at").none(), array("sample_norms").none(), array("support_norms").none(),
+          array("starts"), array("coefficients"), array("intercepts"), array("winners").none(),
+          array("values").none());
 }
 
 }  // namespace
@@ -221,22 +261,23 @@ NB_MODULE(_core, m) {
                  new (self) Kernel{KernelType(type), gamma, coef0, degree};
              },
              "type"_a, "gamma"_a, "coef0"_a, "degree"_a);
+    nb::class_<Context>(m, "Context")
+        .def(nb::init<const std::array<uintptr_t, 3>&, int, const std::string&, nb::object>(),
+             "routines"_a, "n_threads"_a, "variant"_a, "progress"_a.none());
+    bind_source<float>(m, "SingleSource");
+    bind_source<double>(m, "DoubleSource");
     m.def("variants", [] {
         std::vector<std::string> names;
         for (const char* name : {"avx512", "avx2", "plain"})
             if (choose_variant(name)) names.push_back(name);
         return names;
     });
-    m.def("solve_pairs", &solve_pairs, "X32"_a.none(), "norms32"_a.none(), "X64"_a,
-          "norms64"_a.none(), "kernel"_a, "upper"_a, "starts"_a, "tolerance"_a,
-          "max_iterations"_a, "memory"_a, "n_threads"_a, "blas"_a, "variant"_a = "");
-    m.def("search_pairs", &search_pairs, "gram"_a, "upper"_a, "starts"_a, "factors"_a,
-          "tolerance"_a, "max_iterations"_a, "n_threads"_a, "coefficients"_a, "intercepts"_a,
-          "gaps"_a, "variant"_a = "");
-    m.def("fill_gram", &fill_gram, "products"_a, "norms"_a, "kernel"_a, "gram"_a, "n_threads"_a,
-          "variant"_a = "");
-    m.def("finish_rows", &finish_rows<float>, "products"_a, "row_norms"_a, "norms"_a, "kernel"_a,
-          "variant"_a = "");
-    m.def("finish_rows", &finish_rows<double>, "products"_a, "row_norms"_a, "norms"_a, "kernel"_a,
-          "variant"_a = "");
+    m.def("solve_pairs", &solve_pairs, "context"_a, "single"_a.none(), "twice"_a, "kernel"_a,
+          "upper"_a, "starts"_a, "tolerance"_a, "max_iterations"_a, "memory"_a);
+    m.def("solve_grid", &solve_grid, "context"_a, "source"_a, "kernel"_a, "upper"_a, "starts"_a,
+          "factors"_a, "tolerance"_a, "max_iterations"_a, "memory"_a,
+          "coefficients"_a.noconvert(), "intercepts"_a.noconvert(), "gaps"_a.noconvert());
+    m.def("multiply_all", &multiply_all, "context"_a, "samples"_a, "products"_a.noconvert());
+    bind_decide<float>(m);
+    bind_decide<double>(m);
 }

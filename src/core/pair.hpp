@@ -1,15 +1,12 @@
-// The dual problem of one pair of classes, by decomposition.
+// The dual problem of one pair of classes.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <vector>
 
-#include "rows.hpp"
+#include "decomposition.hpp"
 
 namespace penultimate {
-
-enum class Status : int { converged = 0, precision_limit = 1, iteration_limit = 2, cancelled = 3 };
 
 struct Solution {
     std::vector<double> b;  // signed coefficients, the first class's samples first
@@ -19,29 +16,34 @@ struct Solution {
     Status status = Status::converged;
 };
 
-struct PairProblem {
-    Range first, second;          // samples of the class +1, and of the class -1
-    const double* upper;          // C times weights, a value a sample (of all samples, sorted)
-    double tolerance = 1e-3;
-    int64_t max_iterations = 0;
+// Two classes, +1 and -1.
+struct Pair {
+    Range first, second;
 };
 
 struct Data {
-    Samples<float> single;
-    Samples<double> twice;
+    Source<float> single;
+    Source<double> twice;
     Kernel kernel;
     Blas blas;
     const Variant* variant;
-    size_t memory;                // bytes for rows of the Gram matrix, for each problem
-    const std::atomic<bool>* cancelled;
+    size_t memory;          // bytes for rows of the Gram matrix, for each problem
 };
 
-// One problem to its tolerance, finished and certified in float64.
-Solution solve_pair(const Data& data, const PairProblem& problem);
+struct Workspace {
+    Buffers<float> single;
+    Buffers<double> twice;
+};
 
-// The same problem for ascending factors of its upper bounds, each started where the last one
-// ended, in float32 alone: for scores, not for certificates. `found(c, solution)` hears of each.
-void solve_path(const Data& data, const PairProblem& problem, const std::vector<double>& factors,
-                const std::function<void(size_t, const Solution&)>& found);
+// One problem to its tolerance, finished and certified in float64. `upper` has C times its weight
+// for each sample (of all samples, sorted by class).
+Solution solve_pair(const Data& data, const Pair& pair, const double* upper, const Limits& limits,
+                    Workspace& workspace);
+
+// The same pair for several folds, each with its own weights, and for ascending factors of them:
+// in float32 alone, for scores and not for certificates. `found(fold, factor, solution)`.
+void solve_folds(const Data& data, const Pair& pair, const std::vector<const double*>& folds,
+                 const std::vector<double>& factors, const Limits& limits, Workspace& workspace,
+                 const std::function<void(size_t, size_t, const Solution&)>& found);
 
 }  // namespace penultimate

@@ -17,6 +17,7 @@ template <>
 struct Simd<float> {
     typedef float Vec __attribute__((vector_size(PENULTIMATE_BYTES)));
     typedef int32_t Int __attribute__((vector_size(PENULTIMATE_BYTES)));
+    typedef int32_t Bits;
     static constexpr int mantissa_bits = 23, exponent_bias = 127;
     static constexpr float lowest_exponent = -87.0f;
 };
@@ -25,6 +26,7 @@ template <>
 struct Simd<double> {
     typedef double Vec __attribute__((vector_size(PENULTIMATE_BYTES)));
     typedef int64_t Int __attribute__((vector_size(PENULTIMATE_BYTES)));
+    typedef int64_t Bits;
     static constexpr int mantissa_bits = 52, exponent_bias = 1023;
     static constexpr double lowest_exponent = -708.0;
 };
@@ -58,6 +60,37 @@ inline Vec<T> max(Vec<T> a, Vec<T> b) {
     return a > b ? a : b;
 }
 
+template <class T>
+inline Int<T> bits_of(Vec<T> v) {
+    Int<T> bits;
+    std::memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+template <class T>
+inline Vec<T> of_bits(Int<T> bits) {
+    Vec<T> v;
+    std::memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+// The largest of the values at `from`, by halves.
+template <class T, int bytes = PENULTIMATE_BYTES>
+inline T largest_at(const void* from) {
+    if constexpr (bytes == 2 * sizeof(T)) {
+        T v[2];
+        std::memcpy(v, from, sizeof v);
+        return v[0] > v[1] ? v[0] : v[1];
+    } else {
+        typedef T Half __attribute__((vector_size(bytes / 2)));
+        Half low, high;
+        std::memcpy(&low, from, sizeof low);
+        std::memcpy(&high, static_cast<const char*>(from) + sizeof low, sizeof high);
+        const Half best = low > high ? low : high;
+        return largest_at<T, bytes / 2>(&best);
+    }
+}
+
 // exp(x) for x <= 0, to about one unit in the last place; 0 where the result is subnormal.
 // x = n log 2 + r with |r| <= log(2) / 2; exp(r) by its Taylor series, 2^n by its bits.
 template <class T>
@@ -74,10 +107,7 @@ inline Vec<T> exp_nonpositive(Vec<T> x) {
     Vec<T> sum = splat<T>(1);
     for (int k = terms; k > 0; --k) sum = sum * r * T(1.0 / k) + T(1);
     const Int<T> exponent = __builtin_convertvector(n, Int<T>) + Simd<T>::exponent_bias;
-    const Int<T> bits = exponent << Simd<T>::mantissa_bits;
-    Vec<T> power;
-    std::memcpy(&power, &bits, sizeof power);
-    return vanishes ? Vec<T>{} : sum * power;
+    return vanishes ? Vec<T>{} : sum * of_bits<T>(exponent << Simd<T>::mantissa_bits);
 }
 
 }  // namespace PENULTIMATE_VARIANT

@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "SVC": "penultimate.svm",
+    "SVCHalvingSearchCV": "penultimate.svm",
+    "SVCRandomizedSearchCV": "penultimate.svm",
     "SVCSearchCV": "penultimate.svm",
     "FeatureExtractor": "penultimate.networks",
     "Training": "penultimate.networks",
@@ -27,6 +29,8 @@ __all__ = [
     "Comparison",
     "DeepSVC",
     "FeatureExtractor",
+    "SVCHalvingSearchCV",
+    "SVCRandomizedSearchCV",
     "SVCSearchCV",
     "Training",
     "__version__",
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from penultimate.comparison import Comparison, compare
     from penultimate.hybrid import DeepSVC
     from penultimate.networks import Augmentation, FeatureExtractor, Training
-    from penultimate.svm import SVC, SVCSearchCV
+    from penultimate.svm import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 
 
 def __getattr__(name: str) -> Any:

@@ -67,7 +67,7 @@ class LiveTable(Progress):
     ) -> None:
         self.live.stop()
 
-    def update(self, step: str, done: int, total: int) -> None:
+    def update(self, step: str, done: float, total: float) -> None:
         """Show how far a step is."""
         if step != self.step:
             for task in self.bar.task_ids:

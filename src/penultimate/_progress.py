@@ -8,7 +8,7 @@ class Progress:
     must return quickly.
     """
 
-    def update(self, step: str, done: int, total: int) -> None:
+    def update(self, step: str, done: float, total: float) -> None:
         """Hear that ``done`` of ``total`` units of `step` are finished."""
 
     def scored(self, method: str, seed: int, accuracy: float) -> None:

@@ -1,6 +1,6 @@
-"""A whole grid on one Gram matrix: the search as one problem."""
+"""Every setting, fold and pair of classes as one problem."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, pair_decisions
+from penultimate.svm._pairs import SortedClasses
 from penultimate.svm.svc import SVC
+
+# Of the memory limit, for all inner products; the rest is for Gram rows of pairs.
+_PRODUCTS_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Outcome:
     ----------
     setting : int
     fold : int
-    decisions : ndarray of shape (n_test, n_pairs)
+    winners : ndarray of shape (n_test,), int32
+        Indices of the classes that win most pairs.
+    decisions : ndarray of shape (n_test, n_pairs) or None
         Positive for the first class of a pair.
     gap : float
         The largest violation of the optimality conditions among the pairs, in float32.
@@ -45,16 +50,18 @@ class Outcome:
 
     setting: int
     fold: int
-    decisions: NDArray[np.float32]
+    winners: NDArray[np.int32]
+    decisions: NDArray[np.float32] | None
     gap: float
 
 
 class GridEngine:
     """Solves every setting, fold and pair of classes on shared kernel values.
 
-    Inner products are computed once; for each kernel and gamma they become one Gram matrix, whose
-    entries serve every `C`, fold and pair; along ascending `C` each problem starts where the last
-    one ended. All in float32: what decides between settings are validation scores.
+    Inner products are computed once, where they fit into memory. For each kernel and gamma, a pair
+    of classes makes the Gram rows that it needs, once for all its folds and values of `C`: along
+    ascending `C` a problem starts where the last one ended, and a fold where the last fold began.
+    All in float32: what decides between settings are validation scores.
 
     Parameters
     ----------
@@ -62,7 +69,12 @@ class GridEngine:
     y : ndarray of shape (n_samples,)
         Labels.
     folds : list of Fold
-    n_threads : int
+    sample_weight : ndarray of shape (n_samples,) or None
+    n_jobs : int or None
+    memory : int
+        Bytes for inner products and Gram rows.
+    on_progress : callable, optional
+        Hears of the share that is done, from 0 to 1.
     """
 
     def __init__(
@@ -70,28 +82,36 @@ class GridEngine:
         X: NDArray[Any],
         y: NDArray[Any],
         folds: list[Fold],
-        n_threads: int,
+        *,
+        sample_weight: NDArray[Any] | None = None,
+        n_jobs: int | None = None,
+        memory: int,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self.X, self.y, self.folds = X, y, folds
+        self.weights_given = sample_weight is not None
+        self.sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        self.n_jobs, self.memory, self.on_progress = n_jobs, memory, on_progress
         self.classes, self.codes = np.unique(y, return_inverse=True)
-        self.n_threads = n_threads
         self.layout = SortedClasses.of(self.codes, len(self.classes))
-        self.place = np.empty(len(y), np.intp)
+        self.place = np.empty(len(y), np.int64)
         self.place[self.layout.order] = np.arange(len(y))
-        self._products: tuple[bool, NDArray[np.float32]] | None = None
-        self._buffer: NDArray[np.float32] | None = None
+        self._samples: _Samples | None = None
 
-    @staticmethod
-    def bytes_needed(n_samples: int) -> int:
-        """Memory for the inner products and one Gram matrix."""
-        return 2 * 4 * n_samples**2
+    def bytes_of_solutions(self, n_factors: int) -> int:
+        """Memory for the coefficients of all folds and so many values of `C`, and their scores."""
+        n_classes, n_folds = len(self.classes), len(self.folds)
+        n_test = max(len(fold.test) for fold in self.folds)
+        return 4 * n_factors * (n_folds * (n_classes - 1) * len(self.y) + n_classes**2 * n_test)
 
-    def run(self, settings: list[Setting]) -> Iterator[Outcome]:
+    def run(self, settings: list[Setting], with_decisions: bool = False) -> Iterator[Outcome]:
         """Solve all settings, grouped by what they share.
 
         Parameters
         ----------
         settings : list of Setting
+        with_decisions : bool, default=False
+            Whether outcomes have decision values.
 
         Yields
         ------
@@ -102,21 +122,20 @@ class GridEngine:
         for setting in settings:
             for number, fold in enumerate(self.folds):
                 estimator = setting.estimator
+                is_poly = estimator.kernel == "poly"
                 key = (
                     estimator.kernel,
                     self._gamma(estimator, fold),
-                    estimator.degree if estimator.kernel == "poly" else 0,
-                    estimator.coef0 if estimator.kernel == "poly" else 0.0,
+                    estimator.degree if is_poly else 0,
+                    estimator.coef0 if is_poly else 0.0,
                     str(estimator.class_weight),
                     estimator.tol,
-                    estimator.max_iter,
                 )
                 groups.setdefault(key, []).append((setting, number))
-        gram_key = None
-        for key in sorted(groups, key=str):
-            if key[:4] != gram_key:
-                gram, gram_key = self._gram(*key[:4]), key[:4]
-            yield from self._solve(gram, groups[key])
+        with _native.single_threaded_blas():
+            for position, key in enumerate(sorted(groups, key=str)):
+                yield from self._solve(groups[key], key, position / len(groups), 1 / len(groups),
+                                       with_decisions)  # fmt: skip
 
     def _gamma(self, estimator: SVC, fold: Fold) -> float:
         if estimator.kernel in ("linear", "precomputed"):
@@ -125,78 +144,152 @@ class GridEngine:
             self.X[fold.train] if estimator.gamma == "scale" else self.X
         )
 
-    def _gram(self, kernel: str, gamma: float, degree: int, coef0: float) -> NDArray[np.float32]:
-        order = self.layout.order
-        if kernel == "precomputed":
-            return np.ascontiguousarray(self.X[np.ix_(order, order)], dtype=np.float32)
-        centre = kernel == "rbf"
-        if self._products is None or self._products[0] != centre:
-            X = self.X - self.X.mean(axis=0, dtype=np.float64) if centre else self.X
-            X32 = np.ascontiguousarray(X[order], dtype=np.float32)
-            self._products = (centre, X32 @ X32.T)
-        products = self._products[1]
-        # One at a time is in use: fresh memory would cost as much as filling it.
-        if self._buffer is None:
-            self._buffer = np.empty_like(products)
-        gram = self._buffer
-        core_kernel = _native.make_kernel(kernel, gamma, coef0, degree)
-        norms = np.diagonal(products).copy()
-        _native.core.fill_gram(products, norms, core_kernel, gram, self.n_threads, _native.VARIANT)
-        return gram
+    def _context(self, begin: float = 0.0, share: float = 0.0) -> Any:
+        tell = self.on_progress
+        if tell is None:
+            return _native.make_context(self.n_jobs)
+        return _native.make_context(
+            self.n_jobs, lambda done, count: tell(begin + share * done / count)
+        )
 
     def _solve(
-        self, gram: NDArray[np.float32], members: list[tuple[Setting, int]]
+        self,
+        members: list[tuple[Setting, int]],
+        key: tuple[Any, ...],
+        begin: float,
+        share: float,
+        with_decisions: bool,
     ) -> Iterator[Outcome]:
+        kernel, gamma, degree, coef0, _, tol = key
+        samples = self._samples_for(kernel)
+        core_kernel = _native.make_kernel(kernel, gamma, coef0, degree)
         numbers = sorted({number for _, number in members})
         factors = sorted({float(setting.estimator.C) for setting, _ in members})
-        estimator = members[0][0].estimator
-        n_classes, n_samples = len(self.classes), len(self.y)
-        n_pairs = n_classes * (n_classes - 1) // 2
-        upper = np.stack([self._weights(self.folds[n], estimator.class_weight) for n in numbers])
+        class_weight = members[0][0].estimator.class_weight
+        n_classes = len(self.classes)
         coefficients = np.zeros(
-            (len(numbers), len(factors), n_classes - 1, n_samples), dtype=np.float32
+            (len(numbers), len(factors), n_classes - 1, len(self.y)), dtype=np.float32
         )
-        intercepts = np.zeros((len(numbers), len(factors), n_pairs))
+        intercepts = np.zeros((len(numbers), len(factors), n_classes * (n_classes - 1) // 2))
         gaps = np.zeros(intercepts.shape)
-        _native.core.search_pairs(
-            gram,
-            upper,
+        _native.core.solve_grid(
+            self._context(begin, share),
+            samples.source,
+            core_kernel,
+            np.stack([self._weights(self.folds[n], class_weight) for n in numbers]),
             self.layout.starts,
             factors,
-            estimator.tol,
-            10_000_000 if estimator.max_iter == -1 else estimator.max_iter,
-            self.n_threads,
+            tol,
+            10_000_000,
+            max(0, self.memory - samples.nbytes),
             coefficients,
             intercepts,
             gaps,
-            _native.VARIANT,
         )
         wanted = {(number, float(s.estimator.C)): s.index for s, number in members}
         for row, number in enumerate(numbers):
-            K = gram[self.place[self.folds[number].test]]
-            decisions = pair_decisions(K, coefficients[row], self.layout.starts, intercepts[row])
+            test = self.place[self.folds[number].test]
+            winners, decisions = self._decide(
+                samples, core_kernel, test, coefficients[row], intercepts[row], with_decisions
+            )
             for column, factor in enumerate(factors):
                 if (number, factor) in wanted:
-                    gap = float(gaps[row, column].max())
-                    yield Outcome(wanted[number, factor], number, decisions[column], gap)
+                    yield Outcome(
+                        wanted[number, factor],
+                        number,
+                        winners[column],
+                        None if decisions is None else decisions[column],
+                        float(gaps[row, column].max()),
+                    )
+
+    def _decide(
+        self,
+        samples: "_Samples",
+        kernel: Any,
+        test: NDArray[np.int64],
+        coefficients: NDArray[np.float32],
+        intercepts: NDArray[np.float64],
+        with_decisions: bool,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
+        """Of a fold: what wins, (n_factors, n_test), and decision values where they are wanted."""
+        support = np.flatnonzero(coefficients.any(axis=(0, 1)))
+        starts = np.searchsorted(support, self.layout.starts).astype(np.int64)
+        shape = (len(coefficients), len(test))
+        winners = np.empty(shape, np.int32)
+        decisions = np.empty((*shape, intercepts.shape[1]), np.float32) if with_decisions else None
+        _native.core.decide(
+            self._context(),
+            kernel,
+            *samples.between(test, support),
+            starts,
+            np.ascontiguousarray(coefficients[:, :, support]),
+            intercepts,
+            winners,
+            decisions,
+        )
+        return winners, decisions
 
     def _weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
         """Weights of the training samples, sorted by class; zero for all others."""
         factors = compute_class_weight(class_weight, classes=self.classes, y=self.y[fold.train])
         upper = np.zeros(len(self.y))
-        upper[self.place[fold.train]] = factors[self.codes[fold.train]]
+        weights = np.maximum(self.sample_weight[fold.train], 0)
+        upper[self.place[fold.train]] = factors[self.codes[fold.train]] * weights
         return upper
+
+    def _samples_for(self, kernel: str) -> "_Samples":
+        # Distances do not change when samples are centred, and float32 resolves them better.
+        form = {"precomputed": "gram", "rbf": "centred"}.get(kernel, "plain")
+        if self._samples is None or self._samples.form != form:
+            self._samples = None  # two of them might not fit
+            self._samples = _Samples(
+                self.X, self.layout.order, form, _PRODUCTS_SHARE * self.memory, self._context()
+            )
+        return self._samples
+
+
+class _Samples:
+    """Samples sorted by class, in float32, with all their inner products where these fit."""
+
+    def __init__(
+        self, X: NDArray[Any], order: NDArray[np.intp], form: str, memory: float, context: Any
+    ) -> None:
+        self.form = form
+        self.X: NDArray[np.float32] | None = None
+        self.products: NDArray[np.float32] | None = None
+        self.norms: NDArray[np.float32] | None = None
+        if form == "gram":
+            self.products = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float32)
+        else:
+            mean = X.mean(axis=0, dtype=np.float64) if form == "centred" else 0.0
+            with np.errstate(over="ignore"):
+                self.X = np.ascontiguousarray((X - mean)[order], dtype=np.float32)
+            self.norms = np.einsum("ij,ij->i", self.X, self.X)
+            if 4 * len(X) ** 2 <= memory:
+                self.products = np.empty((len(X), len(X)), np.float32)
+                _native.core.multiply_all(context, self.X, self.products)
+                self.norms = np.diagonal(self.products).copy()
+                self.X = None
+        self.nbytes = 0 if self.products is None else self.products.nbytes
+        self.source = _native.core.SingleSource(self.X, self.products, self.norms)
+
+    def between(self, test: NDArray[np.int64], support: NDArray[np.int64]) -> tuple[Any, ...]:
+        """What the core needs for kernel values of `test` with `support`."""
+        norms = (None, None) if self.norms is None else (self.norms[test], self.norms[support])
+        if self.X is None:
+            return None, None, self.products, test, support, *norms
+        return self.X[test], self.X[support], None, None, None, *norms
 
 
 class KnownSVC(SVC):
-    """A fitted classifier whose decision values are known already: what a scorer needs of one."""
+    """A fitted classifier whose decisions are known already: what a scorer needs of one."""
 
     @classmethod
-    def of(cls, template: SVC, classes: NDArray[Any], decisions: NDArray[Any]) -> "KnownSVC":
+    def of(cls, template: SVC, classes: NDArray[Any], outcome: Outcome) -> "KnownSVC":
         """Make one with the parameters of `template`."""
         known = cls(**template.get_params())
-        known.classes_, known._known = classes, decisions
+        known.classes_, known._outcome = classes, outcome
         return known
 
-    def _pair_decisions(self, X: Any) -> NDArray[Any]:
-        return self._known
+    def _decide(self, X: Any, with_values: bool) -> tuple[NDArray[np.int32], NDArray[Any] | None]:
+        return self._outcome.winners, self._outcome.decisions

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -34,18 +34,21 @@ def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
 
 
 @cache
-def blas_addresses() -> tuple[int, int]:
-    """Find the single and double matrix products of the BLAS that SciPy brings."""
-    from scipy.linalg import cython_blas
+def linear_algebra() -> tuple[int, int, int]:
+    """Find the BLAS and LAPACK that SciPy brings: sgemm, dgemm and dposv."""
+    from scipy.linalg import cython_blas, cython_lapack
 
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p
     api.PyCapsule_GetName.argtypes = [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    capsules = (cython_blas.__pyx_capi__[name] for name in ("sgemm", "dgemm"))
-    single, double = (api.PyCapsule_GetPointer(c, api.PyCapsule_GetName(c)) for c in capsules)
-    return int(single), int(double)
+    blas, lapack = cython_blas.__pyx_capi__, cython_lapack.__pyx_capi__
+    capsules = blas["sgemm"], blas["dgemm"], lapack["dposv"]
+    sgemm, dgemm, dposv = (
+        int(api.PyCapsule_GetPointer(c, api.PyCapsule_GetName(c))) for c in capsules
+    )
+    return sgemm, dgemm, dposv
 
 
 def count_threads(n_jobs: int | None) -> int:
@@ -56,6 +59,11 @@ def count_threads(n_jobs: int | None) -> int:
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter must not be 0; pass 1, or -1 for all cores.")
     return n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
+
+
+def make_context(n_jobs: int | None, progress: Callable[[int, int], None] | None = None) -> Any:
+    """Make the core's means: BLAS, vector instructions, threads, and who hears of progress."""
+    return core.Context(linear_algebra(), count_threads(n_jobs), VARIANT, progress)
 
 
 @contextmanager

@@ -40,46 +40,24 @@ def pair_indices(n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n_classes, 1)
 
 
-def pair_decisions(
-    K: NDArray[Any], coefficients: NDArray[Any], starts: NDArray[np.int64], intercepts: NDArray[Any]
-) -> NDArray[Any]:
-    """Compute the decision value of each pair; positive for its first class.
+def spread_coefficients(solutions: Any, layout: SortedClasses) -> NDArray[np.float64]:
+    """Lay the coefficients of all pairs out as libsvm does.
 
     Parameters
     ----------
-    K : ndarray of shape (n_samples, n_support)
-        Kernel values with the support vectors, sorted by class.
-    coefficients : ndarray of shape (n_settings, n_classes - 1, n_support)
-        As libsvm lays them out: for a support vector of class c, the row of another class o is o,
-        or o - 1 where o > c.
-    starts : ndarray of shape (n_classes + 1,)
-        Where the support vectors of each class begin.
-    intercepts : ndarray of shape (n_settings, n_pairs)
+    solutions : sequence of ndarrays
+        Of each pair: the first class's coefficients, then the second's.
+    layout : SortedClasses
 
     Returns
     -------
-    ndarray of shape (n_settings, n_samples, n_pairs)
+    ndarray of shape (n_classes - 1, n_samples)
+        For a sample of class c, the row of another class o is o, or o - 1 where o > c.
     """
-    n_settings, n_classes = len(coefficients), len(starts) - 1
-    # All settings at once, for K is large and read from memory.
-    parts = np.empty((n_classes, n_settings * (n_classes - 1), len(K)), K.dtype)
-    for c in range(n_classes):
-        block = slice(starts[c], starts[c + 1])
-        rows = np.ascontiguousarray(coefficients[:, :, block]).reshape(parts.shape[1], -1)
-        np.matmul(rows, K[:, block].T, out=parts[c])
-    parts = parts.reshape(n_classes, n_settings, n_classes - 1, len(K))
-    first, second = pair_indices(n_classes)
-    decisions = parts[first, :, second - 1] + parts[second, :, first]
-    decisions += intercepts.T[:, :, np.newaxis].astype(K.dtype)
-    return decisions.transpose(1, 2, 0)
-
-
-def count_votes(decisions: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
-    """Return the class index that wins most pairs; the lowest where several do, as in libsvm."""
-    first, second = pair_indices(n_classes)
-    votes = np.zeros((n_classes, len(decisions)), np.int16)
-    wins = (decisions > 0).T
-    for pair, (i, j) in enumerate(zip(first, second)):
-        votes[i] += wins[pair]
-        votes[j] += ~wins[pair]
-    return votes.argmax(axis=0)
+    starts = layout.starts
+    coefficients = np.zeros((layout.n_classes - 1, int(starts[-1])))
+    for i, j, solution in zip(*pair_indices(layout.n_classes), solutions):
+        n_first = starts[i + 1] - starts[i]
+        coefficients[j - 1, starts[i] : starts[i + 1]] = solution[:n_first]
+        coefficients[i, starts[j] : starts[j + 1]] = solution[n_first:]
+    return coefficients

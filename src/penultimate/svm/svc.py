@@ -14,9 +14,9 @@ from sklearn.utils.multiclass import _ovr_decision_function, check_classificatio
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, count_votes, pair_decisions, pair_indices
+from penultimate.svm._pairs import SortedClasses, pair_indices, spread_coefficients
 
-_PREDICT_CHUNK = 2**20  # kernel values at a time: 8 MiB stay in cache, and are not fresh memory
+_PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _UNLIMITED = 10_000_000
 
 
@@ -225,21 +225,26 @@ class SVC(ClassifierMixin, BaseEstimator):
             X32 = None  # beyond float32: all in float64
         elif self.kernel != "precomputed":
             norms32 = np.einsum("ij,ij->i", X32, X32)
+        single = None
+        if self.kernel == "precomputed":
+            twice = _native.core.DoubleSource(None, X64, None)
+            if X32 is not None:
+                single = _native.core.SingleSource(None, X32, None)
+        else:
+            twice = _native.core.DoubleSource(X64, None, norms64)
+            if X32 is not None:
+                single = _native.core.SingleSource(X32, None, norms32)
         with _native.single_threaded_blas():
             return _native.core.solve_pairs(
-                X32,
-                norms32,
-                X64,
-                norms64,
+                _native.make_context(self.n_jobs),
+                single,
+                twice,
                 self._kernel(),
                 upper[order],
                 layout.starts,
                 self.tol,
                 _UNLIMITED if self.max_iter == -1 else self.max_iter,
                 _native.memory_in_bytes(self.memory_limit),
-                _native.count_threads(self.n_jobs),
-                _native.blas_addresses(),
-                _native.VARIANT,
             )
 
     def _kernel(self) -> Any:
@@ -247,11 +252,7 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: Any) -> None:
         n_classes, starts = layout.n_classes, layout.starts
-        coefficients = np.zeros((n_classes - 1, len(X)))
-        for i, j, solution in zip(*pair_indices(n_classes), solutions):
-            n_first = starts[i + 1] - starts[i]
-            coefficients[j - 1, starts[i] : starts[i + 1]] = solution[0][:n_first]
-            coefficients[i, starts[j] : starts[j + 1]] = solution[0][n_first:]
+        coefficients = spread_coefficients([solution[0] for solution in solutions], layout)
         is_support = (coefficients != 0).any(axis=0)
         self.support_ = layout.order[is_support].astype(np.int32)
         self.n_support_ = np.add.reduceat(is_support, starts[:-1]).astype(np.int32)
@@ -297,36 +298,46 @@ class SVC(ClassifierMixin, BaseEstimator):
     def _support_starts(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(self.n_support_)]).astype(np.int64)
 
-    def _pair_decisions(self, X: Any) -> NDArray[Any]:
-        """Decision values of each pair, (n_samples, n_pairs), positive for its first class."""
+    def _decide(self, X: Any, with_values: bool) -> tuple[NDArray[np.int32], NDArray[Any] | None]:
+        """Return the winning class of each sample, and the decision value of each pair.
+
+        Values are (n_samples, n_pairs), positive for the first class of a pair.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
+        starts, n_pairs = self._support_starts(), len(self.intercept_)
+        # In libsvm's sense, a positive value of two classes is for the first.
         sign = -1.0 if len(self.classes_) == 2 else 1.0
-        starts, kernel = self._support_starts(), self._kernel()
-        coefficients = (sign * self.dual_coef_)[np.newaxis]
-        intercepts = (sign * self.intercept_)[np.newaxis]
+        coefficients = np.ascontiguousarray(sign * self.dual_coef_)[np.newaxis]
+        machines = starts, coefficients, (sign * self.intercept_)[np.newaxis]
+        pairwise = self.kernel == "precomputed"
         # In float64 whatever X is: a sample's values must not depend on the samples beside it, and
         # in float32 a matrix product's rounding does.
         mean = self._mean.astype(np.float64)
-        support = self.support_vectors_.astype(np.float64)
-        if self.kernel != "precomputed":
-            support -= mean
-        norms = np.einsum("ij,ij->i", support, support)
-        chunk = max(1, _PREDICT_CHUNK // max(1, len(self.support_)))
-        decisions = np.empty((len(X), intercepts.shape[1]))
-        for start in range(0, len(X), chunk):
-            part = X[start : start + chunk].astype(np.float64)
-            if self.kernel == "precomputed":
-                K = part[:, self.support_]
-            else:
-                part -= mean
-                K = part @ support.T
-                part_norms = np.einsum("ij,ij->i", part, part)
-                _native.core.finish_rows(K, part_norms, norms, kernel, _native.VARIANT)
-            decisions[start : start + chunk] = pair_decisions(K, coefficients, starts, intercepts)[
-                0
-            ]
-        return decisions
+        support = None if pairwise else self.support_vectors_.astype(np.float64) - mean
+        norms = None if support is None else np.einsum("ij,ij->i", support, support)
+        winners = np.empty((1, len(X)), np.int32)
+        values = np.empty((1, len(X), n_pairs)) if with_values else None
+        chunk = max(1, _PREDICT_CHUNK // X.shape[1])
+        context, kernel = _native.make_context(self.n_jobs), self._kernel()
+        with _native.single_threaded_blas():
+            for start in range(0, len(X), chunk):
+                rows = slice(start, start + chunk)
+                part = X[rows].astype(np.float64)
+                if pairwise:
+                    place = np.arange(len(part)), self.support_.astype(np.int64)
+                    arrays = None, None, part, *place, None, None
+                else:
+                    part -= mean
+                    part_norms = np.einsum("ij,ij->i", part, part)
+                    arrays = part, support, None, None, None, part_norms, norms
+                out = np.empty((1, len(part)), np.int32)
+                part_values = np.empty((1, len(part), n_pairs)) if with_values else None
+                _native.core.decide(context, kernel, *arrays, *machines, out, part_values)
+                winners[:, rows] = out
+                if values is not None:
+                    values[:, rows] = part_values
+        return winners[0], None if values is None else values[0]
 
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute decision values.
@@ -341,7 +352,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             Of shape (n_samples,) for two classes; else (n_samples, n_classes) for ``"ovr"``, or
             (n_samples, n_pairs) for ``"ovo"``.
         """
-        decisions = self._pair_decisions(X)
+        _, decisions = self._decide(X, with_values=True)
         if len(self.classes_) == 2:
             return -decisions[:, 0]
         if self.decision_function_shape == "ovo":
@@ -369,7 +380,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             raise ValueError("break_ties must be False when decision_function_shape is 'ovo'")
         if self.break_ties and len(self.classes_) > 2:
             return self.classes_[self.decision_function(X).argmax(axis=1)]
-        return self.classes_[count_votes(self._pair_decisions(X), len(self.classes_))]
+        return self.classes_[self._decide(X, with_values=False)[0]]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

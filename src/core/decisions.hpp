@@ -1,0 +1,146 @@
+// Decision values of all pairs of classes, and the classes that they vote for.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "blas.hpp"
+#include "kernels.hpp"
+#include "storage.hpp"
+
+namespace penultimate {
+
+// Where inner products of samples with support vectors come from: a matrix that has them among its
+// rows and columns, or else both as rows of features.
+template <class T>
+struct Cross {
+    const T* products = nullptr;
+    int64_t stride = 0;                  // of the matrix
+    const int64_t* sample_at = nullptr;  // rows of the matrix
+    const int64_t* support_at = nullptr; // columns of the matrix
+    const T* samples = nullptr;
+    const T* support = nullptr;
+    int n_features = 0;
+    const T* sample_norms = nullptr;     // squared norms
+    const T* support_norms = nullptr;
+};
+
+// Classifiers on the same support vectors, sorted by class.
+template <class T>
+struct Machines {
+    int n_settings, n_classes;
+    const int64_t* starts;     // where each class begins, n_classes + 1 values
+    // (settings, classes - 1, support vectors), laid out as libsvm's: for a support vector of class
+    // c, the row of another class o is o, or o - 1 where o > c.
+    const T* coefficients;
+    const double* intercepts;  // (settings, pairs)
+
+    int n_support() const { return int(starts[n_classes]); }
+    int n_pairs() const { return n_classes * (n_classes - 1) / 2; }
+    int n_rows() const { return n_settings * (n_classes - 1); }  // of coefficients
+};
+
+// What is wanted of `n` samples: (settings, n) indices of classes, and (settings, n, pairs) values
+// that are positive for the first class of a pair. Either may be null.
+template <class T>
+struct Decisions {
+    int64_t n;
+    int32_t* winners;
+    T* values;
+};
+
+template <class T>
+class Decider {
+public:
+    Decider(const Machines<T>& machines, const Cross<T>& cross, const Kernel& kernel,
+            const Blas& blas, const Kernels<T>& kernels, const Decisions<T>& out)
+        : machines_(machines), cross_(cross), kernel_(kernel), blas_(blas), kernels_(kernels),
+          out_(out) {}
+
+    // So few that a class's kernel values stay in cache, and sums of all classes are not large.
+    int rows_at_once() const {
+        const int64_t sums = int64_t(machines_.n_classes) * machines_.n_rows();
+        return int(std::max<int64_t>(4, std::min<int64_t>(128, (int64_t(1) << 22) / sums)));
+    }
+
+    void decide(int64_t begin, int64_t end) {
+        const int n = int(end - begin), n_rows = machines_.n_rows();
+        T* sums = sums_.at_least(size_t(machines_.n_classes) * size_t(n) * size_t(n_rows));
+        for (int c = 0; c < machines_.n_classes; ++c) {
+            const int first = int(machines_.starts[c]);
+            const int count = int(machines_.starts[c + 1]) - first;
+            T* part = sums + size_t(c) * size_t(n) * size_t(n_rows);
+            if (count == 0) {
+                std::fill(part, part + size_t(n) * size_t(n_rows), T(0));
+                continue;
+            }
+            const T* K = kernel_values(begin, n, first, count);
+            inner_products<T>(blas_, {machines_.coefficients + first, n_rows, machines_.n_support()},
+                              {K, n, count}, count, part, n_rows);
+        }
+        for (int setting = 0; setting < machines_.n_settings; ++setting)
+            for (int r = 0; r < n; ++r) vote(setting, begin + r, sums + size_t(r) * size_t(n_rows),
+                                             size_t(n) * size_t(n_rows));
+    }
+
+private:
+    const T* kernel_values(int64_t begin, int n, int first, int count) {
+        T* K = K_.at_least(size_t(n) * size_t(count));
+        if (cross_.products)
+            gather(begin, n, first, count, K);
+        else
+            inner_products<T>(
+                blas_,
+                {cross_.support + size_t(first) * size_t(cross_.n_features), count, cross_.n_features},
+                {cross_.samples + size_t(begin) * size_t(cross_.n_features), n, cross_.n_features},
+                cross_.n_features, K, count);
+        const T* norms = cross_.support_norms ? cross_.support_norms + first : nullptr;
+        for (int r = 0; r < n; ++r) {
+            T* row = K + size_t(r) * size_t(count);
+            kernels_.finish_row(kernel_, row, row,
+                                cross_.sample_norms ? cross_.sample_norms[begin + r] : T(0), norms,
+                                count);
+        }
+        return K;
+    }
+
+    void gather(int64_t begin, int n, int first, int count, T* K) const {
+        for (int r = 0; r < n; ++r) {
+            const T* row = cross_.products + cross_.sample_at[begin + r] * cross_.stride;
+            for (int k = 0; k < count; ++k) *K++ = row[cross_.support_at[first + k]];
+        }
+    }
+
+    // `sums` are those of a sample with the first class; each next class is `class_stride` further.
+    // The class that wins most pairs; the lowest where several do, as in libsvm.
+    void vote(int setting, int64_t sample, const T* sums, size_t class_stride) {
+        const int n_classes = machines_.n_classes;
+        const double* intercept = machines_.intercepts + int64_t(setting) * machines_.n_pairs();
+        sums += setting * (n_classes - 1);
+        T* values = nullptr;
+        if (out_.values)
+            values = out_.values + (int64_t(setting) * out_.n + sample) * machines_.n_pairs();
+        votes_.assign(size_t(n_classes), 0);
+        for (int i = 0; i < n_classes; ++i)
+            for (int j = i + 1; j < n_classes; ++j) {
+                const T value = T(sums[size_t(i) * class_stride + size_t(j - 1)] +
+                                  sums[size_t(j) * class_stride + size_t(i)] + *intercept++);
+                ++votes_[size_t(value > 0 ? i : j)];
+                if (values) *values++ = value;
+            }
+        if (out_.winners)
+            out_.winners[int64_t(setting) * out_.n + sample] = int32_t(
+                std::max_element(votes_.begin(), votes_.end()) - votes_.begin());
+    }
+
+    Machines<T> machines_;
+    Cross<T> cross_;
+    Kernel kernel_;
+    Blas blas_;
+    Kernels<T> kernels_;
+    Decisions<T> out_;
+    Storage<T> K_, sums_;
+    std::vector<int> votes_;
+};
+
+}  // namespace penultimate

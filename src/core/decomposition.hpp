@@ -1,0 +1,259 @@
+// Decomposition of a pair's dual problem: a working set at a time, in float32 or in float64.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "dual.hpp"
+#include "newton.hpp"
+#include "packed.hpp"
+
+namespace penultimate {
+
+enum class Status : int { converged = 0, precision_limit = 1, iteration_limit = 2, cancelled = 3 };
+
+template <class T>
+struct Buffers {
+    Storage<T> rows, packed;
+};
+
+struct Limits {
+    double tolerance = 1e-3;
+    int64_t max_iterations = 0;
+    const std::atomic<bool>* cancelled = nullptr;
+};
+
+template <class T>
+class Decomposition {
+public:
+    Decomposition(Rows<T>&& rows, const Kernels<T>& kernels, const Limits& limits, Dual& dual,
+                  Buffers<T>& buffers)
+        : rows_(std::move(rows)), kernels_(kernels), limits_(limits), dual_(dual),
+          packed_(dual.n, buffers.packed), chosen_(size_t(dual.n), 0) {}
+
+    // Residuals from scratch, with this precision's kernel values.
+    void recompute_residuals() {
+        moved_.clear();
+        steps_.clear();
+        for (int k = 0; k < dual_.n; ++k) {
+            const double b = dual_.b[size_t(k)];
+            dual_.f[size_t(k)] = dual_.label(k);
+            if (b != 0) note_move(k, b);
+        }
+        subtract_moves();
+    }
+
+    // Makes the coefficients obey new bounds, and their sum zero again.
+    void repair() {
+        moved_.clear();
+        steps_.clear();
+        double excess = 0;
+        for (int k = 0; k < dual_.n; ++k) {
+            double& b = dual_.b[size_t(k)];
+            const double step = std::clamp(b, dual_.low[size_t(k)], dual_.high[size_t(k)]) - b;
+            if (step == 0) continue;
+            note_move(k, step);
+            b += step;
+            excess += step;
+        }
+        subtract_moves();
+        balance(excess);
+    }
+
+    // Rounds of: add the worst violators, optimise the working set, update all residuals.
+    Status run(int64_t* iterations) {
+        double best = std::numeric_limits<double>::infinity(), gain = 0;
+        int stale = 0;
+        start_working_set();
+        for (int round = 0;; ++round) {
+            const Gap gap = find_gap(dual_);
+            if (std::isnan(gap.size())) return Status::precision_limit;
+            if (gap.size() <= limits_.tolerance) return Status::converged;
+            if (limits_.cancelled && limits_.cancelled->load(std::memory_order_relaxed))
+                return Status::cancelled;
+            if (*iterations >= limits_.max_iterations) return Status::iteration_limit;
+            const bool progress = gap.size() < kProgress * best ||
+                                  gain > kLeastGain * std::abs(dual_.objective());
+            stale = progress ? 0 : stale + 1;
+            best = std::min(best, gap.size());
+            if (stale > kPatience) return Status::precision_limit;
+            add_violators(gap, round == 0);
+            *iterations += optimise(gap, limits_.max_iterations - *iterations);
+            gain = gain_of_moves();
+            keep_active();
+        }
+    }
+
+private:
+    static constexpr int kMostAdditions = 256;   // violators that join the working set in a round
+    static constexpr int kPatience = 12;         // rounds without progress before it gives up
+    // Progress is a gap below this share of the best, or so much of the objective: on kernels of
+    // low rank the gap goes up and down for many thousands of iterations.
+    static constexpr double kProgress = 0.9;
+    static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
+    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimised
+    static constexpr int kNewtonSteps = 32;      // after a round that does not end by itself
+    static constexpr int kSmall = 384;           // pairs up to this size are one working set
+
+    void start_working_set() {
+        std::fill(chosen_.begin(), chosen_.end(), 0);
+        set_.clear();
+        for (int k = 0; k < dual_.n; ++k)
+            if (dual_.n <= kSmall || dual_.is_free(k)) choose(k);
+    }
+
+    void choose(int k) {
+        if (chosen_[size_t(k)]) return;
+        chosen_[size_t(k)] = 1;
+        set_.push_back(k);
+    }
+
+    void add_violators(const Gap& gap, bool first) {
+        candidates_.clear();
+        for (int k = 0; k < dual_.n; ++k) {
+            if (chosen_[size_t(k)]) continue;
+            const double f = dual_.f[size_t(k)];
+            double violation = 0;
+            if (dual_.may_grow(k)) violation = f - gap.smallest;
+            if (dual_.may_shrink(k)) violation = std::max(violation, gap.largest - f);
+            if (violation > 0.5 * limits_.tolerance) candidates_.push_back({violation, k});
+        }
+        const int additions = std::clamp(dual_.n / 16, 32, kMostAdditions);
+        const size_t wanted = std::min<size_t>(size_t(additions), candidates_.size());
+        if (first && set_.empty()) {
+            // All residuals are still equal within a class: spread over both.
+            for (size_t z = 0; z < wanted; ++z)
+                choose(candidates_[z * candidates_.size() / wanted].second);
+        } else {
+            std::nth_element(candidates_.begin(), candidates_.begin() + ptrdiff_t(wanted),
+                             candidates_.end(), std::greater<>());
+            for (size_t z = 0; z < wanted; ++z) choose(candidates_[z].second);
+        }
+    }
+
+    int64_t optimise(const Gap& gap, int64_t max_iterations) {
+        packed_.admit(set_, rows_);
+        const int n = packed_.size(), width = Packed<T>::round_up(n);
+        load(gap.middle(), width);
+        WorkingSet<T> set{packed_.values(), width, packed_.stride(), f_.data(), diagonal_.data(),
+                          grow_.data(), shrink_.data(), b_.data(), low_.data(), high_.data(),
+                          // Far from the end, samples that are not in the set will change it.
+                          int(set_.size()) == dual_.n
+                              ? limits_.tolerance
+                              : std::max(limits_.tolerance, kInnerShare * gap.size()),
+                          std::min<int64_t>(max_iterations, 10000 + int64_t(50) * n)};
+        const int64_t iterations = kernels_.optimise(set);
+        if (iterations == set.max_iterations)
+            for (int k = 0; k < kNewtonSteps && newton_.step(set, rows_.blas()); ++k) continue;
+        moved_.clear();
+        steps_.clear();
+        gain_ = 0;
+        for (int k : set_) {
+            double& b = dual_.b[size_t(k)];
+            const double now = b_[size_t(packed_.place(k))];
+            if (now == b) continue;
+            note_move(k, now - b);
+            gain_ += (now - b) * dual_.f[size_t(k)];
+            b = now;
+        }
+        subtract_moves();
+        return iterations;
+    }
+
+    // What the last moves added to the objective, which is quadratic: by the mean of the residuals
+    // before and after.
+    double gain_of_moves() const {
+        double after = 0;
+        for (size_t m = 0; m < moved_.size(); ++m) after += steps_[m] * dual_.f[size_t(moved_[m])];
+        return 0.5 * (gain_ + after);
+    }
+
+    // The working set's arrays, place by place. Residuals are relative to the middle of the gap:
+    // only differences matter, and near zero a T resolves them best.
+    void load(double middle, int width) {
+        const size_t size = size_t(width);
+        for (auto* v : {&f_, &diagonal_}) v->assign(size, T(0));
+        grow_.assign(size, -forbidden<T>);
+        shrink_.assign(size, forbidden<T>);
+        for (auto* v : {&b_, &low_, &high_}) v->assign(size, 0.0);
+        for (int k : set_) {
+            const size_t p = size_t(packed_.place(k)), s = size_t(k);
+            f_[p] = T(dual_.f[s] - middle);
+            diagonal_[p] = rows_.diagonal(k);
+            b_[p] = dual_.b[s];
+            low_[p] = dual_.low[s];
+            high_[p] = dual_.high[s];
+            if (dual_.may_grow(k)) grow_[p] = T(0);
+            if (dual_.may_shrink(k)) shrink_[p] = T(0);
+        }
+    }
+
+    // Keeps the free coefficients, and those at a bound that are near to leaving it.
+    void keep_active() {
+        const Gap gap = find_gap(dual_);
+        const double margin = std::max(gap.size(), 0.5);
+        size_t kept = 0;
+        for (int k : set_) {
+            if (dual_.is_free(k) || std::abs(dual_.f[size_t(k)] - gap.middle()) < margin)
+                set_[kept++] = k;
+            else
+                chosen_[size_t(k)] = 0;
+        }
+        set_.resize(kept);
+    }
+
+    // Gives `excess` of the sum of all coefficients back, to those that gain most by it.
+    void balance(double excess) {
+        const double sign = excess > 0 ? -1.0 : 1.0;
+        candidates_.clear();
+        for (int k = 0; k < dual_.n; ++k)
+            if (excess > 0 ? dual_.may_shrink(k) : dual_.may_grow(k))
+                candidates_.push_back({sign * dual_.f[size_t(k)], k});
+        std::sort(candidates_.begin(), candidates_.end(), std::greater<>());
+        moved_.clear();
+        steps_.clear();
+        double rest = std::abs(excess);
+        for (const auto& [gain, k] : candidates_) {
+            if (!(rest > 0)) break;
+            double& b = dual_.b[size_t(k)];
+            const double bound = excess > 0 ? dual_.low[size_t(k)] : dual_.high[size_t(k)];
+            const double room = std::abs(bound - b), step = sign * std::min(rest, room);
+            b = rest < room ? b + step : bound;
+            rest -= std::abs(step);
+            note_move(k, step);
+        }
+        subtract_moves();
+    }
+
+    void note_move(int k, double step) {
+        moved_.push_back(k);
+        steps_.push_back(step);
+    }
+
+    void subtract_moves() {
+        for (size_t begin = 0; begin < moved_.size(); begin += size_t(Rows<T>::kMostAtOnce)) {
+            const size_t count = std::min(moved_.size() - begin, size_t(Rows<T>::kMostAtOnce));
+            rows_.ensure(moved_.data() + begin, count);
+            pointers_.clear();
+            for (size_t m = begin; m < begin + count; ++m) pointers_.push_back(rows_[moved_[m]]);
+            kernels_.subtract_rows(dual_.f.data(), pointers_.data(), steps_.data() + begin,
+                                   int(count), dual_.n);
+        }
+    }
+
+    Rows<T> rows_;
+    Kernels<T> kernels_;
+    Limits limits_;
+    Dual& dual_;
+    Packed<T> packed_;
+    Newton<T> newton_;
+    std::vector<char> chosen_;
+    std::vector<int> set_, moved_;
+    std::vector<std::pair<double, int>> candidates_;
+    std::vector<const T*> pointers_;
+    std::vector<T> f_, diagonal_, grow_, shrink_;
+    std::vector<double> b_, low_, high_, steps_;
+    double gain_ = 0;
+};
+
+}  // namespace penultimate

@@ -1,0 +1,65 @@
+// The state of a pair's dual problem, and how far it is from its optimum.
+//
+// With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals
+// f_k = y_k - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow
+// exceeds an f of one that may shrink.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace penultimate {
+
+// All samples of the pair, those of class +1 first.
+struct Dual {
+    int n, n_first;
+    std::vector<double> b, low, high, f;
+
+    Dual(int n_first, int n_second) : n(n_first + n_second), n_first(n_first) { start_cold(); }
+
+    void start_cold() {
+        for (auto* v : {&b, &low, &high}) v->assign(size_t(n), 0.0);
+        f.assign(size_t(n), -1.0);
+        std::fill(f.begin(), f.begin() + n_first, 1.0);
+    }
+
+    double label(int k) const { return k < n_first ? 1.0 : -1.0; }
+    bool may_grow(int k) const { return b[size_t(k)] < high[size_t(k)]; }
+    bool may_shrink(int k) const { return b[size_t(k)] > low[size_t(k)]; }
+    // sum_k y_k b_k - 1/2 sum_kl b_k b_l K_kl, which is to be maximised.
+    double objective() const {
+        double sum = 0;
+        for (int k = 0; k < n; ++k) sum += b[size_t(k)] * (label(k) + f[size_t(k)]);
+        return 0.5 * sum;
+    }
+    bool is_free(int k) const { return may_grow(k) && may_shrink(k); }
+};
+
+struct Gap {
+    double largest, smallest;  // of residuals that may grow, and that may shrink
+    // Not a number where a residual is not finite; minus infinity where nothing may move.
+    double size() const { return largest - smallest; }
+    double middle() const {
+        const double middle = 0.5 * (largest + smallest);
+        return std::isfinite(middle) ? middle : 0.0;
+    }
+};
+
+inline Gap find_gap(const Dual& dual) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Gap gap{-infinity, infinity};
+    double sum = 0;
+    for (int k = 0; k < dual.n; ++k) {
+        const double f = dual.f[size_t(k)];
+        gap.largest = std::max(gap.largest, dual.may_grow(k) ? f : -infinity);
+        gap.smallest = std::min(gap.smallest, dual.may_shrink(k) ? f : infinity);
+        sum += f;
+    }
+    // Comparisons do not see residuals that are no numbers, as when kernel values overflow.
+    if (!std::isfinite(sum)) gap.largest = std::nan("");
+    return gap;
+}
+
+}  // namespace penultimate

@@ -1,0 +1,90 @@
+// A Newton step on the free coefficients of a working set.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "blas.hpp"
+#include "kernels.hpp"
+
+namespace penultimate {
+
+// Solves for the residuals of all free coefficients to be equal, with their sum unchanged, and goes
+// there as far as bounds allow. Where a kernel matrix has a low rank or large entries, pairs of
+// coefficients take very many small steps; this takes few large ones.
+template <class T>
+class Newton {
+public:
+    // True where a bound stopped the step, and another may follow.
+    bool step(const WorkingSet<T>& set, const Blas& blas) {
+        free_.clear();
+        for (int k = 0; k < set.width; ++k)
+            if (set.grow[k] == 0 && set.shrink[k] == 0) free_.push_back(k);
+        const size_t n = free_.size();
+        if (n < 2 || n > kMost || !solve(set, blas)) return false;
+        // rho makes the sum of the direction zero.
+        double sum_f = 0, sum_one = 0;
+        for (size_t p = 0; p < n; ++p) sum_f += solution_[p], sum_one += solution_[n + p];
+        const double rho = sum_f / sum_one;
+        double length = 1, gain = 0;
+        size_t stopped = n;
+        for (size_t p = 0; p < n; ++p) {
+            const size_t k = size_t(free_[p]);
+            const double d = solution_[p] -= rho * solution_[n + p];
+            gain += d * double(set.f[k]);
+            const double bound = d > 0 ? set.high[k] : set.low[k];
+            if (d != 0 && (bound - set.b[k]) / d < length) length = (bound - set.b[k]) / d, stopped = p;
+        }
+        if (!(gain > 0) || !std::isfinite(length)) return false;
+        for (size_t p = 0; p < n; ++p) move(set, p, length * solution_[p], p == stopped);
+        return stopped < n;
+    }
+
+private:
+    static constexpr size_t kMost = 1000;
+
+    bool solve(const WorkingSet<T>& set, const Blas& blas) {
+        int n = int(free_.size()), two = 2, info = 0;
+        const size_t size = free_.size();
+        matrix_.resize(size * size);
+        solution_.resize(2 * size);
+        double largest = 0;
+        for (int k : free_) largest = std::max(largest, double(set.diagonal[k]));
+        for (size_t p = 0; p < size; ++p) {
+            const T* row = set.K + int64_t(free_[p]) * set.stride;
+            for (size_t q = 0; q <= p; ++q) matrix_[p * size + q] = double(row[free_[q]]);
+            // So that there is one solution where samples are fewer than dimensions.
+            matrix_[p * size + p] = double(set.diagonal[free_[p]]) + kRidge * largest;
+            solution_[p] = double(set.f[free_[p]]);
+            solution_[size + p] = 1;
+        }
+        char upper = 'U';
+        blas.dposv(&upper, &n, &two, matrix_.data(), &n, solution_.data(), &n, &info);
+        return info == 0;
+    }
+
+    void move(const WorkingSet<T>& set, size_t p, double step, bool to_bound) {
+        const size_t k = size_t(free_[p]);
+        if (to_bound) {
+            const double bound = step > 0 ? set.high[k] : set.low[k];
+            step = bound - set.b[k];
+            set.b[k] = bound;
+            (bound == set.high[k] ? set.grow[k] : set.shrink[k]) =
+                bound == set.high[k] ? -forbidden<T> : forbidden<T>;
+        } else {
+            set.b[k] = std::clamp(set.b[k] + step, set.low[k], set.high[k]);
+            if (set.b[k] == set.high[k]) set.grow[k] = -forbidden<T>;
+            if (set.b[k] == set.low[k]) set.shrink[k] = forbidden<T>;
+        }
+        const T* row = set.K + int64_t(k) * set.stride;
+        for (int m = 0; m < set.width; ++m) set.f[m] -= T(step) * row[m];
+    }
+
+    static constexpr double kRidge = sizeof(T) == 4 ? 1e-6 : 1e-12;
+
+    std::vector<int> free_;
+    std::vector<double> matrix_, solution_;
+};
+
+}  // namespace penultimate

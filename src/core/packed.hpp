@@ -1,0 +1,80 @@
+// The part of a pair's Gram matrix that the inner solver works on.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "rows.hpp"
+
+namespace penultimate {
+
+// A sample that joins gets a place, and with it a row and a column of a dense matrix. It keeps them
+// while it is out of the working set, for it often comes back: so that a change of the set, of the
+// bounds or of the fold costs only the rows of new samples.
+template <class T>
+class Packed {
+public:
+    Packed(int n_samples, Storage<T>& storage)
+        : place_(size_t(n_samples), -1), storage_(storage) {}
+
+    // To two whole vectors, of the longest.
+    static int round_up(size_t n) { return int((n + 31) / 32) * 32; }
+
+    int size() const { return int(samples_.size()); }
+    int stride() const { return stride_; }
+    const T* values() const { return K_; }
+    int sample(int place) const { return samples_[size_t(place)]; }
+    int place(int sample) const { return place_[size_t(sample)]; }
+
+    // Gives a place to each sample of the set.
+    void admit(const std::vector<int>& set, Rows<T>& rows) {
+        incoming_.clear();
+        for (int k : set)
+            if (place(k) < 0) incoming_.push_back(k);
+        // Places of samples that left make every pass longer.
+        const size_t most = set.size() + set.size() / 4 + 32;
+        if (samples_.size() + incoming_.size() > most ||
+            round_up(samples_.size() + incoming_.size()) > stride_) {
+            for (int k : samples_) place_[size_t(k)] = -1;
+            samples_.clear();
+            incoming_ = set;
+            reserve(most);
+        }
+        for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce)
+            fill(incoming_.data() + begin,
+                 std::min(incoming_.size() - begin, size_t(Rows<T>::kMostAtOnce)), rows);
+    }
+
+private:
+    void reserve(size_t n) {
+        stride_ = round_up(n);
+        K_ = storage_.at_least(size_t(stride_) * size_t(stride_));
+    }
+
+    void fill(const int* incoming, size_t count, Rows<T>& rows) {
+        rows.ensure(incoming, count);
+        const size_t old = samples_.size(), stride = size_t(stride_);
+        for (size_t a = 0; a < count; ++a) {
+            place_[size_t(incoming[a])] = int(old + a);
+            samples_.push_back(incoming[a]);
+        }
+        for (size_t a = 0; a < count; ++a) {
+            const T* row = rows[incoming[a]];
+            T* packed = K_ + (old + a) * stride;
+            for (size_t c = 0; c < samples_.size(); ++c) packed[c] = row[samples_[c]];
+        }
+        for (size_t c = 0; c < old; ++c)
+            for (size_t a = old; a < samples_.size(); ++a) K_[c * stride + a] = K_[a * stride + c];
+        // Padding is compared with what counts, and so must be numbers.
+        const size_t width = size_t(round_up(samples_.size()));
+        for (size_t c = 0; c < samples_.size(); ++c)
+            std::fill(K_ + c * stride + samples_.size(), K_ + c * stride + width, T(0));
+    }
+
+    std::vector<int> place_, samples_, incoming_;
+    Storage<T>& storage_;
+    T* K_ = nullptr;
+    int stride_ = 0;
+};
+
+}  // namespace penultimate

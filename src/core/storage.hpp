@@ -1,0 +1,27 @@
+// Memory that grows and is used again: fresh pages cost more than filling them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace penultimate {
+
+template <class T>
+class Storage {
+public:
+    // Room for `size` values; what was there is lost when it has to grow.
+    T* at_least(size_t size) {
+        if (size > size_) {
+            values_.reset();
+            values_.reset(new T[size]);
+            size_ = size;
+        }
+        return values_.get();
+    }
+
+private:
+    std::unique_ptr<T[]> values_;
+    size_t size_ = 0;
+};
+
+}  // namespace penultimate
