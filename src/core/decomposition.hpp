@@ -141,7 +141,7 @@ private:
                           int(set_.size()) == dual_.n
                               ? limits_.tolerance
                               : std::max(limits_.tolerance, kInnerShare * gap.size()),
-                          std::min<int64_t>(max_iterations, 10000 + int64_t(50) * n)};
+                          std::min<int64_t>(max_iterations, 2000 + int64_t(20) * n)};
         const int64_t iterations = kernels_.optimise(set);
         if (iterations == set.max_iterations)
             for (int k = 0; k < kNewtonSteps && newton_.step(set, rows_.blas()); ++k) continue;

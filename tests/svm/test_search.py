@@ -2,21 +2,26 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from scipy.stats import loguniform
 from sklearn import svm
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    HalvingGridSearchCV,
     LeaveOneOut,
     PredefinedSplit,
+    RandomizedSearchCV,
     RepeatedStratifiedKFold,
     ShuffleSplit,
     cross_val_score,
 )
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from penultimate import SVC, SVCSearchCV
+from penultimate import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
+from penultimate._progress import Progress
 from penultimate.svm import _together
 from penultimate.svm import search as search_module
 
@@ -43,6 +48,11 @@ def compare_searches(X, y, grid, fit_params=None, ours=None, theirs=None, **para
     fit_params = fit_params or {}
     ours = SVCSearchCV(ours, grid, **params).fit(X, y, **fit_params)
     theirs = GridSearchCV(theirs or svm.SVC(), grid, **params).fit(X, y, **fit_params)
+    same_results(ours, theirs)
+    return ours, theirs
+
+
+def same_results(ours, theirs):
     assert set(ours.cv_results_) == set(theirs.cv_results_)
     assert ours.cv_results_["params"] == theirs.cv_results_["params"]
     for name, expected in theirs.cv_results_.items():
@@ -52,7 +62,6 @@ def compare_searches(X, y, grid, fit_params=None, ours=None, theirs=None, **para
     assert ours.best_index_ == theirs.best_index_
     assert ours.n_splits_ == theirs.n_splits_
     assert ours.best_score_ == pytest.approx(theirs.best_score_)
-    return ours, theirs
 
 
 def test_as_grid_search(together):
@@ -97,10 +106,12 @@ def test_groups(together):
     assert together == [True]
 
 
-def test_sample_weights_are_left_to_the_general_search(together):
+@pytest.mark.parametrize("scoring", [None, "accuracy", "f1_macro"])
+def test_sample_weights(scoring, together):
     weight = np.random.default_rng(0).uniform(0.1, 2, 150)
-    compare_searches(X, y, GRID, {"sample_weight": weight})
-    assert together == [False]
+    weight[::7] = 0
+    compare_searches(X, y, GRID, {"sample_weight": weight}, scoring=scoring)
+    assert together == [True]
 
 
 @pytest.mark.parametrize("scoring", ["f1_macro", "balanced_accuracy", "roc_auc"])
@@ -161,14 +172,72 @@ def test_fold_without_a_class_is_left_to_the_general_search(together):
     assert together == [False]
 
 
-def test_too_little_memory_is_left_to_the_general_search(together):
-    SVCSearchCV(SVC(memory_limit="100KiB"), GRID).fit(X, y)
+@pytest.mark.parametrize("limit", ["600KiB", "2MiB"])  # without all inner products, and with
+def test_memory_limit_changes_nothing(limit, together):
+    grid = {"C": [1, 10, 100], "gamma": [1e-4, 1e-3]}
+    kept = SVCSearchCV(SVC(memory_limit=limit), grid).fit(DIGITS[:400], DIGIT_LABELS[:400])
+    free = SVCSearchCV(SVC(), grid).fit(DIGITS[:400], DIGIT_LABELS[:400])
+    for name, expected in free.cv_results_.items():
+        if "score" in name and "time" not in name:
+            np.testing.assert_array_equal(kept.cv_results_[name], expected)
+    assert together == [True, True]
+
+
+def test_less_memory_than_the_solutions_need(together):
+    SVCSearchCV(SVC(memory_limit="1KiB"), GRID).fit(X, y)
     assert together == [False]
 
 
 def test_float32_that_gives_up_is_fitted_apart(monkeypatch):
     monkeypatch.setattr(_together, "_SLACK", -1.0)
     compare_searches(X, y, GRID)
+
+
+def test_random_search_as_scikit_learns(together):
+    distributions = {"C": loguniform(0.1, 100), "gamma": loguniform(1e-3, 1)}
+    ours = SVCRandomizedSearchCV(param_distributions=distributions, n_iter=8, random_state=0)
+    theirs = RandomizedSearchCV(svm.SVC(), distributions, n_iter=8, random_state=0)
+    same_results(ours.fit(X, y), theirs.fit(X, y))
+    assert together == [True]
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "precomputed"])
+def test_random_search_by_default(kernel):
+    data = X @ X.T if kernel == "precomputed" else X
+    search = SVCRandomizedSearchCV(SVC(kernel=kernel), n_iter=5, random_state=0).fit(data, y)
+    assert search.best_score_ > 0.9
+    assert len(search.cv_results_["params"]) == 5
+
+
+@pytest.mark.parametrize("min_resources", ["exhaust", 300])
+def test_halving_as_scikit_learns(min_resources, together):
+    grid = {"C": [1, 10, 100], "gamma": [1e-4, 3e-4, 1e-3, 3e-3]}
+    params = {"min_resources": min_resources, "random_state": 0, "cv": 3}
+    ours = SVCHalvingSearchCV(param_grid=grid, **params).fit(DIGITS, DIGIT_LABELS)
+    theirs = HalvingGridSearchCV(svm.SVC(), grid, return_train_score=False, **params)
+    theirs.fit(DIGITS, DIGIT_LABELS)
+    same_results(ours, theirs)
+    assert ours.n_resources_ == theirs.n_resources_
+    assert ours.n_candidates_ == theirs.n_candidates_
+    assert together == [True]
+
+
+def test_progress(capsys):
+    SVCSearchCV(verbose=1).fit(X, y)
+    assert "100%" in capsys.readouterr().err
+    SVCSearchCV().fit(X, y)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_failing_progress_ends_the_search():
+    class Failing(Progress):
+        def update(self, step, done, total):
+            raise RuntimeError("no more")
+
+    search = GridSearchCV(SVC(), {"C": [1e3, 1e4, 1e5], "gamma": [1e-3, 1e-4]})
+    noisy = np.random.default_rng(0).permutation(DIGIT_LABELS)
+    with pytest.raises(RuntimeError, match="no more"):
+        _together.search_together(search, DIGITS, noisy, {}, Failing())
 
 
 def test_threads_change_nothing():
