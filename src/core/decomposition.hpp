@@ -61,12 +61,13 @@ public:
     }
 
     // Rounds of: add the worst violators, optimise the working set, update all residuals.
-    Status run(int64_t* iterations) {
+    // `gap` is what is left in the end.
+    Status run(int64_t* iterations, Gap& gap) {
         double best = std::numeric_limits<double>::infinity(), gain = 0;
         int stale = 0;
         start_working_set();
+        gap = find_gap(dual_);
         for (int round = 0;; ++round) {
-            const Gap gap = find_gap(dual_);
             if (std::isnan(gap.size())) return Status::precision_limit;
             if (gap.size() <= limits_.tolerance) return Status::converged;
             if (limits_.cancelled && limits_.cancelled->load(std::memory_order_relaxed))
@@ -80,7 +81,8 @@ public:
             add_violators(gap, round == 0);
             *iterations += optimise(gap, limits_.max_iterations - *iterations);
             gain = gain_of_moves();
-            keep_active();
+            gap = find_gap(dual_);
+            keep_active(gap);
         }
     }
 
@@ -189,8 +191,7 @@ private:
     }
 
     // Keeps the free coefficients, and those at a bound that are near to leaving it.
-    void keep_active() {
-        const Gap gap = find_gap(dual_);
+    void keep_active(const Gap& gap) {
         const double margin = std::max(gap.size(), 0.5);
         size_t kept = 0;
         for (int k : set_) {

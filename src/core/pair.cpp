@@ -29,8 +29,7 @@ double find_intercept(const Dual& dual, const Gap& gap) {
     return count ? sum / count : gap.middle();
 }
 
-void conclude(const Dual& dual, Solution& solution) {
-    const Gap gap = find_gap(dual);
+void conclude(const Dual& dual, const Gap& gap, Solution& solution) {
     // Infinite where a side is empty, and nothing may move: that is an optimum.
     solution.gap = std::isinf(gap.size()) ? 0.0 : std::max(gap.size(), 0.0);
     if (std::isnan(gap.size())) solution.gap = std::numeric_limits<double>::infinity();
@@ -45,14 +44,15 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     Dual dual(pair.first.size(), pair.second.size());
     set_bounds(dual, pair, upper, 1.0);
     Solution solution;
+    Gap gap;
     // The float32 phase cannot see below the rounding of its residuals: it ends when it makes no
     // more progress. What is left is for float64.
     if (data.single) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
         auto phase = decompose(data, data.single, pair, fast, dual, workspace.single);
-        solution.status = phase.run(&solution.iterations);
-        if (std::isnan(find_gap(dual).size())) {
+        solution.status = phase.run(&solution.iterations, gap);
+        if (std::isnan(gap.size())) {
             dual.start_cold();
             set_bounds(dual, pair, upper, 1.0);
         }
@@ -60,9 +60,9 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     if (solution.status != Status::cancelled) {
         auto phase = decompose(data, data.twice, pair, limits, dual, workspace.twice);
         if (data.single) phase.recompute_residuals();
-        solution.status = phase.run(&solution.iterations);
+        solution.status = phase.run(&solution.iterations, gap);
     }
-    conclude(dual, solution);
+    conclude(dual, gap, solution);
     return solution;
 }
 
@@ -71,6 +71,7 @@ void solve_folds(const Data& data, const Pair& pair, const std::vector<const dou
                  const std::function<void(size_t, size_t, const Solution&)>& found) {
     Dual dual(pair.first.size(), pair.second.size());
     auto phase = decompose(data, data.single, pair, limits, dual, workspace.single);
+    Gap gap;
     std::vector<double> b, f;  // of the last fold, at the smallest factor
     for (size_t fold = 0; fold < folds.size(); ++fold) {
         for (size_t c = 0; c < factors.size(); ++c) {
@@ -81,13 +82,13 @@ void solve_folds(const Data& data, const Pair& pair, const std::vector<const dou
             set_bounds(dual, pair, folds[fold], factors[c]);
             if (c == 0 && fold > 0) phase.repair();
             Solution solution;
-            solution.status = phase.run(&solution.iterations);
+            solution.status = phase.run(&solution.iterations, gap);
             if (solution.status == Status::cancelled) return;
             if (c == 0) {
                 b = dual.b;
                 f = dual.f;
             }
-            conclude(dual, solution);
+            conclude(dual, gap, solution);
             found(fold, c, solution);
         }
     }

@@ -291,5 +291,5 @@ class KnownSVC(SVC):
         known.classes_, known._outcome = classes, outcome
         return known
 
-    def _decide(self, X: Any, with_values: bool) -> tuple[NDArray[np.int32], NDArray[Any] | None]:
-        return self._outcome.winners, self._outcome.decisions
+    def _decide(self, X: Any, values: bool) -> NDArray[Any]:
+        return self._outcome.decisions if values else self._outcome.winners

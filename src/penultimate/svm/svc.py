@@ -298,32 +298,32 @@ class SVC(ClassifierMixin, BaseEstimator):
     def _support_starts(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(self.n_support_)]).astype(np.int64)
 
-    def _decide(self, X: Any, with_values: bool) -> tuple[NDArray[np.int32], NDArray[Any] | None]:
-        """Return the winning class of each sample, and the decision value of each pair.
+    def _decide(self, X: Any, values: bool) -> NDArray[Any]:
+        """Return the winning class of each sample, or the decision value of each pair.
 
         Values are (n_samples, n_pairs), positive for the first class of a pair.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
-        starts, n_pairs = self._support_starts(), len(self.intercept_)
         # In libsvm's sense, a positive value of two classes is for the first.
         sign = -1.0 if len(self.classes_) == 2 else 1.0
         coefficients = np.ascontiguousarray(sign * self.dual_coef_)[np.newaxis]
-        machines = starts, coefficients, (sign * self.intercept_)[np.newaxis]
+        machines = self._support_starts(), coefficients, (sign * self.intercept_)[np.newaxis]
         pairwise = self.kernel == "precomputed"
         # In float64 whatever X is: a sample's values must not depend on the samples beside it, and
         # in float32 a matrix product's rounding does.
         mean = self._mean.astype(np.float64)
         support = None if pairwise else self.support_vectors_.astype(np.float64) - mean
         norms = None if support is None else np.einsum("ij,ij->i", support, support)
-        winners = np.empty((1, len(X)), np.int32)
-        values = np.empty((1, len(X), n_pairs)) if with_values else None
+        shape = (len(X), len(self.intercept_)) if values else len(X)
+        out = np.empty(shape, np.float64 if values else np.int32)
         chunk = max(1, _PREDICT_CHUNK // X.shape[1])
         context, kernel = _native.make_context(self.n_jobs), self._kernel()
         with _native.single_threaded_blas():
             for start in range(0, len(X), chunk):
                 rows = slice(start, start + chunk)
                 part = X[rows].astype(np.float64)
+                arrays: tuple[Any, ...]
                 if pairwise:
                     place = np.arange(len(part)), self.support_.astype(np.int64)
                     arrays = None, None, part, *place, None, None
@@ -331,13 +331,9 @@ class SVC(ClassifierMixin, BaseEstimator):
                     part -= mean
                     part_norms = np.einsum("ij,ij->i", part, part)
                     arrays = part, support, None, None, None, part_norms, norms
-                out = np.empty((1, len(part)), np.int32)
-                part_values = np.empty((1, len(part), n_pairs)) if with_values else None
-                _native.core.decide(context, kernel, *arrays, *machines, out, part_values)
-                winners[:, rows] = out
-                if values is not None:
-                    values[:, rows] = part_values
-        return winners[0], None if values is None else values[0]
+                wanted = (None, out[np.newaxis, rows]) if values else (out[np.newaxis, rows], None)
+                _native.core.decide(context, kernel, *arrays, *machines, *wanted)
+        return out
 
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute decision values.
@@ -352,7 +348,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             Of shape (n_samples,) for two classes; else (n_samples, n_classes) for ``"ovr"``, or
             (n_samples, n_pairs) for ``"ovo"``.
         """
-        _, decisions = self._decide(X, with_values=True)
+        decisions = self._decide(X, values=True)
         if len(self.classes_) == 2:
             return -decisions[:, 0]
         if self.decision_function_shape == "ovo":
@@ -380,7 +376,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             raise ValueError("break_ties must be False when decision_function_shape is 'ovo'")
         if self.break_ties and len(self.classes_) > 2:
             return self.classes_[self.decision_function(X).argmax(axis=1)]
-        return self.classes_[self._decide(X, with_values=False)[0]]
+        return self.classes_[self._decide(X, values=False)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
