@@ -40,6 +40,8 @@ public:
             incoming_ = set;
             reserve(most);
         }
+        // In order, so that rows are read forwards.
+        std::sort(incoming_.begin(), incoming_.end());
         for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce)
             fill(incoming_.data() + begin,
                  std::min(incoming_.size() - begin, size_t(Rows<T>::kMostAtOnce)), rows);

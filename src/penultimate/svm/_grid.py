@@ -14,6 +14,10 @@ from penultimate.svm.svc import SVC
 
 # Of the memory limit, for all inner products; the rest is for Gram rows of pairs.
 _PRODUCTS_SHARE = 0.8
+# All inner products of many samples are a lot of fresh memory, which costs more than making those
+# of few features again for each gamma, and only where they are needed.
+_FEW_SAMPLES = 8192
+_MANY_FEATURES = 256
 
 
 @dataclass(frozen=True)
@@ -144,13 +148,16 @@ class GridEngine:
             self.X[fold.train] if estimator.gamma == "scale" else self.X
         )
 
-    def _context(self, begin: float = 0.0, share: float = 0.0) -> Any:
+    def _telling_context(self, begin: float, share: float) -> Any:
         tell = self.on_progress
         if tell is None:
-            return _native.make_context(self.n_jobs)
+            return self._context()
         return _native.make_context(
             self.n_jobs, lambda done, count: tell(begin + share * done / count)
         )
+
+    def _context(self) -> Any:
+        return _native.make_context(self.n_jobs)
 
     def _solve(
         self,
@@ -173,7 +180,7 @@ class GridEngine:
         intercepts = np.zeros((len(numbers), len(factors), n_classes * (n_classes - 1) // 2))
         gaps = np.zeros(intercepts.shape)
         _native.core.solve_grid(
-            self._context(begin, share),
+            self._telling_context(begin, share),
             samples.source,
             core_kernel,
             np.stack([self._weights(self.folds[n], class_weight) for n in numbers]),
@@ -265,7 +272,8 @@ class _Samples:
             with np.errstate(over="ignore"):
                 self.X = np.ascontiguousarray((X - mean)[order], dtype=np.float32)
             self.norms = np.einsum("ij,ij->i", self.X, self.X)
-            if 4 * len(X) ** 2 <= memory:
+            worth_it = len(X) <= _FEW_SAMPLES or X.shape[1] >= _MANY_FEATURES
+            if worth_it and 4 * len(X) ** 2 <= memory:
                 self.products = np.empty((len(X), len(X)), np.float32)
                 _native.core.multiply_all(context, self.X, self.products)
                 self.norms = np.diagonal(self.products).copy()

@@ -176,6 +176,7 @@ class _Evaluation:
         scoring = _Scoring(self.search, self.scorer, engine)
         for outcome in engine.run(settings, with_decisions=not scoring.by_winners(settings)):
             scoring.add(settings[outcome.setting].estimator, outcome)
+        self.progress.update("search", 1.0, 1.0)
         spent = time.perf_counter() - start - sum(scoring.seconds.values())
         return [
             {
