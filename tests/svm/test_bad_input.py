@@ -306,14 +306,14 @@ def test_float32_close_to_its_end():
         )
 
 
-@pytest.mark.parametrize("value", [1e30, 1e160, 1e300])
+@pytest.mark.parametrize("value", [1e30, 1e160, 1e300, 1e307])
 def test_far_samples_to_predict(value):
     """No support vector is near: the intercept is left, as it should be."""
     model = SVC().fit(X, TWO)
     far = value * np.sign(X)
     np.testing.assert_allclose(model.decision_function(far), np.full(30, model.intercept_[0]))
     if value > 1e150:
-        with pytest.raises(ValueError, match="overflow float64. Scale"):
+        with pytest.raises(ValueError, match="overflow float64. Scale the features as"):
             SVC(kernel="poly").fit(X, TWO).predict(far)
 
 
@@ -438,12 +438,11 @@ def test_every_setting_unusable():
     "cv",
     [
         [(np.arange(30) % 4 > 0, np.arange(30) % 4 == 0)],
-        [(list(range(20)), list(range(20, 30)))],
         [(np.arange(-30, -5), np.arange(-5, 0))],
         [(np.r_[np.arange(30), np.arange(30)], np.arange(30))],
         [(np.arange(30), np.r_[np.arange(5), np.arange(5)])],
     ],
-    ids=["masks", "lists", "from the end", "train repeated", "test repeated"],
+    ids=["masks", "from the end", "train repeated", "test repeated"],
 )
 def test_folds_of_any_kind(cv):
     ours, theirs = (make(cv=cv).fit(X, y) for make in (search, grid_search))
@@ -467,3 +466,8 @@ def test_extreme_settings(grid):
     np.testing.assert_allclose(
         ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"]
     )
+
+
+def test_refit_chooses():
+    search = SVCSearchCV(SVC(), {"C": [1, 10]}, refit=lambda results: 1).fit(X, y)
+    assert search.best_params_ == {"C": 10}
