@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import _ovr_decision_function, check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, pair_indices, spread_coefficients
+from penultimate.svm._pairs import SortedClasses, by_class, pair_indices, spread_coefficients
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _UNLIMITED = 10_000_000
@@ -393,7 +393,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             return -decisions[:, 0]
         if self.decision_function_shape == "ovo":
             return decisions
-        return _ovr_decision_function(decisions < 0, -decisions, len(self.classes_))
+        return by_class(decisions, len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.
