@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils.multiclass import _ovr_decision_function
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, pair_indices, spread_coefficients
+from penultimate.svm._pairs import SortedClasses, by_class, pair_indices, spread_coefficients
 
 
 @given(st.lists(st.integers(0, 4), min_size=1))
@@ -71,3 +72,13 @@ def test_all_inner_products(n):
     products = np.empty((n, n), np.float32)
     _native.core.multiply_all(_native.make_context(2), X, products)
     np.testing.assert_allclose(products, X @ X.T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [3, 5, 12])
+def test_decisions_by_class_are_those_of_scikit_learn(n_classes):
+    n_pairs = n_classes * (n_classes - 1) // 2
+    decisions = np.random.default_rng(0).normal(size=(50, n_pairs)).round(1)  # some are zero
+    np.testing.assert_allclose(
+        by_class(decisions, n_classes),
+        _ovr_decision_function(decisions < 0, -decisions, n_classes),
+    )

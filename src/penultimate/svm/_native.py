@@ -26,6 +26,7 @@ VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
 STATUS = np.array(["converged", "precision_limit", "iteration_limit"])
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _SAFE_SHARE = 0.25
+_MOST_THREADS = 1024
 
 
 def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
@@ -58,7 +59,7 @@ def count_threads(n_jobs: int | None) -> int:
         return available
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter must not be 0; pass 1, or -1 for all cores.")
-    return n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
+    return min(n_jobs, _MOST_THREADS) if n_jobs > 0 else max(1, available + 1 + n_jobs)
 
 
 def make_context(n_jobs: int | None, progress: Callable[[int, int], None] | None = None) -> Any:
@@ -97,4 +98,4 @@ def memory_in_bytes(limit: int | str | None) -> int:
             "The 'memory_limit' parameter must be a positive number of bytes or text such as "
             f"'2GiB'; got {limit!r}."
         )
-    return int(size)
+    return int(min(size, 2.0**62))

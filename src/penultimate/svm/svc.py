@@ -10,14 +10,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import _ovr_decision_function, check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, pair_indices, spread_coefficients
+from penultimate.svm._pairs import SortedClasses, by_class, pair_indices, spread_coefficients
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _UNLIMITED = 10_000_000
+_LARGEST_INT = 2**31 - 1
 
 
 class SVC(ClassifierMixin, BaseEstimator):
@@ -104,14 +105,14 @@ class SVC(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "C": [Interval(Real, 0, None, closed="neither")],
+        "C": [Interval(Real, 0, None, closed="right")],
         "kernel": [StrOptions(set(_native.KERNELS))],
-        "degree": [Interval(Integral, 0, None, closed="left")],
+        "degree": [Interval(Integral, 0, _LARGEST_INT, closed="both")],
         "gamma": [StrOptions({"scale", "auto"}), Interval(Real, 0, None, closed="left")],
         "coef0": [Interval(Real, None, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "max_iter": [Interval(Integral, -1, None, closed="left")],
+        "max_iter": [Interval(Integral, -1, _LARGEST_INT, closed="both")],
         "decision_function_shape": [StrOptions({"ovr", "ovo"})],
         "break_ties": ["boolean"],
         "n_jobs": [Integral, None],
@@ -189,17 +190,20 @@ class SVC(ClassifierMixin, BaseEstimator):
             )
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        upper = self.C * np.maximum(weight, 0) * self.class_weight_[codes]
+        with np.errstate(invalid="ignore"):
+            # Zero times an infinite C is zero.
+            upper = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
         if len(np.unique(codes[upper > 0])) < len(self.classes_):
             raise ValueError(
                 "Invalid input - sample_weight (or class_weight) leaves a class without any "
                 "positive weight; drop the class, or weight its samples."
             )
-        self._gamma = self._resolve_gamma(X)
-        self._mean = np.zeros(X.shape[1], X.dtype)
-        if self.kernel == "rbf":
-            # Distances do not change, and float32 resolves them better.
-            self._mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+        self._mean = np.zeros(X.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # _solve looks at the range
+            self._gamma = self._resolve_gamma(X)
+            if self.kernel == "rbf":
+                # Distances do not change, and float32 resolves them better.
+                self._mean = X.mean(axis=0, dtype=np.float64)
         layout = SortedClasses.of(codes, len(self.classes_))
         self._store(X, layout, self._solve(X, upper, layout))
         return self
@@ -217,8 +221,11 @@ class SVC(ClassifierMixin, BaseEstimator):
         if self.kernel == "precomputed":
             X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
         else:
-            X64 = np.ascontiguousarray((X - self._mean)[order], dtype=np.float64)
-            norms64 = np.einsum("ij,ij->i", X64, X64)
+            X64 = np.ascontiguousarray(X[order], dtype=np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                X64 -= self._mean
+                norms64 = np.einsum("ij,ij->i", X64, X64)
+            self._check_range(X, float(norms64.max()))
         with np.errstate(over="ignore"):
             X32 = X64.astype(np.float32)
         if not np.isfinite(X32).all():
@@ -245,6 +252,36 @@ class SVC(ClassifierMixin, BaseEstimator):
                 self.tol,
                 _UNLIMITED if self.max_iter == -1 else self.max_iter,
                 _native.memory_in_bytes(self.memory_limit),
+            )
+
+    def _check_range(self, X: NDArray[Any], norm: float) -> None:
+        """Refuse samples, of squared norms up to `norm`, whose kernel values overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            largest = 4 * np.float64(norm)
+            if self.kernel == "poly":
+                largest = (self._gamma * largest + abs(self.coef0)) ** self.degree
+        if not (np.isfinite(largest) and (self.kernel == "linear" or np.isfinite(self._gamma))):
+            raise ValueError(
+                f"The kernel values overflow float64: entries of X go up to {np.abs(X).max():g}, "
+                f"and gamma is {self._gamma:g}. Scale the features, as StandardScaler does."
+            )
+
+    def _check_far(self, X: Any, X_norms: Any, support: Any, norms: Any) -> None:
+        """Refuse samples to predict whose kernel values overflow."""
+        if self.kernel == "rbf":
+            far = ~np.isfinite(X_norms)  # all kernel values are zero: products must not be inf too
+            X[far], X_norms[far] = 0.0, np.inf
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            largest = np.sqrt(X_norms.max()) * np.sqrt(norms.max(initial=0.0))
+            if not np.isfinite(largest):
+                largest = X.shape[1] * np.abs(X).max() * np.abs(support).max(initial=0.0)
+            if self.kernel == "poly":
+                largest = (self._gamma * largest + abs(self.coef0)) ** self.degree
+        if not np.isfinite(largest):
+            raise ValueError(
+                f"The kernel values of X, with entries up to {np.abs(X).max():g}, overflow "
+                "float64. Scale the features as those that the classifier was fitted on."
             )
 
     def _kernel(self) -> Any:
@@ -287,13 +324,15 @@ class SVC(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         starts = self._support_starts()
         blocks = [slice(starts[c], starts[c + 1]) for c in range(len(self.n_support_))]
-        return np.stack(
+        weights = np.stack(
             [
                 self.dual_coef_[j - 1, blocks[i]] @ self.support_vectors_[blocks[i]]
                 + self.dual_coef_[i, blocks[j]] @ self.support_vectors_[blocks[j]]
                 for i, j in zip(*pair_indices(len(self.n_support_)))
             ]
         )
+        weights.flags.writeable = False  # a change would change no prediction
+        return weights
 
     def _support_starts(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(self.n_support_)]).astype(np.int64)
@@ -312,8 +351,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         pairwise = self.kernel == "precomputed"
         # In float64 whatever X is: a sample's values must not depend on the samples beside it, and
         # in float32 a matrix product's rounding does.
-        mean = self._mean.astype(np.float64)
-        support = None if pairwise else self.support_vectors_.astype(np.float64) - mean
+        support = None if pairwise else self.support_vectors_.astype(np.float64) - self._mean
         norms = None if support is None else np.einsum("ij,ij->i", support, support)
         shape = (len(X), len(self.intercept_)) if values else len(X)
         out = np.empty(shape, np.float64 if values else np.int32)
@@ -328,8 +366,10 @@ class SVC(ClassifierMixin, BaseEstimator):
                     place = np.arange(len(part)), self.support_.astype(np.int64)
                     arrays = None, None, part, *place, None, None
                 else:
-                    part -= mean
-                    part_norms = np.einsum("ij,ij->i", part, part)
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        part -= self._mean
+                        part_norms = np.einsum("ij,ij->i", part, part)
+                    self._check_far(part, part_norms, support, norms)
                     arrays = part, support, None, None, None, part_norms, norms
                 wanted = (None, out[np.newaxis, rows]) if values else (out[np.newaxis, rows], None)
                 _native.core.decide(context, kernel, *arrays, *machines, *wanted)
@@ -353,7 +393,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             return -decisions[:, 0]
         if self.decision_function_shape == "ovo":
             return decisions
-        return _ovr_decision_function(decisions < 0, -decisions, len(self.classes_))
+        return by_class(decisions, len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.
