@@ -18,6 +18,9 @@ _PRODUCTS_SHARE = 0.8
 # of few features again for each gamma, and only where they are needed.
 _FEW_SAMPLES = 8192
 _MANY_FEATURES = 256
+_FLOAT32_EPS = float(np.finfo(np.float32).eps)
+_NORMS_IN_FLOAT32 = 1e-25, 1e25  # where neither products nor their sums leave float32
+_KERNEL_ERROR = 1e-3  # of an exponent, by the rounding of a squared distance
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Outcome:
     decisions : ndarray of shape (n_test, n_pairs) or None
         Positive for the first class of a pair.
     gap : float
-        The largest violation of the optimality conditions among the pairs, in float32.
+        The largest violation of the optimality conditions among the pairs, in float32; infinite
+        where float32 cannot tell.
     """
 
     setting: int
@@ -193,20 +197,23 @@ class GridEngine:
             intercepts,
             gaps,
         )
-        wanted = {(number, float(s.estimator.C)): s.index for s, number in members}
+        wanted: dict[tuple[int, float], list[int]] = {}  # several, where a grid repeats itself
+        for setting, number in members:
+            wanted.setdefault((number, float(setting.estimator.C)), []).append(setting.index)
         for row, number in enumerate(numbers):
             test = self.place[self.folds[number].test]
             winners, decisions = self._decide(
                 samples, core_kernel, test, coefficients[row], intercepts[row], with_decisions
             )
             for column, factor in enumerate(factors):
-                if (number, factor) in wanted:
+                gap = float(gaps[row, column].max()) if samples.resolve(gamma) else np.inf
+                for index in wanted.get((number, factor), []):
                     yield Outcome(
-                        wanted[number, factor],
+                        index,
                         number,
                         winners[column],
                         None if decisions is None else decisions[column],
-                        float(gaps[row, column].max()),
+                        gap,
                     )
 
     def _decide(
@@ -245,8 +252,9 @@ class GridEngine:
         return upper
 
     def _samples_for(self, kernel: str) -> "_Samples":
-        # Distances do not change when samples are centred, and float32 resolves them better.
-        form = {"precomputed": "gram", "rbf": "centred"}.get(kernel, "plain")
+        # Neither distances nor linear classifiers change when samples are centred, and float32
+        # resolves them better.
+        form = {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
         if self._samples is None or self._samples.form != form:
             self._samples = None  # two of them might not fit
             self._samples = _Samples(
@@ -268,10 +276,11 @@ class _Samples:
         if form == "gram":
             self.products = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float32)
         else:
-            mean = X.mean(axis=0, dtype=np.float64) if form == "centred" else 0.0
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean = X.mean(axis=0, dtype=np.float64) if form == "centred" else 0.0
                 self.X = np.ascontiguousarray((X - mean)[order], dtype=np.float32)
-            self.norms = np.einsum("ij,ij->i", self.X, self.X)
+                self.norms = np.einsum("ij,ij->i", self.X, self.X)
+            self.largest_norm = float(self.norms.max())
             worth_it = len(X) <= _FEW_SAMPLES or X.shape[1] >= _MANY_FEATURES
             if worth_it and 4 * len(X) ** 2 <= memory:
                 self.products = np.empty((len(X), len(X)), np.float32)
@@ -280,6 +289,14 @@ class _Samples:
                 self.X = None
         self.nbytes = 0 if self.products is None else self.products.nbytes
         self.source = _native.core.SingleSource(self.X, self.products, self.norms)
+
+    def resolve(self, gamma: float) -> bool:
+        """Whether float32 resolves kernel values: norms, and distances where they matter."""
+        if self.form == "gram":
+            return True
+        smallest, largest = _NORMS_IN_FLOAT32
+        in_range = smallest < self.largest_norm < largest
+        return in_range and gamma * self.largest_norm * _FLOAT32_EPS < _KERNEL_ERROR
 
     def between(self, test: NDArray[np.int64], support: NDArray[np.int64]) -> tuple[Any, ...]:
         """What the core needs for kernel values of `test` with `support`."""

@@ -60,6 +60,7 @@ def search_together(
         False where nothing was done, and its own ``fit`` must do it.
     """
     try:
+        search._validate_params()
         evaluation = _Evaluation(search, X, y, params, progress)
         search._checked_cv_orig = check_cv(search.cv, y, classifier=True)
         split_params = {"groups": params.get("groups")}
@@ -78,12 +79,6 @@ def search_together(
     search.best_index_ = int(search._select_best_index(refit, "score", results))
     search.best_score_ = results["mean_test_score"][search.best_index_]
     search.best_params_ = results["params"][search.best_index_]
-    if search.refit:
-        start = time.perf_counter()
-        best = clone(search.estimator).set_params(**clone(search.best_params_, safe=False))
-        weights = {k: v for k, v in params.items() if k == "sample_weight"}
-        search.best_estimator_ = best.fit(X, y, **weights)
-        search.refit_time_ = time.perf_counter() - start
     return True
 
 
@@ -130,6 +125,8 @@ class _Evaluation:
     ) -> dict[str, Any]:
         """Score candidates on the folds of `cv`, and return all results until now."""
         candidates = list(candidates)
+        if not candidates:
+            raise _ApartError
         settings = _settings(self.search.estimator, candidates)
         folds = self._folds(cv or self.search._checked_cv_orig)
         self._out += self._score(settings, folds)
@@ -142,7 +139,8 @@ class _Evaluation:
         return self.results
 
     def _folds(self, cv: Any) -> list[Fold]:
-        folds = [Fold(*parts) for parts in cv.split(self.X, self.y, groups=self.groups)]
+        splits = cv.split(self.X, self.y, groups=self.groups)
+        folds = [Fold(*(np.asarray(part) for part in split)) for split in splits]
         # A splitter that is used up, or repeats a training sample, is left to scikit-learn.
         if not folds or any(len(np.unique(f.train)) < len(f.train) for f in folds):
             raise _ApartError
@@ -236,7 +234,10 @@ class _Scoring:
         X, y = self.engine.X, self.engine.y
         pairwise = fitted.kernel == "precomputed"
         X_test = X[np.ix_(fold.test, fold.train)] if pairwise else X[fold.test]
-        return float(self.scorer(fitted, X_test, y[fold.test], **self._weights(fold.test)))
+        try:
+            return float(self.scorer(fitted, X_test, y[fold.test], **self._weights(fold.test)))
+        except Exception:
+            raise _ApartError from None  # scikit-learn has rules for scores that fail
 
     def _fit_apart(self, estimator: SVC, fold: Fold) -> SVC:
         X, y, train = self.engine.X, self.engine.y, fold.train

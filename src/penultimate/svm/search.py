@@ -1,5 +1,6 @@
 """The search for the parameters of an SVC: over a grid, at random, and by successive halving."""
 
+import time
 from abc import abstractmethod
 from typing import Any, Self
 
@@ -61,28 +62,35 @@ class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If a parameter or the data is unusable.
         """
         estimator = SVC() if self.estimator is None else clone(self.estimator)
+        given = X  # whose features may have names
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
         check_classification_targets(y)
         search = self._make_search(estimator, X)
         with SearchBar(self.verbose > 0) as bar:
             together = search_together(search, X, y, params, bar)
         if not together:
-            search.fit(X, y, **params)
+            search.fit(given, y, **params)
         for name, value in vars(search).items():
             if name.endswith("_") and name not in ("multimetric_", "n_features_in_"):
                 setattr(self, name, value)
         self.classes_ = np.unique(y)
+        if together and self.refit:
+            start = time.perf_counter()
+            weights = {k: v for k, v in params.items() if k == "sample_weight"}
+            best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
+            self.best_estimator_ = best.fit(given, y, **weights)
+            self.refit_time_ = time.perf_counter() - start
         return self
 
     @available_if(_refitted)
     def predict(self, X: Any) -> Any:
         """Predict the class of each sample with the refitted classifier."""
-        return self._best().predict(self._check_features(X))
+        return self._best().predict(X)
 
     @available_if(_refitted)
     def decision_function(self, X: Any) -> Any:
         """Compute the decision values of the refitted classifier, as `SVC` shapes them."""
-        return self._best().decision_function(self._check_features(X))
+        return self._best().decision_function(X)
 
     def score(self, X: Any, y: Any) -> float:
         """Score the refitted classifier with `scoring`.
@@ -96,7 +104,7 @@ class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         float
         """
-        return self.scorer_(self._best(), self._check_features(X), y)
+        return self.scorer_(self._best(), X, y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -107,10 +115,6 @@ class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         _refitted(self)
         return self.best_estimator_
-
-    def _check_features(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
 
 
 class SVCSearchCV(_Search):
