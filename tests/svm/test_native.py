@@ -1,9 +1,19 @@
 import os
+import runpy
+import sys
 
 import pytest
 from threadpoolctl import threadpool_limits
 
+from penultimate import svm
 from penultimate.svm import _native
+
+
+def test_without_the_compiled_part_the_import_says_what_to_do(monkeypatch):
+    monkeypatch.delattr(svm, "_core")
+    monkeypatch.setitem(sys.modules, "penultimate.svm._core", None)  # as if not installed
+    with pytest.raises(ImportError, match=r"Reinstall .* where a C\+\+17 compiler is \(g\+\+"):
+        runpy.run_path(_native.__file__)
 
 
 def test_linear_algebra_is_found():
