@@ -34,6 +34,7 @@ def test_memory(limit, size):
     assert _native.memory_in_bytes(limit) == size
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say; 1 GiB is taken there")
 def test_default_memory_is_a_share_of_what_is_free():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < _native.memory_in_bytes(None) <= total / 4
