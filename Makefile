@@ -36,7 +36,8 @@ sanitize: SANITIZED = build/sanitize
 sanitize: LIBRARY = $$($(CXX) -print-file-name=$(1))
 sanitize: $(VENV)/.test
 	$(BIN)/python -m venv --without-pip $(SANITIZED)
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(SITE)/outer.pth
+	$(BIN)/python -c 'import sys; print(*[p for p in sys.path if p.endswith("site-packages")], sep="\n")' \
+	  > $(SITE)/outer.pth
 	PATH="$(CURDIR)/$(BIN):$$PATH" CXX="$(CXX)" $(PIP) --python $(SANITIZED)/bin/python install \
 	  --quiet --no-deps --no-build-isolation -C build-dir=build/sanitize/core \
 	  -C cmake.build-type=RelWithDebInfo -C cmake.define.PENULTIMATE_SANITIZE=ON .
