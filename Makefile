@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test test-torch lint types check benchmark clean
+.PHONY: demo test test-torch sanitize lint types check benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
@@ -22,6 +22,28 @@ test: $(VENV)/.test
 test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/networks tests/test_hybrid.py \
 	  tests/test_comparison.py src/penultimate/networks
+
+# The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
+# g++). It goes into an environment of its own, which sees what .venv has, but not its editable
+# install: that is found through a .pth file, and those of a folder named in another are not read.
+# - Python itself is not built with the sanitizers: their runtime has to be loaded before it, and
+#   with it libstdc++, whose exceptions it watches.
+# - Leaks are not looked for: Python never frees much of what it makes, and would drown ours.
+# - What is found is printed to the process's own stderr, which pytest must not catch.
+# - Python's own allocator carves small objects out of large blocks, whose inner ends are not seen.
+sanitize: SITE = $$(echo $(SANITIZED)/lib/python3*/site-packages)
+sanitize: SANITIZED = build/sanitize
+sanitize: LIBRARY = $$($(CXX) -print-file-name=$(1))
+sanitize: $(VENV)/.test
+	$(BIN)/python -m venv --without-pip $(SANITIZED)
+	$(BIN)/python -c 'import sys; print(*[p for p in sys.path if p.endswith("site-packages")], sep="\n")' \
+	  > $(SITE)/outer.pth
+	PATH="$(CURDIR)/$(BIN):$$PATH" CXX="$(CXX)" $(PIP) --python $(SANITIZED)/bin/python install \
+	  --quiet --no-deps --no-build-isolation -C build-dir=build/sanitize/core \
+	  -C cmake.build-type=RelWithDebInfo -C cmake.define.PENULTIMATE_SANITIZE=ON .
+	LD_PRELOAD="$(call LIBRARY,libasan.so) $(call LIBRARY,libstdc++.so)" PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not slow" tests/svm
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

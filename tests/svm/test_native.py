@@ -1,9 +1,19 @@
 import os
+import runpy
+import sys
 
 import pytest
 from threadpoolctl import threadpool_limits
 
+from penultimate import svm
 from penultimate.svm import _native
+
+
+def test_without_the_compiled_part_the_import_says_what_to_do(monkeypatch):
+    monkeypatch.delattr(svm, "_core")
+    monkeypatch.setitem(sys.modules, "penultimate.svm._core", None)  # as if not installed
+    with pytest.raises(ImportError, match=r"Reinstall .* where a C\+\+17 compiler is \(g\+\+"):
+        runpy.run_path(_native.__file__)
 
 
 def test_linear_algebra_is_found():
@@ -24,6 +34,7 @@ def test_memory(limit, size):
     assert _native.memory_in_bytes(limit) == size
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say; 1 GiB is taken there")
 def test_default_memory_is_a_share_of_what_is_free():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < _native.memory_in_bytes(None) <= total / 4

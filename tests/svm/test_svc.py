@@ -275,6 +275,7 @@ def test_probabilities_come_from_calibration():
     assert calibrated.predict_proba(X).shape == (150, 3)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_returns_at_once():
     code = (
         "import numpy as np; from penultimate import SVC\n"

@@ -14,7 +14,7 @@ from sklearn.utils.parallel import _get_threadpool_controller
 
 try:
     from penultimate.svm import _core as core  # type: ignore[attr-defined]
-except ImportError as error:  # pragma: no cover - an installation without the compiled part
+except ImportError as error:
     raise ImportError(
         "The compiled part of penultimate.svm is missing. Reinstall the package where a C++17 "
         "compiler is (g++ 9, clang 10 or newer): pip install --force-reinstall penultimate"
