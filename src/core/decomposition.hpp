@@ -1,8 +1,11 @@
 // Decomposition of a pair's dual problem: a working set at a time, in float32 or in float64.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <limits>
 
 #include "dual.hpp"
 #include "newton.hpp"

@@ -17,7 +17,9 @@ public:
     using Bits = typename Simd<T>::Bits;
 
     Best(int first, Bits position_bits) : position_bits_(position_bits) {
-        for (int k = 0; k < lanes<T>; ++k) at_[k] = Bits(first + k);
+        Bits at[lanes<T>];
+        for (int k = 0; k < lanes<T>; ++k) at[k] = Bits(first + k);
+        std::memcpy(&at_, at, sizeof at_);
         best_ = with_position(splat<T>(-T(2) * penultimate::forbidden<T>));
     }
 
@@ -42,7 +44,7 @@ private:
     }
 
     Vec<T> best_;
-    Int<T> at_{};
+    Int<T> at_;
     Bits position_bits_;
 };
 
@@ -182,7 +184,7 @@ void subtract_rows(double* f, const T* const* rows, const double* coefficients, 
 }
 
 template <class T>
-penultimate::Kernels<T> table() {
+constexpr penultimate::Kernels<T> table() {
     return {optimise<T>, finish_row<T>, subtract_rows<T>};
 }
 

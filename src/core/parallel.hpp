@@ -7,14 +7,16 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace penultimate {
 
 // Runs task(0) ... task(count - 1) on threads. Each thread asks `make_task` for a task of its own,
-// which may keep buffers. Meanwhile `listen(done)` hears every 50 ms how many tasks are done; when
-// it returns false, `cancelled` becomes true, and no other task begins.
+// which may keep buffers. Meanwhile `listen(done)` hears every 50 ms, and in the end, how many tasks
+// are done; when it returns false, `cancelled` becomes true, and no other task begins.
 template <class MakeTask, class Listen>
 void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const MakeTask& make_task,
                   const Listen& listen) {
@@ -40,7 +42,14 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
         changed.notify_all();
     };
     std::vector<std::thread> threads;
-    for (int t = running; t > 0; --t) threads.emplace_back(work);
+    try {
+        for (int t = running; t > 0; --t) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+        // The system has no more threads; those that there are do all tasks.
+        const std::lock_guard<std::mutex> lock(mutex);
+        running -= std::max(1, std::min(n_threads, count)) - int(threads.size());
+    }
+    if (threads.empty()) throw std::runtime_error("the system has no thread left to compute with");
     {
         std::unique_lock<std::mutex> lock(mutex);
         while (running > 0) {
@@ -52,6 +61,7 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
         }
     }
     for (auto& thread : threads) thread.join();
+    if (!cancelled && !listen(done.load())) cancelled = true;
     if (failure) std::rethrow_exception(failure);
 }
 

@@ -4,7 +4,8 @@
 #include "kernels.inl"
 
 namespace penultimate {
+// A constant, lest code of this instruction set run when the module is loaded.
 extern const Variant variant_avx512;
-const Variant variant_avx512 = {"avx512", PENULTIMATE_VARIANT::table<float>(),
+constexpr Variant variant_avx512 = {"avx512", PENULTIMATE_VARIANT::table<float>(),
                             PENULTIMATE_VARIANT::table<double>()};
 }  // namespace penultimate
