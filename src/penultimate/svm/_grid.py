@@ -251,16 +251,26 @@ class GridEngine:
         upper[self.place[fold.train]] = factors[self.codes[fold.train]] * weights
         return upper
 
+    def single_source(self, kernel: str) -> Any:
+        """Return the samples for `kernel` as the core has them, if it still has them."""
+        if self._samples is None or self._samples.form != _form(kernel):
+            return None
+        return self._samples.source
+
     def _samples_for(self, kernel: str) -> "_Samples":
-        # Neither distances nor linear classifiers change when samples are centred, and float32
-        # resolves them better.
-        form = {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
+        form = _form(kernel)
         if self._samples is None or self._samples.form != form:
             self._samples = None  # two of them might not fit
             self._samples = _Samples(
                 self.X, self.layout.order, form, _PRODUCTS_SHARE * self.memory, self._context()
             )
         return self._samples
+
+
+def _form(kernel: str) -> str:
+    # Neither distances nor linear classifiers change when samples are centred, and float32
+    # resolves them better.
+    return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
 
 
 class _Samples:
@@ -277,8 +287,10 @@ class _Samples:
             self.products = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float32)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
-                mean = X.mean(axis=0, dtype=np.float64) if form == "centred" else 0.0
-                self.X = np.ascontiguousarray((X - mean)[order], dtype=np.float32)
+                sorted_X = X[order]
+                if form == "centred":
+                    sorted_X -= X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+                self.X = sorted_X.astype(np.float32, copy=False)
                 self.norms = np.einsum("ij,ij->i", self.X, self.X)
             self.largest_norm = float(self.norms.max())
             worth_it = len(X) <= _FEW_SAMPLES or X.shape[1] >= _MANY_FEATURES

@@ -42,7 +42,7 @@ def search_together(
     y: NDArray[Any],
     params: dict[str, Any],
     progress: Progress = SILENT,
-) -> bool:
+) -> "Evaluation | None":
     """Fit one of scikit-learn's searches over an `SVC` as one problem, if it can be.
 
     Parameters
@@ -56,12 +56,12 @@ def search_together(
 
     Returns
     -------
-    bool
-        False where nothing was done, and its own ``fit`` must do it.
+    Evaluation or None
+        None where nothing was done, and its own ``fit`` must do it. The refit is the caller's.
     """
     try:
         search._validate_params()
-        evaluation = _Evaluation(search, X, y, params, progress)
+        evaluation = Evaluation(search, X, y, params, progress)
         search._checked_cv_orig = check_cv(search.cv, y, classifier=True)
         split_params = {"groups": params.get("groups")}
         search._check_input_parameters(X=X, y=y, split_params=split_params)
@@ -71,7 +71,7 @@ def search_together(
         takes_callbacks = "callback_ctx" in signature(search._run_search).parameters
         search._run_search(evaluation, **(callbacks if takes_callbacks else {}))
     except _ApartError:
-        return False
+        return None
     search.multimetric_ = False
     search.scorer_ = evaluation.scorer
     search.cv_results_ = results = evaluation.results
@@ -79,10 +79,10 @@ def search_together(
     search.best_index_ = int(search._select_best_index(refit, "score", results))
     search.best_score_ = results["mean_test_score"][search.best_index_]
     search.best_params_ = results["params"][search.best_index_]
-    return True
+    return evaluation
 
 
-class _Evaluation:
+class Evaluation:
     """Scores candidates; what scikit-learn's searches call ``evaluate_candidates``."""
 
     def __init__(
@@ -112,6 +112,7 @@ class _Evaluation:
             self.weights = _check_sample_weight(self.weights, X, dtype=np.float64)
         self.scorer = check_scoring(search.estimator, search.scoring)
         self.results: dict[str, Any] = {}
+        self._engine: GridEngine | None = None
         self._candidates: list[dict[str, Any]] = []
         self._out: list[dict[str, Any]] = []
         self._more: dict[str, list[Any]] = defaultdict(list)
@@ -137,6 +138,10 @@ class _Evaluation:
             self._candidates, len(folds), self._out, self._more
         )
         return self.results
+
+    def single_source(self, kernel: str) -> Any:
+        """Return what the core knows of all samples in float32, or None."""
+        return None if self._engine is None else self._engine.single_source(kernel)
 
     def _folds(self, cv: Any) -> list[Fold]:
         splits = cv.split(self.X, self.y, groups=self.groups)
@@ -171,6 +176,7 @@ class _Evaluation:
             on_progress=lambda share: self.progress.update("search", share, 1.0),
         )
         self._check_solvable(engine, settings, pairwise)
+        self._engine = engine if len(used) == len(self.y) else None
         scoring = _Scoring(self.search, self.scorer, engine)
         for outcome in engine.run(settings, with_decisions=not scoring.by_winners(settings)):
             scoring.add(settings[outcome.setting].estimator, outcome)

@@ -67,18 +67,18 @@ class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         search = self._make_search(estimator, X)
         with SearchBar(self.verbose > 0) as bar:
-            together = search_together(search, X, y, params, bar)
-        if not together:
+            evaluation = search_together(search, X, y, params, bar)
+        if evaluation is None:
             search.fit(given, y, **params)
         for name, value in vars(search).items():
             if name.endswith("_") and name not in ("multimetric_", "n_features_in_"):
                 setattr(self, name, value)
         self.classes_ = np.unique(y)
-        if together and self.refit:
+        if evaluation is not None and self.refit:
             start = time.perf_counter()
-            weights = {k: v for k, v in params.items() if k == "sample_weight"}
             best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
-            self.best_estimator_ = best.fit(given, y, **weights)
+            source = evaluation.single_source(best.kernel)
+            self.best_estimator_ = best._fit(given, y, params.get("sample_weight"), source)
             self.refit_time_ = time.perf_counter() - start
         return self
 

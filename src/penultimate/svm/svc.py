@@ -176,6 +176,10 @@ class SVC(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If a pair did not reach `tol`; `status_` says why.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, single: Any = None) -> Self:
+        """Fit; `single` may be what the core knows already of the samples in float32."""
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
         check_classification_targets(y)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
@@ -205,7 +209,7 @@ class SVC(ClassifierMixin, BaseEstimator):
                 # Distances do not change, and float32 resolves them better.
                 self._mean = X.mean(axis=0, dtype=np.float64)
         layout = SortedClasses.of(codes, len(self.classes_))
-        self._store(X, layout, self._solve(X, upper, layout))
+        self._store(X, layout, self._solve(X, upper, layout, single))
         return self
 
     def _resolve_gamma(self, X: NDArray[Any]) -> float:
@@ -214,33 +218,22 @@ class SVC(ClassifierMixin, BaseEstimator):
             return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
         return 1.0 / X.shape[1] if self.gamma == "auto" else float(self.gamma)
 
-    def _solve(self, X: NDArray[Any], upper: NDArray[np.float64], layout: SortedClasses) -> Any:
+    def _solve(
+        self, X: NDArray[Any], upper: NDArray[np.float64], layout: SortedClasses, single: Any
+    ) -> Any:
         order = layout.order
-        X32: NDArray[np.float32] | None
-        norms64 = norms32 = None
         if self.kernel == "precomputed":
             X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
+            twice = _native.core.DoubleSource(None, X64, None)
         else:
             X64 = np.ascontiguousarray(X[order], dtype=np.float64)
             with np.errstate(over="ignore", invalid="ignore"):
                 X64 -= self._mean
-                norms64 = np.einsum("ij,ij->i", X64, X64)
-            self._check_range(X, float(norms64.max()))
-        with np.errstate(over="ignore"):
-            X32 = X64.astype(np.float32)
-        if not np.isfinite(X32).all():
-            X32 = None  # beyond float32: all in float64
-        elif self.kernel != "precomputed":
-            norms32 = np.einsum("ij,ij->i", X32, X32)
-        single = None
-        if self.kernel == "precomputed":
-            twice = _native.core.DoubleSource(None, X64, None)
-            if X32 is not None:
-                single = _native.core.SingleSource(None, X32, None)
-        else:
-            twice = _native.core.DoubleSource(X64, None, norms64)
-            if X32 is not None:
-                single = _native.core.SingleSource(X32, None, norms32)
+                norms = np.einsum("ij,ij->i", X64, X64)
+            self._check_range(X, float(norms.max()))
+            twice = _native.core.DoubleSource(X64, None, norms)
+        if single is None:
+            single = self._single_source(X64)
         with _native.single_threaded_blas():
             return _native.core.solve_pairs(
                 _native.make_context(self.n_jobs),
@@ -253,6 +246,15 @@ class SVC(ClassifierMixin, BaseEstimator):
                 _UNLIMITED if self.max_iter == -1 else self.max_iter,
                 _native.memory_in_bytes(self.memory_limit),
             )
+
+    def _single_source(self, X64: NDArray[np.float64]) -> Any:
+        with np.errstate(over="ignore"):
+            X32 = X64.astype(np.float32)
+        if not np.isfinite(X32).all():
+            return None  # beyond float32: all in float64
+        if self.kernel == "precomputed":
+            return _native.core.SingleSource(None, X32, None)
+        return _native.core.SingleSource(X32, None, np.einsum("ij,ij->i", X32, X32))
 
     def _check_range(self, X: NDArray[Any], norm: float) -> None:
         """Refuse samples, of squared norms up to `norm`, whose kernel values overflow."""
@@ -313,7 +315,7 @@ class SVC(ClassifierMixin, BaseEstimator):
                 f"tol={self.tol:g}; the worst ended at {self.optimality_gap_[worst]:.2g} "
                 f"({self.status_[worst]}). Scale the features, lower C, or raise tol or max_iter.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     @property
