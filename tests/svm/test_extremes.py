@@ -58,3 +58,19 @@ def test_every_solve_says_how_it_ended(name, kernel):
             assert (np.abs(model.dual_coef_) <= C).all(), case
             if name in EASY and kernel == "rbf" and (C <= 1e3 and tol >= 1e-5):
                 assert converged.all(), case
+
+
+@pytest.mark.xfail(strict=True, reason="residuals are not computed afresh at the end, in pair.cpp")
+def test_the_gap_is_that_of_the_coefficients():
+    """Residuals are carried along; where kernel values are large, they end far from the truth."""
+    rng = np.random.default_rng(4)
+    samples, labels = rng.normal(size=(20, 3)) + 100, np.arange(20) % 2
+    model = SVC(kernel="poly", gamma=1.0, coef0=1.0, C=100).fit(samples, labels)
+    b = np.zeros(20)
+    b[model.support_] = model.dual_coef_[0]
+    K = (samples @ samples.T + 1) ** 3
+    residuals = np.where(labels, 1.0, -1.0) - K @ b
+    grow, shrink = b < np.where(labels, 100, 0), b > np.where(labels, 0, -100)
+    gap = residuals[grow].max() - residuals[shrink].min()
+    rounding = 1e-14 * K.max() * np.abs(b).sum()
+    assert gap <= model.optimality_gap_[0] + rounding
