@@ -24,14 +24,6 @@ using Array = nb::ndarray<const T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 template <class T, size_t N>
 using Output = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 
-template <class T>
-nb::object to_numpy(std::vector<T>&& values) {
-    auto* owned = new std::vector<T>(std::move(values));
-    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    const size_t shape[] = {owned->size()};
-    return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), 1, shape, owner));
-}
-
 template <class AnyArray>
 auto* data_or_null(const std::optional<AnyArray>& array) {
     return array ? array->data() : nullptr;
@@ -76,52 +68,76 @@ struct Context {
     }
 };
 
-std::vector<Pair> all_pairs(const Array<int64_t, 1>& starts) {
-    std::vector<Pair> pairs;
+// A pair of classes, i < j.
+struct Places {
+    size_t i, j;
+    Pair pair;
+    int size() const { return pair.first.size() + pair.second.size(); }
+};
+
+std::vector<Places> all_pairs(const Array<int64_t, 1>& starts) {
+    std::vector<Places> pairs;
     const size_t n_classes = starts.shape(0) - 1;
     for (size_t i = 0; i < n_classes; ++i)
         for (size_t j = i + 1; j < n_classes; ++j)
-            pairs.push_back({{starts(i), starts(i + 1)}, {starts(j), starts(j + 1)}});
+            pairs.push_back({i, j, {{starts(i), starts(i + 1)}, {starts(j), starts(j + 1)}}});
     return pairs;
 }
 
 // Positions by descending size, so that no thread ends with the longest task.
-std::vector<size_t> largest_first(const std::vector<Pair>& pairs) {
+std::vector<size_t> largest_first(const std::vector<Places>& pairs) {
     std::vector<size_t> order(pairs.size());
     for (size_t k = 0; k < order.size(); ++k) order[k] = k;
-    const auto size = [&](size_t k) { return pairs[k].first.size() + pairs[k].second.size(); };
     std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return size(a) > size(b); });
+                     [&](size_t a, size_t b) { return pairs[a].size() > pairs[b].size(); });
     return order;
 }
 
-nb::list solve_pairs(const Context& context, const std::optional<Source<float>>& single,
-                     const Source<double>& twice, const Kernel& kernel,
-                     const Array<double, 1>& upper, const Array<int64_t, 1>& starts,
-                     double tolerance, int64_t max_iterations, size_t memory) {
+// Where solutions go. `coefficients` is (settings, classes - 1, samples), laid out as in
+// `Machines`; the rest is (settings, pairs).
+template <class T>
+struct Solutions {
+    T* coefficients;
+    double *intercepts, *gaps;
+    size_t n_classes, n_samples, n_pairs;
+
+    void store(size_t setting, size_t pair, const Places& places, const Solution& s) const {
+        T* out = coefficients + setting * (n_classes - 1) * n_samples;
+        const auto middle = s.b.begin() + places.pair.first.size();
+        std::copy(s.b.begin(), middle, out + (places.j - 1) * n_samples + places.pair.first.begin);
+        std::copy(middle, s.b.end(), out + places.i * n_samples + places.pair.second.begin);
+        intercepts[setting * n_pairs + pair] = s.intercept;
+        gaps[setting * n_pairs + pair] = s.gap;
+    }
+};
+
+// Every pair on its own, certified. `coefficients` is (1, classes - 1, samples), the rest (1, pairs).
+void solve_pairs(const Context& context, const std::optional<Source<float>>& single,
+                 const Source<double>& twice, const Kernel& kernel, const Array<double, 1>& upper,
+                 const Array<int64_t, 1>& starts, double tolerance, int64_t max_iterations,
+                 size_t memory, Output<double, 3> coefficients, Output<double, 2> intercepts,
+                 Output<double, 2> gaps, Output<int64_t, 2> iterations, Output<int64_t, 2> statuses) {
     std::atomic<bool> cancelled{false};
     const Data data{single.value_or(Source<float>{}), twice, kernel, context.blas, context.variant,
                     memory / size_t(context.n_threads)};
     const Limits limits{tolerance, max_iterations, &cancelled};
-    const std::vector<Pair> pairs = all_pairs(starts);
+    const std::vector<Places> pairs = all_pairs(starts);
     const std::vector<size_t> order = largest_first(pairs);
-    std::vector<Solution> solutions(pairs.size());
+    const Solutions<double> solutions{coefficients.data(), intercepts.data(), gaps.data(),
+                                      starts.shape(0) - 1, upper.shape(0), pairs.size()};
     context.run(pairs.size(), cancelled, [&] {
         return [&, workspace = Workspace()](int k) mutable {
             const size_t pair = order[size_t(k)];
-            solutions[pair] = solve_pair(data, pairs[pair], upper.data(), limits, workspace);
+            const Solution s = solve_pair(data, pairs[pair].pair, upper.data(), limits, workspace);
+            solutions.store(0, pair, pairs[pair], s);
+            iterations(0, pair) = s.iterations;
+            statuses(0, pair) = int64_t(s.status);
         };
     });
-    nb::list results;
-    for (Solution& s : solutions)
-        results.append(nb::make_tuple(to_numpy(std::move(s.b)), s.intercept, s.gap, s.iterations,
-                                      int(s.status)));
-    return results;
 }
 
 // Every pair, fold and factor. `upper` has a row a fold: the weights of its training samples, and
-// zero for those held out. `coefficients` is (folds, factors, classes - 1, samples), laid out as
-// in `Machines`; `intercepts` and `gaps` are (folds, factors, pairs).
+// zero for those held out. Settings are (fold, factor), folds first.
 void solve_grid(const Context& context, const Source<float>& source, const Kernel& kernel,
                 const Array<double, 2>& upper, const Array<int64_t, 1>& starts,
                 const std::vector<double>& factors, double tolerance, int64_t max_iterations,
@@ -131,8 +147,10 @@ void solve_grid(const Context& context, const Source<float>& source, const Kerne
     const Data data{source, {}, kernel, context.blas, context.variant,
                     memory / size_t(context.n_threads)};
     const Limits limits{tolerance, max_iterations, &cancelled};
-    const std::vector<Pair> pairs = all_pairs(starts);
+    const std::vector<Places> pairs = all_pairs(starts);
     const std::vector<size_t> order = largest_first(pairs);
+    const Solutions<float> solutions{coefficients.data(), intercepts.data(), gaps.data(),
+                                     starts.shape(0) - 1, upper.shape(1), pairs.size()};
     // Folds of a pair share kernel values, and start from one another; few pairs are split by fold
     // nevertheless, for the threads.
     constexpr size_t kEnough = 16;
@@ -140,25 +158,13 @@ void solve_grid(const Context& context, const Source<float>& source, const Kerne
     const size_t parts = (n_folds + together - 1) / together;
     context.run(pairs.size() * parts, cancelled, [&] {
         return [&, workspace = Workspace()](int k) mutable {
-            const size_t p = order[size_t(k) / parts], first_fold = size_t(k) % parts * together;
-            const Pair& pair = pairs[p];
+            const size_t pair = order[size_t(k) / parts], first = size_t(k) % parts * together;
             std::vector<const double*> folds;
-            for (size_t fold = first_fold; fold < std::min(n_folds, first_fold + together); ++fold)
+            for (size_t fold = first; fold < std::min(n_folds, first + together); ++fold)
                 folds.push_back(upper.data() + fold * upper.shape(1));
-            size_t i = 0;
-            while (starts(i) != pair.first.begin) ++i;
-            size_t j = i + 1;
-            while (starts(j) != pair.second.begin) ++j;
-            solve_folds(data, pair, folds, factors, limits, workspace,
-                        [&](size_t f, size_t c, const Solution& s) {
-                            const size_t fold = first_fold + f;
-                            const auto middle = s.b.begin() + pair.first.size();
-                            std::copy(s.b.begin(), middle,
-                                      &coefficients(fold, c, j - 1, pair.first.begin));
-                            std::copy(middle, s.b.end(),
-                                      &coefficients(fold, c, i, pair.second.begin));
-                            intercepts(fold, c, p) = s.intercept;
-                            gaps(fold, c, p) = s.gap;
+            solve_folds(data, pairs[pair].pair, folds, factors, limits, workspace,
+                        [&](size_t fold, size_t c, const Solution& s) {
+                            solutions.store((first + fold) * factors.size() + c, pair, pairs[pair], s);
                         });
         };
     });
@@ -273,7 +279,9 @@ NB_MODULE(_core, m) {
         return names;
     });
     m.def("solve_pairs", &solve_pairs, "context"_a, "single"_a.none(), "twice"_a, "kernel"_a,
-          "upper"_a, "starts"_a, "tolerance"_a, "max_iterations"_a, "memory"_a);
+          "upper"_a, "starts"_a, "tolerance"_a, "max_iterations"_a, "memory"_a,
+          "coefficients"_a.noconvert(), "intercepts"_a.noconvert(), "gaps"_a.noconvert(),
+          "iterations"_a.noconvert(), "statuses"_a.noconvert());
     m.def("solve_grid", &solve_grid, "context"_a, "source"_a, "kernel"_a, "upper"_a, "starts"_a,
           "factors"_a, "tolerance"_a, "max_iterations"_a, "memory"_a,
           "coefficients"_a.noconvert(), "intercepts"_a.noconvert(), "gaps"_a.noconvert());

@@ -23,15 +23,16 @@ public:
             if (set.grow[k] == 0 && set.shrink[k] == 0) free_.push_back(k);
         const size_t n = free_.size();
         if (n < 2 || n > kMost || !solve(set, blas)) return false;
-        // rho makes the sum of the direction zero.
-        double sum_f = 0, sum_one = 0;
+        // rho makes the sum of the direction zero, up to rounding, which the mean takes away.
+        double sum_f = 0, sum_one = 0, mean = 0;
         for (size_t p = 0; p < n; ++p) sum_f += solution_[p], sum_one += solution_[n + p];
         const double rho = sum_f / sum_one;
+        for (size_t p = 0; p < n; ++p) mean += (solution_[p] -= rho * solution_[n + p]) / double(n);
         double length = 1, gain = 0;
         size_t stopped = n;
         for (size_t p = 0; p < n; ++p) {
             const size_t k = size_t(free_[p]);
-            const double d = solution_[p] -= rho * solution_[n + p];
+            const double d = solution_[p] -= mean;
             gain += d * double(set.f[k]);
             const double bound = d > 0 ? set.high[k] : set.low[k];
             if (d != 0 && (bound - set.b[k]) / d < length) length = (bound - set.b[k]) / d, stopped = p;

@@ -3,6 +3,8 @@
 namespace penultimate {
 namespace {
 
+constexpr int kTiny = 64;           // pairs up to this size are solved in float64 alone
+constexpr int kAttempts = 5;        // with fresh residuals
 constexpr double kFastShare = 0.8;  // of the tolerance, so that float64 mostly has only to agree
 
 template <class T>
@@ -37,6 +39,21 @@ void conclude(const Dual& dual, const Gap& gap, Solution& solution) {
     solution.b = dual.b;
 }
 
+// Runs to the tolerance with residuals that are what the coefficients make them: each move changes
+// them, and many moves of large kernel values leave them wrong.
+void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limits,
+             Solution& solution, Gap& gap) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        const int64_t before = solution.iterations;
+        solution.status = phase.run(&solution.iterations, gap);
+        if (solution.status == Status::cancelled || solution.iterations == before) return;
+        phase.recompute_residuals();
+        gap = find_gap(dual);
+        if (solution.status != Status::converged || gap.size() <= limits.tolerance) return;
+        solution.status = Status::precision_limit;
+    }
+}
+
 }  // namespace
 
 Solution solve_pair(const Data& data, const Pair& pair, const double* upper, const Limits& limits,
@@ -47,7 +64,8 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     Gap gap;
     // The float32 phase cannot see below the rounding of its residuals: it ends when it makes no
     // more progress. What is left is for float64.
-    if (data.single) {
+    const bool begin_fast = data.single && dual.n > kTiny;
+    if (begin_fast) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
         auto phase = decompose(data, data.single, pair, fast, dual, workspace.single);
@@ -59,8 +77,8 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     }
     if (solution.status != Status::cancelled) {
         auto phase = decompose(data, data.twice, pair, limits, dual, workspace.twice);
-        if (data.single) phase.recompute_residuals();
-        solution.status = phase.run(&solution.iterations, gap);
+        if (begin_fast) phase.recompute_residuals();
+        certify(phase, dual, limits, solution, gap);
     }
     conclude(dual, gap, solution);
     return solution;

@@ -60,7 +60,6 @@ def test_every_solve_says_how_it_ended(name, kernel):
                 assert converged.all(), case
 
 
-@pytest.mark.xfail(strict=True, reason="residuals are not computed afresh at the end, in pair.cpp")
 def test_the_gap_is_that_of_the_coefficients():
     """Residuals are carried along; where kernel values are large, they end far from the truth."""
     rng = np.random.default_rng(4)

@@ -6,7 +6,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.multiclass import _ovr_decision_function
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, by_class, pair_indices, spread_coefficients
+from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
 
 
 @given(st.lists(st.integers(0, 4), min_size=1))
@@ -16,14 +16,6 @@ def test_classes_are_ranges(codes):
     for c in range(5):
         members = layout.order[layout.starts[c] : layout.starts[c + 1]]
         np.testing.assert_array_equal(members, np.flatnonzero(codes == c))
-
-
-def test_coefficients_are_laid_out_as_libsvms():
-    layout = SortedClasses.of(np.array([0, 0, 1, 1, 1, 2]), 3)
-    # Pairs (0, 1), (0, 2), (1, 2).
-    solutions = [np.arange(1.0, 6.0), np.arange(6.0, 9.0), np.arange(9.0, 13.0)]
-    expected = [[1, 2, 3, 4, 5, 8], [6, 7, 9, 10, 11, 12]]
-    np.testing.assert_array_equal(spread_coefficients(solutions, layout), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -40,29 +40,6 @@ def pair_indices(n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n_classes, 1)
 
 
-def spread_coefficients(solutions: Any, layout: SortedClasses) -> NDArray[np.float64]:
-    """Lay the coefficients of all pairs out as libsvm does.
-
-    Parameters
-    ----------
-    solutions : sequence of ndarrays
-        Of each pair: the first class's coefficients, then the second's.
-    layout : SortedClasses
-
-    Returns
-    -------
-    ndarray of shape (n_classes - 1, n_samples)
-        For a sample of class c, the row of another class o is o, or o - 1 where o > c.
-    """
-    starts = layout.starts
-    coefficients = np.zeros((layout.n_classes - 1, int(starts[-1])))
-    for i, j, solution in zip(*pair_indices(layout.n_classes), solutions):
-        n_first = starts[i + 1] - starts[i]
-        coefficients[j - 1, starts[i] : starts[i + 1]] = solution[:n_first]
-        coefficients[i, starts[j] : starts[j + 1]] = solution[n_first:]
-    return coefficients
-
-
 def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     """Turn decision values of pairs into one a class: its votes, and less than one for their size.
 

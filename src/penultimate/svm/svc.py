@@ -1,6 +1,7 @@
 """The support vector classifier."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, by_class, pair_indices, spread_coefficients
+from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _UNLIMITED = 10_000_000
@@ -57,6 +58,8 @@ class SVC(ClassifierMixin, BaseEstimator):
         Whether `decision_function` has a column a class or a column a pair.
     break_ties : bool, default=False
         Whether `predict` breaks ties by the decision values.
+    shrinking, cache_size, verbose, random_state : default=True, 200, False, None
+        Taken so that code for :class:`sklearn.svm.SVC` runs as it is; they change nothing here.
     n_jobs : int, default=None
         Threads; None takes as many as scikit-learn's own parallel loops would, -1 all.
     memory_limit : int or str, default=None
@@ -115,6 +118,10 @@ class SVC(ClassifierMixin, BaseEstimator):
         "max_iter": [Interval(Integral, -1, _LARGEST_INT, closed="both")],
         "decision_function_shape": [StrOptions({"ovr", "ovo"})],
         "break_ties": ["boolean"],
+        "shrinking": ["boolean"],
+        "cache_size": [Interval(Real, 0, None, closed="neither")],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "memory_limit": [Interval(Real, 0, None, closed="neither"), str, None],
     }
@@ -132,6 +139,10 @@ class SVC(ClassifierMixin, BaseEstimator):
         max_iter: int = -1,
         decision_function_shape: str = "ovr",
         break_ties: bool = False,
+        shrinking: bool = True,
+        cache_size: float = 200,
+        verbose: bool = False,
+        random_state: Any = None,
         n_jobs: int | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
@@ -145,6 +156,10 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.decision_function_shape = decision_function_shape
         self.break_ties = break_ties
+        self.shrinking = shrinking
+        self.cache_size = cache_size
+        self.verbose = verbose
+        self.random_state = random_state
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
 
@@ -220,7 +235,7 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     def _solve(
         self, X: NDArray[Any], upper: NDArray[np.float64], layout: SortedClasses, single: Any
-    ) -> Any:
+    ) -> "_Solutions":
         order = layout.order
         if self.kernel == "precomputed":
             X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
@@ -234,8 +249,9 @@ class SVC(ClassifierMixin, BaseEstimator):
             twice = _native.core.DoubleSource(X64, None, norms)
         if single is None:
             single = self._single_source(X64)
+        solutions = _Solutions.empty(layout.n_classes, len(X))
         with _native.single_threaded_blas():
-            return _native.core.solve_pairs(
+            _native.core.solve_pairs(
                 _native.make_context(self.n_jobs),
                 single,
                 twice,
@@ -245,7 +261,9 @@ class SVC(ClassifierMixin, BaseEstimator):
                 self.tol,
                 _UNLIMITED if self.max_iter == -1 else self.max_iter,
                 _native.memory_in_bytes(self.memory_limit),
+                *(array[np.newaxis] for array in vars(solutions).values()),
             )
+        return solutions
 
     def _single_source(self, X64: NDArray[np.float64]) -> Any:
         with np.errstate(over="ignore"):
@@ -289,29 +307,27 @@ class SVC(ClassifierMixin, BaseEstimator):
     def _kernel(self) -> Any:
         return _native.make_kernel(self.kernel, self._gamma, self.coef0, self.degree)
 
-    def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: Any) -> None:
-        n_classes, starts = layout.n_classes, layout.starts
-        coefficients = spread_coefficients([solution[0] for solution in solutions], layout)
-        is_support = (coefficients != 0).any(axis=0)
+    def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: "_Solutions") -> None:
+        is_support = solutions.coefficients.any(axis=0)
         self.support_ = layout.order[is_support].astype(np.int32)
-        self.n_support_ = np.add.reduceat(is_support, starts[:-1]).astype(np.int32)
+        self.n_support_ = np.add.reduceat(is_support, layout.starts[:-1]).astype(np.int32)
         self.support_vectors_ = (
             np.empty((0, 0), X.dtype) if self.kernel == "precomputed" else X[self.support_]
         )
-        _, intercepts, gaps, iterations, status = zip(*solutions)
         # As in scikit-learn, a positive value of two classes is for the second.
-        sign = -1.0 if n_classes == 2 else 1.0
-        self.dual_coef_ = sign * coefficients[:, is_support]
-        self.intercept_ = sign * np.array(intercepts)
-        self.n_iter_ = np.array(iterations, dtype=np.int32)
-        self.optimality_gap_ = np.array(gaps)
-        self.status_ = _native.STATUS[list(status)]
-        self.fit_status_ = int(any(status))
+        sign = -1.0 if layout.n_classes == 2 else 1.0
+        self.dual_coef_ = sign * solutions.coefficients[:, is_support]
+        self.intercept_ = sign * solutions.intercepts
+        self.n_iter_ = solutions.iterations.astype(np.int32)
+        self.optimality_gap_ = solutions.gaps
+        self.status_ = _native.STATUS[solutions.statuses]
+        missed = int(np.count_nonzero(solutions.statuses))
+        self.fit_status_ = int(missed > 0)
         self.shape_fit_ = X.shape
-        if any(status):
+        if missed:
             worst = int(np.argmax(self.optimality_gap_))
             warnings.warn(
-                f"{np.count_nonzero(status)} of {len(status)} pairs did not reach "
+                f"{missed} of {len(self.status_)} pairs did not reach "
                 f"tol={self.tol:g}; the worst ended at {self.optimality_gap_[worst]:.2g} "
                 f"({self.status_[worst]}). Scale the features, lower C, or raise tol or max_iter.",
                 ConvergenceWarning,
@@ -420,7 +436,34 @@ class SVC(ClassifierMixin, BaseEstimator):
             return self.classes_[self.decision_function(X).argmax(axis=1)]
         return self.classes_[self._decide(X, values=False)]
 
+    @property
+    def predict_proba(self) -> Any:
+        """There is none: an SVM has no probabilities of its own."""
+        raise AttributeError(
+            "SVC has no predict_proba. Wrap it for calibrated probabilities: "
+            "sklearn.calibration.CalibratedClassifierCV(SVC(...), ensemble=False)."
+        )
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         return tags
+
+
+@dataclass
+class _Solutions:
+    """What the core fills in: coefficients as libsvm lays them out, and a value a pair."""
+
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    iterations: NDArray[np.int64]
+    statuses: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, n_classes: int, n_samples: int) -> "_Solutions":
+        n_pairs = n_classes * (n_classes - 1) // 2
+        coefficients = np.zeros((n_classes - 1, n_samples))
+        intercepts, gaps = np.zeros((2, n_pairs))
+        iterations, statuses = np.zeros((2, n_pairs), np.int64)
+        return cls(coefficients, intercepts, gaps, iterations, statuses)
