@@ -17,7 +17,7 @@ enum class Status : int { converged = 0, precision_limit = 1, iteration_limit = 
 
 template <class T>
 struct Buffers {
-    Storage<T> rows, packed;
+    Storage<T> products, rows, packed;
 };
 
 struct Limits {
@@ -29,10 +29,11 @@ struct Limits {
 template <class T>
 class Decomposition {
 public:
-    Decomposition(Rows<T>&& rows, const Kernels<T>& kernels, const Limits& limits, Dual& dual,
+    Decomposition(Products<T>& products, const Kernel& kernel, const Kernels<T>& kernels,
+                  const Blas& blas, size_t memory, const Limits& limits, Dual& dual,
                   Buffers<T>& buffers)
-        : rows_(std::move(rows)), kernels_(kernels), limits_(limits), dual_(dual),
-          packed_(dual.n, buffers.packed), chosen_(size_t(dual.n), 0) {}
+        : rows_(products, kernel, kernels, memory, buffers.rows), kernels_(kernels), blas_(blas),
+          limits_(limits), dual_(dual), packed_(dual.n, buffers.packed), chosen_(size_t(dual.n), 0) {}
 
     // Residuals from scratch, with this precision's kernel values.
     void recompute_residuals() {
@@ -149,7 +150,7 @@ private:
                           std::min<int64_t>(max_iterations, 2000 + int64_t(20) * n)};
         const int64_t iterations = kernels_.optimise(set);
         if (iterations == set.max_iterations)
-            for (int k = 0; k < kNewtonSteps && newton_.step(set, rows_.blas()); ++k) continue;
+            for (int k = 0; k < kNewtonSteps && newton_.step(set, blas_); ++k) continue;
         moved_.clear();
         steps_.clear();
         gain_ = 0;
@@ -247,6 +248,7 @@ private:
 
     Rows<T> rows_;
     Kernels<T> kernels_;
+    Blas blas_;
     Limits limits_;
     Dual& dual_;
     Packed<T> packed_;

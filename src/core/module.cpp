@@ -118,7 +118,7 @@ void solve_pairs(const Context& context, const std::optional<Source<float>>& sin
                  size_t memory, Output<double, 3> coefficients, Output<double, 2> intercepts,
                  Output<double, 2> gaps, Output<int64_t, 2> iterations, Output<int64_t, 2> statuses) {
     std::atomic<bool> cancelled{false};
-    const Data data{single.value_or(Source<float>{}), twice, kernel, context.blas, context.variant,
+    const Data data{single.value_or(Source<float>{}), twice, context.blas, context.variant,
                     memory / size_t(context.n_threads)};
     const Limits limits{tolerance, max_iterations, &cancelled};
     const std::vector<Places> pairs = all_pairs(starts);
@@ -128,7 +128,7 @@ void solve_pairs(const Context& context, const std::optional<Source<float>>& sin
     context.run(pairs.size(), cancelled, [&] {
         return [&, workspace = Workspace()](int k) mutable {
             const size_t pair = order[size_t(k)];
-            const Solution s = solve_pair(data, pairs[pair].pair, upper.data(), limits, workspace);
+            const Solution s = solve_pair(data, kernel, pairs[pair].pair, upper.data(), limits, workspace);
             solutions.store(0, pair, pairs[pair], s);
             iterations(0, pair) = s.iterations;
             statuses(0, pair) = int64_t(s.status);
@@ -136,36 +136,63 @@ void solve_pairs(const Context& context, const std::optional<Source<float>>& sin
     });
 }
 
-// Every pair, fold and factor. `upper` has a row a fold: the weights of its training samples, and
-// zero for those held out. Settings are (fold, factor), folds first.
-void solve_grid(const Context& context, const Source<float>& source, const Kernel& kernel,
-                const Array<double, 2>& upper, const Array<int64_t, 1>& starts,
-                const std::vector<double>& factors, double tolerance, int64_t max_iterations,
-                size_t memory, Output<float, 4> coefficients, Output<double, 3> intercepts,
-                Output<double, 3> gaps) {
+// A kernel with its folds and factors, and where their solutions go. `upper` has a row a fold: the
+// weights of its training samples, and zero for those held out. Settings of the outputs are (fold,
+// factor), folds first.
+struct GridJob {
+    Kernel kernel;
+    Array<double, 2> upper;
+    std::vector<double> factors;
+    double tolerance;
+    Output<float, 4> coefficients;
+    Output<double, 3> intercepts, gaps;
+
+    size_t n_folds() const { return upper.shape(0); }
+
+    // Some of the folds, for one pair.
+    Job part(size_t begin, size_t end, size_t pair, const Places& places, size_t n_pairs) const {
+        Job job{kernel, {}, factors, tolerance, {}};
+        for (size_t fold = begin; fold < end; ++fold)
+            job.folds.push_back(upper.data() + fold * upper.shape(1));
+        const Solutions<float> solutions{coefficients.data(), intercepts.data(), gaps.data(),
+                                         coefficients.shape(2) + 1, upper.shape(1), n_pairs};
+        const size_t n_factors = factors.size();
+        job.found = [=, &places](size_t fold, size_t c, const Solution& s) {
+            solutions.store((begin + fold) * n_factors + c, pair, places, s);
+        };
+        return job;
+    }
+};
+
+// Every pair in all jobs. Jobs and folds of a pair share inner products and kernel values, and
+// start from one another; few pairs are split by job and fold nevertheless, for the threads.
+void solve_grid(const Context& context, const Source<float>& source,
+                const Array<int64_t, 1>& starts, const std::vector<const GridJob*>& jobs,
+                int64_t max_iterations, size_t memory) {
+    constexpr size_t kEnough = 16;
     std::atomic<bool> cancelled{false};
-    const Data data{source, {}, kernel, context.blas, context.variant,
-                    memory / size_t(context.n_threads)};
-    const Limits limits{tolerance, max_iterations, &cancelled};
+    const Data data{source, {}, context.blas, context.variant, memory / size_t(context.n_threads)};
+    const Limits limits{0.0, max_iterations, &cancelled};
     const std::vector<Places> pairs = all_pairs(starts);
     const std::vector<size_t> order = largest_first(pairs);
-    const Solutions<float> solutions{coefficients.data(), intercepts.data(), gaps.data(),
-                                     starts.shape(0) - 1, upper.shape(1), pairs.size()};
-    // Folds of a pair share kernel values, and start from one another; few pairs are split by fold
-    // nevertheless, for the threads.
-    constexpr size_t kEnough = 16;
-    const size_t n_folds = upper.shape(0), together = pairs.size() < kEnough ? 1 : n_folds;
-    const size_t parts = (n_folds + together - 1) / together;
-    context.run(pairs.size() * parts, cancelled, [&] {
+    std::vector<std::pair<size_t, size_t>> parts;  // jobs and folds, where they are split
+    if (pairs.size() < kEnough)
+        for (size_t j = 0; j < jobs.size(); ++j)
+            for (size_t fold = 0; fold < jobs[j]->n_folds(); ++fold) parts.push_back({j, fold});
+    const size_t n_parts = std::max<size_t>(1, parts.size());
+    context.run(pairs.size() * n_parts, cancelled, [&] {
         return [&, workspace = Workspace()](int k) mutable {
-            const size_t pair = order[size_t(k) / parts], first = size_t(k) % parts * together;
-            std::vector<const double*> folds;
-            for (size_t fold = first; fold < std::min(n_folds, first + together); ++fold)
-                folds.push_back(upper.data() + fold * upper.shape(1));
-            solve_folds(data, pairs[pair].pair, folds, factors, limits, workspace,
-                        [&](size_t fold, size_t c, const Solution& s) {
-                            solutions.store((first + fold) * factors.size() + c, pair, pairs[pair], s);
-                        });
+            const size_t pair = order[size_t(k) / n_parts];
+            const Places& places = pairs[pair];
+            std::vector<Job> mine;
+            if (parts.empty()) {
+                for (const GridJob* job : jobs)
+                    mine.push_back(job->part(0, job->n_folds(), pair, places, pairs.size()));
+            } else {
+                const auto [j, fold] = parts[size_t(k) % n_parts];
+                mine.push_back(jobs[j]->part(fold, fold + 1, pair, places, pairs.size()));
+            }
+            solve_jobs(data, places.pair, mine, limits, workspace);
         };
     });
 }
@@ -282,9 +309,19 @@ NB_MODULE(_core, m) {
           "upper"_a, "starts"_a, "tolerance"_a, "max_iterations"_a, "memory"_a,
           "coefficients"_a.noconvert(), "intercepts"_a.noconvert(), "gaps"_a.noconvert(),
           "iterations"_a.noconvert(), "statuses"_a.noconvert());
-    m.def("solve_grid", &solve_grid, "context"_a, "source"_a, "kernel"_a, "upper"_a, "starts"_a,
-          "factors"_a, "tolerance"_a, "max_iterations"_a, "memory"_a,
-          "coefficients"_a.noconvert(), "intercepts"_a.noconvert(), "gaps"_a.noconvert());
+    nb::class_<GridJob>(m, "GridJob")
+        .def("__init__",
+             [](GridJob* self, const Kernel& kernel, Array<double, 2> upper,
+                std::vector<double> factors, double tolerance, Output<float, 4> coefficients,
+                Output<double, 3> intercepts, Output<double, 3> gaps) {
+                 new (self) GridJob{kernel,       std::move(upper),        std::move(factors),
+                                    tolerance,    std::move(coefficients), std::move(intercepts),
+                                    std::move(gaps)};
+             },
+             "kernel"_a, "upper"_a, "factors"_a, "tolerance"_a, "coefficients"_a.noconvert(),
+             "intercepts"_a.noconvert(), "gaps"_a.noconvert());
+    m.def("solve_grid", &solve_grid, "context"_a, "source"_a, "starts"_a, "jobs"_a,
+          "max_iterations"_a, "memory"_a);
     m.def("multiply_all", &multiply_all, "context"_a, "samples"_a, "products"_a.noconvert());
     bind_decide<float>(m);
     bind_decide<double>(m);

@@ -7,15 +7,6 @@ constexpr int kTiny = 64;           // pairs up to this size are solved in float
 constexpr int kAttempts = 5;        // with fresh residuals
 constexpr double kFastShare = 0.8;  // of the tolerance, so that float64 mostly has only to agree
 
-template <class T>
-Decomposition<T> decompose(const Data& data, const Source<T>& source, const Pair& pair,
-                           const Limits& limits, Dual& dual, Buffers<T>& buffers) {
-    const Kernels<T>& inner = kernels<T>(*data.variant);
-    return Decomposition<T>(Rows<T>(source, data.kernel, pair.first, pair.second, data.blas, inner,
-                                    data.memory, buffers.rows),
-                            inner, limits, dual, buffers);
-}
-
 void set_bounds(Dual& dual, const Pair& pair, const double* upper, double factor) {
     for (int k = 0; k < dual.n_first; ++k)
         dual.high[size_t(k)] = factor * upper[pair.first.begin + k];
@@ -56,8 +47,8 @@ void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limit
 
 }  // namespace
 
-Solution solve_pair(const Data& data, const Pair& pair, const double* upper, const Limits& limits,
-                    Workspace& workspace) {
+Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, const double* upper,
+                    const Limits& limits, Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
     set_bounds(dual, pair, upper, 1.0);
     Solution solution;
@@ -68,7 +59,9 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     if (begin_fast) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
-        auto phase = decompose(data, data.single, pair, fast, dual, workspace.single);
+        Products<float> products(data.single, pair.first, pair.second, data.blas, nullptr, 0);
+        Decomposition<float> phase(products, kernel, kernels<float>(*data.variant), data.blas,
+                                   data.memory, fast, dual, workspace.single);
         solution.status = phase.run(&solution.iterations, gap);
         if (std::isnan(gap.size())) {
             dual.start_cold();
@@ -76,7 +69,9 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
         }
     }
     if (solution.status != Status::cancelled) {
-        auto phase = decompose(data, data.twice, pair, limits, dual, workspace.twice);
+        Products<double> products(data.twice, pair.first, pair.second, data.blas, nullptr, 0);
+        Decomposition<double> phase(products, kernel, kernels<double>(*data.variant), data.blas,
+                                    data.memory, limits, dual, workspace.twice);
         if (begin_fast) phase.recompute_residuals();
         certify(phase, dual, limits, solution, gap);
     }
@@ -84,30 +79,37 @@ Solution solve_pair(const Data& data, const Pair& pair, const double* upper, con
     return solution;
 }
 
-void solve_folds(const Data& data, const Pair& pair, const std::vector<const double*>& folds,
-                 const std::vector<double>& factors, const Limits& limits, Workspace& workspace,
-                 const std::function<void(size_t, size_t, const Solution&)>& found) {
+void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
+                Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
-    auto phase = decompose(data, data.single, pair, limits, dual, workspace.single);
-    Gap gap;
-    std::vector<double> b, f;  // of the last fold, at the smallest factor
-    for (size_t fold = 0; fold < folds.size(); ++fold) {
-        for (size_t c = 0; c < factors.size(); ++c) {
-            if (c == 0 && fold > 0) {
-                dual.b = b;
-                dual.f = f;
+    Storage<float>* kept = jobs.size() > 1 ? &workspace.single.products : nullptr;
+    Products<float> products(data.single, pair.first, pair.second, data.blas, kept,
+                             data.memory / 2);
+    for (const Job& job : jobs) {
+        limits.tolerance = job.tolerance;
+        dual.start_cold();
+        Decomposition<float> phase(products, job.kernel, kernels<float>(*data.variant), data.blas,
+                                   data.memory / 2, limits, dual, workspace.single);
+        Gap gap;
+        std::vector<double> b, f;  // of the last fold, at the smallest factor
+        for (size_t fold = 0; fold < job.folds.size(); ++fold) {
+            for (size_t c = 0; c < job.factors.size(); ++c) {
+                if (c == 0 && fold > 0) {
+                    dual.b = b;
+                    dual.f = f;
+                }
+                set_bounds(dual, pair, job.folds[fold], job.factors[c]);
+                if (c == 0 && fold > 0) phase.repair();
+                Solution solution;
+                solution.status = phase.run(&solution.iterations, gap);
+                if (solution.status == Status::cancelled) return;
+                if (c == 0) {
+                    b = dual.b;
+                    f = dual.f;
+                }
+                conclude(dual, gap, solution);
+                job.found(fold, c, solution);
             }
-            set_bounds(dual, pair, folds[fold], factors[c]);
-            if (c == 0 && fold > 0) phase.repair();
-            Solution solution;
-            solution.status = phase.run(&solution.iterations, gap);
-            if (solution.status == Status::cancelled) return;
-            if (c == 0) {
-                b = dual.b;
-                f = dual.f;
-            }
-            conclude(dual, gap, solution);
-            found(fold, c, solution);
         }
     }
 }

@@ -24,10 +24,9 @@ struct Pair {
 struct Data {
     Source<float> single;
     Source<double> twice;
-    Kernel kernel;
     Blas blas;
     const Variant* variant;
-    size_t memory;          // bytes for rows of the Gram matrix, for each problem
+    size_t memory;          // bytes for rows of matrices, for each problem
 };
 
 struct Workspace {
@@ -37,13 +36,20 @@ struct Workspace {
 
 // One problem to its tolerance, finished and certified in float64. `upper` has C times its weight
 // for each sample (of all samples, sorted by class).
-Solution solve_pair(const Data& data, const Pair& pair, const double* upper, const Limits& limits,
-                    Workspace& workspace);
+Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, const double* upper,
+                    const Limits& limits, Workspace& workspace);
 
-// The same pair for several folds, each with its own weights, and for ascending factors of them:
-// in float32 alone, for scores and not for certificates. `found(fold, factor, solution)`.
-void solve_folds(const Data& data, const Pair& pair, const std::vector<const double*>& folds,
-                 const std::vector<double>& factors, const Limits& limits, Workspace& workspace,
-                 const std::function<void(size_t, size_t, const Solution&)>& found);
+// A kernel with several folds, each with weights of its own, and ascending factors of them.
+struct Job {
+    Kernel kernel;
+    std::vector<const double*> folds;
+    std::vector<double> factors;
+    double tolerance;
+    std::function<void(size_t, size_t, const Solution&)> found;  // (fold, factor, solution)
+};
+
+// A pair in several jobs: in float32 alone, for scores and not for certificates.
+void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
+                Workspace& workspace);
 
 }  // namespace penultimate

@@ -29,28 +29,107 @@ struct Source {
     explicit operator bool() const { return samples || products; }
 };
 
+// Rows of inner products of a pair's samples: the part that does not depend on the kernel.
+template <class T>
+class Products {
+public:
+    // With `storage`, rows are kept for other kernels, as many as `capacity` bytes hold.
+    Products(const Source<T>& source, Range first, Range second, const Blas& blas,
+             Storage<T>* storage, size_t capacity)
+        : source_(source), first_(first), second_(second), blas_(blas) {
+        if (!storage || source_.products) return;
+        capacity_ = std::min(capacity / (size_t(n()) * sizeof(T)), size_t(n()));
+        storage_ = storage->at_least(capacity_ * size_t(n()));
+        kept_.assign(size_t(n()), nullptr);
+    }
+
+    const Source<T>& source() const { return source_; }
+    int n() const { return first_.size() + second_.size(); }
+    int n_first() const { return first_.size(); }
+    int64_t sample(int k) const {
+        return k < first_.size() ? first_.begin + k : second_.begin + k - first_.size();
+    }
+
+    // Rows of the samples `wanted`, one after the other, into `block`; or, where they are kept,
+    // only into `rows`.
+    void fill(const std::vector<int>& wanted, T* block, std::vector<const T*>& rows) {
+        rows.clear();
+        if (!kept_.empty() && keep(wanted)) {
+            for (int k : wanted) rows.push_back(kept_[size_t(k)]);
+            return;
+        }
+        source_.products ? copy(wanted, block) : multiply(wanted, block);
+        for (size_t r = 0; r < wanted.size(); ++r) rows.push_back(block + r * size_t(n()));
+    }
+
+private:
+    // False where there is no room for them.
+    bool keep(const std::vector<int>& wanted) {
+        missing_.clear();
+        for (int k : wanted)
+            if (!kept_[size_t(k)]) missing_.push_back(k);
+        if (count_ + missing_.size() > capacity_) return false;
+        T* block = storage_ + count_ * size_t(n());
+        if (!missing_.empty()) multiply(missing_, block);
+        for (size_t r = 0; r < missing_.size(); ++r)
+            kept_[size_t(missing_[r])] = block + r * size_t(n());
+        count_ += missing_.size();
+        return true;
+    }
+
+    void copy(const std::vector<int>& wanted, T* block) const {
+        for (int k : wanted) {
+            const T* row = source_.products + sample(k) * source_.n;
+            block = std::copy(row + first_.begin, row + first_.end, block);
+            block = std::copy(row + second_.begin, row + second_.end, block);
+        }
+    }
+
+    void multiply(const std::vector<int>& wanted, T* block) {
+        const size_t d = size_t(source_.n_features);
+        packed_.resize(wanted.size() * d);
+        for (size_t r = 0; r < wanted.size(); ++r) {
+            const T* x = source_.samples + size_t(sample(wanted[r])) * d;
+            std::copy(x, x + d, packed_.begin() + ptrdiff_t(r * d));
+        }
+        const Block<T> rows{packed_.data(), int(wanted.size()), int(d)};
+        inner_products<T>(blas_, {source_.samples + size_t(first_.begin) * d, n_first(), int(d)},
+                          rows, int(d), block, n());
+        inner_products<T>(blas_, {source_.samples + size_t(second_.begin) * d, second_.size(), int(d)},
+                          rows, int(d), block + n_first(), n());
+    }
+
+    Source<T> source_;
+    Range first_, second_;
+    Blas blas_;
+    T* storage_ = nullptr;
+    size_t capacity_ = 0, count_ = 0;
+    std::vector<const T*> kept_;
+    std::vector<int> missing_;
+    std::vector<T> packed_;
+};
+
 template <class T>
 class Rows {
 public:
     // `capacity` is in bytes, and no less than a few hundred rows are kept whatever it says.
-    Rows(const Source<T>& source, const Kernel& kernel, Range first, Range second, const Blas& blas,
-         const Kernels<T>& kernels, size_t capacity, Storage<T>& storage)
-        : source_(source), kernel_(kernel), first_(first), second_(second), blas_(blas),
-          kernels_(kernels), rows_(size_t(n()), nullptr) {
+    Rows(Products<T>& products, const Kernel& kernel, const Kernels<T>& kernels, size_t capacity,
+         Storage<T>& storage)
+        : products_(products), kernel_(kernel), kernels_(kernels), rows_(size_t(n()), nullptr) {
         capacity_ = std::max(capacity / (size_t(n()) * sizeof(T)), size_t(kMostAtOnce));
         capacity_ = std::min(capacity_, size_t(n()));
         storage_ = storage.at_least(capacity_ * size_t(n()));
+        const Source<T>& source = products_.source();
         for (int k = 0; k < n(); ++k) {
-            const int64_t s = sample(k);
-            norms_.push_back(source_.norms ? source_.norms[s] : T(0));
-            diagonal_.push_back(diagonal_value(s));
+            const int64_t s = products_.sample(k);
+            norms_.push_back(source.norms ? source.norms[s] : T(0));
+            diagonal_.push_back(diagonal_value(source, s));
         }
     }
 
     static constexpr int kMostAtOnce = 512;
 
-    int n() const { return first_.size() + second_.size(); }
-    const Blas& blas() const { return blas_; }
+    int n() const { return products_.n(); }
     T diagonal(int k) const { return diagonal_[size_t(k)]; }
     const T* operator[](int k) const { return rows_[size_t(k)]; }
 
@@ -71,65 +150,32 @@ public:
     }
 
 private:
-    int64_t sample(int k) const {
-        return k < first_.size() ? first_.begin + k : second_.begin + k - first_.size();
-    }
-
-    T diagonal_value(int64_t s) const {
+    T diagonal_value(const Source<T>& source, int64_t s) const {
         if (kernel_.type == KernelType::rbf) return T(1);
-        T value = source_.products ? source_.products[s * source_.n + s] : source_.norms[s];
+        T value = source.products ? source.products[s * source.n + s] : source.norms[s];
         if (kernel_.type != KernelType::precomputed)
             kernels_.finish_row(kernel_, &value, &value, value, &value, 1);
         return value;
     }
 
     void fill(T* block) {
-        const size_t m = size_t(n());
-        if (source_.products)
-            copy_products(block);
-        else
-            multiply(block);
+        products_.fill(missing_, block, found_);
         for (size_t r = 0; r < missing_.size(); ++r) {
             const size_t k = size_t(missing_[r]);
-            T* row = block + r * m;
-            kernels_.finish_row(kernel_, row, row, norms_[k], norms_.data(), int64_t(m));
+            T* row = block + r * size_t(n());
+            kernels_.finish_row(kernel_, found_[r], row, norms_[k], norms_.data(), n());
             row[k] = diagonal_[k];
             rows_[k] = row;
         }
     }
 
-    void copy_products(T* block) const {
-        for (int k : missing_) {
-            const T* row = source_.products + sample(k) * source_.n;
-            block = std::copy(row + first_.begin, row + first_.end, block);
-            block = std::copy(row + second_.begin, row + second_.end, block);
-        }
-    }
-
-    void multiply(T* block) {
-        const size_t d = size_t(source_.n_features);
-        packed_.resize(missing_.size() * d);
-        for (size_t r = 0; r < missing_.size(); ++r) {
-            const T* x = source_.samples + size_t(sample(missing_[r])) * d;
-            std::copy(x, x + d, packed_.begin() + ptrdiff_t(r * d));
-        }
-        const int n_rows = int(missing_.size()), n_first = first_.size();
-        const Block<T> wanted{packed_.data(), n_rows, int(d)};
-        inner_products<T>(blas_, {source_.samples + size_t(first_.begin) * d, n_first, int(d)},
-                          wanted, int(d), block, n());
-        inner_products<T>(blas_, {source_.samples + size_t(second_.begin) * d, second_.size(), int(d)},
-                          wanted, int(d), block + n_first, n());
-    }
-
-    Source<T> source_;
+    Products<T>& products_;
     Kernel kernel_;
-    Range first_, second_;
-    Blas blas_;
     Kernels<T> kernels_;
     size_t capacity_ = 0, count_ = 0;
     T* storage_ = nullptr;
-    std::vector<T> norms_, diagonal_, packed_;
-    std::vector<const T*> rows_;
+    std::vector<T> norms_, diagonal_;
+    std::vector<const T*> rows_, found_;
     std::vector<int> missing_;
 };
 

@@ -14,10 +14,11 @@ from penultimate.svm.svc import SVC
 
 # Of the memory limit, for all inner products; the rest is for Gram rows of pairs.
 _PRODUCTS_SHARE = 0.8
-# All inner products of many samples are a lot of fresh memory, which costs more than making those
-# of few features again for each gamma, and only where they are needed.
-_FEW_SAMPLES = 8192
+# All inner products of all samples are a lot of fresh memory, which costs more than making those of
+# few features for each pair, and only where they are needed.
 _MANY_FEATURES = 256
+_SOLUTIONS_SHARE = 0.25  # of the memory limit, for coefficients of several kernels at once
+_UNLIMITED = 10_000_000
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
 _NORMS_IN_FLOAT32 = 1e-25, 1e25  # where neither products nor their sums leave float32
 _KERNEL_ERROR = 1e-3  # of an exponent, by the rounding of a squared distance
@@ -66,9 +67,10 @@ class Outcome:
 class GridEngine:
     """Solves every setting, fold and pair of classes on shared kernel values.
 
-    Inner products are computed once, where they fit into memory. For each kernel and gamma, a pair
-    of classes makes the Gram rows that it needs, once for all its folds and values of `C`: along
-    ascending `C` a problem starts where the last one ended, and a fold where the last fold began.
+    A pair of classes makes the inner products that it needs once for all gammas, and the Gram rows
+    once for all its folds and values of `C`: along ascending `C` a problem starts where the last
+    one ended, and a fold where the last fold began. Where that pays, all inner products are made
+    beforehand, once for all pairs.
     All in float32: what decides between settings are validation scores.
 
     Parameters
@@ -140,10 +142,38 @@ class GridEngine:
                     estimator.tol,
                 )
                 groups.setdefault(key, []).append((setting, number))
+        jobs = [_Job(self, key, members) for key, members in sorted(groups.items(), key=str)]
+        done = 0
         with _native.single_threaded_blas():
-            for position, key in enumerate(sorted(groups, key=str)):
-                yield from self._solve(groups[key], key, position / len(groups), 1 / len(groups),
-                                       with_decisions)  # fmt: skip
+            while done < len(jobs):
+                batch = self._batch(jobs[done:])
+                samples = self._samples_for(batch[0].kernel)
+                context = self._telling_context(done / len(jobs), len(batch) / len(jobs))
+                _native.core.solve_grid(
+                    context,
+                    samples.source,
+                    self.layout.starts,
+                    [job.make() for job in batch],
+                    _UNLIMITED,
+                    max(0, self.memory - samples.nbytes),
+                )
+                for job in batch:
+                    yield from job.outcomes(samples, with_decisions)
+                    job.forget()
+                done += len(batch)
+
+    def _batch(self, jobs: "list[_Job]") -> "list[_Job]":
+        """Return the first jobs, with the same samples, whose solutions fit into memory."""
+        batch: list[_Job] = []
+        size = 0
+        for job in jobs:
+            size += self.bytes_of_solutions(len(job.factors))
+            if batch and (
+                size > _SOLUTIONS_SHARE * self.memory or _form(job.kernel) != _form(batch[0].kernel)
+            ):
+                break
+            batch.append(job)
+        return batch
 
     def _gamma(self, estimator: SVC, fold: Fold) -> float:
         if estimator.kernel in ("linear", "precomputed"):
@@ -163,87 +193,7 @@ class GridEngine:
     def _context(self) -> Any:
         return _native.make_context(self.n_jobs)
 
-    def _solve(
-        self,
-        members: list[tuple[Setting, int]],
-        key: tuple[Any, ...],
-        begin: float,
-        share: float,
-        with_decisions: bool,
-    ) -> Iterator[Outcome]:
-        kernel, gamma, degree, coef0, _, tol = key
-        samples = self._samples_for(kernel)
-        core_kernel = _native.make_kernel(kernel, gamma, coef0, degree)
-        numbers = sorted({number for _, number in members})
-        factors = sorted({float(setting.estimator.C) for setting, _ in members})
-        class_weight = members[0][0].estimator.class_weight
-        n_classes = len(self.classes)
-        coefficients = np.zeros(
-            (len(numbers), len(factors), n_classes - 1, len(self.y)), dtype=np.float32
-        )
-        intercepts = np.zeros((len(numbers), len(factors), n_classes * (n_classes - 1) // 2))
-        gaps = np.zeros(intercepts.shape)
-        _native.core.solve_grid(
-            self._telling_context(begin, share),
-            samples.source,
-            core_kernel,
-            np.stack([self._weights(self.folds[n], class_weight) for n in numbers]),
-            self.layout.starts,
-            factors,
-            tol,
-            10_000_000,
-            max(0, self.memory - samples.nbytes),
-            coefficients,
-            intercepts,
-            gaps,
-        )
-        wanted: dict[tuple[int, float], list[int]] = {}  # several, where a grid repeats itself
-        for setting, number in members:
-            wanted.setdefault((number, float(setting.estimator.C)), []).append(setting.index)
-        for row, number in enumerate(numbers):
-            test = self.place[self.folds[number].test]
-            winners, decisions = self._decide(
-                samples, core_kernel, test, coefficients[row], intercepts[row], with_decisions
-            )
-            for column, factor in enumerate(factors):
-                gap = float(gaps[row, column].max()) if samples.resolve(gamma) else np.inf
-                for index in wanted.get((number, factor), []):
-                    yield Outcome(
-                        index,
-                        number,
-                        winners[column],
-                        None if decisions is None else decisions[column],
-                        gap,
-                    )
-
-    def _decide(
-        self,
-        samples: "_Samples",
-        kernel: Any,
-        test: NDArray[np.int64],
-        coefficients: NDArray[np.float32],
-        intercepts: NDArray[np.float64],
-        with_decisions: bool,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
-        """Of a fold: what wins, (n_factors, n_test), and decision values where they are wanted."""
-        support = np.flatnonzero(coefficients.any(axis=(0, 1)))
-        starts = np.searchsorted(support, self.layout.starts).astype(np.int64)
-        shape = (len(coefficients), len(test))
-        winners = np.empty(shape, np.int32)
-        decisions = np.empty((*shape, intercepts.shape[1]), np.float32) if with_decisions else None
-        _native.core.decide(
-            self._context(),
-            kernel,
-            *samples.between(test, support),
-            starts,
-            np.ascontiguousarray(coefficients[:, :, support]),
-            intercepts,
-            winners,
-            decisions,
-        )
-        return winners, decisions
-
-    def _weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
+    def weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
         """Weights of the training samples, sorted by class; zero for all others."""
         factors = compute_class_weight(class_weight, classes=self.classes, y=self.y[fold.train])
         upper = np.zeros(len(self.y))
@@ -265,6 +215,73 @@ class GridEngine:
                 self.X, self.layout.order, form, _PRODUCTS_SHARE * self.memory, self._context()
             )
         return self._samples
+
+
+class _Job:
+    """Settings that share a kernel, class weights and a tolerance, on some of the folds."""
+
+    def __init__(
+        self, engine: GridEngine, key: tuple[Any, ...], members: list[tuple[Setting, int]]
+    ) -> None:
+        self.engine, self.members = engine, members
+        self.kernel, self.gamma, degree, coef0, _, self.tol = key
+        self.core_kernel = _native.make_kernel(self.kernel, self.gamma, coef0, degree)
+        self.numbers = sorted({number for _, number in members})  # of folds
+        self.factors = sorted({float(setting.estimator.C) for setting, _ in members})
+
+    def make(self) -> Any:
+        """Return what the core solves, with arrays for its solutions."""
+        engine = self.engine
+        class_weight = self.members[0][0].estimator.class_weight
+        upper = np.stack([engine.weights(engine.folds[n], class_weight) for n in self.numbers])
+        n_classes, shape = len(engine.classes), (len(self.numbers), len(self.factors))
+        self.coefficients = np.zeros((*shape, n_classes - 1, len(engine.y)), np.float32)
+        self.intercepts = np.zeros((*shape, n_classes * (n_classes - 1) // 2))
+        self.gaps = np.zeros(self.intercepts.shape)
+        outputs = self.coefficients, self.intercepts, self.gaps
+        return _native.core.GridJob(self.core_kernel, upper, self.factors, self.tol, *outputs)
+
+    def forget(self) -> None:
+        """Let the solutions go."""
+        del self.coefficients, self.intercepts, self.gaps
+
+    def outcomes(self, samples: "_Samples", with_decisions: bool) -> Iterator[Outcome]:
+        """Score the solutions."""
+        wanted: dict[tuple[int, float], list[int]] = {}  # several, where a grid repeats itself
+        for setting, number in self.members:
+            wanted.setdefault((number, float(setting.estimator.C)), []).append(setting.index)
+        resolved = samples.resolve(self.gamma)
+        for row, number in enumerate(self.numbers):
+            winners, decisions = self._decide(samples, row, number, with_decisions)
+            for column, factor in enumerate(self.factors):
+                gap = float(self.gaps[row, column].max()) if resolved else np.inf
+                for index in wanted.get((number, factor), []):
+                    values = None if decisions is None else decisions[column]
+                    yield Outcome(index, number, winners[column], values, gap)
+
+    def _decide(
+        self, samples: "_Samples", row: int, number: int, with_decisions: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
+        """Of a fold: what wins, (n_factors, n_test), and decision values where they are wanted."""
+        engine, coefficients = self.engine, self.coefficients[row]
+        test = engine.place[engine.folds[number].test]
+        support = np.flatnonzero(coefficients.any(axis=(0, 1)))
+        starts = np.searchsorted(support, engine.layout.starts).astype(np.int64)
+        shape = (len(coefficients), len(test))
+        winners = np.empty(shape, np.int32)
+        n_pairs = self.intercepts.shape[-1]
+        decisions = np.empty((*shape, n_pairs), np.float32) if with_decisions else None
+        _native.core.decide(
+            _native.make_context(engine.n_jobs),
+            self.core_kernel,
+            *samples.between(test, support),
+            starts,
+            np.ascontiguousarray(coefficients[:, :, support]),
+            self.intercepts[row],
+            winners,
+            decisions,
+        )
+        return winners, decisions
 
 
 def _form(kernel: str) -> str:
@@ -293,8 +310,7 @@ class _Samples:
                 self.X = sorted_X.astype(np.float32, copy=False)
                 self.norms = np.einsum("ij,ij->i", self.X, self.X)
             self.largest_norm = float(self.norms.max())
-            worth_it = len(X) <= _FEW_SAMPLES or X.shape[1] >= _MANY_FEATURES
-            if worth_it and 4 * len(X) ** 2 <= memory:
+            if X.shape[1] >= _MANY_FEATURES and 4 * len(X) ** 2 <= memory:
                 self.products = np.empty((len(X), len(X)), np.float32)
                 _native.core.multiply_all(context, self.X, self.products)
                 self.norms = np.diagonal(self.products).copy()
