@@ -221,6 +221,33 @@ void multiply_all(const Context& context, const Array<float, 2>& samples,
     });
 }
 
+// Inner products within each class, block after block, into `within`.
+void multiply_within(const Context& context, const Array<float, 2>& samples,
+                     const Array<int64_t, 1>& starts, Output<float, 1> within) {
+    constexpr int64_t step = 256;
+    struct Task {
+        int64_t begin, end, row;
+        float* out;
+    };
+    std::vector<Task> tasks;
+    float* out = within.data();
+    for (size_t c = 0; c + 1 < starts.shape(0); ++c)
+        for (int64_t row = starts(c); row < starts(c + 1); row += step) {
+            tasks.push_back({starts(c), starts(c + 1), row, out});
+            out += (std::min(starts(c + 1), row + step) - row) * (starts(c + 1) - starts(c));
+        }
+    const int d = int(samples.shape(1));
+    std::atomic<bool> cancelled{false};
+    context.run(tasks.size(), cancelled, [&] {
+        return [&](int k) {
+            const Task& t = tasks[size_t(k)];
+            const int n = int(t.end - t.begin), n_rows = int(std::min(t.end - t.row, step));
+            inner_products<float>(context.blas, {samples.data() + t.begin * d, n, d},
+                                  {samples.data() + t.row * d, n_rows, d}, d, t.out, n);
+        };
+    });
+}
+
 // Winning classes, (settings, samples), and decision values, (settings, samples, pairs), of which
 // either may be None. With `samples` and `support`, rows of features; else with the rows and
 // columns of `products` that `sample_at` and `support_at` name.
@@ -264,13 +291,23 @@ void bind_source(nb::module_& m, const char* name) {
     nb::class_<Source<T>>(m, name).def(
         "__init__",
         [](Source<T>* self, const std::optional<Array<T, 2>>& samples,
-           const std::optional<Array<T, 2>>& products, const std::optional<Array<T, 1>>& norms) {
+           const std::optional<Array<T, 2>>& products, const std::optional<Array<T, 1>>& norms,
+           const std::optional<Array<T, 1>>& within,
+           const std::optional<Array<int64_t, 1>>& starts) {
             new (self) Source<T>{data_or_null(samples), data_or_null(products), data_or_null(norms),
                                  int64_t(samples ? samples->shape(0) : products->shape(0)),
                                  samples ? int(samples->shape(1)) : 0};
+            if (!within) return;
+            const T* row = within->data();
+            for (size_t c = 0; c + 1 < starts->shape(0); ++c)
+                for (int64_t s = (*starts)(c); s < (*starts)(c + 1); ++s) {
+                    self->within.push_back(row);
+                    row += (*starts)(c + 1) - (*starts)(c);
+                }
         },
-        "samples"_a.none(), "products"_a.none(), "norms"_a.none(), nb::keep_alive<1, 2>(),
-        nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+        "samples"_a.none(), "products"_a.none(), "norms"_a.none(), "within"_a.none() = nb::none(),
+        "starts"_a.none() = nb::none(), nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+        nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>());
 }
 
 template <class T>
@@ -323,6 +360,8 @@ NB_MODULE(_core, m) {
     m.def("solve_grid", &solve_grid, "context"_a, "source"_a, "starts"_a, "jobs"_a,
           "max_iterations"_a, "memory"_a);
     m.def("multiply_all", &multiply_all, "context"_a, "samples"_a, "products"_a.noconvert());
+    m.def("multiply_within", &multiply_within, "context"_a, "samples"_a, "starts"_a,
+          "within"_a.noconvert());
     bind_decide<float>(m);
     bind_decide<double>(m);
 }

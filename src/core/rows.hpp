@@ -25,6 +25,9 @@ struct Source {
     const T* norms = nullptr;     // squared norms of the samples
     int64_t n = 0;
     int n_features = 0;
+    // Of each sample, inner products with its own class, which all pairs of that class share; or
+    // nothing.
+    std::vector<const T*> within = {};
 
     explicit operator bool() const { return samples || products; }
 };
@@ -50,8 +53,8 @@ public:
         return k < first_.size() ? first_.begin + k : second_.begin + k - first_.size();
     }
 
-    // Rows of the samples `wanted`, one after the other, into `block`; or, where they are kept,
-    // only into `rows`.
+    // Rows of the samples `wanted`, in ascending order, one after the other into `block`; or, where
+    // they are kept, only into `rows`.
     void fill(const std::vector<int>& wanted, T* block, std::vector<const T*>& rows) {
         rows.clear();
         if (!kept_.empty() && keep(wanted)) {
@@ -92,11 +95,29 @@ private:
             const T* x = source_.samples + size_t(sample(wanted[r])) * d;
             std::copy(x, x + d, packed_.begin() + ptrdiff_t(r * d));
         }
-        const Block<T> rows{packed_.data(), int(wanted.size()), int(d)};
-        inner_products<T>(blas_, {source_.samples + size_t(first_.begin) * d, n_first(), int(d)},
-                          rows, int(d), block, n());
-        inner_products<T>(blas_, {source_.samples + size_t(second_.begin) * d, second_.size(), int(d)},
-                          rows, int(d), block + n_first(), n());
+        const int n_rows = int(wanted.size());
+        if (source_.within.empty()) {
+            multiply(first_, 0, n_rows, block);
+            multiply(second_, 0, n_rows, block + n_first());
+            return;
+        }
+        const int split = int(
+            std::lower_bound(wanted.begin(), wanted.end(), n_first()) - wanted.begin());
+        multiply(second_, 0, split, block + n_first());
+        multiply(first_, split, n_rows, block + size_t(split) * size_t(n()));
+        for (int r = 0; r < n_rows; ++r) {
+            const T* row = source_.within[size_t(sample(wanted[size_t(r)]))];
+            T* out = block + size_t(r) * size_t(n());
+            r < split ? std::copy(row, row + n_first(), out)
+                      : std::copy(row, row + second_.size(), out + n_first());
+        }
+    }
+
+    // Packed rows `begin` to `end` with the samples of a class.
+    void multiply(Range others, int begin, int end, T* out) {
+        const int d = source_.n_features;
+        inner_products<T>(blas_, {source_.samples + others.begin * d, others.size(), d},
+                          {packed_.data() + int64_t(begin) * d, end - begin, d}, d, out, n());
     }
 
     Source<T> source_;
@@ -145,6 +166,7 @@ public:
             count_ = 0;
             missing_.assign(wanted, wanted + count);
         }
+        std::sort(missing_.begin(), missing_.end());
         fill(storage_ + count_ * size_t(n()));
         count_ += missing_.size();
     }

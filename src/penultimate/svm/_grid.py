@@ -10,18 +10,11 @@ from sklearn.utils import compute_class_weight
 
 from penultimate.svm import _native
 from penultimate.svm._pairs import SortedClasses
+from penultimate.svm._samples import SingleSamples, form_for
 from penultimate.svm.svc import SVC
 
-# Of the memory limit, for all inner products; the rest is for Gram rows of pairs.
-_PRODUCTS_SHARE = 0.8
-# All inner products of all samples are a lot of fresh memory, which costs more than making those of
-# few features for each pair, and only where they are needed.
-_MANY_FEATURES = 256
 _SOLUTIONS_SHARE = 0.25  # of the memory limit, for coefficients of several kernels at once
 _UNLIMITED = 10_000_000
-_FLOAT32_EPS = float(np.finfo(np.float32).eps)
-_NORMS_IN_FLOAT32 = 1e-25, 1e25  # where neither products nor their sums leave float32
-_KERNEL_ERROR = 1e-3  # of an exponent, by the rounding of a squared distance
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ class GridEngine:
         self.layout = SortedClasses.of(self.codes, len(self.classes))
         self.place = np.empty(len(y), np.int64)
         self.place[self.layout.order] = np.arange(len(y))
-        self._samples: _Samples | None = None
+        self._samples: SingleSamples | None = None
 
     def bytes_of_solutions(self, n_factors: int) -> int:
         """Memory for the coefficients of all folds and so many values of `C`, and their scores."""
@@ -169,7 +162,8 @@ class GridEngine:
         for job in jobs:
             size += self.bytes_of_solutions(len(job.factors))
             if batch and (
-                size > _SOLUTIONS_SHARE * self.memory or _form(job.kernel) != _form(batch[0].kernel)
+                size > _SOLUTIONS_SHARE * self.memory
+                or form_for(job.kernel) != form_for(batch[0].kernel)
             ):
                 break
             batch.append(job)
@@ -203,17 +197,15 @@ class GridEngine:
 
     def single_source(self, kernel: str) -> Any:
         """Return the samples for `kernel` as the core has them, if it still has them."""
-        if self._samples is None or self._samples.form != _form(kernel):
+        if self._samples is None or self._samples.form != form_for(kernel):
             return None
         return self._samples.source
 
-    def _samples_for(self, kernel: str) -> "_Samples":
-        form = _form(kernel)
+    def _samples_for(self, kernel: str) -> SingleSamples:
+        form = form_for(kernel)
         if self._samples is None or self._samples.form != form:
             self._samples = None  # two of them might not fit
-            self._samples = _Samples(
-                self.X, self.layout.order, form, _PRODUCTS_SHARE * self.memory, self._context()
-            )
+            self._samples = SingleSamples(self.X, self.layout, form, self.memory, self._context())
         return self._samples
 
 
@@ -245,7 +237,7 @@ class _Job:
         """Let the solutions go."""
         del self.coefficients, self.intercepts, self.gaps
 
-    def outcomes(self, samples: "_Samples", with_decisions: bool) -> Iterator[Outcome]:
+    def outcomes(self, samples: SingleSamples, with_decisions: bool) -> Iterator[Outcome]:
         """Score the solutions."""
         wanted: dict[tuple[int, float], list[int]] = {}  # several, where a grid repeats itself
         for setting, number in self.members:
@@ -260,7 +252,7 @@ class _Job:
                     yield Outcome(index, number, winners[column], values, gap)
 
     def _decide(
-        self, samples: "_Samples", row: int, number: int, with_decisions: bool
+        self, samples: SingleSamples, row: int, number: int, with_decisions: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
         """Of a fold: what wins, (n_factors, n_test), and decision values where they are wanted."""
         engine, coefficients = self.engine, self.coefficients[row]
@@ -282,56 +274,6 @@ class _Job:
             decisions,
         )
         return winners, decisions
-
-
-def _form(kernel: str) -> str:
-    # Neither distances nor linear classifiers change when samples are centred, and float32
-    # resolves them better.
-    return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
-
-
-class _Samples:
-    """Samples sorted by class, in float32, with all their inner products where these fit."""
-
-    def __init__(
-        self, X: NDArray[Any], order: NDArray[np.intp], form: str, memory: float, context: Any
-    ) -> None:
-        self.form = form
-        self.X: NDArray[np.float32] | None = None
-        self.products: NDArray[np.float32] | None = None
-        self.norms: NDArray[np.float32] | None = None
-        if form == "gram":
-            self.products = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float32)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                sorted_X = X[order]
-                if form == "centred":
-                    sorted_X -= X.mean(axis=0, dtype=np.float64).astype(X.dtype)
-                self.X = sorted_X.astype(np.float32, copy=False)
-                self.norms = np.einsum("ij,ij->i", self.X, self.X)
-            self.largest_norm = float(self.norms.max())
-            if X.shape[1] >= _MANY_FEATURES and 4 * len(X) ** 2 <= memory:
-                self.products = np.empty((len(X), len(X)), np.float32)
-                _native.core.multiply_all(context, self.X, self.products)
-                self.norms = np.diagonal(self.products).copy()
-                self.X = None
-        self.nbytes = 0 if self.products is None else self.products.nbytes
-        self.source = _native.core.SingleSource(self.X, self.products, self.norms)
-
-    def resolve(self, gamma: float) -> bool:
-        """Whether float32 resolves kernel values: norms, and distances where they matter."""
-        if self.form == "gram":
-            return True
-        smallest, largest = _NORMS_IN_FLOAT32
-        in_range = smallest < self.largest_norm < largest
-        return in_range and gamma * self.largest_norm * _FLOAT32_EPS < _KERNEL_ERROR
-
-    def between(self, test: NDArray[np.int64], support: NDArray[np.int64]) -> tuple[Any, ...]:
-        """What the core needs for kernel values of `test` with `support`."""
-        norms = (None, None) if self.norms is None else (self.norms[test], self.norms[support])
-        if self.X is None:
-            return None, None, self.products, test, support, *norms
-        return self.X[test], self.X[support], None, None, None, *norms
 
 
 class KnownSVC(SVC):
