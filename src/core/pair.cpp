@@ -14,19 +14,30 @@ void set_bounds(Dual& dual, const Pair& pair, const double* upper, double factor
         dual.low[size_t(k)] = -factor * upper[pair.second.begin + k - dual.n_first];
 }
 
-double find_intercept(const Dual& dual, const Gap& gap) {
+// The mean residual of the free coefficients; without any, the middle of all optimal values. A start
+// elsewhere may leave coefficients beside their bounds by rounding, which are not free.
+double find_intercept(const Dual& dual, bool started_warm) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Gap gap{-infinity, infinity};
     double sum = 0;
     int count = 0;
-    for (int k = 0; k < dual.n; ++k)
-        if (dual.is_free(k)) sum += dual.f[size_t(k)], ++count;
+    for (int k = 0; k < dual.n; ++k) {
+        const double b = dual.b[size_t(k)], low = dual.low[size_t(k)], high = dual.high[size_t(k)];
+        const double f = dual.f[size_t(k)], room = high - low;
+        const double slack = started_warm && std::isfinite(room) ? 1e-12 * room : 0.0;
+        const bool may_grow = b < high - slack, may_shrink = b > low + slack;
+        if (may_grow) gap.largest = std::max(gap.largest, f);
+        if (may_shrink) gap.smallest = std::min(gap.smallest, f);
+        if (may_grow && may_shrink) sum += f, ++count;
+    }
     return count ? sum / count : gap.middle();
 }
 
-void conclude(const Dual& dual, const Gap& gap, Solution& solution) {
+void conclude(const Dual& dual, const Gap& gap, bool started_warm, Solution& solution) {
     // Infinite where a side is empty, and nothing may move: that is an optimum.
     solution.gap = std::isinf(gap.size()) ? 0.0 : std::max(gap.size(), 0.0);
     if (std::isnan(gap.size())) solution.gap = std::numeric_limits<double>::infinity();
-    solution.intercept = find_intercept(dual, gap);
+    solution.intercept = find_intercept(dual, started_warm);
     solution.b = dual.b;
 }
 
@@ -75,7 +86,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
         if (begin_fast) phase.recompute_residuals();
         certify(phase, dual, limits, solution, gap);
     }
-    conclude(dual, gap, solution);
+    conclude(dual, gap, false, solution);
     return solution;
 }
 
@@ -107,7 +118,7 @@ void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs
                     b = dual.b;
                     f = dual.f;
                 }
-                conclude(dual, gap, solution);
+                conclude(dual, gap, fold + c > 0, solution);
                 job.found(fold, c, solution);
             }
         }
