@@ -276,12 +276,13 @@ def test_probabilities_come_from_calibration():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_returns_at_once():
+@pytest.mark.parametrize("estimator", ["SVC(C=1e6, tol=1e-8)", "SVCSearchCV(verbose=1)"])
+def test_ctrl_c_returns_at_once(estimator):
     code = (
-        "import numpy as np; from penultimate import SVC\n"
+        "import numpy as np; from penultimate import SVC, SVCSearchCV\n"
         "rng = np.random.default_rng(0); X = rng.normal(size=(12000, 30))\n"
         "y = rng.integers(0, 2, 12000); print('go', flush=True)\n"
-        "SVC(C=1e6, tol=1e-8).fit(X, y)"
+        f"{estimator}.fit(X, y)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -296,7 +297,8 @@ def test_ctrl_c_returns_at_once():
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors
-    assert time.perf_counter() - start < 5
+    seconds = time.perf_counter() - start
+    assert seconds < 5  # under one, where nothing else runs
 
 
 @pytest.mark.filterwarnings("ignore")
