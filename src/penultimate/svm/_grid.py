@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
 
 from penultimate.svm import _native
+from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses
 from penultimate.svm._samples import SingleSamples, form_for
 from penultimate.svm.svc import SVC
@@ -217,7 +218,7 @@ class _Job:
     ) -> None:
         self.engine, self.members = engine, members
         self.kernel, self.gamma, degree, coef0, _, self.tol = key
-        self.core_kernel = _native.make_kernel(self.kernel, self.gamma, coef0, degree)
+        self.core_kernel = Kernel(self.kernel, self.gamma, coef0, degree).for_core()
         self.numbers = sorted({number for _, number in members})  # of folds
         self.factors = sorted({float(setting.estimator.C) for setting, _ in members})
 

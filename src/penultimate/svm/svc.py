@@ -1,7 +1,6 @@
 """The support vector classifier."""
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -15,6 +14,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate.svm import _native
+from penultimate.svm._exact import Solutions, solve_pairs
+from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
@@ -218,13 +219,25 @@ class SVC(ClassifierMixin, BaseEstimator):
                 "positive weight; drop the class, or weight its samples."
             )
         self._mean = np.zeros(X.shape[1])
-        with np.errstate(over="ignore", invalid="ignore"):  # _solve looks at the range
+        with np.errstate(over="ignore", invalid="ignore"):  # the range is checked later
             self._gamma = self._resolve_gamma(X)
             if self.kernel == "rbf":
                 # Distances do not change, and float32 resolves them better.
                 self._mean = X.mean(axis=0, dtype=np.float64)
         layout = SortedClasses.of(codes, len(self.classes_))
-        self._store(X, layout, self._solve(X, upper, layout, single))
+        solutions = solve_pairs(
+            X,
+            self._mean,
+            upper,
+            layout,
+            self._fitted_kernel(),
+            tol=self.tol,
+            max_iter=_UNLIMITED if self.max_iter == -1 else self.max_iter,
+            n_jobs=self.n_jobs,
+            memory=_native.memory_in_bytes(self.memory_limit),
+            single=single,
+        )
+        self._store(X, layout, solutions)
         return self
 
     def _resolve_gamma(self, X: NDArray[Any]) -> float:
@@ -233,81 +246,10 @@ class SVC(ClassifierMixin, BaseEstimator):
             return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
         return 1.0 / X.shape[1] if self.gamma == "auto" else float(self.gamma)
 
-    def _solve(
-        self, X: NDArray[Any], upper: NDArray[np.float64], layout: SortedClasses, single: Any
-    ) -> "_Solutions":
-        order = layout.order
-        if self.kernel == "precomputed":
-            X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
-            twice = _native.core.DoubleSource(None, X64, None)
-        else:
-            X64 = np.ascontiguousarray(X[order], dtype=np.float64)
-            with np.errstate(over="ignore", invalid="ignore"):
-                X64 -= self._mean
-                norms = np.einsum("ij,ij->i", X64, X64)
-            self._check_range(X, float(norms.max()))
-            twice = _native.core.DoubleSource(X64, None, norms)
-        if single is None:
-            single = self._single_source(X64)
-        solutions = _Solutions.empty(layout.n_classes, len(X))
-        with _native.single_threaded_blas():
-            _native.core.solve_pairs(
-                _native.make_context(self.n_jobs),
-                single,
-                twice,
-                self._kernel(),
-                upper[order],
-                layout.starts,
-                self.tol,
-                _UNLIMITED if self.max_iter == -1 else self.max_iter,
-                _native.memory_in_bytes(self.memory_limit),
-                *(array[np.newaxis] for array in vars(solutions).values()),
-            )
-        return solutions
+    def _fitted_kernel(self) -> Kernel:
+        return Kernel(self.kernel, self._gamma, self.coef0, self.degree)
 
-    def _single_source(self, X64: NDArray[np.float64]) -> Any:
-        with np.errstate(over="ignore"):
-            X32 = X64.astype(np.float32)
-        if not np.isfinite(X32).all():
-            return None  # beyond float32: all in float64
-        if self.kernel == "precomputed":
-            return _native.core.SingleSource(None, X32, None)
-        return _native.core.SingleSource(X32, None, np.einsum("ij,ij->i", X32, X32))
-
-    def _check_range(self, X: NDArray[Any], norm: float) -> None:
-        """Refuse samples, of squared norms up to `norm`, whose kernel values overflow."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            largest = 4 * np.float64(norm)
-            if self.kernel == "poly":
-                largest = (self._gamma * largest + abs(self.coef0)) ** self.degree
-        if not (np.isfinite(largest) and (self.kernel == "linear" or np.isfinite(self._gamma))):
-            raise ValueError(
-                f"The kernel values overflow float64: entries of X go up to {np.abs(X).max():g}, "
-                f"and gamma is {self._gamma:g}. Scale the features, as StandardScaler does."
-            )
-
-    def _check_far(self, X: Any, X_norms: Any, support: Any, norms: Any) -> None:
-        """Refuse samples to predict whose kernel values overflow."""
-        if self.kernel == "rbf":
-            far = ~np.isfinite(X_norms)  # all kernel values are zero: products must not be inf too
-            X[far], X_norms[far] = 0.0, np.inf
-            return
-        with np.errstate(over="ignore", invalid="ignore"):
-            largest = np.sqrt(X_norms.max()) * np.sqrt(norms.max(initial=0.0))
-            if not np.isfinite(largest):
-                largest = X.shape[1] * np.abs(X).max() * np.abs(support).max(initial=0.0)
-            if self.kernel == "poly":
-                largest = (self._gamma * largest + abs(self.coef0)) ** self.degree
-        if not np.isfinite(largest):
-            raise ValueError(
-                f"The kernel values of X, with entries up to {np.abs(X).max():g}, overflow "
-                "float64. Scale the features as those that the classifier was fitted on."
-            )
-
-    def _kernel(self) -> Any:
-        return _native.make_kernel(self.kernel, self._gamma, self.coef0, self.degree)
-
-    def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: "_Solutions") -> None:
+    def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: Solutions) -> None:
         is_support = solutions.coefficients.any(axis=0)
         self.support_ = layout.order[is_support].astype(np.int32)
         self.n_support_ = np.add.reduceat(is_support, layout.starts[:-1]).astype(np.int32)
@@ -374,7 +316,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         shape = (len(X), len(self.intercept_)) if values else len(X)
         out = np.empty(shape, np.float64 if values else np.int32)
         chunk = max(1, _PREDICT_CHUNK // X.shape[1])
-        context, kernel = _native.make_context(self.n_jobs), self._kernel()
+        context, kernel = _native.make_context(self.n_jobs), self._fitted_kernel()
         with _native.single_threaded_blas():
             for start in range(0, len(X), chunk):
                 rows = slice(start, start + chunk)
@@ -387,10 +329,10 @@ class SVC(ClassifierMixin, BaseEstimator):
                     with np.errstate(over="ignore", invalid="ignore"):
                         part -= self._mean
                         part_norms = np.einsum("ij,ij->i", part, part)
-                    self._check_far(part, part_norms, support, norms)
+                    kernel.check_prediction(part, part_norms, support, norms)
                     arrays = part, support, None, None, None, part_norms, norms
                 wanted = (None, out[np.newaxis, rows]) if values else (out[np.newaxis, rows], None)
-                _native.core.decide(context, kernel, *arrays, *machines, *wanted)
+                _native.core.decide(context, kernel.for_core(), *arrays, *machines, *wanted)
         return out
 
     def decision_function(self, X: Any) -> NDArray[Any]:
@@ -448,22 +390,3 @@ class SVC(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         return tags
-
-
-@dataclass
-class _Solutions:
-    """What the core fills in: coefficients as libsvm lays them out, and a value a pair."""
-
-    coefficients: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
-    gaps: NDArray[np.float64]
-    iterations: NDArray[np.int64]
-    statuses: NDArray[np.int64]
-
-    @classmethod
-    def empty(cls, n_classes: int, n_samples: int) -> "_Solutions":
-        n_pairs = n_classes * (n_classes - 1) // 2
-        coefficients = np.zeros((n_classes - 1, n_samples))
-        intercepts, gaps = np.zeros((2, n_pairs))
-        iterations, statuses = np.zeros((2, n_pairs), np.int64)
-        return cls(coefficients, intercepts, gaps, iterations, statuses)

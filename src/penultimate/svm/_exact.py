@@ -1,0 +1,122 @@
+"""All pairs of classes of one classifier, solved to the end and certified in float64."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.svm import _native
+from penultimate.svm._kernel import Kernel
+from penultimate.svm._pairs import SortedClasses
+
+
+@dataclass
+class Solutions:
+    """What the core fills in, for samples sorted by class.
+
+    Attributes
+    ----------
+    coefficients : ndarray of shape (n_classes - 1, n_samples)
+        As libsvm lays them out: for a sample of class c, the row of another class o is o, or o - 1
+        where o > c. Positive in the first class of a pair.
+    intercepts, gaps : ndarray of shape (n_pairs,)
+    iterations, statuses : ndarray of shape (n_pairs,), int64
+    """
+
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    iterations: NDArray[np.int64]
+    statuses: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, n_classes: int, n_samples: int) -> Self:
+        """Make room for solutions."""
+        n_pairs = n_classes * (n_classes - 1) // 2
+        coefficients = np.zeros((n_classes - 1, n_samples))
+        intercepts, gaps = np.zeros((2, n_pairs))
+        iterations, statuses = np.zeros((2, n_pairs), np.int64)
+        return cls(coefficients, intercepts, gaps, iterations, statuses)
+
+
+def solve_pairs(
+    X: NDArray[Any],
+    mean: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    layout: SortedClasses,
+    kernel: Kernel,
+    *,
+    tol: float,
+    max_iter: int,
+    n_jobs: int | None,
+    memory: int,
+    single: Any = None,
+) -> Solutions:
+    """Solve the dual problem of every pair of classes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Or, for the precomputed kernel, the Gram matrix.
+    mean : ndarray of shape (n_features,)
+        Taken from each sample.
+    upper : ndarray of shape (n_samples,)
+        `C` times its weight, for each sample.
+    layout : SortedClasses
+    kernel : Kernel
+    tol : float
+    max_iter : int
+    n_jobs : int or None
+    memory : int
+        Bytes for Gram rows.
+    single : core.SingleSource, optional
+        The samples in float32, where the core has them already.
+
+    Returns
+    -------
+    Solutions
+
+    Raises
+    ------
+    ValueError
+        If kernel values overflow.
+    """
+    order = layout.order
+    if kernel.name == "precomputed":
+        X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
+        twice = _native.core.DoubleSource(None, X64, None)
+    else:
+        X64 = np.ascontiguousarray(X[order], dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            X64 -= mean
+            norms = np.einsum("ij,ij->i", X64, X64)
+        kernel.check_fit(X, float(norms.max()))
+        twice = _native.core.DoubleSource(X64, None, norms)
+    if single is None:
+        single = _single_source(X64, kernel)
+    solutions = Solutions.empty(layout.n_classes, len(X))
+    with _native.single_threaded_blas():
+        _native.core.solve_pairs(
+            _native.make_context(n_jobs),
+            single,
+            twice,
+            kernel.for_core(),
+            upper[order],
+            layout.starts,
+            tol,
+            max_iter,
+            memory,
+            *(array[np.newaxis] for array in vars(solutions).values()),
+        )
+    return solutions
+
+
+def _single_source(X64: NDArray[np.float64], kernel: Kernel) -> Any:
+    with np.errstate(over="ignore"):
+        X32 = X64.astype(np.float32)
+    if not np.isfinite(X32).all():
+        return None  # beyond float32: all in float64
+    if kernel.name == "precomputed":
+        return _native.core.SingleSource(None, X32, None)
+    return _native.core.SingleSource(X32, None, np.einsum("ij,ij->i", X32, X32))
