@@ -60,7 +60,7 @@ public:
     // So few that a class's kernel values stay in cache, and sums of all classes are not large.
     int rows_at_once() const {
         const int64_t sums = int64_t(machines_.n_classes) * machines_.n_rows();
-        return int(std::max<int64_t>(4, std::min<int64_t>(128, (int64_t(1) << 22) / sums)));
+        return int(std::max<int64_t>(4, std::min<int64_t>(256, (int64_t(1) << 22) / sums)));
     }
 
     void decide(int64_t begin, int64_t end) {

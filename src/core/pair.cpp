@@ -70,7 +70,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
     if (begin_fast) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
-        Products<float> products(data.single, pair.first, pair.second, data.blas, nullptr, 0);
+        Products<float> products(data.single, pair.first, pair.second, data.blas);
         Decomposition<float> phase(products, kernel, kernels<float>(*data.variant), data.blas,
                                    data.memory, fast, dual, workspace.single);
         solution.status = phase.run(&solution.iterations, gap);
@@ -80,7 +80,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
         }
     }
     if (solution.status != Status::cancelled) {
-        Products<double> products(data.twice, pair.first, pair.second, data.blas, nullptr, 0);
+        Products<double> products(data.twice, pair.first, pair.second, data.blas);
         Decomposition<double> phase(products, kernel, kernels<double>(*data.variant), data.blas,
                                     data.memory, limits, dual, workspace.twice);
         if (begin_fast) phase.recompute_residuals();
@@ -93,9 +93,8 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
 void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
                 Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
-    Storage<float>* kept = jobs.size() > 1 ? &workspace.single.products : nullptr;
-    Products<float> products(data.single, pair.first, pair.second, data.blas, kept,
-                             data.memory / 2);
+    Products<float> products(data.single, pair.first, pair.second, data.blas);
+    products.make_between(workspace.single.products, data.memory / 2);
     for (const Job& job : jobs) {
         limits.tolerance = job.tolerance;
         dual.start_cold();

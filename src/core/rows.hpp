@@ -36,14 +36,28 @@ struct Source {
 template <class T>
 class Products {
 public:
-    // With `storage`, rows are kept for other kernels, as many as `capacity` bytes hold.
-    Products(const Source<T>& source, Range first, Range second, const Blas& blas,
-             Storage<T>* storage, size_t capacity)
-        : source_(source), first_(first), second_(second), blas_(blas) {
-        if (!storage || source_.products) return;
-        capacity_ = std::min(capacity / (size_t(n()) * sizeof(T)), size_t(n()));
-        storage_ = storage->at_least(capacity_ * size_t(n()));
-        kept_.assign(size_t(n()), nullptr);
+    Products(const Source<T>& source, Range first, Range second, const Blas& blas)
+        : source_(source), first_(first), second_(second), blas_(blas) {}
+
+    // Makes those between the two classes at once, for all rows, which is quicker than a few rows
+    // at a time; unless they take more than `capacity` bytes.
+    void make_between(Storage<T>& storage, size_t capacity) {
+        const size_t rows = size_t(n_first()), columns = size_t(second_.size());
+        if (source_.products || 2 * rows * columns * sizeof(T) > capacity) return;
+        T* between = storage.at_least(2 * rows * columns);
+        const int d = source_.n_features;
+        inner_products<T>(blas_, {source_.samples + second_.begin * d, second_.size(), d},
+                          {source_.samples + first_.begin * d, n_first(), d}, d, between,
+                          second_.size());
+        T* turned = between + rows * columns;
+        constexpr size_t tile = 32;
+        for (size_t r0 = 0; r0 < rows; r0 += tile)
+            for (size_t c0 = 0; c0 < columns; c0 += tile)
+                for (size_t c = c0; c < std::min(columns, c0 + tile); ++c)
+                    for (size_t r = r0; r < std::min(rows, r0 + tile); ++r)
+                        turned[c * rows + r] = between[r * columns + c];
+        between_ = between;
+        turned_ = turned;
     }
 
     const Source<T>& source() const { return source_; }
@@ -53,80 +67,55 @@ public:
         return k < first_.size() ? first_.begin + k : second_.begin + k - first_.size();
     }
 
-    // Rows of the samples `wanted`, in ascending order, one after the other into `block`; or, where
-    // they are kept, only into `rows`.
-    void fill(const std::vector<int>& wanted, T* block, std::vector<const T*>& rows) {
-        rows.clear();
-        if (!kept_.empty() && keep(wanted)) {
-            for (int k : wanted) rows.push_back(kept_[size_t(k)]);
-            return;
+    // Rows of the samples `wanted`, in ascending order, one after the other into `block`.
+    void fill(const std::vector<int>& wanted, T* block) {
+        const size_t d = size_t(source_.n_features);
+        if (!source_.products && (source_.within.empty() || !between_)) {
+            packed_.resize(wanted.size() * d);
+            for (size_t r = 0; r < wanted.size(); ++r) {
+                const T* x = source_.samples + size_t(sample(wanted[r])) * d;
+                std::copy(x, x + d, packed_.begin() + ptrdiff_t(r * d));
+            }
         }
-        source_.products ? copy(wanted, block) : multiply(wanted, block);
-        for (size_t r = 0; r < wanted.size(); ++r) rows.push_back(block + r * size_t(n()));
+        const size_t split = size_t(
+            std::lower_bound(wanted.begin(), wanted.end(), n_first()) - wanted.begin());
+        part(wanted, 0, split, first_, block);
+        part(wanted, 0, split, second_, block + n_first());
+        part(wanted, split, wanted.size(), first_, block + split * size_t(n()));
+        part(wanted, split, wanted.size(), second_, block + split * size_t(n()) + n_first());
     }
 
 private:
-    // False where there is no room for them.
-    bool keep(const std::vector<int>& wanted) {
-        missing_.clear();
-        for (int k : wanted)
-            if (!kept_[size_t(k)]) missing_.push_back(k);
-        if (count_ + missing_.size() > capacity_) return false;
-        T* block = storage_ + count_ * size_t(n());
-        if (!missing_.empty()) multiply(missing_, block);
-        for (size_t r = 0; r < missing_.size(); ++r)
-            kept_[size_t(missing_[r])] = block + r * size_t(n());
-        count_ += missing_.size();
-        return true;
-    }
-
-    void copy(const std::vector<int>& wanted, T* block) const {
-        for (int k : wanted) {
-            const T* row = source_.products + sample(k) * source_.n;
-            block = std::copy(row + first_.begin, row + first_.end, block);
-            block = std::copy(row + second_.begin, row + second_.end, block);
-        }
-    }
-
-    void multiply(const std::vector<int>& wanted, T* block) {
-        const size_t d = size_t(source_.n_features);
-        packed_.resize(wanted.size() * d);
-        for (size_t r = 0; r < wanted.size(); ++r) {
-            const T* x = source_.samples + size_t(sample(wanted[r])) * d;
-            std::copy(x, x + d, packed_.begin() + ptrdiff_t(r * d));
-        }
-        const int n_rows = int(wanted.size());
-        if (source_.within.empty()) {
-            multiply(first_, 0, n_rows, block);
-            multiply(second_, 0, n_rows, block + n_first());
+    // Rows `begin` to `end` of those wanted, all of one class, with the samples of a class.
+    void part(const std::vector<int>& wanted, size_t begin, size_t end, Range others, T* out) {
+        if (begin == end) return;
+        if (known(wanted[begin], others)) {
+            for (size_t r = begin; r < end; ++r, out += n()) {
+                const T* row = known(wanted[r], others);
+                std::copy(row, row + others.size(), out);
+            }
             return;
         }
-        const int split = int(
-            std::lower_bound(wanted.begin(), wanted.end(), n_first()) - wanted.begin());
-        multiply(second_, 0, split, block + n_first());
-        multiply(first_, split, n_rows, block + size_t(split) * size_t(n()));
-        for (int r = 0; r < n_rows; ++r) {
-            const T* row = source_.within[size_t(sample(wanted[size_t(r)]))];
-            T* out = block + size_t(r) * size_t(n());
-            r < split ? std::copy(row, row + n_first(), out)
-                      : std::copy(row, row + second_.size(), out + n_first());
-        }
-    }
-
-    // Packed rows `begin` to `end` with the samples of a class.
-    void multiply(Range others, int begin, int end, T* out) {
         const int d = source_.n_features;
         inner_products<T>(blas_, {source_.samples + others.begin * d, others.size(), d},
-                          {packed_.data() + int64_t(begin) * d, end - begin, d}, d, out, n());
+                          {packed_.data() + begin * size_t(d), int(end - begin), d}, d, out, n());
+    }
+
+    // Inner products of a sample with a class, where they have been made.
+    const T* known(int k, Range others) const {
+        if (source_.products) return source_.products + sample(k) * source_.n + others.begin;
+        const bool in_first = k < n_first(), with_first = others.begin == first_.begin;
+        if (in_first == with_first)
+            return source_.within.empty() ? nullptr : source_.within[size_t(sample(k))];
+        if (!between_) return nullptr;
+        return in_first ? between_ + int64_t(k) * second_.size()
+                        : turned_ + int64_t(k - n_first()) * n_first();
     }
 
     Source<T> source_;
     Range first_, second_;
     Blas blas_;
-    T* storage_ = nullptr;
-    size_t capacity_ = 0, count_ = 0;
-    std::vector<const T*> kept_;
-    std::vector<int> missing_;
+    const T *between_ = nullptr, *turned_ = nullptr;
     std::vector<T> packed_;
 };
 
@@ -181,11 +170,11 @@ private:
     }
 
     void fill(T* block) {
-        products_.fill(missing_, block, found_);
+        products_.fill(missing_, block);
         for (size_t r = 0; r < missing_.size(); ++r) {
             const size_t k = size_t(missing_[r]);
             T* row = block + r * size_t(n());
-            kernels_.finish_row(kernel_, found_[r], row, norms_[k], norms_.data(), n());
+            kernels_.finish_row(kernel_, row, row, norms_[k], norms_.data(), n());
             row[k] = diagonal_[k];
             rows_[k] = row;
         }
@@ -197,7 +186,7 @@ private:
     size_t capacity_ = 0, count_ = 0;
     T* storage_ = nullptr;
     std::vector<T> norms_, diagonal_;
-    std::vector<const T*> rows_, found_;
+    std::vector<const T*> rows_;
     std::vector<int> missing_;
 };
 

@@ -190,10 +190,13 @@ class GridEngine:
 
     def weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
         """Weights of the training samples, sorted by class; zero for all others."""
-        factors = compute_class_weight(class_weight, classes=self.classes, y=self.y[fold.train])
-        upper = np.zeros(len(self.y))
         weights = np.maximum(self.sample_weight[fold.train], 0)
-        upper[self.place[fold.train]] = factors[self.codes[fold.train]] * weights
+        if class_weight is not None:
+            y = self.y[fold.train]
+            factors = compute_class_weight(class_weight, classes=self.classes, y=y)
+            weights *= factors[self.codes[fold.train]]
+        upper = np.zeros(len(self.y))
+        upper[self.place[fold.train]] = weights
         return upper
 
     def single_source(self, kernel: str) -> Any:

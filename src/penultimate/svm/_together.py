@@ -145,9 +145,10 @@ class Evaluation:
 
     def _folds(self, cv: Any) -> list[Fold]:
         splits = cv.split(self.X, self.y, groups=self.groups)
-        folds = [Fold(*(np.asarray(part) for part in split)) for split in splits]
+        places = np.arange(len(self.y))  # of which lists, masks and negative places choose some
+        folds = [Fold(*(places[np.asarray(part)] for part in split)) for split in splits]
         # A splitter that is used up, or repeats a training sample, is left to scikit-learn.
-        if not folds or any(len(np.unique(f.train)) < len(f.train) for f in folds):
+        if not folds or any(np.bincount(f.train).max() > 1 for f in folds):
             raise _ApartError
         return folds
 
@@ -203,7 +204,7 @@ class Evaluation:
         # What a fold without a class means, scikit-learn's search knows.
         for fold in engine.folds:
             trained = fold.train[engine.sample_weight[fold.train] > 0]
-            if len(np.unique(engine.codes[trained])) < len(classes):
+            if np.bincount(engine.codes[trained], minlength=len(classes)).min() == 0:
                 raise _ApartError
 
 
@@ -260,10 +261,11 @@ class _Scoring:
 def _settings(estimator: SVC, candidates: list[dict[str, Any]]) -> list[Setting]:
     """The points of the grid, where the engine knows all parameters and their values."""
     settings = []
+    shared = estimator.get_params()
     for index, params in enumerate(candidates):
         if not set(params) <= _SHARED:
             raise _ApartError
-        candidate = clone(estimator).set_params(**params)
+        candidate = SVC(**{**shared, **params})
         try:
             candidate._validate_params()
         except (ValueError, TypeError):
