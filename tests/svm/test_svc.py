@@ -275,6 +275,27 @@ def test_probabilities_come_from_calibration():
     assert calibrated.predict_proba(X).shape == (150, 3)
 
 
+def test_parameters_taken_for_scikit_learns_sake_change_nothing():
+    idle = {"shrinking": False, "cache_size": 1, "random_state": 0, "verbose": True}
+    plain = SVC().fit(X, y)
+    np.testing.assert_array_equal(SVC(**idle).fit(X, y).dual_coef_, plain.dual_coef_)
+    with pytest.raises(ValueError, match="cache_size"):
+        SVC(cache_size=0).fit(X, y)
+    assert set(svm.SVC().get_params()) - set(SVC().get_params()) == {"probability"}
+
+
+def test_no_probabilities_names_the_way_out():
+    with pytest.raises(AttributeError, match="CalibratedClassifierCV"):
+        _ = SVC().fit(X, y).predict_proba
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_same_bits_with_the_same_threads(n_jobs):
+    first, second = (SVC(n_jobs=n_jobs, C=10).fit(DIGITS, DIGIT_LABELS) for _ in range(2))
+    np.testing.assert_array_equal(first.dual_coef_, second.dual_coef_)
+    np.testing.assert_array_equal(first.decision_function(DIGITS), second.decision_function(DIGITS))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 @pytest.mark.parametrize("estimator", ["SVC(C=1e6, tol=1e-8)", "SVCSearchCV(verbose=1)"])
 def test_ctrl_c_returns_at_once(estimator):

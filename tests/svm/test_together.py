@@ -1,4 +1,4 @@
-"""What the search got wrong when these were written: each test is to pass, and its mark to go."""
+"""Searches that the engine could get wrong: each gets what scikit-learn's own gets."""
 
 import numpy as np
 import pandas as pd
