@@ -99,7 +99,7 @@ private:
     static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
     static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimised
     static constexpr int kNewtonSteps = 32;      // after a round that does not end by itself
-    static constexpr int kSmall = 384;           // pairs up to this size are one working set
+    static constexpr int kSmall = 128;           // pairs up to this size are one working set
 
     void start_working_set() {
         std::fill(chosen_.begin(), chosen_.end(), 0);
