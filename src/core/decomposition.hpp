@@ -74,8 +74,7 @@ public:
         for (int round = 0;; ++round) {
             if (std::isnan(gap.size())) return Status::precision_limit;
             if (gap.size() <= limits_.tolerance) return Status::converged;
-            if (limits_.cancelled && limits_.cancelled->load(std::memory_order_relaxed))
-                return Status::cancelled;
+            if (cancelled()) return Status::cancelled;
             if (*iterations >= limits_.max_iterations) return Status::iteration_limit;
             const bool progress = gap.size() < kProgress * best ||
                                   gain > kLeastGain * std::abs(dual_.objective());
@@ -100,6 +99,10 @@ private:
     static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimised
     static constexpr int kNewtonSteps = 32;      // after a round that does not end by itself
     static constexpr int kSmall = 128;           // pairs up to this size are one working set
+
+    bool cancelled() const {
+        return limits_.cancelled && limits_.cancelled->load(std::memory_order_relaxed);
+    }
 
     void start_working_set() {
         std::fill(chosen_.begin(), chosen_.end(), 0);
@@ -138,7 +141,10 @@ private:
     }
 
     int64_t optimise(const Gap& gap, int64_t max_iterations) {
-        packed_.admit(set_, rows_);
+        moved_.clear();
+        steps_.clear();
+        gain_ = 0;
+        if (!packed_.admit(set_, rows_, [this] { return cancelled(); })) return 0;
         const int n = packed_.size(), width = Packed<T>::round_up(n);
         load(gap.middle(), width);
         WorkingSet<T> set{packed_.values(), width, packed_.stride(), f_.data(), diagonal_.data(),
@@ -150,10 +156,8 @@ private:
                           std::min<int64_t>(max_iterations, 2000 + int64_t(20) * n)};
         const int64_t iterations = kernels_.optimise(set);
         if (iterations == set.max_iterations)
-            for (int k = 0; k < kNewtonSteps && newton_.step(set, blas_); ++k) continue;
-        moved_.clear();
-        steps_.clear();
-        gain_ = 0;
+            for (int k = 0; k < kNewtonSteps && !cancelled() && newton_.step(set, blas_); ++k)
+                continue;
         for (int k : set_) {
             double& b = dual_.b[size_t(k)];
             const double now = b_[size_t(packed_.place(k))];

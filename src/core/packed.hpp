@@ -26,8 +26,10 @@ public:
     int sample(int place) const { return samples_[size_t(place)]; }
     int place(int sample) const { return place_[size_t(sample)]; }
 
-    // Gives a place to each sample of the set.
-    void admit(const std::vector<int>& set, Rows<T>& rows) {
+    // Gives a place to each sample of the set; false where `cancelled` came before the end, after
+    // which nothing here may be used.
+    template <class Cancelled>
+    bool admit(const std::vector<int>& set, Rows<T>& rows, const Cancelled& cancelled) {
         incoming_.clear();
         for (int k : set)
             if (place(k) < 0) incoming_.push_back(k);
@@ -42,9 +44,12 @@ public:
         }
         // In order, so that rows are read forwards.
         std::sort(incoming_.begin(), incoming_.end());
-        for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce)
+        for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce) {
+            if (cancelled()) return false;
             fill(incoming_.data() + begin,
                  std::min(incoming_.size() - begin, size_t(Rows<T>::kMostAtOnce)), rows);
+        }
+        return true;
     }
 
 private:

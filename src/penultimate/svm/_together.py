@@ -64,7 +64,8 @@ def search_together(
         evaluation = Evaluation(search, X, y, params, progress)
         search._checked_cv_orig = check_cv(search.cv, y, classifier=True)
         split_params = {"groups": params.get("groups")}
-        search._check_input_parameters(X=X, y=y, split_params=split_params)
+        if hasattr(search, "_check_input_parameters"):  # a grid search has it from 1.9 on
+            search._check_input_parameters(X=X, y=y, split_params=split_params)
         search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
         search._n_samples_orig = len(X)
         callbacks = {"callback_ctx": _NoCallbacks()}
