@@ -15,7 +15,6 @@ from penultimate.svm._samples import SingleSamples, form_for
 from penultimate.svm.svc import SVC
 
 _SOLUTIONS_SHARE = 0.25  # of the memory limit, for coefficients of several kernels at once
-_UNLIMITED = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class GridEngine:
                     samples.source,
                     self.layout.starts,
                     [job.make() for job in batch],
-                    _UNLIMITED,
+                    _native.UNLIMITED,
                     max(0, self.memory - samples.nbytes),
                 )
                 for job in batch:

@@ -26,6 +26,7 @@ VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
 STATUS = np.array(["converged", "precision_limit", "iteration_limit"])
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _SAFE_SHARE = 0.25
+UNLIMITED = 10_000_000  # iterations of a pair
 _MOST_THREADS = 1024
 
 

@@ -19,7 +19,6 @@ from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
-_UNLIMITED = 10_000_000
 _LARGEST_INT = 2**31 - 1
 
 
@@ -232,7 +231,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             layout,
             self._fitted_kernel(),
             tol=self.tol,
-            max_iter=_UNLIMITED if self.max_iter == -1 else self.max_iter,
+            max_iter=_native.UNLIMITED if self.max_iter == -1 else self.max_iter,
             n_jobs=self.n_jobs,
             memory=_native.memory_in_bytes(self.memory_limit),
             single=single,
