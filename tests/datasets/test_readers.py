@@ -1,4 +1,3 @@
-import gzip
 import tarfile
 
 import numpy as np
@@ -6,21 +5,7 @@ import pytest
 from PIL import Image
 
 from penultimate import datasets
-from tests.datasets.test_idx import idx_bytes
-
-
-def fill(folder, n, value=0):
-    folder.mkdir(parents=True)
-    for i in range(n):
-        Image.fromarray(np.full((8, 8), value + i, np.uint8)).save(folder / f"{i}.png")
-
-
-@pytest.fixture
-def folders(tmp_path):
-    root = tmp_path / "photos"
-    for name in ("10", "9"):
-        fill(root / name, 5, int(name))
-    return root
+from tests.datasets.conftest import fill
 
 
 def test_folder_per_class(folders):
@@ -67,10 +52,38 @@ def test_empty_class_folder(folders):
         datasets.load(folders)
 
 
-def test_folder_of_sets(tmp_path):
-    fill(tmp_path / "numerals" / "0", 2)
-    with pytest.raises(ValueError, match="is it a set of classes itself"):
-        datasets.load(tmp_path)
+def test_folder_of_subsets(sets):
+    data = datasets.load(sets, subsets=True)
+    assert data.classes == ("numerals/0", "numerals/1", "vowels/0", "vowels/1")
+    assert data.subsets == {"numerals": (0, 1), "vowels": (2, 3)}
+    # The same name in two subsets is two classes, and the right pixels stand beside each.
+    for label, grey in enumerate((100, 110, 0, 10)):
+        np.testing.assert_array_equal(
+            data.images[data.labels == label, 0, 0, 0], grey + np.array([0, 2, 1, 3])
+        )
+
+
+def test_folder_of_subsets_that_was_not_announced(sets):
+    with pytest.raises(ValueError, match=r"set of classes itself\? Then read.*--subsets"):
+        datasets.load(sets)
+
+
+def test_class_folders_read_as_subsets(folders):
+    with pytest.raises(ValueError, match="no folder of images for each class; its 5 images"):
+        datasets.load(folders, subsets=True)
+
+
+def test_groups_from_file_names(sets):
+    data = datasets.load(sets, subsets=True, group_from_filename="(?P<group>[^_]+)_")
+    assert data.groups.tolist() == ["w0", "w0", "w1", "w1"] * 4
+
+
+def test_arrays_have_no_file_names(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.zeros((4, 8, 8), np.uint8), y=[0, 1, 0, 1])
+    with pytest.raises(ValueError, match="group_from_filename is for image files; 'a.npz' holds"):
+        datasets.load(tmp_path / "a.npz", group_from_filename="(.)")
+    with pytest.raises(ValueError, match="subsets is for image files"):
+        datasets.load(tmp_path / "a.npz", subsets=True)
 
 
 def test_one_class(tmp_path):
@@ -86,150 +99,6 @@ def test_file_that_is_no_image(folders):
     data = datasets.load(folders, skip_corrupt=True)
     assert len(data.images) == 10
     assert "readme.txt" in data.notes[0]
-
-
-def manifest(folders, text):
-    path = folders / "list.csv"
-    path.write_text(text)
-    return path
-
-
-def test_manifest(folders):
-    text = "path,label,group,split\n" + "".join(
-        f"{c}/{i}.png,{name},w{i % 2},{'test' if i == 4 else 'train'}\n"
-        for c, name in (("9", "nine"), ("10", "ten"))
-        for i in range(5)
-    )
-    data = datasets.load(manifest(folders, text))
-    assert data.classes == ("nine", "ten")
-    assert data.groups.tolist() == ["w0", "w1", "w0", "w1", "w0"] * 2
-    assert data.is_test.tolist() == [False] * 4 + [True] + [False] * 4 + [True]
-    assert data.images[3, 0, 0, 0] == 12
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file,label\na,b\n", r"columns path and label; its first line names \['file', 'label'\]"),
-        ("path,label\n", "lists no image"),
-        ("path,label\n9/0.png,\n", "line 2: the column 'label' is empty"),
-        ("path,label\n9/77.png,a\n9/0.png,b\n", r"1 files .* do not exist; first: .*77.png"),
-        ("path,label,split\n9/0.png,a,validation\n", "line 2: split must be 'train' or 'test'"),
-        ("", "columns path and label"),
-        ("path,label\n9/0.png,a,b\n", "line 2 has more entries than the header"),
-        ("path,label\n9/0.png,a\n9/./0.png,b\n", r"line 3: '9/./0.png' stands in line 2 already"),
-    ],
-)
-def test_bad_manifest(folders, text, message):
-    with pytest.raises(ValueError, match=message):
-        datasets.load(manifest(folders, text))
-
-
-def test_manifest_that_is_no_text(folders):
-    path = folders / "list.csv"
-    path.write_bytes(b"path,label\n\xff\xfe,a\n")
-    with pytest.raises(ValueError, match="not CSV in UTF-8"):
-        datasets.load(path)
-
-
-def test_missing_files_of_a_manifest_can_be_left_out(folders):
-    path = manifest(folders, "path,label\n9/77.png,a\n9/0.png,a\n10/0.png,b\n")
-    data = datasets.load(path, skip_corrupt=True)
-    assert len(data.images) == 2
-    assert "77.png" in data.notes[0]
-
-
-def test_npz(tmp_path):
-    path = tmp_path / "digits.npz"
-    np.savez(path, X=np.zeros((4, 8, 8), np.uint8), y=[1, 2, 1, 2], groups=[0, 0, 1, 1])
-    data = datasets.load(path)
-    assert (data.name, data.classes, data.groups.tolist()) == ("digits", ("1", "2"), [0, 0, 1, 1])
-
-
-def test_npz_with_its_own_split(tmp_path):
-    path = tmp_path / "digits.npz"
-    images = np.zeros((4, 8, 8), np.uint8)
-    np.savez(path, X_train=images, y_train=[1, 2, 1, 2], X_test=images[:2], y_test=[2, 1])
-    data = datasets.load(path)
-    assert data.is_test.tolist() == [False] * 4 + [True] * 2
-    assert data.labels.tolist() == [0, 1, 0, 1, 1, 0]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"a": [1]}, r"must hold the arrays X and y.*it holds \['a'\]"),
-        ({"X": np.zeros((3, 8, 8)), "y": [1, 2]}, "3 images but 2 labels"),
-        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "must be images"),
-        (
-            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
-             "X_test": np.zeros((2, 9, 9)), "y_test": [1, 2]},
-            "differ in shape",
-        ),
-        (
-            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
-             "X_test": np.zeros((2, 8, 8), np.uint8), "y_test": [1, 2]},
-            "differ in type: float64, uint8",
-        ),
-        (
-            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
-             "X_test": np.zeros((2, 8, 8)), "y_test": [1, 2], "groups": [1, 2]},
-            "holds groups beside its own split",
-        ),
-        (
-            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
-             "X_test": np.zeros((2, 8, 8)), "y_test": [1]},
-            "test part has 2 images but 1 labels",
-        ),
-    ],
-)  # fmt: skip
-def test_bad_npz(tmp_path, arrays, message):
-    np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(ValueError, match=message):
-        datasets.load(tmp_path / "a.npz")
-
-
-def test_npz_with_objects_is_not_unpickled(tmp_path):
-    np.savez(tmp_path / "a.npz", X=np.array([{}, {}], dtype=object), y=[0, 1])
-    with pytest.raises(ValueError, match="plain arrays"):
-        datasets.load(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
-def test_broken_npz(tmp_path, content):
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(ValueError, match="can't be read as an .npz"):
-        datasets.load(tmp_path / "a.npz")
-
-
-def test_damaged_npz(tmp_path):
-    path = tmp_path / "a.npz"
-    np.savez_compressed(path, X=np.random.default_rng(0).random((4, 8, 8)), y=[0, 1, 0, 1])
-    data = bytearray(path.read_bytes())
-    data[60:90] = bytes(30)
-    path.write_bytes(bytes(data))
-    with pytest.raises(ValueError, match="damaged"):
-        datasets.load(path)
-
-
-def test_idx_folder(tmp_path):
-    parts = {"train": (6, "train"), "t10k": (2, "t10k")}
-    for n, prefix in parts.values():
-        images = np.arange(n * 64, dtype="u1").reshape(n, 8, 8)
-        labels = np.arange(n, dtype="u1") % 2
-        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
-        (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
-    data = datasets.load(tmp_path)
-    assert data.images.shape == (8, 8, 8, 1)
-    assert data.is_test.sum() == 2
-    with pytest.raises(ValueError, match="holds arrays. Resize them yourself"):
-        datasets.load(tmp_path, image_size=8)
-
-
-def test_half_of_an_idx_folder(tmp_path):
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((2, 8, 8), "u1")))
-    with pytest.raises(ValueError, match="not both train-images-idx3-ubyte and"):
-        datasets.load(tmp_path)
 
 
 def test_earlier_report_beside_the_class_folders(folders):
@@ -269,16 +138,6 @@ def test_bad_image_size(folders, size):
         datasets.load(folders, image_size=size)
 
 
-def test_real_mnist(shared_data, tmp_path):
-    with tarfile.open(shared_data / "mnist.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
-    folder = next(path.parent for path in tmp_path.rglob("train-images*"))
-    data = datasets.load(folder)
-    assert data.images.shape == (70000, 28, 28, 1)
-    assert data.is_test.sum() == 10000
-    assert np.bincount(data.labels[data.is_test])[:2].tolist() == [980, 1135]
-
-
 def test_real_photographs(shared_data, tmp_path):
     with tarfile.open(shared_data / "trashnet.tar") as archive:
         archive.extractall(tmp_path, filter="data")
@@ -287,3 +146,14 @@ def test_real_photographs(shared_data, tmp_path):
     assert data.images.shape == (480, 32, 24, 3)
     assert len(data.classes) == 6
     assert "resized to 32 x 24 (from 512 x 384)" in data.notes[0]
+
+
+def test_real_subsets(shared_data, tmp_path):
+    with tarfile.open(shared_data / "nhcd.tar.gz") as archive:
+        members = [m for m in archive.getmembers() if m.name.count("/") < 3 or "/00" in m.name]
+        archive.extractall(tmp_path, members=members, filter="data")
+    data = datasets.load(tmp_path / "nhcd", subsets=True, group_from_filename="(?P<group>[^_]+)_")
+    sizes = {name: len(members) for name, members in data.subsets.items()}
+    assert sizes == {"consonants": 36, "numerals": 10, "vowels": 12}
+    assert data.images.shape[1:] == (28, 28, 1)
+    assert all(group.startswith("00") for group in data.groups)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penultimate.datasets import split_development, split_test
+from penultimate.datasets import Holdout, split_development, split_test
 from penultimate.datasets.splits import check_class_sizes
 
 counts = st.lists(st.integers(5, 40), min_size=2, max_size=5)
@@ -77,3 +77,22 @@ def test_group_that_holds_a_class():
     y = np.repeat([0, 1], 10)
     with pytest.raises(ValueError, match="their samples are in too few groups"):
         split_test(y, groups=y)
+
+
+def test_message_names_the_class():
+    y = np.repeat([0, 1], 10)
+    with pytest.raises(ValueError, match="such as class 'vowels/1': their samples are in too few"):
+        split_test(y, groups=y, names=["vowels/0", "vowels/1"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"test_size": 1.0}, r"'test_size' parameter of Holdout must be .* in \(0, 1\); got 1.0"),
+        ({"selection_size": 0}, "'selection_size' parameter of Holdout"),
+        ({"seed": -1}, "'seed' parameter of Holdout"),
+    ],
+)
+def test_bad_holdout(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        Holdout(**parameters).check()

@@ -3,11 +3,12 @@
 from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
-from penultimate.datasets.splits import Split, split_development, split_test
+from penultimate.datasets.splits import Holdout, Split, split_development, split_test
 from penultimate.datasets.subsets import check_subsets
 
 __all__ = [
     "Dataset",
+    "Holdout",
     "Split",
     "check_subsets",
     "load",

@@ -1,14 +1,15 @@
 """What a reader returns: images, labels, and what was done to get them."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._validation import check_images, check_labels
+from penultimate._validation import check_choice, check_images, check_labels
+from penultimate.datasets.subsets import check_subsets
 
 
 def natural_order(names: Iterable[Any]) -> list[Any]:
@@ -64,6 +65,8 @@ class Dataset:
         A split that came with the data.
     notes : tuple of str
         What was done to the data on reading, for the report: images resized, files left out.
+    subsets : dict of str to tuple of int
+        For each subset's name the indices of its classes; empty where there are no subsets.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Dataset:
     groups: NDArray[Any] | None = None
     is_test: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = field(default=())
+    subsets: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -91,6 +95,7 @@ class Dataset:
         name: str = "data",
         groups: Any = None,
         is_test: Any = None,
+        subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Self:
         """Check arrays and number their classes.
@@ -107,6 +112,9 @@ class Dataset:
             What must not be split.
         is_test : array-like of shape (n_samples,), optional
             A split that came with the data.
+        subsets : dict or array-like of shape (n_samples,), optional
+            For each subset's name the labels of its classes; or the subset's name for each sample,
+            and classes are then named ``subset/label``: a label may occur in several subsets.
         notes : tuple of str, optional
             What was done to the data.
 
@@ -117,13 +125,19 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the images or labels are unusable; the message says how.
+            If the images, labels or subsets are unusable; the message says how.
         """
         images = check_images(images, name="images")
         y = check_labels(y, len(images))
-        names, codes = np.unique([_printable(label) for label in y], return_inverse=True)
+        labels = [_printable(label) for label in y]
+        if subsets is not None and not isinstance(subsets, Mapping):
+            labels, subsets = _merge_labels(labels, subsets)
+        names, codes = np.unique(labels, return_inverse=True)
         classes = natural_order(names.tolist())
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
+        if subsets is not None:
+            named = {name: [_printable(m) for m in members] for name, members in subsets.items()}
+            subsets = check_subsets(named, classes)
         if groups is not None:
             groups = np.asarray(groups)
             if groups.shape != (len(images),):
@@ -133,5 +147,91 @@ class Dataset:
                 )
         is_test = None if is_test is None else np.asarray(is_test, dtype=bool)
         return cls(
-            images, position[codes], tuple(classes), _printable(name), groups, is_test, notes
+            images,
+            position[codes],
+            tuple(classes),
+            _printable(name),
+            groups,
+            is_test,
+            notes,
+            {} if subsets is None else dict(subsets),
         )
+
+    def subset_samples(self, name: str) -> NDArray[np.int64]:
+        """Find the samples of a subset.
+
+        Parameters
+        ----------
+        name : str
+            In `subsets`.
+
+        Returns
+        -------
+        ndarray of int
+            Ascending positions.
+        """
+        check_choice(name, "name", "Dataset.subset_samples", self.subsets)
+        return np.flatnonzero(np.isin(self.labels, self.subsets[name]))
+
+    def view(self, name: str) -> Self:
+        """Return a subset as a dataset of its own, its classes under their original names.
+
+        Parameters
+        ----------
+        name : str
+            In `subsets`.
+
+        Returns
+        -------
+        Dataset
+            Without subsets.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate.datasets import Dataset
+        >>> subsets = ["vowels", "vowels", "digits", "digits"]
+        >>> images = np.zeros((4, 8, 8), np.uint8)
+        >>> data = Dataset.from_arrays(images, ["1", "2", "1", "2"], subsets=subsets)
+        >>> data.classes
+        ('digits/1', 'digits/2', 'vowels/1', 'vowels/2')
+        >>> data.view("vowels").classes
+        ('1', '2')
+        """
+        chosen = self.subset_samples(name)
+        members = self.subsets[name]
+        new_index = np.zeros(len(self.classes), np.int64)
+        new_index[list(members)] = np.arange(len(members))
+        classes = [self.classes[index] for index in members]
+        if all(c.startswith(f"{name}/") for c in classes):
+            classes = [c.removeprefix(f"{name}/") for c in classes]
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=new_index[self.labels[chosen]],
+            classes=tuple(classes),
+            name=f"{self.name}, {name}",
+            groups=None if self.groups is None else self.groups[chosen],
+            is_test=None if self.is_test is None else self.is_test[chosen],
+            subsets={},
+        )
+
+
+def _merge_labels(
+    labels: list[str], subset_names: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Name each class after its subset too, so that none collides with one of another subset."""
+    names = [_printable(name) for name in subset_names]
+    if len(names) != len(labels):
+        raise ValueError(f"There are {len(labels)} labels but {len(names)} subset names.")
+    if slashed := next((name for name in names if "/" in name), None):
+        raise ValueError(
+            "The name of a subset must hold no '/', which parts it from the class; "
+            f"got {slashed!r}."
+        )
+    merged = [f"{name}/{label}" for name, label in zip(names, labels)]
+    owner = dict(zip(merged, names))
+    return merged, {
+        name: [label for label in natural_order(owner) if owner[label] == name]
+        for name in natural_order(names)
+    }

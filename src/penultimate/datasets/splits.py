@@ -1,13 +1,15 @@
 """The parts of the data: development and test; and, inside development, fit and selection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._validation import check_number
+
 MIN_PER_CLASS = 5
-_TEST_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,51 @@ class Split:
     second: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Holdout:
+    """What of the data is held out, and how it is drawn.
+
+    Parameters
+    ----------
+    test_size : float, default=0.2
+        The share of test samples, unless the data came with a split.
+    selection_size : float, default=0.2
+        The selection part's share of development.
+    by_group : bool, optional
+        Whether no group may be on both sides of a split; by default where the data has groups.
+        Splits at random of data with groups tell how well new samples of known groups are
+        classified; splits by group tell it of new groups.
+    seed : int, default=0
+        Of the draw of the test part.
+
+    Examples
+    --------
+    >>> from penultimate.datasets import Holdout
+    >>> Holdout(test_size=0.15, seed=1).selection_size
+    0.2
+    """
+
+    test_size: float = 0.2
+    selection_size: float = 0.2
+    by_group: bool | None = None
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for a parameter that is out of range."""
+        for name in ("test_size", "selection_size"):
+            value = getattr(self, name)
+            check_number(value, name, "Holdout", low=0, high=1, open_low=True, open_high=True)
+        check_number(self.seed, "seed", "Holdout", low=0, high=2**31 - 1, integer=True)
+
+
 def split_test(
     y: NDArray[Any],
     *,
     groups: NDArray[Any] | None = None,
     is_test: NDArray[np.bool_] | None = None,
     test_size: float = 0.2,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> Split:
     """Split into development (first) and test (second), the same on every call.
 
@@ -43,6 +84,10 @@ def split_test(
         A split that came with the data, and is taken as it is.
     test_size : float, default=0.2
         The share of the test part, where `is_test` does not tell.
+    seed : int, default=0
+        Each seed gives another split.
+    names : sequence of str, optional
+        What messages call the classes, where labels are their indices.
 
     Returns
     -------
@@ -61,9 +106,9 @@ def split_test(
     >>> len(split.first), len(split.second)
     (16, 4)
     """
-    check_class_sizes(y)
+    check_class_sizes(y, names)
     if is_test is None:
-        return split_samples(y, groups, test_size, seed=_TEST_SEED)
+        return split_samples(y, groups, test_size, seed=seed, names=names)
     if is_test.all() or not is_test.any():
         part = "test" if is_test.all() else "train"
         raise ValueError(f"The split that came with the data puts every sample into {part!r}.")
@@ -71,7 +116,7 @@ def split_test(
     if len(unknown):
         raise ValueError(
             f"{len(unknown)} classes of the test part have no sample to train on, "
-            f"such as class {unknown[0].item()!r}."
+            f"such as class {_name(unknown[0], names)!r}."
         )
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
@@ -89,6 +134,7 @@ def split_development(
     groups: NDArray[Any] | None = None,
     selection_size: float = 0.2,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> Split:
     """Split development samples into fit part (first) and selection part (second).
 
@@ -102,6 +148,8 @@ def split_development(
         The share of the selection part.
     seed : int, default=0
         Each seed gives another split.
+    names : sequence of str, optional
+        As in `split_test`.
 
     Returns
     -------
@@ -114,15 +162,14 @@ def split_development(
     >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).second)
     6
     """
-    return split_samples(y, groups, selection_size, seed=seed)
+    return split_samples(y, groups, selection_size, seed=seed, names=names)
 
 
-def check_class_sizes(y: NDArray[Any], names: Any = None) -> None:
+def check_class_sizes(y: NDArray[Any], names: Sequence[str] | None = None) -> None:
     """Raise ``ValueError`` for a class with too few samples to be split."""
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < MIN_PER_CLASS:
-        smallest = classes[counts.argmin()]
-        name = names[smallest] if names is not None else smallest
+        name = _name(classes[counts.argmin()], names)
         raise ValueError(
             f"The class {str(name)!r} has {counts.min()} "
             f"{'image' if counts.min() == 1 else 'images'}; at least {MIN_PER_CLASS} are needed "
@@ -130,8 +177,18 @@ def check_class_sizes(y: NDArray[Any], names: Any = None) -> None:
         )
 
 
+def _name(label: Any, names: Sequence[str] | None) -> Any:
+    """What a message calls a class."""
+    return label.item() if names is None else names[label]
+
+
 def split_samples(
-    y: NDArray[Any], groups: NDArray[Any] | None, second_size: float, *, seed: int
+    y: NDArray[Any],
+    groups: NDArray[Any] | None,
+    second_size: float,
+    *,
+    seed: int,
+    names: Sequence[str] | None = None,
 ) -> Split:
     """Split at random, keeping class shares, and groups whole where there are any.
 
@@ -147,9 +204,10 @@ def split_samples(
     if groups is None:
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
+            name = _name(classes[counts.argmin()], names)
             raise ValueError(
-                f"Class {classes[counts.argmin()].item()!r} has 1 sample here; a split needs at "
-                "least 2 of each. Add samples, or drop the class."
+                f"Class {name!r} has 1 sample here; a split needs at least 2 of each. "
+                "Add samples, or drop the class."
             )
         n_classes = len(classes)
         n_second = min(max(round(second_size * len(y)), n_classes), len(y) - n_classes)
@@ -168,7 +226,7 @@ def split_samples(
     if len(missing):
         raise ValueError(
             f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
-            f"{missing[0].item()!r}: their samples are in too few groups. Drop the groups, or "
-            "these classes."
+            f"{_name(missing[0], names)!r}: their samples are in too few groups. Drop the groups, "
+            "or these classes."
         )
     return Split(np.sort(first), np.sort(second))

@@ -1,0 +1,111 @@
+import gzip
+import tarfile
+
+import numpy as np
+import pytest
+
+from penultimate import datasets
+from tests.datasets.test_idx import idx_bytes
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "digits.npz"
+    np.savez(path, X=np.zeros((4, 8, 8), np.uint8), y=[1, 2, 1, 2], groups=[0, 0, 1, 1])
+    data = datasets.load(path)
+    assert (data.name, data.classes, data.groups.tolist()) == ("digits", ("1", "2"), [0, 0, 1, 1])
+
+
+def test_npz_with_its_own_split(tmp_path):
+    path = tmp_path / "digits.npz"
+    images = np.zeros((4, 8, 8), np.uint8)
+    np.savez(path, X_train=images, y_train=[1, 2, 1, 2], X_test=images[:2], y_test=[2, 1])
+    data = datasets.load(path)
+    assert data.is_test.tolist() == [False] * 4 + [True] * 2
+    assert data.labels.tolist() == [0, 1, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": [1]}, r"must hold the arrays X and y.*it holds \['a'\]"),
+        ({"X": np.zeros((3, 8, 8)), "y": [1, 2]}, "3 images but 2 labels"),
+        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "must be images"),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 9, 9)), "y_test": [1, 2]},
+            "differ in shape",
+        ),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 8, 8), np.uint8), "y_test": [1, 2]},
+            "differ in type: float64, uint8",
+        ),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 8, 8)), "y_test": [1, 2], "groups": [1, 2]},
+            "holds groups beside its own split",
+        ),
+        (
+            {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
+             "X_test": np.zeros((2, 8, 8)), "y_test": [1]},
+            "test part has 2 images but 1 labels",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_npz(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ValueError, match=message):
+        datasets.load(tmp_path / "a.npz")
+
+
+def test_npz_with_objects_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.array([{}, {}], dtype=object), y=[0, 1])
+    with pytest.raises(ValueError, match="plain arrays"):
+        datasets.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def test_broken_npz(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="can't be read as an .npz"):
+        datasets.load(tmp_path / "a.npz")
+
+
+def test_damaged_npz(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=np.random.default_rng(0).random((4, 8, 8)), y=[0, 1, 0, 1])
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(30)
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="damaged"):
+        datasets.load(path)
+
+
+def test_idx_folder(tmp_path):
+    parts = {"train": (6, "train"), "t10k": (2, "t10k")}
+    for n, prefix in parts.values():
+        images = np.arange(n * 64, dtype="u1").reshape(n, 8, 8)
+        labels = np.arange(n, dtype="u1") % 2
+        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
+        (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    data = datasets.load(tmp_path)
+    assert data.images.shape == (8, 8, 8, 1)
+    assert data.is_test.sum() == 2
+    with pytest.raises(ValueError, match="holds arrays. Resize them yourself"):
+        datasets.load(tmp_path, image_size=8)
+
+
+def test_half_of_an_idx_folder(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((2, 8, 8), "u1")))
+    with pytest.raises(ValueError, match="not both train-images-idx3-ubyte and"):
+        datasets.load(tmp_path)
+
+
+def test_real_mnist(shared_data, tmp_path):
+    with tarfile.open(shared_data / "mnist.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = next(path.parent for path in tmp_path.rglob("train-images*"))
+    data = datasets.load(folder)
+    assert data.images.shape == (70000, 28, 28, 1)
+    assert data.is_test.sum() == 10000
+    assert np.bincount(data.labels[data.is_test])[:2].tolist() == [980, 1135]
