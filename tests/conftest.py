@@ -10,6 +10,8 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import numpy as np
 import pytest
 
+from penultimate.datasets import Dataset
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -25,6 +27,19 @@ def shapes():
         bar[at : at + 2, 2:10] = 230
     order = rng.permutation(60)
     return images[order], labels[order]
+
+
+@pytest.fixture(scope="session")
+def two_subsets(shapes):
+    """The bars, bright and dark: two subsets whose classes have the same names; eight writers."""
+    images, labels = shapes
+    return Dataset.from_arrays(
+        np.concatenate([images, 255 - images]),
+        np.concatenate([labels, labels]),
+        name="bars",
+        subsets=np.repeat(["bright", "dark"], 60),
+        groups=[f"writer {k % 8}" for k in range(120)],
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 from penultimate import Training, compare
 from penultimate._progress import Progress
 from penultimate._run import Run
-from penultimate.datasets import Dataset, split_test
+from penultimate.datasets import Dataset, Holdout, split_test
 from penultimate.heads import METHODS
 from penultimate.networks import build_network
 
@@ -19,35 +19,17 @@ def comparison(shapes):
 
 
 def test_every_method_on_the_same_test_part(comparison, shapes):
-    assert [method.name for method in comparison.methods] == list(METHODS)
+    flat = [name for name, method in METHODS.items() if method.subsets in ("optional", "ignored")]
+    assert comparison.names() == flat
     assert comparison.seeds == [0, 1]
     _, y = shapes
     np.testing.assert_array_equal(comparison.test, split_test((y == "standing") * 1).second)
     for method in comparison.methods:
         assert method.predictions.shape == (2, 12)
-        assert len(method.fit_seconds) == len(method.params) == 2
+        assert len(method.fits[None].fit_seconds) == len(method.fits[None].params) == 2
+        assert not method.knows_subset
     assert comparison.accuracy("cnn+svm-rbf").value > 0.8
     assert len(comparison.histories) == 2
-
-
-def test_text(comparison):
-    lines = str(comparison).splitlines()
-    assert len(lines) == 7
-    assert "cnn+svm-rbf" in lines[2]
-    assert "%" in lines[2]
-
-
-def test_dictionary(comparison):
-    results = comparison.to_dict()
-    softmax, logistic, *_ = results["methods"]
-    assert softmax["vs_softmax"] is None
-    assert logistic["control"]
-    assert set(logistic["vs_softmax"]) == {"difference", "ci95", "p"}
-    assert results["protocol"]["test_uses"] == 1
-    assert results["dataset"]["n_development"] == 48
-    for method in results["methods"]:
-        assert method["accuracy"] == pytest.approx(np.mean(method["per_seed"]))
-        assert method["fit_seconds"] >= method["head_seconds"]
 
 
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
@@ -61,7 +43,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     data = [Dataset.from_arrays(X, labels, is_test=is_test) for labels in (y, turned)]
     right, wrong = (compare(d, methods=chosen, seeds=1, training=QUICK) for d in data)
     for one, two in zip(right.methods, wrong.methods):
-        assert one.selection_scores == two.selection_scores
+        assert one.fits[None].selection_scores == two.fits[None].selection_scores
         np.testing.assert_array_equal(one.predictions, two.predictions)
     assert wrong.accuracy("cnn+svm-rbf").value == pytest.approx(
         1 - right.accuracy("cnn+svm-rbf").value
@@ -92,7 +74,7 @@ def test_frozen_network_gets_a_logistic_head_for_its_softmax(shapes):
     )
     assert result.protocol["frozen"]
     assert result.protocol["epochs"] is None
-    assert set(result.methods[0].params[0]) == {"C"}
+    assert set(result.methods[0].fits[None].params[0]) == {"C"}
     assert result.histories == []
     assert [check["id"] for check in result.checks] == ["frozen-softmax"]
 
@@ -171,6 +153,122 @@ def test_progress(shapes):
     assert scores == [("cnn-softmax", 0), ("cnn+knn", 0)]
 
 
+@pytest.fixture(scope="module")
+def by_subset(two_subsets):
+    return compare(
+        two_subsets,
+        subsets=True,
+        seeds=2,
+        training=QUICK,
+        holdout=[Holdout(by_group=False), Holdout(by_group=True), Holdout(by_group=True, seed=1)],
+        methods=[name for name in METHODS if name not in ("cnn+rf", "cnn+knn", "cnn+svm-linear")],
+    )
+
+
+def test_methods_that_know_the_subset_predict_its_classes_alone(by_subset):
+    assert by_subset.subsets == ["bright", "dark"]
+    true = by_subset.dataset.labels[by_subset.test]
+    knows = {method.name for method in by_subset.methods if method.knows_subset}
+    assert knows == set(by_subset.names()) - {"cnn-softmax", "cnn+svm-rbf-routed"}
+    for name in knows:
+        # Classes 0 and 1 are bright, 2 and 3 dark.
+        np.testing.assert_array_equal(by_subset.method(name).predictions // 2, [true // 2] * 2)
+    assert by_subset.accuracy("cnn+svm-rbf", "dark").value > 0.8
+
+
+def test_masked_softmax_is_the_same_network_among_fewer_classes(by_subset):
+    """Where the network's own choice is in the subset, masking changes nothing."""
+    plain = by_subset.method("cnn-softmax").predictions
+    masked = by_subset.method("cnn-softmax-masked").predictions
+    inside = plain // 2 == by_subset.dataset.labels[by_subset.test] // 2
+    np.testing.assert_array_equal(plain[inside], masked[inside])
+    assert by_subset.accuracy("cnn-softmax-masked").value >= by_subset.accuracy("cnn-softmax").value
+
+
+def test_routed_specialists_are_the_same_where_the_route_is_right(by_subset):
+    known = by_subset.method("cnn+svm-rbf").predictions
+    routed = by_subset.method("cnn+svm-rbf-routed").predictions
+    right_way = routed // 2 == known // 2
+    assert right_way.mean() > 0.7
+    np.testing.assert_array_equal(known[right_way], routed[right_way])
+
+
+def test_a_subset_s_accuracy_is_that_of_its_samples(by_subset):
+    both = [by_subset.correct("cnn+logistic", name) for name in by_subset.subsets]
+    assert sum(part.shape[1] for part in both) == len(by_subset.test)
+    assert np.hstack(both).mean() == by_subset.accuracy("cnn+logistic").value
+    assert by_subset.baseline("cnn+logistic") == "cnn-softmax-masked"
+    assert by_subset.baseline("cnn+svm-rbf-routed") == "cnn-softmax"
+    with pytest.raises(KeyError, match="'cnn' was not compared"):
+        by_subset.accuracy("cnn")
+
+
+def test_every_split_is_another_one_and_keeps_its_kind(by_subset):
+    splits = [by_subset, *by_subset.others]
+    assert [c.protocol["groups"] for c in splits] == [False, True, True]
+    assert [c.seeds for c in splits] == [[0, 1], [0], [0]]
+    assert len({tuple(c.test) for c in splits}) == 3
+    groups = by_subset.others[0].dataset.groups
+    for comparison in by_subset.others:
+        development = np.setdiff1d(np.arange(120), comparison.test)
+        assert not set(groups[development]) & set(groups[comparison.test])
+
+
+def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
+    """With the test labels of both subsets turned round, everything that is fitted stays."""
+    test = split_test(two_subsets.labels).second
+    turned = two_subsets.labels.copy()
+    turned[test] ^= 1
+    is_test = np.isin(np.arange(120), test)
+    right, wrong = (
+        compare(
+            dataclasses.replace(two_subsets, labels=labels, is_test=is_test, groups=None),
+            subsets=True,
+            methods=["cnn-softmax-masked", "cnn+svm-rbf", "cnn-scratch", "pca+svm-rbf"],
+            seeds=1,
+            training=QUICK,
+        )
+        for labels in (two_subsets.labels, turned)
+    )
+    for one, two in zip(right.methods, wrong.methods):
+        np.testing.assert_array_equal(one.predictions, two.predictions)
+        assert {k: log.params for k, log in one.fits.items()} == {
+            k: log.params for k, log in two.fits.items()
+        }
+
+
+def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
+    X, y = shapes
+    four = np.array([f"{label} {k % 2}" for k, label in enumerate(y)])
+    subsets = {"a": ["lying 0", "standing 0"], "b": ["lying 1", "standing 1"]}
+    for data in ((X, four), (Dataset.from_arrays(X, four),)):
+        result = compare(*data, subsets=subsets, methods=["pca+svm-rbf"], seeds=1)
+        assert result.subsets == ["a", "b"]
+        assert result.vs_softmax("pca+svm-rbf") is None
+    with pytest.raises(ValueError, match="is for image files"):
+        np.savez(tmp_path / "a.npz", X=X, y=y)
+        compare(tmp_path / "a.npz", subsets=True)
+    with pytest.raises(ValueError, match="subsets is True, but the data has none"):
+        compare(Dataset.from_arrays(X, y), subsets=True)
+
+
+def test_subset_without_a_test_sample(two_subsets):
+    is_test = (two_subsets.labels < 2) & (np.arange(120) % 3 == 0)
+    data = dataclasses.replace(two_subsets, is_test=is_test, groups=None)
+    with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test part"):
+        compare(data, subsets=True)
+
+
+def test_frozen_network_by_subset(two_subsets):
+    network = build_network("compact", (12, 12, 1), 5)
+    result = compare(
+        two_subsets, subsets=True, network=network, seeds=1, methods=["cnn-softmax-masked"]
+    )
+    assert set(result.methods[0].fits) == {"bright", "dark"}
+    with pytest.raises(ValueError, match="'cnn-scratch' needs a network that is trained here"):
+        compare(two_subsets, subsets=True, network=network, methods=["cnn-scratch"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -180,7 +278,12 @@ def test_progress(shapes):
         ({"n_jobs": 0}, "'n_jobs' parameter of compare"),
         ({"seeds": [1, 1]}, "different integers"),
         ({"seeds": [-1]}, "'seeds' parameter"),
-        ({"test_size": 1.0}, "'test_size' parameter of compare"),
+        ({"holdout": Holdout(test_size=1.0)}, "'test_size' parameter of Holdout"),
+        ({"holdout": []}, "holdout is empty"),
+        ({"holdout": Holdout(by_group=True)}, "needs groups, and the data has none"),
+        ({"subsets": True}, "subsets is True, but arrays have none"),
+        ({"subsets": {"all": ["lying"]}}, "one class only"),
+        ({"methods": ["cnn-softmax-masked"]}, "is for comparisons by subset"),
         ({"network": "vgg"}, "'network' parameter"),
         ({"groups": [1, 2]}, "one entry a sample"),
         ({"training": Training(epochs=0)}, "'epochs' parameter of Training"),

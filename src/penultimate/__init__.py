@@ -19,7 +19,7 @@ _WHERE = {
     "Training": "penultimate.networks",
     "Augmentation": "penultimate.networks",
     "DeepSVC": "penultimate.hybrid",
-    "Comparison": "penultimate.comparison",
+    "Comparison": "penultimate.results",
     "compare": "penultimate.comparison",
 }
 
@@ -38,9 +38,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from penultimate.comparison import Comparison, compare
+    from penultimate.comparison import compare
     from penultimate.hybrid import DeepSVC
     from penultimate.networks import Augmentation, FeatureExtractor, Training
+    from penultimate.results import Comparison
     from penultimate.svm import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 
 

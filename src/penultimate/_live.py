@@ -22,7 +22,7 @@ from rich.text import Text
 from penultimate._progress import Progress
 
 if TYPE_CHECKING:
-    from penultimate.comparison import Comparison
+    from penultimate.results import Comparison
 
 
 _MOST_SEEDS = 4  # columns that fit beside the names and the mean

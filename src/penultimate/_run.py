@@ -1,16 +1,18 @@
-"""The work of a comparison: a network a seed, the heads on it, and what each did."""
+"""The work of a comparison: a network a seed, the classifiers on it, and what each did."""
 
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._method_result import FitLog, MethodResult
+from penultimate._part import Part, part_of_subset
 from penultimate._progress import Progress
-from penultimate.datasets import Dataset, Split, split_development
+from penultimate.datasets import Dataset, Holdout, split_development, split_test
 from penultimate.heads import METHODS, Method
 from penultimate.hybrid import fit_head
 from penultimate.networks import (
@@ -24,97 +26,160 @@ from penultimate.networks import (
 from penultimate.networks.training import validation_split
 
 
-@dataclass
-class MethodResult:
-    """What a method did on the test part, for each seed.
+@dataclass(frozen=True)
+class _Fitted:
+    """A classifier of one part, ready to predict class indices from what `inputs` names."""
+
+    predict: Any
+    head_seconds: float
+    params: dict[str, Any] = field(default_factory=dict)
+    selection_score: float | None = None
+    grid: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done on every split.
 
     Attributes
     ----------
-    name : str
-    control : bool
-        As in `Method`.
-    predictions : ndarray of shape (n_seeds, n_test), int64
-        Class indices.
-    fit_seconds, head_seconds, predict_seconds : list of float
-        To fit all of the method from images, its shared network included; to select and fit its
-        head alone; and to predict the test part from images.
-    params : list of dict
-        The head's chosen parameters.
-    selection_scores : list of float or None
-        Accuracy of the chosen head on the selection part.
-    grids : list of dict or None
-        The head's ``cv_results_``, reduced to ``params`` and ``score``.
+    methods : dict of str to Method
+    network : str, callable or keras.Model
+    training : Training
+    by_subset : bool
+        Whether methods that can make one classifier for each subset do.
+    n_jobs : int or None
     """
 
-    name: str
-    control: bool
-    predictions: NDArray[np.int64]
-    fit_seconds: list[float] = field(default_factory=list)
-    head_seconds: list[float] = field(default_factory=list)
-    predict_seconds: list[float] = field(default_factory=list)
-    params: list[dict[str, Any]] = field(default_factory=list)
-    selection_scores: list[float | None] = field(default_factory=list)
-    grids: list[dict[str, Any] | None] = field(default_factory=list)
+    methods: dict[str, Method]
+    network: Any
+    training: Training
+    by_subset: bool
+    n_jobs: int | None
 
 
 class Run:
-    """The work of one comparison: a network a seed, and the heads on it."""
+    """The work of a comparison on one split: a network a seed, and the classifiers on it."""
 
     def __init__(
         self,
+        recipe: Recipe,
         dataset: Dataset,
         inputs: NDArray[Any],
-        parts: Split,
-        network: Any,
-        training: Training,
-        n_jobs: int | None,
-        progress: Progress,
+        holdout: Holdout,
+        seeds: Sequence[int],
     ) -> None:
-        self.codes = dataset.labels[parts.first]
-        self.groups = None if dataset.groups is None else dataset.groups[parts.first]
-        self.inputs = {"development": inputs[parts.first], "test": inputs[parts.second]}
-        self.images = self.inputs
-        if inputs is not dataset.images:
-            self.images = {
-                "development": dataset.images[parts.first],
-                "test": dataset.images[parts.second],
-            }
-        self.network, self.training = network, training
-        self.n_jobs, self.progress = n_jobs, progress
+        self.recipe = recipe
+        self.dataset = dataset
+        self.all_inputs = inputs
+        self.holdout = holdout
+        self.seeds = list(seeds)
         self.histories: list[History] = []
         self.checks: list[dict[str, str]] = []
 
-    def plan(self, seeds: Sequence[int], needs_network: bool) -> None:
+    def plan(self) -> None:
         """Make every split that will be needed, so that one that can't be made fails at once."""
-        self.splits = {
-            seed: split_development(self.codes, groups=self.groups, seed=seed) for seed in seeds
+        data, holdout = self.dataset, self.holdout
+        if holdout.by_group and data.groups is None:
+            raise ValueError(
+                "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or name "
+                "them in the data."
+            )
+        if holdout.by_group is False:
+            # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
+            data = self.dataset = replace(data, groups=None)
+        parts = self.split = split_test(
+            data.labels,
+            groups=data.groups,
+            is_test=data.is_test,
+            test_size=holdout.test_size,
+            seed=holdout.seed,
+            names=data.classes,
+        )
+        self.codes = data.labels[parts.first]
+        self.groups = None if data.groups is None else data.groups[parts.first]
+        self.whole = Part(
+            None,
+            np.arange(len(data.classes)),
+            np.arange(len(parts.first)),
+            np.arange(len(parts.second)),
+        )
+        test_codes = data.labels[parts.second]
+        self.subset_parts = [
+            part_of_subset(name, np.array(classes), self.codes, test_codes)
+            for name, classes in data.subsets.items()
+            if self.recipe.by_subset
+        ]
+        self.development_splits = {
+            seed: split_development(
+                self.codes,
+                groups=self.groups,
+                selection_size=holdout.selection_size,
+                seed=seed,
+                names=data.classes,
+            )
+            for seed in self.seeds
         }
-        if not needs_network or is_keras_model(self.network):
-            return
-        for seed, split in self.splits.items():
-            groups = None if self.groups is None else self.groups[split.first]
-            validation_split(self.codes[split.first], groups, self.training, seed)
+        self._plan_trainings()
 
-    def start(self, seed: int, needs_network: bool) -> None:
-        """Train and cut the network of this seed."""
-        self.seed, self.split = seed, self.splits[seed]
+    def _plan_trainings(self) -> None:
+        methods = self.recipe.methods.values()
+        self.needs_network = any(method.needs_shared_network for method in methods)
+        frozen = is_keras_model(self.recipe.network)
+        trained = [self.whole] if self.needs_network and not frozen else []
+        if any(method.inputs == "network" for method in methods):
+            trained += self.subset_parts
+        for seed, split in self.development_splits.items():
+            for part in trained:
+                chosen = part.development[part.restrict(split).first]
+                groups = None if self.groups is None else self.groups[chosen]
+                validation_split(self.codes[chosen], groups, self.recipe.training, seed)
+
+    def execute(self, progress: Progress) -> list[MethodResult]:
+        """Do all that was planned, and return what each method did."""
+        self.progress = progress
+        self.inputs = self._divide(self.all_inputs)
+        true = self.dataset.labels[self.split.second]
+        results = {
+            name: MethodResult(
+                name,
+                method.control,
+                self.knows_subset(method),
+                np.empty((len(self.seeds), len(true)), np.int64),
+                {part.subset: FitLog() for part in self.parts(method)},
+            )
+            for name, method in self.recipe.methods.items()
+        }
+        for row, seed in enumerate(self.seeds):
+            self.start(seed)
+            for name, method in self.recipe.methods.items():
+                result = results[name]
+                result.predictions[row] = self.fit_and_predict(name, method, result)
+                progress.scored(name, seed, float(np.mean(result.predictions[row] == true)))
+        return list(results.values())
+
+    def knows_subset(self, method: Method) -> bool:
+        """Say whether a method is told the subset of each sample here."""
+        return bool(self.subset_parts) and method.subsets in ("optional", "needed")
+
+    def parts(self, method: Method) -> list[Part]:
+        """Return what a method makes a classifier for."""
+        if method.subsets == "ignored" or not self.subset_parts:
+            return [self.whole]
+        return self.subset_parts
+
+    def start(self, seed: int) -> None:
+        """Train and cut the shared network of this seed."""
+        self.seed, self.development_split = seed, self.development_splits[seed]
         self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
-        if not needs_network:
+        self.fitted: dict[tuple[Any, ...], _Fitted] = {}
+        if not self.needs_network:
             return
         start = time.perf_counter()
-        fit_part = self.split.first
-        if is_keras_model(self.network):
-            self.model = self.network
+        if is_keras_model(self.recipe.network):
+            self.model = self.recipe.network
         else:
-            self.model, history = fit_network(
-                self.network,
-                self.inputs["development"][fit_part],
-                self.codes[fit_part],
-                self.training,
-                groups=None if self.groups is None else self.groups[fit_part],
-                seed=seed,
-                progress=self.progress,
-            )
+            self.model, history = self._train(self.whole, self.recipe.training)
             self.histories.append(history)
         self.train_seconds = time.perf_counter() - start
         extractor = FeatureExtractor(self.model).fit()
@@ -125,65 +190,133 @@ class Run:
         self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
         self.network_seconds = middle - start
         self.extract_seconds = time.perf_counter() - middle
+        self.probabilities: NDArray[np.float32] | None = None
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
         """Fit a method on development, and predict the test part: its only use."""
-        if method.inputs == "probabilities" and is_keras_model(self.network):
-            method = METHODS["cnn+logistic"]
+        if method.inputs == "probabilities" and is_keras_model(self.recipe.network):
+            method = replace(METHODS["cnn+logistic"], subsets=method.subsets)
             self._note(
                 "frozen-softmax",
                 "info",
                 f"The network came trained, so {name} is a logistic head on its features, not its "
                 "own last layer.",
             )
-        if method.make_head is None:
+        parts = self.parts(method)
+        positions = [part.test for part in parts]
+        if method.subsets == "routed":
+            positions = self._route(parts)
+        predictions = np.full(len(self.inputs["test"]), -1)
+        self.progress.update(f"fit {name}", 0, len(parts))
+        for done, (part, chosen) in enumerate(zip(parts, positions), 1):
+            fitted = self._fit(name, method, part)
             start = time.perf_counter()
-            predictions = predict_probabilities(self.model, self.inputs["test"]).argmax(axis=1)
-            result.fit_seconds.append(self.train_seconds)
-            result.head_seconds.append(0.0)
-            result.predict_seconds.append(time.perf_counter() - start)
-            result.params.append({})
-            result.selection_scores.append(None)
-            result.grids.append(None)
-            return predictions
+            predictions[chosen] = fitted.predict(chosen)
+            seconds = time.perf_counter() - start
+            log = result.fits[part.subset]
+            of_features = method.inputs == "features"
+            share = of_features * len(chosen) / len(predictions)
+            shared = self.network_seconds if of_features else 0.0
+            if method.inputs == "probabilities":
+                shared = self.train_seconds
+            log.head_seconds.append(fitted.head_seconds)
+            log.fit_seconds.append(fitted.head_seconds + shared)
+            log.predict_seconds.append(seconds + share * self.extract_seconds)
+            log.params.append(fitted.params)
+            log.selection_scores.append(fitted.selection_score)
+            log.grids.append(fitted.grid)
+            self.progress.update(f"fit {name}", done, len(parts))
+        return predictions
 
-        self.progress.update(f"fit {name}", 0, 1)
+    def _fit(self, name: str, method: Method, part: Part) -> _Fitted:
+        """Fit a classifier for a part; one that two methods share is fitted once."""
+        key = (method.inputs, method.make_head, method.augmented, part.subset)
+        if key not in self.fitted:
+            if method.inputs == "probabilities":
+                self.fitted[key] = _Fitted(lambda chosen: self._masked(part, chosen), 0.0)
+            elif method.inputs == "network":
+                self.fitted[key] = self._fit_from_scratch(method, part)
+            else:
+                self.fitted[key] = self._fit_head(name, method, part)
+        return self.fitted[key]
+
+    def _fit_head(self, name: str, method: Method, part: Part) -> _Fitted:
         start = time.perf_counter()
-        on_features = method.inputs == "features" or method.inputs == "probabilities"
-        samples = self.features if on_features else self._pixels()
-        development = samples["development"]
+        samples = self.features if method.inputs == "features" else self._pixels()
+        development, codes = samples["development"], self.codes
+        if part.subset is not None:
+            development, codes = development[part.development], codes[part.development]
+        split = part.restrict(self.development_split)
         preprocessing = None
         if method.make_preprocessing is not None:
-            preprocessing = method.make_preprocessing(len(self.split.first), development.shape[1])
+            preprocessing = method.make_preprocessing(len(split.first), development.shape[1])
+        assert method.make_head is not None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            head = method.make_head(self.n_jobs, self.seed)
-            fitted = fit_head(
-                head, development, self.codes, self.split, preprocessing=preprocessing
-            )
+            head = method.make_head(self.recipe.n_jobs, self.seed)
+            fitted = fit_head(head, development, codes, split, preprocessing=preprocessing)
         self._note_warnings(name, caught)
-        middle = time.perf_counter()
-        predictions = fitted.predict(samples["test"])
-        end = time.perf_counter()
         search = fitted["head"]
-        result.head_seconds.append(middle - start)
-        result.fit_seconds.append(middle - start + on_features * self.network_seconds)
-        result.predict_seconds.append(end - middle + on_features * self.extract_seconds)
-        result.params.append(_plain(search.best_params_))
-        result.selection_scores.append(float(search.best_score_))
-        result.grids.append(
+        return _Fitted(
+            lambda chosen: fitted.predict(samples["test"][chosen]),
+            time.perf_counter() - start,
+            _plain(search.best_params_),
+            float(search.best_score_),
             {
                 "params": [_plain(params) for params in search.cv_results_["params"]],
                 "score": search.cv_results_["mean_test_score"].tolist(),
-            }
+            },
         )
-        self.progress.update(f"fit {name}", 1, 1)
-        return predictions
+
+    def _fit_from_scratch(self, method: Method, part: Part) -> _Fitted:
+        start = time.perf_counter()
+        training = self.recipe.training
+        if not method.augmented:
+            training = replace(training, augmentation=None)
+        model, _ = self._train(part, training)
+
+        def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+            outputs = predict_probabilities(model, self.inputs["test"][chosen])
+            return part.classes[outputs.argmax(axis=1)]
+
+        return _Fitted(predict, time.perf_counter() - start)
+
+    def _train(self, part: Part, training: Training) -> tuple[Any, History]:
+        """Train a network on the fit part of some classes, which it numbers from 0."""
+        chosen = part.development[part.restrict(self.development_split).first]
+        return fit_network(
+            self.recipe.network,
+            self.inputs["development"][chosen],
+            np.searchsorted(part.classes, self.codes[chosen]),
+            training,
+            groups=None if self.groups is None else self.groups[chosen],
+            seed=self.seed,
+            progress=self.progress,
+        )
+
+    def _outputs(self) -> NDArray[np.float32]:
+        """The shared network's probabilities of the test part, computed once."""
+        if self.probabilities is None:
+            self.probabilities = predict_probabilities(self.model, self.inputs["test"])
+        return self.probabilities
+
+    def _masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The most probable class among those of a part."""
+        return part.classes[self._outputs()[chosen][:, part.classes].argmax(axis=1)]
+
+    def _route(self, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
+        """For each subset the test samples to which the network gives more than to any other."""
+        shares = [self._outputs()[:, part.classes].sum(axis=1) for part in parts]
+        likeliest = np.argmax(shares, axis=0)
+        return [np.flatnonzero(likeliest == index) for index in range(len(parts))]
+
+    def _divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        return {"development": samples[self.split.first], "test": samples[self.split.second]}
 
     def _pixels(self) -> dict[str, NDArray[np.float32]]:
         return {
             part: images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-            for part, images in self.images.items()
+            for part, images in self._divide(self.dataset.images).items()
         }
 
     def _note_warnings(self, name: str, caught: Sequence[warnings.WarningMessage]) -> None:

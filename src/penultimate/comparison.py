@@ -1,203 +1,21 @@
 """The comparison: every method on the same split and, where they share one, the same network."""
 
-import hashlib
-import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._method_result import MethodResult
 from penultimate._progress import SILENT, Progress
-from penultimate._run import MethodResult, Run
-from penultimate._validation import check_choice, check_number
-from penultimate.datasets import Dataset, load, split_test
-from penultimate.datasets.splits import check_class_sizes
-from penultimate.evaluation import Interval, accuracy_interval, compare_accuracies
-from penultimate.heads import METHODS
-from penultimate.networks import History, Training, is_keras_model
-
-BASELINE = "cnn-softmax"
-_PACKAGES = (
-    "penultimate",
-    "numpy",
-    "scikit-learn",
-    "keras",
-    "tensorflow",
-    "tensorflow-cpu",
-    "torch",
-)
-
-
-@dataclass
-class Comparison:
-    """The outcome of `compare`.
-
-    Attributes
-    ----------
-    dataset : Dataset
-        The data compared on.
-    test : ndarray of int
-        Positions of the test samples in it.
-    seeds : list of int
-    methods : list of MethodResult
-    histories : list of History
-        Of the network's training, for each seed; empty where no network was trained.
-    protocol : dict
-        How it was done: as in ``results.json``.
-    checks : list of dict
-        What a reader should know: ``id``, ``level`` and ``message``.
-    """
-
-    dataset: Dataset
-    test: NDArray[np.int64]
-    seeds: list[int]
-    methods: list[MethodResult]
-    histories: list[History]
-    protocol: dict[str, Any]
-    checks: list[dict[str, str]]
-
-    def correct(self, name: str) -> NDArray[np.bool_]:
-        """Tell which test samples a method got right.
-
-        Parameters
-        ----------
-        name : str
-            A method of this comparison.
-
-        Returns
-        -------
-        ndarray of shape (n_seeds, n_test), bool
-        """
-        method = next(m for m in self.methods if m.name == name)
-        return method.predictions == self.dataset.labels[self.test]
-
-    def accuracy(self, name: str) -> Interval:
-        """Compute a method's accuracy on the test part, the mean over seeds, and its interval.
-
-        Parameters
-        ----------
-        name : str
-            A method of this comparison.
-
-        Returns
-        -------
-        Interval
-        """
-        return accuracy_interval(self.correct(name), groups=self._test_groups())
-
-    def vs_softmax(self, name: str) -> Interval | None:
-        """Compute a method's accuracy less that of the network's softmax, and its interval.
-
-        Parameters
-        ----------
-        name : str
-            A method of this comparison.
-
-        Returns
-        -------
-        Interval or None
-            None for the softmax itself, or where it was not compared.
-        """
-        if name == BASELINE or all(m.name != BASELINE for m in self.methods):
-            return None
-        return compare_accuracies(
-            self.correct(name), self.correct(BASELINE), groups=self._test_groups()
-        )
-
-    def _test_groups(self) -> NDArray[Any] | None:
-        return None if self.dataset.groups is None else self.dataset.groups[self.test]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all results as plain data: the content of ``results.json``.
-
-        Returns
-        -------
-        dict
-        """
-        data = self.dataset
-        return {
-            "format": 1,
-            "dataset": {
-                "name": data.name,
-                "n_development": len(data.labels) - len(self.test),
-                "n_test": len(self.test),
-                "image_shape": list(data.images.shape[1:]),
-                "classes": list(data.classes),
-                "subsets": {},
-                "test_sha256": self._fingerprint(),
-                "notes": list(data.notes),
-            },
-            "protocol": dict(self.protocol),
-            "methods": [self._method_dict(method) for method in self.methods],
-            "checks": list(self.checks),
-            "versions": _versions(),
-        }
-
-    def save(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and ``results.json``, each whole or not at all.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Made if need be. An earlier comparison there is replaced, and `test_uses` counts on
-            from it if it was on the same test samples.
-
-        Returns
-        -------
-        Path
-            Of the report.
-
-        Raises
-        ------
-        ValueError
-            If the folder holds something that is no comparison.
-        """
-        from penultimate.report import write_report
-
-        return write_report(self, folder)
-
-    def _method_dict(self, method: MethodResult) -> dict[str, Any]:
-        accuracy, difference = self.accuracy(method.name), self.vs_softmax(method.name)
-        return {
-            "name": method.name,
-            "subset": None,
-            "control": method.control,
-            "accuracy": accuracy.value,
-            "ci95": [accuracy.low, accuracy.high],
-            "per_seed": self.correct(method.name).mean(axis=1).tolist(),
-            "selection_scores": method.selection_scores,
-            "fit_seconds": float(np.mean(method.fit_seconds)),
-            "head_seconds": float(np.mean(method.head_seconds)),
-            "predict_seconds": float(np.mean(method.predict_seconds)),
-            "params": {str(seed): params for seed, params in zip(self.seeds, method.params)},
-            "vs_softmax": None
-            if difference is None
-            else {
-                "difference": difference.value,
-                "ci95": [difference.low, difference.high],
-                "p": difference.p,
-            },
-        }
-
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(np.ascontiguousarray(self.dataset.images[self.test]).tobytes())
-        digest.update(np.asarray(self.dataset.labels[self.test], "<i8").tobytes())
-        return digest.hexdigest()
-
-    def __str__(self) -> str:
-        width = max(len(method.name) for method in self.methods)
-        lines = []
-        for method in self.methods:
-            accuracy = self.accuracy(method.name)
-            lines.append(
-                f"{method.name:<{width}}  {accuracy.value:7.2%}  "
-                f"({accuracy.low:.2%} to {accuracy.high:.2%})"
-            )
-        return "\n".join(lines)
+from penultimate._run import Recipe, Run
+from penultimate._validation import check_number
+from penultimate.datasets import Dataset, Holdout, check_subsets, load
+from penultimate.heads import choose_methods
+from penultimate.networks import Training, is_keras_model
+from penultimate.results import Comparison
 
 
 def compare(
@@ -207,8 +25,9 @@ def compare(
     methods: Sequence[str] | None = None,
     network: Any = "compact",
     training: Training | None = None,
+    subsets: Any = None,
     groups: Any = None,
-    test_size: float = 0.2,
+    holdout: Holdout | Sequence[Holdout] | None = None,
     seeds: int | Sequence[int] = 3,
     n_jobs: int | None = None,
     progress: Progress = SILENT,
@@ -228,15 +47,20 @@ def compare(
     y : array-like of shape (n_samples,), optional
         Labels, where `X` is an array.
     methods : list of str, optional
-        Names in ``penultimate.heads.METHODS``; by default all of them.
+        Names in ``penultimate.heads.METHODS``; by default all that suit the comparison.
     network : str, callable or keras.Model, default="compact"
         As in `DeepSVC`. With a frozen model, ``cnn-softmax`` is a logistic head on its features.
     training : Training, optional
         How a network is trained.
+    subsets : True, dict or array-like of shape (n_samples,), optional
+        Compare specialists, one for each subset of the classes. True takes the subsets that the
+        data came with; else as in `Dataset.from_arrays`. All subsets share one split, so that no
+        specialist is tested on a sample that the network has seen.
     groups : array-like of shape (n_samples,), optional
         What no split may divide, such as writers; overrides the dataset's own.
-    test_size : float, default=0.2
-        The share of test samples, unless the data came with a split.
+    holdout : Holdout or list of Holdout, optional
+        What is held out; by default ``Holdout()``. Of several, the first is the comparison's own;
+        with each of the others all is done again with the first seed, and is told in `others`.
     seeds : int or list of int, default=3
         How many seeds, counted from 0, or which.
     n_jobs : int, optional
@@ -265,51 +89,63 @@ def compare(
     >>> [method.name for method in result.methods]
     ['cnn-softmax', 'cnn+svm-rbf']
     """
-    names = list(METHODS) if methods is None else list(dict.fromkeys(methods))
-    if not names:
-        raise ValueError("methods is empty; name at least one, or pass None for all of them.")
-    for name in names:
-        check_choice(name, "methods", "compare", METHODS)
-    chosen = {name: METHODS[name] for name in names}
-    check_number(test_size, "test_size", "compare", low=0, high=1, open_low=True, open_high=True)
+    holdout = Holdout() if holdout is None else holdout
+    holdouts = [holdout] if isinstance(holdout, Holdout) else list(holdout)
+    if not holdouts:
+        raise ValueError("holdout is empty; pass a Holdout, or a list of them.")
+    for one in holdouts:
+        one.check()
     seeds = _check_seeds(seeds)
     training = Training() if training is None else training
     training.check()
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
-    dataset, inputs = _check_data(X, y, groups, network, progress)
-    check_class_sizes(dataset.labels, dataset.classes)
-    parts = split_test(
-        dataset.labels, groups=dataset.groups, is_test=dataset.is_test, test_size=test_size
-    )
-    run = Run(dataset, inputs, parts, network, training, n_jobs, progress)
-    needs_network = any(method.inputs != "pixels" for method in chosen.values())
-    run.plan(seeds, needs_network)
-    results = {
-        name: MethodResult(
-            name, method.control, np.empty((len(seeds), len(parts.second)), np.int64)
-        )
-        for name, method in chosen.items()
-    }
-    for row, seed in enumerate(seeds):
-        run.start(seed, needs_network)
-        for name, method in chosen.items():
-            result = results[name]
-            result.predictions[row] = run.fit_and_predict(name, method, result)
-            score = float(np.mean(result.predictions[row] == dataset.labels[parts.second]))
-            progress.scored(name, seed, score)
+    by_subset = not (subsets is None or subsets is False)
+    chosen = choose_methods(methods, by_subset=by_subset, frozen=is_keras_model(network))
+    dataset, inputs = _check_data(X, y, subsets, groups, network, progress)
+    recipe = Recipe(chosen, network, training, by_subset, n_jobs)
+    runs = [
+        Run(recipe, dataset, inputs, one, seeds if first else seeds[:1])
+        for one, first in zip(holdouts, [True] + [False] * len(holdouts))
+    ]
+    for run in runs:
+        run.plan()
+    results = []
+    for number, run in enumerate(runs, 1):
+        told = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
+        results.append(_finish(run, run.execute(told)))
+    results[0].others = results[1:]
+    return results[0]
+
+
+class _OfSplit(Progress):
+    """Tells of another split's steps under its name; its scores are no cells of the table."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self.progress = progress
+        self.name = name
+
+    def update(self, step: str, done: float, total: float) -> None:
+        self.progress.update(f"{step} ({self.name})", done, total)
+
+
+def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
+    recipe, network = run.recipe, run.recipe.network
+    frozen = is_keras_model(network)
     protocol = {
         "selection": "heldout",
-        "seeds": seeds,
-        "groups": dataset.groups is not None,
-        "given_split": dataset.is_test is not None,
+        "seeds": run.seeds,
+        "subsets": run.recipe.by_subset,
+        "groups": run.dataset.groups is not None,
+        "given_split": run.dataset.is_test is not None,
+        "split_seed": run.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
-        "frozen": is_keras_model(network),
-        "epochs": None if is_keras_model(network) else training.epochs,
+        "frozen": frozen,
+        "epochs": None if frozen else recipe.training.epochs,
         "test_uses": 1,
     }
     return Comparison(
-        dataset, parts.second, seeds, list(results.values()), run.histories, protocol, run.checks
+        run.dataset, run.split.second, run.seeds, methods, run.histories, protocol, run.checks
     )
 
 
@@ -326,29 +162,42 @@ def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _check_data(
-    X: Any, y: Any, groups: Any, network: Any, progress: Progress
+    X: Any, y: Any, subsets: Any, groups: Any, network: Any, progress: Progress
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and what the network is fed with."""
+    own = subsets is True
     if isinstance(X, (str, Path, Dataset)):
         if y is not None:
             raise ValueError("y must be None where X is a path or a Dataset, which has labels.")
-        data = X if isinstance(X, Dataset) else load(X, progress=progress)
-        if groups is not None:
-            fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
-            names = np.asarray(data.classes)[data.labels]
-            data = Dataset.from_arrays(data.images, names, groups=groups, **fields)
+        data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
+        given = None if own or subsets is None or subsets is False else subsets
+        if groups is not None or given is not None:
+            data = _override(data, given, groups)
+        if own and not data.subsets:
+            raise ValueError(
+                "subsets is True, but the data has none. Pass a dict of names to classes, or data "
+                "that comes in subsets."
+            )
         return data, data.images
     if y is None:
         raise ValueError("y is missing: compare needs a label for each image.")
-    data = Dataset.from_arrays(X, y, groups=groups)
+    if own:
+        raise ValueError(
+            "subsets is True, but arrays have none of their own. Pass a dict of names to classes, "
+            "or an array with the subset of each sample."
+        )
+    data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None)
     return data, data.images if isinstance(network, str) else np.asarray(X)
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
+    """Give a dataset other subsets or groups than its own."""
+    if subsets is not None:
+        named = {name: [str(label) for label in members] for name, members in subsets.items()}
+        data = replace(data, subsets=check_subsets(named, data.classes))
+    if groups is not None:
+        fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
+        names = np.asarray(data.classes)[data.labels]
+        with_groups = Dataset.from_arrays(data.images, names, groups=groups, **fields)
+        data = replace(with_groups, subsets=data.subsets)
+    return data

@@ -1,6 +1,6 @@
 """The methods of a comparison, by name: what each is fitted on, and with which classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
+from penultimate._validation import check_choice
 from penultimate.svm import SVC, SVCSearchCV
 
 N_COMPONENTS = 50
@@ -21,22 +22,37 @@ class Method:
 
     Attributes
     ----------
-    inputs : {"probabilities", "features", "pixels"}
-        What it works on: the network's own outputs, its features, or the flattened images.
+    inputs : {"probabilities", "features", "pixels", "network"}
+        What it works on: the shared network's own outputs, its features, or the flattened images;
+        ``"network"`` trains a network of its own.
     make_head : callable or None
-        A function of (n_jobs, seed) that returns an unfitted search or classifier; None where the
+        A function of (n_jobs, seed) that returns an unfitted search or classifier; None where a
         network itself classifies.
     make_preprocessing : callable or None
         A function of (n_samples, n_features) that returns what comes before the head; None stands
         for standardisation.
     control : bool
         Whether the method is there to explain the others rather than to win.
+    subsets : {"optional", "ignored", "needed", "routed"}
+        What it does where the classes come in subsets. One classifier for each subset, whose
+        samples' subset is known, is made by ``"optional"`` (else one for all classes) and
+        ``"needed"``; ``"ignored"`` makes one for all classes; ``"routed"`` lets the shared network
+        choose the subset of each sample first.
+    augmented : bool
+        Whether a network of its own is trained with the augmentation of the shared one, or none.
     """
 
-    inputs: Literal["probabilities", "features", "pixels"]
+    inputs: Literal["probabilities", "features", "pixels", "network"]
     make_head: Callable[[int | None, int], Any] | None
     make_preprocessing: Callable[[int, int], Any] | None = None
     control: bool = False
+    subsets: Literal["optional", "ignored", "needed", "routed"] = "optional"
+    augmented: bool = True
+
+    @property
+    def needs_shared_network(self) -> bool:
+        """Whether it uses the network that the comparison trains for all classes."""
+        return self.inputs in ("probabilities", "features")
 
 
 def logistic(n_jobs: int | None, seed: int) -> Any:
@@ -77,11 +93,68 @@ def principal_components(n_samples: int, n_features: int) -> Any:
 
 
 METHODS: dict[str, Method] = {
-    "cnn-softmax": Method("probabilities", None),
+    "cnn-softmax": Method("probabilities", None, subsets="ignored"),
+    "cnn-softmax-masked": Method("probabilities", None, subsets="needed"),
     "cnn+logistic": Method("features", logistic, control=True),
     "cnn+svm-rbf": Method("features", svm_rbf),
     "cnn+svm-linear": Method("features", svm_linear),
+    "cnn+svm-rbf-routed": Method("features", svm_rbf, subsets="routed"),
     "cnn+rf": Method("features", random_forest),
     "cnn+knn": Method("features", nearest_neighbours),
+    "cnn-scratch": Method("network", None, control=True, subsets="needed"),
+    "cnn-scratch-plain": Method("network", None, control=True, subsets="needed", augmented=False),
     "pca+svm-rbf": Method("pixels", svm_rbf, principal_components),
 }
+_NOT_ON_SUBSETS = ("cnn+rf", "cnn+knn")
+
+
+def choose_methods(
+    names: Sequence[str] | None, *, by_subset: bool, frozen: bool
+) -> dict[str, Method]:
+    """Return the named methods, or those that suit a comparison.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        In `METHODS`.
+    by_subset : bool
+        Whether the comparison is by subset.
+    frozen : bool
+        Whether the shared network came trained: there is then none to train from scratch, and none
+        that knows the classes.
+
+    Returns
+    -------
+    dict of str to Method
+
+    Raises
+    ------
+    ValueError
+        If there is no name, one is unknown, or a method can't be had in such a comparison.
+    """
+    if names is None:
+        return {
+            name: method
+            for name, method in METHODS.items()
+            if not _reason_against(method, by_subset, frozen)
+            and not (by_subset and name in _NOT_ON_SUBSETS)
+        }
+    names = list(dict.fromkeys(names))
+    if not names:
+        raise ValueError("methods is empty; name at least one, or pass None for all of them.")
+    for name in names:
+        check_choice(name, "methods", "compare", METHODS)
+        if reason := _reason_against(METHODS[name], by_subset, frozen):
+            raise ValueError(f"The method {name!r} {reason}")
+    return {name: METHODS[name] for name in names}
+
+
+def _reason_against(method: Method, by_subset: bool, frozen: bool) -> str:
+    if method.subsets in ("needed", "routed") and not by_subset:
+        return "is for comparisons by subset; pass subsets=True (--subsets), or leave it out."
+    if frozen and (method.inputs == "network" or method.subsets == "routed"):
+        return (
+            "needs a network that is trained here; got one that came trained. Pass its name or "
+            "builder, or leave the method out."
+        )
+    return ""

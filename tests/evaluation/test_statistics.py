@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from penultimate.evaluation import accuracy_interval, compare_accuracies
+from penultimate.evaluation import accuracy_interval, compare_accuracies, interval_across_splits
 
 
 @given(st.integers(1, 4), st.integers(5, 300), st.floats(0.05, 0.95), st.integers(0, 99))
@@ -86,3 +87,28 @@ def test_coverage_with_one_seed():
         interval = accuracy_interval(rng.random((1, 400)) < 0.9)
         covered += interval.low <= 0.9 <= interval.high
     assert 0.91 < covered / 300 < 0.985
+
+
+def test_interval_across_splits_by_hand():
+    values = [0.90, 0.92, 0.94]
+    interval = interval_across_splits(values, 0.25)
+    error = np.sqrt((1 / 3 + 0.25) * 0.02**2)
+    assert interval.value == pytest.approx(0.92)
+    assert interval.high - interval.value == pytest.approx(4.302653 * error)
+    assert interval.value - interval.low == pytest.approx(4.302653 * error)
+
+
+def test_interval_across_splits_without_correction_is_the_t_interval():
+    values = np.random.default_rng(0).normal(0.1, 0.2, 12)
+    interval = interval_across_splits(values, 0)
+    expected = stats.ttest_1samp(values, 0)
+    assert interval.p == pytest.approx(expected.pvalue)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_interval_across_splits_that_agree():
+    assert interval_across_splits([0.0, 0.0], 0.2).p == 1
+    assert interval_across_splits([0.1, 0.1], 0.2).p == 0
+    assert np.isnan(interval_across_splits([0.5], 0.2).low)
+    with pytest.raises(ValueError, match="no values"):
+        interval_across_splits([], 0.2)

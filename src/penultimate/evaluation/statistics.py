@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 N_RESAMPLES = 4000
 
@@ -126,6 +127,56 @@ def compare_accuracies(
     tail = min((means <= 0).sum(), (means >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (N_RESAMPLES + 1))
     return Interval(float(difference.mean()), float(low), float(high), float(p))
+
+
+def interval_across_splits(values: ArrayLike, test_ratio: float) -> Interval:
+    r"""Compute the mean of what several splits of the same data gave, and its 95 % interval.
+
+    The splits share samples, so their results are not independent. Nadeau and Bengio's corrected
+    resampled t-test takes :math:`(1/k + n_2/n_1)\, s^2` as the variance of the mean of k splits.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_splits,)
+        An accuracy, or a difference of two, for each split.
+    test_ratio : float
+        Test samples for each development sample, :math:`n_2/n_1`.
+
+    Returns
+    -------
+    Interval
+        ``p`` is the two-sided p-value of a mean of zero. With one split there is no interval: its
+        ends and ``p`` are NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is no value.
+
+    References
+    ----------
+    C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+
+    Examples
+    --------
+    >>> from penultimate.evaluation import interval_across_splits
+    >>> interval = interval_across_splits([0.01, 0.02, 0.015], 0.25)
+    >>> round(interval.value, 3), round(interval.low, 3), round(interval.high, 3)
+    (0.015, -0.001, 0.031)
+    """
+    values = np.asarray(values, dtype=float)
+    n_splits = values.size
+    if not n_splits:
+        raise ValueError("There are no values; pass one for each split.")
+    mean = float(values.mean())
+    if n_splits == 1:
+        return Interval(mean, np.nan, np.nan, np.nan)
+    error = np.sqrt((1 / n_splits + test_ratio) * values.var(ddof=1))
+    if error == 0:
+        return Interval(mean, mean, mean, float(mean == 0))
+    half = stats.t.ppf(0.975, n_splits - 1) * error
+    p = 2 * stats.t.sf(abs(mean) / error, n_splits - 1)
+    return Interval(mean, float(mean - half), float(mean + half), float(p))
 
 
 def _resampled_means(

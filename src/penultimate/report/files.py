@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from penultimate.comparison import Comparison
 from penultimate.report.folder import REPORT, RESULTS, check_folder, write_together
 from penultimate.report.render import render_html
 from penultimate.report.summary import summarise
+from penultimate.results import Comparison
 
 
 def write_report(comparison: Comparison, folder: str | Path) -> Path:

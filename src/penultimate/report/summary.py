@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from penultimate.comparison import Comparison, MethodResult
+from penultimate._method_result import FitLog
 from penultimate.report.displays import SearchHeatmapDisplay
 from penultimate.report.sprites import make_sprite_sheet
+from penultimate.results import BASELINE, MASKED_BASELINE, Comparison
 
 MAX_THUMBNAILS = 400
 _HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
@@ -16,7 +17,7 @@ _CONTROL = "cnn+logistic"
 
 
 def verdict(results: dict[str, Any]) -> str:
-    """Say in words whether the SVM head beat the softmax.
+    """Say in words whether the SVM head beat the softmax that knows as much as it does.
 
     Parameters
     ----------
@@ -32,22 +33,25 @@ def verdict(results: dict[str, Any]) -> str:
     --------
     >>> from penultimate.report import verdict
     >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
+    ...     "subset": None, "knows_subset": False,
     ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
     'On this data cnn+svm-rbf is better than cnn-softmax by 0.60 points (95 % ...).'
     """
+    methods = {m["name"]: m for m in results["methods"] if m["subset"] is None}
     differences = {
-        method["name"]: method["vs_softmax"]
-        for method in results["methods"]
+        name: method["vs_softmax"]
+        for name, method in methods.items()
         if method["vs_softmax"] is not None
     }
     name = next((name for name in _HEADLINE if name in differences), None)
     if name is None:
         return ""
+    softmax = MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
     low, high = (100 * value for value in differences[name]["ci95"])
     points = 100 * differences[name]["difference"]
     if low <= 0 <= high:
         words = (
-            f"Between {name} and cnn-softmax there is no difference that "
+            f"Between {name} and {softmax} there is no difference that "
             f"{results['dataset']['n_test']:,} test samples could show: {points:+.2f} points "
             f"(95 % interval {low:+.2f} to {high:+.2f})."
         )
@@ -55,7 +59,7 @@ def verdict(results: dict[str, Any]) -> str:
         word, sign = ("better", 1) if points > 0 else ("worse", -1)
         low, high = sorted((sign * low, sign * high))
         words = (
-            f"On this data {name} is {word} than cnn-softmax by {sign * points:.2f} points "
+            f"On this data {name} is {word} than {softmax} by {sign * points:.2f} points "
             f"(95 % interval {low:.2f} to {high:.2f})."
         )
     if _CONTROL in differences:
@@ -76,8 +80,11 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     Returns
     -------
     dict
-        ``results``, ``verdict``, ``confusion`` (counts over seeds, by method), ``errors`` (the
-        misclassified images), ``sprites``, ``heatmaps``, ``histories`` and ``seeds``.
+        ``results``, ``verdict``, ``overall`` (the rows of ``results`` that are no subset's),
+        ``by_subset`` (all rows, by method and subset), ``split_rows`` (what is told of
+        several splits), ``confusion`` (counts over seeds, by
+        method), ``errors`` (the misclassified images), ``sprites``, ``heatmaps``, ``histories`` and
+        ``seeds``.
     """
     data = comparison.dataset
     true = data.labels[comparison.test]
@@ -88,6 +95,18 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     return {
         "results": results,
         "verdict": verdict(results),
+        "overall": [row for row in results["methods"] if row["subset"] is None],
+        "by_subset": {
+            name: {row["subset"]: row for row in results["methods"] if row["name"] == name}
+            for name in comparison.names()
+        },
+        "split_rows": list(
+            dict.fromkeys(
+                (row["name"], row["subset"])
+                for kind in results["splits"]
+                for row in kind["methods"]
+            )
+        ),
         "confusion": {
             m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
         },
@@ -103,7 +122,13 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
         ],
         "n_errors": len(order),
         "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
-        "heatmaps": {m.name: d for m in comparison.methods if (d := _heatmap(m)) is not None},
+        "heatmaps": {
+            m.name if subset is None else f"{m.name}, {subset}": display
+            for m in comparison.methods
+            if not m.name.endswith("-routed")  # the same searches once more
+            for subset, log in m.fits.items()
+            if (display := _heatmap(log)) is not None
+        },
         "histories": comparison.histories,
         "seeds": comparison.seeds,
     }
@@ -118,9 +143,9 @@ def _confusion(
     return counts.tolist()
 
 
-def _heatmap(method: MethodResult) -> SearchHeatmapDisplay | None:
+def _heatmap(log: FitLog) -> SearchHeatmapDisplay | None:
     """Mean selection scores over seeds, where the search was over C and gamma."""
-    grids = [grid for grid in method.grids if grid is not None]
+    grids = [grid for grid in log.grids if grid is not None]
     if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
         return None
     # Gamma's grid follows the features' variance, which differs a little from seed to seed: the

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from penultimate import Training, compare
+
+
+@pytest.fixture(scope="module")
+def comparison(shapes):
+    return compare(*shapes, seeds=2, training=Training(epochs=6, batch_size=8))
+
+
+def test_text(comparison):
+    lines = str(comparison).splitlines()
+    assert len(lines) == 7
+    assert "cnn+svm-rbf" in lines[2]
+    assert "%" in lines[2]
+
+
+def test_dictionary(comparison):
+    results = comparison.to_dict()
+    softmax, logistic, *_ = results["methods"]
+    assert softmax["vs_softmax"] is None
+    assert logistic["control"]
+    assert set(logistic["vs_softmax"]) == {"difference", "ci95", "p"}
+    assert results["protocol"]["test_uses"] == 1
+    assert results["dataset"]["n_development"] == 48
+    for method in results["methods"]:
+        assert method["accuracy"] == pytest.approx(np.mean(method["per_seed"]))
+        assert method["fit_seconds"] >= method["head_seconds"]
+
+
+def test_dictionary_by_subset(two_subsets):
+    result = compare(two_subsets, subsets=True, methods=["pca+svm-rbf"], seeds=1)
+    results = result.to_dict()
+    assert results["dataset"]["subsets"] == {
+        "bright": ["bright/lying", "bright/standing"],
+        "dark": ["dark/lying", "dark/standing"],
+    }
+    whole, bright, dark = results["methods"]
+    assert [row["subset"] for row in results["methods"]] == [None, "bright", "dark"]
+    assert whole["head_seconds"] == pytest.approx(bright["head_seconds"] + dark["head_seconds"])
+    assert whole["params"] == {}
+    assert set(bright["params"]["0"]) == {"C", "gamma"}
+    assert all(row["knows_subset"] for row in results["methods"])
+    sizes = [len(result.samples(name)) for name in ("bright", "dark")]
+    weighted = np.average([bright["accuracy"], dark["accuracy"]], weights=sizes)
+    assert whole["accuracy"] == pytest.approx(weighted)
