@@ -75,6 +75,49 @@ def test_compare_writes_a_report(bars, tmp_path):
     assert len(results["methods"]) == 7
 
 
+@pytest.fixture
+def letters(two_subsets, tmp_path):
+    """Two subsets as a folder of folders; the files are named after their writers."""
+    data = two_subsets
+    for index, (image, label, writer) in enumerate(zip(data.images, data.labels, data.groups)):
+        folder = tmp_path / "letters" / data.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / f"{writer[-1]}_{index}.png")
+    return tmp_path / "letters"
+
+
+def test_compare_by_subset_and_by_both_kinds_of_split(letters, tmp_path):
+    out = tmp_path / "out"
+    methods = "cnn-softmax,cnn-softmax-masked,cnn+svm-rbf,cnn+svm-rbf-routed,pca+svm-rbf"
+    result = run(
+        "compare", letters, "--out", out, *QUICK, "--methods", methods, "--subsets",
+        "--group-from-filename", "(?P<group>[^_]+)_", "--split-by", "both", "--splits", 2,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "By subset" in result.stdout
+    assert "at random, 2" in result.stdout
+    results = json.loads((out / "results.json").read_text())
+    assert results["protocol"]["groups"]
+    assert set(results["dataset"]["subsets"]) == {"bright", "dark"}
+    assert len(results["methods"]) == 5 * 3
+    assert [kind["n_splits"] for kind in results["splits"]] == [2, 2]
+
+
+def test_subsets_that_are_not_there(bars, letters, tmp_path):
+    out = tmp_path / "out"
+    assert "has no folder of images for each class" in fails(
+        "compare", bars, "--subsets", "--out", out
+    )
+    assert "--subsets" in fails("compare", letters, "--out", out)
+    assert "needs groups" in fails("compare", bars, "--split-by", "group", "--out", out)
+    assert "finds no group" in fails(
+        "compare", letters, "--subsets", "--group-from-filename", "(zzz)", "--out", out
+    )
+    assert "is for comparisons by subset" in fails(
+        "compare", bars, "--methods", "cnn-scratch", "--out", out
+    )
+
+
 def test_json_is_all_that_is_printed(bars, tmp_path):
     out = tmp_path / "out"
     result = run(

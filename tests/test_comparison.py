@@ -245,8 +245,8 @@ def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
         result = compare(*data, subsets=subsets, methods=["pca+svm-rbf"], seeds=1)
         assert result.subsets == ["a", "b"]
         assert result.vs_softmax("pca+svm-rbf") is None
+    np.savez(tmp_path / "a.npz", X=X, y=y)
     with pytest.raises(ValueError, match="is for image files"):
-        np.savez(tmp_path / "a.npz", X=X, y=y)
         compare(tmp_path / "a.npz", subsets=True)
     with pytest.raises(ValueError, match="subsets is True, but the data has none"):
         compare(Dataset.from_arrays(X, y), subsets=True)

@@ -26,7 +26,8 @@ def test_every_head_searches_on_the_selection_part(name):
 
 def test_the_softmax_has_no_head():
     assert METHODS["cnn-softmax"].make_head is None
-    assert [name for name, method in METHODS.items() if method.control] == ["cnn+logistic"]
+    controls = [name for name, method in METHODS.items() if method.control]
+    assert controls == ["cnn+logistic", "cnn-scratch", "cnn-scratch-plain"]
 
 
 def test_fewer_samples_or_pixels_than_components():

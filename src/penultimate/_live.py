@@ -114,6 +114,10 @@ class LiveTable(Progress):
                 f"{100 * difference.high:+.2f})",
             )
         self.console.print(table)
+        if comparison.subsets:
+            self.console.print(_table_of_subsets(comparison))
+        if comparison.others:
+            self.console.print(_table_of_splits(comparison))
         seconds = time.perf_counter() - self.started
         self.console.print(f"{seconds:.0f} s in all.", highlight=False)
 
@@ -133,3 +137,40 @@ class LiveTable(Progress):
             cells = [f"{scores[seed]:.2%}" if seed in scores else "" for seed in seeds]
             table.add_row(name, *cells, f"{sum(scores.values()) / len(scores):.2%}")
         return Group(*([table] if self.scores else []), self.bar.get_renderable())
+
+
+def _table_of_subsets(comparison: "Comparison") -> Table:
+    """Accuracy on each subset's images, and the difference to the softmax that knows as much."""
+    table = Table(title="By subset: accuracy, and less the softmax that knows as much, in points")
+    table.add_column("method")
+    for name in comparison.subsets:
+        table.add_column(name, justify="right")
+    for name in comparison.names():
+        cells = []
+        for subset in comparison.subsets:
+            cell = f"{comparison.accuracy(name, subset).value:.2%}"
+            difference = comparison.vs_softmax(name, subset)
+            cells.append(cell if difference is None else f"{cell} {100 * difference.value:+.2f}")
+        table.add_row(name, *cells)
+    return table
+
+
+def _table_of_splits(comparison: "Comparison") -> Table:
+    """Means over all splits of a kind, the first seed of each."""
+    kinds = comparison.to_dict()["splits"]
+    table = Table(title="All splits: mean accuracy, and less the softmax, in points")
+    table.add_column("method")
+    for kind in kinds:
+        name = "by group" if kind["by_group"] else "at random"
+        table.add_column(f"{name}, {kind['n_splits']}", justify="right")
+    for name in comparison.names():
+        cells = []
+        for kind in kinds:
+            row = next(r for r in kind["methods"] if r["name"] == name and r["subset"] is None)
+            difference = row["vs_softmax"]
+            cell = f"{row['accuracy']:.2%}"
+            cells.append(
+                cell if difference is None else f"{cell} {100 * difference['difference']:+.2f}"
+            )
+        table.add_row(name, *cells)
+    return table

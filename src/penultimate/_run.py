@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from penultimate._method_result import FitLog, MethodResult
 from penultimate._part import Part, part_of_subset
-from penultimate._progress import Progress
+from penultimate._progress import SILENT, Progress
 from penultimate.datasets import Dataset, Holdout, split_development, split_test
 from penultimate.heads import METHODS, Method
 from penultimate.hybrid import fit_head
@@ -207,7 +207,8 @@ class Run:
         if method.subsets == "routed":
             positions = self._route(parts)
         predictions = np.full(len(self.inputs["test"]), -1)
-        self.progress.update(f"fit {name}", 0, len(parts))
+        progress = SILENT if method.inputs == "probabilities" else self.progress
+        progress.update(f"fit {name}", 0, len(parts))
         for done, (part, chosen) in enumerate(zip(parts, positions), 1):
             fitted = self._fit(name, method, part)
             start = time.perf_counter()
@@ -225,7 +226,7 @@ class Run:
             log.params.append(fitted.params)
             log.selection_scores.append(fitted.selection_score)
             log.grids.append(fitted.grid)
-            self.progress.update(f"fit {name}", done, len(parts))
+            progress.update(f"fit {name}", done, len(parts))
         return predictions
 
     def _fit(self, name: str, method: Method, part: Part) -> _Fitted:

@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,23 @@ app = typer.Typer(
 )
 
 _MOST_NOTES = 8
+
+
+class SplitBy(StrEnum):
+    """What a split keeps on one side."""
+
+    RANDOM = "random"
+    GROUP = "group"
+    BOTH = "both"
+
+
+# The first split is the one that the report is about: where there is a choice, that by group.
+_KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
+    None: [None],
+    SplitBy.RANDOM: [False],
+    SplitBy.GROUP: [True],
+    SplitBy.BOTH: [True, False],
+}
 
 Seeds = Annotated[int, typer.Option(min=1, help="How many trainings, each with its own seed.")]
 FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
@@ -59,16 +77,23 @@ def demo(
         "cnn+knn",
         "pca+svm-rbf",
     ]
-    _compare(lambda progress: load_mnist_5k(), out, seeds, seed, json, methods=methods)
+    _compare(
+        lambda progress: load_mnist_5k(), out, range(seed, seed + seeds), json, methods=methods
+    )
 
 
-@app.command(epilog="Example: penultimate compare photos/ --image-size 64 --out report")
+@app.command(
+    epilog="Examples: penultimate compare photos/ --image-size 64 --out report; "
+    "penultimate compare letters/ --subsets --group-from-filename '(?P<group>[^_]+)_' "
+    "--split-by both --splits 5 --out report"
+)
 def compare(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder with a folder per class, a CSV manifest (path,label[,group][,split]), "
-            "an .npz, or a folder of IDX files.",
+            help="A folder with a folder per class (with --subsets, a folder of such folders), "
+            "a CSV manifest (path,label[,group][,subset][,split]), an .npz, or a folder of IDX "
+            "files.",
             show_default=False,
         ),
     ],
@@ -86,6 +111,20 @@ def compare(
     skip_corrupt: Annotated[
         bool, typer.Option("--skip-corrupt", help="Leave out unreadable files, and list them.")
     ] = False,
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="One SVM for each subset of the classes.")
+    ] = False,
+    group_from_filename: Annotated[
+        str | None,
+        typer.Option(help="A regular expression that finds a file's group, such as its writer."),
+    ] = None,
+    split_by: Annotated[
+        SplitBy | None,
+        typer.Option(help="How to split; by default by group where there are groups."),
+    ] = None,
+    splits: Annotated[
+        int, typer.Option(min=1, help="How many splits of each kind; the first has all seeds.")
+    ] = 1,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with its softmax, on your own images."""
@@ -94,10 +133,28 @@ def compare(
     def read(progress: Any) -> "Dataset":
         from penultimate.datasets import load
 
-        return load(data, image_size=size, skip_corrupt=skip_corrupt, progress=progress)
+        return load(
+            data,
+            image_size=size,
+            skip_corrupt=skip_corrupt,
+            subsets=subsets,
+            group_from_filename=group_from_filename,
+            progress=progress,
+        )
 
     names = None if methods is None else [name.strip() for name in methods.split(",")]
-    _compare(read, out, seeds, seed, json, methods=names, network=network, epochs=epochs)
+    kinds = _KINDS_OF_SPLIT[split_by]
+    _compare(
+        read,
+        out,
+        range(seed, seed + seeds),
+        json,
+        methods=names,
+        network=network,
+        epochs=epochs,
+        subsets=subsets,
+        splits=[(by_group, number) for by_group in kinds for number in range(splits)],
+    )
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -114,13 +171,14 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 def _compare(
     read: Callable[[Any], "Dataset"],
     out: Path,
-    seeds: int,
-    first_seed: int,
+    seeds: Sequence[int],
     json: bool,
     *,
     methods: list[str] | None,
     network: str = "compact",
     epochs: int = 30,
+    subsets: bool = False,
+    splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
 ) -> None:
     """Run a comparison with a live table, and write its report."""
     with _plain_errors():
@@ -128,17 +186,17 @@ def _compare(
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
-        from penultimate.heads import METHODS
+        from penultimate.heads import choose_methods
         from penultimate.networks import NETWORKS
 
         check_choice(network, "network", "compare", NETWORKS)
-        for name in METHODS if methods is None else methods:
-            check_choice(name, "methods", "compare", METHODS)
+        choose_methods(methods, by_subset=subsets, frozen=False)
         with LiveTable(quiet=json) as live:
             dataset = read(live)
             live.update("load the network's backend", 0, 1)
             with _muted_native_stderr():
                 from penultimate import comparison
+                from penultimate.datasets import Holdout
                 from penultimate.networks import Training, make_deterministic
                 from penultimate.report import verdict
 
@@ -149,7 +207,9 @@ def _compare(
                 methods=methods,
                 network=network,
                 training=Training(epochs=epochs),
-                seeds=range(first_seed, first_seed + seeds),
+                subsets=subsets,
+                holdout=[Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
+                seeds=seeds,
                 n_jobs=-1,
                 progress=live,
             )
