@@ -1,5 +1,7 @@
 """The Keras adapter: cutting a model at a layer, and its forward pass in fixed-size batches."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,12 +46,12 @@ def cut(model: Any, layer: str) -> Any:
     elif not is_model(model.layers[-1]):
         return keras.Model(_inputs(model), _penultimate_tensor(model))
     for inner in reversed([candidate for candidate in model.layers if is_model(candidate)]):
-        if layer == "penultimate" or layer in _names(inner):
+        if layer == "penultimate" or layer in layer_names(inner):
             part = cut(inner, layer)
             return keras.Model(_inputs(model), part(inner.input))
     raise ValueError(
         f"The network {model.name!r} has no layer {layer!r}; choose 'penultimate' or one of "
-        f"{_names(model)}."
+        f"{layer_names(model)}."
     )
 
 
@@ -67,7 +69,7 @@ def gives_probabilities(model: Any, layer: str) -> bool:
             if is_model(candidate):
                 return gives_probabilities(candidate, candidate.layers[-1].name)
             return _activation(candidate) in _PROBABILITIES
-        if is_model(candidate) and layer in _names(candidate):
+        if is_model(candidate) and layer in layer_names(candidate):
             return gives_probabilities(candidate, layer)
     return False
 
@@ -117,15 +119,44 @@ def forward(
     return out
 
 
+@contextmanager
+def computing_in_bfloat16(model: Any) -> Iterator[None]:
+    """Let the layers of `model` compute in bfloat16, on weights that stay float32.
+
+    The last layer with weights, and what follows it, keeps its precision, and so do the outputs
+    and the loss. What a backend compiles in here goes on computing so; compile the rest outside.
+    """
+    layers = list(_leaves(model))
+    weighted = [i for i, layer in enumerate(layers) if getattr(layer, "kernel", None) is not None]
+    inner = layers[: weighted[-1]] if weighted else []
+    policies = [layer.dtype_policy for layer in inner]
+    try:
+        for layer in inner:
+            layer.dtype_policy = "mixed_bfloat16"
+        yield
+    finally:
+        for layer, policy in zip(inner, policies):
+            layer.dtype_policy = policy
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        if is_model(layer):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
 def _inputs(model: Any) -> Any:
     """The inputs as the model is called with them: a single one bare, for Keras warns otherwise."""
     return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
-def _names(model: Any) -> list[str]:
+def layer_names(model: Any) -> list[str]:
+    """Name the layers of `model`, and those of models nested in it."""
     names = []
     for layer in model.layers:
-        names += [layer.name, *(_names(layer) if is_model(layer) else [])]
+        names += [layer.name, *(layer_names(layer) if is_model(layer) else [])]
     return names
 
 
@@ -143,7 +174,7 @@ def _penultimate_tensor(model: Any) -> Any:
         if type(layer).__name__ == "InputLayer":
             raise ValueError(
                 f"The network {model.name!r} has no classifying layer to cut before; name a layer: "
-                f"one of {_names(model)}."
+                f"one of {layer_names(model)}."
             )
         if getattr(layer, "kernel", None) is not None:
             break

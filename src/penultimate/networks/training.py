@@ -1,23 +1,31 @@
 """Training a network: one-cycle schedule, augmentation beside the step, best weights kept."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_number
+from penultimate._validation import check_choice, check_number
 from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seeded
-from penultimate.networks._keras import forward
+from penultimate.networks._keras import computing_in_bfloat16, forward
 from penultimate.networks.architectures import Builder, build_network
 from penultimate.networks.augmentation import Augmentation
+from penultimate.networks.checkpoints import (
+    Checkpoint,
+    Course,
+    describe_network,
+    describe_samples,
+)
+from penultimate.networks.epochs import epochs, run_epoch
 
 _EVALUATION_BATCH = 256
 _WARM_UP = 0.2
+_PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,10 @@ class Training:
         None trains on the samples as they are.
     validation_size : float, default=0.1
         The share of the fit part that only chooses the best weights.
+    precision : {"float32", "bfloat16"}, default="float32"
+        What the steps are computed in, but for the last layer and the loss. Weights are float32
+        either way, and so are the validation and the trained network. A processor without
+        instructions for bfloat16 has to emulate it, and is slower for it.
 
     References
     ----------
@@ -65,6 +77,7 @@ class Training:
     label_smoothing: float = 0.1
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     validation_size: float = 0.1
+    precision: str = "float32"
 
     def check(self) -> None:
         """Raise ``TypeError`` or ``ValueError`` for a parameter that is out of range."""
@@ -80,6 +93,7 @@ class Training:
                 "The 'augmentation' parameter of Training must be an Augmentation or None; "
                 f"got {self.augmentation!r}."
             )
+        check_choice(self.precision, "precision", owner, _PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -111,8 +125,14 @@ def train(
     *,
     seed: int = 0,
     progress: Progress = SILENT,
+    checkpoint: str | Path | None = None,
 ) -> History:
     """Train `model` in place, and leave it with its best weights.
+
+    With a checkpoint, a training that was interrupted at any moment goes on after its last whole
+    epoch. With `make_deterministic`, the same versions and number of threads, it ends with the
+    same bits as without the interruption, unless layers draw from other random generators than
+    their own.
 
     Parameters
     ----------
@@ -129,7 +149,10 @@ def train(
     seed : int, default=0
         Of the order, the augmentation and the dropout.
     progress : Progress, optional
-        Hears of every epoch.
+        Hears of every step, in epochs.
+    checkpoint : str or Path, optional
+        A safetensors file, replaced after every epoch. Where it exists, the training goes on from
+        it, and the model's own weights are dropped; a finished one returns at once.
 
     Returns
     -------
@@ -138,7 +161,13 @@ def train(
     Raises
     ------
     ValueError
-        If the recipe is out of range, or the loss is no longer finite.
+        If the recipe is out of range, the loss is no longer finite, or the checkpoint is damaged
+        or belongs to another network, recipe, seed or other samples.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the checkpoint can't be written, as on a full disk; the last good one survives.
 
     Examples
     --------
@@ -150,34 +179,40 @@ def train(
     0
     """
     training.check()
-    keras = import_keras()
     batch_size = min(training.batch_size, len(X))
-    targets = np.eye(model.output_shape[-1], dtype=np.float32)
-    losses, validation_losses, accuracies = [], [], []
-    progress.update("train network", 0, training.epochs)
-    best_loss, best_epoch, best_weights = np.inf, training.epochs - 1, None
     with seeded(seed):
         loss_function = _compile(model, training, len(X) // batch_size)
-        for epoch, (order, images) in enumerate(_epochs(X, training, seed)):
-            losses.append(_run_epoch(model, images, codes, order, batch_size))
-            if not np.isfinite(losses[-1]):
+        file, course = None, Course()
+        if checkpoint is not None:
+            network = describe_network(model, training, seed)
+            file = Checkpoint(checkpoint, network, describe_samples(X, codes, validation))
+            course = file.read(model)
+        done = len(course.loss)
+        progress.update("train network", done, training.epochs)
+        for epoch, order, samples in epochs(
+            X, training.augmentation, seed=seed, first=done, last=training.epochs
+        ):
+
+            def heard(share: float, epoch: int = epoch) -> None:
+                progress.update("train network", epoch + share, training.epochs)
+
+            in_bfloat16 = training.precision == "bfloat16"
+            with computing_in_bfloat16(model) if in_bfloat16 else nullcontext():
+                course.loss.append(run_epoch(model, samples, codes, order, batch_size, heard))
+            if not np.isfinite(course.loss[-1]):
                 raise ValueError(
-                    f"The training loss is {losses[-1]} in epoch {epoch + 1}; lower the learning "
-                    f"rate (now {training.learning_rate:g}) or scale the inputs."
+                    f"The training loss is {course.loss[-1]} in epoch {epoch + 1}; lower the "
+                    f"learning rate (now {training.learning_rate:g}) or scale the inputs."
                 )
             if validation is not None:
-                outputs = forward(model, validation[0], batch_size=_EVALUATION_BATCH)
-                loss = float(
-                    keras.ops.convert_to_numpy(loss_function(targets[validation[1]], outputs))
-                )
-                validation_losses.append(loss)
-                accuracies.append(float(np.mean(outputs.argmax(axis=1) == validation[1])))
-                if loss < best_loss:
-                    best_loss, best_epoch, best_weights = loss, epoch, model.get_weights()
+                _validate(model, validation, loss_function, course)
+            if file is not None:
+                file.write(model, course)
             progress.update("train network", epoch + 1, training.epochs)
-    if best_weights is not None:
-        model.set_weights(best_weights)
-    return History(losses, validation_losses, accuracies, best_epoch)
+    if course.best_weights is not None:
+        model.set_weights(course.best_weights)
+    best_epoch = training.epochs - 1 if course.best_epoch is None else course.best_epoch
+    return History(course.loss, course.validation_loss, course.validation_accuracy, best_epoch)
 
 
 def fit_network(
@@ -189,6 +224,7 @@ def fit_network(
     groups: NDArray[Any] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
+    checkpoint: str | Path | None = None,
 ) -> tuple[Any, History]:
     """Build a network for these samples and train it on all but a validation slice of them.
 
@@ -207,7 +243,9 @@ def fit_network(
     seed : int, default=0
         Of initial weights, slice, order, augmentation and dropout.
     progress : Progress, optional
-        Hears of every epoch.
+        Hears of every step, in epochs.
+    checkpoint : str or Path, optional
+        As in `train`.
 
     Returns
     -------
@@ -228,13 +266,21 @@ def fit_network(
     training.check()
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
     split = validation_split(codes, groups, training, seed)
-    if split is None:
-        return model, train(model, X, codes, None, training, seed=seed, progress=progress)
-    first, second = split.first, split.second
-    validation = (X[second], codes[second])
-    return model, train(
-        model, X[first], codes[first], validation, training, seed=seed, progress=progress
+    validation = None
+    if split is not None:
+        validation = (X[split.second], codes[split.second])
+        X, codes = X[split.first], codes[split.first]
+    history = train(
+        model,
+        X,
+        codes,
+        validation,
+        training,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
     )
+    return model, history
 
 
 def validation_split(
@@ -264,23 +310,25 @@ def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
     )
     # XLA makes the step slower on a CPU, and several times slower to compile.
     model.compile(optimizer, loss, jit_compile=False)
+    optimizer.build(model.trainable_variables)
     return loss
 
 
-def _run_epoch(
+def _validate(
     model: Any,
-    X: NDArray[Any],
-    codes: NDArray[np.integer],
-    order: NDArray[np.int64],
-    batch_size: int,
-) -> float:
-    """Take a step for each full batch, and return their mean loss."""
-    targets = np.eye(model.output_shape[-1], dtype=np.float32)
-    losses = []
-    for start in range(0, len(X) - batch_size + 1, batch_size):
-        chosen = order[start : start + batch_size]
-        losses.append(model.train_on_batch(X[chosen].astype(np.float32), targets[codes[chosen]]))
-    return float(np.mean(losses))
+    validation: tuple[NDArray[Any], NDArray[np.integer]],
+    loss_function: Any,
+    course: Course,
+) -> None:
+    """Score the network after an epoch, and keep its weights if they are the best so far."""
+    X, codes = validation
+    outputs = forward(model, X, batch_size=_EVALUATION_BATCH)
+    targets = np.eye(outputs.shape[1], dtype=np.float32)[codes]
+    loss = float(import_keras().ops.convert_to_numpy(loss_function(targets, outputs)))
+    if loss < course.best_loss:
+        course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
+    course.validation_loss.append(loss)
+    course.validation_accuracy.append(float(np.mean(outputs.argmax(axis=1) == codes)))
 
 
 def _ends_in_logits(model: Any) -> bool:
@@ -288,23 +336,3 @@ def _ends_in_logits(model: Any) -> bool:
     while hasattr(last, "layers"):
         last = last.layers[-1]
     return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
-
-
-def _epochs(
-    X: NDArray[Any], training: Training, seed: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-    """Yield the order and the samples of each epoch, warping the next beside the training."""
-
-    def prepare(epoch: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        order = np.random.default_rng([seed, epoch, 1]).permutation(len(X))
-        if training.augmentation is None:
-            return order, X
-        return order, training.augmentation.warp(X, seed=seed, epoch=epoch)
-
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(prepare, 0)
-        for epoch in range(training.epochs):
-            current = upcoming.result()
-            if epoch + 1 < training.epochs:
-                upcoming = pool.submit(prepare, epoch + 1)
-            yield current

@@ -1,0 +1,87 @@
+"""The epochs of a training: their samples, warped beside the steps, and the steps themselves."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.networks.augmentation import Augmentation
+
+
+def epochs(
+    X: NDArray[Any],
+    augmentation: Augmentation | None,
+    *,
+    seed: int,
+    first: int,
+    last: int,
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[Any]]]:
+    """Yield the epochs from `first` to before `last`, warping the next beside the training.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Training samples.
+    augmentation : Augmentation or None
+    seed : int
+        Order and warps depend on it and on the epoch's number alone, whatever the first one is.
+    first, last : int
+
+    Yields
+    ------
+    epoch : int
+    order : ndarray of shape (n_samples,), int64
+    samples : ndarray of the shape and dtype of `X`
+        Not in this order.
+    """
+
+    def prepare(epoch: int) -> tuple[int, NDArray[np.int64], NDArray[Any]]:
+        order = np.random.default_rng([seed, epoch, 1]).permutation(len(X))
+        samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
+        return epoch, order, samples
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming: Future[Any] | None = None
+        for epoch in range(first, last):
+            current = prepare(epoch) if upcoming is None else upcoming.result()
+            upcoming = pool.submit(prepare, epoch + 1) if epoch + 1 < last else None
+            yield current
+
+
+def run_epoch(
+    model: Any,
+    samples: NDArray[Any],
+    codes: NDArray[np.integer],
+    order: NDArray[np.int64],
+    batch_size: int,
+    heard: Callable[[float], None],
+) -> float:
+    """Take a step for each full batch, and return their mean loss.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    samples : ndarray of shape (n_samples, ...)
+    codes : ndarray of shape (n_samples,), int
+    order : ndarray of shape (n_samples,), int64
+    batch_size : int
+    heard : callable
+        Called after every step but the last with the share of them that is done.
+
+    Returns
+    -------
+    float
+    """
+    targets = np.eye(model.output_shape[-1], dtype=np.float32)
+    n_steps = len(samples) // batch_size
+    losses = []
+    for step in range(n_steps):
+        if step:
+            heard(step / n_steps)
+        chosen = order[step * batch_size : (step + 1) * batch_size]
+        batch = samples[chosen].astype(np.float32)
+        losses.append(model.train_on_batch(batch, targets[codes[chosen]]))
+    return float(np.mean(losses))
