@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Recipe:
     by_subset : bool
         Whether methods that can make one classifier for each subset do.
     n_jobs : int or None
+    checkpoints : Path or None
+        A folder from which interrupted trainings go on.
     """
 
     methods: dict[str, Method]
@@ -56,6 +59,7 @@ class Recipe:
     training: Training
     by_subset: bool
     n_jobs: int | None
+    checkpoints: Path | None = None
 
 
 class Run:
@@ -293,7 +297,19 @@ class Run:
             groups=None if self.groups is None else self.groups[chosen],
             seed=self.seed,
             progress=self.progress,
+            checkpoint=self._checkpoint(part, training),
         )
+
+    def _checkpoint(self, part: Part, training: Training) -> Path | None:
+        """Name the file of one training among all those of a comparison."""
+        folder = self.recipe.checkpoints
+        if folder is None:
+            return None
+        kind = "random" if self.groups is None else "group"
+        position = "all" if part.subset is None else self.subset_parts.index(part)
+        plain = "-plain" if training.augmentation is None else ""
+        name = f"{kind}-split-{self.holdout.seed}-seed-{self.seed}-subset-{position}{plain}"
+        return folder / f"{name}.safetensors"
 
     def _outputs(self) -> NDArray[np.float32]:
         """The shared network's probabilities of the test part, computed once."""

@@ -98,7 +98,9 @@ def compare(
         ),
     ],
     out: Out = Path("penultimate-report"),
-    network: Annotated[str, typer.Option(help="One of compact, mnist-cnn.")] = "compact",
+    network: Annotated[
+        str, typer.Option(help="compact, wide, or another name in penultimate.networks.NETWORKS.")
+    ] = "compact",
     methods: Annotated[
         str | None, typer.Option(help="Methods, separated by commas; by default all.")
     ] = None,
@@ -125,6 +127,10 @@ def compare(
     splits: Annotated[
         int, typer.Option(min=1, help="How many splits of each kind; the first has all seeds.")
     ] = 1,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="Folder from which an interrupted comparison goes on."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with its softmax, on your own images."""
@@ -154,6 +160,7 @@ def compare(
         epochs=epochs,
         subsets=subsets,
         splits=[(by_group, number) for by_group in kinds for number in range(splits)],
+        checkpoints=checkpoints,
     )
 
 
@@ -179,6 +186,7 @@ def _compare(
     epochs: int = 30,
     subsets: bool = False,
     splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
+    checkpoints: Path | None = None,
 ) -> None:
     """Run a comparison with a live table, and write its report."""
     with _plain_errors():
@@ -211,6 +219,7 @@ def _compare(
                 holdout=[Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
                 seeds=seeds,
                 n_jobs=-1,
+                checkpoints=checkpoints,
                 progress=live,
             )
             live.finish(result)

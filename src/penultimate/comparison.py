@@ -30,6 +30,7 @@ def compare(
     holdout: Holdout | Sequence[Holdout] | None = None,
     seeds: int | Sequence[int] = 3,
     n_jobs: int | None = None,
+    checkpoints: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
@@ -65,6 +66,9 @@ def compare(
         How many seeds, counted from 0, or which.
     n_jobs : int, optional
         Processes for searches; -1 for all cores.
+    checkpoints : str or Path, optional
+        A folder in which every training leaves its state after each epoch. Called again with the
+        same folder after an interruption, trainings go on where they were.
     progress : Progress, optional
         Hears of every long step and every score.
 
@@ -103,7 +107,14 @@ def compare(
     by_subset = not (subsets is None or subsets is False)
     chosen = choose_methods(methods, by_subset=by_subset, frozen=is_keras_model(network))
     dataset, inputs = _check_data(X, y, subsets, groups, network, progress)
-    recipe = Recipe(chosen, network, training, by_subset, n_jobs)
+    recipe = Recipe(
+        chosen,
+        network,
+        training,
+        by_subset,
+        n_jobs,
+        None if checkpoints is None else Path(checkpoints),
+    )
     runs = [
         Run(recipe, dataset, inputs, one, seeds if first else seeds[:1])
         for one, first in zip(holdouts, [True] + [False] * len(holdouts))
