@@ -179,20 +179,20 @@ class Run:
         self.fitted: dict[tuple[Any, ...], _Fitted] = {}
         if not self.needs_network:
             return
-        start = time.perf_counter()
         if is_keras_model(self.recipe.network):
             self.model = self.recipe.network
         else:
             self.model, history = self._train(self.whole, self.recipe.training)
             self.histories.append(history)
-        self.train_seconds = time.perf_counter() - start
+            self.train_seconds = history.seconds
+        start = time.perf_counter()
         extractor = FeatureExtractor(self.model).fit()
         self.features = {
             "development": extractor.extract(self.inputs["development"], self.progress)
         }
         middle = time.perf_counter()
         self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
-        self.network_seconds = middle - start
+        self.network_seconds = self.train_seconds + middle - start
         self.extract_seconds = time.perf_counter() - middle
         self.probabilities: NDArray[np.float32] | None = None
 
@@ -274,17 +274,16 @@ class Run:
         )
 
     def _fit_from_scratch(self, method: Method, part: Part) -> _Fitted:
-        start = time.perf_counter()
         training = self.recipe.training
         if not method.augmented:
             training = replace(training, augmentation=None)
-        model, _ = self._train(part, training)
+        model, history = self._train(part, training)
 
         def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
             outputs = predict_probabilities(model, self.inputs["test"][chosen])
             return part.classes[outputs.argmax(axis=1)]
 
-        return _Fitted(predict, time.perf_counter() - start)
+        return _Fitted(predict, history.seconds)
 
     def _train(self, part: Part, training: Training) -> tuple[Any, History]:
         """Train a network on the fit part of some classes, which it numbers from 0."""
@@ -306,7 +305,8 @@ class Run:
         if folder is None:
             return None
         kind = "random" if self.groups is None else "group"
-        position = "all" if part.subset is None else self.subset_parts.index(part)
+        subsets = [each.subset for each in self.subset_parts]
+        position = "all" if part.subset is None else subsets.index(part.subset)
         plain = "-plain" if training.augmentation is None else ""
         name = f"{kind}-split-{self.holdout.seed}-seed-{self.seed}-subset-{position}{plain}"
         return folder / f"{name}.safetensors"

@@ -33,6 +33,8 @@ class Course:
         The epoch, from 0, whose weights are the best so far.
     best_weights : list of ndarray or None
         These weights.
+    seconds : float
+        The time that the epochs took, before and after interruptions.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Course:
     validation_accuracy: list[float] = field(default_factory=list)
     best_epoch: int | None = None
     best_weights: list[NDArray[Any]] | None = None
+    seconds: float = 0.0
 
     @property
     def best_loss(self) -> float:

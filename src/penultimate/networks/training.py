@@ -1,5 +1,6 @@
 """Training a network: one-cycle schedule, augmentation beside the step, best weights kept."""
 
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,12 +109,15 @@ class History:
         A fraction.
     best_epoch : int
         The epoch, from 0, whose weights were kept.
+    seconds : float
+        The time that the epochs took; of a training that was interrupted, all its parts.
     """
 
     loss: list[float]
     validation_loss: list[float]
     validation_accuracy: list[float]
     best_epoch: int
+    seconds: float = 0.0
 
 
 def train(
@@ -189,6 +193,7 @@ def train(
             course = file.read(model)
         done = len(course.loss)
         progress.update("train network", done, training.epochs)
+        start = time.perf_counter()
         for epoch, order, samples in epochs(
             X, training.augmentation, seed=seed, first=done, last=training.epochs
         ):
@@ -206,13 +211,17 @@ def train(
                 )
             if validation is not None:
                 _validate(model, validation, loss_function, course)
+            now = time.perf_counter()
+            course.seconds, start = course.seconds + now - start, now
             if file is not None:
                 file.write(model, course)
             progress.update("train network", epoch + 1, training.epochs)
     if course.best_weights is not None:
         model.set_weights(course.best_weights)
     best_epoch = training.epochs - 1 if course.best_epoch is None else course.best_epoch
-    return History(course.loss, course.validation_loss, course.validation_accuracy, best_epoch)
+    return History(
+        course.loss, course.validation_loss, course.validation_accuracy, best_epoch, course.seconds
+    )
 
 
 def fit_network(
