@@ -7,6 +7,7 @@ import numpy as np
 
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
+from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import idx_files, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.listing import Listing, groups_from_names
@@ -49,7 +50,8 @@ def load(
           manifest;
         - an ``.npz`` with ``X`` and ``y`` (or ``images`` and ``labels``, or ``X_train``,
           ``y_train``, ``X_test`` and ``y_test``), and optionally ``groups``;
-        - a folder of IDX files named as MNIST's are, gzipped or not.
+        - a folder of IDX files named as MNIST's are, gzipped or not;
+        - a ``.tar``, ``.tar.gz``, ``.tgz`` or ``.zip`` of any of these folders.
     image_size : int or (height, width), optional
         What to resize image files to; by default they are kept as they are, and must share a size.
     skip_corrupt : bool, default=False
@@ -88,6 +90,16 @@ def load(
     size = _check_size(image_size)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
+    if path.is_file() and path.name.lower().endswith(ARCHIVES):
+        with unpacked(path) as folder:
+            return load(
+                folder,
+                image_size=image_size,
+                skip_corrupt=skip_corrupt,
+                subsets=subsets,
+                group_from_filename=group_from_filename,
+                progress=progress,
+            )
     arrays = _read_arrays(path)
     if arrays is not None:
         _check_files_only(path, size, subsets, group_from_filename)
@@ -103,8 +115,8 @@ def load(
             )
     else:
         raise ValueError(
-            f"{str(path)!r} is neither a folder, a .csv manifest nor an .npz; see "
-            "penultimate.datasets.load for the forms that data can have."
+            f"{str(path)!r} is neither a folder, a .csv manifest, an .npz nor an archive of a "
+            "folder; see penultimate.datasets.load for the forms that data can have."
         )
     if group_from_filename is not None:
         if listing.groups is not None:

@@ -1,0 +1,52 @@
+"""Reading a folder that comes packed: a tar, perhaps compressed, or a zip."""
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, shutil.ReadError)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Unpack an archive for as long as the context lasts.
+
+    Parameters
+    ----------
+    path : Path
+        Its name ends in one of `ARCHIVES`.
+
+    Yields
+    ------
+    Path
+        Of the folder in it, or, where it holds several things, of what holds them.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, is no archive, or would write outside its own folder.
+    """
+    with TemporaryDirectory(prefix="penultimate-") as place:
+        # What follows is named after the archive where that has no folder of its own.
+        suffix = next(end for end in ARCHIVES if path.name.lower().endswith(end))
+        folder = Path(place, path.name[: -len(suffix)] or "data")
+        folder.mkdir()
+        try:
+            if zipfile.is_zipfile(path):
+                shutil.unpack_archive(path, folder, "zip")
+            else:
+                with tarfile.open(path) as archive:
+                    archive.extractall(folder, filter="data")
+        except _DAMAGED as error:
+            raise ValueError(
+                f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
+                "fetch it again."
+            ) from error
+        inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        yield inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
