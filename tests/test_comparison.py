@@ -169,7 +169,8 @@ def test_methods_that_know_the_subset_predict_its_classes_alone(by_subset):
     assert by_subset.subsets == ["bright", "dark"]
     true = by_subset.dataset.labels[by_subset.test]
     knows = {method.name for method in by_subset.methods if method.knows_subset}
-    assert knows == set(by_subset.names()) - {"cnn-softmax", "cnn+svm-rbf-routed"}
+    routed = {"cnn+svm-rbf-routed", "cnn+svm-rbf-head-routed"}
+    assert knows == set(by_subset.names()) - {"cnn-softmax", *routed}
     for name in knows:
         # Classes 0 and 1 are bright, 2 and 3 dark.
         np.testing.assert_array_equal(by_subset.method(name).predictions // 2, [true // 2] * 2)
@@ -185,9 +186,10 @@ def test_masked_softmax_is_the_same_network_among_fewer_classes(by_subset):
     assert by_subset.accuracy("cnn-softmax-masked").value >= by_subset.accuracy("cnn-softmax").value
 
 
-def test_routed_specialists_are_the_same_where_the_route_is_right(by_subset):
+@pytest.mark.parametrize("router", ["routed", "head-routed"])
+def test_routed_specialists_are_the_same_where_the_route_is_right(by_subset, router):
     known = by_subset.method("cnn+svm-rbf").predictions
-    routed = by_subset.method("cnn+svm-rbf-routed").predictions
+    routed = by_subset.method(f"cnn+svm-rbf-{router}").predictions
     right_way = routed // 2 == known // 2
     assert right_way.mean() > 0.7
     np.testing.assert_array_equal(known[right_way], routed[right_way])

@@ -208,8 +208,8 @@ class Run:
             )
         parts = self.parts(method)
         positions = [part.test for part in parts]
-        if method.subsets == "routed":
-            positions = self._route(parts)
+        if method.subsets in ("routed", "head-routed"):
+            positions = self._route(name, method, parts)
         predictions = np.full(len(self.inputs["test"]), -1)
         progress = SILENT if method.inputs == "probabilities" else self.progress
         progress.update(f"fit {name}", 0, len(parts))
@@ -242,13 +242,13 @@ class Run:
             elif method.inputs == "network":
                 self.fitted[key] = self._fit_from_scratch(method, part)
             else:
-                self.fitted[key] = self._fit_head(name, method, part)
+                self.fitted[key] = self._fit_head(name, method, part, self.codes)
         return self.fitted[key]
 
-    def _fit_head(self, name: str, method: Method, part: Part) -> _Fitted:
+    def _fit_head(self, name: str, method: Method, part: Part, codes: NDArray[np.int64]) -> _Fitted:
         start = time.perf_counter()
         samples = self.features if method.inputs == "features" else self._pixels()
-        development, codes = samples["development"], self.codes
+        development = samples["development"]
         if part.subset is not None:
             development, codes = development[part.development], codes[part.development]
         split = part.restrict(self.development_split)
@@ -321,11 +321,18 @@ class Run:
         """The most probable class among those of a part."""
         return part.classes[self._outputs()[chosen][:, part.classes].argmax(axis=1)]
 
-    def _route(self, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
-        """For each subset the test samples to which the network gives more than to any other."""
-        shares = [self._outputs()[:, part.classes].sum(axis=1) for part in parts]
-        likeliest = np.argmax(shares, axis=0)
-        return [np.flatnonzero(likeliest == index) for index in range(len(parts))]
+    def _route(self, name: str, method: Method, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
+        """For each subset the test samples that are taken to be of it."""
+        if method.subsets == "routed":
+            shares = [self._outputs()[:, part.classes].sum(axis=1) for part in parts]
+            chosen = np.argmax(shares, axis=0)
+        else:
+            members = np.empty(len(self.dataset.classes), np.int64)
+            for index, part in enumerate(parts):
+                members[part.classes] = index
+            router = self._fit_head(name, method, self.whole, members[self.codes])
+            chosen = router.predict(self.whole.test)
+        return [np.flatnonzero(chosen == index) for index in range(len(parts))]
 
     def _divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
         return {"development": samples[self.split.first], "test": samples[self.split.second]}

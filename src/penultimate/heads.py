@@ -33,11 +33,11 @@ class Method:
         for standardisation.
     control : bool
         Whether the method is there to explain the others rather than to win.
-    subsets : {"optional", "ignored", "needed", "routed"}
+    subsets : {"optional", "ignored", "needed", "routed", "head-routed"}
         What it does where the classes come in subsets. One classifier for each subset, whose
         samples' subset is known, is made by ``"optional"`` (else one for all classes) and
-        ``"needed"``; ``"ignored"`` makes one for all classes; ``"routed"`` lets the shared network
-        choose the subset of each sample first.
+        ``"needed"``; ``"ignored"`` makes one for all classes. ``"routed"`` lets the shared network
+        choose the subset of each sample first, ``"head-routed"`` a further head on its features.
     augmented : bool
         Whether a network of its own is trained with the augmentation of the shared one, or none.
     """
@@ -46,7 +46,7 @@ class Method:
     make_head: Callable[[int | None, int], Any] | None
     make_preprocessing: Callable[[int, int], Any] | None = None
     control: bool = False
-    subsets: Literal["optional", "ignored", "needed", "routed"] = "optional"
+    subsets: Literal["optional", "ignored", "needed", "routed", "head-routed"] = "optional"
     augmented: bool = True
 
     @property
@@ -99,6 +99,7 @@ METHODS: dict[str, Method] = {
     "cnn+svm-rbf": Method("features", svm_rbf),
     "cnn+svm-linear": Method("features", svm_linear),
     "cnn+svm-rbf-routed": Method("features", svm_rbf, subsets="routed"),
+    "cnn+svm-rbf-head-routed": Method("features", svm_rbf, subsets="head-routed"),
     "cnn+rf": Method("features", random_forest),
     "cnn+knn": Method("features", nearest_neighbours),
     "cnn-scratch": Method("network", None, control=True, subsets="needed"),
@@ -150,7 +151,7 @@ def choose_methods(
 
 
 def _reason_against(method: Method, by_subset: bool, frozen: bool) -> str:
-    if method.subsets in ("needed", "routed") and not by_subset:
+    if method.subsets not in ("optional", "ignored") and not by_subset:
         return "is for comparisons by subset; pass subsets=True (--subsets), or leave it out."
     if frozen and (method.inputs == "network" or method.subsets == "routed"):
         return (

@@ -128,9 +128,7 @@ def test_name_that_is_no_text(folders):
 
 def test_unknown_form(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"neither a folder, a .csv manifest, an .npz nor an archive"
-    ):
+    with pytest.raises(ValueError, match=r"neither a folder, a .csv manifest, an .npz nor an arch"):
         datasets.load(tmp_path / "a.h5")
 
 

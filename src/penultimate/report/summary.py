@@ -125,7 +125,7 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
         "heatmaps": {
             m.name if subset is None else f"{m.name}, {subset}": display
             for m in comparison.methods
-            if not m.name.endswith("-routed")  # the same searches once more
+            if not m.name.endswith("routed")  # the same searches once more
             for subset, log in m.fits.items()
             if (display := _heatmap(log)) is not None
         },
