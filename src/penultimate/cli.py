@@ -73,7 +73,12 @@ def compare(
         ),
     ],
     out: Out = Path("penultimate-report"),
-    network: Annotated[str, typer.Option(help="One of compact, mnist-cnn.")] = "compact",
+    network: Annotated[
+        str,
+        typer.Option(
+            help="One of compact, wide, plane, mnist-cnn, devanagari-cnn, devanagari-small-cnn."
+        ),
+    ] = "compact",
     methods: Annotated[
         str | None, typer.Option(help="Methods, separated by commas; by default all.")
     ] = None,
