@@ -86,9 +86,7 @@ def measure(data: Dataset, checkpoints: str | None):
     }
     first = [holdout(1, by_group=kind) for kind in (False, True)]
     later = [holdout(seed, by_group=kind) for kind in (False, True) for seed in range(2, 7)]
-    result = compare(
-        data, methods=ON_FEATURES + FROM_SCRATCH, holdout=first, seeds=SEEDS, **common
-    )
+    result = compare(data, methods=ON_FEATURES + FROM_SCRATCH, holdout=first, seeds=SEEDS, **common)
     more = compare(data, methods=ON_FEATURES, holdout=later, seeds=SEEDS[:1], **common)
     result.others += [more, *more.others]
     small = compare(
@@ -165,9 +163,7 @@ def across_splits(kinds):
     for name, subset in keys:
         row = [name if subset is None else "", subset or "all"]
         for kind in kinds:
-            found = next(
-                m for m in kind["methods"] if (m["name"], m["subset"]) == (name, subset)
-            )
+            found = next(m for m in kind["methods"] if (m["name"], m["subset"]) == (name, subset))
             row.append(f"{100 * found['accuracy']:.2f}, {len(found['accuracies'])}")
             difference = found["vs_softmax"]
             if difference is None or difference["ci95"] is None:

@@ -39,7 +39,8 @@ class ProgressTimes:
         self.times = [time.perf_counter()]
 
     def update(self, step, done, total):
-        self.times.append(time.perf_counter())
+        if done and done == int(done) and len(self.times) == done:
+            self.times.append(time.perf_counter())
 
 
 def epochs_of_fit(X, targets):

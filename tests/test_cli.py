@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from penultimate.cli import app
+from penultimate.cli import app, compare
 
 COMMAND = [sys.executable, "-m", "penultimate.cli"]
 
@@ -51,6 +52,13 @@ def test_help_has_an_example(command):
     assert result.returncode == 0
     assert "Usage: " in result.stdout
     assert not command or "Example: penultimate" in result.stdout
+
+
+def test_help_names_every_network():
+    # By hand, for the help must not wait for what the networks import.
+    from penultimate.networks import NETWORKS
+
+    assert f"One of {', '.join(NETWORKS)}." in inspect.getsource(compare)
 
 
 def test_help_is_quick():

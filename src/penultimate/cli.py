@@ -99,7 +99,10 @@ def compare(
     ],
     out: Out = Path("penultimate-report"),
     network: Annotated[
-        str, typer.Option(help="compact, wide, or another name in penultimate.networks.NETWORKS.")
+        str,
+        typer.Option(
+            help="One of compact, wide, plane, mnist-cnn, devanagari-cnn, devanagari-small-cnn."
+        ),
     ] = "compact",
     methods: Annotated[
         str | None, typer.Option(help="Methods, separated by commas; by default all.")

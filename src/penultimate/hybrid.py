@@ -90,8 +90,8 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     network : str, callable or keras.Model, default="compact"
-        A name (``"compact"`` or ``"mnist-cnn"``) or a function of (input_shape, n_classes) that
-        returns a Keras model is trained. A Keras model is frozen, and gets `X` as it is given.
+        A name in ``networks.NETWORKS`` or a function of (input_shape, n_classes) that returns a
+        Keras model is trained. A Keras model is frozen, and gets `X` as it is given.
     layer : str, default="penultimate"
         Where the network is cut; see `FeatureExtractor`.
     head : classifier, optional

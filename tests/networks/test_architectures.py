@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from penultimate.networks import NETWORKS, build_network
+from penultimate.networks import NETWORKS, FeatureExtractor, build_network
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 20, 1)])
 def test_every_network_gives_probabilities_on_every_image(name, shape):
+    if name == "devanagari-cnn":
+        shape = (max(10, shape[0]), max(10, shape[1]), shape[2])
     model = build_network(name, shape, 7)
     outputs = model.predict_on_batch(np.full((2, *shape), 200, np.float32))
     assert outputs.shape == (2, 7)
@@ -24,6 +26,48 @@ def test_compact_is_small():
     assert build_network("compact", (96, 128, 3), 10).count_params() < 2_000_000
 
 
+def test_wide_is_that_of_the_issue():
+    model = build_network("wide", (28, 28, 1), 58)
+    assert 585_000 < model.count_params() < 595_000
+    convolutions = [layer for layer in model.layers if "conv2d" in layer.name]
+    assert [layer.filters for layer in convolutions] == [32, 64, 64, 128, 128]
+    assert model.get_layer("flatten").output.shape == (None, 3 * 3 * 128)
+    assert model.get_layer("features").output.shape == (None, 256)
+
+
+def test_plane_has_two_linear_features():
+    model = build_network("plane", (28, 28, 1), 10)
+    images = np.random.default_rng(0).integers(0, 255, (9, 28, 28, 1), dtype=np.uint8)
+    features = FeatureExtractor(model, "plane").fit_transform(images)
+    np.testing.assert_array_equal(features, FeatureExtractor(model).fit_transform(images))
+    assert features.shape == (9, 2)
+    assert (features < 0).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "units"),
+    [
+        (
+            "devanagari-cnn",
+            "Conv2D Conv2D MaxPooling2D Dropout Conv2D Flatten Dropout Dense Dropout Dense "
+            "Dropout Dense",
+            [128, 64, 32, 512, 512, 58],
+        ),
+        (
+            "devanagari-small-cnn",
+            "Conv2D Conv2D MaxPooling2D Dropout Flatten Dense Dropout Dense",
+            [32, 64, 256, 58],
+        ),
+    ],
+)
+def test_devanagari_networks_are_those_of_their_author(name, kinds, units):
+    model = build_network(name, (28, 28, 1), 58)
+    assert [type(layer).__name__ for layer in model.layers[1:]] == kinds.split()
+    weighted = [layer for layer in model.layers if layer.weights]
+    assert [layer.weights[0].shape[-1] for layer in weighted] == units
+    assert FeatureExtractor(model).fit().n_features_out_ == units[-2]
+
+
 def test_same_seed_same_weights():
     first, again, other = (build_network("compact", (8, 8, 1), 2, seed=s) for s in (1, 1, 2))
     for a, b in zip(first.get_weights(), again.get_weights()):
@@ -32,7 +76,7 @@ def test_same_seed_same_weights():
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="must be one of 'compact', 'mnist-cnn'; got 'resnet'"):
+    with pytest.raises(ValueError, match="must be one of 'compact', 'wide', .*; got 'resnet'"):
         build_network("resnet", (28, 28, 1), 10)
 
 
@@ -40,6 +84,11 @@ def test_unknown_name():
 def test_unfit_inputs(shape):
     with pytest.raises(ValueError, match="takes images of at least 8 x 8 pixels"):
         build_network("compact", shape, 10)
+
+
+def test_smallest_image_of_a_network():
+    with pytest.raises(ValueError, match="'devanagari-cnn' takes images of at least 10 x 10 pix"):
+        build_network("devanagari-cnn", (9, 28, 1), 10)
 
 
 def test_no_network():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from penultimate.networks._backend import import_keras
-from penultimate.networks._keras import cut, forward, gives_probabilities
+from penultimate.networks._keras import computing_in_bfloat16, cut, forward, gives_probabilities
 
 keras = import_keras()
 layers = keras.layers
@@ -112,3 +112,22 @@ def test_maps_are_flattened():
 def test_no_samples():
     with pytest.raises(ValueError, match="no samples"):
         forward(sequential(), X[:0], batch_size=2)
+
+
+def test_bfloat16_stops_before_the_last_weights_and_ends_with_its_block():
+    inner = sequential(layers.Dense(3), layers.Softmax())
+    model = keras.Sequential([layers.Input((6,)), layers.Rescaling(2.0), inner])
+    leaves = [model.layers[0], *inner.layers]
+
+    def precisions():
+        return [layer.compute_dtype for layer in leaves]
+
+    def fail():
+        with computing_in_bfloat16(model):
+            raise RuntimeError
+
+    with computing_in_bfloat16(model):
+        assert precisions() == ["bfloat16", "bfloat16", "float32", "float32"]
+    with pytest.raises(RuntimeError):
+        fail()
+    assert precisions() == ["float32"] * 4

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from penultimate._progress import Progress
-from penultimate.networks import Training, build_network, fit_network, predict_probabilities, train
+from penultimate.networks import (
+    FeatureExtractor,
+    Training,
+    build_network,
+    fit_network,
+    predict_probabilities,
+    train,
+)
 from penultimate.networks._backend import import_keras
 
 QUICK = Training(epochs=4, batch_size=8, augmentation=None)
@@ -80,7 +87,7 @@ def test_groups_stay_out_of_the_slice(samples):
     assert model.output_shape == (None, 2)
 
 
-def test_progress_hears_every_epoch(samples):
+def test_progress_hears_every_step(samples):
     heard = []
 
     class Listener(Progress):
@@ -88,7 +95,26 @@ def test_progress_hears_every_epoch(samples):
             heard.append((step, done, total))
 
     fit_network("compact", *samples, QUICK, progress=Listener())
-    assert heard == [("train network", done, 4) for done in (0, 1, 2, 3, 4)]
+    steps = [epoch + step / 6 for epoch in range(4) for step in range(6)]  # 54 samples by eights
+    assert heard == [("train network", pytest.approx(done), 4) for done in [*steps, 4]]
+
+
+def test_bfloat16_learns_and_leaves_a_float32_network(samples):
+    X, codes = samples
+    recipes = [Training(12, 8, precision=precision) for precision in ("float32", "bfloat16")]
+    (_, exact), (model, history) = (fit_network("compact", X, codes, r) for r in recipes)
+    assert history.loss != exact.loss
+    np.testing.assert_allclose(history.loss[0], exact.loss[0], rtol=0.2)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert import_keras().config.dtype_policy().name == "float32"
+    probabilities = predict_probabilities(model, X)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (probabilities.argmax(axis=1) == codes).mean() > 0.9
+    features = FeatureExtractor(model).fit_transform(X)
+    fresh = build_network("compact", X.shape[1:], 2)
+    fresh.set_weights(model.get_weights())
+    np.testing.assert_array_equal(features, FeatureExtractor(fresh).fit_transform(X))
 
 
 def test_diverging_training_says_so(samples):
@@ -109,6 +135,7 @@ def test_diverging_training_says_so(samples):
         ({"validation_size": 1}, ValueError),
         ({"label_smoothing": -0.1}, ValueError),
         ({"augmentation": True}, TypeError),
+        ({"precision": "float16"}, ValueError),
     ],
 )
 def test_bad_recipe(samples, wrong, error):

@@ -46,12 +46,12 @@ def cut(model: Any, layer: str) -> Any:
     elif not is_model(model.layers[-1]):
         return keras.Model(_inputs(model), _penultimate_tensor(model))
     for inner in reversed([candidate for candidate in model.layers if is_model(candidate)]):
-        if layer == "penultimate" or layer in layer_names(inner):
+        if layer == "penultimate" or layer in _names(inner):
             part = cut(inner, layer)
             return keras.Model(_inputs(model), part(inner.input))
     raise ValueError(
         f"The network {model.name!r} has no layer {layer!r}; choose 'penultimate' or one of "
-        f"{layer_names(model)}."
+        f"{_names(model)}."
     )
 
 
@@ -69,7 +69,7 @@ def gives_probabilities(model: Any, layer: str) -> bool:
             if is_model(candidate):
                 return gives_probabilities(candidate, candidate.layers[-1].name)
             return _activation(candidate) in _PROBABILITIES
-        if is_model(candidate) and layer in layer_names(candidate):
+        if is_model(candidate) and layer in _names(candidate):
             return gives_probabilities(candidate, layer)
     return False
 
@@ -152,11 +152,10 @@ def _inputs(model: Any) -> Any:
     return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
-def layer_names(model: Any) -> list[str]:
-    """Name the layers of `model`, and those of models nested in it."""
+def _names(model: Any) -> list[str]:
     names = []
     for layer in model.layers:
-        names += [layer.name, *(layer_names(layer) if is_model(layer) else [])]
+        names += [layer.name, *(_names(layer) if is_model(layer) else [])]
     return names
 
 
@@ -174,7 +173,7 @@ def _penultimate_tensor(model: Any) -> Any:
         if type(layer).__name__ == "InputLayer":
             raise ValueError(
                 f"The network {model.name!r} has no classifying layer to cut before; name a layer: "
-                f"one of {layer_names(model)}."
+                f"one of {_names(model)}."
             )
         if getattr(layer, "kernel", None) is not None:
             break

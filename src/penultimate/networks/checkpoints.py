@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.networks._backend import import_keras
-from penultimate.networks._keras import layer_names
 
 _FORMAT = "penultimate checkpoint 1"
 _SHOWN = 12  # hexadecimal digits of a fingerprint, in messages
@@ -212,9 +211,10 @@ def describe_network(model: Any, training: Any, seed: int) -> dict[str, Any]:
         For JSON.
     """
     keras = import_keras()
-    # Names that Keras numbers depend on what else was built in the process; their order does not.
-    numbers = {name: index for index, name in enumerate([model.name, *layer_names(model)])}
-    architecture = _renamed(json.loads(model.to_json()), numbers)
+    architecture = json.loads(model.to_json())
+    # Keras numbers names by what else was built in the process; their order does not change.
+    numbers = {name: index for index, name in enumerate(dict.fromkeys(_names(architecture)))}
+    architecture = _renamed(architecture, numbers)
     shapes = [[list(v.shape), str(v.dtype)] for v in model.variables]
     return {
         "architecture": hashlib.sha256(_to_json([architecture, shapes]).encode()).hexdigest(),
@@ -269,6 +269,18 @@ def _fingerprint(description: dict[str, Any]) -> str:
 
 def _to_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=lambda number: number.item())
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all layers in a model's JSON."""
+    if isinstance(value, dict):
+        config = value.get("config")
+        if isinstance(config, dict) and "name" in config and value["class_name"] != "DTypePolicy":
+            yield config["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
 
 
 def _renamed(value: Any, numbers: dict[str, int]) -> Any:
