@@ -4,10 +4,12 @@ from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
 from penultimate.datasets.splits import Split, split_development, split_test
+from penultimate.datasets.subsets import check_subsets
 
 __all__ = [
     "Dataset",
     "Split",
+    "check_subsets",
     "load",
     "load_mnist_5k",
     "natural_order",
