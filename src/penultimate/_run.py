@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from penultimate._progress import Progress
 from penultimate.datasets import Dataset, Split, split_development
 from penultimate.heads import METHODS, Method
-from penultimate.hybrid import fit_head
 from penultimate.networks import (
     FeatureExtractor,
     History,
@@ -22,6 +21,7 @@ from penultimate.networks import (
     predict_probabilities,
 )
 from penultimate.networks.training import validation_split
+from penultimate.selection import fit_head
 
 
 @dataclass

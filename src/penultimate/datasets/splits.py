@@ -117,6 +117,54 @@ def split_development(
     return split_samples(y, groups, selection_size, seed=seed)
 
 
+def split_folds(
+    y: NDArray[Any], *, groups: NDArray[Any] | None = None, n_folds: int = 5, seed: int = 0
+) -> list[Split]:
+    """Split samples that no network has seen into folds, fewer where a class has few samples.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels; the folds keep their shares.
+    groups : ndarray of shape (n_samples,), optional
+        No group is in two folds.
+    n_folds : int, default=5
+        At most this many, and no more than the smallest class has samples (or groups).
+    seed : int, default=0
+        Each seed gives other folds.
+
+    Returns
+    -------
+    list of Split
+        For each fold the other samples (first) and its own (second). Empty where a class has one
+        sample, or group: nothing can then be held out.
+
+    Raises
+    ------
+    ValueError
+        If, split by group, a class is missing from what a fold would be fitted on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import split_folds
+    >>> len(split_folds(np.repeat([0, 1], 3))), len(split_folds(np.array([0, 1])))
+    (3, 0)
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    units = np.arange(len(y)) if groups is None else groups
+    n_folds = min(n_folds, *(len(np.unique(units[y == label])) for label in np.unique(y)))
+    if n_folds < 2:
+        return []
+    make: Any = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = make(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
+    splits = [Split(first, second) for first, second in folds if len(second)]
+    for split in splits:
+        _check_classes_to_fit(y, split.first)
+    return splits
+
+
 def check_class_sizes(y: NDArray[Any], names: Any = None) -> None:
     """Raise ``ValueError`` for a class with too few samples to be split."""
     classes, counts = np.unique(y, return_counts=True)
@@ -164,6 +212,11 @@ def split_samples(
         n_folds = min(max(round(1 / second_size), 2), n_groups)
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     first, second = next(splitter.split(positions, y, groups))
+    _check_classes_to_fit(y, first)
+    return Split(np.sort(first), np.sort(second))
+
+
+def _check_classes_to_fit(y: NDArray[Any], first: NDArray[np.int64]) -> None:
     missing = np.setdiff1d(y, y[first])
     if len(missing):
         raise ValueError(
@@ -171,4 +224,3 @@ def split_samples(
             f"{missing[0].item()!r}: their samples are in too few groups. Drop the groups, or "
             "these classes."
         )
-    return Split(np.sort(first), np.sort(second))

@@ -12,7 +12,7 @@ from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
 from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seeded
-from penultimate.networks._keras import forward
+from penultimate.networks._keras import ends_in_logits, forward
 from penultimate.networks.architectures import Builder, build_network
 from penultimate.networks.augmentation import Augmentation
 
@@ -260,7 +260,7 @@ def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     loss = keras.losses.CategoricalCrossentropy(
-        from_logits=_ends_in_logits(model), label_smoothing=training.label_smoothing
+        from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
     )
     # XLA makes the step slower on a CPU, and several times slower to compile.
     model.compile(optimizer, loss, jit_compile=False)
@@ -281,13 +281,6 @@ def _run_epoch(
         chosen = order[start : start + batch_size]
         losses.append(model.train_on_batch(X[chosen].astype(np.float32), targets[codes[chosen]]))
     return float(np.mean(losses))
-
-
-def _ends_in_logits(model: Any) -> bool:
-    last = model.layers[-1]
-    while hasattr(last, "layers"):
-        last = last.layers[-1]
-    return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
 
 
 def _epochs(
