@@ -21,6 +21,7 @@ from penultimate._validation import (
 from penultimate.datasets.splits import Split, split_development, split_folds
 from penultimate.networks import (
     FeatureExtractor,
+    History,
     Training,
     fit_network,
     is_keras_model,
@@ -38,6 +39,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     network: Any
     layer: str | list[str]
     training: Training | None
+    network_: Any
+    history_: History | None
 
     def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
         """Check parameters, samples and labels; return these and the labels' class indices."""
@@ -68,6 +71,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
             X = check_images(X, scale=self._pixel_scale)
         return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
+
+    def _take_inputs_of(self, other: "NetworkClassifier") -> None:
+        """Take over the network of a fitted classifier, and how it reads samples."""
+        self.network_, self.history_ = other.network_, None
+        for name in ("n_features_in_", "feature_names_in_", "_takes_pixels", "_pixel_scale"):
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
 
     def _fit_network(
         self,
@@ -216,9 +226,9 @@ class DeepSVC(NetworkClassifier):
         seed = int(check_random_state(self.random_state).randint(2**31))
         split: Splits = None
         if self.selection == "heldout":
-            split = split_development(codes, groups=groups, seed=seed)
+            split = split_development(y, groups=groups, seed=seed)
         elif self.selection == "crossfit":
-            split = split_folds(codes, groups=groups, seed=seed)
+            split = split_folds(y, groups=groups, seed=seed)
         fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
         extractors = self._fit_network(X, codes, fit_part, groups, seed)
         features = {layer: extractor.transform(X) for layer, extractor in extractors.items()}
@@ -237,7 +247,7 @@ class DeepSVC(NetworkClassifier):
         self.extractor_ = extractors[chosen.layer]
         fitted = self.head_["head"]
         for name in ("best_score_", "best_params_"):
-            vars(self).pop(name, None)  # of an earlier fit, with another head
+            self.__dict__.pop(name, None)  # of an earlier fit, with another head
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         return self

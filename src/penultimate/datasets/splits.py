@@ -196,7 +196,7 @@ def split_samples(
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
             raise ValueError(
-                f"Class {classes[counts.argmin()].item()!r} has 1 sample here; a split needs at "
+                f"Class {classes.tolist()[counts.argmin()]!r} has 1 sample here; a split needs at "
                 "least 2 of each. Add samples, or drop the class."
             )
         n_classes = len(classes)
@@ -221,6 +221,6 @@ def _check_classes_to_fit(y: NDArray[Any], first: NDArray[np.int64]) -> None:
     if len(missing):
         raise ValueError(
             f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
-            f"{missing[0].item()!r}: their samples are in too few groups. Drop the groups, or "
+            f"{missing.tolist()[0]!r}: their samples are in too few groups. Drop the groups, or "
             "these classes."
         )
