@@ -21,7 +21,7 @@ from penultimate.networks import (
     predict_probabilities,
 )
 from penultimate.networks.training import validation_split
-from penultimate.selection import fit_head
+from penultimate.selection import fit_head, plain_params
 
 
 @dataclass
@@ -169,11 +169,11 @@ class Run:
         result.head_seconds.append(middle - start)
         result.fit_seconds.append(middle - start + on_features * self.network_seconds)
         result.predict_seconds.append(end - middle + on_features * self.extract_seconds)
-        result.params.append(_plain(search.best_params_))
+        result.params.append(plain_params(search.best_params_))
         result.selection_scores.append(float(search.best_score_))
         result.grids.append(
             {
-                "params": [_plain(params) for params in search.cv_results_["params"]],
+                "params": [plain_params(params) for params in search.cv_results_["params"]],
                 "score": search.cv_results_["mean_test_score"].tolist(),
             }
         )
@@ -194,8 +194,3 @@ class Run:
         check = {"id": check_id, "level": level, "message": message}
         if check not in self.checks:
             self.checks.append(check)
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Turn NumPy scalars into Python ones, for JSON."""
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}

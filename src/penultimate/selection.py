@@ -167,6 +167,11 @@ def check_layers(layer: Any, owner: str) -> list[str]:
     return list(layer)
 
 
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn NumPy scalars among a head's parameters into Python ones, for JSON."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
+
+
 def _selects(split: Split | Sequence[Split]) -> bool:
     """Say whether there is anything to select on."""
     return isinstance(split, Split) or len(split) > 0
