@@ -136,7 +136,7 @@ class Specialists(NetworkClassifier):
         self.training = training
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> "Specialists":
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train the network on all classes, then select and fit a head for each subset.
 
         Parameters
@@ -154,6 +154,8 @@ class Specialists(NetworkClassifier):
 
         Raises
         ------
+        TypeError
+            If `subsets` is no dict of names to lists, or a parameter is of a wrong type.
         ValueError
             If a parameter, the samples or the labels are unusable; if the subsets do not have each
             class once; or if the groups leave a class without samples to fit or select on.
