@@ -4,7 +4,7 @@ from sklearn.datasets import load_iris
 
 from penultimate.datasets import split_development
 from penultimate.heads import METHODS, principal_components
-from penultimate.hybrid import fit_head
+from penultimate.selection import fit_head
 
 X, y = load_iris(return_X_y=True)
 

@@ -19,6 +19,7 @@ _WHERE = {
     "Training": "penultimate.networks",
     "Augmentation": "penultimate.networks",
     "DeepSVC": "penultimate.hybrid",
+    "Specialists": "penultimate.specialists",
     "Comparison": "penultimate.results",
     "compare": "penultimate.comparison",
 }
@@ -32,6 +33,7 @@ __all__ = [
     "SVCHalvingSearchCV",
     "SVCRandomizedSearchCV",
     "SVCSearchCV",
+    "Specialists",
     "Training",
     "__version__",
     "compare",
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from penultimate.hybrid import DeepSVC
     from penultimate.networks import Augmentation, FeatureExtractor, Training
     from penultimate.results import Comparison
+    from penultimate.specialists import Specialists
     from penultimate.svm import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 
 

@@ -15,7 +15,6 @@ from penultimate._part import Part, part_of_subset
 from penultimate._progress import SILENT, Progress
 from penultimate.datasets import Dataset, Holdout, split_development, split_test
 from penultimate.heads import METHODS, Method
-from penultimate.hybrid import fit_head
 from penultimate.networks import (
     FeatureExtractor,
     History,
@@ -25,6 +24,7 @@ from penultimate.networks import (
     predict_probabilities,
 )
 from penultimate.networks.training import validation_split
+from penultimate.selection import fit_head, plain_params
 
 
 @dataclass(frozen=True)
@@ -265,10 +265,10 @@ class Run:
         return _Fitted(
             lambda chosen: fitted.predict(samples["test"][chosen]),
             time.perf_counter() - start,
-            _plain(search.best_params_),
+            plain_params(search.best_params_),
             float(search.best_score_),
             {
-                "params": [_plain(params) for params in search.cv_results_["params"]],
+                "params": [plain_params(params) for params in search.cv_results_["params"]],
                 "score": search.cv_results_["mean_test_score"].tolist(),
             },
         )
@@ -351,8 +351,3 @@ class Run:
         check = {"id": check_id, "level": level, "message": message}
         if check not in self.checks:
             self.checks.append(check)
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Turn NumPy scalars into Python ones, for JSON."""
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}

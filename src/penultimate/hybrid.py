@@ -1,13 +1,11 @@
 """A network's features under a max-margin head, as one scikit-learn classifier."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import PredefinedSplit
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,67 +18,92 @@ from penultimate._validation import (
     check_not_one_hot,
     pixel_scale,
 )
-from penultimate.datasets.splits import Split, split_development
-from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
+from penultimate.datasets.splits import Split, split_development, split_folds
+from penultimate.networks import (
+    FeatureExtractor,
+    History,
+    Training,
+    fit_network,
+    is_keras_model,
+    takes_pixels,
+)
+from penultimate.selection import Splits, check_layers, fit_layers
 from penultimate.svm import SVCSearchCV
 
-SELECTIONS = ("heldout", "resubstitution")
+SELECTIONS = ("heldout", "crossfit", "resubstitution")
 
 
-def fit_head(
-    head: Any,
-    features: NDArray[Any],
-    y: NDArray[Any],
-    split: Split | None,
-    *,
-    preprocessing: Any = None,
-) -> Pipeline:
-    """Select a head's parameters on held-out samples, then fit it on all of development.
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What classifiers on a network share: checking samples, training the network, cutting it."""
 
-    The preprocessing learns from the fit part only. Every candidate is fitted on the fit part and
-    scored on the selection part; the best is refitted on both.
+    network: Any
+    layer: str | list[str]
+    training: Training | None
+    network_: Any
+    history_: History | None
 
-    Parameters
-    ----------
-    head : classifier
-        A search with a `cv` parameter is given the split; any other classifier is just fitted.
-    features : ndarray of shape (n_samples, n_features)
-        Of the development samples.
-    y : ndarray of shape (n_samples,)
-        Their labels.
-    split : Split or None
-        Fit part (first) and selection part (second). None leaves a search its own folds, and fits
-        the preprocessing on all samples.
-    preprocessing : transformer, optional
-        By default ``StandardScaler()``.
+    def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+        """Check parameters, samples and labels; return these and the labels' class indices."""
+        owner = type(self).__name__
+        if self.training is not None and not isinstance(self.training, Training):
+            raise TypeError(
+                f"The 'training' parameter of {owner} must be a Training or None; "
+                f"got {self.training!r}."
+            )
+        check_layers(self.layer, owner)
+        X, y = self._check_samples(X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        return X, y, codes
 
-    Returns
-    -------
-    Pipeline
-        The fitted steps ``"preprocessing"`` and ``"head"``.
+    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        if not isinstance(y, str):
+            check_not_one_hot(y)
+        checked = validate_data(
+            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+        )
+        X = checked if isinstance(y, str) else checked[0]
+        if reset:
+            self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
+        if self._takes_pixels:
+            # One dark image must mean what it means among others: floats keep the scale of `fit`.
+            if reset:
+                self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
+            X = check_images(X, scale=self._pixel_scale)
+        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
 
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from penultimate import SVCSearchCV
-    >>> from penultimate.datasets import split_development
-    >>> from penultimate.hybrid import fit_head
-    >>> X, y = load_iris(return_X_y=True)
-    >>> fit_head(SVCSearchCV(), X, y, split_development(y)).score(X, y) > 0.9
-    True
-    """
-    preprocessing = StandardScaler() if preprocessing is None else clone(preprocessing)
-    head = clone(head)
-    preprocessing.fit(features if split is None else features[split.first])
-    if split is not None and "cv" in head.get_params(deep=False):
-        fold = np.full(len(y), -1)
-        fold[split.second] = 0
-        head.set_params(cv=PredefinedSplit(fold))
-    head.fit(preprocessing.transform(features), y)
-    return Pipeline([("preprocessing", preprocessing), ("head", head)])
+    def _take_inputs_of(self, other: "NetworkClassifier") -> None:
+        """Take over the network of a fitted classifier, and how it reads samples."""
+        self.network_, self.history_ = other.network_, None
+        for name in ("n_features_in_", "feature_names_in_", "_takes_pixels", "_pixel_scale"):
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
+
+    def _fit_network(
+        self,
+        X: NDArray[Any],
+        codes: NDArray[np.int64],
+        fit_part: NDArray[np.int64],
+        groups: NDArray[Any] | None,
+        seed: int,
+    ) -> dict[str, FeatureExtractor]:
+        """Train the network on the fit part, or take it as it is; return it cut at each layer."""
+        if is_keras_model(self.network):
+            self.network_, self.history_ = self.network, None
+        else:
+            self.network_, self.history_ = fit_network(
+                self.network,
+                X[fit_part],
+                codes[fit_part],
+                self.training,
+                groups=None if groups is None else groups[fit_part],
+                seed=seed,
+            )
+        layers = check_layers(self.layer, type(self).__name__)
+        return {layer: FeatureExtractor(self.network_, layer).fit(X) for layer in layers}
 
 
-class DeepSVC(ClassifierMixin, BaseEstimator):
+class DeepSVC(NetworkClassifier):
     """An SVM on the features of a neural network.
 
     The network is trained on the fit part of the samples (or is taken as it is), cut at a layer,
@@ -91,12 +114,18 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
     ----------
     network : str, callable or keras.Model, default="compact"
         A name in ``networks.NETWORKS`` or a function of (input_shape, n_classes) that returns a
-        Keras model is trained. A Keras model is frozen, and gets `X` as it is given.
-    layer : str, default="penultimate"
-        Where the network is cut; see `FeatureExtractor`.
+        Keras model is trained. A Keras model is frozen, and gets `X` as it is given; or pixels from
+        0 to 255, if it begins by scaling these down, as the named ones do.
+    layer : str or list of str, default="penultimate"
+        Where the network is cut; see `FeatureExtractor`. Of a list, the layer with the best
+        selection score is taken.
     head : classifier, optional
         By default ``SVCSearchCV()``.
-    selection : {"heldout", "resubstitution"}, default="heldout"
+    selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
+        ``"crossfit"`` is for a frozen network that has not seen these samples, and for few of them:
+        5 stratified folds, or as many as the smallest class has samples. With one sample of a
+        class nothing can be selected: the first layer is taken, and the head is what its search
+        would search over, as it is (``SVC()``).
         ``"resubstitution"`` trains the network on all samples and chooses the head's parameters by
         cross-validation on the features of these same samples. That is what most published code
         does; its `best_score_` is optimistic, the more so the longer the network is trained.
@@ -110,7 +139,12 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
     ----------
     network_ : keras.Model
         The trained network; predicts the class indices of `classes_`.
+    layer_ : str
+        The layer that was selected.
+    layer_scores_ : dict of str to float
+        The selection score on each layer; empty if there was nothing to select.
     extractor_ : FeatureExtractor
+        The network, cut there.
     head_ : Pipeline
         Fitted standardisation and head.
     classes_ : ndarray of shape (n_classes,)
@@ -146,7 +180,7 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         network: Any = "compact",
-        layer: str = "penultimate",
+        layer: str | list[str] = "penultimate",
         head: Any = None,
         selection: str = "heldout",
         training: Training | None = None,
@@ -182,36 +216,38 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
             If a parameter, the samples or the labels are unusable.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
-        if self.training is not None and not isinstance(self.training, Training):
-            raise TypeError(
-                "The 'training' parameter of DeepSVC must be a Training or None; "
-                f"got {self.training!r}."
+        if self.selection == "crossfit" and not is_keras_model(self.network):
+            raise ValueError(
+                "selection='crossfit' needs a frozen network, a trained Keras model; got network="
+                f"{self.network!r}, which is trained on the samples. Use selection='heldout'."
             )
-        X, y = self._check_samples(X, y, reset=True)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        X, y, codes = self._check_fit(X, y)
         groups = None if groups is None else np.asarray(groups)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        split = None
+        split: Splits = None
         if self.selection == "heldout":
-            split = split_development(codes, groups=groups, seed=seed)
-        fit_part = np.arange(len(X)) if split is None else split.first
-        if is_keras_model(self.network):
-            self.network_, self.history_ = self.network, None
-        else:
-            self.network_, self.history_ = fit_network(
-                self.network,
-                X[fit_part],
-                codes[fit_part],
-                self.training,
-                groups=None if groups is None else groups[fit_part],
-                seed=seed,
-            )
-        self.extractor_ = FeatureExtractor(self.network_, self.layer).fit(X)
+            split = split_development(y, groups=groups, seed=seed)
+        elif self.selection == "crossfit":
+            split = split_folds(y, groups=groups, seed=seed)
+        fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
+        extractors = self._fit_network(X, codes, fit_part, groups, seed)
+        features = {layer: extractor.transform(X) for layer, extractor in extractors.items()}
+        return self._fit_head(extractors, features, y, split)
+
+    def _fit_head(
+        self,
+        extractors: Mapping[str, FeatureExtractor],
+        features: Mapping[str, NDArray[np.float32]],
+        y: NDArray[Any],
+        split: Splits,
+    ) -> Self:
         head = SVCSearchCV() if self.head is None else self.head
-        self.head_ = fit_head(head, self.extractor_.transform(X), y, split)
+        chosen = fit_layers(head, features, y, split)
+        self.layer_, self.layer_scores_, self.head_ = chosen.layer, chosen.scores, chosen.head
+        self.extractor_ = extractors[chosen.layer]
         fitted = self.head_["head"]
         for name in ("best_score_", "best_params_"):
+            self.__dict__.pop(name, None)  # of an earlier fit, with another head
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         return self
@@ -262,17 +298,3 @@ class DeepSVC(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.extractor_.extract(self._check_samples(X, reset=False), progress)
-
-    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
-        if not isinstance(y, str):
-            check_not_one_hot(y)
-        checked = validate_data(
-            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
-        )
-        X = checked if isinstance(y, str) else checked[0]
-        if isinstance(self.network, str):
-            # One dark image must mean what it means among others: floats keep the scale of `fit`.
-            if reset:
-                self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
-            X = check_images(X, scale=self._pixel_scale)
-        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penultimate.datasets import Holdout, split_development, split_test
+from penultimate.datasets import Holdout, split_development, split_folds, split_test
 from penultimate.datasets.splits import check_class_sizes
 
 counts = st.lists(st.integers(5, 40), min_size=2, max_size=5)
@@ -96,3 +96,32 @@ def test_message_names_the_class():
 def test_bad_holdout(parameters, message):
     with pytest.raises(ValueError, match=message):
         Holdout(**parameters).check()
+
+
+@pytest.mark.parametrize(("n_each", "n_folds"), [(20, 5), (4, 4), (2, 2), (1, 0)])
+def test_folds_are_as_many_as_the_smallest_class_allows(n_each, n_folds):
+    y = np.repeat(["a", "b"], [20, n_each])
+    folds = split_folds(y, seed=1)
+    assert len(folds) == n_folds
+    for fold in folds:
+        assert set(y[fold.first]) == {"a", "b"}
+        assert not set(fold.first) & set(fold.second)
+    if folds:
+        together = np.concatenate([fold.second for fold in folds])
+        np.testing.assert_array_equal(np.sort(together), np.arange(len(y)))
+
+
+def test_folds_keep_groups_whole():
+    y, groups = np.tile([0, 1], 20), np.repeat(np.arange(4), 10)
+    folds = split_folds(y, groups=groups)
+    assert len(folds) == 4
+    for fold in folds:
+        assert not set(groups[fold.first]) & set(groups[fold.second])
+    assert split_folds(y, groups=np.zeros(40, int)) == []
+
+
+def test_folds_by_group_that_leave_a_class_out_name_it():
+    y = np.array([0, 0, 1, 1, 1, 1, 0, 1, 0, 0])
+    groups = np.array([0, 0, 4, 2, 2, 2, 4, 2, 4, 1])
+    with pytest.raises(ValueError, match="Split by group, .* such as class 1"):
+        split_folds(y, groups=groups)

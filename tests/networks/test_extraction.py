@@ -7,6 +7,7 @@ from sklearn.svm import LinearSVC
 from penultimate import FeatureExtractor
 from penultimate._progress import Progress
 from penultimate.networks import build_network, predict_probabilities
+from penultimate.networks._backend import import_keras
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,12 @@ def test_progress_hears_every_batch(network, images):
 
 def test_probabilities(network, images):
     np.testing.assert_allclose(predict_probabilities(network, images).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_probabilities_are_such_where_the_network_ends_in_logits():
+    layers = import_keras().layers
+    logits = import_keras().Sequential([layers.Input((4,)), layers.Dense(3)])
+    X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    scores = logits.predict_on_batch(X)
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict_probabilities(logits, X), expected, rtol=1e-5)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from penultimate.networks._backend import import_keras
-from penultimate.networks._keras import computing_in_bfloat16, cut, forward, gives_probabilities
+from penultimate.networks._keras import (
+    computing_in_bfloat16,
+    cut,
+    forward,
+    gives_probabilities,
+    takes_pixels,
+)
 
 keras = import_keras()
 layers = keras.layers
@@ -131,3 +137,25 @@ def test_bfloat16_stops_before_the_last_weights_and_ends_with_its_block():
     with pytest.raises(RuntimeError):
         fail()
     assert precisions() == ["float32"] * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "expected"),
+    [
+        ((8, 8, 1), layers.Rescaling(1 / 255), True),
+        ((8, 8, 3), layers.Rescaling(1 / 127.5, offset=-1), True),
+        ((8, 8, 3), layers.Rescaling(2.0), False),
+        ((8, 8, 5), layers.Rescaling(1 / 255), False),
+        ((8, 8, 1), layers.Conv2D(2, 3), False),
+        ((8,), layers.Rescaling(1 / 255), False),
+    ],
+)
+def test_networks_that_take_pixels(shape, first, expected):
+    model = keras.Sequential([layers.Input(shape), first])
+    nested = keras.Sequential([layers.Input(shape), model, layers.Flatten()])
+    assert takes_pixels(model) == takes_pixels(nested) == expected
+
+
+def test_what_is_no_graph_takes_no_pixels():
+    assert not takes_pixels("compact")
+    assert not takes_pixels(keras.Sequential([layers.Dense(3)]))

@@ -3,7 +3,13 @@
 from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
-from penultimate.datasets.splits import Holdout, Split, split_development, split_test
+from penultimate.datasets.splits import (
+    Holdout,
+    Split,
+    split_development,
+    split_folds,
+    split_test,
+)
 from penultimate.datasets.subsets import check_subsets
 
 __all__ = [
@@ -15,5 +21,6 @@ __all__ = [
     "load_mnist_5k",
     "natural_order",
     "split_development",
+    "split_folds",
     "split_test",
 ]

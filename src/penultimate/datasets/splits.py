@@ -116,7 +116,7 @@ def split_test(
     if len(unknown):
         raise ValueError(
             f"{len(unknown)} classes of the test part have no sample to train on, "
-            f"such as class {_name(unknown[0], names)!r}."
+            f"such as class {_name(unknown.tolist()[0], names)!r}."
         )
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
@@ -165,11 +165,59 @@ def split_development(
     return split_samples(y, groups, selection_size, seed=seed, names=names)
 
 
+def split_folds(
+    y: NDArray[Any], *, groups: NDArray[Any] | None = None, n_folds: int = 5, seed: int = 0
+) -> list[Split]:
+    """Split samples that no network has seen into folds, fewer where a class has few samples.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels; the folds keep their shares.
+    groups : ndarray of shape (n_samples,), optional
+        No group is in two folds.
+    n_folds : int, default=5
+        At most this many, and no more than the smallest class has samples (or groups).
+    seed : int, default=0
+        Each seed gives other folds.
+
+    Returns
+    -------
+    list of Split
+        For each fold the other samples (first) and its own (second). Empty where a class has one
+        sample, or group: nothing can then be held out.
+
+    Raises
+    ------
+    ValueError
+        If, split by group, a class is missing from what a fold would be fitted on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import split_folds
+    >>> len(split_folds(np.repeat([0, 1], 3))), len(split_folds(np.array([0, 1])))
+    (3, 0)
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    units = np.arange(len(y)) if groups is None else groups
+    n_folds = min(n_folds, *(len(np.unique(units[y == label])) for label in np.unique(y)))
+    if n_folds < 2:
+        return []
+    make: Any = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = make(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
+    splits = [Split(first, second) for first, second in folds if len(second)]
+    for split in splits:
+        _check_classes_to_fit(y, split.first)
+    return splits
+
+
 def check_class_sizes(y: NDArray[Any], names: Sequence[str] | None = None) -> None:
     """Raise ``ValueError`` for a class with too few samples to be split."""
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < MIN_PER_CLASS:
-        name = _name(classes[counts.argmin()], names)
+        name = _name(classes.tolist()[counts.argmin()], names)
         raise ValueError(
             f"The class {str(name)!r} has {counts.min()} "
             f"{'image' if counts.min() == 1 else 'images'}; at least {MIN_PER_CLASS} are needed "
@@ -179,7 +227,7 @@ def check_class_sizes(y: NDArray[Any], names: Sequence[str] | None = None) -> No
 
 def _name(label: Any, names: Sequence[str] | None) -> Any:
     """What a message calls a class."""
-    return label.item() if names is None else names[label]
+    return label if names is None else names[label]
 
 
 def split_samples(
@@ -204,7 +252,7 @@ def split_samples(
     if groups is None:
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
-            name = _name(classes[counts.argmin()], names)
+            name = _name(classes.tolist()[counts.argmin()], names)
             raise ValueError(
                 f"Class {name!r} has 1 sample here; a split needs at least 2 of each. "
                 "Add samples, or drop the class."
@@ -222,11 +270,17 @@ def split_samples(
         n_folds = min(max(round(1 / second_size), 2), n_groups)
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     first, second = next(splitter.split(positions, y, groups))
+    _check_classes_to_fit(y, first, names)
+    return Split(np.sort(first), np.sort(second))
+
+
+def _check_classes_to_fit(
+    y: NDArray[Any], first: NDArray[np.int64], names: Sequence[str] | None = None
+) -> None:
     missing = np.setdiff1d(y, y[first])
     if len(missing):
         raise ValueError(
             f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
-            f"{_name(missing[0], names)!r}: their samples are in too few groups. Drop the groups, "
+            f"{_name(missing.tolist()[0], names)!r}: their samples are in too few groups. Drop the groups, "
             "or these classes."
         )
-    return Split(np.sort(first), np.sort(second))

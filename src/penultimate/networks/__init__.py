@@ -4,6 +4,7 @@ Importing this package loads no deep-learning framework; using what is in it doe
 """
 
 from penultimate.networks._backend import is_keras_model, make_deterministic
+from penultimate.networks._keras import takes_pixels
 from penultimate.networks.architectures import NETWORKS, build_network
 from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
@@ -20,5 +21,6 @@ __all__ = [
     "is_keras_model",
     "make_deterministic",
     "predict_probabilities",
+    "takes_pixels",
     "train",
 ]

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._progress import SILENT, Progress
-from penultimate.networks._backend import import_keras
+from penultimate.networks._backend import import_keras, is_keras_model
 
 _PROBABILITIES = {"softmax", "sigmoid"}
+_SCALES_PIXELS = 1 / 100  # 1 / 255 and 1 / 127.5 do
 
 
 def cut(model: Any, layer: str) -> Any:
@@ -72,6 +73,42 @@ def gives_probabilities(model: Any, layer: str) -> bool:
         if is_model(candidate) and layer in _names(candidate):
             return gives_probabilities(candidate, layer)
     return False
+
+
+def takes_pixels(model: Any) -> bool:
+    """Say whether `model` takes images with pixels from 0 to 255, and begins by scaling them down.
+
+    Parameters
+    ----------
+    model : object
+
+    Returns
+    -------
+    bool
+        False for what is no Keras model with a graph of layers.
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network, takes_pixels
+    >>> takes_pixels(build_network("compact", (8, 8, 1), 2))
+    True
+    """
+    if not is_keras_model(model) or not getattr(model, "inputs", None):
+        return False
+    layer, shape = model, tuple(model.inputs[0].shape)
+    while hasattr(layer, "layers"):
+        inner = (part for part in layer.layers if type(part).__name__ != "InputLayer")
+        layer = next(inner, None)
+    is_scaling = type(layer).__name__ == "Rescaling" and np.max(layer.scale) <= _SCALES_PIXELS
+    return is_scaling and len(shape) == 4 and shape[-1] in (1, 3)
+
+
+def ends_in_logits(model: Any) -> bool:
+    """Say whether the outputs of `model` are those of linear units, not probabilities."""
+    last = model.layers[-1]
+    while hasattr(last, "layers"):
+        last = last.layers[-1]
+    return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
 
 
 def forward(

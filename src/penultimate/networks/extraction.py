@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -166,12 +167,12 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 def predict_probabilities(
     network: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
-    """Compute the network's own outputs, in inference mode.
+    """Compute the network's own probabilities, in inference mode.
 
     Parameters
     ----------
     network : keras.Model
-        A trained network.
+        A trained network; the softmax of its outputs is taken where it ends in linear units.
     X : ndarray of shape (n_samples, ...)
         Inputs of the network.
     batch_size : int, default=256
@@ -191,6 +192,7 @@ def predict_probabilities(
     >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
     [1.0, 1.0]
     """
-    return _keras.forward(
+    outputs = _keras.forward(
         network, X, batch_size=batch_size, progress=progress, step="predict with the network"
     )
+    return softmax(outputs, axis=1) if _keras.ends_in_logits(network) else outputs

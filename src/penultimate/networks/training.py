@@ -13,7 +13,7 @@ from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_choice, check_number
 from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seeded
-from penultimate.networks._keras import computing_in_bfloat16, forward
+from penultimate.networks._keras import computing_in_bfloat16, ends_in_logits, forward
 from penultimate.networks.architectures import Builder, build_network
 from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.checkpoints import (
@@ -315,7 +315,7 @@ def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     loss = keras.losses.CategoricalCrossentropy(
-        from_logits=_ends_in_logits(model), label_smoothing=training.label_smoothing
+        from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
     )
     # XLA makes the step slower on a CPU, and several times slower to compile.
     model.compile(optimizer, loss, jit_compile=False)
@@ -338,10 +338,3 @@ def _validate(
         course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
     course.validation_loss.append(loss)
     course.validation_accuracy.append(float(np.mean(outputs.argmax(axis=1) == codes)))
-
-
-def _ends_in_logits(model: Any) -> bool:
-    last = model.layers[-1]
-    while hasattr(last, "layers"):
-        last = last.layers[-1]
-    return getattr(getattr(last, "activation", None), "__name__", "") == "linear"

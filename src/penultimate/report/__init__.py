@@ -7,9 +7,11 @@ if TYPE_CHECKING:
     from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
     from penultimate.report.files import write_report
     from penultimate.report.folder import check_folder
+    from penultimate.report.learning_curves import LearningCurvesDisplay
     from penultimate.report.summary import summarise, verdict
 
 _WHERE = {
+    "LearningCurvesDisplay": "learning_curves",
     "SearchHeatmapDisplay": "displays",
     "TrainingCurvesDisplay": "displays",
     "check_folder": "folder",
@@ -19,6 +21,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "LearningCurvesDisplay",
     "SearchHeatmapDisplay",
     "TrainingCurvesDisplay",
     "check_folder",

@@ -1,0 +1,87 @@
+"""Learning curves as a picture."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.few_samples import LearningCurves
+from penultimate.report.displays import new_axes
+
+
+class LearningCurvesDisplay:
+    """Accuracy over the number of samples, a line for each method.
+
+    Parameters
+    ----------
+    methods : list of str
+        The names in the legend.
+    sizes : list of int
+        Samples of a class, ascending.
+    accuracies : ndarray of shape (n_methods, n_sizes, n_seeds)
+        Fractions.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where `plot` drew.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.report import LearningCurvesDisplay
+    >>> accuracies = np.array([[[0.8, 0.9], [0.9, 1.0]]])
+    >>> display = LearningCurvesDisplay(["cnn+svm-rbf"], [5, 10], accuracies).plot()
+    >>> display.ax_.get_xscale()
+    'log'
+    """
+
+    def __init__(
+        self, methods: Sequence[str], sizes: Sequence[int], accuracies: NDArray[np.float64]
+    ) -> None:
+        self.methods = methods
+        self.sizes = sizes
+        self.accuracies = accuracies
+
+    @classmethod
+    def from_curves(cls, curves: LearningCurves) -> Self:
+        """Take the outcome of `learning_curves`.
+
+        Parameters
+        ----------
+        curves : LearningCurves
+
+        Returns
+        -------
+        LearningCurvesDisplay
+        """
+        return cls(curves.methods, curves.sizes, curves.accuracies)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw for each method the mean over seeds, and a band from the worst to the best of them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default of a new figure.
+
+        Returns
+        -------
+        self
+        """
+        ax = new_axes(ax)
+        percent = np.asarray(self.accuracies) * 100
+        for method, values in zip(self.methods, percent):
+            line = ax.plot(self.sizes, values.mean(axis=1), marker="o", ms=4, label=method)[0]
+            worst, best = values.min(axis=1), values.max(axis=1)
+            ax.fill_between(self.sizes, worst, best, color=line.get_color(), alpha=0.15, lw=0)
+        ax.set_xscale("log")
+        ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
+        ax.minorticks_off()
+        ax.set(xlabel="samples of a class", ylabel="test accuracy, %")
+        ax.grid(alpha=0.3)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

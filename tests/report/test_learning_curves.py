@@ -1,0 +1,24 @@
+import matplotlib.pyplot as plt
+import numpy as np
+
+from penultimate.few_samples import LearningCurves
+from penultimate.report import LearningCurvesDisplay
+
+
+def test_a_line_and_a_band_for_each_method():
+    y = np.array([0, 1, 0, 1])
+    predictions = np.array([[[y, y], [y, y]], [[1 - y, y], [[0, 0, 0, 0], y]]])
+    curves = LearningCurves(["a", "b"], [5, 40], np.arange(2), y, predictions, [])
+    _, ax = plt.subplots()
+    display = LearningCurvesDisplay.from_curves(curves).plot(ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+    a, b = ax.get_lines()
+    assert a.get_xdata().tolist() == [5, 40]
+    assert a.get_ydata().tolist() == [100, 100]
+    assert b.get_ydata().tolist() == [50, 75]
+    band = ax.collections[1].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0, 100)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["5", "40"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    plt.close("all")
