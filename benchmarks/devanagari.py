@@ -113,7 +113,7 @@ def percent(interval, digits=2):
 
 def points(interval):
     if interval is None:
-        return "–"
+        return ""
     low, high = 100 * interval.low, 100 * interval.high
     return f"{100 * interval.value:+.2f} ({low:+.2f} to {high:+.2f}), p {interval.p:.3f}"
 
@@ -163,7 +163,7 @@ def across_splits(kinds):
             row.append(f"{100 * found['accuracy']:.2f}, {len(found['accuracies'])}")
             difference = found["vs_softmax"]
             if difference is None or difference["ci95"] is None:
-                row.append("–" if difference is None else f"{100 * difference['difference']:+.2f}")
+                row.append("" if difference is None else f"{100 * difference['difference']:+.2f}")
             else:
                 low, high = (100 * value for value in difference["ci95"])
                 row.append(
