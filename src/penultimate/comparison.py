@@ -50,6 +50,10 @@ class Comparison:
         How it was done: as in ``results.json``.
     checks : list of dict
         What a reader should know: ``id``, ``level`` and ``message``.
+    features : dict of str to ndarray of shape (n_samples, n_features), or None
+        Of the first seed's network, for its map in the report: ``"development"``, in the order of
+        the samples in the dataset, and ``"test"``, in the order of `test`. None where no method
+        used a network.
     """
 
     dataset: Dataset
@@ -59,6 +63,7 @@ class Comparison:
     histories: list[History]
     protocol: dict[str, Any]
     checks: list[dict[str, str]]
+    features: dict[str, NDArray[np.float32]] | None = None
 
     def correct(self, name: str) -> NDArray[np.bool_]:
         """Tell which test samples a method got right.
@@ -309,7 +314,14 @@ def compare(
         "test_uses": 1,
     }
     return Comparison(
-        dataset, parts.second, seeds, list(results.values()), run.histories, protocol, run.checks
+        dataset,
+        parts.second,
+        seeds,
+        list(results.values()),
+        run.histories,
+        protocol,
+        run.checks,
+        run.first_features,
     )
 
 

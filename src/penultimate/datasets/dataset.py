@@ -64,6 +64,8 @@ class Dataset:
         A split that came with the data.
     notes : tuple of str
         What was done to the data on reading, for the report: images resized, files left out.
+    subsets : dict of str to tuple of int
+        Named groups of classes, by their indices in `classes`; empty where there are none.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Dataset:
     groups: NDArray[Any] | None = None
     is_test: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = field(default=())
+    subsets: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(

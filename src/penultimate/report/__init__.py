@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
+    from penultimate.report.feature_map import FeatureMapDisplay
     from penultimate.report.files import write_report
     from penultimate.report.folder import check_folder
     from penultimate.report.summary import summarise, verdict
 
 _WHERE = {
+    "FeatureMapDisplay": "feature_map",
     "SearchHeatmapDisplay": "displays",
     "TrainingCurvesDisplay": "displays",
     "check_folder": "folder",
@@ -19,6 +21,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "FeatureMapDisplay",
     "SearchHeatmapDisplay",
     "TrainingCurvesDisplay",
     "check_folder",

@@ -105,7 +105,7 @@ class SearchHeatmapDisplay:
         """
         from matplotlib.patches import Rectangle
 
-        ax = _axes(ax)
+        ax = new_axes(ax)
         low, high = np.nanmin(self.scores), np.nanmax(self.scores)
         if low == high:
             low = max(0.0, high - 0.01)
@@ -184,7 +184,7 @@ class TrainingCurvesDisplay:
         -------
         self
         """
-        ax = _axes(ax)
+        ax = new_axes(ax)
         twin = ax.twinx()
         for index, history in enumerate(self.histories):
             epochs = np.arange(1, len(history.loss) + 1)
@@ -214,9 +214,10 @@ class TrainingCurvesDisplay:
         return self
 
 
-def _axes(ax: Any) -> Any:
+def new_axes(ax: Any) -> Any:
+    """Return the given axes, or those of a new figure."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots()[1]
+    return plt.subplots(layout="constrained")[1]
