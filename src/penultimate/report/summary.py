@@ -8,6 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from penultimate.comparison import Comparison, MethodResult
 from penultimate.report.displays import SearchHeatmapDisplay
+from penultimate.report.map_section import feature_map
 from penultimate.report.sprites import make_sprite_sheet
 
 MAX_THUMBNAILS = 400
@@ -77,7 +78,8 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     -------
     dict
         ``results``, ``verdict``, ``confusion`` (counts over seeds, by method), ``errors`` (the
-        misclassified images), ``sprites``, ``heatmaps``, ``histories`` and ``seeds``.
+        misclassified images), ``sprites``, ``feature_map``, ``heatmaps``, ``histories`` and
+        ``seeds``.
     """
     data = comparison.dataset
     true = data.labels[comparison.test]
@@ -103,6 +105,7 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
         ],
         "n_errors": len(order),
         "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
+        "feature_map": feature_map(comparison),
         "heatmaps": {m.name: d for m in comparison.methods if (d := _heatmap(m)) is not None},
         "histories": comparison.histories,
         "seeds": comparison.seeds,
