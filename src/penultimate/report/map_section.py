@@ -41,7 +41,7 @@ def feature_map(comparison: Comparison) -> dict[str, Any] | None:
     development = features["development"], data.labels[~is_test]
     test = features["test"][shown], data.labels[samples]
     views = []
-    for subset, members in {None: tuple(range(len(data.classes))), **data.subsets}.items():
+    for subset, members in [(None, tuple(range(len(data.classes)))), *data.subsets.items()]:
         names, key = short_names(data.classes, data.subsets, subset)
         common = {"subset": subset, "members": members, "names": names, "key": key}
         views += [common | view for view in _views(development, test, members)]
