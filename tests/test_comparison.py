@@ -32,6 +32,13 @@ def test_every_method_on_the_same_test_part(comparison, shapes):
     assert len(comparison.histories) == 2
 
 
+def test_features_are_those_of_the_first_network(comparison, shapes):
+    alone = compare(*shapes, methods=["cnn-softmax"], seeds=[0], training=QUICK)
+    for part, n_samples in (("development", 48), ("test", 12)):
+        assert comparison.features[part].shape == (n_samples, 128)
+        np.testing.assert_allclose(comparison.features[part], alone.features[part], atol=1e-3)
+
+
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     """With the test labels turned round, everything that is fitted stays as it was."""
     X, y = shapes
@@ -114,6 +121,7 @@ def test_path(shapes, tmp_path):
 def test_no_softmax_no_difference(shapes):
     result = compare(*shapes, methods=["pca+svm-rbf"], seeds=1)
     assert result.vs_softmax("pca+svm-rbf") is None
+    assert result.features is None
 
 
 def test_warnings_of_heads_become_checks(shapes, monkeypatch):

@@ -80,6 +80,7 @@ class Run:
         self.seeds = list(seeds)
         self.histories: list[History] = []
         self.checks: list[dict[str, str]] = []
+        self.first_features: dict[str, NDArray[np.float32]] | None = None
 
     def plan(self) -> None:
         """Make every split that will be needed, so that one that can't be made fails at once."""
@@ -192,6 +193,8 @@ class Run:
         }
         middle = time.perf_counter()
         self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
+        if self.first_features is None:
+            self.first_features = self.features
         self.network_seconds = self.train_seconds + middle - start
         self.extract_seconds = time.perf_counter() - middle
         self.probabilities: NDArray[np.float32] | None = None

@@ -156,7 +156,14 @@ def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
         "test_uses": 1,
     }
     return Comparison(
-        run.dataset, run.split.second, run.seeds, methods, run.histories, protocol, run.checks
+        run.dataset,
+        run.split.second,
+        run.seeds,
+        methods,
+        run.histories,
+        protocol,
+        run.checks,
+        run.first_features,
     )
 
 

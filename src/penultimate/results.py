@@ -46,6 +46,10 @@ class Comparison:
         How it was done: as in ``results.json``.
     checks : list of dict
         What a reader should know: ``id``, ``level`` and ``message``.
+    features : dict of str to ndarray of shape (n_samples, n_features), or None
+        Of the first seed's network, for its map in the report: ``"development"``, in the order of
+        the samples in the dataset, and ``"test"``, in the order of `test`. None where no method
+        used a network.
     others : list of Comparison
         The same on other splits of the same data, with the first seed alone.
     """
@@ -57,6 +61,7 @@ class Comparison:
     histories: list[History]
     protocol: dict[str, Any]
     checks: list[dict[str, str]]
+    features: dict[str, NDArray[np.float32]] | None = None
     others: list["Comparison"] = field(default_factory=list)
 
     @property

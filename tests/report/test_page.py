@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.browser
 
@@ -83,6 +85,91 @@ def test_choosing_a_method_and_a_cell(page, comparison):
             assert find(page, "td.chosen")
             find(page, "button.clear")[0].click()
             assert len(find(page, ".thumb")) == wrong
+
+
+@pytest.fixture(scope="module")
+def map_data(page):
+    return page.execute_script('return JSON.parse(document.getElementById("map-data").textContent)')
+
+
+def button(page, text):
+    (found,) = (b for b in find(page, "#map .picker button, #map .key button") if b.text == text)
+    return found
+
+
+def move_to(page, point):
+    """Point at a dot of the map, or at a place of its square, from 0 to 1000."""
+    (canvas,) = find(page, "#map-canvas")
+    width, height = canvas.size["width"], canvas.size["height"]
+    page.execute_script("arguments[0].scrollIntoView()", canvas)
+    x, y = (18 + at / 1000 * (side - 36) for at, side in zip(point, (width, height)))
+    actions = ActionChains(page)
+    actions.move_to_element_with_offset(canvas, round(x - width / 2), round(y - height / 2))
+    actions.perform()
+
+
+def test_pointing_at_a_dot_shows_its_image(page, map_data, comparison):
+    card, picture = find(page, "#map .card")[0], find(page, "#map .card i")[0]
+    assert not card.is_displayed()
+    for index, point in enumerate(map_data["views"][0]["points"]):
+        move_to(page, point)
+        true, predicted = (map_data["classes"][map_data[k][index]] for k in ("true", "predicted"))
+        assert f"true {true}, predicted {predicted}" in card.text
+        assert f"sample {comparison.test[index]}" in card.text
+        # Twelve images of 12 pixels in a row, eight times enlarged.
+        assert picture.value_of_css_property("background-position") == f"{-96 * index}px 0px"
+        assert "data:image/jpeg" in picture.value_of_css_property("background-image")
+        assert picture.size == {"width": 96, "height": 96}
+    ActionChains(page).move_to_element(find(page, "h1")[0]).perform()
+    assert not card.is_displayed()
+
+
+def test_map_with_the_keyboard(page):
+    (canvas,), (card,) = find(page, "#map-canvas"), find(page, "#map .card")
+    find(page, "#map .picker button")[-1].send_keys(Keys.TAB)
+    assert page.switch_to.active_element == canvas
+    seen = {card.text}
+    for key in [Keys.ARROW_RIGHT] * 12 + [Keys.ARROW_LEFT] * 12 + [Keys.ARROW_DOWN] * 12:
+        canvas.send_keys(key)
+        seen.add(card.text)
+    assert len(seen) > 6
+    canvas.send_keys(Keys.ENTER)
+    (chosen,) = find(page, '#map .key button[aria-pressed="true"]')
+    assert f"true {chosen.text}," in card.text
+    canvas.send_keys(Keys.ESCAPE)
+    assert not card.is_displayed()
+    assert not find(page, '#map .key button[aria-pressed="true"]')
+
+
+def test_highlighting_a_class_dims_the_others(page):
+    painted = """
+        const canvas = document.getElementById("map-canvas");
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let sum = 0;
+        for (let k = 3; k < data.length; k += 4) sum += data[k];
+        return sum;
+    """
+    before = page.execute_script(painted)
+    button(page, "lying").click()
+    during = page.execute_script(painted)
+    button(page, "lying").click()
+    assert during < 0.8 * before
+    assert page.execute_script(painted) == before
+
+
+def test_choosing_a_subset_hides_the_others(page, map_data, comparison):
+    button(page, "flat").click()
+    assert [b.text for b in find(page, "#map .key button")] == ["lying"]
+    (card,) = find(page, "#map .card")
+    view = next(view for view in map_data["views"] if view["subset"] == "flat")
+    lying = [k for k, label in enumerate(map_data["true"]) if label == 0]
+    assert len(view["points"]) == len(lying) < len(map_data["true"])
+    for index, point in zip(lying, view["points"]):
+        move_to(page, point)
+        assert f"sample {comparison.test[index]}" in card.text
+    button(page, "all classes").click()
+    assert [b.text for b in find(page, "#map .key button")] == ["lying", "standing"]
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 def test_nothing_is_cut_off_on_a_phone(page):

@@ -281,6 +281,6 @@ def _check_classes_to_fit(
     if len(missing):
         raise ValueError(
             f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
-            f"{_name(missing.tolist()[0], names)!r}: their samples are in too few groups. Drop the groups, "
-            "or these classes."
+            f"{_name(missing.tolist()[0], names)!r}: their samples are in too few groups. "
+            "Drop the groups, or these classes."
         )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
+    from penultimate.report.feature_map import FeatureMapDisplay
     from penultimate.report.files import write_report
     from penultimate.report.folder import check_folder
     from penultimate.report.learning_curves import LearningCurvesDisplay
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "LearningCurvesDisplay": "learning_curves",
+    "FeatureMapDisplay": "feature_map",
     "SearchHeatmapDisplay": "displays",
     "TrainingCurvesDisplay": "displays",
     "check_folder": "folder",
@@ -21,6 +23,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "FeatureMapDisplay",
     "LearningCurvesDisplay",
     "SearchHeatmapDisplay",
     "TrainingCurvesDisplay",

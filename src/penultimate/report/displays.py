@@ -220,4 +220,4 @@ def new_axes(ax: Any) -> Any:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots()[1]
+    return plt.subplots(layout="constrained")[1]

@@ -15,7 +15,7 @@ COLUMNS = 20
 
 @dataclass(frozen=True)
 class SpriteSheet:
-    """A PNG with thumbnails in rows of `COLUMNS`.
+    """A picture with thumbnails in rows of `COLUMNS`.
 
     Attributes
     ----------
@@ -34,13 +34,19 @@ class SpriteSheet:
     rows: int
 
 
-def make_sprite_sheet(images: NDArray) -> SpriteSheet | None:
-    """Arrange images in rows; shrink those larger than 48 pixels.
+def make_sprite_sheet(
+    images: NDArray, *, largest_side: int = LARGEST_SIDE, lossy: bool = False
+) -> SpriteSheet | None:
+    """Arrange images in rows; shrink those that are larger than asked.
 
     Parameters
     ----------
     images : ndarray of shape (n_samples, height, width, 1 or 3)
         Pixels from 0 to 255.
+    largest_side : int, default=48
+        Of a thumbnail, in pixels.
+    lossy : bool, default=False
+        A JPEG, a fraction of the size for photographs, rather than a PNG.
 
     Returns
     -------
@@ -50,7 +56,7 @@ def make_sprite_sheet(images: NDArray) -> SpriteSheet | None:
     n_samples, height, width, channels = images.shape
     if not n_samples:
         return None
-    factor = min(1.0, LARGEST_SIDE / max(height, width))
+    factor = min(1.0, largest_side / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     columns = min(COLUMNS, n_samples)
     rows = -(-n_samples // columns)
@@ -64,6 +70,7 @@ def make_sprite_sheet(images: NDArray) -> SpriteSheet | None:
             size[1], size[0], channels
         )
     buffer = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(buffer, "PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    kind = "jpeg" if lossy else "png"
+    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(buffer, kind, optimize=True)
+    uri = f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
     return SpriteSheet(uri, size[0], size[1], columns, rows)

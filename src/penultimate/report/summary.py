@@ -8,6 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from penultimate._method_result import FitLog
 from penultimate.report.displays import SearchHeatmapDisplay
+from penultimate.report.map_section import feature_map
 from penultimate.report.sprites import make_sprite_sheet
 from penultimate.results import BASELINE, MASKED_BASELINE, Comparison
 
@@ -81,9 +82,9 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     -------
     dict
         ``results``, ``verdict``, ``overall`` (the rows of ``results`` that are no subset's),
-        ``by_subset`` (all rows, by method and subset), ``split_rows`` (what is told of
-        several splits), ``confusion`` (counts over seeds, by
-        method), ``errors`` (the misclassified images), ``sprites``, ``heatmaps``, ``histories`` and
+        ``by_subset`` (all rows, by method and subset), ``split_rows`` (what is told of several
+        splits), ``confusion`` (counts over seeds, by method), ``errors`` (the misclassified
+        images), ``sprites``, ``feature_map``, ``heatmaps``, ``histories`` and
         ``seeds``.
     """
     data = comparison.dataset
@@ -122,6 +123,7 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
         ],
         "n_errors": len(order),
         "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
+        "feature_map": feature_map(comparison),
         "heatmaps": {
             m.name if subset is None else f"{m.name}, {subset}": display
             for m in comparison.methods

@@ -1,0 +1,86 @@
+"""What the report's interactive feature map shows, as plain data."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.evaluation import possible_projections, project_features
+from penultimate.report.feature_map import COLOURS, name_places, short_names, title_of
+from penultimate.report.sprites import make_sprite_sheet
+from penultimate.results import Comparison
+
+MAX_POINTS = 5000
+_THUMBNAIL_SIDE = 32
+_STEPS = 1000  # an axis, in whole numbers: finer than the pixels of most screens
+
+
+def feature_map(comparison: Comparison) -> dict[str, Any] | None:
+    """Project the test samples in every way that is possible: all classes, and each subset.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    dict or None
+        ``views``, each a projection of some samples; of the shown samples ``samples`` (positions
+        in the dataset), ``true``, ``predicted`` and ``sprites``; the ``method`` that predicted;
+        ``classes``, ``colours``, ``n_test`` and ``seed``. None where nothing can be projected.
+    """
+    data, features = comparison.dataset, comparison.features
+    if features is None:
+        return None
+    shown = np.random.default_rng(0).permutation(len(comparison.test))[:MAX_POINTS]
+    shown.sort()
+    samples = comparison.test[shown]
+    is_test = np.isin(np.arange(len(data.labels)), comparison.test)
+    development = features["development"], data.labels[~is_test]
+    test = features["test"][shown], data.labels[samples]
+    views = []
+    for subset, members in [(None, tuple(range(len(data.classes)))), *data.subsets.items()]:
+        names, key = short_names(data.classes, data.subsets, subset)
+        common = {"subset": subset, "members": members, "names": names, "key": key}
+        views += [common | view for view in _views(development, test, members)]
+    if not views:
+        return None
+    method = next((m for m in comparison.methods if "svm" in m.name), comparison.methods[0])
+    sprites = make_sprite_sheet(data.images[samples], largest_side=_THUMBNAIL_SIDE, lossy=True)
+    return {
+        "views": views,
+        "samples": samples.tolist(),
+        "true": test[1].tolist(),
+        "predicted": method.predictions[0, shown].tolist(),
+        "sprites": None if sprites is None else asdict(sprites),
+        "method": method.name,
+        "classes": data.classes,
+        "colours": COLOURS,
+        "n_test": len(comparison.test),
+        "seed": comparison.seeds[0],
+    }
+
+
+def _views(
+    development: tuple[NDArray[Any], NDArray[np.int64]],
+    test: tuple[NDArray[Any], NDArray[np.int64]],
+    members: Sequence[int],
+) -> Iterator[dict[str, Any]]:
+    """Project the samples of some classes, fitted on development samples of the same classes."""
+    (fitted_on, labels), (features, true) = (
+        (rows[np.isin(codes, members)], codes[np.isin(codes, members)])
+        for rows, codes in (development, test)
+    )
+    if not len(true):
+        return
+    for projection in possible_projections(features.shape[1], len(members)):
+        points = project_features(features, fitted_on, labels, projection=projection)
+        extent = np.ptp(points, axis=0)
+        scaled = _STEPS * (points - points.min(axis=0)) / np.where(extent == 0, 1, extent)
+        # Up is up in the plane, and down on a screen.
+        scaled[:, 1] = _STEPS - scaled[:, 1]
+        whole = np.rint(scaled).astype(int)
+        places = {label: place.tolist() for label, place in name_places(whole, true).items()}
+        yield {"projection": title_of(projection), "points": whole.tolist(), "places": places}
