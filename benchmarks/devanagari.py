@@ -11,19 +11,27 @@ cores; with --checkpoints an interrupted run goes on. Run it with:
     python benchmarks/devanagari.py --data ../shared/data/nhcd.tar.gz --checkpoints /tmp/checkpoints
 """
 
+import argparse
 import os
+import platform
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import numpy as np
+from matplotlib.figure import Figure
 
-from penultimate import Augmentation, Training, compare
+from penultimate import Augmentation, FeatureExtractor, Training, compare
 from penultimate._progress import Progress
-from penultimate.datasets import Dataset, Holdout, load
-from penultimate.networks import build_network, train
+from penultimate.datasets import Dataset, Holdout, Split, load
+from penultimate.few_samples import learning_curves
+from penultimate.networks import build_network, fit_network, make_deterministic, train
+from penultimate.report import FeatureMapDisplay, LearningCurvesDisplay
 
 # The article holds out 15 %, then 17.6 % of what is left.
 SEEDS = [1, 2, 3]
@@ -291,10 +299,10 @@ def main():
 
 Made by `python benchmarks/devanagari.py --data nhcd.tar.gz`; {os.cpu_count()} cores, \
 {platform.machine()}, Python {platform.python_version()}, {versions}. {len(data.labels):,} images \
-of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network `wide`, \
-{RECIPE.epochs} epochs, batch {RECIPE.batch_size}, peak learning rate {RECIPE.learning_rate:g}; the \
-recipe was chosen on development samples of the first split. Each test part was scored once by each \
-method. Accuracies are in percent, with 95 % bootstrap intervals over test samples and seeds.
+of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network \
+`wide`, {RECIPE.epochs} epochs, batch {RECIPE.batch_size}, peak learning rate \
+{RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split. Each \
+test part was scored once by each method. Accuracies are in percent, with 95 % bootstrap intervals over test samples and seeds.
 
 ## What the article's figures were
 
@@ -325,8 +333,8 @@ Images on which only one of `cnn+svm-rbf` and the same network's masked softmax 
 
 ## Splits at random, and splits that keep writers apart
 
-Mean accuracy, and how many splits it is of (the first seed of each). In brackets 95 % intervals of \
-the mean difference to the softmax by Nadeau and Bengio's corrected resampled t-test.
+Mean accuracy, and how many splits it is of (the first seed of each). In brackets 95 % intervals \
+of the mean difference to the softmax by Nadeau and Bengio's corrected resampled t-test.
 
 {across_splits(result.to_dict()["splits"])}
 
