@@ -4,9 +4,13 @@ import pytest
 from penultimate.report import summarise, verdict
 
 
-def results(difference, low, high, name="cnn+svm-rbf"):
+def row(name, vs_softmax, **others):
+    return {"name": name, "subset": None, "knows_subset": False, "vs_softmax": vs_softmax, **others}
+
+
+def results(difference, low, high, name="cnn+svm-rbf", **others):
     vs_softmax = {"difference": difference, "ci95": [low, high], "p": 0.5}
-    return {"dataset": {"n_test": 1000}, "methods": [{"name": name, "vs_softmax": vs_softmax}]}
+    return {"dataset": {"n_test": 1000}, "methods": [row(name, vs_softmax, **others)]}
 
 
 @pytest.mark.parametrize(
@@ -29,12 +33,18 @@ def test_verdict_falls_back_on_the_linear_head():
 def test_verdict_tells_what_the_control_did():
     both = results(0.02, 0.01, 0.03)
     control = {"difference": 0.018, "ci95": [0.01, 0.03], "p": 0.01}
-    both["methods"].append({"name": "cnn+logistic", "vs_softmax": control})
+    both["methods"].append(row("cnn+logistic", control))
     assert verdict(both).endswith("Refitting a logistic head, with no margin, gives +1.80 points.")
 
 
+def test_verdict_names_the_softmax_that_knows_as_much():
+    assert "than cnn-softmax-masked by" in verdict(results(0.1, 0.05, 0.2, knows_subset=True))
+    of_a_subset = results(0.1, 0.05, 0.2, subset="vowels")
+    assert verdict(of_a_subset) == ""
+
+
 def test_no_verdict_without_a_softmax():
-    assert verdict({"methods": [{"name": "cnn+svm-rbf", "vs_softmax": None}]}) == ""
+    assert verdict({"methods": [row("cnn+svm-rbf", None)]}) == ""
     assert verdict({"methods": []}) == ""
 
 

@@ -1,0 +1,133 @@
+"""Every part of specialising a network, on a small share of the real characters."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from penultimate import FeatureExtractor, Specialists, Training, compare
+from penultimate.datasets import Holdout, load, split_test
+from penultimate.few_samples import learning_curves
+from penultimate.networks import fit_network
+from penultimate.report import FeatureMapDisplay
+
+PER_CLASS = 30
+QUICK = Training(epochs=8, batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def characters(shared_data):
+    """Thirty images of each numeral and vowel, and their writers."""
+    data = load(shared_data / "nhcd.tar.gz", subsets=True, group_from_filename="(?P<group>[^_]+)_")
+    members = {name: data.subsets[name] for name in ("numerals", "vowels")}
+    kept = np.concatenate(
+        [
+            np.random.default_rng(k).permutation(np.flatnonzero(data.labels == k))[:PER_CLASS]
+            for classes in members.values()
+            for k in classes
+        ]
+    )
+    classes = [data.classes[k] for k in sorted(k for ks in members.values() for k in ks)]
+    new_index = {name: index for index, name in enumerate(classes)}
+    return dataclasses.replace(
+        data,
+        images=255 - data.images[kept],
+        labels=np.array([new_index[data.classes[k]] for k in data.labels[kept]]),
+        classes=tuple(classes),
+        groups=data.groups[kept],
+        subsets={
+            name: tuple(new_index[data.classes[k]] for k in ks) for name, ks in members.items()
+        },
+    )
+
+
+@pytest.mark.slow
+def test_specialists_beat_pixels_on_splits_of_both_kinds(characters, tmp_path):
+    result = compare(
+        characters,
+        subsets=True,
+        methods=["cnn-softmax", "cnn-softmax-masked", "cnn+svm-rbf", "pca+svm-rbf"],
+        holdout=[Holdout(by_group=kind, seed=1) for kind in (False, True)],
+        seeds=1,
+        training=QUICK,
+        checkpoints=tmp_path / "checkpoints",
+    )
+    for comparison in (result, *result.others):
+        for subset in ("numerals", "vowels"):
+            assert comparison.accuracy("cnn+svm-rbf", subset).value > 0.8
+        pixels = comparison.accuracy("pca+svm-rbf").value
+        assert comparison.accuracy("cnn+svm-rbf").value > pixels
+    writers = [set(c.dataset.groups[c.test]) for c in result.others]
+    assert all(len(group) < len(set(characters.groups)) for group in writers)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    page = result.save(tmp_path / "report").read_text()
+    assert "By subset" in page
+    assert "Other splits" in page
+
+
+@pytest.fixture(scope="module")
+def numerals_network(characters):
+    """A network that has never seen a vowel."""
+    mine = characters.subset_samples("numerals")
+    view = characters.view("numerals")
+    network, _ = fit_network("compact", characters.images[mine], view.labels, QUICK)
+    return network
+
+
+@pytest.mark.slow
+def test_vowels_from_few_samples(characters, numerals_network):
+    vowels = characters.view("vowels")
+    curves = learning_curves(
+        numerals_network,
+        vowels.images,
+        np.array(vowels.classes)[vowels.labels],
+        split_test(vowels.labels),
+        sizes=[5, 20],
+        methods=["cnn+svm-linear", "cnn+logistic", "pca+svm-rbf"],
+        seeds=2,
+    )
+    five, twenty = (curves.accuracy("cnn+svm-linear", size).value for size in (5, 20))
+    assert twenty > five > 0.5
+    assert twenty > curves.accuracy("pca+svm-rbf", 20).value
+
+
+@pytest.mark.slow
+def test_a_subset_is_added_to_a_frozen_network(characters, numerals_network):
+    names = np.array(characters.classes)[characters.labels]
+    parts = split_test(characters.labels)
+    in_vowels = np.isin(characters.labels, characters.subsets["vowels"])
+    before = [w.copy() for w in numerals_network.get_weights()]
+    old, new = (parts.first[mask] for mask in (~in_vowels[parts.first], in_vowels[parts.first]))
+    model = Specialists(
+        numerals_network,
+        {"numerals": [characters.classes[k] for k in characters.subsets["numerals"]]},
+        random_state=0,
+    ).fit(characters.images[old], names[old])
+    model.add_subset("vowels", characters.images[new], names[new])
+    test = parts.second
+    routed = model.predict(characters.images[test])
+    assert np.mean(routed == names[test]) > 0.6
+    vowels = test[in_vowels[test]]
+    told = model.predict(characters.images[vowels], subset="vowels")
+    assert np.mean(told == names[vowels]) > 0.7
+    for one, other in zip(before, numerals_network.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_features_in_the_plane(characters, numerals_network):
+    vowels = characters.view("vowels")
+    parts = split_test(vowels.labels)
+    names = np.array(vowels.classes)[vowels.labels]
+    display = FeatureMapDisplay.from_estimator(
+        FeatureExtractor(numerals_network).fit(),
+        vowels.images[parts.second],
+        names[parts.second],
+        development=(vowels.images[parts.first], names[parts.first]),
+        projection="lda",
+    ).plot()
+    assert display.points.shape == (len(parts.second), 2)
+    # Samples of a class lie nearer to their own median than to most others'.
+    medians = [np.median(display.points[display.labels == k], axis=0) for k in range(12)]
+    distances = np.linalg.norm(display.points[:, None] - np.array(medians), axis=2)
+    rank = (distances < distances[np.arange(len(distances)), display.labels][:, None]).sum(axis=1)
+    assert rank.mean() < 3
