@@ -203,6 +203,15 @@ def test_routed_specialists_are_the_same_where_the_route_is_right(by_subset, rou
     np.testing.assert_array_equal(known[right_way], routed[right_way])
 
 
+def test_a_router_may_leave_a_subset_without_samples(two_subsets, monkeypatch):
+    everything = np.arange(24)
+    monkeypatch.setattr(Run, "_route", lambda self, *_: [everything, everything[:0]])
+    result = compare(
+        two_subsets, subsets=True, methods=["cnn+svm-rbf-routed"], seeds=1, training=QUICK
+    )
+    assert set(result.methods[0].predictions[0] // 2) == {0}
+
+
 def test_a_subset_s_accuracy_is_that_of_its_samples(by_subset):
     both = [by_subset.correct("cnn+logistic", name) for name in by_subset.subsets]
     assert sum(part.shape[1] for part in both) == len(by_subset.test)

@@ -219,7 +219,8 @@ class Run:
         for done, (part, chosen) in enumerate(zip(parts, positions), 1):
             fitted = self._fit(name, method, part)
             start = time.perf_counter()
-            predictions[chosen] = fitted.predict(chosen)
+            if len(chosen):  # a router may send nothing to a subset
+                predictions[chosen] = fitted.predict(chosen)
             seconds = time.perf_counter() - start
             log = result.fits[part.subset]
             of_features = method.inputs == "features"

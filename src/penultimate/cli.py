@@ -83,8 +83,8 @@ def demo(
 
 
 @app.command(
-    epilog="Examples: penultimate compare photos/ --image-size 64 --out report; "
-    "penultimate compare letters/ --subsets --group-from-filename '(?P<group>[^_]+)_' "
+    epilog="Example: penultimate compare photos/ --image-size 64 --out report. "
+    "By subset: penultimate compare letters/ --subsets --group-from-filename '(?P<group>[^_]+)_' "
     "--split-by both --splits 5 --out report"
 )
 def compare(
