@@ -207,7 +207,12 @@ def test_a_router_may_leave_a_subset_without_samples(two_subsets, monkeypatch):
     everything = np.arange(24)
     monkeypatch.setattr(Run, "_route", lambda self, *_: [everything, everything[:0]])
     result = compare(
-        two_subsets, subsets=True, methods=["cnn+svm-rbf-routed"], seeds=1, training=QUICK
+        two_subsets,
+        subsets=True,
+        methods=["cnn+svm-rbf-routed"],
+        seeds=1,
+        training=QUICK,
+        holdout=Holdout(by_group=False),
     )
     assert set(result.methods[0].predictions[0] // 2) == {0}
 
