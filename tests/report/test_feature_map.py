@@ -44,6 +44,16 @@ def test_from_features_projects_and_names_classes_in_natural_order():
     np.testing.assert_array_equal(display.points, expected)
 
 
+def test_classes_are_numbered_as_in_development():
+    rng = np.random.default_rng(0)
+    development = rng.normal(size=(9, 3)), list("abc") * 3
+    display = FeatureMapDisplay.from_features(
+        rng.normal(size=(4, 3)), list("caca"), development=development
+    )
+    assert display.classes == ["a", "b", "c"]
+    assert display.labels.tolist() == [2, 0, 2, 0]
+
+
 def test_from_estimator_extracts_first():
     X, y = load_digits(return_X_y=True)
     scaler = StandardScaler().fit(X)

@@ -170,14 +170,15 @@ class FeatureMapDisplay:
                 "samples than those that it shows."
             )
         features = np.asarray(features)
-        fitted_on, labels = (features, None) if development is None else development
+        fitted_on, labels = (features, y) if development is None else development
         points = project_features(
             features, fitted_on, labels, projection=projection, random_state=random_state
         )
-        names = check_labels(y, len(points)).astype(str)
-        classes = natural_order(names.tolist())
+        names = check_labels(y, len(points)).astype(str).tolist()
+        # A class that no shown sample has still counts: subsets go by its index, too.
+        classes = natural_order([*names, *np.asarray(labels, dtype=str).ravel().tolist()])
         position = {name: index for index, name in enumerate(classes)}
-        codes = np.array([position[name] for name in names.tolist()])
+        codes = np.array([position[name] for name in names])
         return cls(points, codes, classes, subsets=subsets, title=title_of(projection))
 
     def plot(self, ax: Any = None, *, subset: str | None = None, size: float = 16) -> Self:
