@@ -39,7 +39,7 @@ class ProgressTimes:
         self.times = [time.perf_counter()]
 
     def update(self, step, done, total):
-        if done and done == int(done) and len(self.times) == done:
+        if done and done == int(done):  # not within an epoch
             self.times.append(time.perf_counter())
 
 

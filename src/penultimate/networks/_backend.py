@@ -95,3 +95,14 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def seed_shared_generators(seed: int, epoch: int) -> None:
+    """Seed what dropout draws from where that is no state of the model: with torch.
+
+    An epoch then draws the same, whether or not the training was interrupted before it.
+    """
+    if import_keras().backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))

@@ -1,7 +1,7 @@
 """Training a network: one-cycle schedule, augmentation beside the step, best weights kept."""
 
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_choice, check_number
 from penultimate.datasets.splits import Split, split_samples
-from penultimate.networks._backend import import_keras, seeded
+from penultimate.networks._backend import import_keras, seed_shared_generators, seeded
 from penultimate.networks._keras import computing_in_bfloat16, ends_in_logits, forward
 from penultimate.networks.architectures import Builder, build_network
 from penultimate.networks.augmentation import Augmentation
@@ -201,8 +201,8 @@ def train(
             def heard(share: float, epoch: int = epoch) -> None:
                 progress.update("train network", epoch + share, training.epochs)
 
-            in_bfloat16 = training.precision == "bfloat16"
-            with computing_in_bfloat16(model) if in_bfloat16 else nullcontext():
+            seed_shared_generators(seed, epoch)
+            with _computing_in(training.precision, model):
                 course.loss.append(run_epoch(model, samples, codes, order, batch_size, heard))
             if not np.isfinite(course.loss[-1]):
                 raise ValueError(
@@ -321,6 +321,10 @@ def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
     model.compile(optimizer, loss, jit_compile=False)
     optimizer.build(model.trainable_variables)
     return loss
+
+
+def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:
+    return computing_in_bfloat16(model) if precision == "bfloat16" else nullcontext()
 
 
 def _validate(
