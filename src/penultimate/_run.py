@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._method_result import FitLog, MethodResult
-from penultimate._part import Part, part_of_subset
+from penultimate._plan import Part, Plan
 from penultimate._progress import SILENT, Progress
-from penultimate.datasets import Dataset, Holdout, split_development, split_test
 from penultimate.heads import METHODS, Method
 from penultimate.networks import (
     FeatureExtractor,
@@ -47,8 +46,6 @@ class Recipe:
     methods : dict of str to Method
     network : str, callable or keras.Model
     training : Training
-    by_subset : bool
-        Whether methods that can make one classifier for each subset do.
     n_jobs : int or None
     checkpoints : Path or None
         A folder from which interrupted trainings go on.
@@ -57,125 +54,64 @@ class Recipe:
     methods: dict[str, Method]
     network: Any
     training: Training
-    by_subset: bool
     n_jobs: int | None
     checkpoints: Path | None = None
 
 
 class Run:
-    """The work of a comparison on one split: a network a seed, and the classifiers on it."""
+    """The work of a comparison on one test part: a network a seed, and the classifiers on it."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        dataset: Dataset,
-        inputs: NDArray[Any],
-        holdout: Holdout,
-        seeds: Sequence[int],
-    ) -> None:
+    def __init__(self, recipe: Recipe, plan: Plan, inputs: NDArray[Any]) -> None:
         self.recipe = recipe
-        self.dataset = dataset
+        self.plan = plan
         self.all_inputs = inputs
-        self.holdout = holdout
-        self.seeds = list(seeds)
         self.histories: list[History] = []
         self.checks: list[dict[str, str]] = []
         self.first_features: dict[str, NDArray[np.float32]] | None = None
-
-    def plan(self) -> None:
-        """Make every split that will be needed, so that one that can't be made fails at once."""
-        data, holdout = self.dataset, self.holdout
-        if holdout.by_group and data.groups is None:
-            raise ValueError(
-                "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or name "
-                "them in the data."
-            )
-        if holdout.by_group is False:
-            # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
-            data = self.dataset = replace(data, groups=None)
-        parts = self.split = split_test(
-            data.labels,
-            groups=data.groups,
-            is_test=data.is_test,
-            test_size=holdout.test_size,
-            seed=holdout.seed,
-            names=data.classes,
-        )
-        self.codes = data.labels[parts.first]
-        self.groups = None if data.groups is None else data.groups[parts.first]
-        self.whole = Part(
-            None,
-            np.arange(len(data.classes)),
-            np.arange(len(parts.first)),
-            np.arange(len(parts.second)),
-        )
-        test_codes = data.labels[parts.second]
-        self.subset_parts = [
-            part_of_subset(name, np.array(classes), self.codes, test_codes)
-            for name, classes in data.subsets.items()
-            if self.recipe.by_subset
-        ]
-        self.development_splits = {
-            seed: split_development(
-                self.codes,
-                groups=self.groups,
-                selection_size=holdout.selection_size,
-                seed=seed,
-                names=data.classes,
-            )
-            for seed in self.seeds
-        }
-        self._plan_trainings()
-
-    def _plan_trainings(self) -> None:
-        methods = self.recipe.methods.values()
+        methods = recipe.methods.values()
         self.needs_network = any(method.needs_shared_network for method in methods)
+
+    def check_trainings(self) -> None:
+        """Raise ``ValueError`` if a network's training will lack a validation slice."""
+        codes, groups = self.plan.codes, self.plan.groups
         frozen = is_keras_model(self.recipe.network)
-        trained = [self.whole] if self.needs_network and not frozen else []
-        if any(method.inputs == "network" for method in methods):
-            trained += self.subset_parts
-        for seed, split in self.development_splits.items():
+        trained = [self.plan.whole] if self.needs_network and not frozen else []
+        if any(method.inputs == "network" for method in self.recipe.methods.values()):
+            trained += self.plan.subset_parts
+        for seed, split in self.plan.development_splits.items():
             for part in trained:
                 chosen = part.development[part.restrict(split).first]
-                groups = None if self.groups is None else self.groups[chosen]
-                validation_split(self.codes[chosen], groups, self.recipe.training, seed)
+                of_chosen = None if groups is None else groups[chosen]
+                validation_split(codes[chosen], of_chosen, self.recipe.training, seed)
 
     def execute(self, progress: Progress) -> list[MethodResult]:
         """Do all that was planned, and return what each method did."""
         self.progress = progress
-        self.inputs = self._divide(self.all_inputs)
-        true = self.dataset.labels[self.split.second]
+        plan, methods = self.plan, self.recipe.methods
+        self.inputs = plan.divide(self.all_inputs)
+        self.codes, self.groups = plan.codes, plan.groups
+        true = plan.dataset.labels[plan.split.second]
         results = {
             name: MethodResult(
                 name,
                 method.control,
-                self.knows_subset(method),
-                np.empty((len(self.seeds), len(true)), np.int64),
-                {part.subset: FitLog() for part in self.parts(method)},
+                plan.knows_subset(method),
+                np.empty((len(plan.development_splits), len(true)), np.int64),
+                {part.subset: FitLog() for part in plan.parts(method)},
             )
-            for name, method in self.recipe.methods.items()
+            for name, method in methods.items()
         }
-        for row, seed in enumerate(self.seeds):
+        for row, seed in enumerate(plan.development_splits):
             self.start(seed)
-            for name, method in self.recipe.methods.items():
+            for name, method in methods.items():
                 result = results[name]
                 result.predictions[row] = self.fit_and_predict(name, method, result)
                 progress.scored(name, seed, float(np.mean(result.predictions[row] == true)))
         return list(results.values())
 
-    def knows_subset(self, method: Method) -> bool:
-        """Say whether a method is told the subset of each sample here."""
-        return bool(self.subset_parts) and method.subsets in ("optional", "needed")
-
-    def parts(self, method: Method) -> list[Part]:
-        """Return what a method makes a classifier for."""
-        if method.subsets == "ignored" or not self.subset_parts:
-            return [self.whole]
-        return self.subset_parts
-
     def start(self, seed: int) -> None:
         """Train and cut the shared network of this seed."""
-        self.seed, self.development_split = seed, self.development_splits[seed]
+        self.seed, self.development_split = seed, self.plan.development_splits[seed]
         self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
         self.fitted: dict[tuple[Any, ...], _Fitted] = {}
         if not self.needs_network:
@@ -183,7 +119,7 @@ class Run:
         if is_keras_model(self.recipe.network):
             self.model = self.recipe.network
         else:
-            self.model, history = self._train(self.whole, self.recipe.training)
+            self.model, history = self._train(self.plan.whole, self.recipe.training)
             self.histories.append(history)
             self.train_seconds = history.seconds
         start = time.perf_counter()
@@ -209,10 +145,12 @@ class Run:
                 f"The network came trained, so {name} is a logistic head on its features, not its "
                 "own last layer.",
             )
-        parts = self.parts(method)
-        positions = [part.test for part in parts]
+        parts = self.plan.parts(method)
+        positions, router_seconds = [part.test for part in parts], 0.0
         if method.subsets in ("routed", "head-routed"):
+            start = time.perf_counter()
             positions = self._route(name, method, parts)
+            router_seconds = (time.perf_counter() - start) / len(parts)
         predictions = np.full(len(self.inputs["test"]), -1)
         progress = SILENT if method.inputs == "probabilities" else self.progress
         progress.update(f"fit {name}", 0, len(parts))
@@ -228,8 +166,8 @@ class Run:
             shared = self.network_seconds if of_features else 0.0
             if method.inputs == "probabilities":
                 shared = self.train_seconds
-            log.head_seconds.append(fitted.head_seconds)
-            log.fit_seconds.append(fitted.head_seconds + shared)
+            log.head_seconds.append(fitted.head_seconds + router_seconds)
+            log.fit_seconds.append(fitted.head_seconds + router_seconds + shared)
             log.predict_seconds.append(seconds + share * self.extract_seconds)
             log.params.append(fitted.params)
             log.selection_scores.append(fitted.selection_score)
@@ -309,10 +247,10 @@ class Run:
         if folder is None:
             return None
         kind = "random" if self.groups is None else "group"
-        subsets = [each.subset for each in self.subset_parts]
+        subsets = [each.subset for each in self.plan.subset_parts]
         position = "all" if part.subset is None else subsets.index(part.subset)
         plain = "-plain" if training.augmentation is None else ""
-        name = f"{kind}-split-{self.holdout.seed}-seed-{self.seed}-subset-{position}{plain}"
+        name = f"{kind}-split-{self.plan.holdout.seed}-seed-{self.seed}-subset-{position}{plain}"
         return folder / f"{name}.safetensors"
 
     def _outputs(self) -> NDArray[np.float32]:
@@ -331,20 +269,17 @@ class Run:
             shares = [self._outputs()[:, part.classes].sum(axis=1) for part in parts]
             chosen = np.argmax(shares, axis=0)
         else:
-            members = np.empty(len(self.dataset.classes), np.int64)
+            members = np.empty(len(self.plan.dataset.classes), np.int64)
             for index, part in enumerate(parts):
                 members[part.classes] = index
-            router = self._fit_head(name, method, self.whole, members[self.codes])
-            chosen = router.predict(self.whole.test)
+            router = self._fit_head(name, method, self.plan.whole, members[self.codes])
+            chosen = router.predict(self.plan.whole.test)
         return [np.flatnonzero(chosen == index) for index in range(len(parts))]
-
-    def _divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        return {"development": samples[self.split.first], "test": samples[self.split.second]}
 
     def _pixels(self) -> dict[str, NDArray[np.float32]]:
         return {
             part: images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-            for part, images in self._divide(self.dataset.images).items()
+            for part, images in self.plan.divide(self.plan.dataset.images).items()
         }
 
     def _note_warnings(self, name: str, caught: Sequence[warnings.WarningMessage]) -> None:

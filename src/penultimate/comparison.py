@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._method_result import MethodResult
+from penultimate._plan import make_plan
 from penultimate._progress import SILENT, Progress
 from penultimate._run import Recipe, Run
 from penultimate._validation import check_number
@@ -111,16 +112,16 @@ def compare(
         chosen,
         network,
         training,
-        by_subset,
         n_jobs,
         None if checkpoints is None else Path(checkpoints),
     )
-    runs = [
-        Run(recipe, dataset, inputs, one, seeds if first else seeds[:1])
+    plans = [
+        make_plan(dataset, one, seeds if first else seeds[:1], by_subset)
         for one, first in zip(holdouts, [True] + [False] * len(holdouts))
     ]
+    runs = [Run(recipe, plan, inputs) for plan in plans]
     for run in runs:
-        run.plan()
+        run.check_trainings()
     results = []
     for number, run in enumerate(runs, 1):
         told = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
@@ -141,24 +142,24 @@ class _OfSplit(Progress):
 
 
 def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
-    recipe, network = run.recipe, run.recipe.network
+    recipe, plan, network = run.recipe, run.plan, run.recipe.network
     frozen = is_keras_model(network)
     protocol = {
         "selection": "heldout",
-        "seeds": run.seeds,
-        "subsets": run.recipe.by_subset,
-        "groups": run.dataset.groups is not None,
-        "given_split": run.dataset.is_test is not None,
-        "split_seed": run.holdout.seed,
+        "seeds": list(plan.development_splits),
+        "subsets": bool(plan.subset_parts),
+        "groups": plan.dataset.groups is not None,
+        "given_split": plan.dataset.is_test is not None,
+        "split_seed": plan.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
         "frozen": frozen,
         "epochs": None if frozen else recipe.training.epochs,
         "test_uses": 1,
     }
     return Comparison(
-        run.dataset,
-        run.split.second,
-        run.seeds,
+        plan.dataset,
+        plan.split.second,
+        list(plan.development_splits),
         methods,
         run.histories,
         protocol,

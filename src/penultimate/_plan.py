@@ -1,0 +1,164 @@
+"""Which samples are for what: the splits of a comparison, and those of each classifier."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.datasets import Dataset, Holdout, Split, split_development, split_test
+from penultimate.heads import Method
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples that one classifier is for: all of them, or those of a subset.
+
+    Attributes
+    ----------
+    subset : str or None
+    classes : ndarray of int
+        The indices of its classes.
+    development, test : ndarray of int
+        Positions in the development part and in the test part.
+    """
+
+    subset: str | None
+    classes: NDArray[np.int64]
+    development: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    def restrict(self, split: Split) -> Split:
+        """Return a split of development as one of this part's samples."""
+        halves = (np.intersect1d(self.development, half) for half in (split.first, split.second))
+        return Split(*(np.searchsorted(self.development, half) for half in halves))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every split of a comparison on one test part.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Without groups where these are not kept whole.
+    holdout : Holdout
+    split : Split
+        Development (first) and test (second).
+    development_splits : dict of int to Split
+        For each seed the fit part (first) and the selection part (second) of development.
+    whole : Part
+        All samples and classes.
+    subset_parts : list of Part
+        One for each subset; empty where there is one classifier for all classes.
+    """
+
+    dataset: Dataset
+    holdout: Holdout
+    split: Split
+    development_splits: dict[int, Split]
+    whole: Part
+    subset_parts: list[Part]
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """Class indices of the development samples."""
+        return self.dataset.labels[self.split.first]
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """Groups of the development samples, where they are kept whole."""
+        return None if self.dataset.groups is None else self.dataset.groups[self.split.first]
+
+    def divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return what belongs to each sample as ``"development"`` and ``"test"``."""
+        return {"development": samples[self.split.first], "test": samples[self.split.second]}
+
+    def parts(self, method: Method) -> list[Part]:
+        """Return what a method makes a classifier for."""
+        if method.subsets == "ignored" or not self.subset_parts:
+            return [self.whole]
+        return self.subset_parts
+
+    def knows_subset(self, method: Method) -> bool:
+        """Say whether a method is told the subset of each sample."""
+        return bool(self.subset_parts) and method.subsets in ("optional", "needed")
+
+
+def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subset: bool) -> Plan:
+    """Make every split, so that one that can't be made fails before anything is fitted.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    holdout : Holdout
+    seeds : sequence of int
+    by_subset : bool
+        Whether there are classifiers for each subset.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If a split can't be made, or leaves a subset without test samples.
+    """
+    if holdout.by_group and dataset.groups is None:
+        raise ValueError(
+            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or name "
+            "them in the data."
+        )
+    if holdout.by_group is False:
+        # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
+        dataset = replace(dataset, groups=None)
+    split = split_test(
+        dataset.labels,
+        groups=dataset.groups,
+        is_test=dataset.is_test,
+        test_size=holdout.test_size,
+        seed=holdout.seed,
+        names=dataset.classes,
+    )
+    codes, test_codes = dataset.labels[split.first], dataset.labels[split.second]
+    classes = np.arange(len(dataset.classes))
+    whole = Part(None, classes, np.arange(len(codes)), np.arange(len(test_codes)))
+    subset_parts = [
+        _part_of_subset(name, np.array(members), codes, test_codes)
+        for name, members in dataset.subsets.items()
+        if by_subset
+    ]
+    development_splits = {
+        seed: split_development(
+            codes,
+            groups=None if dataset.groups is None else dataset.groups[split.first],
+            selection_size=holdout.selection_size,
+            seed=seed,
+            names=dataset.classes,
+        )
+        for seed in seeds
+    }
+    return Plan(dataset, holdout, split, development_splits, whole, subset_parts)
+
+
+def _part_of_subset(
+    name: str,
+    classes: NDArray[np.int64],
+    development: NDArray[np.int64],
+    test: NDArray[np.int64],
+) -> Part:
+    """Find the samples of a subset, by the class indices of both parts."""
+    part = Part(
+        name,
+        classes,
+        np.flatnonzero(np.isin(development, classes)),
+        np.flatnonzero(np.isin(test, classes)),
+    )
+    if not len(part.test):
+        raise ValueError(
+            f"No sample of the subset {name!r} is in the test part. Hold out more (test_size), or "
+            "split otherwise."
+        )
+    return part
