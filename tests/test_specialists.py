@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
-from penultimate import DeepSVC, Specialists, SVCSearchCV, Training
+from penultimate import SVC, DeepSVC, Specialists, SVCSearchCV, Training
 from penultimate.datasets import split_development
 from penultimate.networks import predict_probabilities
+from penultimate.specialists import _balanced
 
 QUICK = Training(epochs=10, batch_size=8, augmentation=None)
 SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]})
@@ -182,6 +187,30 @@ def test_a_network_that_does_not_know_a_subset_does_not_route():
     assert model.router_ == "network"
     assert set(model.route(X_test)) == {"standing", "flat"}
     assert model.score(X_test, y_test) > 0.9
+
+
+def test_a_subset_of_few_samples_weighs_as_much_as_others(network):
+    model = fit(network=network).add_subset("shapes", *crosses(2, 2))
+    assert np.mean(model.route(crosses(20, 3)[0]) == "shapes") > 0.5
+    router, own = model._router_head["head"], model.specialists_["lying"].head_["head"]
+    assert router.best_estimator_.class_weight == "balanced"
+    assert router.scoring == "balanced_accuracy"
+    # The specialists' own heads stay as they were given.
+    assert own.best_estimator_.class_weight is None
+    assert own.scoring is None
+
+
+def test_balanced_heads():
+    assert _balanced(LogisticRegression()).class_weight == "balanced"
+    assert _balanced(SVCSearchCV()).estimator.class_weight == "balanced"
+    search = _balanced(GridSearchCV(make_pipeline(PCA(), SVC()), {"svc__C": [1, 3]}))
+    assert search.estimator["svc"].class_weight == "balanced"
+    assert search.scoring == "balanced_accuracy"
+    assert isinstance(_balanced(KNeighborsClassifier()), KNeighborsClassifier)
+    # What the user has set stays.
+    mine = GridSearchCV(SVC(class_weight={"a": 2}), {"C": [1]}, scoring="accuracy")
+    assert _balanced(mine).scoring == "accuracy"
+    assert _balanced(mine).estimator.class_weight == {"a": 2}
 
 
 def test_drop_subset(frozen):
