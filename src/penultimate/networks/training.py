@@ -117,7 +117,8 @@ class History:
     validation_loss: list[float]
     validation_accuracy: list[float]
     best_epoch: int
-    seconds: float = 0.0
+    # Two trainings with the same course are the same, however long they took.
+    seconds: float = field(default=0.0, compare=False, repr=False)
 
 
 def train(
