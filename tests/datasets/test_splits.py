@@ -73,6 +73,30 @@ def test_one_group():
         split_test(np.repeat([0, 1], 10), groups=np.zeros(20))
 
 
+def test_groups_of_another_seed_are_another_draw():
+    """No group, however large, is in all test parts or in none."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), rng.integers(20, 80, 20))
+    groups[groups == 19] = 18  # one much larger than the others
+    y = rng.integers(0, 3, len(groups))
+    parts = [split_test(y, groups=groups, seed=seed) for seed in range(30)]
+    drawn = np.array([np.isin(np.arange(19), groups[part.second]) for part in parts])
+    assert len(np.unique(drawn, axis=0)) > 25
+    assert drawn.any(axis=0).all()
+    assert not drawn.all(axis=0).any()
+    for part in parts:
+        assert 0.15 < len(part.second) / len(y) < 0.25
+        shares = np.bincount(y[part.second], minlength=3) / np.bincount(y)
+        assert np.ptp(shares) < 0.06
+
+
+def test_groups_leave_each_class_something_to_fit_on_where_they_can():
+    y = np.array([0] * 40 + [1] * 12)
+    groups = np.concatenate([np.arange(40) % 8, [8] * 6 + [9] * 6])
+    for seed in range(20):
+        assert set(y[split_development(y, groups=groups, seed=seed).first]) == {0, 1}
+
+
 def test_group_that_holds_a_class():
     y = np.repeat([0, 1], 10)
     with pytest.raises(ValueError, match="their samples are in too few groups"):

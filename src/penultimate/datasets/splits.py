@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from penultimate._validation import check_number
 
 MIN_PER_CLASS = 5
+_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -245,10 +246,8 @@ def split_samples(
     ValueError
         If the groups leave a class out of the first part.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+    from sklearn.model_selection import StratifiedShuffleSplit
 
-    positions = np.arange(len(y))
-    splitter: Any
     if groups is None:
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
@@ -260,6 +259,7 @@ def split_samples(
         n_classes = len(classes)
         n_second = min(max(round(second_size * len(y)), n_classes), len(y) - n_classes)
         splitter = StratifiedShuffleSplit(1, test_size=n_second, random_state=seed)
+        first, second = next(splitter.split(np.arange(len(y)), y))
     else:
         n_groups = len(np.unique(groups))
         if n_groups < 2:
@@ -267,11 +267,37 @@ def split_samples(
                 f"There is {n_groups} group to split; a test part, a selection part and a "
                 "validation slice by group need at least four in all. Drop the groups, or add some."
             )
-        n_folds = min(max(round(1 / second_size), 2), n_groups)
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    first, second = next(splitter.split(positions, y, groups))
+        in_second = _draw_groups(y, groups, second_size, seed)
+        first, second = np.flatnonzero(~in_second), np.flatnonzero(in_second)
     _check_classes_to_fit(y, first, names)
     return Split(np.sort(first), np.sort(second))
+
+
+def _draw_groups(
+    y: NDArray[Any], groups: NDArray[Any], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """Draw whole groups at random, with about this share of every class.
+
+    Of a number of draws the one is taken whose classes are nearest to the share. (The folds of
+    scikit-learn's StratifiedGroupKFold hardly depend on its seed: the first always has the largest
+    groups.)
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    classes, codes = np.unique(y, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (member, codes), 1)
+    rng = np.random.default_rng(seed)
+    least, drawn = np.inf, names[:0]
+    for _ in range(_DRAWS):
+        order = rng.permutation(len(names))
+        sizes = counts[order].sum(axis=1).cumsum()
+        n_drawn = 1 + int(np.abs(sizes[:-1] - share * len(y)).argmin())
+        shares = counts[order[:n_drawn]].sum(axis=0) / counts.sum(axis=0)
+        # A class that is missing on the first side can't be fitted: anything is better.
+        unevenness = np.abs(shares - share).mean() + np.sum(shares == 1)
+        if unevenness < least:
+            least, drawn = unevenness, order[:n_drawn]
+    return np.isin(member, drawn)
 
 
 def _check_classes_to_fit(
