@@ -277,7 +277,7 @@ def test_groups_that_leave_a_subset_nothing_to_select_on(network):
     writers = np.arange(80) // 4
     groups = np.where(np.isin(y, SUBSETS["lying"]), writers % 3, 100 + writers % 2)
     model = Specialists(network, SUBSETS, SMALL, random_state=0)
-    with pytest.raises(ValueError, match="the subset 'lying' has no sample to select on"):
+    with pytest.raises(ValueError, match="the subset '.*' has no sample to select on"):
         model.fit(X, y, groups=groups)
 
 

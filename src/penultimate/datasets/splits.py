@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from penultimate._validation import check_number
 
 MIN_PER_CLASS = 5
-_DRAWS = 100
+_DRAWS, _TOLERANCE = 100, 0.15
 
 
 @dataclass(frozen=True)
@@ -276,11 +276,11 @@ def split_samples(
 def _draw_groups(
     y: NDArray[Any], groups: NDArray[Any], share: float, seed: int
 ) -> NDArray[np.bool_]:
-    """Draw whole groups at random, with about this share of every class.
+    """Draw whole groups at random, with about this share of the samples and some of each class.
 
-    Of a number of draws the one is taken whose classes are nearest to the share. (The folds of
-    scikit-learn's StratifiedGroupKFold hardly depend on its seed: the first always has the largest
-    groups.)
+    The first draw that will do is taken, so that every group may be in it; where none will, the one
+    with the most even classes. (The folds of scikit-learn's StratifiedGroupKFold hardly depend on
+    its seed: the first always has the largest groups.)
     """
     names, member = np.unique(groups, return_inverse=True)
     classes, codes = np.unique(y, return_inverse=True)
@@ -297,6 +297,10 @@ def _draw_groups(
         unevenness = np.abs(shares - share).mean() + np.sum(shares == 1)
         if unevenness < least:
             least, drawn = unevenness, order[:n_drawn]
+        in_both = (shares > 0).all() and (shares < 1).all()
+        if in_both and abs(sizes[n_drawn - 1] / len(y) - share) < _TOLERANCE * share:
+            drawn = order[:n_drawn]
+            break
     return np.isin(member, drawn)
 
 
