@@ -153,7 +153,7 @@ class Checkpoint:
         try:
             self._replace(save(tensors, metadata))
         except OSError as error:
-            there = "The file there is of an earlier epoch" if self.path.exists() else "No file"
+            there = "That of an earlier epoch stays" if self.path.exists() else "There is none"
             warnings.warn(
                 f"The checkpoint {str(self.path)!r} could not be written: "
                 f"{error.strerror or error}. {there}; the training goes on.",
