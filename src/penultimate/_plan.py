@@ -108,8 +108,8 @@ def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subse
     """
     if holdout.by_group and dataset.groups is None:
         raise ValueError(
-            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or name "
-            "them in the data."
+            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or have them "
+            "found in the names of files (--group-from-filename)."
         )
     if holdout.by_group is False:
         # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
