@@ -155,7 +155,7 @@ def draw_the_plane(data: Dataset, result, path: Path, checkpoints: str | None) -
     )
     figure = Figure(figsize=(15, 14), layout="constrained")
     axes = figure.subplots(2, 2)
-    plane.title = "A layer of two units"
+    plane.title = "Two-unit layer"
     plane.plot(axes[0, 0])
     plane.plot(axes[0, 1], subset="vowels")
     for ax, projection in zip(axes[1], ("pca", "lda")):
@@ -210,7 +210,6 @@ def main():
     arguments = parse()
     make_deterministic()
     data = read(str(arguments.data))
-    article_epoch = seconds_of_the_article(data)
     result, scratch, small = measure(data, arguments.checkpoints, arguments.scratch_seeds)
     curves = learn_numerals(data, result.test, arguments.checkpoints)
     out = arguments.out
@@ -220,6 +219,7 @@ def main():
     figure = Figure(figsize=(8, 5), layout="constrained")
     LearningCurvesDisplay.from_curves(curves).plot(figure.add_subplot())
     figure.savefig(few_path, dpi=90)
+    article_epoch = seconds_of_the_article(data)
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("penultimate", "keras", "tensorflow-cpu", "numpy")
     )
