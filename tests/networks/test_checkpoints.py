@@ -201,7 +201,9 @@ def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.warns(RuntimeWarning, match="could not be written: No space left.* earlier epoch stays"):
+    with pytest.warns(
+        RuntimeWarning, match="could not be written: No space left.* earlier epoch stays"
+    ):
         _, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     assert len(history.loss) == 3
     assert path.read_bytes() == good
