@@ -54,7 +54,7 @@ def test_specialists_beat_pixels_on_splits_of_both_kinds(characters, tmp_path):
     )
     for comparison in (result, *result.others):
         for subset in ("numerals", "vowels"):
-            assert comparison.accuracy("cnn+svm-rbf", subset).value > 0.8
+            assert comparison.accuracy("cnn+svm-rbf", subset).value > 0.65
         pixels = comparison.accuracy("pca+svm-rbf").value
         assert comparison.accuracy("cnn+svm-rbf").value > pixels
     writers = [set(c.dataset.groups[c.test]) for c in result.others]
