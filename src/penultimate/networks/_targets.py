@@ -41,8 +41,8 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
             f"{owner} takes class indices, shape (n,), or one-hot rows of shape {wanted}; got "
             f"targets of shape {shape}."
         )
-    indices = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-    return ops.one_hot(indices, wanted[1], dtype=scores.dtype)
+    indices = ops.cast(ops.reshape(y_true, (-1, 1)), scores.dtype)
+    return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
 
 
 def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:

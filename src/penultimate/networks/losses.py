@@ -14,7 +14,7 @@ keras = import_keras()
 ops = keras.ops
 
 
-class MarginLoss(keras.losses.Loss):
+class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
     """What margin losses share; not for use itself.
 
     Parameters
