@@ -283,6 +283,8 @@ def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
         compare(tmp_path / "a.npz", subsets=True)
     with pytest.raises(ValueError, match="subsets is True, but the data has none"):
         compare(Dataset.from_arrays(X, y), subsets=True)
+    with pytest.raises(TypeError, match="subsets must be a dict"):
+        compare(Dataset.from_arrays(X, y), subsets=["a"] * 60)
 
 
 def test_subset_without_a_test_sample(two_subsets):

@@ -1,6 +1,6 @@
 """The comparison: every method on the same split and, where they share one, the same network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,9 @@ def compare(
         How a network is trained.
     subsets : True, dict or array-like of shape (n_samples,), optional
         Compare specialists, one for each subset of the classes. True takes the subsets that the
-        data came with; else as in `Dataset.from_arrays`. All subsets share one split, so that no
-        specialist is tested on a sample that the network has seen.
+        data came with; a dict names the classes of each; beside arrays also a name for each sample.
+        All subsets share one split, so that no specialist is tested on a sample that the network
+        has seen.
     groups : array-like of shape (n_samples,), optional
         What no split may divide, such as writers; overrides the dataset's own.
     holdout : Holdout or list of Holdout, optional
@@ -116,8 +117,8 @@ def compare(
         None if checkpoints is None else Path(checkpoints),
     )
     plans = [
-        make_plan(dataset, one, seeds if first else seeds[:1], by_subset)
-        for one, first in zip(holdouts, [True] + [False] * len(holdouts))
+        make_plan(dataset, one, seeds[:1] if number else seeds, by_subset)
+        for number, one in enumerate(holdouts)
     ]
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for run in runs:
@@ -212,8 +213,9 @@ def _check_data(
 def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
     """Give a dataset other subsets or groups than its own."""
     if subsets is not None:
-        named = {name: [str(label) for label in members] for name, members in subsets.items()}
-        data = replace(data, subsets=check_subsets(named, data.classes))
+        if isinstance(subsets, Mapping):
+            subsets = {name: [str(label) for label in members] for name, members in subsets.items()}
+        data = replace(data, subsets=check_subsets(subsets, data.classes))
     if groups is not None:
         fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
         names = np.asarray(data.classes)[data.labels]
