@@ -19,7 +19,7 @@ from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, Training, build_network
 from penultimate.networks._keras import computing_in_bfloat16
 from penultimate.networks.epochs import epochs, run_epoch
-from penultimate.networks.training import _compile
+from penultimate.networks.training import compile_network, default_loss
 
 N_CLASSES = 58
 BATCHES = {"wide": 128, "devanagari-cnn": 400}
@@ -40,7 +40,9 @@ class Trainee:
         n_samples = len(X) // batch * batch
         self.X, self.codes, self.batch = X[:n_samples], codes[:n_samples], batch
         self.model = build_network(network, X.shape[1:], N_CLASSES)
-        _compile(self.model, Training(n_epochs, batch), n_samples // batch)
+        recipe = Training(batch_size=batch)
+        loss = default_loss(self.model, recipe)
+        compile_network(self.model, recipe, loss, recipe.learning_rate)
         self.bfloat16 = precision == "bfloat16"
         self.epochs = epochs(self.X, augmentation, seed=0, first=0, last=n_epochs)
 
@@ -49,7 +51,7 @@ class Trainee:
         start, start_processors = time.perf_counter(), time.process_time()
         _, order, images = next(self.epochs)
         with computing_in_bfloat16(self.model) if self.bfloat16 else nullcontext():
-            run_epoch(self.model, images, self.codes, order, self.batch, lambda share: None)
+            run_epoch(self.model, images, self.codes, None, order, self.batch)
         times = time.perf_counter() - start, time.process_time() - start_processors
         return 1e6 * np.array(times) / len(self.X)
 

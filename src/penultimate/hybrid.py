@@ -5,74 +5,30 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from penultimate._network_classifier import NetworkClassifier
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import (
-    check_choice,
-    check_images,
-    check_labels,
-    check_not_one_hot,
-    pixel_scale,
-)
+from penultimate._validation import check_choice
 from penultimate.datasets.splits import Split, split_development, split_folds
-from penultimate.networks import (
-    FeatureExtractor,
-    History,
-    Training,
-    fit_network,
-    is_keras_model,
-    takes_pixels,
-)
+from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
 from penultimate.selection import Splits, check_layers, fit_layers
 from penultimate.svm import SVCSearchCV
 
 SELECTIONS = ("heldout", "crossfit", "resubstitution")
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
-    """What classifiers on a network share: checking samples, training the network, cutting it."""
+class CutNetworkClassifier(NetworkClassifier):
+    """What classifiers on a network's features share: training the network, and cutting it."""
 
-    network: Any
     layer: str | list[str]
-    training: Training | None
-    network_: Any
-    history_: History | None
 
     def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-        """Check parameters, samples and labels; return these and the labels' class indices."""
-        owner = type(self).__name__
-        if self.training is not None and not isinstance(self.training, Training):
-            raise TypeError(
-                f"The 'training' parameter of {owner} must be a Training or None; "
-                f"got {self.training!r}."
-            )
-        check_layers(self.layer, owner)
-        X, y = self._check_samples(X, y, reset=True)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        return X, y, codes
+        check_layers(self.layer, type(self).__name__)
+        return super()._check_fit(X, y)
 
-    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
-        if not isinstance(y, str):
-            check_not_one_hot(y)
-        checked = validate_data(
-            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
-        )
-        X = checked if isinstance(y, str) else checked[0]
-        if reset:
-            self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
-        if self._takes_pixels:
-            # One dark image must mean what it means among others: floats keep the scale of `fit`.
-            if reset:
-                self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
-            X = check_images(X, scale=self._pixel_scale)
-        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
-
-    def _take_inputs_of(self, other: "NetworkClassifier") -> None:
+    def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
         """Take over the network of a fitted classifier, and how it reads samples."""
         self.network_, self.history_ = other.network_, None
         for name in ("n_features_in_", "feature_names_in_", "_takes_pixels", "_pixel_scale"):
@@ -103,7 +59,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return {layer: FeatureExtractor(self.network_, layer).fit(X) for layer in layers}
 
 
-class DeepSVC(NetworkClassifier):
+class DeepSVC(CutNetworkClassifier):
     """An SVM on the features of a neural network.
 
     The network is trained on the fit part of the samples (or is taken as it is), cut at a layer,

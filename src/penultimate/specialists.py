@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from penultimate._validation import check_choice
 from penultimate.datasets.splits import Split, split_development, split_folds
 from penultimate.datasets.subsets import check_subsets
-from penultimate.hybrid import DeepSVC, NetworkClassifier
+from penultimate.hybrid import CutNetworkClassifier, DeepSVC
 from penultimate.networks import Training, is_keras_model, predict_probabilities
 from penultimate.selection import fit_head
 from penultimate.svm import SVC, SVCSearchCV
@@ -33,7 +33,7 @@ class _Member:
     selection: NDArray[np.bool_]
 
 
-class Specialists(NetworkClassifier):
+class Specialists(CutNetworkClassifier):
     """One network for all classes, and an SVM of its own for each subset of them.
 
     The network is trained once, on the fit part of all samples, and then stays as it is. Each

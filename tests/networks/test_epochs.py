@@ -32,8 +32,8 @@ class Recorder:
     def __init__(self):
         self.batches = []
 
-    def train_on_batch(self, samples, targets):
-        self.batches.append((samples, targets))
+    def train_on_batch(self, samples, targets, weights):
+        self.batches.append((samples, targets, weights))
         return len(self.batches)
 
 
@@ -41,9 +41,12 @@ def test_a_step_for_each_full_batch_and_their_mean_loss():
     model, heard = Recorder(), []
     order, codes = np.array([5, 3, 1, 0, 2, 4, 6]), np.arange(7) % 3
     samples = np.arange(7, dtype=np.uint8)[:, None]
-    assert run_epoch(model, samples, codes, order, 2, heard.append) == 2
+    assert run_epoch(model, samples, codes, None, order, 2, heard.append) == 2
     assert heard == [1 / 3, 2 / 3]
-    for (batch, targets), chosen in zip(model.batches, ([5, 3], [1, 0], [2, 4]), strict=True):
+    for (batch, targets, weights), chosen in zip(
+        model.batches, ([5, 3], [1, 0], [2, 4]), strict=True
+    ):
         assert batch.dtype == np.float32
+        assert weights is None
         assert batch.ravel().tolist() == chosen
         assert targets.argmax(axis=1).tolist() == codes[chosen].tolist()

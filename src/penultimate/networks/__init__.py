@@ -8,7 +8,8 @@ from penultimate.networks._keras import takes_pixels
 from penultimate.networks.architectures import NETWORKS, build_network
 from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
-from penultimate.networks.training import History, Training, fit_network, train
+from penultimate.networks.recipe import History, Training
+from penultimate.networks.training import fit_network, train, train_further
 
 __all__ = [
     "NETWORKS",
@@ -23,4 +24,5 @@ __all__ = [
     "predict_probabilities",
     "takes_pixels",
     "train",
+    "train_further",
 ]

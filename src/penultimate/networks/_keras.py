@@ -111,6 +111,51 @@ def ends_in_logits(model: Any) -> bool:
     return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
 
 
+def giving_scores(model: Any) -> Any:
+    """Return `model` without the softmax or sigmoid at its end, its outputs scores of any sign.
+
+    Raises
+    ------
+    ValueError
+        If it ends in another activation.
+    """
+    last = model.layers[-1]
+    while is_model(last):
+        last = last.layers[-1]
+    activation = _activation(last)
+    if activation in (None, "linear"):
+        return model
+    if activation in _PROBABILITIES:
+        if getattr(last, "kernel", None) is not None:
+            last.activation = import_keras().activations.linear
+            return model
+        if last is model.layers[-1]:
+            return import_keras().Model(_inputs(model), last.input, name=model.name)
+    raise ValueError(
+        f"A margin loss takes scores of either sign, and the network {model.name!r} ends in "
+        f"{activation!r}. End it in a layer without activation, or in a softmax, which is removed."
+    )
+
+
+def classifying_layer(model: Any) -> Any:
+    """Return the last layer with a weight matrix.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    for layer in reversed(list(_leaves(model))):
+        if getattr(layer, "kernel", None) is not None:
+            return layer
+    raise ValueError(f"The network {model.name!r} has no layer with a weight matrix.")
+
+
+def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the class indices that outputs stand for: the largest, or the sign of a single one."""
+    return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+
+
 def forward(
     model: Any,
     X: NDArray[Any],

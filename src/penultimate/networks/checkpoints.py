@@ -196,13 +196,14 @@ class Checkpoint:
             )
 
 
-def describe_network(model: Any, training: Any, seed: int) -> dict[str, Any]:
+def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[str, Any]:
     """Describe all that decides the course of a training, but its samples and first weights.
 
     Parameters
     ----------
     model : keras.Model
     training : Training
+    loss : keras.losses.Loss
     seed : int
 
     Returns
@@ -219,6 +220,7 @@ def describe_network(model: Any, training: Any, seed: int) -> dict[str, Any]:
     return {
         "architecture": hashlib.sha256(_to_json([architecture, shapes]).encode()).hexdigest(),
         **asdict(training),
+        "loss": keras.losses.serialize(loss),
         "seed": seed,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
@@ -228,23 +230,26 @@ def describe_network(model: Any, training: Any, seed: int) -> dict[str, Any]:
 def describe_samples(
     X: NDArray[Any],
     codes: NDArray[np.integer],
-    validation: tuple[NDArray[Any], NDArray[np.integer]] | None,
+    sample_weight: NDArray[Any] | None,
+    validation: tuple[NDArray[Any], ...] | None,
 ) -> dict[str, Any]:
-    """Hash the samples and classes that a network is trained and validated on.
+    """Hash the samples, classes and weights that a network is trained and validated on.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...)
     codes : ndarray of shape (n_samples,), int
-    validation : (X, codes) or None
+    sample_weight : ndarray of shape (n_samples,) or None
+    validation : tuple of ndarray or None
+        As in `train`.
 
     Returns
     -------
     dict of str to str or None
     """
-    parts = {"X": X, "codes": codes, "validation X": None, "validation codes": None}
-    if validation is not None:
-        parts["validation X"], parts["validation codes"] = validation
+    parts = {"X": X, "codes": codes, "weights": sample_weight}
+    held_out = dict(zip(parts, validation or ()))
+    parts |= {f"validation {name}": held_out.get(name) for name in list(parts)}
     return {name: None if part is None else _hash([part]) for name, part in parts.items()}
 
 

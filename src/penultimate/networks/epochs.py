@@ -54,9 +54,10 @@ def run_epoch(
     model: Any,
     samples: NDArray[Any],
     codes: NDArray[np.integer],
+    sample_weight: NDArray[np.floating] | None,
     order: NDArray[np.int64],
     batch_size: int,
-    heard: Callable[[float], None],
+    heard: Callable[[float], None] = lambda share: None,
 ) -> float:
     """Take a step for each full batch, and return their mean loss.
 
@@ -66,22 +67,30 @@ def run_epoch(
         Compiled.
     samples : ndarray of shape (n_samples, ...)
     codes : ndarray of shape (n_samples,), int
-    order : ndarray of shape (n_samples,), int64
+    sample_weight : ndarray of shape (n_samples,) or None
+    order : ndarray of int64
+        Positions of samples.
     batch_size : int
-    heard : callable
+    heard : callable, optional
         Called after every step but the last with the share of them that is done.
 
     Returns
     -------
     float
     """
-    targets = np.eye(model.output_shape[-1], dtype=np.float32)
-    n_steps = len(samples) // batch_size
+    targets = one_hot(codes, model.output_shape[-1])
+    n_steps = len(order) // batch_size
     losses = []
     for step in range(n_steps):
         if step:
             heard(step / n_steps)
         chosen = order[step * batch_size : (step + 1) * batch_size]
         batch = samples[chosen].astype(np.float32)
-        losses.append(model.train_on_batch(batch, targets[codes[chosen]]))
+        weight = None if sample_weight is None else sample_weight[chosen]
+        losses.append(model.train_on_batch(batch, targets[chosen], weight))
     return float(np.mean(losses))
+
+
+def one_hot(codes: NDArray[np.integer], n_outputs: int) -> NDArray[np.float32]:
+    """Return a row of 0 and 1 for each class index; of two for a network with one output."""
+    return np.eye(max(2, n_outputs), dtype=np.float32)[codes]

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,124 +9,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_choice, check_number
 from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seed_shared_generators, seeded
-from penultimate.networks._keras import computing_in_bfloat16, ends_in_logits, forward
+from penultimate.networks._keras import (
+    computing_in_bfloat16,
+    ends_in_logits,
+    forward,
+    giving_scores,
+    predicted_codes,
+)
 from penultimate.networks.architectures import Builder, build_network
-from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.checkpoints import (
     Checkpoint,
     Course,
     describe_network,
     describe_samples,
 )
-from penultimate.networks.epochs import epochs, run_epoch
+from penultimate.networks.epochs import epochs, one_hot, run_epoch
+from penultimate.networks.recipe import History, Training
+
+Validation = (
+    tuple[NDArray[Any], NDArray[np.integer]]
+    | tuple[NDArray[Any], NDArray[np.integer], NDArray[np.floating]]
+)
 
 _EVALUATION_BATCH = 256
 _WARM_UP = 0.2
-_PRECISIONS = ("float32", "bfloat16")
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a network is trained.
-
-    AdamW on the cross-entropy of smoothed labels; the learning rate climbs over the first fifth of
-    the steps from a tenth of its peak, then follows a cosine down to a thousandth of it. After
-    every epoch the network is scored on a slice of the fit part, without augmentation, and the
-    weights with the lowest loss there are kept.
-
-    Parameters
-    ----------
-    epochs : int, default=30
-        Passes over the training samples.
-    batch_size : int, default=64
-        Samples in a step; what is left over of an epoch waits for another epoch's order.
-    learning_rate : float, default=3e-3
-        The peak.
-    weight_decay : float, default=1e-2
-        Of AdamW, on weight matrices only.
-    label_smoothing : float, default=0.1
-        The share of a label that is spread over all classes.
-    augmentation : Augmentation or None, default=Augmentation()
-        None trains on the samples as they are.
-    validation_size : float, default=0.1
-        The share of the fit part that only chooses the best weights.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the steps are computed in, but for the last layer and the loss. Weights are float32
-        either way, and so are the validation and the trained network. A processor without
-        instructions for bfloat16 has to emulate it, and is slower for it.
-
-    References
-    ----------
-    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
-    L. N. Smith and N. Topin, "Super-convergence", arXiv:1708.07120, 2017.
-
-    Examples
-    --------
-    >>> from penultimate import Training
-    >>> Training(epochs=5, augmentation=None).batch_size
-    64
-    """
-
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    label_smoothing: float = 0.1
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
-    validation_size: float = 0.1
-    precision: str = "float32"
-
-    def check(self) -> None:
-        """Raise ``TypeError`` or ``ValueError`` for a parameter that is out of range."""
-        owner = "Training"
-        check_number(self.epochs, "epochs", owner, low=1, integer=True)
-        check_number(self.batch_size, "batch_size", owner, low=1, integer=True)
-        check_number(self.learning_rate, "learning_rate", owner, low=0, open_low=True)
-        check_number(self.weight_decay, "weight_decay", owner, low=0)
-        for name in ("label_smoothing", "validation_size"):
-            check_number(getattr(self, name), name, owner, low=0, high=1, open_high=True)
-        if self.augmentation is not None and not isinstance(self.augmentation, Augmentation):
-            raise TypeError(
-                "The 'augmentation' parameter of Training must be an Augmentation or None; "
-                f"got {self.augmentation!r}."
-            )
-        check_choice(self.precision, "precision", owner, _PRECISIONS)
-
-
-@dataclass(frozen=True)
-class History:
-    """The course of a training, an entry an epoch.
-
-    Attributes
-    ----------
-    loss, validation_loss : list of float
-        Mean cross-entropy, of the augmented training samples and of the validation slice.
-    validation_accuracy : list of float
-        A fraction.
-    best_epoch : int
-        The epoch, from 0, whose weights were kept.
-    seconds : float
-        The time that the epochs took; of a training that was interrupted, all its parts.
-    """
-
-    loss: list[float]
-    validation_loss: list[float]
-    validation_accuracy: list[float]
-    best_epoch: int
-    # Two trainings with the same course are the same, however long they took.
-    seconds: float = field(default=0.0, compare=False, repr=False)
 
 
 def train(
     model: Any,
     X: NDArray[Any],
     codes: NDArray[np.integer],
-    validation: tuple[NDArray[Any], NDArray[np.integer]] | None,
+    validation: Validation | None,
     training: Training,
     *,
+    loss: Any = None,
+    sample_weight: NDArray[np.floating] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
@@ -142,15 +60,20 @@ def train(
     Parameters
     ----------
     model : keras.Model
-        Ends in a softmax, or in linear units (logits), one for each class.
+        Ends in a softmax, or in linear units (logits), one for each class; in one linear unit
+        for a loss of two classes.
     X : ndarray of shape (n_samples, ...)
         Training samples; cast to float32 batch by batch.
     codes : ndarray of shape (n_samples,), int
         The index of each sample's class.
-    validation : (X, codes) or None
+    validation : (X, codes), (X, codes, sample_weight) or None
         Scored after every epoch; None keeps the last weights.
     training : Training
         The recipe.
+    loss : keras.losses.Loss, optional
+        Of one-hot targets; by default the cross-entropy.
+    sample_weight : ndarray of shape (n_samples,), optional
+        The factor of each sample's loss.
     seed : int, default=0
         Of the order, the augmentation and the dropout.
     progress : Progress, optional
@@ -186,13 +109,16 @@ def train(
     training.check()
     batch_size = min(training.batch_size, len(X))
     with seeded(seed):
-        loss_function = _compile(model, training, len(X) // batch_size)
+        loss = default_loss(model, training) if loss is None else loss
+        compile_network(model, training, loss, _one_cycle(training, len(X) // batch_size))
         file, course = None, Course()
         if checkpoint is not None:
-            network = describe_network(model, training, seed)
-            file = Checkpoint(checkpoint, network, describe_samples(X, codes, validation))
+            network = describe_network(model, training, loss, seed)
+            file = Checkpoint(
+                checkpoint, network, describe_samples(X, codes, sample_weight, validation)
+            )
             course = file.read(model)
-        done = len(course.loss)
+        done = training.epochs if _is_over(course, training) else len(course.loss)
         progress.update("train network", done, training.epochs)
         start = time.perf_counter()
         for epoch, order, samples in epochs(
@@ -204,22 +130,29 @@ def train(
 
             seed_shared_generators(seed, epoch)
             with _computing_in(training.precision, model):
-                course.loss.append(run_epoch(model, samples, codes, order, batch_size, heard))
+                course.loss.append(
+                    run_epoch(model, samples, codes, sample_weight, order, batch_size, heard)
+                )
             if not np.isfinite(course.loss[-1]):
                 raise ValueError(
                     f"The training loss is {course.loss[-1]} in epoch {epoch + 1}; lower the "
                     f"learning rate (now {training.learning_rate:g}) or scale the inputs."
                 )
             if validation is not None:
-                _validate(model, validation, loss_function, course)
+                _validate(model, validation, loss, course)
             now = time.perf_counter()
             course.seconds, start = course.seconds + now - start, now
             if file is not None:
                 file.write(model, course)
-            progress.update("train network", epoch + 1, training.epochs)
+            over = _is_over(course, training)
+            progress.update(
+                "train network", training.epochs if over else epoch + 1, training.epochs
+            )
+            if over:
+                break
     if course.best_weights is not None:
         model.set_weights(course.best_weights)
-    best_epoch = training.epochs - 1 if course.best_epoch is None else course.best_epoch
+    best_epoch = len(course.loss) - 1 if course.best_epoch is None else course.best_epoch
     return History(
         course.loss, course.validation_loss, course.validation_accuracy, best_epoch, course.seconds
     )
@@ -231,6 +164,7 @@ def fit_network(
     codes: NDArray[np.integer],
     training: Training | None = None,
     *,
+    loss: Any = None,
     groups: NDArray[Any] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -248,6 +182,9 @@ def fit_network(
         Class indices from 0; every class occurs.
     training : Training, optional
         The recipe; by default ``Training()``, without augmentation where samples are no images.
+    loss : keras.losses.Loss, optional
+        A margin loss, for which the network loses its softmax and gives scores; by default the
+        cross-entropy.
     groups : ndarray of shape (n_samples,), optional
         No group is in both the slice and the rest.
     seed : int, default=0
@@ -275,6 +212,8 @@ def fit_network(
         training = Training() if X.ndim == 4 else Training(augmentation=None)
     training.check()
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
+    if loss is not None:
+        model = giving_scores(model)
     split = validation_split(codes, groups, training, seed)
     validation = None
     if split is not None:
@@ -286,6 +225,7 @@ def fit_network(
         codes,
         validation,
         training,
+        loss=loss,
         seed=seed,
         progress=progress,
         checkpoint=checkpoint,
@@ -302,44 +242,106 @@ def validation_split(
     return split_samples(codes, groups, training.validation_size, seed=seed)
 
 
-def _compile(model: Any, training: Training, steps_per_epoch: int) -> Any:
-    keras = import_keras()
+def train_further(
+    model: Any,
+    X: NDArray[Any],
+    codes: NDArray[np.integer],
+    training: Training,
+    *,
+    loss: Any,
+    sample_weight: NDArray[np.floating] | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+) -> float:
+    """Take `model` once through more samples, at the recipe's learning rate.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As in `train`. What its optimizer knows of earlier calls is kept.
+    X, codes, training, loss, sample_weight, seed
+        As in `train`.
+    epoch : int, default=0
+        How many calls came before: order, augmentation and dropout depend on it. The first one
+        compiles the model.
+
+    Returns
+    -------
+    float
+        The mean loss, with penalties.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks import Training, build_network
+    >>> from penultimate.networks._keras import giving_scores
+    >>> from penultimate.networks.losses import CrammerSinger
+    >>> from penultimate.networks.training import train_further
+    >>> X, codes = np.zeros((8, 8, 8, 1), np.uint8), np.arange(8) % 2
+    >>> model = giving_scores(build_network("compact", (8, 8, 1), 2))
+    >>> train_further(model, X, codes, Training(), loss=CrammerSinger()) > 0
+    True
+    """
+    with seeded(seed):
+        if epoch == 0:
+            compile_network(model, training, loss, training.learning_rate)
+        seed_shared_generators(seed, epoch)
+        passes = epochs(X, training.augmentation, seed=seed, first=epoch, last=epoch + 1)
+        _, order, samples = next(passes)
+        batch_size = min(training.batch_size, len(X))
+        # These samples do not come again: the last batch is filled up with others of them.
+        order = np.resize(order, -(-len(X) // batch_size) * batch_size)
+        with _computing_in(training.precision, model):
+            return run_epoch(model, samples, codes, sample_weight, order, batch_size)
+
+
+def _is_over(course: Course, training: Training) -> bool:
+    """Say whether the validation loss has not fallen for as long as the recipe waits."""
+    if training.patience is None or course.best_epoch is None:
+        return False
+    return len(course.loss) - 1 - course.best_epoch >= training.patience
+
+
+def default_loss(model: Any, training: Training) -> Any:
+    """Return the cross-entropy of smoothed labels that fits the end of `model`."""
+    return import_keras().losses.CategoricalCrossentropy(
+        from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
+    )
+
+
+def _one_cycle(training: Training, steps_per_epoch: int) -> Any:
     n_steps = training.epochs * steps_per_epoch
     n_warm_up = round(_WARM_UP * n_steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return import_keras().optimizers.schedules.CosineDecay(
         training.learning_rate / 10,
         max(1, n_steps - n_warm_up),
         alpha=1e-3,
         warmup_target=training.learning_rate,
         warmup_steps=n_warm_up,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    loss = keras.losses.CategoricalCrossentropy(
-        from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
-    )
+
+
+def compile_network(model: Any, training: Training, loss: Any, learning_rate: Any) -> None:
+    """Give `model` its optimizer and loss; the learning rate is a number or a schedule."""
+    optimizer = import_keras().optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
+    penalised = [v for v in model.trainable_variables if v.regularizer is not None]
+    optimizer.exclude_from_weight_decay(var_list=penalised, var_names=["bias", "gamma", "beta"])
     # XLA makes the step slower on a CPU, and several times slower to compile.
     model.compile(optimizer, loss, jit_compile=False)
     optimizer.build(model.trainable_variables)
-    return loss
 
 
 def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:
     return computing_in_bfloat16(model) if precision == "bfloat16" else nullcontext()
 
 
-def _validate(
-    model: Any,
-    validation: tuple[NDArray[Any], NDArray[np.integer]],
-    loss_function: Any,
-    course: Course,
-) -> None:
+def _validate(model: Any, validation: Validation, loss: Any, course: Course) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
-    X, codes = validation
+    X, codes, *weights = validation
     outputs = forward(model, X, batch_size=_EVALUATION_BATCH)
-    targets = np.eye(outputs.shape[1], dtype=np.float32)[codes]
-    loss = float(import_keras().ops.convert_to_numpy(loss_function(targets, outputs)))
-    if loss < course.best_loss:
+    value = loss(one_hot(codes, outputs.shape[1]), outputs, *weights)
+    value = float(import_keras().ops.convert_to_numpy(value))
+    if value < course.best_loss:
         course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
-    course.validation_loss.append(loss)
-    course.validation_accuracy.append(float(np.mean(outputs.argmax(axis=1) == codes)))
+    course.validation_loss.append(value)
+    course.validation_accuracy.append(float(np.mean(predicted_codes(outputs) == codes)))

@@ -1,0 +1,50 @@
+"""What classifiers with a network share: reading samples and labels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from penultimate._validation import check_images, check_labels, check_not_one_hot, pixel_scale
+from penultimate.networks import History, Training, takes_pixels
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What classifiers with a network share: checking parameters, samples and labels."""
+
+    network: Any
+    training: Training | None
+    network_: Any
+    history_: History | None
+
+    def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+        """Check parameters, samples and labels; return these and the labels' class indices."""
+        owner = type(self).__name__
+        if self.training is not None and not isinstance(self.training, Training):
+            raise TypeError(
+                f"The 'training' parameter of {owner} must be a Training or None; "
+                f"got {self.training!r}."
+            )
+        X, y = self._check_samples(X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        return X, y, codes
+
+    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        if not isinstance(y, str):
+            check_not_one_hot(y)
+        checked = validate_data(
+            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+        )
+        X = checked if isinstance(y, str) else checked[0]
+        if reset:
+            self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
+        if self._takes_pixels:
+            # One dark image must mean what it means among others: floats keep the scale of `fit`.
+            if reset:
+                self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
+            X = check_images(X, scale=self._pixel_scale)
+        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
