@@ -19,6 +19,7 @@ _WHERE = {
     "Training": "penultimate.networks",
     "Augmentation": "penultimate.networks",
     "DeepSVC": "penultimate.hybrid",
+    "MarginClassifier": "penultimate.margin",
     "Specialists": "penultimate.specialists",
     "Comparison": "penultimate.results",
     "compare": "penultimate.comparison",
@@ -30,6 +31,7 @@ __all__ = [
     "Comparison",
     "DeepSVC",
     "FeatureExtractor",
+    "MarginClassifier",
     "SVCHalvingSearchCV",
     "SVCRandomizedSearchCV",
     "SVCSearchCV",
@@ -42,6 +44,7 @@ __all__ = [
 if TYPE_CHECKING:
     from penultimate.comparison import compare
     from penultimate.hybrid import DeepSVC
+    from penultimate.margin import MarginClassifier
     from penultimate.networks import Augmentation, FeatureExtractor, Training
     from penultimate.results import Comparison
     from penultimate.specialists import Specialists

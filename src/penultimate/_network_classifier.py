@@ -22,16 +22,19 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
         """Check parameters, samples and labels; return these and the labels' class indices."""
+        self._check_training()
+        X, y = self._check_samples(X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        return X, y, codes
+
+    def _check_training(self) -> None:
         owner = type(self).__name__
         if self.training is not None and not isinstance(self.training, Training):
             raise TypeError(
                 f"The 'training' parameter of {owner} must be a Training or None; "
                 f"got {self.training!r}."
             )
-        X, y = self._check_samples(X, y, reset=True)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        return X, y, codes
 
     def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         if not isinstance(y, str):

@@ -1,6 +1,7 @@
 """Checks shared by everything public, and the import of optional packages."""
 
 import os
+import warnings
 from collections.abc import Collection
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_UNEVEN, _FAR = 100, 10  # of standard deviations: between features, and from 1
 
 
 def import_optional(name: str, extra: str) -> ModuleType:
@@ -88,14 +91,37 @@ def check_not_one_hot(y: Any) -> None:
         )
 
 
-def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
+def from_one_hot(y: Any) -> Any:
+    """Turn one-hot rows, of 0 and 1 or -1 and 1, into class indices; leave other labels.
+
+    Raises
+    ------
+    ValueError
+        If a column of them is empty.
+    """
+    rows = np.asarray(y)
+    if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "bifu":
+        return y
+    chosen = rows > 0
+    if not (np.isin(rows, (-1, 0, 1)).all() and (chosen.sum(axis=1) == 1).all()):
+        return y
+    if not chosen.any(axis=0).all():
+        empty = np.flatnonzero(~chosen.any(axis=0)).tolist()
+        raise ValueError(
+            f"y is one-hot with {rows.shape[1]} columns, and no sample is of column {empty[0]}. "
+            "Drop empty columns, or pass labels."
+        )
+    return chosen.argmax(axis=1)
+
+
+def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
     """Return `y` as a vector of one label a sample.
 
     Raises
     ------
     ValueError
         If `y` is one-hot, has another length than there are samples, holds a missing value or
-        names fewer than two classes.
+        names fewer than `n_classes` classes.
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -113,7 +139,7 @@ def check_labels(y: Any, n_samples: int) -> NDArray[Any]:
             f"y holds {len(missing)} missing labels (None or NaN), the first at {missing[0]}; drop "
             "these samples, or label them."
         )
-    if len(set(y.tolist())) < 2:
+    if len(set(y.tolist())) < n_classes:
         raise ValueError(
             f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
             if len(y)
@@ -182,6 +208,23 @@ def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDAr
 def pixel_scale(X: NDArray[Any]) -> float:
     """What makes pixels from 0 to 255 of these: 255 for floats of which none is above 1, else 1."""
     return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
+
+
+def warn_if_unscaled(X: NDArray[Any]) -> None:
+    """Warn of features whose standard deviations are far from each other, or from 1."""
+    deviations = X.std(axis=0, dtype=np.float64)
+    deviations = deviations[deviations > 0]
+    if not len(deviations):
+        return
+    low, high = deviations.min(), deviations.max()
+    if high > _UNEVEN * low or high > _FAR or high < 1 / _FAR:
+        warnings.warn(
+            f"The features' standard deviations go from {low:.3g} to {high:.3g}; margins, C and "
+            "the learning rate are meant for features near 1. Pass standardize=True, or scale "
+            "them.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def is_debugging() -> bool:

@@ -3,10 +3,13 @@ import pytest
 
 from penultimate.networks._backend import import_keras
 from penultimate.networks._keras import (
+    classifying_layer,
     computing_in_bfloat16,
     cut,
     forward,
     gives_probabilities,
+    giving_scores,
+    predicted_codes,
     takes_pixels,
 )
 
@@ -159,3 +162,35 @@ def test_networks_that_take_pixels(shape, first, expected):
 def test_what_is_no_graph_takes_no_pixels():
     assert not takes_pixels("compact")
     assert not takes_pixels(keras.Sequential([layers.Dense(3)]))
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [layers.Dense(3, activation="softmax")],
+        [layers.Dense(3, activation="sigmoid")],
+        [layers.Dense(3), layers.Softmax()],
+        [layers.Dense(3), layers.Activation("softmax")],
+        [layers.Dense(3)],
+        [sequential(layers.Dense(3, activation="softmax"))],
+    ],
+)
+def test_scores_are_what_the_probabilities_were_made_of(last):
+    first = [layers.Dense(6)] if hasattr(last[0], "layers") else []
+    model = sequential(*first, *last)
+    leaf = classifying_layer(model)
+    kernel, bias = leaf.get_weights()
+    scores = giving_scores(model)
+    expected = forward(cut(scores, "penultimate"), X, batch_size=2) @ kernel + bias
+    np.testing.assert_allclose(forward(scores, X, batch_size=2), expected, rtol=1e-4, atol=1e-5)
+    assert classifying_layer(scores) is leaf
+
+
+def test_a_network_that_ends_in_another_activation_gives_no_scores():
+    with pytest.raises(ValueError, match="ends in 'tanh'. End it in a layer without activation"):
+        giving_scores(sequential(layers.Dense(3, activation="tanh")))
+
+
+def test_classes_of_outputs():
+    assert predicted_codes(np.array([[0.2, 0.1], [-3, -1]])).tolist() == [0, 1]
+    assert predicted_codes(np.array([[-0.2], [0.1]])).tolist() == [0, 1]

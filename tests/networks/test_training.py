@@ -9,8 +9,11 @@ from penultimate.networks import (
     fit_network,
     predict_probabilities,
     train,
+    train_further,
 )
 from penultimate.networks._backend import import_keras
+from penultimate.networks._keras import classifying_layer, forward, giving_scores
+from penultimate.networks.losses import CrammerSinger
 
 QUICK = Training(epochs=4, batch_size=8, augmentation=None)
 
@@ -142,3 +145,86 @@ def test_bad_recipe(samples, wrong, error):
     (name,) = wrong
     with pytest.raises(error, match=f"'{name}' parameter of Training"):
         fit_network("compact", *samples, Training(**wrong))
+
+
+def test_a_margin_loss_trains_scores(samples):
+    X, codes = samples
+    recipe = Training(epochs=8, batch_size=8)
+    model, history = fit_network("compact", X, codes, recipe, loss=CrammerSinger())
+    outputs = forward(model, X, batch_size=64)
+    assert outputs.min() < 0
+    assert (outputs.argmax(axis=1) == codes).mean() > 0.9
+    assert history.loss[-1] < history.loss[0]
+    # The same first weights as under the cross-entropy.
+    first = build_network("compact", X.shape[1:], 2, seed=0).get_weights()
+    again = giving_scores(build_network("compact", X.shape[1:], 2, seed=0)).get_weights()
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_weights_of_samples_count_in_training_and_validation(samples):
+    X, codes = samples
+    weight = np.where(codes == 1, 20.0, 0.05).astype(np.float32)
+    model = build_network("compact", X.shape[1:], 2)
+    validation = X[40:], codes[40:], weight[40:]
+    history = train(model, X[:40], codes[:40], validation, QUICK, sample_weight=weight[:40])
+    assert predict_probabilities(model, X).argmax(axis=1).mean() > codes.mean()
+    outputs = np.log(predict_probabilities(model, X[40:]).astype(float))
+    smoothed = 0.9 * np.eye(2)[codes[40:]] + 0.05
+    expected = np.mean(-weight[40:] * (smoothed * outputs).sum(axis=1))
+    assert history.validation_loss[history.best_epoch] == pytest.approx(expected, rel=1e-3)
+
+
+def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
+    X, codes = samples
+    recipe = Training(100, 8, 0.02, augmentation=None, patience=2)
+    heard = []
+
+    class Listener(Progress):
+        def update(self, step, done, total):
+            heard.append(done)
+
+    def run(progress):
+        model = build_network("compact", X.shape[1:], 2, seed=1)
+        path = tmp_path / "network.safetensors"
+        validation = (X[40:], codes[40:])
+        return model, train(
+            model, X[:40], codes[:40], validation, recipe, progress=progress, checkpoint=path
+        )
+
+    model, history = run(Listener())
+    assert len(history.loss) == history.best_epoch + 3 < 100
+    assert heard[-1] == 100
+    again, same = run(Listener())
+    assert same == history  # and not an epoch more
+    for one, two in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="patience=2.* Set a validation_size, or no patience"):
+        Training(patience=2, validation_size=0).check()
+
+
+def test_more_samples_train_on(samples):
+    X, codes = samples
+    model = giving_scores(build_network("compact", X.shape[1:], 2))
+    recipe = Training(batch_size=16, learning_rate=0.01)
+    losses = [
+        train_further(model, X, codes, recipe, loss=CrammerSinger(), epoch=epoch)
+        for epoch in range(10)
+    ]
+    assert np.mean(losses[-3:]) < 0.5 * losses[0]
+    assert int(model.optimizer.iterations) == 10 * 4  # sixty samples by sixteens
+
+
+def test_what_has_a_penalty_does_not_decay(samples):
+    X, codes = samples
+    model = giving_scores(build_network("compact", X.shape[1:], 2))
+    kernel = classifying_layer(model).kernel
+    kernel.regularizer = import_keras().regularizers.L2(0.0)
+    before = import_keras().ops.convert_to_numpy(kernel).copy()
+    norms = [np.linalg.norm(w) for w in model.get_weights() if w.ndim > 1]
+    weightless = np.full(len(X), 1e-30, np.float32)
+    recipe = Training(3, 16, 0.1, weight_decay=0.5, augmentation=None, validation_size=0)
+    train(model, X, codes, None, recipe, loss=CrammerSinger(), sample_weight=weightless)
+    np.testing.assert_allclose(import_keras().ops.convert_to_numpy(kernel), before, rtol=1e-4)
+    after = [np.linalg.norm(w) for w in model.get_weights() if w.ndim > 1]
+    assert all(new < 0.9 * old for new, old in zip(after[:-1], norms[:-1], strict=True))

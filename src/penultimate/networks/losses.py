@@ -3,7 +3,7 @@
 Importing this module imports Keras.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from penultimate._validation import check_number
@@ -264,3 +264,13 @@ class BinaryHinge(MarginLoss):
         sign, score, indicator = signs(y_true, y_pred, type(self).__name__)
         violation = ops.relu(self.margin - sign * score)
         return self._weighted(self._power(violation), indicator)
+
+
+LOSSES: dict[str, Callable[[], MarginLoss]] = {
+    "hinge": lambda: OneVsRestHinge(),
+    "squared_hinge": lambda: OneVsRestHinge(squared=True),
+    "crammer_singer": lambda: CrammerSinger(),
+    "squared_crammer_singer": lambda: CrammerSinger(squared=True),
+    "weston_watkins": lambda: WestonWatkins(),
+    "squared_weston_watkins": lambda: WestonWatkins(squared=True),
+}

@@ -1,11 +1,15 @@
 """How a network is trained, and how it went."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from penultimate._validation import check_choice, check_number
 from penultimate.networks.augmentation import Augmentation
 
 _PRECISIONS = ("float32", "bfloat16")
+_IMAGES = 4  # dimensions of an array of them
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Training:
     label_smoothing : float, default=0.1
         The share of a label that is spread over all classes; a margin loss does without.
     augmentation : Augmentation or None, default=Augmentation()
-        None trains on the samples as they are.
+        None trains on the samples as they are. Those that are no images always stay so.
     validation_size : float, default=0.1
         The share of the fit part that only chooses the best weights.
     patience : int, optional
@@ -84,6 +88,12 @@ class Training:
                     "and validation_size=0 leaves none. Set a validation_size, or no patience."
                 )
         check_choice(self.precision, "precision", owner, _PRECISIONS)
+
+
+def suited_to(samples: NDArray[Any], training: Training | None) -> Training:
+    """Return the recipe, or the default one; without augmentation where samples are no images."""
+    training = Training() if training is None else training
+    return training if samples.ndim == _IMAGES else replace(training, augmentation=None)
 
 
 @dataclass(frozen=True)

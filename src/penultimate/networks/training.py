@@ -26,7 +26,7 @@ from penultimate.networks.checkpoints import (
     describe_samples,
 )
 from penultimate.networks.epochs import epochs, one_hot, run_epoch
-from penultimate.networks.recipe import History, Training
+from penultimate.networks.recipe import History, Training, suited_to
 
 Validation = (
     tuple[NDArray[Any], NDArray[np.integer]]
@@ -181,7 +181,7 @@ def fit_network(
     codes : ndarray of shape (n_samples,), int
         Class indices from 0; every class occurs.
     training : Training, optional
-        The recipe; by default ``Training()``, without augmentation where samples are no images.
+        The recipe; by default ``Training()``. Samples that are no images are not augmented.
     loss : keras.losses.Loss, optional
         A margin loss, for which the network loses its softmax and gives scores; by default the
         cross-entropy.
@@ -208,8 +208,7 @@ def fit_network(
     >>> len(history.loss)
     1
     """
-    if training is None:
-        training = Training() if X.ndim == 4 else Training(augmentation=None)
+    training = suited_to(X, training)
     training.check()
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
     if loss is not None:
@@ -239,7 +238,13 @@ def validation_split(
     """Split a fit part into what is trained on and the slice that chooses the best weights."""
     if training.validation_size == 0:
         return None
-    return split_samples(codes, groups, training.validation_size, seed=seed)
+    try:
+        return split_samples(codes, groups, training.validation_size, seed=seed)
+    except ValueError as error:
+        raise ValueError(
+            f"No validation slice can be made (validation_size={training.validation_size:g}). "
+            f"{error} Or train without one: Training(validation_size=0)."
+        ) from error
 
 
 def train_further(
@@ -259,7 +264,17 @@ def train_further(
     ----------
     model : keras.Model
         As in `train`. What its optimizer knows of earlier calls is kept.
-    X, codes, training, loss, sample_weight, seed
+    X : ndarray of shape (n_samples, ...)
+        As in `train`.
+    codes : ndarray of shape (n_samples,), int
+        As in `train`.
+    training : Training
+        The recipe.
+    loss : keras.losses.Loss
+        As in `train`.
+    sample_weight : ndarray of shape (n_samples,), optional
+        The factor of each sample's loss.
+    seed : int, default=0
         As in `train`.
     epoch : int, default=0
         How many calls came before: order, augmentation and dropout depend on it. The first one

@@ -1,0 +1,124 @@
+"""Networks that end in scores under a margin loss, with the penalty that gives C its meaning."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._progress import SILENT, Progress
+from penultimate.networks._backend import import_keras
+from penultimate.networks._keras import (
+    classifying_layer,
+    forward,
+    giving_scores,
+    predicted_codes,
+)
+from penultimate.networks.architectures import Builder, build_network
+
+__all__ = ["build_margin_network", "linear", "predict_scores", "predicted_codes"]
+
+
+def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
+    """Build a linear machine: one layer, on the flattened samples, that starts from zero.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        The shape of one sample.
+    n_outputs : int
+        Scores for a sample.
+
+    Returns
+    -------
+    keras.Model
+
+    Examples
+    --------
+    >>> from penultimate.networks.margin import linear
+    >>> linear((4,), 3).count_params()
+    15
+    """
+    keras = import_keras()
+    layers = keras.layers
+    flatten = [] if len(input_shape) == 1 else [layers.Flatten()]
+    scores = layers.Dense(n_outputs, kernel_initializer="zeros", name="scores")
+    return keras.Sequential([layers.Input(input_shape), *flatten, scores], name="linear")
+
+
+def build_margin_network(
+    network: str | Builder,
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    penalty: float,
+    seed: int = 0,
+) -> Any:
+    r"""Build an untrained network that gives scores, with a penalty on its last weights.
+
+    A mean of hinge losses with the penalty :math:`\tfrac{1}{2 C n} \lVert W \rVert^2` is the SVM's
+    objective :math:`\tfrac12 \lVert W \rVert^2 + C \sum_i \xi_i`, divided by C n.
+
+    Parameters
+    ----------
+    network : str or callable
+        As in `build_network`; a softmax or sigmoid at its end is removed.
+    input_shape : tuple of int
+        The shape of one sample.
+    n_outputs : int
+        Scores for a sample.
+    penalty : float
+        Of the squared weights of the last layer that has some; not of its bias.
+    seed : int, default=0
+        Of the initial weights.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        As `build_network`; or if the network ends in another activation.
+
+    Examples
+    --------
+    >>> from penultimate.networks.margin import build_margin_network, linear
+    >>> model = build_margin_network(linear, (4,), 3, penalty=0.01)
+    >>> float(model.layers[-1].kernel_regularizer.l2)
+    0.01
+    """
+    model = giving_scores(build_network(network, input_shape, n_outputs, seed=seed))
+    layer = classifying_layer(model)
+    # The layer's own is for what is saved; its kernel was made before, and has one beside.
+    layer.kernel_regularizer = import_keras().regularizers.L2(penalty)
+    layer.kernel.regularizer = layer.kernel_regularizer
+    return model
+
+
+def predict_scores(
+    model: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Compute the scores of samples, in inference mode.
+
+    Parameters
+    ----------
+    model : keras.Model
+    X : ndarray of shape (n_samples, ...)
+    batch_size : int, default=256
+        Samples in a pass; the last one is padded.
+    progress : Progress, optional
+        Hears of every batch.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks.margin import linear, predict_scores
+    >>> predict_scores(linear((4,), 3), np.ones((2, 4))).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    step = "predict with the network"
+    return forward(model, X, batch_size=batch_size, progress=progress, step=step)
