@@ -20,6 +20,7 @@ from importlib.metadata import version
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import mkdtemp
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -37,9 +38,9 @@ from penultimate.evaluation import (
 
 METHODS = "softmax", "svm"
 N_CLASSES = 10
-STEPS_PER_CALL = 20  # of the network, in one call of its graph
+STEPS_PER_CALL = 10  # of the network, in one call of its graph
 SHARE_FOR_STEPS = 0.9  # of the budget; the rest is for starting, compiling and scoring
-WARM_UP, WATCHED = 2, 6  # seconds
+WARM_UP, WATCHED, SECONDS = 2, 4, 6  # calls not timed; at least so many, so long
 
 
 @dataclass(frozen=True)
@@ -139,17 +140,13 @@ def measure_speed(paper: Paper, path: str, precision: str) -> float:
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             times.append(time.perf_counter())
-            self.model.stop_training = times[-1] - times[0] > WARM_UP + WATCHED
-            if self.model.stop_training:
-                raise StopIteration
+            timed = times[WARM_UP:]
+            self.model.stop_training = len(timed) > WATCHED and timed[-1] - timed[0] > SECONDS
 
     X, codes, *_ = read(paper, path)
-    try:
-        paper.train(X, codes, "svm", 0, paper.n_steps, precision, [Watch()])
-    except StopIteration:
-        pass
-    warm = [t for t in times if t - times[0] > WARM_UP]
-    return STEPS_PER_CALL * (len(warm) - 1) / (warm[-1] - warm[0])
+    paper.train(X, codes, "svm", 0, paper.n_steps, precision, [Watch()])
+    timed = times[WARM_UP:]
+    return STEPS_PER_CALL * (len(timed) - 1) / (timed[-1] - timed[0])
 
 
 def train_one(paper, path, method, seed, n_steps, precision, file: Path) -> None:
@@ -165,18 +162,15 @@ def train_one(paper, path, method, seed, n_steps, precision, file: Path) -> None
 
 def choose_steps(paper: Paper, arguments, pool, begun: float) -> dict:
     """Say how many steps each network trains: as told, as begun with, or what time allows."""
+    asked = {name: getattr(arguments, name) for name in ("units", "minutes", "precision")}
     plan_file = arguments.keep / f"{paper.name}.json"
-    told = None if arguments.units is None else arguments.units * paper.steps_per_unit
-    plan = {
-        "seeds": arguments.seeds,
-        "precision": arguments.precision,
-        "workers": arguments.workers,
-    }
     if plan_file.exists():
-        kept = json.loads(plan_file.read_text(encoding="utf-8"))
-        if kept["precision"] != plan["precision"] or told not in (None, kept["n_steps"]):
-            sys.exit(f"{arguments.keep} holds networks of other settings ({kept}); name another.")
-        return {**kept, **plan}
+        plan = json.loads(plan_file.read_text(encoding="utf-8"))
+        if plan["asked"] != asked:
+            sys.exit(f"{arguments.keep} holds networks of other settings: {plan['asked']}.")
+        return plan
+    plan = {"asked": asked}
+    told = None if arguments.units is None else arguments.units * paper.steps_per_unit
     if told is None:
         watched = [
             pool.submit(measure_speed, paper, arguments.data, arguments.precision)
@@ -287,11 +281,10 @@ def disagreements(rows, correct):
 def steps_in_words(paper: Paper, n_steps: int) -> str:
     done, full = n_steps // paper.steps_per_unit, paper.n_steps // paper.steps_per_unit
     if n_steps >= paper.n_steps:
-        return f"All {full:,} {paper.unit} of the paper ({n_steps:,} steps of {paper.batch_size})."
-    return (
-        f"**{done:,} of the paper's {full:,} {paper.unit}** ({100 * n_steps / paper.n_steps:.3g} %; "
-        f"{n_steps:,} steps of {paper.batch_size}), for want of time."
-    )
+        done = f"All {full:,} {paper.unit} of the paper"
+    else:
+        done = f"**{done:,} of the paper's {full:,} {paper.unit}** ({100 * done / full:.3g} %)"
+    return f"{done}, {n_steps:,} steps of {paper.batch_size} images."
 
 
 def report(paper: Paper, arguments, plan, scores, seconds, y_test) -> str:
@@ -317,17 +310,18 @@ def report(paper: Paper, arguments, plan, scores, seconds, y_test) -> str:
     )
     return f"""# {paper.title}
 
-Made by `python benchmarks/{paper.name}.py --data mnist.tar --seeds {plan["seeds"]}{given}`; \
+Made by `python benchmarks/{paper.name}.py --data mnist.tar --seeds {arguments.seeds}{given}`; \
 {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {versions}.
 
 ## Protocol
 
 {paper.protocol}
 
-Here: {steps_in_words(paper, plan["n_steps"])} {plan["seeds"]} seeds; with each seed both methods \
-begin with the same weights and see the same samples, in the same order, perturbed alike. Hidden \
-layers compute in {plan["precision"]}, weights are float32. The test part, {len(y_test):,} images, \
-was scored once by each network, with its last weights; nothing was selected on it.
+Here: {steps_in_words(paper, plan["n_steps"])} {arguments.seeds} seeds; with each seed both \
+methods begin with the same weights and see the same samples, in the same order, perturbed alike. \
+Hidden layers compute in {arguments.precision}, weights are float32. The test part, \
+{len(y_test):,} images, was scored once by each network, with its last weights; nothing was \
+selected on it.
 
 ## Test accuracy, %
 
@@ -347,7 +341,7 @@ Test images on which only one of the two is right, with McNemar's exact test:
 
 ## Times
 
-Training of one network on one thread, {plan["workers"]} at a time{speed}: {timing}. \
+Training of one network on one thread, {arguments.workers} at a time{speed}: {timing}. \
 {plan["trained_now"]} of the networks were trained in this call, which took \
 {plan["wall"] / 60:.1f} minutes.
 """
@@ -359,7 +353,7 @@ def parse(paper: Paper, description: str, arguments=None):
     default = None if place is None else str(Path(place, "mnist.tar"))
     parser.add_argument("--data", default=default, required=default is None)
     parser.add_argument("--out", default=f"benchmarks/results/{paper.name}.md", type=Path)
-    parser.add_argument("--keep", default=f"kept-{paper.name}", type=Path, help="go on from here")
+    parser.add_argument("--keep", type=Path, help="go on from an interrupted run")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=30, help="of wall-clock, for all")
     parser.add_argument(f"--{paper.unit}", dest="units", type=int, help="instead of --minutes")
@@ -370,6 +364,8 @@ def parse(paper: Paper, description: str, arguments=None):
 
 def main(paper: Paper, description: str) -> None:
     arguments = parse(paper, description)
+    if arguments.keep is None:
+        arguments.keep = Path(mkdtemp())
     text = report(paper, arguments, *run(paper, arguments))
     arguments.out.write_text(text, encoding="utf-8")
     print(text)
