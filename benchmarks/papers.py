@@ -222,7 +222,7 @@ DECISIONS = {
 
 
 def verdict(claimed: float, found: Interval) -> str:
-    """Say in words what the interval of a difference does to a claimed one."""
+    """Say in words what the 95 % interval of a difference does to a claimed one."""
     claim = f"the paper's claim ({100 * claimed:+.2f} points for the L2-SVM)"
     if found.low <= 0 <= found.high:
         direction = f"Which of the two is better, and so {claim}, is not decided by this"
@@ -230,9 +230,8 @@ def verdict(claimed: float, found: Interval) -> str:
         direction = f"In its direction {claim} is borne out"
     else:
         direction = f"In its direction {claim} is contradicted"
-    fits = found.low <= claimed <= found.high
-    size = "holds" if fits else "does not hold"
-    return f"{direction}; the 95 % interval, {points(found)}, {size} a difference as large."
+    size = "within" if found.low <= claimed <= found.high else "outside"
+    return f"{direction}. Found: {points(found)}; the claimed size is {size} this interval."
 
 
 def accuracies(rows, correct):

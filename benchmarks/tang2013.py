@@ -40,8 +40,8 @@ The paper leaves open: the hidden units (ReLU here, which its network for CIFAR-
 momentum ({MOMENTUM:g}), the scale of the inputs that the noise is to be seen against (components \
 of pixels from 0 to 1, not whitened), the initial weights, and the factor of the hinge, C. Here \
 the squared hinge is summed over the {N_CLASSES} classes and averaged over a batch, with a factor \
-of 1, so with the weight cost C is 1 / ({WEIGHT_COST:g} n) for n samples, and the penalty weighs \
-as much against it as against the cross-entropy. Its gradients are larger than those of the \
+of 1; with the weight cost, which both methods have, that is an L2-SVM with C = \
+1 / ({WEIGHT_COST:g} n) for n samples. Its gradients are larger than those of the \
 cross-entropy, and at the paper's learning rate a training from He's initial weights diverges; \
 from normal weights with a standard deviation of {INITIAL:g}, as was usual at the time, it does \
 not, and these served both methods better on 10,000 training images held out (short trainings \
