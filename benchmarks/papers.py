@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from math import ceil
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Thread
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -124,9 +125,16 @@ def read(paper: Paper, path: str):
     return X, data.labels[~data.is_test], X_test, data.labels[data.is_test]
 
 
+def end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
+
+
 def start_worker() -> None:
+    """Keep to one thread, and end when the call that started this worker is killed."""
     import tensorflow as tf
 
+    Thread(target=end_with_parent, daemon=True).start()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
