@@ -50,8 +50,8 @@ which leaves Adam's steps as they are: a penalty of {WEIGHT_COST:.6f} times the 
 That code takes the *sign* of each score before the largest is looked for, so among several \
 positive scores, or none, the lowest digit wins; its softmax is not rounded so. By that code \
 the 99.04 % are such a figure. Here the largest score decides, as for any one-vs-rest SVM, and \
-the code's way stands beside it. That code also leaves 5,000 of the 60,000 training images out (TensorFlow's \
-reader of the time sets them aside); here all are trained on."""
+the code's way stands beside it. That code also leaves 5,000 of the 60,000 training images out, \
+which TensorFlow's reader of the time sets aside; here all are trained on."""
 
     def prepare(self, data):
         images = (data.images.astype(np.float32) / 255).reshape(*data.images.shape[:3], 1)
