@@ -1,0 +1,84 @@
+"""The benchmarks after two papers: a few steps of each on the real images, and what they say."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penultimate.evaluation import Interval
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+UNITS = {"tang2013": ("--epochs", "1"), "agarap2017": ("--steps", "20")}
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """The module that both share, which lies in no package."""
+    if not BENCHMARKS.is_dir():
+        pytest.skip("the benchmarks are not here")
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module("papers")
+    sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNITS)
+def test_a_few_steps_make_the_page(shared_data, papers, tmp_path, name):
+    out = tmp_path / f"{name}.md"
+    command = [sys.executable, BENCHMARKS / f"{name}.py", "--data", shared_data / "mnist.tar"]
+    command += ["--out", out, "--keep", tmp_path / "kept", "--seeds", "2", "--workers", "1"]
+    command += UNITS[name]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    text = out.read_text(encoding="utf-8")
+    assert "| output layer | paper | here, mean and 95 % interval | seed 1 | seed 2 |" in text
+    found = re.findall(r"points for the L2-SVM\)(.*?)\. Found: (\S+) \((\S+) to (\S+)\), p", text)
+    kept = {path.name: np.load(path) for path in (tmp_path / "kept").glob("*.npz")}
+    assert len(kept) == 4
+    correct = [
+        np.mean([(k["scores"].argmax(1) == k["y_test"]).mean() for n, k in kept.items() if m in n])
+        for m in ("svm", "softmax")
+    ]
+    assert float(found[0][1]) == pytest.approx(100 * (correct[0] - correct[1]), abs=0.006)
+    claimed = {"tang2013": 0.12, "agarap2017": -0.19}[name]
+    for words, value, low, high in found:
+        if float(low) > 0 or float(high) < 0:
+            agrees = float(value) * claimed > 0
+            assert ("is borne out" in words) == agrees
+            assert ("is contradicted" in words) == (not agrees)
+        else:
+            assert "is not decided" in words
+
+
+@pytest.mark.parametrize(
+    ("found", "direction", "size"),
+    [
+        (Interval(0.001, 0.0002, 0.002, 0.01), "borne out", "within"),
+        (Interval(0.0004, 0.0002, 0.0006, 0.01), "borne out", "outside"),
+        (Interval(-0.001, -0.002, -0.0002, 0.01), "contradicted", "outside"),
+        (Interval(0.0, -0.002, 0.002, 1.0), "not decided", "within"),
+        (Interval(0.0, -0.0002, 0.0002, 1.0), "not decided", "outside"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval(papers, found, direction, size):
+    words = papers.verdict(0.0012, found)
+    assert direction in words
+    assert size in words
+
+
+def test_the_signs_let_the_lowest_class_win(papers):
+    scores = np.array([[0.2, 3.0, -1.0], [-3.0, -0.1, -1.0], [-1.0, -1.0, 0.5]])
+    assert papers.DECISIONS["argmax"](scores).tolist() == [1, 1, 2]
+    assert papers.DECISIONS["argmax of signs"](scores).tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_both_methods_begin_alike(papers, name):
+    module = importlib.import_module(name)
+    paper = getattr(module, name.capitalize())()
+    first, second = (paper.compiled(method, 3, 100).get_weights() for method in papers.METHODS)
+    assert all((a == b).all() for a, b in zip(first, second))
+    assert any((a != b).any() for a, b in zip(first, paper.compiled("svm", 4, 100).get_weights()))
