@@ -19,7 +19,11 @@ def comparison(shapes):
 
 
 def test_every_method_on_the_same_test_part(comparison, shapes):
-    flat = [name for name, method in METHODS.items() if method.subsets in ("optional", "ignored")]
+    flat = [
+        name
+        for name, method in METHODS.items()
+        if method.subsets in ("optional", "ignored") and not method.on_request
+    ]
     assert comparison.names() == flat
     assert comparison.seeds == [0, 1]
     _, y = shapes
@@ -339,3 +343,54 @@ def test_bad_data(shapes, tmp_path):
     few = np.array(["lying"] * 59 + ["standing"])
     with pytest.raises(ValueError, match="class 'standing' has 1 image; at least 5"):
         compare(X, few)
+
+
+MARGINS = ["cnn-hinge", "cnn-squared-hinge", "cnn-crammer-singer", "cnn-weston-watkins"]
+
+
+def test_margin_losses_join_on_request_from_the_same_weights(shapes, monkeypatch, tmp_path):
+    import penultimate.networks.training as training
+
+    def spy(model, *args, **kwargs):
+        first_weights.append(model.get_weights())
+        losses.append(kwargs["loss"])
+        return real(model, *args, **kwargs)
+
+    first_weights, losses, real = [], [], training.train
+    monkeypatch.setattr(training, "train", spy)
+    methods = ["cnn-softmax", *MARGINS]
+    recipe = Training(epochs=10, batch_size=8)
+    result = compare(
+        *shapes, methods=methods, seeds=1, training=recipe, checkpoints=tmp_path / "runs"
+    )
+    assert result.names() == methods
+    assert [type(loss).__name__ for loss in losses] == [
+        "NoneType", "OneVsRestHinge", "OneVsRestHinge", "CrammerSinger", "WestonWatkins",
+    ]  # fmt: skip
+    assert [getattr(loss, "squared", None) for loss in losses] == [None, False, True, False, False]
+    for weights in first_weights[1:]:
+        for one, two in zip(first_weights[0], weights, strict=True):
+            np.testing.assert_array_equal(one, two)
+    for name in methods:
+        assert result.accuracy(name).value > 0.8
+        assert result.method(name).fits[None].fit_seconds[0] > 0
+    assert len(list((tmp_path / "runs").iterdir())) == 5  # each has a checkpoint of its own
+    assert result.vs_softmax("cnn-hinge") is not None
+
+
+def test_random_features_join_on_request(shapes):
+    result = compare(*shapes, methods=["cnn-softmax", "cnn+rff"], seeds=1, training=QUICK)
+    assert result.accuracy("cnn+rff").value > 0.8
+    fits = result.method("cnn+rff").fits[None]
+    assert [params["network__gamma"] for params in fits.grids[0]["params"]] == pytest.approx(
+        np.array([0.03, 0.1, 0.3]) / 128
+    )
+
+
+def test_margin_losses_by_subset_classify_all_classes(two_subsets):
+    recipe = Training(epochs=2, batch_size=16)
+    result = compare(
+        two_subsets, subsets=True, methods=["cnn-softmax", "cnn-hinge"], seeds=1, training=recipe
+    )
+    assert list(result.method("cnn-hinge").fits) == [None]
+    assert not result.method("cnn-hinge").knows_subset

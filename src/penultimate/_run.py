@@ -22,6 +22,7 @@ from penultimate.networks import (
     is_keras_model,
     predict_probabilities,
 )
+from penultimate.networks.margin import make_margin_loss, predict_scores
 from penultimate.networks.training import validation_split
 from penultimate.selection import fit_head, plain_params
 
@@ -76,8 +77,9 @@ class Run:
         codes, groups = self.plan.codes, self.plan.groups
         frozen = is_keras_model(self.recipe.network)
         trained = [self.plan.whole] if self.needs_network and not frozen else []
-        if any(method.inputs == "network" for method in self.recipe.methods.values()):
-            trained += self.plan.subset_parts
+        for method in self.recipe.methods.values():
+            if method.inputs == "network":
+                trained += self.plan.parts(method)
         for seed, split in self.plan.development_splits.items():
             for part in trained:
                 chosen = part.development[part.restrict(split).first]
@@ -119,7 +121,7 @@ class Run:
         if is_keras_model(self.recipe.network):
             self.model = self.recipe.network
         else:
-            self.model, history = self._train(self.plan.whole, self.recipe.training)
+            self.model, history = self._train(self.plan.whole, self.recipe.training, None)
             self.histories.append(history)
             self.train_seconds = history.seconds
         start = time.perf_counter()
@@ -177,7 +179,7 @@ class Run:
 
     def _fit(self, name: str, method: Method, part: Part) -> _Fitted:
         """Fit a classifier for a part; one that two methods share is fitted once."""
-        key = (method.inputs, method.make_head, method.augmented, part.subset)
+        key = (method.inputs, method.make_head, method.augmented, method.loss, part.subset)
         if key not in self.fitted:
             if method.inputs == "probabilities":
                 self.fitted[key] = _Fitted(lambda chosen: self._masked(part, chosen), 0.0)
@@ -219,29 +221,33 @@ class Run:
         training = self.recipe.training
         if not method.augmented:
             training = replace(training, augmentation=None)
-        model, history = self._train(part, training)
+        model, history = self._train(part, training, method.loss)
 
         def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-            outputs = predict_probabilities(model, self.inputs["test"][chosen])
+            outputs = predict_scores(model, self.inputs["test"][chosen])
             return part.classes[outputs.argmax(axis=1)]
 
         return _Fitted(predict, history.seconds)
 
-    def _train(self, part: Part, training: Training) -> tuple[Any, History]:
-        """Train a network on the fit part of some classes, which it numbers from 0."""
+    def _train(self, part: Part, training: Training, loss: str | None) -> tuple[Any, History]:
+        """Train a network on the fit part of some classes, which it numbers from 0.
+
+        Of one seed all have the same first weights, whatever the loss.
+        """
         chosen = part.development[part.restrict(self.development_split).first]
         return fit_network(
             self.recipe.network,
             self.inputs["development"][chosen],
             np.searchsorted(part.classes, self.codes[chosen]),
             training,
+            loss=None if loss is None else make_margin_loss(loss),
             groups=None if self.groups is None else self.groups[chosen],
             seed=self.seed,
             progress=self.progress,
-            checkpoint=self._checkpoint(part, training),
+            checkpoint=self._checkpoint(part, training, loss),
         )
 
-    def _checkpoint(self, part: Part, training: Training) -> Path | None:
+    def _checkpoint(self, part: Part, training: Training, loss: str | None) -> Path | None:
         """Name the file of one training among all those of a comparison."""
         folder = self.recipe.checkpoints
         if folder is None:
@@ -250,8 +256,9 @@ class Run:
         subsets = [each.subset for each in self.plan.subset_parts]
         position = "all" if part.subset is None else subsets.index(part.subset)
         plain = "-plain" if training.augmentation is None else ""
-        name = f"{kind}-split-{self.plan.holdout.seed}-seed-{self.seed}-subset-{position}{plain}"
-        return folder / f"{name}.safetensors"
+        of_loss = "" if loss is None else f"-{loss}"
+        name = f"{kind}-split-{self.plan.holdout.seed}-seed-{self.seed}-subset-{position}"
+        return folder / f"{name}{plain}{of_loss}.safetensors"
 
     def _outputs(self) -> NDArray[np.float32]:
         """The shared network's probabilities of the test part, computed once."""

@@ -105,7 +105,12 @@ def compare(
         ),
     ] = "compact",
     methods: Annotated[
-        str | None, typer.Option(help="Methods, separated by commas; by default all.")
+        str | None,
+        typer.Option(
+            help="Methods, separated by commas. By default all that suit the data but those that "
+            "train a network with a margin loss (cnn-hinge, cnn-squared-hinge, "
+            "cnn-crammer-singer, cnn-weston-watkins) and cnn+rff."
+        ),
     ] = None,
     seeds: Seeds = 3,
     seed: FirstSeed = 0,

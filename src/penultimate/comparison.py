@@ -49,7 +49,9 @@ def compare(
     y : array-like of shape (n_samples,), optional
         Labels, where `X` is an array.
     methods : list of str, optional
-        Names in ``penultimate.heads.METHODS``; by default all that suit the comparison.
+        Names in ``penultimate.heads.METHODS``; by default all that suit the comparison but those
+        on request: networks trained with a margin loss, such as ``"cnn-hinge"``, from the same
+        first weights, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
         As in `DeepSVC`. With a frozen model, ``cnn-softmax`` is a logistic head on its features.
     training : Training, optional

@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 from penultimate._validation import check_choice
+from penultimate.networks import Training
 from penultimate.svm import SVC, SVCSearchCV
 
 N_COMPONENTS = 50
@@ -41,6 +43,11 @@ class Method:
         choose the subset of each sample first, ``"head-routed"`` a further head on its features.
     augmented : bool
         Whether a network of its own is trained with the augmentation of the shared one, or none.
+    loss : str or None
+        The margin loss of a network of its own, a name in ``networks.losses.LOSSES``; None stands
+        for the cross-entropy.
+    on_request : bool
+        Whether it is left out unless it is named: what takes long, or answers a further question.
     """
 
     inputs: Literal["probabilities", "features", "pixels", "network"]
@@ -49,6 +56,8 @@ class Method:
     control: bool = False
     subsets: Literal["optional", "ignored", "needed", "routed", "head-routed"] = "optional"
     augmented: bool = True
+    loss: str | None = None
+    on_request: bool = False
 
     @property
     def needs_shared_network(self) -> bool:
@@ -67,6 +76,19 @@ class OneThreadSearchCV(GridSearchCV):
         """Search, as GridSearchCV does."""
         with threadpool_limits(1, "blas"):
             return super().fit(X, y, **params)
+
+
+class ByFeaturesSearchCV(GridSearchCV):
+    """GridSearchCV whose values are multiples of one over the number of features."""
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, as GridSearchCV does."""
+        self._n_features = X.shape[1]
+        return super().fit(X, y, **params)
+
+    def _run_search(self, evaluate_candidates: Callable[[Any], Any]) -> None:
+        grid = {n: np.divide(v, self._n_features).tolist() for n, v in self.param_grid.items()}
+        evaluate_candidates(ParameterGrid(grid))
 
 
 def logistic(n_jobs: int | None, seed: int) -> Any:
@@ -100,11 +122,37 @@ def nearest_neighbours(n_jobs: int | None, seed: int) -> Any:
     )
 
 
+def random_features(n_jobs: int | None, seed: int) -> Any:
+    """Linear SVM on 4,096 random Fourier features, over gamma."""
+    from penultimate.margin import MarginClassifier
+    from penultimate.networks.margin import RandomFeatureNetwork
+
+    machine = MarginClassifier(
+        RandomFeatureNetwork(seed=seed),
+        "crammer_singer",
+        C=10.0,
+        standardize=False,
+        training=Training(20, 256, learning_rate=0.1, validation_size=0),
+        random_state=seed,
+    )
+    return ByFeaturesSearchCV(machine, {"network__gamma": [0.03, 0.1, 0.3]})
+
+
 def principal_components(n_samples: int, n_features: int) -> Any:
     """Make the projection on the first 50 principal components, not rescaled."""
     return PCA(min(N_COMPONENTS, n_samples, n_features), random_state=0)
 
 
+def _with_margin_loss(loss: str) -> Method:
+    return Method("network", None, subsets="ignored", loss=loss, on_request=True)
+
+
+_MARGIN_LOSSES = {
+    "cnn-hinge": "hinge",
+    "cnn-squared-hinge": "squared_hinge",
+    "cnn-crammer-singer": "crammer_singer",
+    "cnn-weston-watkins": "weston_watkins",
+}
 METHODS: dict[str, Method] = {
     "cnn-softmax": Method("probabilities", None, subsets="ignored"),
     "cnn-softmax-masked": Method("probabilities", None, subsets="needed"),
@@ -118,6 +166,8 @@ METHODS: dict[str, Method] = {
     "cnn-scratch": Method("network", None, control=True, subsets="needed"),
     "cnn-scratch-plain": Method("network", None, control=True, subsets="needed", augmented=False),
     "pca+svm-rbf": Method("pixels", svm_rbf, principal_components),
+    **{name: _with_margin_loss(loss) for name, loss in _MARGIN_LOSSES.items()},
+    "cnn+rff": Method("features", random_features, on_request=True),
 }
 _NOT_ON_SUBSETS = ("cnn+rf", "cnn+knn")
 
@@ -130,7 +180,7 @@ def choose_methods(
     Parameters
     ----------
     names : sequence of str, optional
-        In `METHODS`.
+        In `METHODS`; by default those that are not on request.
     by_subset : bool
         Whether the comparison is by subset.
     frozen : bool
@@ -150,7 +200,7 @@ def choose_methods(
         return {
             name: method
             for name, method in METHODS.items()
-            if not _reason_against(method, by_subset, frozen)
+            if not (method.on_request or _reason_against(method, by_subset, frozen))
             and not (by_subset and name in _NOT_ON_SUBSETS)
         }
     names = list(dict.fromkeys(names))
