@@ -33,3 +33,14 @@ def test_mnist_hybrid_answers_both_questions():
 
 def test_mnist_hybrid_is_short():
     assert len(lines_of_code(EXAMPLES / "mnist_hybrid.py")) <= 25
+
+
+@pytest.mark.slow
+def test_svm_in_keras_draws_and_advises(tmp_path):
+    picture = tmp_path / "boundaries.png"
+    command = [sys.executable, EXAMPLES / "svm_in_keras.py", "--splits", "2", "--out", picture]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert picture.stat().st_size > 20_000
+    assert output.count("<- use this") == 3
+    for approach in ("1 linear machine", "2 network", "3 network", "kernel SVM", "random features"):
+        assert output.count(approach) == 3
