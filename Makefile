@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test test-torch sanitize lint types check benchmark clean
+.PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
@@ -22,6 +22,10 @@ test: $(VENV)/.test
 test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/networks tests/test_hybrid.py \
 	  tests/test_comparison.py src/penultimate/networks
+
+# And on the third.
+test-jax: $(VENV)/.jax
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/networks src/penultimate/networks
 
 # The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
@@ -74,6 +78,10 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml CMakeLists.txt $(wildcard sr
 
 $(VENV)/.torch: requirements/torch.txt $(VENV)/.test
 	$(PIP) install --quiet --requirement requirements/torch.txt
+	@touch $@
+
+$(VENV)/.jax: requirements/jax.txt $(VENV)/.test
+	$(PIP) install --quiet --requirement requirements/jax.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo
