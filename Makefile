@@ -9,6 +9,8 @@ OUT ?= demo-report
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+# Two files of tests side by side, in the order in which they are found.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
 
@@ -16,16 +18,17 @@ demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BESIDE) -m "not serial"
+	$(BIN)/python -m pytest -m serial tests
 
 # What imports Keras, on the second backend.
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/networks tests/test_hybrid.py \
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BESIDE) tests/networks tests/test_hybrid.py \
 	  tests/test_comparison.py src/penultimate/networks
 
 # And on the third.
 test-jax: $(VENV)/.jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/networks src/penultimate/networks
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(BESIDE) tests/networks src/penultimate/networks
 
 # The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
