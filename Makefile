@@ -9,19 +9,28 @@ OUT ?= demo-report
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+# Two files of tests side by side, in the order in which they are found. Threads of OpenMP that
+# wait must not spin: they would take the other file's processor.
+PYTEST_BESIDE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile \
+  --no-loadscope-reorder
 
-.PHONY: demo test test-torch sanitize lint types check benchmark clean
+.PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST_BESIDE) -m "not serial"
+	$(BIN)/python -m pytest -m serial tests
 
 # What imports Keras, on the second backend.
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/networks tests/test_hybrid.py \
-	  tests/test_comparison.py src/penultimate/networks
+	KERAS_BACKEND=torch $(PYTEST_BESIDE) tests/networks tests/test_hybrid.py \
+	  tests/test_margin.py tests/test_comparison.py src/penultimate/networks
+
+# And on the third, but for what takes long: compiling again in every process that is killed.
+test-jax: $(VENV)/.jax
+	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" tests/networks src/penultimate/networks
 
 # The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
@@ -74,6 +83,10 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml CMakeLists.txt $(wildcard sr
 
 $(VENV)/.torch: requirements/torch.txt $(VENV)/.test
 	$(PIP) install --quiet --requirement requirements/torch.txt
+	@touch $@
+
+$(VENV)/.jax: requirements/jax.txt $(VENV)/.test
+	$(PIP) install --quiet --requirement requirements/jax.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo

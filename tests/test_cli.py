@@ -61,6 +61,7 @@ def test_help_names_every_network():
     assert f"One of {', '.join(NETWORKS)}." in inspect.getsource(compare)
 
 
+@pytest.mark.serial
 def test_help_is_quick():
     def seconds():
         start = time.perf_counter()
@@ -183,6 +184,7 @@ def test_bad_input_is_one_line(bars, tmp_path, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.serial
 def test_foreign_folder_is_refused_before_any_work(bars, tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     start = time.perf_counter()

@@ -191,3 +191,25 @@ def test_a_model_learns_with_it(loss, units):
     model.compile(keras.optimizers.Adam(0.1), loss())
     losses = model.fit(X, codes, epochs=15, verbose=0).history["loss"]
     assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("loss", [*MULTICLASS, BinaryHinge])
+@pytest.mark.parametrize("way", ["fit", "train_on_batch"])
+def test_compiled_step_with_weights_of_samples(loss, way):
+    codes, scores = draw(loss, 2)
+    scores = scores.astype(np.float32)
+    sample_weight = np.arange(1, 8, dtype=np.float32)
+    width = scores.shape[1]
+    layer = keras.layers.Dense(width, use_bias=False, kernel_initializer="identity")
+    model = keras.Sequential([keras.layers.Input((width,)), layer])
+    model.compile(keras.optimizers.SGD(0.1), loss())
+    if way == "fit":
+        history = model.fit(scores, codes, sample_weight=sample_weight, batch_size=7, verbose=0)
+        (value,) = history.history["loss"]
+    else:
+        value = model.train_on_batch(scores, codes, sample_weight=sample_weight)
+    plain = per_sample(loss(reduction=None), codes, scores)
+    assert float(value) == pytest.approx(plain @ sample_weight / 7, rel=1e-5)
+    of_scores = gradient(loss(reduction="sum"), codes, scores) * sample_weight[:, None] / 7
+    expected = np.eye(width) - 0.1 * scores.T @ of_scores
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.kernel), expected, atol=1e-5)

@@ -52,23 +52,28 @@ def test_best_weights_are_kept(samples):
     assert accuracy == pytest.approx(history.validation_accuracy[history.best_epoch])
 
 
-def test_logits_and_probabilities_train_alike(samples):
+def linear(activation):
     layers = import_keras().layers
+    return lambda shape, n: import_keras().Sequential(
+        [
+            layers.Input(shape),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(n, activation=activation),
+        ]
+    )
 
-    def builder(activation):
-        return lambda shape, n: import_keras().Sequential(
-            [
-                layers.Input(shape),
-                layers.Rescaling(1 / 255),
-                layers.Flatten(),
-                layers.Dense(n, activation=activation),
-            ]
-        )
 
+def test_logits_and_probabilities_train_alike(samples):
     (_, one), (_, two) = (
-        fit_network(builder(activation), *samples, QUICK) for activation in ("softmax", None)
+        fit_network(linear(activation), *samples, QUICK) for activation in ("softmax", None)
     )
     np.testing.assert_allclose(one.loss, two.loss, rtol=1e-3)
+
+
+def test_xla_compiles_the_steps_where_nothing_else_would(samples):
+    model, _ = fit_network(linear("softmax"), *samples, QUICK)
+    assert model.jit_compile == (import_keras().backend.backend() == "jax")
 
 
 def test_fewer_samples_than_a_batch(samples):

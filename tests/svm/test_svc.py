@@ -297,6 +297,7 @@ def test_the_same_bits_with_the_same_threads(n_jobs):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+@pytest.mark.serial
 @pytest.mark.parametrize("estimator", ["SVC(C=1e6, tol=1e-8)", "SVCSearchCV(verbose=1)"])
 def test_ctrl_c_returns_at_once(estimator):
     code = (

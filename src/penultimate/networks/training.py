@@ -338,11 +338,14 @@ def _one_cycle(training: Training, steps_per_epoch: int) -> Any:
 
 def compile_network(model: Any, training: Training, loss: Any, learning_rate: Any) -> None:
     """Give `model` its optimizer and loss; the learning rate is a number or a schedule."""
-    optimizer = import_keras().optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
+    keras = import_keras()
+    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
     penalised = [v for v in model.trainable_variables if v.regularizer is not None]
     optimizer.exclude_from_weight_decay(var_list=penalised, var_names=["bias", "gamma", "beta"])
-    # XLA makes the step slower on a CPU, and several times slower to compile.
-    model.compile(optimizer, loss, jit_compile=False)
+    # XLA makes TensorFlow's step slower on a CPU, and several times slower to compile. Without it,
+    # JAX would compile nothing.
+    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(optimizer, loss, jit_compile=jit_compile)
     optimizer.build(model.trainable_variables)
 
 
