@@ -1,21 +1,24 @@
 """How close training and extraction come to the backend's own loops.
 
-Prints two ratios of time, ours over the backend's: training against ``keras.Model.fit``, for the
-same network, samples, batch and determinism setting; and extraction against the backend's raw
-forward pass. Below 1 ours is faster. The two take turns, after a first pass that compiles (cold,
-printed apart). Run it with: python benchmarks/training.py [--deterministic]
+Prints ratios of time, ours over the backend's: training against ``keras.Model.fit``, for the same
+network, samples, batch and determinism setting, with the cross-entropy, and as `MarginClassifier`
+against Keras's own squared hinge; and extraction against the backend's raw forward pass. Below 1
+ours is faster. The two take turns, after a first pass that compiles (cold, printed apart). Run it
+with: python benchmarks/training.py [--deterministic]
 """
 
 import argparse
 import os
 import time
+from functools import partial
+from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 
-from penultimate import FeatureExtractor, Training
+from penultimate import FeatureExtractor, Training, margin
 from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, build_network, make_deterministic, train
 
@@ -43,10 +46,24 @@ class ProgressTimes:
             self.times.append(time.perf_counter())
 
 
-def epochs_of_fit(X, targets):
-    model = build_network("compact", X.shape[1:], 10)
+def compact_scores(shape, n_classes):
+    """Build the network with linear units at its end, as Keras's hinge needs them."""
+    model = build_network("compact", shape, n_classes)
+    model.layers[-1].activation = keras.activations.linear
+    return model
+
+
+def linear(shape, n_classes):
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Input(shape), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(n_classes)]
+    )
+
+
+def epochs_of_fit(X, targets, network=None, loss=None):
+    model = (network or partial(build_network, "compact"))(X.shape[1:], 10)
     optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-2)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    loss = loss or keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     model.compile(optimizer, loss, jit_compile=False)
     watch = EpochTimes()
     model.fit(X, targets, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[watch])
@@ -58,6 +75,16 @@ def epochs_of_ours(X, codes, augmentation):
     watch = ProgressTimes()
     recipe = Training(EPOCHS, BATCH, augmentation=augmentation)
     train(model, X, codes, None, recipe, progress=watch)
+    return np.diff(watch.times)
+
+
+def epochs_of_margin(X, codes, network):
+    """Time the epochs of a `MarginClassifier`, as its training tells of them."""
+    watch = ProgressTimes()
+    recipe = Training(EPOCHS, BATCH, augmentation=None, validation_size=0)
+    heard = patch.object(margin, "train", partial(train, progress=watch))
+    with heard:
+        margin.MarginClassifier(network, "squared_hinge", training=recipe).fit(X, codes)
     return np.diff(watch.times)
 
 
@@ -86,6 +113,15 @@ def main():
         warped.append(epochs_of_ours(X, codes, Augmentation()))
     fit, plain, warped = map(np.array, (fit, plain, warped))
 
+    margins = {}
+    for name, network in {"compact": compact_scores, "linear": linear}.items():
+        hinge = keras.losses.SquaredHinge()
+        theirs, ours = [], []
+        for _ in range(arguments.rounds):
+            theirs.append(epochs_of_fit(X, 2 * targets - 1, network, hinge))
+            ours.append(epochs_of_margin(X, codes, network))
+        margins[name] = np.array(ours), np.array(theirs)
+
     import tensorflow as tf
 
     network = build_network("compact", X.shape[1:], 10)
@@ -113,6 +149,9 @@ def main():
     print("training / fit, warm epochs:               ", ratio(plain[:, 1:], fit[:, 1:]))
     print("training / fit, first epoch (with compile):", ratio(plain[:, 0], fit[:, 0]))
     print("training with warps / fit without, warm:   ", ratio(warped[:, 1:], fit[:, 1:]))
+    for name, (ours_of, theirs_of) in margins.items():
+        print(f"MarginClassifier / fit, {name} network, warm:  ", end="")
+        print("  ", ratio(ours_of[:, 1:], theirs_of[:, 1:]))
     print(f"raw forward pass: {5000 / np.mean(forward):,.0f} samples/s")
     print("extraction / raw forward pass, warm:       ", ratio(ours, forward))
 

@@ -1,0 +1,146 @@
+"""Random Fourier features against the exact kernel machine: accuracy and time, at its C and gamma.
+
+The exact search chooses C and gamma on a part of the training samples. With these, scikit-learn's
+SVC and a linear machine on random features take turns: fit on all training samples, predict the
+test samples. The Keras side runs in a process of its own each time, so that its compilation is
+counted; imports are not, on either side. Run it with:
+
+    python benchmarks/random_features.py --data ../shared/data/features/cifar_cnn128.npz
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from devanagari_tables import table
+from sklearn.model_selection import PredefinedSplit
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from penultimate import SVCSearchCV, Training
+from penultimate.evaluation import compare_accuracies
+
+# Chosen on the part of the training samples that C and gamma are chosen on.
+RECIPE = Training(8, 256, learning_rate=0.1, augmentation=None, validation_size=0)
+LOSS = "crammer_singer"
+SELECTION = 4000
+SIZES = 256, 1024, 4096
+
+
+def read(path):
+    with np.load(path) as file:
+        X, y, X_test, y_test = (file[n] for n in ("X_train", "y_train", "X_test", "y_test"))
+    scaler = StandardScaler().fit(X[:-SELECTION])
+    return scaler.transform(X), y, scaler.transform(X_test), y_test
+
+
+def time_exact(path, C, gamma):
+    X, y, X_test, _ = read(path)
+    start = time.perf_counter()
+    machine = SVC(C=C, gamma=gamma, cache_size=2000).fit(X, y)
+    fitted = time.perf_counter()
+    predictions = machine.predict(X_test)
+    return predictions, fitted - start, time.perf_counter() - fitted
+
+
+def time_features(path, C, gamma, n_features, seed):
+    import keras  # noqa: F401
+
+    from penultimate import MarginClassifier
+    from penultimate.networks.margin import RandomFeatureNetwork
+
+    X, y, X_test, _ = read(path)
+    start = time.perf_counter()
+    machine = MarginClassifier(
+        RandomFeatureNetwork(n_features, gamma=gamma, seed=seed),
+        LOSS,
+        C=C,
+        standardize=False,
+        training=RECIPE,
+        random_state=seed,
+    ).fit(X, y)
+    fitted = time.perf_counter()
+    predictions = machine.predict(X_test)
+    return predictions, fitted - start, time.perf_counter() - fitted
+
+
+def elsewhere(path, *arguments):
+    """Call `time_features` in a new process."""
+    command = [sys.executable, __file__, "--data", path, "--only", json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    predictions, fit, predict = json.loads(done.stdout.splitlines()[-1])
+    return np.array(predictions), fit, predict
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default="benchmarks/results/random_features.md")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only:
+        predictions, *seconds = time_features(options.data, *json.loads(options.only))
+        print(json.dumps([predictions.tolist(), *seconds]))
+        return
+
+    X, y, _, y_test = read(options.data)
+    fold = np.full(len(X), -1)
+    fold[-SELECTION:] = 0
+    search = SVCSearchCV(cv=PredefinedSplit(fold), refit=False).fit(X, y)
+    C, gamma = search.best_params_["C"], search.best_params_["gamma"]
+
+    exact, turns = [], {size: [] for size in SIZES}
+    for seed in range(options.rounds):
+        exact.append(time_exact(options.data, C, gamma))
+        for size in SIZES:
+            turns[size].append(elsewhere(options.data, C, gamma, size, seed))
+    right = np.array([predictions == y_test for predictions, *_ in exact])
+    total = np.array([fit + predict for _, fit, predict in exact])
+    rows = [
+        ["scikit-learn's SVC", f"{100 * right.mean():.2f}", "",
+         *(f"{np.median([turn[k] for turn in exact]):.2f}" for k in (1, 2)), "1"]
+    ]  # fmt: skip
+    for size, found in turns.items():
+        ours = np.array([predictions == y_test for predictions, *_ in found])
+        behind = compare_accuracies(ours, right)
+        share = np.array([fit + predict for _, fit, predict in found]) / total
+        rows.append(
+            [f"{size:,} random features", f"{100 * ours.mean():.2f}",
+             f"{100 * behind.value:+.2f} ({100 * behind.low:+.2f} to {100 * behind.high:+.2f})",
+             *(f"{np.median([turn[k] for turn in found]):.2f}" for k in (1, 2)),
+             f"{np.median(share):.2f} ({share.min():.2f} to {share.max():.2f})"]
+        )  # fmt: skip
+    header = ["machine", "test accuracy, %", "points less the exact one", "fit, s", "predict, s"]
+    names = "penultimate", "scikit-learn", "keras", "tensorflow-cpu", "numpy"
+    text = f"""# Random Fourier features against the exact kernel machine
+
+Made by `python benchmarks/random_features.py --data {Path(options.data).name}`; \
+{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, \
+{", ".join(f"{name} {version(name)}" for name in names)}.
+
+{len(X):,} training and {len(y_test):,} test samples of {X.shape[1]} features. The exact search \
+chose C = {C:g} and gamma = {gamma:.3g} on the last {SELECTION:,} training samples, with a score \
+of {100 * search.best_score_:.2f} %; the recipe of the random features ({LOSS}, {RECIPE.epochs} \
+epochs, batches of {RECIPE.batch_size}, peak rate {RECIPE.learning_rate:g}) was chosen there, too. \
+{options.rounds} rounds in turn, each with other random directions; medians, and the range of the \
+ratios. Times of the random features are cold: a new process each, with the compilation of its \
+steps, without imports.
+
+{table([*header, "time / exact"], rows)}
+"""
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
