@@ -330,7 +330,10 @@ def test_bad_partial_fit(wine):
     X, codes = wine
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         MarginClassifier().partial_fit(X, codes)
+    with pytest.raises(ValueError, match=r"classes must name at least two; got \[0\]"):
+        MarginClassifier().partial_fit(X, codes, classes=[0])
     model = MarginClassifier(training=QUICKER).partial_fit(X, codes, classes=[0, 1, 2])
+    model.partial_fit(X[codes < 2], np.eye(3)[codes[codes < 2]])  # no sample of the last column
     before = model.network_.get_weights()[0].copy()
     with pytest.raises(ValueError, match=r"none of the classes: \[7\].*\[0, 1, 2\]"):
         model.partial_fit(X, np.where(codes == 1, 7, codes))

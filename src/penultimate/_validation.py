@@ -91,13 +91,13 @@ def check_not_one_hot(y: Any) -> None:
         )
 
 
-def from_one_hot(y: Any) -> Any:
+def from_one_hot(y: Any, *, whole: bool = True) -> Any:
     """Turn one-hot rows, of 0 and 1 or -1 and 1, into class indices; leave other labels.
 
     Raises
     ------
     ValueError
-        If a column of them is empty.
+        If a column of them is empty, and these are the `whole` of the labels.
     """
     rows = np.asarray(y)
     if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "bifu":
@@ -105,7 +105,7 @@ def from_one_hot(y: Any) -> Any:
     chosen = rows > 0
     if not (np.isin(rows, (-1, 0, 1)).all() and (chosen.sum(axis=1) == 1).all()):
         return y
-    if not chosen.any(axis=0).all():
+    if whole and not chosen.any(axis=0).all():
         empty = np.flatnonzero(~chosen.any(axis=0)).tolist()
         raise ValueError(
             f"y is one-hot with {rows.shape[1]} columns, and no sample is of column {empty[0]}. "

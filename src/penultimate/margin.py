@@ -223,26 +223,12 @@ class MarginClassifier(NetworkClassifier):
                 "at once. Pass sample_weight, or wrap the fitted classifier in "
                 "CalibratedClassifierCV(FrozenEstimator(...))."
             )
+        self._check_training()
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        self._check_training()
         X = self._check_samples(X, reset=first)
-        y = check_labels(from_one_hot(y), len(X), n_classes=1)
-        if first:
-            self.classes_ = np.unique(np.asarray(classes))
-            self._check_loss()
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={np.unique(classes).tolist()} is not the same as in the first call: "
-                f"{self.classes_.tolist()}."
-            )
-        if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist())):
-            raise ValueError(
-                f"y holds labels that are none of the classes: {unseen[:5]}. The network has one "
-                f"output for each of {self.classes_.tolist()[:20]}; name all classes in the first "
-                "call."
-            )
-        codes, weight = np.searchsorted(self.classes_, y), self._check_weight(sample_weight, X)
+        codes = self._check_further_labels(y, len(X), classes, first)
+        weight = self._check_weight(sample_weight, X)
         if first:
             self._start()
             self.history_ = None
@@ -337,6 +323,29 @@ class MarginClassifier(NetworkClassifier):
             check_choice(self.network, "network", owner, NETWORKS)
         if not isinstance(self.loss, MarginLoss):
             check_choice(self.loss, "loss", owner, LOSSES)
+
+    def _check_further_labels(
+        self, y: Any, n_samples: int, classes: Any, first: bool
+    ) -> NDArray[np.int64]:
+        """Return class indices; of the classes that are passed, or were in an earlier call."""
+        y = check_labels(from_one_hot(y, whole=False), n_samples, n_classes=1)
+        if first:
+            self.classes_ = np.unique(np.asarray(classes))
+            if len(self.classes_) < 2:
+                raise ValueError(f"classes must name at least two; got {self.classes_.tolist()}.")
+            self._check_loss()
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} is not the same as in the first call: "
+                f"{self.classes_.tolist()}."
+            )
+        if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist())):
+            raise ValueError(
+                f"y holds labels that are none of the classes: {unseen[:5]}. The network has one "
+                f"output for each of {self.classes_.tolist()[:20]}; name all classes in the first "
+                "call."
+            )
+        return np.searchsorted(self.classes_, y)
 
     def _check_loss(self) -> None:
         """Choose the loss for these classes, and the number of outputs it needs."""

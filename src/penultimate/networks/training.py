@@ -133,11 +133,7 @@ def train(
                 course.loss.append(
                     run_epoch(model, samples, codes, sample_weight, order, batch_size, heard)
                 )
-            if not np.isfinite(course.loss[-1]):
-                raise ValueError(
-                    f"The training loss is {course.loss[-1]} in epoch {epoch + 1}; lower the "
-                    f"learning rate (now {training.learning_rate:g}) or scale the inputs."
-                )
+            _check_finite(course.loss[-1], epoch, training)
             if validation is not None:
                 _validate(model, validation, loss, course)
             now = time.perf_counter()
@@ -285,6 +281,11 @@ def train_further(
     float
         The mean loss, with penalties.
 
+    Raises
+    ------
+    ValueError
+        If the loss is no longer finite.
+
     Examples
     --------
     >>> import numpy as np
@@ -307,7 +308,17 @@ def train_further(
         # These samples do not come again: the last batch is filled up with others of them.
         order = np.resize(order, -(-len(X) // batch_size) * batch_size)
         with _computing_in(training.precision, model):
-            return run_epoch(model, samples, codes, sample_weight, order, batch_size)
+            mean_loss = run_epoch(model, samples, codes, sample_weight, order, batch_size)
+    _check_finite(mean_loss, epoch, training)
+    return mean_loss
+
+
+def _check_finite(loss: float, epoch: int, training: Training) -> None:
+    if not np.isfinite(loss):
+        raise ValueError(
+            f"The training loss is {loss} in epoch {epoch + 1}; lower the learning rate (now "
+            f"{training.learning_rate:g}) or scale the inputs."
+        )
 
 
 def _is_over(course: Course, training: Training) -> bool:
