@@ -16,6 +16,7 @@ LEARNING_RATE, MOMENTUM = 0.1, 0.9
 WEIGHT_COST = 0.001
 NOISE = 1.0
 INITIAL = 0.01
+HINGE_FACTOR = 0.3
 
 
 class Tang2013(Paper):
@@ -39,13 +40,15 @@ sum of squares), Gaussian noise on the inputs with a standard deviation that fal
 The paper leaves open: the hidden units (ReLU here, which its network for CIFAR-10 has), the \
 momentum ({MOMENTUM:g}), the scale of the inputs that the noise is to be seen against (components \
 of pixels from 0 to 1, not whitened), the initial weights, and the factor of the hinge, C. Here \
-the squared hinge is summed over the {N_CLASSES} classes and averaged over a batch, with a factor \
-of 1; with the weight cost, which both methods have, that is an L2-SVM with C = \
-1 / ({WEIGHT_COST:g} n) for n samples. Its gradients are larger than those of the \
-cross-entropy, and at the paper's learning rate a training from He's initial weights diverges; \
-from normal weights with a standard deviation of {INITIAL:g}, as was usual at the time, it does \
-not, and these served both methods better on 10,000 training images held out (short trainings \
-with seeds that are not used here)."""
+the squared hinge is summed over the {N_CLASSES} classes and averaged over a batch, times \
+{HINGE_FACTOR:g}; with the weight cost, which both methods have, that is an L2-SVM with C = \
+{HINGE_FACTOR:g} / ({WEIGHT_COST:g} n) for n samples. Two of these were chosen on the last 10,000 \
+training images, with seeds that are not used here. The initial weights: from He's a training \
+with the hinge diverges at the paper's learning rate; from normal weights with a standard \
+deviation of {INITIAL:g}, as was usual at the time, it does not, and these served both methods \
+better. And C: after 120 epochs factors of 1, .3 and .1 had errors of 1.14, .98 and 1.22 % there \
+(means of two seeds). The factor of 1 had been tried on the test part before: 1.04 % of errors, \
+all else as here, so that the L2-SVM was looked at twice, the softmax once."""
 
     def prepare(self, data):
         pixels = data.images.reshape(len(data.images), -1).astype(np.float32) / 255
@@ -74,6 +77,7 @@ with seeds that are not used here)."""
         network.compile(
             keras.optimizers.SGD(rate, momentum=MOMENTUM),
             loss_of(method),
+            loss_weights=[HINGE_FACTOR if method == "svm" else 1.0],
             steps_per_execution=STEPS_PER_CALL,
             jit_compile=False,
         )
