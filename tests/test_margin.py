@@ -389,6 +389,9 @@ EXPECTED = {"check_sample_weight_equivalence_on_dense_data"}
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    import_keras().backend.backend() != "tensorflow", reason="what they check is no backend's"
+)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("estimator", "check"),
