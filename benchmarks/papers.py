@@ -308,7 +308,11 @@ def report(paper: Paper, arguments, plan, scores, seconds, y_test) -> str:
     paragraphs = "\n\n".join(found)
     names = "penultimate", "keras", "tensorflow-cpu", "numpy"
     versions = ", ".join(f"{name} {version(name)}" for name in names)
-    given = "" if arguments.units is None else f" --{paper.unit} {arguments.units}"
+    given = (
+        f" --minutes {arguments.minutes:g}"
+        if arguments.units is None
+        else f" --{paper.unit} {arguments.units}"
+    )
     speed = f", {plan['speed']:.1f} steps a second each at the start" if "speed" in plan else ""
     timing = "; ".join(
         f"{row.label} {min(seconds[row.method]):.0f} to {max(seconds[row.method]):.0f} s"
