@@ -35,6 +35,7 @@ Validation = (
 
 _EVALUATION_BATCH = 256
 _WARM_UP = 0.2
+_NOT_DECAYED = ("bias", "gamma", "beta")  # how their names end
 
 
 def train(
@@ -350,9 +351,16 @@ def _one_cycle(training: Training, steps_per_epoch: int) -> Any:
 def compile_network(model: Any, training: Training, loss: Any, learning_rate: Any) -> None:
     """Give `model` its optimizer and loss; the learning rate is a number or a schedule."""
     keras = import_keras()
-    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
-    penalised = [v for v in model.trainable_variables if v.regularizer is not None]
-    optimizer.exclude_from_weight_decay(var_list=penalised, var_names=["bias", "gamma", "beta"])
+    kept = [
+        variable
+        for variable in model.trainable_variables
+        if variable.regularizer is not None or variable.name.endswith(_NOT_DECAYED)
+    ]
+    if len(kept) < len(model.trainable_variables):
+        optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
+        optimizer.exclude_from_weight_decay(var_list=kept)
+    else:  # which AdamW fails at, on torch
+        optimizer = keras.optimizers.Adam(learning_rate)
     # XLA makes TensorFlow's step slower on a CPU, and several times slower to compile. Without it,
     # JAX would compile nothing.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
