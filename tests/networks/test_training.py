@@ -169,11 +169,16 @@ def test_a_margin_loss_trains_scores(samples):
 
 def test_weights_of_samples_count_in_training_and_validation(samples):
     X, codes = samples
+
+    def fitted(weight):
+        model = build_network("compact", X.shape[1:], 2)
+        validation = X[40:], codes[40:], weight[40:]
+        return model, train(model, X[:40], codes[:40], validation, QUICK, sample_weight=weight[:40])
+
     weight = np.where(codes == 1, 20.0, 0.05).astype(np.float32)
-    model = build_network("compact", X.shape[1:], 2)
-    validation = X[40:], codes[40:], weight[40:]
-    history = train(model, X[:40], codes[:40], validation, QUICK, sample_weight=weight[:40])
-    assert predict_probabilities(model, X).argmax(axis=1).mean() > codes.mean()
+    (model, history), (opposite, _) = fitted(weight), fitted(1 / weight)
+    shares = [predict_probabilities(network, X)[:, 1].mean() for network in (model, opposite)]
+    assert shares[0] > shares[1] + 0.02
     outputs = np.log(predict_probabilities(model, X[40:]).astype(float))
     smoothed = 0.9 * np.eye(2)[codes[40:]] + 0.05
     expected = np.mean(-weight[40:] * (smoothed * outputs).sum(axis=1))
