@@ -281,7 +281,8 @@ class MarginClassifier(NetworkClassifier):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[predicted_codes(as_columns(self.decision_function(X)))]
+        codes = predicted_codes(as_columns(self.decision_function(X)))
+        return self.classes_[codes]
 
     @available_if(lambda self: self.calibration is not None)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -296,7 +297,8 @@ class MarginClassifier(NetworkClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        return self.calibrator_.predict_proba(as_columns(self.decision_function(X)))
+        decision = self.decision_function(X)
+        return self.calibrator_.predict_proba(as_columns(decision))
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
