@@ -74,10 +74,10 @@ def reference(loss, C, X, codes):
 
 @pytest.mark.slow
 @on_tensorflow
-@pytest.mark.parametrize("C", [1])
+@pytest.mark.parametrize(("C", "ratio"), [(1, 1.01), (10, 1.05)])
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "crammer_singer"])
 @pytest.mark.parametrize("load", [load_breast_cancer, load_iris, load_wine])
-def test_without_hidden_layers_it_is_the_svm(load, loss, C):
+def test_without_hidden_layers_it_is_the_svm(load, loss, C, ratio):
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     weights, intercept = reference(loss, C, X, y)
@@ -85,7 +85,7 @@ def test_without_hidden_layers_it_is_the_svm(load, loss, C):
     model = MarginClassifier(loss=loss, C=C, random_state=0).fit(X, y)
     kernel, bias = model.network_.get_weights()
     reached = objective(loss, C, X @ kernel + bias, y, kernel)
-    assert 0.999 * expected < reached < 1.01 * expected
+    assert 0.999 * expected < reached < ratio * expected
     # What was minimised is this objective, divided by C n; an epoch leaves some samples out.
     assert model.history_.loss[-1] * C * len(X) == pytest.approx(reached, rel=0.25)
 
