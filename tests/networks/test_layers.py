@@ -60,14 +60,14 @@ def test_gamma_is_learnt_where_asked():
     targets = np.sin(3 * inputs)
 
     def loss_with(trainable_gamma):
-        layer = RandomFourierFeatures(16, gamma=0.1, trainable_gamma=trainable_gamma)
+        layer = RandomFourierFeatures(64, gamma=0.1, trainable_gamma=trainable_gamma, seed=0)
         model = keras.Sequential([keras.layers.Input((1,)), layer, keras.layers.Dense(1)])
         model.compile(keras.optimizers.Adam(0.05), "mse")
         losses = model.fit(inputs, targets, epochs=40, verbose=0).history["loss"]
         assert (len(layer.trainable_weights) == 1) == trainable_gamma
         return losses[-1]
 
-    assert loss_with(True) < 0.5 * loss_with(False)
+    assert loss_with(True) < 0.1 * loss_with(False)
 
 
 def test_saved_and_loaded(tmp_path):
