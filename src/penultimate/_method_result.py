@@ -47,6 +47,11 @@ class MethodResult:
         Class indices.
     fits : dict of str or None to FitLog
         For each subset that has a classifier of its own; under None where there is one for all.
+    probabilities : ndarray of shape (n_seeds, n_test, n_classes), float32, or None
+        Of every class; zero outside a known subset. None where the method gives none.
+    calibrated : bool
+        Whether they were made from scores of samples of the selection part, or came from the
+        method itself.
     """
 
     name: str
@@ -54,6 +59,8 @@ class MethodResult:
     knows_subset: bool
     predictions: NDArray[np.int64]
     fits: dict[str | None, FitLog]
+    probabilities: NDArray[np.float32] | None = None
+    calibrated: bool = False
 
     def seconds(self, subset: str | None) -> dict[str, float]:
         """Mean times over seeds, of the classifier of a subset, or (None) of all that there are.
@@ -77,3 +84,40 @@ class MethodResult:
         if subset in self.fits:
             return self.fits[subset]
         return self.fits.get(None)
+
+
+@dataclass(frozen=True)
+class HardCase:
+    """A development sample that an SVM head has on the wrong side of its margin.
+
+    Attributes
+    ----------
+    sample : int
+        Position in the dataset.
+    true, predicted : int
+        Class indices: of its label, and of the highest score.
+    margin : float
+        Score of its own class less the highest of the others; negative where it is taken for
+        another class.
+    """
+
+    sample: int
+    true: int
+    predicted: int
+    margin: float
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What a head makes of fewer samples of the fit part, judged on the selection part.
+
+    Attributes
+    ----------
+    method : str
+    n_samples : list of int
+    accuracies : list of float
+    """
+
+    method: str
+    n_samples: list[int]
+    accuracies: list[float]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._method_result import FitLog, MethodResult
+from penultimate._method_result import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate._split_table import split_table
 from penultimate.datasets import Dataset
 from penultimate.evaluation import Interval, accuracy_interval, compare_accuracies
@@ -52,6 +52,11 @@ class Comparison:
         used a network.
     others : list of Comparison
         The same on other splits of the same data, with the first seed alone.
+    hardest : list of HardCase
+        Development samples that an SVM head, fitted on them, still has on the wrong side of its
+        margin, the worst first; of the first seed.
+    learning_curves : list of LearningCurve
+        What heads make of fewer samples; of the first seed.
     """
 
     dataset: Dataset
@@ -63,6 +68,8 @@ class Comparison:
     checks: list[dict[str, str]]
     features: dict[str, NDArray[np.float32]] | None = None
     others: list["Comparison"] = field(default_factory=list)
+    hardest: list[HardCase] = field(default_factory=list)
+    learning_curves: list[LearningCurve] = field(default_factory=list)
 
     @property
     def subsets(self) -> list[str]:
