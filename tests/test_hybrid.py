@@ -3,12 +3,15 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import ParameterGrid, cross_val_score
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from penultimate import DeepSVC, SVCSearchCV, Training
-from penultimate.networks import build_network
+from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training
+from penultimate.datasets import split_folds
+from penultimate.networks import build_network, fit_network, make_deterministic
 from penultimate.networks._backend import import_keras
+from penultimate.provenance import fingerprint, provenance_of
 
 QUICK = Training(epochs=8, batch_size=8, augmentation=None)
 SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)
@@ -33,7 +36,7 @@ def fitted(shapes):
 def test_it_learns_and_keeps_labels(fitted, shapes):
     X, y = shapes
     assert fitted.classes_.tolist() == ["lying", "standing"]
-    assert fitted.score(X, y) > 0.9
+    assert (fitted.predict(X) == y).mean() > 0.9
     assert fitted.decision_function(X).shape == (60,)
     assert set(fitted.best_params_) == {"C", "gamma"}
     assert 0.5 <= fitted.best_score_ <= 1
@@ -95,7 +98,7 @@ def test_another_layer_and_head(shapes):
 def test_groups(shapes):
     X, y = shapes
     model = DeepSVC(training=QUICK, head=SMALL).fit(X, y, groups=np.arange(60) % 12)
-    assert model.score(X, y) > 0.5
+    assert (model.predict(X) == y).mean() > 0.5
 
 
 def test_layer_is_selected(shapes):
@@ -121,14 +124,51 @@ def test_crossfit_from_few_samples(shapes, n_each, searched):
     network = build_network("compact", (12, 12, 1), 2)
     model = DeepSVC(network, head=SMALL, selection="crossfit", random_state=0)
     model.fit(X[few], y[few])
-    assert model.score(X[few], y[few]) == 1
+    assert (model.predict(X[few]) == y[few]).all()
     assert hasattr(model, "best_params_") == searched
     assert model.classes_.tolist() == ["lying", "standing"]
 
 
-def test_crossfit_needs_a_frozen_network(shapes):
-    with pytest.raises(ValueError, match="selection='crossfit' needs a frozen network"):
-        DeepSVC(selection="crossfit").fit(*shapes)
+def test_crossfit_is_what_it_says(shapes):
+    """Against the definition, step by step: a network a fold, and never two networks' features."""
+    X, y = shapes
+    few = np.concatenate([np.flatnonzero(y == label)[:12] for label in np.unique(y)])
+    X, y = X[few], y[few]
+    make_deterministic()
+    search = SVCSearchCV(param_grid={"C": [0.1, 1], "gamma": [0.001, 0.01]})
+    model = DeepSVC(head=search, selection="crossfit", training=QUICK, random_state=3).fit(X, y)
+    seed = int(np.random.RandomState(3).randint(2**31))
+    codes, scores = np.unique(y, return_inverse=True)[1], []
+    for fold in split_folds(y, seed=seed):
+        network, _ = fit_network(
+            "compact", X[fold.first, ..., None], codes[fold.first], QUICK, seed=seed
+        )
+        features = FeatureExtractor(network).fit_transform(X[..., None])
+        scaler = StandardScaler().fit(features[fold.first])
+        values = scaler.transform(features)
+        scores.append(
+            [
+                SVC(**params)
+                .fit(values[fold.first], y[fold.first])
+                .score(values[fold.second], y[fold.second])
+                for params in ParameterGrid(search.param_grid)
+            ]
+        )
+    np.testing.assert_allclose(
+        model.head_["head"].cv_results_["mean_test_score"], np.mean(scores, 0)
+    )
+    assert model.best_score_ == pytest.approx(np.mean(scores, 0).max())
+    assert model.best_params_ == list(ParameterGrid(search.param_grid))[np.mean(scores, 0).argmax()]
+    assert provenance_of(model.network_).holds(fingerprint(X)).all()
+    assert (model.predict(X) == y).mean() > 0.9
+    assert model.decision_function(X).shape == (24,)
+
+
+def test_crossfit_needs_two_samples_of_each_class(shapes):
+    X, y = shapes
+    one = np.r_[0, np.flatnonzero(y != y[0])]
+    with pytest.raises(ValueError, match="needs at least 2 samples"):
+        DeepSVC(selection="crossfit").fit(X[one], y[one])
 
 
 def test_what_another_head_left_is_gone(shapes):
@@ -159,6 +199,7 @@ def test_resubstitution_is_optimistic_on_random_labels():
 
     assert score("resubstitution") > 0.7
     assert score("heldout") < 0.68
+    assert score("crossfit") < 0.62
 
 
 def test_bad_input(shapes):

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._validation import check_images, check_labels, check_not_one_hot, pixel_scale
-from penultimate.networks import History, Training, takes_pixels
+from penultimate.networks import History, Training, is_keras_model, takes_pixels
+from penultimate.provenance import Provenance, fingerprint, provenance_of, report_leak
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -19,6 +20,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     training: Training | None
     network_: Any
     history_: History | None
+    provenance_: Provenance
 
     def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
         """Check parameters, samples and labels; return these and the labels' class indices."""
@@ -26,7 +28,41 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X, y = self._check_samples(X, y, reset=True)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
+        self.provenance_ = Provenance()
+        self._note_seen(X)
         return X, y, codes
+
+    def _note_seen(self, X: NDArray[Any]) -> None:
+        """Add samples to those that the classifier was fitted on, a frozen network's included."""
+        self.provenance_ = self.provenance_ | Provenance.of(fingerprint(X), "trained")
+        if is_keras_model(self.network):
+            self.provenance_ = self.provenance_ | provenance_of(self.network)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Warns
+        -----
+        LeakageWarning
+            If some of the samples were seen in training; `provenance_` knows which.
+        """
+        check_is_fitted(self)
+        seen = self.provenance_.holds(fingerprint(self._check_samples(X, reset=False)))
+        advice = "This accuracy says little about new data: score other samples."
+        report_leak(np.flatnonzero(seen), len(seen), on_leak="warn", advice=advice)
+        return super().score(X, y, sample_weight)
 
     def _check_training(self) -> None:
         owner = type(self).__name__

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.datasets import Dataset, Holdout, Split, split_development, split_test
+from penultimate.datasets import (
+    Dataset,
+    Holdout,
+    Split,
+    split_development,
+    split_folds,
+    split_test,
+)
 from penultimate.heads import Method
 
 
@@ -47,19 +54,27 @@ class Plan:
     split : Split
         Development (first) and test (second).
     development_splits : dict of int to Split
-        For each seed the fit part (first) and the selection part (second) of development.
+        For each seed the fit part (first) and the selection part (second) of development; where
+        selection is not by holding samples out, all of development and nothing.
+    folds : dict of int to list of Split
+        For each seed those of cross-fitting, or of cross-validation by group: the other folds
+        (first) and the fold (second).
     whole : Part
         All samples and classes.
     subset_parts : list of Part
         One for each subset; empty where there is one classifier for all classes.
+    known_groups : ndarray of shape (n_samples,) or None
+        The groups that the data came with, kept whole or not.
     """
 
     dataset: Dataset
     holdout: Holdout
     split: Split
     development_splits: dict[int, Split]
+    folds: dict[int, list[Split]]
     whole: Part
     subset_parts: list[Part]
+    known_groups: NDArray[Any] | None = None
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -86,7 +101,13 @@ class Plan:
         return bool(self.subset_parts) and method.subsets in ("optional", "needed")
 
 
-def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subset: bool) -> Plan:
+def make_plan(
+    dataset: Dataset,
+    holdout: Holdout,
+    seeds: Sequence[int],
+    by_subset: bool,
+    selection: str = "heldout",
+) -> Plan:
     """Make every split, so that one that can't be made fails before anything is fitted.
 
     Parameters
@@ -96,6 +117,7 @@ def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subse
     seeds : sequence of int
     by_subset : bool
         Whether there are classifiers for each subset.
+    selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
 
     Returns
     -------
@@ -111,6 +133,7 @@ def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subse
             "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or have them "
             "found in the names of files (--group-from-filename)."
         )
+    known_groups = dataset.groups
     if holdout.by_group is False:
         # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
         dataset = replace(dataset, groups=None)
@@ -130,17 +153,28 @@ def make_plan(dataset: Dataset, holdout: Holdout, seeds: Sequence[int], by_subse
         for name, members in dataset.subsets.items()
         if by_subset
     ]
+    groups = None if dataset.groups is None else dataset.groups[split.first]
     development_splits = {
         seed: split_development(
             codes,
-            groups=None if dataset.groups is None else dataset.groups[split.first],
+            groups=groups,
             selection_size=holdout.selection_size,
             seed=seed,
             names=dataset.classes,
         )
+        if selection == "heldout"
+        else Split(whole.development, whole.development[:0])
         for seed in seeds
     }
-    return Plan(dataset, holdout, split, development_splits, whole, subset_parts)
+    folds = {
+        seed: split_folds(codes, groups=groups, seed=seed)
+        if selection == "crossfit" or (selection == "resubstitution" and groups is not None)
+        else []
+        for seed in seeds
+    }
+    return Plan(
+        dataset, holdout, split, development_splits, folds, whole, subset_parts, known_groups
+    )
 
 
 def _part_of_subset(

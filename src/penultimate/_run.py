@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
 
-from penultimate._method_result import FitLog, MethodResult
+from penultimate._held_out import (
+    calibrate,
+    hard_cases,
+    learning_curve,
+    probabilities_of,
+)
+from penultimate._method_result import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate._plan import Part, Plan
 from penultimate._progress import SILENT, Progress
+from penultimate.crossfit import fit_crossfit
+from penultimate.datasets.splits import Split
 from penultimate.heads import METHODS, Method
 from penultimate.networks import (
     FeatureExtractor,
@@ -26,6 +35,12 @@ from penultimate.networks.margin import make_margin_loss, predict_scores
 from penultimate.networks.training import validation_split
 from penultimate.selection import fit_head, plain_params
 
+# What the report tells of the first seed.
+HARD_CASES_OF = "cnn+svm-rbf"
+CURVES_OF = ("cnn+svm-rbf", "cnn+logistic", "pca+svm-rbf")
+_MOST_PROBABILITIES = 100_000_000
+_ROUTED = ("routed", "head-routed")
+
 
 @dataclass(frozen=True)
 class _Fitted:
@@ -36,6 +51,8 @@ class _Fitted:
     params: dict[str, Any] = field(default_factory=dict)
     selection_score: float | None = None
     grid: dict[str, Any] | None = None
+    probabilities: Any = None
+    calibrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class Recipe:
     n_jobs : int or None
     checkpoints : Path or None
         A folder from which interrupted trainings go on.
+    selection : {"heldout", "crossfit", "resubstitution"}
+        As in `DeepSVC`.
     """
 
     methods: dict[str, Method]
@@ -57,6 +76,7 @@ class Recipe:
     training: Training
     n_jobs: int | None
     checkpoints: Path | None = None
+    selection: str = "heldout"
 
 
 class Run:
@@ -69,6 +89,8 @@ class Run:
         self.histories: list[History] = []
         self.checks: list[dict[str, str]] = []
         self.first_features: dict[str, NDArray[np.float32]] | None = None
+        self.hardest: list[HardCase] = []
+        self.learning_curves: list[LearningCurve] = []
         methods = recipe.methods.values()
         self.needs_network = any(method.needs_shared_network for method in methods)
 
@@ -82,9 +104,10 @@ class Run:
                 trained += self.plan.parts(method)
         for seed, split in self.plan.development_splits.items():
             for part in trained:
-                chosen = part.development[part.restrict(split).first]
-                of_chosen = None if groups is None else groups[chosen]
-                validation_split(codes[chosen], of_chosen, self.recipe.training, seed)
+                for each in (split, *self.plan.folds[seed]):
+                    chosen = part.development[part.restrict(each).first]
+                    of_chosen = None if groups is None else groups[chosen]
+                    validation_split(codes[chosen], of_chosen, self.recipe.training, seed)
 
     def execute(self, progress: Progress) -> list[MethodResult]:
         """Do all that was planned, and return what each method did."""
@@ -116,19 +139,26 @@ class Run:
         self.seed, self.development_split = seed, self.plan.development_splits[seed]
         self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
         self.fitted: dict[tuple[Any, ...], _Fitted] = {}
+        self.fold_features: list[NDArray[np.float32]] = []
         if not self.needs_network:
             return
-        if is_keras_model(self.recipe.network):
+        frozen = is_keras_model(self.recipe.network)
+        folds = self.plan.folds[seed] if self.recipe.selection == "crossfit" else []
+        if frozen:
             self.model = self.recipe.network
         else:
+            for number, fold in enumerate(folds):
+                self.fold_features.append(self._features_of_fold(number, fold))
             self.model, history = self._train(self.plan.whole, self.recipe.training, None)
             self.histories.append(history)
-            self.train_seconds = history.seconds
+            self.train_seconds += history.seconds
         start = time.perf_counter()
         extractor = FeatureExtractor(self.model).fit()
         self.features = {
             "development": extractor.extract(self.inputs["development"], self.progress)
         }
+        if frozen:
+            self.fold_features = [self.features["development"]] * len(folds)
         middle = time.perf_counter()
         self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
         if self.first_features is None:
@@ -136,6 +166,15 @@ class Run:
         self.network_seconds = self.train_seconds + middle - start
         self.extract_seconds = time.perf_counter() - middle
         self.probabilities: NDArray[np.float32] | None = None
+
+    def _features_of_fold(self, number: int, fold: Split) -> NDArray[np.float32]:
+        """Train a network on the other folds; return its features of all of development."""
+        part = self.plan.whole
+        model, history = self._train(part, self.recipe.training, None, fold, f"-fold-{number}")
+        start = time.perf_counter()
+        features = FeatureExtractor(model).fit().extract(self.inputs["development"], self.progress)
+        self.train_seconds += history.seconds + time.perf_counter() - start
+        return features
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
         """Fit a method on development, and predict the test part: its only use."""
@@ -149,7 +188,7 @@ class Run:
             )
         parts = self.plan.parts(method)
         positions, router_seconds = [part.test for part in parts], 0.0
-        if method.subsets in ("routed", "head-routed"):
+        if method.subsets in _ROUTED:
             start = time.perf_counter()
             positions = self._route(name, method, parts)
             router_seconds = (time.perf_counter() - start) / len(parts)
@@ -162,6 +201,8 @@ class Run:
             if len(chosen):  # a router may send nothing to a subset
                 predictions[chosen] = fitted.predict(chosen)
             seconds = time.perf_counter() - start
+            if method.subsets not in _ROUTED:
+                self._add_probabilities(result, fitted, part)
             log = result.fits[part.subset]
             of_features = method.inputs == "features"
             share = of_features * len(chosen) / len(predictions)
@@ -182,7 +223,11 @@ class Run:
         key = (method.inputs, method.make_head, method.augmented, method.loss, part.subset)
         if key not in self.fitted:
             if method.inputs == "probabilities":
-                self.fitted[key] = _Fitted(lambda chosen: self._masked(part, chosen), 0.0)
+                self.fitted[key] = _Fitted(
+                    lambda chosen: self._masked(part, chosen),
+                    0.0,
+                    probabilities=lambda chosen: self._masked_probabilities(part, chosen),
+                )
             elif method.inputs == "network":
                 self.fitted[key] = self._fit_from_scratch(method, part)
             else:
@@ -192,30 +237,94 @@ class Run:
     def _fit_head(self, name: str, method: Method, part: Part, codes: NDArray[np.int64]) -> _Fitted:
         start = time.perf_counter()
         samples = self.features if method.inputs == "features" else self._pixels()
-        development = samples["development"]
-        if part.subset is not None:
-            development, codes = development[part.development], codes[part.development]
+        development, codes = samples["development"][part.development], codes[part.development]
+        folds = [part.restrict(fold) for fold in self.plan.folds[self.seed]]
+        fold_parts = []
+        if self.recipe.selection == "crossfit":
+            # What each fold's network makes of development; of pixels there is but one form.
+            of_folds = self.fold_features
+            if method.inputs == "pixels":
+                of_folds = [samples["development"]] * len(folds)
+            fold_parts = [(f, values[part.development]) for f, values in zip(folds, of_folds)]
         split = part.restrict(self.development_split)
-        preprocessing = None
-        if method.make_preprocessing is not None:
-            preprocessing = method.make_preprocessing(len(split.first), development.shape[1])
+
+        def make_preprocessing() -> Any:
+            if method.make_preprocessing is None:
+                return StandardScaler()
+            n_samples = min(len(each.first) for each in (split, *folds))
+            return method.make_preprocessing(n_samples, development.shape[1])
+
         assert method.make_head is not None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             head = method.make_head(self.recipe.n_jobs, self.seed)
-            fitted = fit_head(head, development, codes, split, preprocessing=preprocessing)
+            if fold_parts:
+                fitted = fit_crossfit(
+                    head,
+                    ((fold, {"": features}) for fold, features in fold_parts),
+                    lambda: {"": development},
+                    codes,
+                    make_preprocessing=make_preprocessing,
+                ).head
+            else:
+                held_out = split if len(split.second) else folds or None
+                fitted = fit_head(
+                    head, development, codes, held_out, preprocessing=make_preprocessing()
+                )
         self._note_warnings(name, caught)
+        seconds = time.perf_counter() - start
+        parts = fold_parts or [(split, development)]
+        calibrator = calibrate(fitted, parts, codes)
+        if self.seed == next(iter(self.plan.development_splits)):
+            self._look_closer(name, method, part, fitted, development, codes, parts[0])
         search = fitted["head"]
         return _Fitted(
             lambda chosen: fitted.predict(samples["test"][chosen]),
-            time.perf_counter() - start,
+            seconds,
             plain_params(search.best_params_),
             float(search.best_score_),
             {
                 "params": [plain_params(params) for params in search.cv_results_["params"]],
                 "score": search.cv_results_["mean_test_score"].tolist(),
             },
+            lambda chosen: probabilities_of(fitted, calibrator, samples["test"][chosen]),
+            calibrator is not None,
         )
+
+    def _look_closer(
+        self,
+        name: str,
+        method: Method,
+        part: Part,
+        fitted: Any,
+        development: NDArray[Any],
+        codes: NDArray[np.int64],
+        first: tuple[Split, NDArray[Any]],
+    ) -> None:
+        """Add what the report shows of the first seed's heads."""
+        if name == HARD_CASES_OF:
+            samples = self.plan.split.first[part.development]
+            self.hardest += hard_cases(fitted, development, codes, samples)
+        split, features = first
+        if name in CURVES_OF and part.subset is None and len(split.second):
+            self.learning_curves.append(
+                learning_curve(name, fitted, features, codes, split, seed=self.seed)
+            )
+
+    def _add_probabilities(self, result: MethodResult, fitted: _Fitted, part: Part) -> None:
+        """Add this seed's probabilities of a part's test samples, where the method has them all."""
+        n_classes = len(self.plan.dataset.classes)
+        shape = (*result.predictions.shape, n_classes)
+        if fitted.probabilities is None or np.prod(shape) > _MOST_PROBABILITIES:
+            return
+        values = fitted.probabilities(part.test)
+        if values is None:
+            return
+        if result.probabilities is None:
+            result.probabilities = np.zeros(shape, np.float32)
+        row = list(self.plan.development_splits).index(self.seed)
+        result.probabilities[row, part.test[:, np.newaxis], part.classes] = values
+        result.calibrated = fitted.calibrated
 
     def _fit_from_scratch(self, method: Method, part: Part) -> _Fitted:
         training = self.recipe.training
@@ -229,12 +338,20 @@ class Run:
 
         return _Fitted(predict, history.seconds)
 
-    def _train(self, part: Part, training: Training, loss: str | None) -> tuple[Any, History]:
+    def _train(
+        self,
+        part: Part,
+        training: Training,
+        loss: str | None,
+        split: Split | None = None,
+        suffix: str = "",
+    ) -> tuple[Any, History]:
         """Train a network on the fit part of some classes, which it numbers from 0.
 
         Of one seed all have the same first weights, whatever the loss.
         """
-        chosen = part.development[part.restrict(self.development_split).first]
+        split = self.development_split if split is None else split
+        chosen = part.development[part.restrict(split).first]
         return fit_network(
             self.recipe.network,
             self.inputs["development"][chosen],
@@ -244,10 +361,12 @@ class Run:
             groups=None if self.groups is None else self.groups[chosen],
             seed=self.seed,
             progress=self.progress,
-            checkpoint=self._checkpoint(part, training, loss),
+            checkpoint=self._checkpoint(part, training, loss, suffix),
         )
 
-    def _checkpoint(self, part: Part, training: Training, loss: str | None) -> Path | None:
+    def _checkpoint(
+        self, part: Part, training: Training, loss: str | None, suffix: str
+    ) -> Path | None:
         """Name the file of one training among all those of a comparison."""
         folder = self.recipe.checkpoints
         if folder is None:
@@ -258,7 +377,7 @@ class Run:
         plain = "-plain" if training.augmentation is None else ""
         of_loss = "" if loss is None else f"-{loss}"
         name = f"{kind}-split-{self.plan.holdout.seed}-seed-{self.seed}-subset-{position}"
-        return folder / f"{name}{plain}{of_loss}.safetensors"
+        return folder / f"{name}{plain}{of_loss}{suffix}.safetensors"
 
     def _outputs(self) -> NDArray[np.float32]:
         """The shared network's probabilities of the test part, computed once."""
@@ -269,6 +388,11 @@ class Run:
     def _masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """The most probable class among those of a part."""
         return part.classes[self._outputs()[chosen][:, part.classes].argmax(axis=1)]
+
+    def _masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The probabilities of a part's classes, which add up to one."""
+        kept = self._outputs()[chosen][:, part.classes]
+        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
     def _route(self, name: str, method: Method, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
         """For each subset the test samples that are taken to be of it."""

@@ -210,14 +210,21 @@ def pixel_scale(X: NDArray[Any]) -> float:
     return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
 
 
-def warn_if_unscaled(X: NDArray[Any]) -> None:
-    """Warn of features whose standard deviations are far from each other, or from 1."""
+def uneven_scales(X: NDArray[Any]) -> tuple[float, float] | None:
+    """Return the least and the largest standard deviation where they are far apart, or from 1."""
     deviations = X.std(axis=0, dtype=np.float64)
     deviations = deviations[deviations > 0]
     if not len(deviations):
-        return
-    low, high = deviations.min(), deviations.max()
-    if high > _UNEVEN * low or high > _FAR or high < 1 / _FAR:
+        return None
+    low, high = float(deviations.min()), float(deviations.max())
+    uneven = high > _UNEVEN * low or high > _FAR or high < 1 / _FAR
+    return (low, high) if uneven else None
+
+
+def warn_if_unscaled(X: NDArray[Any]) -> None:
+    """Warn of features whose standard deviations are far from each other, or from 1."""
+    if (scales := uneven_scales(X)) is not None:
+        low, high = scales
         warnings.warn(
             f"The features' standard deviations go from {low:.3g} to {high:.3g}; margins, C and "
             "the learning rate are meant for features near 1. Pass standardize=True, or scale "

@@ -38,6 +38,22 @@ class SplitBy(StrEnum):
     BOTH = "both"
 
 
+class Selection(StrEnum):
+    """How heads are selected."""
+
+    HELDOUT = "heldout"
+    CROSSFIT = "crossfit"
+    RESUBSTITUTION = "resubstitution"
+
+
+class OnLeak(StrEnum):
+    """What to do about test samples that were seen in training."""
+
+    RAISE = "raise"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
 # The first split is the one that the report is about: where there is a choice, that by group.
 _KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
     None: [None],
@@ -139,6 +155,21 @@ def compare(
         Path | None,
         typer.Option(help="Folder from which an interrupted comparison goes on."),
     ] = None,
+    selection: Annotated[
+        Selection,
+        typer.Option(
+            help="How heads are selected: on held-out samples; by cross-fitting, which makes more "
+            "of few samples and trains six networks a seed; or on samples that the network was "
+            "trained on, which is optimistic."
+        ),
+    ] = Selection.HELDOUT,
+    on_leak: Annotated[
+        OnLeak,
+        typer.Option(help="What to do about test samples that are in the development part, too."),
+    ] = OnLeak.RAISE,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Keep one of images that are the same.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with its softmax, on your own images."""
@@ -147,7 +178,7 @@ def compare(
     def read(progress: Any) -> "Dataset":
         from penultimate.datasets import load
 
-        return load(
+        dataset = load(
             data,
             image_size=size,
             skip_corrupt=skip_corrupt,
@@ -155,6 +186,7 @@ def compare(
             group_from_filename=group_from_filename,
             progress=progress,
         )
+        return dataset.without_duplicates() if drop_duplicates else dataset
 
     names = None if methods is None else [name.strip() for name in methods.split(",")]
     kinds = _KINDS_OF_SPLIT[split_by]
@@ -169,7 +201,23 @@ def compare(
         subsets=subsets,
         splits=[(by_group, number) for by_group in kinds for number in range(splits)],
         checkpoints=checkpoints,
+        selection=selection.value,
+        on_leak=on_leak.value,
     )
+
+
+def _told(check: dict[str, str]) -> str:
+    """Say what a check has found, and what to do."""
+    word = {"info": "Note", "warning": "Warning", "error": "ERROR"}[check["level"]]
+    named = f" [{check['id']}]" if "advice" in check else ""
+    return f"{word}{named}: {check['message']} {check.get('advice', '')}".rstrip()
+
+
+def _summary(result: Any) -> str:
+    n_run = len(result.protocol["checks_run"])
+    found = {check["id"] for check in result.checks if check["level"] != "info"}
+    n_failed = len(found & set(result.protocol["checks_run"]))
+    return f"Checks: {n_run - n_failed} of {n_run} passed."
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -195,6 +243,8 @@ def _compare(
     subsets: bool = False,
     splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
     checkpoints: Path | None = None,
+    selection: str = "heldout",
+    on_leak: str = "raise",
 ) -> None:
     """Run a comparison with a live table, and write its report."""
     with _plain_errors():
@@ -228,6 +278,8 @@ def _compare(
                 seeds=seeds,
                 n_jobs=-1,
                 checkpoints=checkpoints,
+                selection=selection,
+                on_leak=on_leak,
                 progress=live,
             )
             live.finish(result)
@@ -235,11 +287,13 @@ def _compare(
         if json:
             print((out / RESULTS).read_text(encoding="utf-8"), end="")
         else:
-            notes = (*dataset.notes, *(check["message"] for check in result.checks))
+            notes = [f"Note: {note}" for note in dataset.notes]
+            notes += [_told(check) for check in result.checks]
             for note in notes[:_MOST_NOTES]:
-                live.print(f"Note: {note}")
+                live.print(note)
             if notes[_MOST_NOTES:]:
                 live.print(f"Note: {len(notes) - _MOST_NOTES} more notes are in the report.")
+            live.print(_summary(result))
             if words := verdict(result.to_dict()):
                 live.print(words)
             live.print(f"Report: {report}")

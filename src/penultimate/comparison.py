@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._diagnosis import find_leaks, run_checks
+from penultimate._held_out import MAX_HARD_CASES
 from penultimate._method_result import MethodResult
 from penultimate._plan import make_plan
 from penultimate._progress import SILENT, Progress
 from penultimate._run import Recipe, Run
-from penultimate._validation import check_number
+from penultimate._validation import check_choice, check_number
 from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
+from penultimate.hybrid import SELECTIONS
 from penultimate.networks import Training, is_keras_model
+from penultimate.provenance import ON_LEAK
 from penultimate.results import Comparison
 
 
@@ -32,6 +36,8 @@ def compare(
     seeds: int | Sequence[int] = 3,
     n_jobs: int | None = None,
     checkpoints: str | Path | None = None,
+    selection: str = "heldout",
+    on_leak: str = "raise",
     progress: Progress = SILENT,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
@@ -73,6 +79,12 @@ def compare(
     checkpoints : str or Path, optional
         A folder in which every training leaves its state after each epoch. Called again with the
         same folder after an interruption, trainings go on where they were.
+    selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
+        How heads are selected, as in `DeepSVC`. With ``"crossfit"`` and ``"resubstitution"``
+        networks are trained on all of development. The latter is optimistic, and labelled so.
+    on_leak : {"raise", "warn", "ignore"}, default="raise"
+        What to do about test samples that are exactly the same as one of development, or that a
+        frozen network is known to have seen (`provenance.record`).
     progress : Progress, optional
         Hears of every long step and every score.
 
@@ -82,6 +94,8 @@ def compare(
 
     Raises
     ------
+    LeakageError
+        If test samples were seen in training; a ``ValueError``.
     ValueError
         If the data or a parameter is unusable; before anything is trained.
 
@@ -97,6 +111,8 @@ def compare(
     >>> [method.name for method in result.methods]
     ['cnn-softmax', 'cnn+svm-rbf']
     """
+    check_choice(selection, "selection", "compare", SELECTIONS)
+    check_choice(on_leak, "on_leak", "compare", ON_LEAK)
     holdout = Holdout() if holdout is None else holdout
     holdouts = [holdout] if isinstance(holdout, Holdout) else list(holdout)
     if not holdouts:
@@ -117,18 +133,20 @@ def compare(
         training,
         n_jobs,
         None if checkpoints is None else Path(checkpoints),
+        selection,
     )
     plans = [
-        make_plan(dataset, one, seeds[:1] if number else seeds, by_subset)
+        make_plan(dataset, one, seeds[:1] if number else seeds, by_subset, selection)
         for number, one in enumerate(holdouts)
     ]
+    leaks = [find_leaks(plan, network, on_leak) for plan in plans]
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for run in runs:
         run.check_trainings()
     results = []
     for number, run in enumerate(runs, 1):
         told = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
-        results.append(_finish(run, run.execute(told)))
+        results.append(_finish(run, run.execute(told), leaks[number - 1]))
     results[0].others = results[1:]
     return results[0]
 
@@ -144,11 +162,11 @@ class _OfSplit(Progress):
         self.progress.update(f"{step} ({self.name})", done, total)
 
 
-def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
+def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
     recipe, plan, network = run.recipe, run.plan, run.recipe.network
     frozen = is_keras_model(network)
     protocol = {
-        "selection": "heldout",
+        "selection": recipe.selection,
         "seeds": list(plan.development_splits),
         "subsets": bool(plan.subset_parts),
         "groups": plan.dataset.groups is not None,
@@ -159,7 +177,7 @@ def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
         "epochs": None if frozen else recipe.training.epochs,
         "test_uses": 1,
     }
-    return Comparison(
+    comparison = Comparison(
         plan.dataset,
         plan.split.second,
         list(plan.development_splits),
@@ -168,7 +186,12 @@ def _finish(run: Run, methods: list[MethodResult]) -> Comparison:
         protocol,
         run.checks,
         run.first_features,
+        hardest=sorted(run.hardest, key=lambda case: case.margin)[:MAX_HARD_CASES],
+        learning_curves=run.learning_curves,
     )
+    protocol["checks_run"], found = run_checks(comparison, plan, network, leak)
+    comparison.checks += [check.to_dict() for check in found]
+    return comparison
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -222,5 +245,5 @@ def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
         fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
         names = np.asarray(data.classes)[data.labels]
         with_groups = Dataset.from_arrays(data.images, names, groups=groups, **fields)
-        data = replace(with_groups, subsets=data.subsets)
+        data = replace(data, groups=with_groups.groups)
     return data

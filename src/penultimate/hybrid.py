@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from penultimate._network_classifier import NetworkClassifier
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_choice
+from penultimate.crossfit import fit_crossfit
 from penultimate.datasets.splits import Split, split_development, split_folds
 from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
-from penultimate.selection import Splits, check_layers, fit_layers
+from penultimate.selection import LayerHead, Splits, check_layers, fit_layers
 from penultimate.svm import SVCSearchCV
 
 SELECTIONS = ("heldout", "crossfit", "resubstitution")
@@ -31,7 +32,13 @@ class CutNetworkClassifier(NetworkClassifier):
     def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
         """Take over the network of a fitted classifier, and how it reads samples."""
         self.network_, self.history_ = other.network_, None
-        for name in ("n_features_in_", "feature_names_in_", "_takes_pixels", "_pixel_scale"):
+        for name in (
+            "n_features_in_",
+            "feature_names_in_",
+            "provenance_",
+            "_takes_pixels",
+            "_pixel_scale",
+        ):
             if hasattr(other, name):
                 setattr(self, name, getattr(other, name))
 
@@ -78,10 +85,13 @@ class DeepSVC(CutNetworkClassifier):
     head : classifier, optional
         By default ``SVCSearchCV()``.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
-        ``"crossfit"`` is for a frozen network that has not seen these samples, and for few of them:
-        5 stratified folds, or as many as the smallest class has samples. With one sample of a
-        class nothing can be selected: the first layer is taken, and the head is what its search
-        would search over, as it is (``SVC()``).
+        ``"crossfit"`` trains a network for each of 5 stratified folds, or as many as the smallest
+        class has samples, on the others; a candidate's score is the mean of what it scores on the
+        fold's features by that network. One network and one head are then fitted on all samples:
+        the best use of few samples, for about five times the training. A frozen network, which has
+        not seen these samples, serves all folds; with one sample of a class nothing can then be
+        selected: the first layer is taken, and the head is what its search would search over, as
+        it is (``SVC()``).
         ``"resubstitution"`` trains the network on all samples and chooses the head's parameters by
         cross-validation on the features of these same samples. That is what most published code
         does; its `best_score_` is optimistic, the more so the longer the network is trained.
@@ -112,6 +122,8 @@ class DeepSVC(CutNetworkClassifier):
         The course of the training; None for a frozen network.
     n_features_in_ : int
         Length of the second axis of `X`.
+    provenance_ : Provenance
+        Fingerprints of the samples that network and head have seen.
 
     References
     ----------
@@ -172,23 +184,48 @@ class DeepSVC(CutNetworkClassifier):
             If a parameter, the samples or the labels are unusable.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
-        if self.selection == "crossfit" and not is_keras_model(self.network):
-            raise ValueError(
-                "selection='crossfit' needs a frozen network, a trained Keras model; got network="
-                f"{self.network!r}, which is trained on the samples. Use selection='heldout'."
-            )
         X, y, codes = self._check_fit(X, y)
         groups = None if groups is None else np.asarray(groups)
         seed = int(check_random_state(self.random_state).randint(2**31))
+        if self.selection == "crossfit" and not is_keras_model(self.network):
+            return self._fit_crossfit(X, y, codes, groups, seed)
         split: Splits = None
         if self.selection == "heldout":
             split = split_development(y, groups=groups, seed=seed)
-        elif self.selection == "crossfit":
+        elif self.selection == "crossfit" or groups is not None:
             split = split_folds(y, groups=groups, seed=seed)
         fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
         extractors = self._fit_network(X, codes, fit_part, groups, seed)
         features = {layer: extractor.transform(X) for layer, extractor in extractors.items()}
         return self._fit_head(extractors, features, y, split)
+
+    def _fit_crossfit(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        codes: NDArray[np.int64],
+        groups: NDArray[Any] | None,
+        seed: int,
+    ) -> Self:
+        folds = split_folds(y, groups=groups, seed=seed)
+        if not folds:
+            raise ValueError(
+                "selection='crossfit' needs at least 2 samples (with groups, 2 groups) of each "
+                "class to train networks on; use a frozen network, or more samples."
+            )
+        extractors: dict[str, FeatureExtractor] = {}
+
+        def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+            extractors.update(self._fit_network(X, codes, part, groups, seed))
+            return {layer: extractor.transform(X) for layer, extractor in extractors.items()}
+
+        chosen = fit_crossfit(
+            SVCSearchCV() if self.head is None else self.head,
+            ((fold, cut_network(fold.first)) for fold in folds),
+            lambda: cut_network(np.arange(len(X))),
+            y,
+        )
+        return self._take_head(extractors, chosen)
 
     def _fit_head(
         self,
@@ -198,7 +235,9 @@ class DeepSVC(CutNetworkClassifier):
         split: Splits,
     ) -> Self:
         head = SVCSearchCV() if self.head is None else self.head
-        chosen = fit_layers(head, features, y, split)
+        return self._take_head(extractors, fit_layers(head, features, y, split))
+
+    def _take_head(self, extractors: Mapping[str, FeatureExtractor], chosen: LayerHead) -> Self:
         self.layer_, self.layer_scores_, self.head_ = chosen.layer, chosen.scores, chosen.head
         self.extractor_ = extractors[chosen.layer]
         fitted = self.head_["head"]

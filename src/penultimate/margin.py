@@ -28,6 +28,7 @@ from penultimate.networks.margin import (
 )
 from penultimate.networks.recipe import suited_to
 from penultimate.networks.training import validation_split
+from penultimate.provenance import Provenance
 
 # A linear machine has nothing to overfit with but its C: it gets steps until it stands still.
 _LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
@@ -84,6 +85,8 @@ class MarginClassifier(NetworkClassifier):
     loss_ : MarginLoss
     n_features_in_ : int
         Length of the second axis of `X`.
+    provenance_ : Provenance
+        Fingerprints of the samples that it has seen.
 
     References
     ----------
@@ -228,6 +231,9 @@ class MarginClassifier(NetworkClassifier):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         X = self._check_samples(X, reset=first)
         codes = self._check_further_labels(y, len(X), classes, first)
+        if first:
+            self.provenance_ = Provenance()
+        self._note_seen(X)
         weight = self._check_weight(sample_weight, X)
         if first:
             self._start()

@@ -82,6 +82,8 @@ class Specialists(CutNetworkClassifier):
         What tells the subset.
     n_features_in_ : int
         Length of the second axis of `X`.
+    provenance_ : Provenance
+        Fingerprints of the samples that it has seen.
 
     Notes
     -----
@@ -237,6 +239,7 @@ class Specialists(CutNetworkClassifier):
         present = {other: member.specialist.classes_ for other, member in self._members.items()}
         check_subsets({**present, name: np.unique(y)}, np.union1d(self.classes_, y))
         groups = None if groups is None else np.asarray(groups)
+        self._note_seen(X)
         features = {layer: cut.transform(X) for layer, cut in self._extractors.items()}
         folds = split_folds(y, groups=groups, seed=self._seed)
         selection = np.zeros(len(y), bool)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from penultimate._validation import check_choice, check_images, check_labels
 from penultimate.datasets.subsets import check_subsets
+from penultimate.provenance import fingerprint
 
 
 def natural_order(names: Iterable[Any]) -> list[Any]:
@@ -67,6 +68,10 @@ class Dataset:
         What was done to the data on reading, for the report: images resized, files left out.
     subsets : dict of str to tuple of int
         For each subset's name the indices of its classes; empty where there are no subsets.
+    fingerprints : ndarray of shape (n_samples,), uint64, or None
+        Of the images as decoded, before resizing; None where they are still as they came.
+    files : ndarray of shape (n_samples,), str, or None
+        Where each image was read from.
 
     Examples
     --------
@@ -85,6 +90,8 @@ class Dataset:
     is_test: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = field(default=())
     subsets: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    fingerprints: NDArray[np.uint64] | None = None
+    files: NDArray[Any] | None = None
 
     @classmethod
     def from_arrays(
@@ -157,6 +164,55 @@ class Dataset:
             {} if subsets is None else dict(subsets),
         )
 
+    def fingerprint(self) -> NDArray[np.uint64]:
+        """Return a fingerprint of each image, as `penultimate.provenance.fingerprint` makes it.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), uint64
+        """
+        return fingerprint(self.images) if self.fingerprints is None else self.fingerprints
+
+    def take(self, samples: NDArray[Any]) -> Self:
+        """Return a dataset of some of the samples, with all classes.
+
+        Parameters
+        ----------
+        samples : ndarray of int or bool
+            Their positions, or a mask.
+
+        Returns
+        -------
+        Dataset
+        """
+        fields = ("images", "labels", "groups", "is_test", "fingerprints", "files")
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in fields}
+        arrays = {name: values for name, values in arrays.items() if values is not None}
+        return replace(self, **{name: values[samples] for name, values in arrays.items()})
+
+    def without_duplicates(self) -> Self:
+        """Leave out every image that is exactly one of those before it, and note it.
+
+        Returns
+        -------
+        Dataset
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate.datasets import Dataset
+        >>> data = Dataset.from_arrays(np.zeros((4, 8, 8)), ["cat", "dog", "cat", "dog"])
+        >>> data.without_duplicates().notes
+        ('3 images were left out: each is exactly one of the others.',)
+        """
+        _, first = np.unique(self.fingerprint(), return_index=True)
+        n_out = len(self.labels) - len(first)
+        if not n_out:
+            return self
+        words = "image was left out: it is" if n_out == 1 else "images were left out: each is"
+        note = f"{n_out:,} {words} exactly one of the others."
+        return replace(self.take(np.sort(first)), notes=(*self.notes, note))
+
     def subset_samples(self, name: str) -> NDArray[np.int64]:
         """Find the samples of a subset.
 
@@ -205,14 +261,12 @@ class Dataset:
         classes = [self.classes[index] for index in members]
         if all(c.startswith(f"{name}/") for c in classes):
             classes = [c.removeprefix(f"{name}/") for c in classes]
+        part = self.take(chosen)
         return replace(
-            self,
-            images=self.images[chosen],
-            labels=new_index[self.labels[chosen]],
+            part,
+            labels=new_index[part.labels],
             classes=tuple(classes),
             name=f"{self.name}, {name}",
-            groups=None if self.groups is None else self.groups[chosen],
-            is_test=None if self.is_test is None else self.is_test[chosen],
             subsets={},
         )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from penultimate._progress import SILENT, Progress
+from penultimate.provenance import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 50_000_000
@@ -32,12 +33,15 @@ class DecodedImages:
         For each other file, its name and the reason.
     notes : list of str
         Resizing and conversion, in words.
+    fingerprints : ndarray of shape (n_read,), uint64
+        Of the pixels as decoded, before resizing.
     """
 
     images: NDArray[np.uint8]
     read: list[int]
     unreadable: list[str]
     notes: list[str]
+    fingerprints: NDArray[np.uint64]
 
 
 def decode_image(path: Path) -> Image.Image:
@@ -106,6 +110,7 @@ def decode_images(
     read: list[int] = []
     pixels: list[NDArray[np.uint8]] = []
     sizes: dict[tuple[int, int], Path] = {}
+    fingerprints: list[NDArray[np.uint64]] = []
 
     def decode(path: Path) -> Any:
         try:
@@ -113,9 +118,10 @@ def decode_images(
         except ValueError as error:
             return error
         native = (image.height, image.width)
+        print_of = fingerprint(np.asarray(image)[np.newaxis])
         if image_size is not None and native != image_size:
             image = image.resize(image_size[::-1], Image.Resampling.LANCZOS)
-        return native, np.asarray(image)
+        return native, print_of, np.asarray(image)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
@@ -128,10 +134,11 @@ def decode_images(
                         ) from result
                     unreadable.append(str(result))
                     continue
-                native, array = result
+                native, print_of, array = result
                 sizes.setdefault(native, paths[index])
                 read.append(index)
                 pixels.append(array)
+                fingerprints.append(print_of)
                 if index % 100 == 99 or index + 1 == len(paths):
                     progress.update("read images", index + 1, len(paths))
         except BaseException:  # Ctrl-C too: do not decode what is left
@@ -158,4 +165,10 @@ def decode_images(
             notes.append(f"{len(pixels) - n_colour} greyscale images were turned into colour ones.")
         pixels = [a if a.ndim == 3 else np.repeat(a[..., None], 3, axis=2) for a in pixels]
     stacked = np.stack(pixels)
-    return DecodedImages(stacked if n_colour else stacked[..., None], read, unreadable, notes)
+    return DecodedImages(
+        stacked if n_colour else stacked[..., None],
+        read,
+        unreadable,
+        notes,
+        np.concatenate(fingerprints),
+    )

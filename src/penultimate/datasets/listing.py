@@ -1,9 +1,11 @@
 """Labelled image files: what a folder or a manifest lists, and decoding it into a dataset."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from penultimate._progress import Progress
 from penultimate.datasets.dataset import Dataset
@@ -44,7 +46,7 @@ class Listing:
         def kept(values: list[Any] | None) -> list[Any] | None:
             return None if values is None else [values[i] for i in decoded.read]
 
-        return Dataset.from_arrays(
+        dataset = Dataset.from_arrays(
             decoded.images,
             kept(self.labels),
             name=self.name,
@@ -53,6 +55,8 @@ class Listing:
             subsets=kept(self.subsets),
             notes=(*decoded.notes, *left_out),
         )
+        files = np.array([str(path) for path in self.paths])[decoded.read]
+        return replace(dataset, fingerprints=decoded.fingerprints, files=files)
 
 
 def groups_from_names(paths: list[Path], pattern: str) -> list[str]:

@@ -8,6 +8,7 @@ from penultimate.networks._keras import takes_pixels
 from penultimate.networks.architectures import NETWORKS, build_network
 from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
+from penultimate.networks.files import load_network, save_network
 from penultimate.networks.recipe import History, Training
 from penultimate.networks.training import fit_network, train, train_further
 
@@ -20,8 +21,10 @@ __all__ = [
     "build_network",
     "fit_network",
     "is_keras_model",
+    "load_network",
     "make_deterministic",
     "predict_probabilities",
+    "save_network",
     "takes_pixels",
     "train",
     "train_further",

@@ -27,6 +27,7 @@ from penultimate.networks.checkpoints import (
 )
 from penultimate.networks.epochs import epochs, one_hot, run_epoch
 from penultimate.networks.recipe import History, Training, suited_to
+from penultimate.provenance import record
 
 Validation = (
     tuple[NDArray[Any], NDArray[np.integer]]
@@ -149,6 +150,9 @@ def train(
                 break
     if course.best_weights is not None:
         model.set_weights(course.best_weights)
+    record(model, X)
+    if validation is not None:
+        record(model, validation[0], role="selected")
     best_epoch = len(course.loss) - 1 if course.best_epoch is None else course.best_epoch
     return History(
         course.loss, course.validation_loss, course.validation_accuracy, best_epoch, course.seconds
@@ -311,6 +315,7 @@ def train_further(
         with _computing_in(training.precision, model):
             mean_loss = run_epoch(model, samples, codes, sample_weight, order, batch_size)
     _check_finite(mean_loss, epoch, training)
+    record(model, X)
     return mean_loss
 
 

@@ -1,0 +1,44 @@
+"""Named checks of an evaluation: what was seen, why it matters, and what to do.
+
+Each function looks for one mistake in what it is given, and returns a `Check`, or None where it
+finds nothing. `penultimate.compare` runs them; they can be called alone just as well.
+"""
+
+from penultimate.evaluation.checks._check import ABOUT, Check
+from penultimate.evaluation.checks.features import check_features, check_scaler, check_stable
+from penultimate.evaluation.checks.labels import (
+    check_balance,
+    check_labels_form,
+    check_labels_order,
+    check_test_size,
+)
+from penultimate.evaluation.checks.samples import (
+    check_duplicates,
+    check_groups,
+    check_same_training,
+    check_seen,
+)
+from penultimate.evaluation.checks.selection import (
+    check_grid,
+    check_selection,
+    check_selection_duplicates,
+)
+
+__all__ = [
+    "ABOUT",
+    "Check",
+    "check_balance",
+    "check_duplicates",
+    "check_features",
+    "check_grid",
+    "check_groups",
+    "check_labels_form",
+    "check_labels_order",
+    "check_same_training",
+    "check_scaler",
+    "check_seen",
+    "check_selection",
+    "check_selection_duplicates",
+    "check_stable",
+    "check_test_size",
+]

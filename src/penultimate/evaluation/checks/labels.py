@@ -1,0 +1,154 @@
+"""Checks of labels, and of how many there are."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest
+from sklearn.decomposition import PCA
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from penultimate.evaluation.checks._check import Check
+
+_MOST_WIDTH = 0.025  # half of a 95 % interval
+_IMBALANCE = 5
+_NEIGHBOURS, _MOST_SAMPLES, _COMPONENTS = 5, 1000, 30
+
+
+def check_labels_form(y: ArrayLike) -> Check | None:
+    """Look for one-hot labels.
+
+    Parameters
+    ----------
+    y : array-like
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation.checks import check_labels_form
+    >>> check_labels_form(np.eye(3)).message
+    'y has shape (3, 3), a 1 in each row and zeros beside it.'
+    """
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
+        return None
+    if not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+        return None
+    return Check("one-hot-labels", f"y has shape {y.shape}, a 1 in each row and zeros beside it.")
+
+
+def check_labels_order(X: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Check | None:
+    """Look for labels that tell nothing of the samples, as in another order than these.
+
+    Five nearest neighbours on principal components must be right more often, in 5-fold
+    cross-validation of at most 1,000 samples, than always to say the commonest class is.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,)
+    seed : int, default=0
+        Of the draw of these samples.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from penultimate.evaluation.checks import check_labels_order
+    >>> X, y = load_digits(return_X_y=True)
+    >>> check_labels_order(X, y) is None, check_labels_order(X, y[::-1]).id
+    (True, 'misordered-labels')
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    chosen = np.random.default_rng(seed).permutation(len(y))[:_MOST_SAMPLES]
+    rows, labels = X[chosen].reshape(len(chosen), -1).astype(np.float32), y[chosen]
+    _, counts = np.unique(labels, return_counts=True)
+    n_folds = min(5, int(np.sort(counts)[-2:].min()))
+    if n_folds < 2:
+        return None
+    n_components = min(_COMPONENTS, rows.shape[1], len(rows) // 2)
+    values = PCA(n_components, random_state=0).fit_transform(rows)
+    neighbours = KNeighborsClassifier(min(_NEIGHBOURS, len(rows) // 2))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        accuracy = cross_val_score(neighbours, values, labels, cv=n_folds).mean()
+    commonest = counts.max() / len(labels)
+    right = round(accuracy * len(labels))
+    if binomtest(right, len(labels), commonest, alternative="greater").pvalue < 0.01:
+        return None
+    return Check(
+        "misordered-labels",
+        f"Nearest neighbours are right for {100 * accuracy:.1f} % of {len(labels):,} samples; "
+        f"always to say the commonest class would be for {100 * commonest:.1f} %.",
+    )
+
+
+def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Check | None:
+    """Look for classes so unequal that the accuracy misleads.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_samples,)
+    classes : sequence, optional
+        Names, where the labels are their indices.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> from penultimate.evaluation.checks import check_balance
+    >>> check_balance(["cat"] * 90 + ["dog"] * 10).message
+    "'cat' has 90 samples, 'dog' 10: always to say 'cat' is right for 90 %."
+    """
+    values, counts = np.unique(np.asarray(labels), return_counts=True)
+    if counts.max() < _IMBALANCE * counts.min():
+        return None
+    names = [v if classes is None else classes[v] for v in values.tolist()]
+    most, least = names[counts.argmax()], names[counts.argmin()]
+    return Check(
+        "class-imbalance",
+        f"{most!r} has {counts.max():,} samples, {least!r} {counts.min():,}: always to say "
+        f"{most!r} is right for {100 * counts.max() / counts.sum():.0f} %.",
+    )
+
+
+def check_test_size(n_test: int, accuracy: float) -> Check | None:
+    """Look for a test part that leaves the accuracy uncertain by more than 2.5 points.
+
+    Parameters
+    ----------
+    n_test : int
+    accuracy : float
+        A fraction.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> from penultimate.evaluation.checks import check_test_size
+    >>> check_test_size(100, 0.95).message
+    '100 test samples: an accuracy of 95.0 % could as well be 88.8 or 97.8 %.'
+    >>> check_test_size(1000, 0.95)
+    """
+    interval = binomtest(round(accuracy * n_test), n_test).proportion_ci(method="wilson")
+    if interval.high - interval.low <= 2 * _MOST_WIDTH:
+        return None
+    return Check(
+        "few-test-samples",
+        f"{n_test:,} test samples: an accuracy of {100 * accuracy:.1f} % could as well be "
+        f"{100 * interval.low:.1f} or {100 * interval.high:.1f} %.",
+    )

@@ -1,0 +1,181 @@
+"""Checks of samples that should be apart: seen in training, duplicated, of one group."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from penultimate.evaluation.checks._check import Check, examples
+from penultimate.provenance import provenance_of
+
+_PREFIX = re.compile(r"([^/\\_-]+)[_-]")
+
+
+def check_seen(
+    fingerprints: NDArray[np.uint64], seen: Any, *, names: Sequence[Any] | None = None
+) -> Check | None:
+    """Look for test samples that were seen in training.
+
+    Parameters
+    ----------
+    fingerprints : ndarray of shape (n_test,), uint64
+        Of the test samples; see `penultimate.provenance.fingerprint`.
+    seen : ndarray of uint64, or object
+        Fingerprints of training samples; or a network or classifier that knows them.
+    names : sequence, optional
+        What the test samples are called; by default their positions.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation.checks import check_seen
+    >>> from penultimate.provenance import fingerprint
+    >>> images = np.arange(160).reshape(10, 4, 4)
+    >>> check_seen(fingerprint(images[6:]), fingerprint(images[:8])).message
+    '2 of 4 test samples were seen in training, exactly as they are: 0, 1.'
+    """
+    if isinstance(seen, np.ndarray):
+        leaked = np.isin(fingerprints, seen)
+    else:
+        leaked = provenance_of(seen).holds(fingerprints)
+    if not leaked.any():
+        return None
+    return Check(
+        "test-samples-seen",
+        f"{leaked.sum():,} of {len(leaked):,} test samples were seen in training, exactly as they "
+        f"are: {examples(leaked, names)}.",
+        "error",
+    )
+
+
+def check_duplicates(
+    fingerprints: NDArray[np.uint64], labels: ArrayLike, *, names: Sequence[Any] | None = None
+) -> Check | None:
+    """Look for the same sample under different labels.
+
+    Parameters
+    ----------
+    fingerprints : ndarray of shape (n_samples,), uint64
+    labels : array-like of shape (n_samples,)
+    names : sequence, optional
+        What the samples are called.
+
+    Returns
+    -------
+    Check or None
+    """
+    _, same = np.unique(fingerprints, return_inverse=True)
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    pairs = np.unique(np.column_stack([same, codes]), axis=0)[:, 0]
+    several = np.flatnonzero(np.bincount(pairs) > 1)
+    among = np.isin(same, several)
+    if not among.any():
+        return None
+    # The first of each, so that the examples are three images and not three copies of one.
+    first = np.isin(np.arange(len(same)), np.unique(same, return_index=True)[1])
+    return Check(
+        "duplicates-across-classes",
+        f"{len(several):,} {'image has' if len(several) == 1 else 'images have'} several labels, "
+        f"in {among.sum():,} copies: {examples(among & first, names)}.",
+    )
+
+
+def check_groups(
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    *,
+    groups: ArrayLike | None = None,
+    files: Sequence[str] | None = None,
+    labels: ArrayLike | None = None,
+) -> Check | None:
+    """Look for groups that are on both sides of a split.
+
+    Without groups, names of files are looked at: where nearly all begin with a part that ends in
+    ``_`` or ``-``, and which several samples of several classes share, that part may be a group.
+
+    Parameters
+    ----------
+    first, second : ndarray of int
+        Positions of the samples on each side.
+    groups : array-like of shape (n_samples,), optional
+    files : sequence of str, optional
+        Where each sample was read from.
+    labels : array-like of shape (n_samples,), optional
+        Needed beside `files`.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation.checks import check_groups
+    >>> files = [f"{label}/writer{w}_{k}.png" for label in "ab" for w in range(5) for k in range(4)]
+    >>> labels = np.repeat(["a", "b"], 20)
+    >>> check_groups(np.arange(0, 40, 2), np.arange(1, 40, 2), files=files, labels=labels).message
+    "Names of files look like groups, such as 'writer0' in 'writer0_0.png'; 5 are on both sides."
+    """
+    if groups is not None:
+        groups = np.asarray(groups)
+        shared = np.intersect1d(groups[first], groups[second])
+        if not len(shared):
+            return None
+        return Check(
+            "groups-split",
+            f"{len(shared):,} of {len(np.unique(groups)):,} groups are on both sides of the split, "
+            f"such as {shared.tolist()[0]!r}.",
+        )
+    if files is None or labels is None:
+        return None
+    names = [re.split(r"[/\\]", str(file))[-1] for file in files]
+    prefixes = np.array([m[1] if (m := _PREFIX.match(name)) else "" for name in names])
+    found = prefixes != ""
+    different = np.unique(prefixes[found])
+    if found.mean() < 0.95 or not 2 <= len(different) <= len(names) / 3:
+        return None
+    pairs = np.unique(np.column_stack([prefixes, np.asarray(labels).astype(str)])[found], axis=0)
+    if np.mean(np.unique(pairs[:, 0], return_counts=True)[1] > 1) < 0.5:
+        return None  # each goes with one class: a class's name, and no group
+    shared = np.intersect1d(prefixes[first], prefixes[second])
+    if not len(shared):
+        return None
+    example = names[int(np.flatnonzero(prefixes == shared[0])[0])]
+    return Check(
+        "groups-split",
+        f"Names of files look like groups, such as {str(shared[0])!r} in {example!r}; "
+        f"{len(shared):,} are on both sides.",
+    )
+
+
+def check_same_training(classifiers: Mapping[str, Any]) -> Check | None:
+    """Look for classifiers that were trained on other samples than the first one.
+
+    Parameters
+    ----------
+    classifiers : dict of str to object
+        Fitted here, or networks with a recorded provenance, by name; those that know nothing of
+        their samples are left out.
+
+    Returns
+    -------
+    Check or None
+    """
+    known = {name: provenance_of(each).trained for name, each in classifiers.items()}
+    known = {name: trained for name, trained in known.items() if len(trained)}
+    first = next(iter(known), "")
+    for name, trained in known.items():
+        if not np.array_equal(trained, known[first]):
+            shared = len(np.intersect1d(trained, known[first]))
+            return Check(
+                "other-training-samples",
+                f"{first} was trained on {len(known[first]):,} samples, {name} on "
+                f"{len(trained):,}, of which {shared:,} are the same.",
+            )
+    return None

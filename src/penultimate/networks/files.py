@@ -1,0 +1,78 @@
+"""A trained network in one file: Keras's own format, with the fingerprints of what it has seen."""
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from penultimate.networks._backend import import_keras, is_keras_model
+from penultimate.provenance import Provenance, provenance_of, set_provenance
+
+_MEMBER = "penultimate/provenance.safetensors"
+
+
+def save_network(network: Any, path: str | Path) -> None:
+    """Write a network with its provenance as a ``.keras`` file, whole or not at all.
+
+    Keras reads it as any other, but leaves the provenance behind: use `load_network`.
+
+    Parameters
+    ----------
+    network : keras.Model
+    path : str or Path
+        Ends in ``.keras``.
+
+    Raises
+    ------
+    TypeError
+        If `network` is no Keras model.
+    ValueError
+        If `path` has another ending.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, numpy as np
+    >>> from penultimate import provenance
+    >>> from penultimate.networks import build_network, load_network, save_network
+    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> provenance.record(network, np.eye(8)[np.newaxis])
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.keras"
+    >>> save_network(network, path)
+    >>> len(provenance.provenance_of(load_network(path)).trained)
+    1
+    """
+    path = Path(path)
+    if not is_keras_model(network):
+        raise TypeError(f"'network' must be a Keras model; got {network!r}.")
+    if path.suffix != ".keras":
+        raise ValueError(f"'path' must end in .keras; got {str(path)!r}.")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        written = Path(folder) / "network.keras"
+        network.save(written)
+        with zipfile.ZipFile(written, "a") as archive:
+            archive.writestr(_MEMBER, provenance_of(network).to_bytes())
+        os.replace(written, path)
+
+
+def load_network(path: str | Path) -> Any:
+    """Read a network from a ``.keras`` file of your own, and what it has seen where that is known.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds code, which is not run.
+    """
+    network = import_keras().saving.load_model(path, safe_mode=True)
+    with zipfile.ZipFile(path) as archive:
+        if _MEMBER in archive.namelist():
+            set_provenance(network, Provenance.from_bytes(archive.read(_MEMBER), str(path)))
+    return network

@@ -1,0 +1,416 @@
+"""Which samples a network or a head has seen: fingerprints, and the guard against leakage."""
+
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xxhash
+from numpy.typing import ArrayLike, NDArray
+
+from penultimate._validation import check_choice
+
+ROLES = ("trained", "selected", "tested")
+ON_LEAK = ("raise", "warn", "ignore")
+_ROUNDING = 5e-7  # of a pixel that was divided by 255 and multiplied again, in float32
+_CHUNK = 1 << 16  # values converted at once, so that they stay in the cache
+_EXAMPLES = 3
+
+# Copies of a network (by copy, clone or pickle) lose its attributes, and keep its weights.
+_BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
+
+
+class LeakageError(ValueError):
+    """Test samples were seen in training."""
+
+
+class LeakageWarning(UserWarning):
+    """Samples that are scored were seen in training."""
+
+
+def _none() -> NDArray[np.uint64]:
+    return np.empty(0, np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Provenance:
+    """Fingerprints of the samples that a network or a head has seen, by role.
+
+    Attributes
+    ----------
+    trained : ndarray of uint64
+        Of samples that weights or coefficients were fitted on. Sorted, each once; so the others.
+    selected : ndarray of uint64
+        Of samples that parameters or the best epoch were chosen on.
+    tested : ndarray of uint64
+        Of samples that were scored at the end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.provenance import Provenance, fingerprint
+    >>> seen = Provenance.of(fingerprint(np.eye(3)), "trained")
+    >>> seen.holds(fingerprint(np.eye(3)[:1])).tolist(), len(seen.tested)
+    ([True], 0)
+    """
+
+    trained: NDArray[np.uint64] = field(default_factory=_none)
+    selected: NDArray[np.uint64] = field(default_factory=_none)
+    tested: NDArray[np.uint64] = field(default_factory=_none)
+
+    @classmethod
+    def of(cls, fingerprints: NDArray[np.uint64], role: str) -> Self:
+        """Take the fingerprints of samples that were all seen in one role.
+
+        Parameters
+        ----------
+        fingerprints : ndarray of uint64
+            In any order.
+        role : {"trained", "selected", "tested"}
+
+        Returns
+        -------
+        Provenance
+        """
+        check_choice(role, "role", "Provenance", ROLES)
+        return cls(**{role: np.unique(fingerprints)})
+
+    def __or__(self, other: "Provenance") -> "Provenance":
+        """Return what either has seen."""
+        return Provenance(
+            *(np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES)
+        )
+
+    def holds(
+        self, fingerprints: NDArray[np.uint64], roles: Sequence[str] = ("trained", "selected")
+    ) -> NDArray[np.bool_]:
+        """Tell which samples were seen in some roles.
+
+        Parameters
+        ----------
+        fingerprints : ndarray of shape (n_samples,), uint64
+        roles : sequence of str, default=("trained", "selected")
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+        """
+        seen = np.zeros(len(fingerprints), bool)
+        for role in roles:
+            known = getattr(self, role)
+            if len(known):
+                place = np.searchsorted(known, fingerprints).clip(max=len(known) - 1)
+                seen |= known[place] == fingerprints
+        return seen
+
+    def write(self, path: str | Path) -> None:
+        """Write a safetensors file.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        Path(path).write_bytes(self.to_bytes())
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read what `write` has written.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Provenance
+
+        Raises
+        ------
+        ValueError
+            If it is no such file.
+        """
+        return cls.from_bytes(Path(path).read_bytes(), str(path))
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a safetensors file.
+
+        Returns
+        -------
+        bytes
+            Eight for each sample, and a short head.
+        """
+        from safetensors.numpy import save
+
+        return save({role: getattr(self, role) for role in ROLES})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str = "provenance") -> Self:
+        """Read what `to_bytes` has returned.
+
+        Parameters
+        ----------
+        content : bytes
+        name : str, default="provenance"
+            What an error calls it.
+
+        Returns
+        -------
+        Provenance
+
+        Raises
+        ------
+        ValueError
+            If it is damaged, or something else.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(content)
+            good = set(arrays) == set(ROLES) and all(
+                values.dtype == np.uint64 and values.ndim == 1 and (values[:-1] < values[1:]).all()
+                for values in arrays.values()
+            )
+        except SafetensorError:
+            good = False
+        if not good:
+            raise ValueError(f"{name!r} holds no provenance, or is damaged; write it anew.")
+        return cls(**arrays)
+
+
+def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
+    """Compute a fingerprint of each sample: the first half of `hash_samples`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), uint64
+        Two different samples among a million have the same one with a probability of 3e-8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.provenance import fingerprint
+    >>> image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    >>> bool(fingerprint(image) == fingerprint(image[..., np.newaxis] / 255))
+    True
+    """
+    return hash_samples(X)[:, 0]
+
+
+def hash_samples(X: ArrayLike) -> NDArray[np.uint64]:
+    """Hash the values of each sample, with its shape, to 128 bits (XXH3).
+
+    Samples of two axes and more are taken for images: the same one as bytes, as floats from 0 to
+    255 or from 0 to 1, and with or without a last axis of length 1, has the same hash. Values that
+    are no pixels, and vectors, are hashed as float32.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Numbers, or booleans.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 2), uint64
+
+    Raises
+    ------
+    ValueError
+        If `X` has no axis of samples, or holds no numbers.
+    """
+    X = np.asarray(X)
+    if X.ndim < 1 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Samples to fingerprint must be an array of numbers; got dtype {X.dtype} and shape "
+            f"{X.shape}."
+        )
+    shape = X.shape[1:]
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    seed = xxhash.xxh3_64_intdigest(repr(tuple(int(side) for side in shape)).encode())
+    rows = X.reshape(len(X), -1)
+    step = max(1, _CHUNK // max(1, rows.shape[1]))
+    hashes = b"".join(
+        digest
+        for start in range(0, len(rows), step)
+        for digest in _hash(rows[start : start + step], seed, len(shape) > 1)
+    )
+    return np.frombuffer(hashes, ">u8").reshape(len(X), 2).astype(np.uint64)
+
+
+def _hash(rows: NDArray[Any], seed: int, are_images: bool) -> Iterator[bytes]:
+    rows = np.ascontiguousarray(rows)
+    if are_images and rows.dtype == bool:
+        rows = rows.astype(np.uint8) * np.uint8(255)
+    if are_images and rows.dtype == np.uint8:
+        for row in rows:
+            yield xxhash.xxh3_128_digest(row, seed)
+        return
+    values = rows.astype(np.float32) + np.float32(0)  # which has no -0
+    pixels, are_pixels = _as_pixels(values) if are_images else (rows, np.zeros(len(rows), bool))
+    for value, pixel, is_pixels in zip(values, pixels, are_pixels.tolist()):
+        yield xxhash.xxh3_128_digest(pixel if is_pixels else value, seed)
+
+
+def _as_pixels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return rows of floats as bytes, and tell which rows are pixels."""
+    highest = values.max(axis=1, initial=0)
+    are_pixels = (values.min(axis=1, initial=0) >= 0) & (highest <= 255)  # False for NaN
+    scaled = np.where(are_pixels, np.where(highest <= 1, 255, 1), 0).astype(np.float32)[:, None]
+    with np.errstate(invalid="ignore"):
+        scaled = values * scaled
+        whole = np.rint(scaled)
+        are_pixels &= (np.abs(scaled - whole) <= _ROUNDING * whole).all(axis=1)
+        return np.where(are_pixels[:, None], whole, 0).astype(np.uint8), are_pixels
+
+
+def provenance_of(seer: Any) -> Provenance:
+    """Return what a network or a classifier has seen.
+
+    Parameters
+    ----------
+    seer : object
+        A Keras model, or a fitted classifier; a pipeline or a search is looked into.
+
+    Returns
+    -------
+    Provenance
+        An empty one where nothing is known.
+    """
+    found = getattr(seer, "_penultimate_provenance", None) or getattr(seer, "provenance_", None)
+    if found is not None:
+        return found
+    if callable(getattr(seer, "get_weights", None)):
+        return _BY_WEIGHTS.get(_digest(seer), Provenance())
+    inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
+    if hasattr(seer, "steps"):
+        inner += [step for _, step in seer.steps]
+    network = getattr(seer, "network", None)
+    if callable(getattr(network, "get_weights", None)):
+        inner.append(network)
+    known = (provenance_of(part) for part in inner if part is not None)
+    return reduce(Provenance.__or__, known, Provenance())
+
+
+def record(
+    network: Any,
+    X: ArrayLike | None = None,
+    *,
+    role: str = "trained",
+    fingerprints: NDArray[np.uint64] | None = None,
+) -> None:
+    """Note that a network has seen samples, beside those that are known.
+
+    Parameters
+    ----------
+    network : keras.Model
+        As one that was trained elsewhere.
+    X : array-like of shape (n_samples, ...), optional
+        The samples, as they were before any scaling.
+    role : {"trained", "selected", "tested"}, default="trained"
+        What they were seen for.
+    fingerprints : ndarray of uint64, optional
+        Theirs, where they are known.
+
+    Raises
+    ------
+    TypeError
+        If `network` has no weights.
+    ValueError
+        If neither samples nor fingerprints are given, or both are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate import provenance
+    >>> from penultimate.networks import build_network
+    >>> images = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
+    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> provenance.record(network, images)
+    >>> len(provenance.provenance_of(network).trained)
+    5
+    """
+    if not callable(getattr(network, "get_weights", None)):
+        raise TypeError(f"'network' must be a Keras model; got {network!r}.")
+    if (X is None) == (fingerprints is None):
+        raise ValueError("Pass X, the samples that the network has seen, or their fingerprints.")
+    seen = fingerprint(X) if fingerprints is None else fingerprints  # type: ignore[arg-type]
+    set_provenance(network, provenance_of(network) | Provenance.of(seen, role))
+
+
+def set_provenance(network: Any, provenance: Provenance) -> None:
+    """Say all that a network has seen.
+
+    Parameters
+    ----------
+    network : keras.Model
+    provenance : Provenance
+    """
+    network._penultimate_provenance = provenance
+    _BY_WEIGHTS[_digest(network)] = provenance
+
+
+def _digest(network: Any) -> bytes:
+    hasher = xxhash.xxh3_128()
+    for weights in network.get_weights():
+        hasher.update(np.ascontiguousarray(weights).reshape(-1).view(np.uint8).data)
+    return hasher.digest()
+
+
+def check_on_leak(on_leak: Any, owner: str) -> None:
+    """Raise ``ValueError`` unless `on_leak` is one of `ON_LEAK`."""
+    check_choice(on_leak, "on_leak", owner, ON_LEAK)
+
+
+def report_leak(
+    leaked: NDArray[Any],
+    n_tested: int,
+    *,
+    on_leak: str = "raise",
+    advice: str = "",
+    stacklevel: int = 3,
+) -> str:
+    """Raise or warn if test samples were seen in training.
+
+    Parameters
+    ----------
+    leaked : ndarray
+        Positions, or names, of the samples that were.
+    n_tested : int
+        How many are tested.
+    on_leak : {"raise", "warn", "ignore"}, default="raise"
+    advice : str, default=""
+        What to do, for the message.
+    stacklevel : int, default=3
+        Of the warning.
+
+    Returns
+    -------
+    str
+        The message; empty where nothing leaked.
+
+    Raises
+    ------
+    LeakageError
+        If something leaked, and `on_leak` is ``"raise"``.
+    """
+    if not len(leaked):
+        return ""
+    examples = ", ".join(str(sample) for sample in leaked[:_EXAMPLES].tolist())
+    message = (
+        f"{len(leaked):,} of {n_tested:,} test samples were seen in training, exactly as they are: "
+        f"{examples}{', ...' if len(leaked) > _EXAMPLES else ''}. {advice}"
+    ).rstrip()
+    if on_leak == "raise":
+        raise LeakageError(message)
+    if on_leak == "warn":
+        warnings.warn(message, LeakageWarning, stacklevel=stacklevel)
+    return message
