@@ -96,7 +96,91 @@ def test_frozen_network_gets_a_logistic_head_for_its_softmax(shapes):
     assert result.protocol["epochs"] is None
     assert set(result.methods[0].fits[None].params[0]) == {"C"}
     assert result.histories == []
-    assert [check["id"] for check in result.checks] == ["frozen-softmax"]
+    assert [c["id"] for c in result.checks] == ["frozen-softmax", "few-test-samples"]
+
+
+def test_probabilities_are_those_of_the_predictions(comparison):
+    with_some = [m for m in comparison.methods if m.probabilities is not None]
+    assert [m.name for m in with_some] == comparison.names()
+    for method in with_some:
+        assert method.probabilities.shape == (2, 12, 2)
+        np.testing.assert_allclose(method.probabilities.sum(axis=2), 1, rtol=1e-5)
+        assert method.calibrated == ("svm" in method.name)
+        # An SVM's votes and its scores agree, and a temperature keeps the order.
+        agree = method.probabilities.argmax(axis=2) == method.predictions
+        assert agree.mean() > 0.95
+
+
+def test_what_is_told_of_the_first_seed(comparison):
+    for case in comparison.hardest:
+        assert case.sample not in comparison.test
+        assert comparison.dataset.labels[case.sample] == case.true
+        assert (case.predicted == case.true) or case.margin <= 0
+    margins = [case.margin for case in comparison.hardest]
+    assert margins == sorted(margins)
+    assert [c.method for c in comparison.learning_curves] == [
+        "cnn+logistic",
+        "cnn+svm-rbf",
+        "pca+svm-rbf",
+    ]
+    for curve in comparison.learning_curves:
+        assert curve.n_samples == [4, 8, 15, 27, 38]
+        assert all(0 <= accuracy <= 1 for accuracy in curve.accuracies)
+
+
+@pytest.mark.parametrize(
+    ("selection", "n_networks", "n_seen"),
+    [
+        ("heldout", 1, [38]),
+        ("resubstitution", 1, [48]),
+        ("crossfit", 6, [38, 38, 38, 39, 39, 48]),
+    ],
+)
+def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
+    import penultimate._run as run
+
+    seen = []
+
+    def spy(network, X, *args, **kwargs):
+        seen.append(len(X))
+        return real(network, X, *args, **kwargs)
+
+    real = run.fit_network
+    monkeypatch.setattr(run, "fit_network", spy)
+    methods = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
+    result = compare(*shapes, methods=methods, seeds=1, training=QUICK, selection=selection)
+    assert sorted(seen) == n_seen
+    assert len(seen) == n_networks
+    assert result.protocol["selection"] == selection
+    found = {check["id"] for check in result.checks}
+    assert ("selection-on-training-samples" in found) == (selection == "resubstitution")
+    assert result.accuracy("cnn+svm-rbf").value > 0.7
+    for name in ("cnn+svm-rbf", "pca+svm-rbf"):
+        score = result.method(name).fits[None].selection_scores[0]
+        assert 0.4 <= score <= 1
+    assert (result.method("cnn+svm-rbf").probabilities is None) == (selection == "resubstitution")
+
+
+def test_groups_are_respected_in_every_selection(shapes, monkeypatch):
+    import penultimate._run as run
+
+    X, y = shapes
+    groups = np.arange(60) % 12
+    kept = []
+
+    def spy(head, features, labels, split, **kwargs):
+        kept.append(split)
+        return real(head, features, labels, split, **kwargs)
+
+    real = run.fit_head
+    monkeypatch.setattr(run, "fit_head", spy)
+    compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="resubstitution")
+    (folds,) = kept
+    result = compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
+    of_development = np.delete(groups, result.test)
+    assert len(folds) == 5
+    for fold in folds:
+        assert not set(of_development[fold.first]) & set(of_development[fold.second])
 
 
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):

@@ -76,7 +76,7 @@ def _found(comparison: Comparison, plan: Plan, network: Any, leak: str) -> Itera
     development, test = plan.split.first, plan.split.second
     files = None if data.files is None else data.files.tolist()
     if leak:
-        yield Check("test-samples-seen", leak.partition(". ")[0] + ".", "error")
+        yield Check("test-samples-seen", leak, "error")
     frozen = network if is_keras_model(network) else None
     yield checks.check_selection(
         comparison.protocol["selection"], network=frozen, fingerprints=prints[development]

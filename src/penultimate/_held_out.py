@@ -111,10 +111,11 @@ def hard_cases(
     every = np.arange(len(rows))
     of_own = scores[every, own]
     scores[every, own] = -np.inf
-    margins, other = of_own - scores.max(axis=1), pipeline.classes_[scores.argmax(axis=1)]
+    margins = of_own - scores.max(axis=1)
+    predicted = np.where(margins > 0, y[rows], pipeline.classes_[scores.argmax(axis=1)])
     worst = np.argsort(margins, kind="stable")[:MAX_HARD_CASES]
     return [
-        HardCase(int(samples[rows[k]]), int(y[rows[k]]), int(other[k]), float(margins[k]))
+        HardCase(int(samples[rows[k]]), int(y[rows[k]]), int(predicted[k]), float(margins[k]))
         for k in worst
     ]
 
@@ -129,6 +130,8 @@ def learning_curve(
     seed: int,
 ) -> LearningCurve:
     """Score the chosen setting, fitted on a growing share of the fit part, on the selection part.
+
+    What comes before the head is fitted once, on the whole fit part.
 
     Parameters
     ----------
@@ -156,9 +159,12 @@ def learning_curve(
         place[of_class[0]] = -1  # so that every class is there from the first
     order = order[np.argsort(place, kind="stable")]
     sizes = _sizes(len(order), len(np.unique(y[order])))
-    fitted = [fit_on(pipeline, features, y, order[:size]) for size in sizes]
-    accuracies = [f.score(features[split.second], y[split.second]) for f in fitted]
-    return LearningCurve(name, sizes, [float(accuracy) for accuracy in accuracies])
+    values = clone(pipeline["preprocessing"]).fit(features[split.first]).transform(features)
+    accuracies = []
+    for size in sizes:
+        head = clone(chosen_estimator(pipeline)).fit(values[order[:size]], y[order[:size]])
+        accuracies.append(float(head.score(values[split.second], y[split.second])))
+    return LearningCurve(name, sizes, accuracies)
 
 
 def _sizes(n_samples: int, n_classes: int) -> list[int]:

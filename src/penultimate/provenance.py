@@ -407,7 +407,7 @@ def report_leak(
     examples = ", ".join(str(sample) for sample in leaked[:_EXAMPLES].tolist())
     message = (
         f"{len(leaked):,} of {n_tested:,} test samples were seen in training, exactly as they are: "
-        f"{examples}{', ...' if len(leaked) > _EXAMPLES else ''}. {advice}"
+        f"{examples}{' ...' if len(leaked) > _EXAMPLES else '.'} {advice}"
     ).rstrip()
     if on_leak == "raise":
         raise LeakageError(message)

@@ -123,4 +123,4 @@ def examples(chosen: NDArray[np.bool_], names: Sequence[Any] | None) -> str:
     """Name the first three of the chosen samples."""
     positions = np.flatnonzero(chosen)
     shown = [str(k if names is None else names[k]) for k in positions[:3].tolist()]
-    return ", ".join(shown) + (", ..." if len(positions) > 3 else "")
+    return ", ".join(shown) + (" ..." if len(positions) > 3 else ".")

@@ -49,7 +49,7 @@ def check_seen(
     return Check(
         "test-samples-seen",
         f"{leaked.sum():,} of {len(leaked):,} test samples were seen in training, exactly as they "
-        f"are: {examples(leaked, names)}.",
+        f"are: {examples(leaked, names)}",
         "error",
     )
 
@@ -82,7 +82,7 @@ def check_duplicates(
     return Check(
         "duplicates-across-classes",
         f"{len(several):,} {'image has' if len(several) == 1 else 'images have'} several labels, "
-        f"in {among.sum():,} copies: {examples(among & first, names)}.",
+        f"in {among.sum():,} copies: {examples(among & first, names)}",
     )
 
 

@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from penultimate import Training, compare
+from penultimate._diagnosis import CHECKS_RUN
+from penultimate.datasets import Dataset, Holdout, split_test
+from penultimate.evaluation.checks import ABOUT
+from penultimate.networks import build_network
+from penultimate.provenance import LeakageError, LeakageWarning, record
+
+PIXELS = {"methods": ["pca+svm-rbf"], "seeds": 1}
+
+
+@pytest.fixture
+def with_duplicates(shapes):
+    X, y = shapes
+    split = split_test((y == "standing") * 1)
+    X = X.copy()
+    X[split.second[:4]] = X[[split.first[y[split.first] == y[k]][0] for k in split.second[:4]]]
+    is_test = np.isin(np.arange(60), split.second)
+    return Dataset.from_arrays(X, y, is_test=is_test), split.second[:4]
+
+
+def found(result):
+    return {check["id"] for check in result.checks}
+
+
+def test_every_check_that_is_run_is_known():
+    assert set(CHECKS_RUN) <= set(ABOUT)
+
+
+def test_test_samples_in_development_stop_it(with_duplicates):
+    data, leaked = with_duplicates
+    message = "4 of 12 test samples were seen in training, exactly as they are: "
+    message += ", ".join(map(str, leaked[:3])) + " ... .*--drop-duplicates"
+    with pytest.raises(LeakageError, match=message):
+        compare(data, **PIXELS)
+    with pytest.raises(ValueError, match=message):
+        compare(data, **PIXELS)
+    with pytest.warns(LeakageWarning, match=message):
+        result = compare(data, **PIXELS, on_leak="warn")
+    assert "test-samples-seen" in found(result)
+    assert "test-samples-seen" in found(compare(data, **PIXELS, on_leak="ignore"))
+    clean = data.without_duplicates()
+    assert len(clean.labels) == 56
+    assert "test-samples-seen" not in found(compare(clean, **PIXELS))
+
+
+def test_a_leak_on_any_split_stops_it_before_training(shapes, monkeypatch):
+    import penultimate._run as run
+
+    monkeypatch.setattr(run, "fit_network", None)
+    X, y = shapes
+    X = X.copy()
+    X[np.flatnonzero(y == "lying")[1]] = X[np.flatnonzero(y == "lying")[0]]
+    with pytest.raises(LeakageError):
+        compare(X, y, holdout=[Holdout(seed=seed) for seed in range(40)])
+
+
+def test_the_file_is_named(shapes, tmp_path):
+    from PIL import Image
+
+    X, y = shapes
+    for k, (image, label) in enumerate(zip(X, y)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.fromarray(image if k % 9 else X[np.flatnonzero(y == label)[0]]).save(
+            tmp_path / label / f"{k}.png"
+        )
+    with pytest.raises(LeakageError, match=r"(lying|standing).\d+\.png"):
+        compare(tmp_path, **PIXELS)
+
+
+def test_what_a_frozen_network_has_seen(shapes):
+    X, y = shapes
+    X = X[..., None]
+    split = split_test((y == "standing") * 1)
+    network = build_network("compact", (12, 12, 1), 2)
+    network.layers[-1].bias.assign([0.1, 0.2])
+    methods = ["cnn+svm-rbf", "pca+svm-rbf"]
+    record(network, X[split.first[:10]])
+    result = compare(X, y, network=network, methods=methods, seeds=1)
+    assert "selection-on-training-samples" in found(result)
+    record(network, X[split.second[:2]])
+    with pytest.raises(LeakageError, match="2 of 12"):
+        compare(X, y, network=network, methods=methods, seeds=1)
+    other = build_network("compact", (12, 12, 1), 2)
+    record(other, np.random.default_rng(0).integers(0, 255, (5, 12, 12)))
+    assert "other-training-samples" in found(compare(X, y, network=other, methods=methods, seeds=1))
+
+
+def test_each_is_told_with_what_to_do(shapes):
+    X, y = shapes
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(60) % 9 == 0, "rare", rng.permutation(y))
+    result = compare(X, y, **PIXELS)
+    assert {"misordered-labels", "few-test-samples"} <= found(result)
+    for check in result.checks:
+        assert check["why"]
+        assert check["advice"]
+    assert result.protocol["checks_run"] == list(CHECKS_RUN)
+
+
+def test_groups_and_names_that_look_like_some(two_subsets):
+    data = dataclasses.replace(two_subsets, subsets={})
+    by_chance = compare(data, **PIXELS, holdout=Holdout(by_group=False))
+    assert "groups-split" in found(by_chance)
+    assert "groups-split" not in found(compare(data, **PIXELS, holdout=Holdout(by_group=True)))
+    files = np.array([f"x/{group}_{k}.png" for k, group in enumerate(data.groups)])
+    named = dataclasses.replace(data, groups=None, files=files)
+    assert "groups-split" in found(compare(named, **PIXELS))
+
+
+def test_what_could_not_be_read_is_told(shapes):
+    data = dataclasses.replace(Dataset.from_arrays(*shapes), notes=("Left out: a.png: broken.",))
+    assert "images-left-out" in found(compare(data, **PIXELS))
+
+
+@pytest.mark.slow
+def test_a_clean_run_passes_every_check(shared_data):
+    """On digits as the demo has them, with a short training."""
+    from penultimate.datasets import load_mnist_5k
+
+    result = compare(load_mnist_5k(), seeds=1, training=Training(epochs=6))
+    assert [check["id"] for check in result.checks if check["level"] != "info"] == []
