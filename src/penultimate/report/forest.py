@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 _MARGIN = 0.04  # of the width, on both sides
 
 
@@ -18,7 +20,7 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     -------
     dict or None
         ``rows``, for each method with a difference its ``name``, the ``difference`` as in the
-        results, whether it is ``clear`` of zero, and where its interval and dot are (``low``, ``at``,
+        results, whether the interval ``leaves_out_zero``, and where its interval and dot are (``low``, ``at``,
         ``high``); ``zero``, where zero is; ``ticks``, each with ``at`` and ``label``. Places are
         shares of the width. None where nothing was compared with a softmax.
     """
@@ -42,7 +44,7 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
             {
                 "name": name,
                 "difference": difference,
-                "clear": difference["ci95"][0] > 0 or difference["ci95"][1] < 0,
+                "leaves_out_zero": difference["ci95"][0] > 0 or difference["ci95"][1] < 0,
                 "low": place(100 * difference["ci95"][0]),
                 "at": place(100 * difference["difference"]),
                 "high": place(100 * difference["ci95"][1]),
@@ -52,7 +54,7 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         "zero": place(0.0),
         "ticks": [
             {"at": place(points), "label": _signed(points) if points else "0"}
-            for points in MaxNLocator(7).tick_values(low, high).round(6).tolist()
+            for points in np.round(MaxNLocator(7).tick_values(low, high), 6).tolist()
             if 0 <= place(points) <= 1
         ],
     }

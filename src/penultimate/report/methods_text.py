@@ -38,7 +38,7 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     >>> X[y == 1] += 100
     >>> result = compare(X, y, methods=["pca+svm-rbf"], seeds=1)
     >>> methods_paragraph(result.to_dict())
-    'We compared pca+svm-rbf on arrays (60 images of 8 x 8 pixels in 2 classes): ...'
+    'We compared pca+svm-rbf on arrays: 60 images of 8 x 8 pixels in 2 classes, of which ...'
     """
     return " ".join(
         sentence
@@ -55,24 +55,26 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
     controls = {row["name"] for row in results["methods"] if row["control"]}
     listed = _enumerate([f"{name} (a control)" if name in controls else name for name in names])
     if protocol["given_split"]:
-        drawn = "which came with the data"
+        drawn = "came with the data"
     elif protocol["groups"]:
         drawn = (
-            "drawn by group, so that no group is in both parts, and stratified by class as far as "
+            "was drawn by group, so that no group is in both parts, and stratified by class as far as "
             f"that allows (seed {protocol['split_seed']})"
         )
     else:
-        drawn = f"drawn at random, stratified by class (seed {protocol['split_seed']})"
+        drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
     yield (
-        f"We compared {listed} on {data['name']} ({total:,} images of {height} x {width} pixels in "
-        f"{len(data['classes'])} classes): {data['n_development']:,} images for development and "
-        f"{data['n_test']:,} for testing, {drawn}."
+        f"We compared {listed} on {data['name']}: {total:,} images of {height} x {width} pixels in "
+        f"{len(data['classes'])} classes, of which {data['n_development']:,} were for development "
+        f"and {data['n_test']:,} for testing; the test part {drawn}."
     )
-    uses = protocol["test_uses"]
-    if uses > 1:
-        yield f"The same test part had been scored by {uses - 1} earlier comparison(s)."
-    else:
-        yield "Each method was scored on the test part once."
+    earlier = protocol["test_uses"] - 1
+    yield "Each method was scored on the test part once."
+    if earlier:
+        yield (
+            f"The same test part had been scored by {earlier} earlier "
+            f"{'comparison' if earlier == 1 else 'comparisons'}."
+        )
 
 
 def _network(results: dict[str, Any]) -> Iterator[str]:
@@ -88,10 +90,10 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         return
     epochs = protocol["epochs"]
     yield (
-        f"For each seed, one network ({protocol['network']}, up to {epochs} "
-        f"epoch{'s' * (epochs != 1)}) was trained on a part of development, a slice of which chose "
-        "the weights that were kept; heads were fitted on the features before its last layer, "
-        "so that all methods of a seed share them."
+        f"For each seed, a network ({protocol['network']}, {epochs} "
+        f"{'epoch' if epochs == 1 else 'epochs'}) was trained on a part of development, a slice of "
+        "which chose the epoch whose weights were kept; heads were fitted on its features before "
+        "the last layer, the same for all heads of a seed."
     )
 
 

@@ -88,13 +88,14 @@ def _section(name: str, displays: dict[str, Any]) -> dict[str, Any]:
 def _picture(display: Any, width: float) -> str:
     """Draw a display as SVG, in a ``data:`` address; the same display gives the same text."""
     import matplotlib as mpl
+    from cycler import cycler
     from matplotlib.figure import Figure
 
     settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "penultimate",
         "font.size": 10,
-        "axes.prop_cycle": mpl.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLOURS),
     }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(width, 3.6), layout="constrained")

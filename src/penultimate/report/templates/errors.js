@@ -152,7 +152,7 @@
     for (const button of find("method-picker").children) {
       button.setAttribute("aria-pressed", String(button.dataset.method === state.method));
     }
-    find("errors-method").textContent = `Here of ${state.method}.`;
+    find("errors-method").textContent = `Of ${state.method}:`;
     drawMatrix();
     drawPairs();
     mark();
