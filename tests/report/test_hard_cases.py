@@ -18,9 +18,13 @@ def test_the_worst_first_with_its_image(full):
 
 
 def test_as_many_as_fit(full):
-    many = [HardCase(k % 60, 0, 1, float(margin)) for k, margin in enumerate(np.linspace(-9, 0, 99))]
+    many = [
+        HardCase(k % 60, 0, 1, float(margin)) for k, margin in enumerate(np.linspace(-9, 0, 99))
+    ]
     gallery = hard_cases(dataclasses.replace(full, hardest=many[::-1]))
-    assert [case["margin"] for case in gallery["cases"]] == [c.margin for c in many[:MAX_HARD_CASES]]
+    assert [case["margin"] for case in gallery["cases"]] == [
+        c.margin for c in many[:MAX_HARD_CASES]
+    ]
     assert gallery["n_cases"] == 99
 
 

@@ -33,7 +33,10 @@ def test_curves_of_a_comparison_on_different_sizes(full, comparison):
         display.accuracies[..., 0], [[0.5, 0.7, 0.8], [0.5, np.nan, 0.75]]
     )
     ax = display.plot().ax_
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("samples of the fit part", "selection accuracy, %")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "samples of the fit part",
+        "selection accuracy, %",
+    )
     plt.close("all")
     with pytest.raises(ValueError, match="has no learning curves"):
         LearningCurvesDisplay.from_comparison(comparison)

@@ -56,10 +56,10 @@ def test_rows_from_the_top_full_where_zero_is_left_out():
     assert [text.get_text() for text in ax.get_yticklabels()] == ["svm", "knn"]
     assert ax.get_ylim() == (1.5, -0.5)
     first, dot, second, hollow, zero = ax.get_lines()
-    assert first.get_xdata() == [0.5, 2]
-    assert (dot.get_xdata(), dot.get_ydata()) == ([1], [0])
-    assert second.get_xdata() == [-3, 1]
+    assert first.get_xdata().tolist() == [0.5, 2]
+    assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([1], [0])
+    assert second.get_xdata().tolist() == [-3, 1]
     assert dot.get_markerfacecolor() == "C0"
     assert hollow.get_markerfacecolor() == "white"
-    assert zero.get_xdata() == [0, 0]
+    assert list(zero.get_xdata()) == [0, 0]
     assert ax.get_xlabel() == "accuracy less that of softmax, points"

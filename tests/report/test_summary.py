@@ -28,7 +28,9 @@ def test_errors_are_exactly_the_misclassified(summary, comparison):
 
 
 def test_alarms_are_errors_then_warnings(comparison):
-    checks = [{"id": level, "level": level, "message": "."} for level in ("info", "warning", "error")]
+    checks = [
+        {"id": level, "level": level, "message": "."} for level in ("info", "warning", "error")
+    ]
     results = comparison.to_dict() | {"checks": checks}
     alarms = summarise(comparison, results)["alarms"]
     assert [check["level"] for check in alarms] == ["error", "warning"]

@@ -20,9 +20,9 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     -------
     dict or None
         ``rows``, for each method with a difference its ``name``, the ``difference`` as in the
-        results, whether the interval ``leaves_out_zero``, and where its interval and dot are (``low``, ``at``,
-        ``high``); ``zero``, where zero is; ``ticks``, each with ``at`` and ``label``. Places are
-        shares of the width. None where nothing was compared with a softmax.
+        results, whether the interval ``leaves_out_zero``, and where its interval and dot are
+        (``low``, ``at``, ``high``); ``zero``, where zero is; ``ticks``, each with ``at`` and
+        ``label``. Places are shares of the width. None where nothing was compared with a softmax.
     """
     from matplotlib.ticker import MaxNLocator
 

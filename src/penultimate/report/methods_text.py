@@ -58,8 +58,8 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
         drawn = "came with the data"
     elif protocol["groups"]:
         drawn = (
-            "was drawn by group, so that no group is in both parts, and stratified by class as far as "
-            f"that allows (seed {protocol['split_seed']})"
+            "was drawn by group, so that no group is in both parts, and stratified by class as far "
+            f"as that allows (seed {protocol['split_seed']})"
         )
     else:
         drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
