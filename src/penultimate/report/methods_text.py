@@ -38,7 +38,7 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     >>> X[y == 1] += 100
     >>> result = compare(X, y, methods=["pca+svm-rbf"], seeds=1)
     >>> methods_paragraph(result.to_dict())
-    'We compared pca+svm-rbf on arrays: 60 images of 8 x 8 pixels in 2 classes, of which ...'
+    'We compared pca+svm-rbf on data: 60 images of 8 x 8 pixels in 2 classes, of which ...'
     """
     return " ".join(
         sentence
