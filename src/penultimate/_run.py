@@ -274,9 +274,11 @@ class Run:
         self._note_warnings(name, caught)
         seconds = time.perf_counter() - start
         parts = fold_parts or [(split, development)]
-        calibrator = calibrate(fitted, parts, codes)
-        if self.seed == next(iter(self.plan.development_splits)):
-            self._look_closer(name, method, part, fitted, development, codes, parts[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of fits that score nothing
+            calibrator = calibrate(fitted, parts, codes)
+            if self.seed == next(iter(self.plan.development_splits)):
+                self._look_closer(name, part, fitted, development, codes, parts[0])
         search = fitted["head"]
         return _Fitted(
             lambda chosen: fitted.predict(samples["test"][chosen]),
@@ -294,7 +296,6 @@ class Run:
     def _look_closer(
         self,
         name: str,
-        method: Method,
         part: Part,
         fitted: Any,
         development: NDArray[Any],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._export import Exports
 from penultimate._method_result import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate._split_table import split_table
 from penultimate.datasets import Dataset
@@ -29,7 +30,7 @@ _PACKAGES = (
 
 
 @dataclass
-class Comparison:
+class Comparison(Exports):
     """The outcome of `compare`.
 
     Attributes

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from penultimate import Training, compare
+from penultimate._method_result import HardCase, LearningCurve
 from penultimate.datasets import Dataset
 
 
@@ -17,3 +18,28 @@ def comparison(shapes):
     data = Dataset.from_arrays(images, noisy, name="bars <b>&", notes=("Made of 60 bars.",))
     data = dataclasses.replace(data, subsets={"flat": (0,)})
     return compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
+
+
+@pytest.fixture(scope="session")
+def full(comparison):
+    """The same with all that a report can show."""
+    checks = [
+        {"id": "balance", "level": "info", "message": "Classes are <balanced>."},
+        {
+            "id": "duplicates",
+            "level": "warning",
+            "message": "Two images are in both parts.",
+            "why": "They are known by heart.",
+            "advice": "Drop them.",
+        },
+        {"id": "leak", "level": "error", "message": "The test part leaks."},
+    ]
+    return dataclasses.replace(
+        comparison,
+        checks=checks,
+        hardest=[HardCase(7, 0, 1, -1.5), HardCase(3, 1, 0, -2.25)],
+        learning_curves=[
+            LearningCurve("cnn+svm-rbf", [10, 20, 40], [0.5, 0.7, 0.8]),
+            LearningCurve("cnn+logistic", [10, 40], [0.5, 0.75]),
+        ],
+    )

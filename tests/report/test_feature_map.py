@@ -6,7 +6,7 @@ from sklearn.preprocessing import StandardScaler
 
 from penultimate.evaluation import project_features
 from penultimate.report import FeatureMapDisplay
-from penultimate.report.feature_map import COLOURS, MARKERS, name_places, short_names
+from penultimate.report.feature_map import look_of, name_places, short_names
 
 SUBSETS = {"numerals": (0, 1, 2), "vowels": tuple(range(3, 15))}
 CLASSES = [f"numerals/{k}" for k in range(3)] + [f"vowels/{k}" for k in range(1, 13)]
@@ -116,10 +116,10 @@ def test_class_without_samples_is_drawn_around(many):
 
 
 def test_classes_differ_in_colour_or_marker():
-    looks = {
-        (COLOURS[k % len(COLOURS)], MARKERS[k // len(COLOURS) % len(MARKERS)]) for k in range(58)
-    }
-    assert len(looks) == 58
+    assert len({look_of(k) for k in range(64)}) == 64
+    # Neighbours in both: colour is nowhere the only cue.
+    for k in range(63):
+        assert not set(look_of(k)) & set(look_of(k + 1))
 
 
 def test_names_keep_off_each_other():

@@ -1,5 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from penultimate.few_samples import LearningCurves
 from penultimate.report import LearningCurvesDisplay
@@ -22,3 +23,20 @@ def test_a_line_and_a_band_for_each_method():
     assert [text.get_text() for text in ax.get_xticklabels()] == ["5", "40"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     plt.close("all")
+
+
+def test_curves_of_a_comparison_on_different_sizes(full, comparison):
+    display = LearningCurvesDisplay.from_comparison(full)
+    assert display.methods == ["cnn+svm-rbf", "cnn+logistic"]
+    assert display.sizes == [10, 20, 40]
+    np.testing.assert_array_equal(
+        display.accuracies[..., 0], [[0.5, 0.7, 0.8], [0.5, np.nan, 0.75]]
+    )
+    ax = display.plot().ax_
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "samples of the fit part",
+        "selection accuracy, %",
+    )
+    plt.close("all")
+    with pytest.raises(ValueError, match="has no learning curves"):
+        LearningCurvesDisplay.from_comparison(comparison)

@@ -1,18 +1,21 @@
 """The page in a real browser that can reach nothing."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page(browser, comparison, tmp_path_factory):
-    report = comparison.save(tmp_path_factory.mktemp("page") / "out")
+def page(browser, full, tmp_path_factory):
+    report = full.save(tmp_path_factory.mktemp("page") / "out")
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(report.as_uri())
     return browser
@@ -39,7 +42,7 @@ def test_nothing_is_fetched(page):
 
 def test_every_picture_is_there(page):
     widths = page.execute_script("return [...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == 3
+    assert len(widths) >= 4  # two searches, learning curves, training
     assert all(width > 100 for width in widths)
 
 
@@ -60,13 +63,84 @@ def test_sprite_sheet_loads_and_holds_every_thumbnail(page, comparison):
 
 
 def test_table_has_every_method(page, comparison):
-    names = [row.get_attribute("data-method") for row in find(page, "table.methods tbody tr")]
+    names = [row.get_attribute("data-method") for row in find(page, "#accuracy tbody tr")]
     assert names == [method.name for method in comparison.methods]
 
 
 def test_data_names_are_text_not_markup(page):
     assert find(page, "h1")[0].text == "bars <b>&"
     assert "Made of 60 bars." in find(page, "ul.checks")[0].text
+    assert "Classes are <balanced>." in find(page, "ul.checks")[0].text
+
+
+def test_errors_and_warnings_stand_out_with_words(page):
+    error, warning = (item.text for item in find(page, "ul.alarms li"))
+    assert error == "\u2716 Error: The test part leaks."
+    assert warning.splitlines() == [
+        "\u26a0 Warning: Two images are in both parts.",
+        "Why it matters: They are known by heart.",
+        "What to do: Drop them.",
+    ]
+
+
+def test_forest_plot_has_a_dot_and_words_for_each_method(page, comparison):
+    rows = comparison.to_dict()["methods"][1:]
+    clear = [row["vs_softmax"]["ci95"][0] > 0 or row["vs_softmax"]["ci95"][1] < 0 for row in rows]
+    dots = find(page, "svg.forest circle")
+    assert [" open" in dot.get_attribute("class") for dot in dots] == [not one for one in clear]
+    (words,) = find(page, "svg.forest desc")
+    text = words.get_attribute("textContent")
+    for row in rows:
+        points = f"{100 * row['vs_softmax']['difference']:+.2f}".replace("-", "\u2212")
+        assert f"{row['name']}: {points} points" in text
+
+
+def test_hardest_cases_the_worst_first(page):
+    figures = find(page, "#hardest figure")
+    assert [figure.text for figure in figures] == [
+        "standing \u2192 lying\n\u22122.25, no. 3",
+        "lying \u2192 standing\n\u22121.50, no. 7",
+    ]
+    pictures = find(page, "#hardest i")
+    assert [p.value_of_css_property("background-position") for p in pictures] == [
+        "0px 0px",
+        "-72px 0px",
+    ]
+
+
+def test_a_pair_filters_the_images(page, comparison):
+    method = next(m for m in comparison.methods if not comparison.correct(m.name).all())
+    find(page, f'#method-picker button[data-method="{method.name}"]')[0].click()
+    before = len(find(page, "#thumbs .thumb"))
+    pair = find(page, "#pairs button")[0]
+    count = int(pair.find_element(By.CSS_SELECTOR, "b").text)
+    true, predicted = map(int, pair.get_attribute("data-pair").split(","))
+    labels = comparison.dataset.labels[comparison.test]
+    assert count == ((labels == true) & (method.predictions == predicted)).sum()
+    pair.click()
+    wanted = ((labels == true) & (method.predictions == predicted)).any(axis=0).sum()
+    assert len(find(page, "#thumbs .thumb")) == wanted <= before
+    assert find(page, "td.chosen")[0].get_attribute("data-at") == f"{true},{predicted}"
+    assert pair.get_attribute("aria-pressed") == "true"
+    pair.click()
+    assert len(find(page, "#thumbs .thumb")) == before
+
+
+def test_copying_the_methods_paragraph(page):
+    (text,), (button,) = find(page, "#methods-text"), find(page, "#copy")
+    assert text.text.startswith("We compared cnn-softmax")
+    button.click()
+    WebDriverWait(page, 3).until(lambda _: find(page, "#copied")[0].text)
+    assert find(page, "#copied")[0].text == "Copied."
+    # Without any clipboard the text is selected for the reader's own keys.
+    page.execute_script(
+        'navigator.clipboard.writeText = () => Promise.reject(new Error("no"));'
+        "document.execCommand = () => false; document.getElementById('copied').textContent = '';"
+    )
+    button.click()
+    WebDriverWait(page, 3).until(lambda _: find(page, "#copied")[0].text)
+    assert "press Ctrl+C" in find(page, "#copied")[0].text
+    assert page.execute_script("return getSelection().toString()").strip() == text.text
 
 
 def test_choosing_a_method_and_a_cell(page, comparison):
@@ -75,16 +149,16 @@ def test_choosing_a_method_and_a_cell(page, comparison):
         counts = [int(c.text or 0) for c in find(page, "table.confusion td")]
         assert sum(counts) == 24
         wrong = (~comparison.correct(method.name)).any(axis=0).sum()
-        assert len(find(page, ".thumb")) == wrong
-        for thumb in find(page, ".thumb i"):
+        assert len(find(page, "#thumbs .thumb")) == wrong
+        for thumb in find(page, "#thumbs .thumb i"):
             assert "data:image/png" in thumb.value_of_css_property("background-image")
         if wrong:
             cell = find(page, "table.confusion td.cell")[0]
             cell.click()
-            assert 0 < len(find(page, ".thumb")) <= wrong
+            assert 0 < len(find(page, "#thumbs .thumb")) <= wrong
             assert find(page, "td.chosen")
             find(page, "button.clear")[0].click()
-            assert len(find(page, ".thumb")) == wrong
+            assert len(find(page, "#thumbs .thumb")) == wrong
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +253,37 @@ def test_nothing_is_cut_off_on_a_phone(page):
     )
     page.set_window_size(1120, 1400)
     assert overflow == 0
+
+
+@pytest.mark.serial
+def test_ten_thousand_images_open_at_once(browser, comparison, tmp_path):
+    """Digits in size and number, a tenth of them wrong: under 8 MB, open within a second."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(10_100) % 10
+    data = dataclasses.replace(
+        comparison.dataset,
+        images=rng.integers(0, 255, (10_100, 28, 28, 1), dtype=np.uint8),
+        labels=labels,
+        classes=tuple("0123456789"),
+        subsets={},
+    )
+    test = np.arange(100, 10_100)
+    guesses = np.where(rng.random((2, 10_000)) < 0.1, 9 - labels[test], labels[test])
+    methods = [dataclasses.replace(m, predictions=guesses) for m in comparison.methods]
+    features = {
+        name: rng.normal(size=(n, 8)) for name, n in (("development", 100), ("test", 10_000))
+    }
+    big = dataclasses.replace(
+        comparison, dataset=data, test=test, methods=methods, features=features, others=[]
+    )
+    report = big.save(tmp_path)
+    assert report.stat().st_size < 8_000_000
+    seconds = []
+    for _ in range(3):
+        browser.get(report.as_uri())
+        seconds.append(
+            browser.execute_script(
+                'return performance.getEntriesByType("navigation")[0].loadEventEnd / 1000'
+            )
+        )
+    assert 0 < min(seconds) < 1

@@ -11,12 +11,9 @@ from penultimate.datasets import natural_order
 from penultimate.evaluation import project_features
 from penultimate.report.displays import new_axes
 
-# Matplotlib's ten colours, the grey one made darker: neighbouring classes differ in colour, and
-# those that share a colour in the marker.
-COLOURS = (
-    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
-    *("#8c564b", "#e377c2", "#333333", "#a8a800", "#17becf"),
-)
+# Okabe and Ito's colours, which colour-blind readers can tell apart; their black and yellow are
+# made such that they show on white. Neighbouring classes differ in colour and in marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#333333", "#56B4E9", "#A8A000")
 MARKERS = "os^DvP*X"
 _LEGEND_UP_TO = 10
 _LEAST_DISTANCE = 0.04  # between two names, as a share of each axis
@@ -211,8 +208,7 @@ class FeatureMapDisplay:
         names, key = short_names(self.classes, subsets, subset)
         ax = new_axes(ax)
         for label in members:
-            colour = COLOURS[label % len(COLOURS)]
-            marker = MARKERS[label // len(COLOURS) % len(MARKERS)]
+            colour, marker = look_of(label)
             x, y = self.points[self.labels == label].T
             ax.scatter(x, y, s=size, c=colour, marker=marker, label=names[label], alpha=0.6, lw=0)
         if len(members) <= _LEGEND_UP_TO:
@@ -232,10 +228,16 @@ class FeatureMapDisplay:
             ax.annotate(
                 names[label],
                 place,
-                color=COLOURS[label % len(COLOURS)],
+                color=look_of(label)[0],
                 path_effects=[withStroke(linewidth=3, foreground="white")],
                 **{"ha": "center", "va": "center", "weight": "bold"},
             )
+
+
+def look_of(label: int) -> tuple[str, str]:
+    """Return a class's colour and marker, another pair for each of 64 classes."""
+    marker = MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
+    return COLOURS[label % len(COLOURS)], marker
 
 
 def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray[Any]]:

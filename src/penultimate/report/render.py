@@ -2,9 +2,21 @@
 
 import base64
 import io
+from dataclasses import asdict
 from typing import Any
 
-from penultimate.report.displays import TrainingCurvesDisplay
+from penultimate.report.feature_map import COLOURS
+from penultimate.report.pictures import SECTIONS
+
+_PIXELS_PER_INCH = 90  # of a picture on the page
+_SELECTION = {
+    "heldout": "heads are chosen on samples that the network and the candidates were not fitted "
+    "on, then refitted on all of development",
+    "crossfit": "heads are chosen by cross-validation in which each fold has a network of its own, "
+    "then refitted on all of development",
+    "resubstitution": "heads are chosen by cross-validation on features of samples that the "
+    "network was trained on",
+}
 
 
 def render_html(summary: dict[str, Any]) -> str:
@@ -31,17 +43,20 @@ def render_html(summary: dict[str, Any]) -> str:
     )
     environment.filters["percent"] = lambda value, digits=2: f"{100 * value:.{digits}f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.2f}".replace("-", "\u2212")
-    pictures = {
-        f"Selection accuracy of {name}, mean over seeds": _picture(display)
-        for name, display in summary["heatmaps"].items()
-    }
-    curves = None
-    if summary["histories"]:
-        display = TrainingCurvesDisplay.from_histories(summary["histories"])
-        curves = _picture(display, width=8.0)
+    environment.filters["p_value"] = _p_value
+    sprites = summary["sprites"]
     return environment.get_template("report.html.j2").render(
-        **summary, heatmap_pictures=pictures, curves=curves, axis=_axis(summary["results"])
+        **summary | {"sprites": None if sprites is None else asdict(sprites)},
+        sections={name: _section(name, made) for name, made in summary["pictures"].items()},
+        selection_words=_SELECTION[summary["results"]["protocol"]["selection"]],
+        axis=_axis(summary["results"]),
     )
+
+
+def _p_value(p: float | None) -> str:
+    if p is None:
+        return "\u2013"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _axis(results: dict[str, Any]) -> tuple[float, float]:
@@ -52,12 +67,36 @@ def _axis(results: dict[str, Any]) -> tuple[float, float]:
     return max(0.0, low - margin), min(1.0, high + margin)
 
 
-def _picture(display: Any, width: float = 5.2) -> str:
+def _section(name: str, displays: dict[str, Any]) -> dict[str, Any]:
+    """Draw the displays of a section."""
+    section = SECTIONS[name]
+    return {
+        "title": section.title,
+        "note": section.note,
+        "pictures": [
+            {
+                "caption": caption,
+                "text": f"{section.title}: {caption}" if caption else section.title,
+                "uri": _picture(display, section.width),
+                "width": round(_PIXELS_PER_INCH * section.width),
+            }
+            for caption, display in displays.items()
+        ],
+    }
+
+
+def _picture(display: Any, width: float) -> str:
     """Draw a display as SVG, in a ``data:`` address; the same display gives the same text."""
     import matplotlib as mpl
+    from cycler import cycler
     from matplotlib.figure import Figure
 
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "penultimate", "font.size": 10}
+    settings: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "penultimate",
+        "font.size": 10,
+        "axes.prop_cycle": cycler(color=COLOURS),
+    }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(width, 3.6), layout="constrained")
         display.plot(ax=figure.add_subplot())

@@ -1,72 +1,24 @@
 """A comparison as plain data for the page: everything shown is computed here."""
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from penultimate._method_result import FitLog
-from penultimate.report.displays import SearchHeatmapDisplay
+from penultimate.report.confused_pairs import most_confused
+from penultimate.report.forest import forest
+from penultimate.report.hard_cases import hard_cases
 from penultimate.report.map_section import feature_map
+from penultimate.report.methods_text import methods_paragraph
+from penultimate.report.pictures import displays_by_section
 from penultimate.report.sprites import make_sprite_sheet
-from penultimate.results import BASELINE, MASKED_BASELINE, Comparison
+from penultimate.report.verdicts import verdict
+from penultimate.results import Comparison
 
 MAX_THUMBNAILS = 400
-_HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
-_CONTROL = "cnn+logistic"
-
-
-def verdict(results: dict[str, Any]) -> str:
-    """Say in words whether the SVM head beat the softmax that knows as much as it does.
-
-    Parameters
-    ----------
-    results : dict
-        As `Comparison.to_dict` gives it.
-
-    Returns
-    -------
-    str
-        A sentence or two; empty where no SVM head was compared with a softmax.
-
-    Examples
-    --------
-    >>> from penultimate.report import verdict
-    >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
-    ...     "subset": None, "knows_subset": False,
-    ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
-    'On this data cnn+svm-rbf is better than cnn-softmax by 0.60 points (95 % ...).'
-    """
-    methods = {m["name"]: m for m in results["methods"] if m["subset"] is None}
-    differences = {
-        name: method["vs_softmax"]
-        for name, method in methods.items()
-        if method["vs_softmax"] is not None
-    }
-    name = next((name for name in _HEADLINE if name in differences), None)
-    if name is None:
-        return ""
-    softmax = MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
-    low, high = (100 * value for value in differences[name]["ci95"])
-    points = 100 * differences[name]["difference"]
-    if low <= 0 <= high:
-        words = (
-            f"Between {name} and {softmax} there is no difference that "
-            f"{results['dataset']['n_test']:,} test samples could show: {points:+.2f} points "
-            f"(95 % interval {low:+.2f} to {high:+.2f})."
-        )
-    else:
-        word, sign = ("better", 1) if points > 0 else ("worse", -1)
-        low, high = sorted((sign * low, sign * high))
-        words = (
-            f"On this data {name} is {word} than {softmax} by {sign * points:.2f} points "
-            f"(95 % interval {low:.2f} to {high:.2f})."
-        )
-    if _CONTROL in differences:
-        control = 100 * differences[_CONTROL]["difference"]
-        words += f" Refitting a logistic head, with no margin, gives {control:+.2f} points."
-    return words
+MAX_PAIRS = 20
 
 
 def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]:
@@ -81,11 +33,13 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     Returns
     -------
     dict
-        ``results``, ``verdict``, ``overall`` (the rows of ``results`` that are no subset's),
-        ``by_subset`` (all rows, by method and subset), ``split_rows`` (what is told of several
-        splits), ``confusion`` (counts over seeds, by method), ``errors`` (the misclassified
-        images), ``sprites``, ``feature_map``, ``heatmaps``, ``histories`` and
-        ``seeds``.
+        ``results``, ``verdict``, ``methods_paragraph``, ``alarms`` (the checks above info, errors
+        first), ``overall`` (the rows of ``results`` that are no subset's), ``forest`` (their
+        differences to the softmax), ``by_subset`` (all rows, by method and subset),
+        ``split_rows`` (what is told of several splits), ``confusion`` (counts over seeds, by
+        method), ``pairs`` (the classes most confused, by method), ``errors`` (the misclassified
+        images), ``n_errors``, ``sprites``, ``hard_cases``, ``feature_map``, ``pictures``
+        (displays by section and caption) and ``seeds``.
     """
     data = comparison.dataset
     true = data.labels[comparison.test]
@@ -93,10 +47,22 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
     by_sample = wrong.sum(axis=(0, 1))
     order = np.argsort(-by_sample, kind="stable")[: int((by_sample > 0).sum())]
     shown = order[:MAX_THUMBNAILS]
+    overall = [row for row in results["methods"] if row["subset"] is None]
+    confusion = {
+        m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
+    }
     return {
         "results": results,
         "verdict": verdict(results),
-        "overall": [row for row in results["methods"] if row["subset"] is None],
+        "methods_paragraph": methods_paragraph(results),
+        "alarms": [
+            check
+            for level in ("error", "warning")
+            for check in results["checks"]
+            if check["level"] == level
+        ],
+        "overall": overall,
+        "forest": forest(overall),
         "by_subset": {
             name: {row["subset"]: row for row in results["methods"] if row["name"] == name}
             for name in comparison.names()
@@ -108,8 +74,10 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
                 for row in kind["methods"]
             )
         ),
-        "confusion": {
-            m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
+        "confusion": confusion,
+        "pairs": {
+            name: [astuple(pair) for pair in most_confused(counts)[:MAX_PAIRS]]
+            for name, counts in confusion.items()
         },
         "errors": [
             {
@@ -123,15 +91,9 @@ def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]
         ],
         "n_errors": len(order),
         "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
+        "hard_cases": hard_cases(comparison),
         "feature_map": feature_map(comparison),
-        "heatmaps": {
-            m.name if subset is None else f"{m.name}, {subset}": display
-            for m in comparison.methods
-            if not m.name.endswith("routed")  # the same searches once more
-            for subset, log in m.fits.items()
-            if (display := _heatmap(log)) is not None
-        },
-        "histories": comparison.histories,
+        "pictures": displays_by_section(comparison),
         "seeds": comparison.seeds,
     }
 
@@ -143,14 +105,3 @@ def _confusion(
         np.tile(true, len(predictions)), predictions.ravel(), labels=range(n_classes)
     )
     return counts.tolist()
-
-
-def _heatmap(log: FitLog) -> SearchHeatmapDisplay | None:
-    """Mean selection scores over seeds, where the search was over C and gamma."""
-    grids = [grid for grid in log.grids if grid is not None]
-    if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
-        return None
-    # Gamma's grid follows the features' variance, which differs a little from seed to seed: the
-    # grids are averaged point by point, and named by the first.
-    scores = np.mean([grid["score"] for grid in grids], axis=0)
-    return SearchHeatmapDisplay.from_scores(grids[0]["params"], scores)

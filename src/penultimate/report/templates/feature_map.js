@@ -24,7 +24,7 @@
   ];
   const paths = SHAPES.map(shape => new Path2D(shape));
   const colour = label => colours[label % colours.length];
-  const shape = label => Math.floor(label / colours.length) % SHAPES.length;
+  const shape = label => (label + Math.floor(label / colours.length)) % SHAPES.length;
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -50,7 +50,7 @@
   }
 
   function draw() {
-    const style = getComputedStyle(section), ratio = window.devicePixelRatio || 1;
+    const style = getComputedStyle(canvas), ratio = window.devicePixelRatio || 1;
     const ink = style.getPropertyValue("--ink"), paper = style.getPropertyValue("--paper");
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);

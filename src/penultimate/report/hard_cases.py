@@ -1,0 +1,42 @@
+"""The gallery of the hardest cases: the samples that most look mislabelled."""
+
+from typing import Any
+
+from penultimate.report.sprites import make_sprite_sheet
+from penultimate.results import Comparison
+
+MAX_HARD_CASES = 60
+
+
+def hard_cases(comparison: Comparison) -> dict[str, Any] | None:
+    """Take the hardest development samples and their images.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    dict or None
+        ``cases``, each with ``sample`` (position in the dataset), ``true``, ``predicted`` (class
+        names) and ``margin``, the most negative first; ``sprites``, their images in this order;
+        and ``n_cases``, how many there are in all. None where there are none.
+    """
+    hardest = sorted(comparison.hardest, key=lambda case: case.margin)
+    shown = hardest[:MAX_HARD_CASES]
+    if not shown:
+        return None
+    data = comparison.dataset
+    return {
+        "cases": [
+            {
+                "sample": case.sample,
+                "true": data.classes[case.true],
+                "predicted": data.classes[case.predicted],
+                "margin": case.margin,
+            }
+            for case in shown
+        ],
+        "sprites": make_sprite_sheet(data.images[[case.sample for case in shown]]),
+        "n_cases": len(hardest),
+    }

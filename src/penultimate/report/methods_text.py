@@ -1,0 +1,193 @@
+"""How a comparison was done, as a paragraph that can be pasted into a paper."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from penultimate.evaluation.statistics import N_RESAMPLES
+
+_NAMES = {
+    "python": "Python",
+    "numpy": "NumPy",
+    "keras": "Keras",
+    "tensorflow": "TensorFlow",
+    "tensorflow-cpu": "TensorFlow (CPU)",
+    "torch": "PyTorch",
+}
+
+
+def methods_paragraph(results: dict[str, Any]) -> str:
+    """Describe the data, the protocol, the statistics and the software of a comparison.
+
+    Parameters
+    ----------
+    results : dict
+        As `Comparison.to_dict` gives it.
+
+    Returns
+    -------
+    str
+        A paragraph of plain text.
+
+    Examples
+    --------
+    >>> from penultimate import compare
+    >>> from penultimate.report import methods_paragraph
+    >>> import numpy as np
+    >>> y = np.repeat([0, 1], 30)
+    >>> X = np.random.default_rng(0).integers(0, 150, (60, 8, 8), dtype=np.uint8)
+    >>> X[y == 1] += 100
+    >>> result = compare(X, y, methods=["pca+svm-rbf"], seeds=1)
+    >>> methods_paragraph(result.to_dict())
+    'We compared pca+svm-rbf on data: 60 images of 8 x 8 pixels in 2 classes, of which ...'
+    """
+    return " ".join(
+        sentence
+        for part in (_data, _network, _selection, _subsets, _statistics, _splits, _software)
+        for sentence in part(results)
+    )
+
+
+def _data(results: dict[str, Any]) -> Iterator[str]:
+    data, protocol = results["dataset"], results["protocol"]
+    total = data["n_development"] + data["n_test"]
+    height, width, _ = data["image_shape"]
+    names = list(dict.fromkeys(row["name"] for row in results["methods"]))
+    controls = {row["name"] for row in results["methods"] if row["control"]}
+    listed = _enumerate([f"{name} (a control)" if name in controls else name for name in names])
+    if protocol["given_split"]:
+        drawn = "came with the data"
+    elif protocol["groups"]:
+        drawn = (
+            "was drawn by group, so that no group is in both parts, and stratified by class as far "
+            f"as that allows (seed {protocol['split_seed']})"
+        )
+    else:
+        drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
+    yield (
+        f"We compared {listed} on {data['name']}: {total:,} images of {height} x {width} pixels in "
+        f"{len(data['classes'])} classes, of which {data['n_development']:,} were for development "
+        f"and {data['n_test']:,} for testing; the test part {drawn}."
+    )
+    earlier = protocol["test_uses"] - 1
+    yield "Each method was scored on the test part once."
+    if earlier:
+        yield (
+            f"The same test part had been scored by {earlier} earlier "
+            f"{'comparison' if earlier == 1 else 'comparisons'}."
+        )
+
+
+def _network(results: dict[str, Any]) -> Iterator[str]:
+    protocol = results["protocol"]
+    if not _uses_network(results):
+        return
+    if protocol["frozen"]:
+        yield (
+            "Heads were fitted on the features of one frozen network, trained beforehand, cut "
+            "before its last layer and the same for every seed; cnn-softmax is a multinomial "
+            "logistic head on them."
+        )
+        return
+    epochs = protocol["epochs"]
+    yield (
+        f"For each seed, a network ({protocol['network']}, {epochs} "
+        f"{'epoch' if epochs == 1 else 'epochs'}) was trained on a part of development, a slice of "
+        "which chose the epoch whose weights were kept; heads were fitted on its features before "
+        "the last layer, the same for all heads of a seed."
+    )
+
+
+def _selection(results: dict[str, Any]) -> Iterator[str]:
+    protocol = results["protocol"]
+    trained = _uses_network(results) and not protocol["frozen"]
+    if protocol["selection"] == "resubstitution":
+        yield (
+            "The parameters of the heads were chosen by cross-validation on features of samples "
+            "that the network had been trained on: the selection is optimistic."
+        )
+    elif protocol["selection"] == "crossfit":
+        networks = "a network was trained and " if trained else ""
+        again = "one network and the chosen heads were" if trained else "the chosen heads were"
+        yield (
+            f"The parameters of the heads were chosen by cross-fitting: in each fold {networks}"
+            "every candidate was fitted on the other folds and scored on the fold left out; scores "
+            f"were averaged over the folds, and {again} refitted on all development samples."
+        )
+    else:
+        kept = "with groups kept whole" if protocol["groups"] else "stratified by class"
+        which = "neither the network nor any candidate was" if trained else "no candidate was"
+        yield (
+            f"Development was split into a fit part and a selection part, {kept}; the parameters "
+            f"of the heads were chosen by the accuracy on the selection part, on which {which} "
+            "fitted, and the chosen heads were refitted on all development samples."
+        )
+    seeds = protocol["seeds"]
+    if len(seeds) > 1:
+        yield (
+            f"There were {len(seeds)} seeds ({', '.join(map(str, seeds))}); all but the test part "
+            "was drawn anew with each."
+        )
+    else:
+        yield f"There was one seed ({seeds[0]})."
+
+
+def _subsets(results: dict[str, Any]) -> Iterator[str]:
+    if not results["protocol"]["subsets"]:
+        return
+    names = _enumerate(list(results["dataset"]["subsets"]))
+    yield (
+        f"The classes come in subsets ({names}). A method that is told the subset of each image "
+        "has one classifier for each, and is compared with the network's softmax restricted to the "
+        "classes of that subset."
+    )
+
+
+def _statistics(results: dict[str, Any]) -> Iterator[str]:
+    protocol = results["protocol"]
+    units = "groups of test samples" if protocol["groups"] else "test samples"
+    if len(protocol["seeds"]) > 1:
+        yield (
+            f"Accuracies are means over seeds with 95 % percentile bootstrap intervals "
+            f"({N_RESAMPLES:,} resamples of {units} and, independently, of seeds; Owen, 2007)."
+        )
+    else:
+        yield (
+            f"Accuracies have 95 % percentile bootstrap intervals ({N_RESAMPLES:,} resamples of "
+            f"{units}), which leave out how much training varies from seed to seed."
+        )
+    differences = [row["vs_softmax"] for row in results["methods"] if row["vs_softmax"]]
+    if differences:
+        words = (
+            "Differences to the softmax are paired, on the same samples and seeds, with intervals "
+            "and two-sided p-values of the same bootstrap"
+        )
+        adjusted = any(difference.get("p_holm") is not None for difference in differences)
+        yield words + ("; p-values adjusted by Holm's method are given, too." if adjusted else ".")
+
+
+def _splits(results: dict[str, Any]) -> Iterator[str]:
+    several = [kind for kind in results["splits"] if kind["n_splits"] > 1]
+    if several:
+        kinds = [
+            f"{kind['n_splits']} splits {'by group' if kind['by_group'] else 'at random'}"
+            for kind in several
+        ]
+        yield (
+            f"All was repeated on {_enumerate(kinds)}, with the first seed; intervals across "
+            "splits are those of the corrected resampled t-test (Nadeau and Bengio, 2003)."
+        )
+
+
+def _software(results: dict[str, Any]) -> Iterator[str]:
+    versions = [f"{_NAMES.get(name, name)} {v}" for name, v in results["versions"].items()]
+    yield f"Software: {', '.join(versions)}."
+
+
+def _uses_network(results: dict[str, Any]) -> bool:
+    return any(row["name"].startswith("cnn") for row in results["methods"])
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,64 @@
+"""The verdict: the outcome of a comparison in a sentence or two."""
+
+from typing import Any
+
+from penultimate.results import BASELINE, MASKED_BASELINE
+
+_HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
+_CONTROL = "cnn+logistic"
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """Say in words whether the SVM head beat the softmax that knows as much as it does.
+
+    Parameters
+    ----------
+    results : dict
+        As `Comparison.to_dict` gives it.
+
+    Returns
+    -------
+    str
+        A sentence or two; empty where no SVM head was compared with a softmax.
+
+    Examples
+    --------
+    >>> from penultimate.report import verdict
+    >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
+    ...     "subset": None, "knows_subset": False,
+    ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
+    'On this data cnn+svm-rbf is better than cnn-softmax by 0.60 points (95 % ...).'
+    """
+    methods = {m["name"]: m for m in results["methods"] if m["subset"] is None}
+    differences = {
+        name: method["vs_softmax"]
+        for name, method in methods.items()
+        if method["vs_softmax"] is not None
+    }
+    name = next((name for name in _HEADLINE if name in differences), None)
+    if name is None:
+        return ""
+    softmax = MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
+    low, high = (100 * value for value in differences[name]["ci95"])
+    points = 100 * differences[name]["difference"]
+    if low <= 0 <= high:
+        words = (
+            f"Between {name} and {softmax} there is no difference that "
+            f"{results['dataset']['n_test']:,} test samples could show: {points:+.2f} points "
+            f"(95 % interval {low:+.2f} to {high:+.2f})."
+        )
+        if needed := differences[name].get("samples_needed"):
+            words += (
+                f" About {needed:,} test samples would be needed to show a difference of this size."
+            )
+    else:
+        word, sign = ("better", 1) if points > 0 else ("worse", -1)
+        low, high = sorted((sign * low, sign * high))
+        words = (
+            f"On this data {name} is {word} than {softmax} by {sign * points:.2f} points "
+            f"(95 % interval {low:.2f} to {high:.2f})."
+        )
+    if _CONTROL in differences:
+        control = 100 * differences[_CONTROL]["difference"]
+        words += f" Refitting a logistic head, with no margin, gives {control:+.2f} points."
+    return words

@@ -1,0 +1,85 @@
+import copy
+
+import pytest
+
+from penultimate.report import methods_paragraph
+
+
+@pytest.fixture
+def results(comparison):
+    return copy.deepcopy(comparison.to_dict())
+
+
+def test_what_a_reader_needs(results):
+    text = methods_paragraph(results)
+    for words in (
+        "We compared cnn-softmax, cnn+logistic (a control), cnn+svm-rbf,",
+        "on bars <b>&: 60 images of 12 x 12 pixels in 2 classes, of which 48 were for development "
+        "and 12 for testing; the test part was drawn at random, stratified by class (seed 0).",
+        "Each method was scored on the test part once.",
+        "a network (compact, 4 epochs) was trained",
+        "on which neither the network nor any candidate was fitted",
+        "There were 2 seeds (0, 1);",
+        "(4,000 resamples of test samples and, independently, of seeds; Owen, 2007)",
+        "Differences to the softmax are paired",
+        f"penultimate {results['versions']['penultimate']}",
+        f"Python {results['versions']['python']}",
+    ):
+        assert words in text
+    for words in ("subset", "Holm", "Nadeau", "optimistic", "frozen", "groups", "earlier", "{"):
+        assert words not in text
+    assert text.count("  ") == 0
+
+
+def test_protocols_are_told_apart(results):
+    protocol = results["protocol"]
+    protocol["selection"] = "resubstitution"
+    assert "the selection is optimistic" in methods_paragraph(results)
+    protocol["selection"] = "crossfit"
+    text = methods_paragraph(results)
+    assert "in each fold a network was trained and every candidate was fitted" in text
+    assert "one network and the chosen heads were refitted" in text
+    protocol["frozen"] = True
+    text = methods_paragraph(results)
+    assert "in each fold every candidate was fitted" in text
+    assert "one frozen network" in text
+    assert "epochs" not in text
+    protocol["selection"] = "heldout"
+    assert "on which no candidate was fitted" in methods_paragraph(results)
+
+
+def test_groups(results):
+    results["protocol"]["groups"] = True
+    text = methods_paragraph(results)
+    assert "no group is in both parts" in text
+    assert "selection part, with groups kept whole" in text
+    assert "resamples of groups of test samples" in text
+
+
+def test_given_test_part_that_was_used_before(results):
+    results["protocol"] |= {"given_split": True, "test_uses": 3}
+    text = methods_paragraph(results)
+    assert "the test part came with the data" in text
+    assert "had been scored by 2 earlier comparisons" in text
+
+
+def test_subsets_splits_and_adjusted_values(results):
+    results["protocol"]["subsets"] = True
+    results["splits"][0]["n_splits"] = 4
+    results["methods"][1]["vs_softmax"]["p_holm"] = 0.04
+    text = methods_paragraph(results)
+    assert "The classes come in subsets (flat)." in text
+    assert "restricted to the classes of that subset" in text
+    assert "on 4 splits at random" in text
+    assert "Holm's method" in text
+
+
+def test_one_seed_without_a_network(results):
+    results["protocol"]["seeds"] = [5]
+    results["methods"] = [row for row in results["methods"] if row["name"] == "pca+svm-rbf"]
+    results["methods"][0]["vs_softmax"] = None
+    text = methods_paragraph(results)
+    assert "There was one seed (5)." in text
+    assert "which leave out how much training varies" in text
+    assert "network" not in text
+    assert "softmax" not in text
