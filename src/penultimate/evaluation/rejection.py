@@ -258,8 +258,8 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"No threshold guarantees risk={self.risk:g} at confidence={self.confidence:g}, so "
                 f"every sample is abstained from: the surest {needed:,} of {n_heldout:,} held-out "
-                f"samples, of which none may be an error, hold {(~correct)[surest].sum()}. Hold "
-                "out more samples, or allow a higher risk.",
+                f"samples hold {(~correct)[surest].sum()} errors, where the strictest threshold "
+                "allows none. Hold out more samples, or allow a higher risk.",
                 UserWarning,
                 stacklevel=3,
             )

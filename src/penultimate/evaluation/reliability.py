@@ -173,9 +173,7 @@ def brier_score(probabilities: ArrayLike, codes: ArrayLike) -> float:
     """
     probabilities, codes = _check(probabilities, codes)
     labels = np.arange(probabilities.shape[1])
-    return float(
-        metrics.brier_score_loss(codes, probabilities, labels=labels, scale_by_half=False)
-    )
+    return float(metrics.brier_score_loss(codes, probabilities, labels=labels, scale_by_half=False))
 
 
 def log_loss(probabilities: ArrayLike, codes: ArrayLike) -> float:
@@ -231,7 +229,9 @@ def _check(
             f"{rows[wrong.argmax()][:5].tolist()}. Pass what predict_proba gives, not scores."
         )
     if columns.dtype.kind not in "iu" or columns.min() < 0 or columns.max() >= rows.shape[1]:
-        bad = columns if columns.dtype.kind not in "iu" else np.array([columns.min(), columns.max()])
+        bad = (
+            columns if columns.dtype.kind not in "iu" else np.array([columns.min(), columns.max()])
+        )
         raise ValueError(
             f"codes must be columns of probabilities, integers from 0 to {rows.shape[1] - 1}; got "
             f"{bad[:2].tolist()}. Pass numpy.searchsorted(classifier.classes_, y)."

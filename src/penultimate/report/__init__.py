@@ -9,11 +9,15 @@ if TYPE_CHECKING:
     from penultimate.report.files import write_report
     from penultimate.report.folder import check_folder
     from penultimate.report.learning_curves import LearningCurvesDisplay
+    from penultimate.report.reliability import ReliabilityDisplay
+    from penultimate.report.risk_coverage import RiskCoverageDisplay
     from penultimate.report.summary import summarise, verdict
 
 _WHERE = {
     "LearningCurvesDisplay": "learning_curves",
     "FeatureMapDisplay": "feature_map",
+    "ReliabilityDisplay": "reliability",
+    "RiskCoverageDisplay": "risk_coverage",
     "SearchHeatmapDisplay": "displays",
     "TrainingCurvesDisplay": "displays",
     "check_folder": "folder",
@@ -25,6 +29,8 @@ _WHERE = {
 __all__ = [
     "FeatureMapDisplay",
     "LearningCurvesDisplay",
+    "ReliabilityDisplay",
+    "RiskCoverageDisplay",
     "SearchHeatmapDisplay",
     "TrainingCurvesDisplay",
     "check_folder",
