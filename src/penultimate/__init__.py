@@ -18,6 +18,7 @@ _WHERE = {
     "FeatureExtractor": "penultimate.networks",
     "Training": "penultimate.networks",
     "Augmentation": "penultimate.networks",
+    "AbstainingClassifier": "penultimate.evaluation.rejection",
     "DeepSVC": "penultimate.hybrid",
     "MarginClassifier": "penultimate.margin",
     "Specialists": "penultimate.specialists",
@@ -27,6 +28,7 @@ _WHERE = {
 
 __all__ = [
     "SVC",
+    "AbstainingClassifier",
     "Augmentation",
     "Comparison",
     "DeepSVC",
@@ -43,6 +45,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from penultimate.comparison import compare
+    from penultimate.evaluation.rejection import AbstainingClassifier
     from penultimate.hybrid import DeepSVC
     from penultimate.margin import MarginClassifier
     from penultimate.networks import Augmentation, FeatureExtractor, Training

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from penultimate.evaluation.calibration import CALIBRATIONS, as_columns, calibrate_scores
+from penultimate import SVC
+from penultimate.evaluation.calibration import (
+    CALIBRATIONS,
+    as_columns,
+    calibrate_scores,
+    calibrated,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +55,51 @@ def test_labels_of_any_type_and_several_classes():
     calibrated = calibrate_scores(scores.astype(np.float32), y)
     assert calibrated.classes_.tolist() == ["a", "b", "c"]
     assert np.mean(calibrated.predict(as_columns(scores)) == y) > 0.9
+
+
+@pytest.mark.parametrize(("n_smallest", "n_folds"), [(2, 2), (3, 3), (5, 5), (30, 5)])
+def test_folds_suit_the_smallest_class(n_smallest, n_folds):
+    rng = np.random.default_rng(0)
+    y = np.array(["many"] * 30 + ["few"] * n_smallest)
+    X = rng.normal(size=(len(y), 2)) + 4 * (y == "few")[:, None]
+    model = calibrated(SVC(), y).fit(X, y)
+    assert model.cv.n_splits == n_folds
+    assert len(model.calibrated_classifiers_) == 1
+    probabilities = model.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    # Of the one classifier that was fitted on all samples.
+    expected = SVC().fit(X, y).decision_function(X)
+    order = np.argsort(expected)
+    assert (np.diff(probabilities[order, 1]) >= 0).all()
+
+
+def test_scikit_learns_own_folds_would_raise():
+    y = np.array([0] * 30 + [1] * 3)
+    with pytest.raises(ValueError, match="less than 5 examples"):
+        CalibratedClassifierCV(SVC(), cv=5, ensemble=False).fit(np.arange(33.0)[:, None], y)
+
+
+def test_a_fitted_classifier_is_only_calibrated(scored):
+    scores, y = scored
+    X = scores[:, None]
+    svc = LogisticRegression().fit(X[:100], y[:100])
+    before = svc.coef_.copy()
+    model = calibrated(FrozenEstimator(svc), y[100:]).fit(X[100:], y[100:])
+    np.testing.assert_array_equal(svc.coef_, before)
+    direct = calibrate_scores(svc.decision_function(X[100:]), y[100:])
+    expected = direct.predict_proba(as_columns(svc.decision_function(X)))
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("y", "arguments", "message"),
+    [
+        (["a", "a", "b"], {}, "Class 'b' has 1 sample; calibration needs at least 2"),
+        (["a", "a"], {}, "y holds 1 class"),
+        ([0, 0, 1, 1], {"method": "platt"}, "must be one of 'sigmoid', 'isotonic', 'temperature'"),
+        ([0, 0, 1, 1], {"n_folds": 1}, "'n_folds' parameter of calibrated"),
+    ],
+)
+def test_labels_and_parameters_that_will_not_do(y, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        calibrated(SVC(), y, **arguments)

@@ -8,8 +8,84 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import StratifiedKFold
+
+from penultimate._validation import check_choice, check_labels, check_number
 
 CALIBRATIONS = ("sigmoid", "isotonic", "temperature")
+
+
+def calibrated(
+    estimator: Any,
+    y: Any,
+    *,
+    method: str = "sigmoid",
+    n_folds: int = 5,
+    random_state: int | None = 0,
+) -> CalibratedClassifierCV:
+    """Make scikit-learn's calibration of a classifier, with folds that suit the labels.
+
+    The scores that the calibration is learnt from are those of samples held out of each fold, and
+    the classifier is then fitted on all (``ensemble=False``): one classifier, as for an SVM it is
+    the one wanted. The folds keep the shares of the classes, and there are no more of them than the
+    smallest class has samples, where scikit-learn's own 5 would raise.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With `decision_function` or `predict_proba`. A ``FrozenEstimator(fitted)`` is only
+        calibrated, and must not have seen the samples.
+    y : array-like of shape (n_samples,)
+        The labels that it will be fitted with.
+    method : {"sigmoid", "isotonic", "temperature"}, default="sigmoid"
+        Isotonic regression wants some thousand samples.
+    n_folds : int, default=5
+        At most this many.
+    random_state : int or None, default=0
+        Of the folds.
+
+    Returns
+    -------
+    CalibratedClassifierCV
+        Not yet fitted.
+
+    Raises
+    ------
+    ValueError
+        If a class has a single sample, or the method is unknown.
+
+    References
+    ----------
+    J. C. Platt, "Probabilistic outputs for support vector machines and comparisons to regularized
+    likelihood methods", Advances in Large Margin Classifiers, 1999.
+    B. Zadrozny and C. Elkan, "Transforming classifier scores into accurate multiclass probability
+    estimates", KDD 2002.
+    C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks",
+    ICML 2017.
+
+    Examples
+    --------
+    >>> from penultimate import SVC
+    >>> from penultimate.evaluation import calibrated
+    >>> X, y = [[0.0], [0.2], [0.4], [1.0], [1.2], [1.4]], [0, 0, 0, 1, 1, 1]
+    >>> model = calibrated(SVC(kernel="linear"), y).fit(X, y)
+    >>> model.cv.n_splits, model.predict_proba([[0.0], [1.4]]).argmax(axis=1).tolist()
+    (3, [0, 1])
+    """
+    check_choice(method, "method", "calibrated", CALIBRATIONS)
+    check_number(n_folds, "n_folds", "calibrated", low=2, integer=True)
+    labels = np.asarray(y)
+    classes, counts = np.unique(check_labels(labels, len(labels)), return_counts=True)
+    if counts.min() < 2:
+        name = classes.tolist()[counts.argmin()]
+        raise ValueError(
+            f"Class {name!r} has 1 sample; calibration needs at least 2 of each, one of them held "
+            "out. Add samples, drop the class, or do without probabilities."
+        )
+    folds = StratifiedKFold(
+        min(n_folds, int(counts.min())), shuffle=True, random_state=random_state
+    )
+    return CalibratedClassifierCV(estimator, method=method, cv=folds, ensemble=False)
 
 
 def calibrate_scores(

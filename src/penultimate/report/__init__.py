@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from penultimate.report.learning_curves import LearningCurvesDisplay
     from penultimate.report.methods_text import methods_paragraph
     from penultimate.report.paired_differences import PairedDifferencesDisplay
+    from penultimate.report.reliability import ReliabilityDisplay
+    from penultimate.report.risk_coverage import RiskCoverageDisplay
     from penultimate.report.summary import summarise
     from penultimate.report.verdicts import verdict
 
@@ -27,6 +29,8 @@ _WHERE = {
     "methods_paragraph": "methods_text",
     "LearningCurvesDisplay": "learning_curves",
     "FeatureMapDisplay": "feature_map",
+    "ReliabilityDisplay": "reliability",
+    "RiskCoverageDisplay": "risk_coverage",
     "SearchHeatmapDisplay": "displays",
     "TrainingCurvesDisplay": "displays",
     "check_folder": "folder",
@@ -41,6 +45,8 @@ __all__ = [
     "FeatureMapDisplay",
     "LearningCurvesDisplay",
     "PairedDifferencesDisplay",
+    "ReliabilityDisplay",
+    "RiskCoverageDisplay",
     "SearchHeatmapDisplay",
     "TrainingCurvesDisplay",
     "check_folder",
