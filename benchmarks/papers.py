@@ -266,7 +266,7 @@ def differences(rows, correct):
             [row.label, f"{claimed:+.2f}", points(compare_accuracies(ours, softmax)),
              points(by_seed) if len(ours) > 1 else ""]
         )  # fmt: skip
-    header = ["less the softmax, points", "paper", "bootstrap over samples and seeds"]
+    header = ["less the softmax, points", "paper", "95 % interval over samples and seeds"]
     return table([*header, "paired t-test over seeds"], lines)
 
 

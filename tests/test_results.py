@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from penultimate import Training, compare
+from penultimate.evaluation import holm
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,19 @@ def test_dictionary(comparison):
     softmax, logistic, *_ = results["methods"]
     assert softmax["vs_softmax"] is None
     assert logistic["control"]
-    assert set(logistic["vs_softmax"]) == {"difference", "ci95", "p"}
+    assert set(logistic["vs_softmax"]) == {
+        "difference",
+        "ci95",
+        "p",
+        "p_holm",
+        "p_mcnemar",
+        "samples_needed",
+    }
+    tested = [m["vs_softmax"] for m in results["methods"] if m["vs_softmax"]]
+    np.testing.assert_allclose(
+        [d["p_holm"] for d in tested], holm([d["p"] for d in tested]), rtol=1e-12
+    )
+    assert all(len(d["p_mcnemar"]) == len(comparison.seeds) for d in tested)
     assert results["protocol"]["test_uses"] == 1
     assert results["dataset"]["n_development"] == 48
     for method in results["methods"]:

@@ -14,7 +14,14 @@ from penultimate._export import Exports
 from penultimate._method_result import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate._split_table import split_table
 from penultimate.datasets import Dataset
-from penultimate.evaluation import Interval, accuracy_interval, compare_accuracies
+from penultimate.evaluation import (
+    Interval,
+    accuracy_interval,
+    compare_accuracies,
+    holm,
+    mcnemar,
+    samples_needed,
+)
 from penultimate.networks import History
 
 BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
@@ -223,11 +230,13 @@ class Comparison(Exports):
                 "notes": list(data.notes),
             },
             "protocol": dict(self.protocol),
-            "methods": [
-                self._method_dict(method, subset)
-                for method in self.methods
-                for subset in (None, *self.subsets)
-            ],
+            "methods": _with_adjusted_p(
+                [
+                    self._method_dict(method, subset)
+                    for method in self.methods
+                    for subset in (None, *self.subsets)
+                ]
+            ),
             "splits": split_table([self, *self.others]),
             "checks": list(self.checks),
             "versions": _versions(),
@@ -277,7 +286,15 @@ class Comparison(Exports):
                 "difference": difference.value,
                 "ci95": [difference.low, difference.high],
                 "p": difference.p,
+                **self._further_tests(method.name, subset),
             },
+        }
+
+    def _further_tests(self, name: str, subset: str | None) -> dict[str, Any]:
+        correct = self.correct(name, subset), self.correct(self.baseline(name), subset)
+        return {
+            "p_mcnemar": [mcnemar(one, two) for one, two in zip(*correct)],
+            "samples_needed": samples_needed(*correct, groups=self._groups(subset)),
         }
 
     def _fingerprint(self) -> str:
@@ -298,6 +315,16 @@ class Comparison(Exports):
                 )
             lines.append("  ".join(cells))
         return "\n".join(lines)
+
+
+def _with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add Holm's p-values: of all methods, on all samples and on each subset's apart."""
+    for subset in dict.fromkeys(row["subset"] for row in rows):
+        tested = [row["vs_softmax"] for row in rows if row["subset"] == subset]
+        tested = [difference for difference in tested if difference is not None]
+        for difference, p in zip(tested, holm([d["p"] for d in tested])):
+            difference["p_holm"] = float(p)
+    return rows
 
 
 def _versions() -> dict[str, str]:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -39,4 +41,4 @@ def test_curves_of_a_comparison_on_different_sizes(full, comparison):
     )
     plt.close("all")
     with pytest.raises(ValueError, match="has no learning curves"):
-        LearningCurvesDisplay.from_comparison(comparison)
+        LearningCurvesDisplay.from_comparison(dataclasses.replace(comparison, learning_curves=[]))

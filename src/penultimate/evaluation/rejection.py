@@ -244,6 +244,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             level = 1 - (1 - level) / 2  # that of each of its two sequences
         else:
             ordered = np.sort(confidence)[::-1]
+            assert self.coverage is not None  # one of the two is given
             least = ordered[int(np.ceil(np.round(self.coverage * n_heldout, 9))) - 1]
             self.threshold_ = float(np.max(ordered, where=ordered < least, initial=-np.inf))
         accepted = confidence > self.threshold_
@@ -252,7 +253,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.n_errors_ = int((~correct)[accepted].sum())
         self.coverage_ = self.n_accepted_ / n_heldout
         self.risk_bound_ = float(risk_upper_bound(self.n_errors_, self.n_accepted_, level=level))
-        if self.threshold_ == np.inf:
+        if self.risk is not None and self.threshold_ == np.inf:
             needed = error_free_samples(self.risk, level=self.confidence)
             surest = np.argsort(-confidence, kind="stable")[:needed]
             warnings.warn(

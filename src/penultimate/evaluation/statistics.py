@@ -83,7 +83,7 @@ def wilson_interval(n_correct: float, n: float) -> Interval:
 
 
 def accuracy_interval(
-    correct: NDArray[np.bool_], *, groups: NDArray[Any] | None = None, seed: int = 0
+    correct: NDArray[np.bool_], *, groups: NDArray[Any] | None = None
 ) -> Interval:
     r"""Compute a mean accuracy and its interval, over test samples and seeds.
 
@@ -102,8 +102,6 @@ def accuracy_interval(
         Whether each test sample was classified rightly, by the classifier of each seed.
     groups : ndarray of shape (n_test,), optional
         What test samples have in common, such as a writer: these are then drawn, not samples.
-    seed : int, default=0
-        Without effect: nothing is drawn. Kept for those who pass it.
 
     Returns
     -------
@@ -152,7 +150,6 @@ def compare_accuracies(
     baseline: NDArray[np.bool_],
     *,
     groups: NDArray[Any] | None = None,
-    seed: int = 0,
 ) -> Interval:
     """Compute the difference of two accuracies on the same test samples and seeds, paired.
 
@@ -172,8 +169,6 @@ def compare_accuracies(
         As in `accuracy_interval`, of the classifier in question and of the one compared with.
     groups : ndarray of shape (n_test,), optional
         As in `accuracy_interval`.
-    seed : int, default=0
-        Without effect, as in `accuracy_interval`.
 
     Returns
     -------

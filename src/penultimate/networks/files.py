@@ -70,6 +70,15 @@ def load_network(path: str | Path) -> Any:
     ------
     ValueError
         If the file is damaged, or holds code, which is not run.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from penultimate.networks import build_network, load_network, save_network
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.keras"
+    >>> save_network(build_network("compact", (8, 8, 1), 2), path)
+    >>> load_network(path).input_shape
+    (None, 8, 8, 1)
     """
     network = import_keras().saving.load_model(path, safe_mode=True)
     with zipfile.ZipFile(path) as archive:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from penultimate.evaluation.statistics import N_RESAMPLES
-
 _NAMES = {
     "python": "Python",
     "numpy": "NumPy",
@@ -147,19 +145,19 @@ def _statistics(results: dict[str, Any]) -> Iterator[str]:
     units = "groups of test samples" if protocol["groups"] else "test samples"
     if len(protocol["seeds"]) > 1:
         yield (
-            f"Accuracies are means over seeds with 95 % percentile bootstrap intervals "
-            f"({N_RESAMPLES:,} resamples of {units} and, independently, of seeds; Owen, 2007)."
+            "Accuracies are means over seeds with 95 % Wilson intervals for an effective sample "
+            f"size (Dean and Pagano, 2015), from crossed random effects of {units} and seeds."
         )
     else:
         yield (
-            f"Accuracies have 95 % percentile bootstrap intervals ({N_RESAMPLES:,} resamples of "
-            f"{units}), which leave out how much training varies from seed to seed."
+            f"Accuracies have 95 % Wilson intervals over {units}, which leave out how much "
+            "training varies from seed to seed."
         )
     differences = [row["vs_softmax"] for row in results["methods"] if row["vs_softmax"]]
     if differences:
         words = (
-            "Differences to the softmax are paired, on the same samples and seeds, with intervals "
-            "and two-sided p-values of the same bootstrap"
+            "Differences to the softmax are paired, on the same samples and seeds, with t "
+            "intervals and two-sided p-values of the same variance"
         )
         adjusted = any(difference.get("p_holm") is not None for difference in differences)
         yield words + ("; p-values adjusted by Holm's method are given, too." if adjusted else ".")

@@ -9,6 +9,8 @@ import numpy as np
 from penultimate._method_result import FitLog
 from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
 from penultimate.report.learning_curves import LearningCurvesDisplay
+from penultimate.report.reliability import ReliabilityDisplay
+from penultimate.report.risk_coverage import RiskCoverageDisplay
 from penultimate.results import Comparison
 
 
@@ -82,6 +84,44 @@ def _training(comparison: Comparison) -> dict[str, Any]:
     return {"": TrainingCurvesDisplay.from_histories(comparison.histories)}
 
 
+def _reliability(comparison: Comparison) -> dict[str, Any]:
+    """One for each method that gives probabilities, over all samples and seeds."""
+    true = comparison.dataset.labels[comparison.test]
+    classes = np.arange(len(comparison.dataset.classes))
+    return {
+        m.name
+        if m.calibrated
+        else f"{m.name}, not calibrated": ReliabilityDisplay.from_predictions(
+            np.concatenate(m.probabilities), np.tile(true, len(m.probabilities)), classes=classes
+        )
+        for m in comparison.methods
+        if m.probabilities is not None
+    }
+
+
+class _Together:
+    """Several displays on the same axes."""
+
+    def __init__(self, displays: list[Any]) -> None:
+        self.displays = displays
+
+    def plot(self, ax: Any) -> None:
+        for index, display in enumerate(self.displays):
+            display.plot(ax, linestyle=("-", "--", "-.", ":")[index % 4])
+
+
+def _risk_coverage(comparison: Comparison) -> dict[str, Any]:
+    """All methods that give probabilities in one picture, of the first seed."""
+    displays = [
+        RiskCoverageDisplay.from_predictions(
+            comparison.correct(m.name)[0], m.probabilities[0].max(axis=1), name=m.name
+        )
+        for m in comparison.methods
+        if m.probabilities is not None
+    ]
+    return {"": _Together(displays)} if displays else {}
+
+
 # To add a section, write a function as those above, and name it here: the page follows.
 SECTIONS = {
     "search": Section(
@@ -93,8 +133,22 @@ SECTIONS = {
     "learning-curves": Section(
         "Learning curves",
         "What heads make of fewer samples of the fit part: accuracy on the selection part, for the "
-        "first seed. A curve that still rises says that more samples would help.",
+        "first seed. The cnn heads stand on one network that was trained on the whole fit part; "
+        "pca+svm-rbf uses none. A curve that still rises says that more samples would help.",
         _learning_curves,
+        width=8.0,
+    ),
+    "reliability": Section(
+        "Reliability",
+        "How often a method is right where it says that it is so sure: on the diagonal it is right "
+        "as often as it says. Over all seeds.",
+        _reliability,
+        width=3.7,
+    ),
+    "risk-coverage": Section(
+        "Risk and coverage",
+        "Samples answered, the surest first, and the errors among them; for the first seed.",
+        _risk_coverage,
         width=8.0,
     ),
     "training": Section(
