@@ -31,8 +31,18 @@ def test_steps_from_the_surest_sample_to_all():
     assert curve.get_ydata().tolist() == [0, 0, 50, 25]
     assert curve.get_color() == chosen.get_color() == "black"
     assert (chosen.get_xdata().tolist(), chosen.get_ydata().tolist()) == ([50], [50])
-    assert ax.texts[0].get_text() == "threshold: 50.0 % answered, 50 % errors"
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a, area 0.25"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "a, area 0.25",
+        "its threshold: 50.0 % answered, 50 % errors",
+    ]
+
+
+def test_further_curves_fit_on_the_same_axes():
+    good = RiskCoverageDisplay.from_predictions([True] * 99 + [False], np.arange(100))
+    ax = good.plot().ax_
+    RiskCoverageDisplay.from_predictions([False] * 80 + [True] * 20, np.arange(100)).plot(ax=ax)
+    low, high = ax.get_ylim()
+    assert (low, high > 100) == (0, True)
 
 
 @pytest.mark.parametrize("threshold", [None, 0.9, np.inf])

@@ -238,32 +238,19 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
 
     def _set_threshold(self, correct: NDArray[np.bool_], confidence: NDArray[np.float64]) -> None:
-        n_heldout, level = len(correct), self.confidence
-        if self.risk is not None:
+        level = self.confidence
+        if self.coverage is not None:
+            self.threshold_ = _threshold_of(confidence, self.coverage)
+        elif self.risk is not None:
             self.threshold_ = certified_threshold(correct, confidence, self.risk, level=level)
+            if self.threshold_ == np.inf:
+                _warn_of_nothing(correct, confidence, self.risk, level)
             level = 1 - (1 - level) / 2  # that of each of its two sequences
-        else:
-            ordered = np.sort(confidence)[::-1]
-            assert self.coverage is not None  # one of the two is given
-            least = ordered[int(np.ceil(np.round(self.coverage * n_heldout, 9))) - 1]
-            self.threshold_ = float(np.max(ordered, where=ordered < least, initial=-np.inf))
         accepted = confidence > self.threshold_
-        self.n_heldout_ = n_heldout
-        self.n_accepted_ = int(accepted.sum())
+        self.n_heldout_, self.n_accepted_ = len(correct), int(accepted.sum())
         self.n_errors_ = int((~correct)[accepted].sum())
-        self.coverage_ = self.n_accepted_ / n_heldout
+        self.coverage_ = self.n_accepted_ / self.n_heldout_
         self.risk_bound_ = float(risk_upper_bound(self.n_errors_, self.n_accepted_, level=level))
-        if self.risk is not None and self.threshold_ == np.inf:
-            needed = error_free_samples(self.risk, level=self.confidence)
-            surest = np.argsort(-confidence, kind="stable")[:needed]
-            warnings.warn(
-                f"No threshold guarantees risk={self.risk:g} at confidence={self.confidence:g}, so "
-                f"every sample is abstained from: the surest {needed:,} of {n_heldout:,} held-out "
-                f"samples hold {(~correct)[surest].sum()} errors, where the strictest threshold "
-                "allows none. Hold out more samples, or allow a higher risk.",
-                UserWarning,
-                stacklevel=3,
-            )
 
     def _confidence_of(self, X: Any) -> NDArray[np.float64]:
         return confidence_scores(self.estimator_, X, criterion=self.criterion)
@@ -373,3 +360,26 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         given = get_tags(self.estimator).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = given.sparse, given.allow_nan
         return tags
+
+
+def _threshold_of(confidence: NDArray[np.float64], coverage: float) -> float:
+    """The highest confidence below those of this share of the samples, and of those tied to it."""
+    ordered = np.sort(confidence)[::-1]
+    n_accepted = int(np.ceil(round(coverage * len(ordered), 9)))  # .55 of 3,000 is 1,650
+    least = ordered[n_accepted - 1]
+    return float(np.max(ordered, where=ordered < least, initial=-np.inf))
+
+
+def _warn_of_nothing(
+    correct: NDArray[np.bool_], confidence: NDArray[np.float64], risk: float, level: float
+) -> None:
+    needed = error_free_samples(risk, level=level)
+    surest = np.argsort(-confidence, kind="stable")[:needed]
+    warnings.warn(
+        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so every sample is "
+        f"abstained from: the surest {needed:,} of {len(correct):,} held-out samples hold "
+        f"{(~correct)[surest].sum()} errors, where the strictest threshold allows none. Hold out "
+        "more samples, or allow a higher risk.",
+        UserWarning,
+        stacklevel=4,
+    )

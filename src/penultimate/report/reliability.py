@@ -172,6 +172,6 @@ class ReliabilityDisplay:
         ax.set(xlabel="highest probability", ylabel="share that is right")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         ax.grid(alpha=0.3)
-        ax.legend(loc="upper left")
+        ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -143,7 +143,7 @@ class RiskCoverageDisplay:
         name = self.name if name is None else name
         area = None if self.area is None else f"area {self.area:.2g}"
         label = ", ".join(part for part in (name, area) if part)
-        # A coverage between two samples is that of the one before: steps, from the first sample on.
+        # Steps, as the area counts them: up to each coverage, the risk there.
         coverage, risk = (
             np.append(0, self.coverage) * 100,
             np.append(self.risk[:1], self.risk) * 100,
@@ -157,18 +157,14 @@ class RiskCoverageDisplay:
         drawn = ax.plot(coverage, risk, **style)[0]
         if self.chosen is not None:
             x, y = 100 * self.chosen[0], 100 * self.chosen[1]
-            ax.plot(x, y, "o", ms=8, mfc="white", mew=2, color=drawn.get_color(), zorder=3)
-            ax.annotate(
-                f"threshold: {x:.1f} % answered, {y:.2g} % errors",
-                (x, y),
-                xytext=(-10, 10),
-                textcoords="offset points",
-                ha="right",
+            mark = f"its threshold: {x:.1f} % answered, {y:.2g} % errors"
+            ax.plot(
+                x, y, "o", ms=8, mfc="white", mew=2, color=drawn.get_color(), zorder=3, label=mark
             )
         ax.set(xlabel="answered samples, %", ylabel="errors among answers, %", xlim=(0, 101))
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(bottom=0, auto=None)  # the top stays free for further curves
         ax.grid(alpha=0.3)
-        if label:
-            ax.legend(loc="upper left")
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
