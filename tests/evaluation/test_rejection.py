@@ -225,7 +225,8 @@ def test_classifiers_of_all_sorts(estimator, load):
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)[:600]
     model = AbstainingClassifier(estimator, coverage=0.8, random_state=0).fit(X, y[:600])
-    assert model.score(X, y[:600]) >= model.estimator_.score(X, y[:600])
+    plain = model.estimator_.predict(X)
+    assert model.score(X, y[:600]) >= (plain == y[:600]).mean()
     assert 0.6 < model.accepts(X).mean() < 1
     assert hasattr(model, "predict_proba") == hasattr(estimator, "predict_proba")
     assert hasattr(model, "decision_function") == hasattr(estimator, "decision_function")
