@@ -57,11 +57,18 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
         if not len(split.second) or len(np.unique(y[split.first])) < len(pipeline.classes_):
             return None
         fitted = fit_on(pipeline, features, y, split.first)
-        scores.append(fitted.decision_function(features[split.second]))
+        scores.append(_scores(fitted, features[split.second]))
         labels.append(y[split.second])
     if not labels or len(np.unique(np.concatenate(labels))) < len(pipeline.classes_):
         return None
     return calibrate_scores(np.concatenate(scores), np.concatenate(labels), method="temperature")
+
+
+def _scores(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
+    """Decision values that grow with how sure a machine is, which votes hardly do."""
+    if len(pipeline.classes_) == 2:
+        return pipeline.decision_function(features)
+    return pipeline["head"].class_margins(pipeline["preprocessing"].transform(features))
 
 
 def probabilities_of(
@@ -69,7 +76,7 @@ def probabilities_of(
 ) -> NDArray[np.floating] | None:
     """Compute probabilities, a column for each of the pipeline's classes; None if it has none."""
     if calibrator is not None:
-        return calibrator.predict_proba(as_columns(pipeline.decision_function(features)))
+        return calibrator.predict_proba(as_columns(_scores(pipeline, features)))
     if hasattr(chosen_estimator(pipeline), "predict_proba"):
         return pipeline.predict_proba(features)
     return None
@@ -104,15 +111,9 @@ def hard_cases(
     rows = machine.support_[bound]
     if not len(rows):
         return []
-    scores = as_columns(pipeline.decision_function(features[rows]))
-    if scores.shape[1] == 1:
-        scores = np.hstack([-scores, scores]) / 2
-    own = np.searchsorted(pipeline.classes_, y[rows])
-    every = np.arange(len(rows))
-    of_own = scores[every, own]
-    scores[every, own] = -np.inf
-    margins = of_own - scores.max(axis=1)
-    predicted = np.where(margins > 0, y[rows], pipeline.classes_[scores.argmax(axis=1)])
+    scores = machine.class_margins(pipeline["preprocessing"].transform(features[rows]))
+    predicted = pipeline.classes_[scores.argmax(axis=1)]
+    margins = scores[np.arange(len(rows)), np.searchsorted(pipeline.classes_, y[rows])]
     worst = np.argsort(margins, kind="stable")[:MAX_HARD_CASES]
     return [
         HardCase(int(samples[rows[k]]), int(y[rows[k]]), int(predicted[k]), float(margins[k]))

@@ -97,8 +97,8 @@ class HardCase:
     true, predicted : int
         Class indices: of its label, and of the highest score.
     margin : float
-        Score of its own class less the highest of the others; negative where it is taken for
-        another class.
+        The least decision value of its own class against another: below 1 within the margin,
+        negative where it is taken for another class.
     """
 
     sample: int

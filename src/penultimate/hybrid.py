@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._network_classifier import NetworkClassifier
@@ -276,6 +277,22 @@ class DeepSVC(CutNetworkClassifier):
         """
         features = self.extract(X)
         return self.head_.decision_function(features)
+
+    @available_if(lambda self: hasattr(self.head_["head"], "class_margins"))
+    def class_margins(self, X: Any) -> NDArray[Any]:
+        """Compute for each class its least decision value, as `SVC.class_margins` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        features = self.extract(X)
+        return self.head_["head"].class_margins(self.head_["preprocessing"].transform(features))
 
     def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Compute the features that the head sees, before they are standardised.

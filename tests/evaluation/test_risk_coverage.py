@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import svm
 from sklearn.datasets import load_iris
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from penultimate import SVC
 from penultimate.evaluation import (
@@ -65,9 +68,21 @@ def test_bad_input(correct, confidence, message):
 
 def test_margin_of_several_classes_is_the_first_less_the_second():
     X, y = load_iris(return_X_y=True)
-    svc = SVC().fit(X, y)
-    ordered = np.sort(svc.decision_function(X), axis=1)
-    np.testing.assert_array_equal(confidence_scores(svc, X), ordered[:, -1] - ordered[:, -2])
+    linear = LogisticRegression(max_iter=500).fit(X, y)
+    ordered = np.sort(linear.decision_function(X), axis=1)
+    np.testing.assert_array_equal(confidence_scores(linear, X), ordered[:, -1] - ordered[:, -2])
+
+
+def test_margin_of_an_svm_is_the_least_decision_value_of_its_best_class():
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), SVC()).fit(X, y)
+    expected = pipeline[1].class_margins(pipeline[0].transform(X)).max(axis=1)
+    for form in (pipeline, FrozenEstimator(pipeline)):
+        np.testing.assert_array_equal(confidence_scores(form, X), expected)
+    np.testing.assert_array_equal(
+        confidence_scores(pipeline[1], pipeline[0].transform(X)), expected
+    )
+    assert expected[pipeline.predict(X) == y].mean() > expected[pipeline.predict(X) != y].mean()
 
 
 def test_margin_of_two_classes_is_the_size_of_the_score():

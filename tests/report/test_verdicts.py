@@ -34,6 +34,8 @@ def test_verdict_tells_how_many_samples_would_do():
     assert words not in verdict(clear)
     unclear["methods"][0]["vs_softmax"]["samples_needed"] = None
     assert "needed" not in verdict(unclear)
+    unclear["protocol"] = {"seeds": [0, 1, 2]}
+    assert verdict(unclear).endswith("it takes more seeds.")
 
 
 def test_verdict_falls_back_on_the_linear_head():

@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from penultimate import SVC
+from penultimate import SVC, SVCSearchCV
 from penultimate.svm import _native
 
 X, y = load_iris(return_X_y=True)
@@ -330,3 +331,21 @@ def test_ctrl_c_returns_at_once(estimator):
 )
 def test_estimator_check(estimator, check):
     check(estimator)
+
+
+def test_class_margins_are_the_least_decision_values():
+    rng = np.random.default_rng(0)
+    for n_classes in (2, 3, 5):
+        X, y = rng.normal(size=(90, 4)), rng.integers(0, n_classes, 90)
+        machine = SVC(decision_function_shape="ovo").fit(X, y)
+        decisions = machine.decision_function(X).reshape(90, -1)
+        if n_classes == 2:
+            decisions = -decisions  # which is positive for the second
+        values = np.full((90, n_classes, n_classes), np.inf)
+        for column, (i, j) in enumerate(itertools.combinations(range(n_classes), 2)):
+            values[:, i, j], values[:, j, i] = decisions[:, column], -decisions[:, column]
+        np.testing.assert_allclose(machine.class_margins(X), values.min(axis=2))
+        agree = machine.classes_[machine.class_margins(X).argmax(axis=1)] == machine.predict(X)
+        assert agree.mean() > 0.9
+        search = SVCSearchCV(param_grid={"C": [1.0]}, cv=2).fit(X, y)
+        assert search.class_margins(X).shape == (90, n_classes)

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from penultimate._validation import check_choice
@@ -112,8 +114,9 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
         What it takes.
     criterion : {"auto", "margin", "probability"}, default="auto"
         ``"margin"`` is the highest of the decision values less the second, and of two classes the
-        size of the single one; ``"probability"`` is the highest probability. ``"auto"`` is the
-        margin of a classifier with a `decision_function`, else the probability.
+        size of the single one; of an SVM here it is the highest of its `class_margins`.
+        ``"probability"`` is the highest probability. ``"auto"`` is the margin of a classifier with
+        a `decision_function`, else the probability.
 
     Returns
     -------
@@ -144,6 +147,8 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
             f"criterion={criterion!r} needs a classifier with {method}, and {estimator!r} has "
             f"none. Take criterion={other!r}, or wrap it in CalibratedClassifierCV."
         )
+    if criterion == "margin" and (least := _class_margins(estimator, X)) is not None:
+        return least.max(axis=1)
     values = np.asarray(getattr(estimator, method)(X), dtype=np.float64)
     n_classes = len(estimator.classes_)
     if values.ndim == 2 and values.shape[1] != n_classes:
@@ -163,6 +168,17 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
         return np.abs(values)
     two = np.partition(values, -2, axis=1)[:, -2:]
     return two[:, 1] - two[:, 0]
+
+
+def _class_margins(estimator: Any, X: Any) -> NDArray[np.float64] | None:
+    """Margins of classes, where a classifier, or the last step of a pipeline, has them."""
+    if isinstance(estimator, Pipeline):
+        if len(estimator.steps) == 1 or not hasattr(estimator[-1], "class_margins"):
+            return None
+        estimator, X = estimator[-1], estimator[:-1].transform(X)
+    if isinstance(estimator, FrozenEstimator):
+        return _class_margins(estimator.estimator, X)
+    return estimator.class_margins(X) if hasattr(estimator, "class_margins") else None
 
 
 def check_outcomes(

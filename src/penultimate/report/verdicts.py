@@ -51,6 +51,11 @@ def verdict(results: dict[str, Any]) -> str:
             words += (
                 f" About {needed:,} test samples would be needed to show a difference of this size."
             )
+        elif points and len(results.get("protocol", {}).get("seeds", [])) > 1:
+            words += (
+                " Seeds differ too much for any number of test samples to show a difference of "
+                "this size: it takes more seeds."
+            )
     else:
         word, sign = ("better", 1) if points > 0 else ("worse", -1)
         low, high = sorted((sign * low, sign * high))

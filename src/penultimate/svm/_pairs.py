@@ -56,3 +56,15 @@ def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
         sums[c] += part.sum(axis=0)
         sums[c + 1 :] -= part
     return (votes + sums / (3 * (np.abs(sums) + 1))).T
+
+
+def least_by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
+    """Turn decision values of pairs into one a class: the least that it has against another."""
+    least = np.full((n_classes, len(decisions)), np.inf)
+    start = 0
+    for c in range(n_classes - 1):
+        part = decisions[:, start : start + n_classes - 1 - c].T
+        start += len(part)
+        least[c] = np.minimum(least[c], part.min(axis=0))
+        least[c + 1 :] = np.minimum(least[c + 1 :], -part)
+    return least.T

@@ -92,6 +92,11 @@ class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Compute the decision values of the refitted classifier, as `SVC` shapes them."""
         return self._best().decision_function(X)
 
+    @available_if(_refitted)
+    def class_margins(self, X: Any) -> Any:
+        """Compute for each class its least decision value, as `SVC.class_margins` does."""
+        return self._best().class_margins(X)
+
     def score(self, X: Any, y: Any) -> float:
         """Score the refitted classifier with `scoring`.
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from penultimate.svm import _native
 from penultimate.svm._exact import Solutions, solve_pairs
 from penultimate.svm._kernel import Kernel
-from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
+from penultimate.svm._pairs import SortedClasses, by_class, least_by_class, pair_indices
 
 _PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _LARGEST_INT = 2**31 - 1
@@ -353,6 +353,24 @@ class SVC(ClassifierMixin, BaseEstimator):
         if self.decision_function_shape == "ovo":
             return decisions
         return by_class(decisions, len(self.classes_))
+
+    def class_margins(self, X: Any) -> NDArray[Any]:
+        """Compute for each class the least of its decision values against the others.
+
+        The class of the highest is nearly always the predicted one, and its value says how sure
+        that is: at 1 and above, the sample is outside the margin of all pairs. The values of
+        `decision_function`, which count votes, say it badly: most samples have all votes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        decisions = self._decide(X, values=True)
+        return least_by_class(decisions, len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.
