@@ -183,6 +183,13 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch):
         assert not set(of_development[fold.first]) & set(of_development[fold.second])
 
 
+def test_crossfit_that_has_no_folds_is_refused(shapes):
+    X, y = shapes
+    groups = np.where(y == "lying", np.arange(60) % 2, 2 + np.arange(60) % 7)
+    with pytest.raises(ValueError, match="selection='crossfit' needs samples of each class in at"):
+        compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
+
+
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
     import penultimate._run as run
 

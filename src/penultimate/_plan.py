@@ -172,6 +172,11 @@ def make_plan(
         else []
         for seed in seeds
     }
+    if selection == "crossfit" and not all(folds.values()):
+        raise ValueError(
+            "selection='crossfit' needs samples of each class in at least 2 groups of the "
+            "development part. Drop the groups, or use selection='heldout'."
+        )
     return Plan(
         dataset, holdout, split, development_splits, folds, whole, subset_parts, known_groups
     )

@@ -137,7 +137,8 @@ class Run:
     def start(self, seed: int) -> None:
         """Train and cut the shared network of this seed."""
         self.seed, self.development_split = seed, self.plan.development_splits[seed]
-        self.train_seconds = self.network_seconds = self.extract_seconds = 0.0
+        self.train_seconds = self.fold_seconds = 0.0
+        self.network_seconds = self.extract_seconds = 0.0
         self.fitted: dict[tuple[Any, ...], _Fitted] = {}
         self.fold_features: list[NDArray[np.float32]] = []
         if not self.needs_network:
@@ -151,7 +152,7 @@ class Run:
                 self.fold_features.append(self._features_of_fold(number, fold))
             self.model, history = self._train(self.plan.whole, self.recipe.training, None)
             self.histories.append(history)
-            self.train_seconds += history.seconds
+            self.train_seconds = history.seconds
         start = time.perf_counter()
         extractor = FeatureExtractor(self.model).fit()
         self.features = {
@@ -163,7 +164,7 @@ class Run:
         self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
         if self.first_features is None:
             self.first_features = self.features
-        self.network_seconds = self.train_seconds + middle - start
+        self.network_seconds = self.fold_seconds + self.train_seconds + middle - start
         self.extract_seconds = time.perf_counter() - middle
         self.probabilities: NDArray[np.float32] | None = None
 
@@ -173,7 +174,7 @@ class Run:
         model, history = self._train(part, self.recipe.training, None, fold, f"-fold-{number}")
         start = time.perf_counter()
         features = FeatureExtractor(model).fit().extract(self.inputs["development"], self.progress)
-        self.train_seconds += history.seconds + time.perf_counter() - start
+        self.fold_seconds += history.seconds + time.perf_counter() - start
         return features
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
