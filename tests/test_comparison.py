@@ -186,8 +186,9 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch):
 def test_crossfit_that_has_no_folds_is_refused(shapes):
     X, y = shapes
     groups = np.where(y == "lying", np.arange(60) % 2, 2 + np.arange(60) % 7)
+    data = Dataset.from_arrays(X, y, groups=groups, is_test=np.isin(groups, [1, 2]))
     with pytest.raises(ValueError, match="selection='crossfit' needs samples of each class in at"):
-        compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
+        compare(data, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
 
 
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
