@@ -96,6 +96,7 @@ def measure(data: Dataset, checkpoints: str | None, n_scratch: int):
         "training": RECIPE,
         "n_jobs": -1,
         "checkpoints": checkpoints,
+        "on_leak": "warn",  # two images are in the data twice
         "progress": Log(),
     }
     first = [holdout(1, by_group=kind) for kind in (False, True)]

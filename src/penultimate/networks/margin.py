@@ -81,7 +81,7 @@ class RandomFeatureNetwork(BaseEstimator):
     >>> X, y = make_moons(200, noise=0.1, random_state=0)
     >>> recipe = Training(epochs=50, learning_rate=0.05, validation_size=0)
     >>> machine = MarginClassifier(RandomFeatureNetwork(256, gamma=1.0), training=recipe)
-    >>> machine.fit(X, y).score(X, y) > 0.95
+    >>> bool((machine.fit(X, y).predict(X) == y).mean() > 0.95)
     True
     """
 
