@@ -39,9 +39,12 @@ def test_test_samples_in_development_stop_it(with_duplicates):
         compare(data, **PIXELS)
     with pytest.raises(ValueError, match=message):
         compare(data, **PIXELS)
-    with pytest.warns(LeakageWarning, match=message):
+    with pytest.warns(LeakageWarning, match=message) as caught:
         result = compare(data, **PIXELS, on_leak="warn")
-    assert "test-samples-seen" in found(result)
+    assert caught[0].filename == __file__
+    (check,) = (check for check in result.checks if check["id"] == "test-samples-seen")
+    assert "Leave out" not in check["message"]
+    assert "Drop the duplicates" in check["advice"]
     assert "test-samples-seen" in found(compare(data, **PIXELS, on_leak="ignore"))
     clean = data.without_duplicates()
     assert len(clean.labels) == 56

@@ -78,9 +78,10 @@ def _found(comparison: Comparison, plan: Plan, network: Any, leak: str) -> Itera
     if leak:
         yield Check("test-samples-seen", leak, "error")
     frozen = network if is_keras_model(network) else None
-    yield checks.check_selection(
-        comparison.protocol["selection"], network=frozen, fingerprints=prints[development]
-    )
+    if comparison.features is not None:
+        yield checks.check_selection(
+            comparison.protocol["selection"], network=frozen, fingerprints=prints[development]
+        )
     split = next(iter(plan.development_splits.values()))
     yield checks.check_selection_duplicates(
         prints[development][split.first], prints[development][split.second]

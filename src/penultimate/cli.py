@@ -264,9 +264,11 @@ def _compare(
                 from penultimate import comparison
                 from penultimate.datasets import Holdout
                 from penultimate.networks import Training, make_deterministic
+                from penultimate.provenance import LeakageWarning
                 from penultimate.report import verdict
 
                 make_deterministic()
+                warnings.simplefilter("ignore", LeakageWarning)  # told below, as a check
             live.update("load the network's backend", 1, 1)
             result = comparison.compare(
                 dataset,

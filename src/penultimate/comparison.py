@@ -139,7 +139,9 @@ def compare(
         make_plan(dataset, one, seeds[:1] if number else seeds, by_subset, selection)
         for number, one in enumerate(holdouts)
     ]
-    leaks = [find_leaks(plan, network, on_leak) for plan in plans]
+    leaks = []
+    for plan in plans:
+        leaks.append(find_leaks(plan, network, on_leak))  # a warning names the caller of this
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for run in runs:
         run.check_trainings()

@@ -388,14 +388,14 @@ def report_leak(
         How many are tested.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
     advice : str, default=""
-        What to do, for the message.
+        What to do, for the error or the warning.
     stacklevel : int, default=3
         Of the warning.
 
     Returns
     -------
     str
-        The message; empty where nothing leaked.
+        What was seen; empty where nothing leaked.
 
     Raises
     ------
@@ -407,10 +407,10 @@ def report_leak(
     examples = ", ".join(str(sample) for sample in leaked[:_EXAMPLES].tolist())
     message = (
         f"{len(leaked):,} of {n_tested:,} test samples were seen in training, exactly as they are: "
-        f"{examples}{' ...' if len(leaked) > _EXAMPLES else '.'} {advice}"
-    ).rstrip()
+        f"{examples}{' ...' if len(leaked) > _EXAMPLES else '.'}"
+    )
     if on_leak == "raise":
-        raise LeakageError(message)
+        raise LeakageError(f"{message} {advice}".rstrip())
     if on_leak == "warn":
-        warnings.warn(message, LeakageWarning, stacklevel=stacklevel)
+        warnings.warn(f"{message} {advice}".rstrip(), LeakageWarning, stacklevel=stacklevel)
     return message
