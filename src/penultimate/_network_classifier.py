@@ -38,6 +38,21 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if is_keras_model(self.network):
             self.provenance_ = self.provenance_ | provenance_of(self.network)
 
+    def fingerprint(self, X: Any) -> NDArray[np.uint64]:
+        """Compute the fingerprints by which `provenance_` knows samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), uint64
+        """
+        check_is_fitted(self)
+        return fingerprint(self._check_samples(X, reset=False))
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy.
 
@@ -58,8 +73,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         LeakageWarning
             If some of the samples were seen in training; `provenance_` knows which.
         """
-        check_is_fitted(self)
-        seen = self.provenance_.holds(fingerprint(self._check_samples(X, reset=False)))
+        seen = self.provenance_.holds(self.fingerprint(X))
         advice = "This accuracy says little about new data: score other samples."
         report_leak(np.flatnonzero(seen), len(seen), on_leak="warn", advice=advice)
         return super().score(X, y, sample_weight)

@@ -15,6 +15,7 @@ from penultimate.evaluation.risk_coverage import (
     confidence_scores,
     risk_coverage_curve,
 )
+from penultimate.evaluation.scoring import evaluate
 from penultimate.evaluation.significance import holm, mcnemar, samples_needed
 from penultimate.evaluation.statistics import (
     Interval,
@@ -42,6 +43,7 @@ __all__ = [
     "compare_accuracies",
     "confidence_scores",
     "error_free_samples",
+    "evaluate",
     "expected_calibration_error",
     "holm",
     "interval_across_splits",
