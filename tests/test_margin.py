@@ -170,6 +170,7 @@ def test_a_smaller_c_holds_the_last_layer_down(wine):
     assert norms[0] < 0.5 * norms[2]
 
 
+@on_tensorflow
 def test_weights_count_as_repetitions(wine):
     X, codes = wine
     keep = codes < 2
@@ -186,16 +187,18 @@ def test_weights_count_as_repetitions(wine):
     assert by_class.class_weight_.tolist() == [0.5, 3.0]
 
 
+@on_tensorflow
 def test_probabilities_are_calibrated_by_scikit_learn(wine):
     X, codes = wine
     train, test = np.arange(0, 178, 2), np.arange(1, 178, 2)
-    for calibration in ("sigmoid", "temperature"):
-        model = MarginClassifier(calibration=calibration, random_state=0).fit(
-            X[train], codes[train]
-        )
+    quick = Training(60, 16, 0.05, augmentation=None, validation_size=0.25)
+    for calibration, training in (("temperature", quick), ("sigmoid", None)):
+        model = MarginClassifier(calibration=calibration, training=training, random_state=0)
+        model.fit(X[train], codes[train])
         probabilities = model.predict_proba(X[test])
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
         assert log_loss(codes[test], probabilities) < 0.5
+    model.set_params(training=quick)
     binary = model.fit(X[train], codes[train] == 1).predict_proba(X[test])
     assert np.mean((binary[:, 1] > 0.5) == (codes[test] == 1)) > 0.9
     with pytest.raises(AttributeError, match="predict_proba"):
