@@ -29,12 +29,12 @@ def characters(shared_data):
     )
     classes = [data.classes[k] for k in sorted(k for ks in members.values() for k in ks)]
     new_index = {name: index for index, name in enumerate(classes)}
+    some = data.take(kept)
     return dataclasses.replace(
-        data,
-        images=255 - data.images[kept],
-        labels=np.array([new_index[data.classes[k]] for k in data.labels[kept]]),
+        some,
+        images=255 - some.images,
+        labels=np.array([new_index[data.classes[k]] for k in some.labels]),
         classes=tuple(classes),
-        groups=data.groups[kept],
         subsets={
             name: tuple(new_index[data.classes[k]] for k in ks) for name, ks in members.items()
         },

@@ -93,6 +93,16 @@ class Dataset:
     fingerprints: NDArray[np.uint64] | None = None
     files: NDArray[Any] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` if there is not one entry a sample in every array."""
+        for name in ("labels", "groups", "is_test", "fingerprints", "files"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.images):
+                raise ValueError(
+                    f"There are {len(self.images)} images but {len(values)} {name}; to keep some "
+                    "of the samples, use Dataset.take."
+                )
+
     @classmethod
     def from_arrays(
         cls,
