@@ -30,7 +30,7 @@ def test_only_resubstitution_is_fooled_by_random_labels(label_noise):
 
 @pytest.mark.slow
 def test_and_by_some_wrong_ones(label_noise):
-    told, true = label_noise.measure(0.3, "resubstitution", 0, 30)
-    assert told - true > 0.05
-    told, true = label_noise.measure(0.3, "heldout", 0, 30)
-    assert abs(told - true) < 0.08
+    told, true = label_noise.measure(0.3, "resubstitution", 0, 40)
+    assert told - true > 0.04  # .126 is the mean, and a split's standard deviation .033
+    told, true = label_noise.measure(0.3, "heldout", 0, 40)
+    assert abs(told - true) < 0.1

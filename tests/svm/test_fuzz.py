@@ -302,7 +302,7 @@ def test_search(search):
 
 
 @pytest.mark.slow
-@thorough
+@settings(thorough, max_examples=2000)  # a search is a few dozen problems
 @given(searches())
 def test_thousands_of_searches(search):
     check_search(search)
