@@ -19,7 +19,7 @@ def test_points_intervals_and_shares():
     probabilities = np.array([[0.45, 0.55], [0.4, 0.6], [0.05, 0.95], [0.9, 0.1]])
     _, ax = plt.subplots()
     display = ReliabilityDisplay.from_predictions(
-        probabilities, ["b", "a", "b", "a"], n_bins=4, name="nb"
+        ["b", "a", "b", "a"], probabilities, n_bins=4, name="nb"
     ).plot(ax=ax)
     assert (display.ax_, display.figure_) == (ax, ax.figure)
     points = ax.containers[1].lines[0]
@@ -55,6 +55,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="needs predict_proba, and SVC.*calibrated"):
         ReliabilityDisplay.from_estimator(SVC().fit(X, y), X, y)
     with pytest.raises(ValueError, match="none of the classes, such as 2; these are"):
-        ReliabilityDisplay.from_predictions([[0.5, 0.5]], [2], classes=[0, 1])
+        ReliabilityDisplay.from_predictions([2], [[0.5, 0.5]], classes=[0, 1])
     with pytest.raises(ValueError, match="3 columns of probabilities, and 2 classes"):
-        ReliabilityDisplay.from_predictions([[0.2, 0.3, 0.5]] * 2, [0, 1])
+        ReliabilityDisplay.from_predictions([0, 1], [[0.2, 0.3, 0.5]] * 2)

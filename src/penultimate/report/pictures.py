@@ -92,7 +92,7 @@ def _reliability(comparison: Comparison) -> dict[str, Any]:
         m.name
         if m.calibrated
         else f"{m.name}, not calibrated": ReliabilityDisplay.from_predictions(
-            np.concatenate(m.probabilities), np.tile(true, len(m.probabilities)), classes=classes
+            np.tile(true, len(m.probabilities)), np.concatenate(m.probabilities), classes=classes
         )
         for m in comparison.methods
         if m.probabilities is not None

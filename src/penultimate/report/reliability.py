@@ -36,7 +36,7 @@ class ReliabilityDisplay:
     Examples
     --------
     >>> from penultimate.report import ReliabilityDisplay
-    >>> display = ReliabilityDisplay.from_predictions([[0.1, 0.9], [0.3, 0.7]], ["b", "a"])
+    >>> display = ReliabilityDisplay.from_predictions(["b", "a"], [[0.1, 0.9], [0.3, 0.7]])
     >>> round(display.error, 2), display.plot().ax_.get_ylabel()
     (0.4, 'share that is right')
     """
@@ -84,14 +84,14 @@ class ReliabilityDisplay:
         name = type(estimator).__name__ if name is None else name
         probabilities = estimator.predict_proba(X)
         return cls.from_predictions(
-            probabilities, y, classes=estimator.classes_, n_bins=n_bins, name=name
+            y, probabilities, classes=estimator.classes_, n_bins=n_bins, name=name
         )
 
     @classmethod
     def from_predictions(
         cls,
-        probabilities: ArrayLike,
-        y: ArrayLike,
+        y_true: ArrayLike,
+        y_prob: ArrayLike,
         *,
         classes: ArrayLike | None = None,
         n_bins: int = 10,
@@ -101,12 +101,12 @@ class ReliabilityDisplay:
 
         Parameters
         ----------
-        probabilities : array-like of shape (n_samples, n_classes)
-            A column for each class.
-        y : array-like of shape (n_samples,)
+        y_true : array-like of shape (n_samples,)
             True labels.
+        y_prob : array-like of shape (n_samples, n_classes)
+            Probabilities, a column for each class.
         classes : array-like of shape (n_classes,), optional
-            The label of each column, sorted; by default the labels that occur in `y`.
+            The label of each column, sorted; by default the labels that occur.
         n_bins : int, default=10
             Bins of equal width.
         name : str, optional
@@ -119,14 +119,15 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If `y` holds labels that are none of the classes, or the probabilities do not fit them.
+            If `y_true` holds labels that are none of the classes, or the probabilities do not fit
+            these.
         """
-        probabilities, labels = np.asarray(probabilities), np.asarray(y)
+        probabilities, labels = np.asarray(y_prob), np.asarray(y_true)
         known = np.unique(labels) if classes is None else np.asarray(classes)
         if len(unknown := np.setdiff1d(labels, known)):
             raise ValueError(
-                f"y holds labels that are none of the classes, such as {unknown.tolist()[0]!r}; "
-                f"these are {known.tolist()[:10]}. Leave such samples out."
+                f"y_true holds labels that are none of the classes, such as "
+                f"{unknown.tolist()[0]!r}; these are {known.tolist()[:10]}. Leave such samples out."
             )
         if probabilities.ndim == 2 and probabilities.shape[1] != len(known):
             raise ValueError(
@@ -172,6 +173,7 @@ class ReliabilityDisplay:
         ax.set(xlabel="highest probability", ylabel="share that is right")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         ax.grid(alpha=0.3)
-        ax.legend()
+        # Above: inside, it would hide intervals.
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize="small", frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
