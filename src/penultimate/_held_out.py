@@ -14,7 +14,6 @@ from penultimate.datasets.splits import Split
 from penultimate.evaluation.calibration import as_columns, calibrate_scores
 from penultimate.svm import SVC
 
-MAX_HARD_CASES = 60
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 _AT_BOUND = 1 - 1e-6
 Parts = Iterable[tuple[Split, NDArray[Any]]]
@@ -102,7 +101,7 @@ def hard_cases(
     Returns
     -------
     list of HardCase
-        The worst first, at most 60.
+        The worst first.
     """
     machine = chosen_estimator(pipeline)
     if not isinstance(machine, SVC):
@@ -114,7 +113,7 @@ def hard_cases(
     scores = machine.class_margins(pipeline["preprocessing"].transform(features[rows]))
     predicted = pipeline.classes_[scores.argmax(axis=1)]
     margins = scores[np.arange(len(rows)), np.searchsorted(pipeline.classes_, y[rows])]
-    worst = np.argsort(margins, kind="stable")[:MAX_HARD_CASES]
+    worst = np.argsort(margins, kind="stable")
     return [
         HardCase(int(samples[rows[k]]), int(y[rows[k]]), int(predicted[k]), float(margins[k]))
         for k in worst

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._diagnosis import find_leaks, run_checks
-from penultimate._held_out import MAX_HARD_CASES
 from penultimate._method_result import MethodResult
 from penultimate._plan import make_plan
 from penultimate._progress import SILENT, Progress
@@ -188,7 +187,7 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         protocol,
         run.checks,
         run.first_features,
-        hardest=sorted(run.hardest, key=lambda case: case.margin)[:MAX_HARD_CASES],
+        hardest=sorted(run.hardest, key=lambda case: case.margin),
         learning_curves=run.learning_curves,
     )
     protocol["checks_run"], found = run_checks(comparison, plan, network, leak)

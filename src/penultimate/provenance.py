@@ -365,11 +365,6 @@ def _digest(network: Any) -> bytes:
     return hasher.digest()
 
 
-def check_on_leak(on_leak: Any, owner: str) -> None:
-    """Raise ``ValueError`` unless `on_leak` is one of `ON_LEAK`."""
-    check_choice(on_leak, "on_leak", owner, ON_LEAK)
-
-
 def report_leak(
     leaked: NDArray[Any],
     n_tested: int,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 from sklearn import metrics
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from penultimate._validation import check_number
+from penultimate.evaluation.statistics import wilson_interval
 
 _TOLERANCE = 1e-3  # of a row's sum: float32 softmaxes are far closer to 1
 
@@ -86,9 +86,8 @@ def reliability_curve(
     n_right = np.bincount(member, weights=right, minlength=n_bins).astype(int)
     shares = np.full((4, n_bins), np.nan)
     for k in np.flatnonzero(counts):
-        test = binomtest(int(n_right[k]), int(counts[k]))
-        interval = test.proportion_ci(0.95, method="wilson")
-        shares[:, k] = highest[member == k].mean(), test.statistic, interval.low, interval.high
+        found = wilson_interval(n_right[k], counts[k])
+        shares[:, k] = highest[member == k].mean(), found.value, found.low, found.high
     return ReliabilityCurve(edges, counts, *shares)
 
 

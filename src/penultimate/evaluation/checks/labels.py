@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate.evaluation.checks._check import Check
+from penultimate.evaluation.statistics import wilson_interval
 
 _MOST_WIDTH = 0.025  # half of a 95 % interval
 _IMBALANCE = 5
@@ -144,7 +145,7 @@ def check_test_size(n_test: int, accuracy: float) -> Check | None:
     '100 test samples: an accuracy of 95.0 % could as well be 88.8 or 97.8 %.'
     >>> check_test_size(1000, 0.95)
     """
-    interval = binomtest(round(accuracy * n_test), n_test).proportion_ci(method="wilson")
+    interval = wilson_interval(round(accuracy * n_test), n_test)
     if interval.high - interval.low <= 2 * _MOST_WIDTH:
         return None
     return Check(

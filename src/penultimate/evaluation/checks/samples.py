@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate.evaluation.checks._check import Check, examples
-from penultimate.provenance import provenance_of
+from penultimate.provenance import provenance_of, report_leak
 
 _PREFIX = re.compile(r"([^/\\_-]+)[_-]")
 
@@ -44,14 +44,9 @@ def check_seen(
         leaked = np.isin(fingerprints, seen)
     else:
         leaked = provenance_of(seen).holds(fingerprints)
-    if not leaked.any():
-        return None
-    return Check(
-        "test-samples-seen",
-        f"{leaked.sum():,} of {len(leaked):,} test samples were seen in training, exactly as they "
-        f"are: {examples(leaked, names)}",
-        "error",
-    )
+    called = np.arange(len(leaked)) if names is None else np.asarray(names)
+    message = report_leak(called[leaked], len(leaked), on_leak="ignore")
+    return Check("test-samples-seen", message, "error") if message else None
 
 
 def check_duplicates(
