@@ -99,6 +99,17 @@ def test_frozen_network_gets_a_logistic_head_for_its_softmax(shapes):
     assert [c["id"] for c in result.checks] == ["frozen-softmax", "few-test-samples"]
 
 
+def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(shapes):
+    X, y = shapes
+    network = build_network("compact", (12, 12, 1), 5)
+    of_bytes, of_shares = (
+        compare(values, y, network=network, methods=["cnn+svm-linear"], seeds=1)
+        for values in (X, X / np.float32(255))
+    )
+    for part, features in of_bytes.features.items():
+        np.testing.assert_allclose(of_shares.features[part], features, rtol=1e-4, atol=1e-4)
+
+
 def test_probabilities_are_those_of_the_predictions(comparison):
     with_some = [m for m in comparison.methods if m.probabilities is not None]
     assert [m.name for m in with_some] == comparison.names()

@@ -7,7 +7,7 @@ from sklearn.model_selection import ParameterGrid, cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training
+from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training, hybrid
 from penultimate.datasets import split_folds
 from penultimate.networks import build_network, fit_network, make_deterministic
 from penultimate.networks._backend import import_keras
@@ -93,6 +93,13 @@ def test_another_layer_and_head(shapes):
     # 16 channels at 12 x 12; 32 at 6 x 6.
     assert model.extract(shapes[0]).shape == (60, 6 * 6 * 32)
     assert not hasattr(model, "best_score_")
+
+
+@pytest.mark.parametrize("layer", ["flaten", ["penultimate", "flaten"]])
+def test_a_misspelt_layer_is_found_before_the_training(shapes, layer, monkeypatch):
+    monkeypatch.setattr(hybrid, "fit_network", lambda *_, **__: pytest.fail("was trained"))
+    with pytest.raises(ValueError, match="'flaten'.*'flatten'"):
+        DeepSVC(layer=layer).fit(*shapes)
 
 
 def test_groups(shapes):

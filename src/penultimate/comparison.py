@@ -17,7 +17,7 @@ from penultimate._validation import check_choice, check_number
 from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
 from penultimate.hybrid import SELECTIONS
-from penultimate.networks import Training, is_keras_model
+from penultimate.networks import Training, is_keras_model, takes_pixels
 from penultimate.provenance import ON_LEAK
 from penultimate.results import Comparison
 
@@ -50,7 +50,8 @@ def compare(
     ----------
     X : array-like of images, str, Path or Dataset
         Images with labels in `y`, or where `penultimate.datasets.load` finds both. A builder's
-        network, or a frozen one, gets an array as it is; files give it pixels from 0 to 255.
+        network, or a frozen one, gets an array as it is, unless it scales pixels itself (it begins
+        with ``Rescaling``): then it gets pixels from 0 to 255, as files give them.
     y : array-like of shape (n_samples,), optional
         Labels, where `X` is an array.
     methods : list of str, optional
@@ -233,7 +234,8 @@ def _check_data(
             "or an array with the subset of each sample."
         )
     data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None)
-    return data, data.images if isinstance(network, str) else np.asarray(X)
+    wants_pixels = isinstance(network, str) or takes_pixels(network)
+    return data, data.images if wants_pixels else np.asarray(X)
 
 
 def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:

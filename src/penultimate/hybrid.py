@@ -14,7 +14,14 @@ from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_choice
 from penultimate.crossfit import fit_crossfit
 from penultimate.datasets.splits import Split, split_development, split_folds
-from penultimate.networks import FeatureExtractor, Training, fit_network, is_keras_model
+from penultimate.networks import (
+    FeatureExtractor,
+    Training,
+    build_network,
+    fit_network,
+    is_keras_model,
+)
+from penultimate.networks._keras import cut
 from penultimate.selection import LayerHead, Splits, check_layers, fit_layers
 from penultimate.svm import SVCSearchCV
 
@@ -27,8 +34,15 @@ class CutNetworkClassifier(NetworkClassifier):
     layer: str | list[str]
 
     def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-        check_layers(self.layer, type(self).__name__)
-        return super()._check_fit(X, y)
+        layers = check_layers(self.layer, type(self).__name__)
+        X, y, codes = super()._check_fit(X, y)
+        named = [layer for layer in layers if layer != "penultimate"]
+        if named and not is_keras_model(self.network):
+            # A misspelt name should not be found out after the training.
+            untrained = build_network(self.network, X.shape[1:], len(self.classes_))
+            for layer in named:
+                cut(untrained, layer)
+        return X, y, codes
 
     def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
         """Take over the network of a fitted classifier, and how it reads samples."""

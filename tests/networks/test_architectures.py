@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from penultimate.networks import NETWORKS, FeatureExtractor, build_network
+from penultimate.networks.architectures import _staged
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -33,6 +34,21 @@ def test_wide_doubles_its_channels_from_32():
     assert [layer.filters for layer in convolutions] == [32, 64, 64, 128, 128]
     assert model.get_layer("flatten").output.shape == (None, 7 * 7 * 128)
     assert model.get_layer("features").output.shape == (None, 256)
+
+
+def test_pooling_first_changes_nothing_while_normalisation_keeps_the_order():
+    """Where its scale is positive, as in a new network, the largest of four stays the largest."""
+    first, last = (
+        _staged((28, 28, 1), 10, channels=8, pool_first=order, name="staged")
+        for order in (True, False)
+    )
+    last.set_weights(first.get_weights())
+    images = np.random.default_rng(0).integers(0, 255, (4, 28, 28, 1), dtype=np.uint8)
+    np.testing.assert_allclose(
+        first.predict_on_batch(images), last.predict_on_batch(images), rtol=1e-4
+    )
+    kinds = [type(layer).__name__ for layer in first.layers]
+    assert kinds[2:6] == ["Conv2D", "MaxPooling2D", "BatchNormalization", "ReLU"]
 
 
 def test_plane_has_two_linear_features():
