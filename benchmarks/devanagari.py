@@ -55,7 +55,14 @@ ON_FEATURES = [
     "cnn+svm-rbf-head-routed",
 ]
 FROM_SCRATCH = ["cnn-softmax-masked", "cnn-scratch", "cnn-scratch-plain"]
-RECIPE = Training(epochs=36, batch_size=128, augmentation=Augmentation(zoom=0.2))
+# Twice the epochs of 36 gain more than a validation slice or any other change that was tried.
+RECIPE = Training(
+    epochs=64,
+    batch_size=128,
+    augmentation=Augmentation(zoom=0.2),
+    validation_size=0,
+    precision="bfloat16",
+)
 ARTICLE = """\
 The article reports 99.7 % on numerals, 99.5 % on vowels and 94.9 % on consonants. Its labels were
 merged with `i-1`, so digit 0 became the index of the last consonant: its numerals are the digits 1
