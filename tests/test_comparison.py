@@ -41,7 +41,7 @@ def test_features_are_those_of_the_first_network(shapes, monkeypatch):
 
     def start(run, seed):
         real(run, seed)
-        started.append(run.features)
+        started.append(run.network.features)
 
     real = Run.start
     monkeypatch.setattr(Run, "start", start)
@@ -72,14 +72,14 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
 
 def test_one_network_a_seed(shapes, monkeypatch):
     trained = []
-    import penultimate._run as run
+    import penultimate._shared_network as shared_network
 
     def spy(*args, seed, **kwargs):
         trained.append(seed)
         return real(*args, seed=seed, **kwargs)
 
-    real = run.fit_network
-    monkeypatch.setattr(run, "fit_network", spy)
+    real = shared_network.fit_network
+    monkeypatch.setattr(shared_network, "fit_network", spy)
     compare(*shapes, methods=["cnn-softmax", "cnn+knn", "cnn+rf"], seeds=[4, 9], training=QUICK)
     assert trained == [4, 9]
     compare(*shapes, methods=["pca+svm-rbf"], seeds=1)
@@ -148,7 +148,7 @@ def test_what_is_told_of_the_first_seed(comparison):
     ],
 )
 def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
-    import penultimate._run as run
+    import penultimate._shared_network as shared_network
 
     seen = []
 
@@ -156,8 +156,8 @@ def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
         seen.append(len(X))
         return real(network, X, *args, **kwargs)
 
-    real = run.fit_network
-    monkeypatch.setattr(run, "fit_network", spy)
+    real = shared_network.fit_network
+    monkeypatch.setattr(shared_network, "fit_network", spy)
     methods = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
     result = compare(*shapes, methods=methods, seeds=1, training=QUICK, selection=selection)
     assert sorted(seen) == n_seen
@@ -203,9 +203,9 @@ def test_crossfit_that_has_no_folds_is_refused(shapes):
 
 
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
-    import penultimate._run as run
+    import penultimate._shared_network as shared_network
 
-    monkeypatch.setattr(run, "fit_network", None)
+    monkeypatch.setattr(shared_network, "fit_network", None)
     X, y = shapes
     # Three groups: one is for testing, one for selection, and none is left for validation.
     with pytest.raises(ValueError, match="There is 1 group to split"):

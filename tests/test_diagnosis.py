@@ -52,9 +52,9 @@ def test_test_samples_in_development_stop_it(with_duplicates):
 
 
 def test_a_leak_on_any_split_stops_it_before_training(shapes, monkeypatch):
-    import penultimate._run as run
+    import penultimate._shared_network as shared_network
 
-    monkeypatch.setattr(run, "fit_network", None)
+    monkeypatch.setattr(shared_network, "fit_network", None)
     X, y = shapes
     X = X.copy()
     X[np.flatnonzero(y == "lying")[1]] = X[np.flatnonzero(y == "lying")[0]]

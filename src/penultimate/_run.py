@@ -4,7 +4,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,12 @@ from penultimate._held_out import (
 from penultimate._method_result import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate._plan import Part, Plan
 from penultimate._progress import SILENT, Progress
+from penultimate._shared_network import Recipe, Trainer, share_network
 from penultimate.crossfit import fit_crossfit
 from penultimate.datasets.splits import Split
 from penultimate.heads import METHODS, Method
-from penultimate.networks import (
-    FeatureExtractor,
-    History,
-    Training,
-    fit_network,
-    is_keras_model,
-    predict_probabilities,
-)
-from penultimate.networks.margin import make_margin_loss, predict_scores
-from penultimate.networks.training import validation_split
+from penultimate.networks import History
+from penultimate.networks.margin import predict_scores
 from penultimate.selection import fit_head, plain_params
 
 # What the report tells of the first seed.
@@ -55,30 +47,6 @@ class _Fitted:
     calibrated: bool = False
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What is done on every split.
-
-    Attributes
-    ----------
-    methods : dict of str to Method
-    network : str, callable or keras.Model
-    training : Training
-    n_jobs : int or None
-    checkpoints : Path or None
-        A folder from which interrupted trainings go on.
-    selection : {"heldout", "crossfit", "resubstitution"}
-        As in `DeepSVC`.
-    """
-
-    methods: dict[str, Method]
-    network: Any
-    training: Training
-    n_jobs: int | None
-    checkpoints: Path | None = None
-    selection: str = "heldout"
-
-
 class Run:
     """The work of a comparison on one test part: a network a seed, and the classifiers on it."""
 
@@ -91,30 +59,13 @@ class Run:
         self.first_features: dict[str, NDArray[np.float32]] | None = None
         self.hardest: list[HardCase] = []
         self.learning_curves: list[LearningCurve] = []
-        methods = recipe.methods.values()
-        self.needs_network = any(method.needs_shared_network for method in methods)
-
-    def check_trainings(self) -> None:
-        """Raise ``ValueError`` if a network's training will lack a validation slice."""
-        codes, groups = self.plan.codes, self.plan.groups
-        frozen = is_keras_model(self.recipe.network)
-        trained = [self.plan.whole] if self.needs_network and not frozen else []
-        for method in self.recipe.methods.values():
-            if method.inputs == "network":
-                trained += self.plan.parts(method)
-        for seed, split in self.plan.development_splits.items():
-            for part in trained:
-                for each in (split, *self.plan.folds[seed]):
-                    chosen = part.development[part.restrict(each).first]
-                    of_chosen = None if groups is None else groups[chosen]
-                    validation_split(codes[chosen], of_chosen, self.recipe.training, seed)
 
     def execute(self, progress: Progress) -> list[MethodResult]:
         """Do all that was planned, and return what each method did."""
         self.progress = progress
         plan, methods = self.plan, self.recipe.methods
         self.inputs = plan.divide(self.all_inputs)
-        self.codes, self.groups = plan.codes, plan.groups
+        self.trainer = Trainer(self.recipe, plan, self.inputs["development"], progress)
         true = plan.dataset.labels[plan.split.second]
         results = {
             name: MethodResult(
@@ -136,50 +87,19 @@ class Run:
 
     def start(self, seed: int) -> None:
         """Train and cut the shared network of this seed."""
-        self.seed, self.development_split = seed, self.plan.development_splits[seed]
-        self.train_seconds = self.fold_seconds = 0.0
-        self.network_seconds = self.extract_seconds = 0.0
+        self.seed = seed
         self.fitted: dict[tuple[Any, ...], _Fitted] = {}
-        self.fold_features: list[NDArray[np.float32]] = []
-        if not self.needs_network:
+        if not self.recipe.needs_network:
             return
-        frozen = is_keras_model(self.recipe.network)
-        folds = self.plan.folds[seed] if self.recipe.selection == "crossfit" else []
-        if frozen:
-            self.model = self.recipe.network
-        else:
-            for number, fold in enumerate(folds):
-                self.fold_features.append(self._features_of_fold(number, fold))
-            self.model, history = self._train(self.plan.whole, self.recipe.training, None)
-            self.histories.append(history)
-            self.train_seconds = history.seconds
-        start = time.perf_counter()
-        extractor = FeatureExtractor(self.model).fit()
-        self.features = {
-            "development": extractor.extract(self.inputs["development"], self.progress)
-        }
-        if frozen:
-            self.fold_features = [self.features["development"]] * len(folds)
-        middle = time.perf_counter()
-        self.features["test"] = extractor.extract(self.inputs["test"], self.progress)
+        self.network = share_network(self.trainer, seed, self.inputs["test"])
+        if self.network.history is not None:
+            self.histories.append(self.network.history)
         if self.first_features is None:
-            self.first_features = self.features
-        self.network_seconds = self.fold_seconds + self.train_seconds + middle - start
-        self.extract_seconds = time.perf_counter() - middle
-        self.probabilities: NDArray[np.float32] | None = None
-
-    def _features_of_fold(self, number: int, fold: Split) -> NDArray[np.float32]:
-        """Train a network on the other folds; return its features of all of development."""
-        part = self.plan.whole
-        model, history = self._train(part, self.recipe.training, None, fold, f"-fold-{number}")
-        start = time.perf_counter()
-        features = FeatureExtractor(model).fit().extract(self.inputs["development"], self.progress)
-        self.fold_seconds += history.seconds + time.perf_counter() - start
-        return features
+            self.first_features = self.network.features
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
         """Fit a method on development, and predict the test part: its only use."""
-        if method.inputs == "probabilities" and is_keras_model(self.recipe.network):
+        if method.inputs == "probabilities" and self.recipe.frozen:
             method = replace(METHODS["cnn+logistic"], subsets=method.subsets)
             self._note(
                 "frozen-softmax",
@@ -205,14 +125,15 @@ class Run:
             if method.subsets not in _ROUTED:
                 self._add_probabilities(result, fitted, part)
             log = result.fits[part.subset]
-            of_features = method.inputs == "features"
-            share = of_features * len(chosen) / len(predictions)
-            shared = self.network_seconds if of_features else 0.0
-            if method.inputs == "probabilities":
-                shared = self.train_seconds
+            shared = 0.0
+            if method.inputs == "features":
+                shared = self.network.fit_seconds
+                seconds += self.network.extract_seconds * len(chosen) / len(predictions)
+            elif method.inputs == "probabilities":
+                shared = self.network.train_seconds
             log.head_seconds.append(fitted.head_seconds + router_seconds)
             log.fit_seconds.append(fitted.head_seconds + router_seconds + shared)
-            log.predict_seconds.append(seconds + share * self.extract_seconds)
+            log.predict_seconds.append(seconds)
             log.params.append(fitted.params)
             log.selection_scores.append(fitted.selection_score)
             log.grids.append(fitted.grid)
@@ -225,29 +146,29 @@ class Run:
         if key not in self.fitted:
             if method.inputs == "probabilities":
                 self.fitted[key] = _Fitted(
-                    lambda chosen: self._masked(part, chosen),
+                    lambda chosen: self.network.masked(part, chosen),
                     0.0,
-                    probabilities=lambda chosen: self._masked_probabilities(part, chosen),
+                    probabilities=lambda chosen: self.network.masked_probabilities(part, chosen),
                 )
             elif method.inputs == "network":
                 self.fitted[key] = self._fit_from_scratch(method, part)
             else:
-                self.fitted[key] = self._fit_head(name, method, part, self.codes)
+                self.fitted[key] = self._fit_head(name, method, part, self.plan.codes)
         return self.fitted[key]
 
     def _fit_head(self, name: str, method: Method, part: Part, codes: NDArray[np.int64]) -> _Fitted:
         start = time.perf_counter()
-        samples = self.features if method.inputs == "features" else self._pixels()
+        samples = self.network.features if method.inputs == "features" else self._pixels()
         development, codes = samples["development"][part.development], codes[part.development]
         folds = [part.restrict(fold) for fold in self.plan.folds[self.seed]]
         fold_parts = []
         if self.recipe.selection == "crossfit":
             # What each fold's network makes of development; of pixels there is but one form.
-            of_folds = self.fold_features
-            if method.inputs == "pixels":
-                of_folds = [samples["development"]] * len(folds)
+            of_folds = [samples["development"]] * len(folds)
+            if method.inputs == "features":
+                of_folds = self.network.fold_features
             fold_parts = [(f, values[part.development]) for f, values in zip(folds, of_folds)]
-        split = part.restrict(self.development_split)
+        split = part.restrict(self.plan.development_splits[self.seed])
 
         def make_preprocessing() -> Any:
             if method.make_preprocessing is None:
@@ -332,7 +253,7 @@ class Run:
         training = self.recipe.training
         if not method.augmented:
             training = replace(training, augmentation=None)
-        model, history = self._train(part, training, method.loss)
+        model, history = self.trainer.train(part, self.seed, training, loss=method.loss)
 
         def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
             outputs = predict_scores(model, self.inputs["test"][chosen])
@@ -340,72 +261,16 @@ class Run:
 
         return _Fitted(predict, history.seconds)
 
-    def _train(
-        self,
-        part: Part,
-        training: Training,
-        loss: str | None,
-        split: Split | None = None,
-        suffix: str = "",
-    ) -> tuple[Any, History]:
-        """Train a network on the fit part of some classes, which it numbers from 0.
-
-        Of one seed all have the same first weights, whatever the loss.
-        """
-        split = self.development_split if split is None else split
-        chosen = part.development[part.restrict(split).first]
-        return fit_network(
-            self.recipe.network,
-            self.inputs["development"][chosen],
-            np.searchsorted(part.classes, self.codes[chosen]),
-            training,
-            loss=None if loss is None else make_margin_loss(loss),
-            groups=None if self.groups is None else self.groups[chosen],
-            seed=self.seed,
-            progress=self.progress,
-            checkpoint=self._checkpoint(part, training, loss, suffix),
-        )
-
-    def _checkpoint(
-        self, part: Part, training: Training, loss: str | None, suffix: str
-    ) -> Path | None:
-        """Name the file of one training among all those of a comparison."""
-        folder = self.recipe.checkpoints
-        if folder is None:
-            return None
-        kind = "random" if self.groups is None else "group"
-        subsets = [each.subset for each in self.plan.subset_parts]
-        position = "all" if part.subset is None else subsets.index(part.subset)
-        plain = "-plain" if training.augmentation is None else ""
-        of_loss = "" if loss is None else f"-{loss}"
-        name = f"{kind}-split-{self.plan.holdout.seed}-seed-{self.seed}-subset-{position}"
-        return folder / f"{name}{plain}{of_loss}{suffix}.safetensors"
-
-    def _outputs(self) -> NDArray[np.float32]:
-        """The shared network's probabilities of the test part, computed once."""
-        if self.probabilities is None:
-            self.probabilities = predict_probabilities(self.model, self.inputs["test"])
-        return self.probabilities
-
-    def _masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The most probable class among those of a part."""
-        return part.classes[self._outputs()[chosen][:, part.classes].argmax(axis=1)]
-
-    def _masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The probabilities of a part's classes, which add up to one."""
-        kept = self._outputs()[chosen][:, part.classes]
-        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-
     def _route(self, name: str, method: Method, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
         """For each subset the test samples that are taken to be of it."""
         if method.subsets == "routed":
-            shares = [self._outputs()[:, part.classes].sum(axis=1) for part in parts]
+            shares = [self.network.probabilities[:, part.classes].sum(axis=1) for part in parts]
             chosen = np.argmax(shares, axis=0)
         else:
             members = np.empty(len(self.plan.dataset.classes), np.int64)
             for index, part in enumerate(parts):
                 members[part.classes] = index
-            router = self._fit_head(name, method, self.plan.whole, members[self.codes])
+            router = self._fit_head(name, method, self.plan.whole, members[self.plan.codes])
             chosen = router.predict(self.plan.whole.test)
         return [np.flatnonzero(chosen == index) for index in range(len(parts))]
 

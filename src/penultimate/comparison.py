@@ -12,7 +12,8 @@ from penultimate._diagnosis import find_leaks, run_checks
 from penultimate._method_result import MethodResult
 from penultimate._plan import make_plan
 from penultimate._progress import SILENT, Progress
-from penultimate._run import Recipe, Run
+from penultimate._run import Run
+from penultimate._shared_network import Recipe, check_trainings
 from penultimate._validation import check_choice, check_number
 from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
@@ -143,8 +144,8 @@ def compare(
     for plan in plans:
         leaks.append(find_leaks(plan, network, on_leak))  # a warning names the caller of this
     runs = [Run(recipe, plan, inputs) for plan in plans]
-    for run in runs:
-        run.check_trainings()
+    for plan in plans:
+        check_trainings(recipe, plan)
     results = []
     for number, run in enumerate(runs, 1):
         told = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")

@@ -12,7 +12,7 @@ from penultimate.networks import (
     train_further,
 )
 from penultimate.networks._backend import import_keras
-from penultimate.networks._keras import classifying_layer, forward, giving_scores
+from penultimate.networks._keras import forward, giving_scores
 from penultimate.networks.losses import CrammerSinger
 
 QUICK = Training(epochs=4, batch_size=8, augmentation=None)
@@ -69,11 +69,6 @@ def test_logits_and_probabilities_train_alike(samples):
         fit_network(linear(activation), *samples, QUICK) for activation in ("softmax", None)
     )
     np.testing.assert_allclose(one.loss, two.loss, rtol=1e-3)
-
-
-def test_xla_compiles_the_steps_where_nothing_else_would(samples):
-    model, _ = fit_network(linear("softmax"), *samples, QUICK)
-    assert model.jit_compile == (import_keras().backend.backend() == "jax")
 
 
 def test_fewer_samples_than_a_batch(samples):
@@ -223,18 +218,3 @@ def test_more_samples_train_on(samples):
     ]
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
     assert int(model.optimizer.iterations) == 10 * 4  # sixty samples by sixteens
-
-
-def test_what_has_a_penalty_does_not_decay(samples):
-    X, codes = samples
-    model = giving_scores(build_network("compact", X.shape[1:], 2))
-    kernel = classifying_layer(model).kernel
-    kernel.regularizer = import_keras().regularizers.L2(0.0)
-    before = import_keras().ops.convert_to_numpy(kernel).copy()
-    norms = [np.linalg.norm(w) for w in model.get_weights() if w.ndim > 1]
-    weightless = np.full(len(X), 1e-30, np.float32)
-    recipe = Training(3, 16, 0.1, weight_decay=0.5, augmentation=None, validation_size=0)
-    train(model, X, codes, None, recipe, loss=CrammerSinger(), sample_weight=weightless)
-    np.testing.assert_allclose(import_keras().ops.convert_to_numpy(kernel), before, rtol=1e-4)
-    after = [np.linalg.norm(w) for w in model.get_weights() if w.ndim > 1]
-    assert all(new < 0.9 * old for new, old in zip(after[:-1], norms[:-1], strict=True))

@@ -13,7 +13,6 @@ from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seed_shared_generators, seeded
 from penultimate.networks._keras import (
     computing_in_bfloat16,
-    ends_in_logits,
     forward,
     giving_scores,
     predicted_codes,
@@ -26,6 +25,7 @@ from penultimate.networks.checkpoints import (
     describe_samples,
 )
 from penultimate.networks.epochs import epochs, one_hot, run_epoch
+from penultimate.networks.optimization import compile_network, default_loss, one_cycle
 from penultimate.networks.recipe import History, Training, suited_to
 from penultimate.provenance import record
 
@@ -35,8 +35,6 @@ Validation = (
 )
 
 _EVALUATION_BATCH = 256
-_WARM_UP = 0.2
-_NOT_DECAYED = ("bias", "gamma", "beta")  # how their names end
 
 
 def train(
@@ -112,7 +110,7 @@ def train(
     batch_size = min(training.batch_size, len(X))
     with seeded(seed):
         loss = default_loss(model, training) if loss is None else loss
-        compile_network(model, training, loss, _one_cycle(training, len(X) // batch_size))
+        compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
         file, course = None, Course()
         if checkpoint is not None:
             network = describe_network(model, training, loss, seed)
@@ -332,45 +330,6 @@ def _is_over(course: Course, training: Training) -> bool:
     if training.patience is None or course.best_epoch is None:
         return False
     return len(course.loss) - 1 - course.best_epoch >= training.patience
-
-
-def default_loss(model: Any, training: Training) -> Any:
-    """Return the cross-entropy of smoothed labels that fits the end of `model`."""
-    return import_keras().losses.CategoricalCrossentropy(
-        from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
-    )
-
-
-def _one_cycle(training: Training, steps_per_epoch: int) -> Any:
-    n_steps = training.epochs * steps_per_epoch
-    n_warm_up = round(_WARM_UP * n_steps)
-    return import_keras().optimizers.schedules.CosineDecay(
-        training.learning_rate / 10,
-        max(1, n_steps - n_warm_up),
-        alpha=1e-3,
-        warmup_target=training.learning_rate,
-        warmup_steps=n_warm_up,
-    )
-
-
-def compile_network(model: Any, training: Training, loss: Any, learning_rate: Any) -> None:
-    """Give `model` its optimizer and loss; the learning rate is a number or a schedule."""
-    keras = import_keras()
-    kept = [
-        variable
-        for variable in model.trainable_variables
-        if variable.regularizer is not None or variable.name.endswith(_NOT_DECAYED)
-    ]
-    if len(kept) < len(model.trainable_variables):
-        optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=training.weight_decay)
-        optimizer.exclude_from_weight_decay(var_list=kept)
-    else:  # which AdamW fails at, on torch
-        optimizer = keras.optimizers.Adam(learning_rate)
-    # XLA makes TensorFlow's step slower on a CPU, and several times slower to compile. Without it,
-    # JAX would compile nothing.
-    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(optimizer, loss, jit_compile=jit_compile)
-    optimizer.build(model.trainable_variables)
 
 
 def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:
