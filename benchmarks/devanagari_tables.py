@@ -34,6 +34,17 @@ def differences(result):
     return table(["method", "all", *result.subsets], rows)
 
 
+def from_scratch(comparisons):
+    """Accuracy of the last method of each comparison, and that less the masked softmax."""
+    rows = []
+    for result in comparisons:
+        columns, name = [None, *result.subsets], result.names()[-1]
+        scores = [percent(result.accuracy(name, subset)) for subset in columns]
+        gains = [points(result.vs_softmax(name, subset)) for subset in columns]
+        rows += [[name, len(result.seeds), *scores], ["less the softmax, points", "", *gains]]
+    return table(["method", "seeds", "all", *comparisons[0].subsets], rows)
+
+
 def disagreements(result):
     """Count, with each seed, where only the SVM or only the masked softmax is right."""
     rows = []
@@ -69,6 +80,15 @@ def across_splits(kinds, subsets):
                 )
         rows.append(row)
     return table(header, rows)
+
+
+def kinds_of_splits(comparisons):
+    """Merge what `across_splits` takes of several comparisons on the same splits."""
+    first, *others = (comparison.to_dict()["splits"] for comparison in comparisons)
+    for other in others:
+        for kind, more in zip(first, other, strict=True):
+            kind["methods"] += [m for m in more["methods"] if m not in kind["methods"]]
+    return first
 
 
 def few_samples_table(curves):

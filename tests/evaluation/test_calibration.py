@@ -57,6 +57,20 @@ def test_labels_of_any_type_and_several_classes():
     assert np.mean(calibrated.predict(as_columns(scores)) == y) > 0.9
 
 
+@pytest.mark.parametrize("method", CALIBRATIONS)
+def test_labels_are_not_taken_for_columns(method):
+    """scikit-learn reads beyond the scores where the labels of a temperature do not begin at 0."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, 400)
+    scores = rng.normal(size=(400, 5)) + 2 * np.eye(5)[y]
+    from_zero = calibrate_scores(scores, y, method=method)
+    later = calibrate_scores(scores, y + 46, method=method)
+    assert later.classes_.tolist() == [46, 47, 48, 49, 50]
+    assert set(later.predict(as_columns(scores))) == {46, 47, 48, 49, 50}
+    expected = from_zero.predict_proba(as_columns(scores))
+    np.testing.assert_array_equal(later.predict_proba(as_columns(scores)), expected)
+
+
 @pytest.mark.parametrize(("n_smallest", "n_folds"), [(2, 2), (3, 3), (5, 5), (30, 5)])
 def test_folds_suit_the_smallest_class(n_smallest, n_folds):
     rng = np.random.default_rng(0)
@@ -98,6 +112,7 @@ def test_a_fitted_classifier_is_only_calibrated(scored):
         (["a", "a"], {}, "y holds 1 class"),
         ([0, 0, 1, 1], {"method": "platt"}, "must be one of 'sigmoid', 'isotonic', 'temperature'"),
         ([0, 0, 1, 1], {"n_folds": 1}, "'n_folds' parameter of calibrated"),
+        ([1, 1, 2, 2], {"method": "temperature"}, r"0, 1, 2 and so on.*got \[1, 2\].*sigmoid"),
     ],
 )
 def test_labels_and_parameters_that_will_not_do(y, arguments, message):

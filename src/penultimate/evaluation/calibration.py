@@ -82,6 +82,16 @@ def calibrated(
             f"Class {name!r} has 1 sample; calibration needs at least 2 of each, one of them held "
             "out. Add samples, drop the class, or do without probabilities."
         )
+    if (
+        method == "temperature"
+        and not isinstance(classes[0], str)
+        and not np.array_equal(classes, np.arange(len(classes)))
+    ):
+        raise ValueError(
+            "method='temperature' needs labels that are strings, or 0, 1, 2 and so on, which "
+            f"scikit-learn takes for columns; got {classes.tolist()[:3]}... Encode them "
+            "(LabelEncoder), or use method='sigmoid'."
+        )
     folds = StratifiedKFold(
         min(n_folds, int(counts.min())), shuffle=True, random_state=random_state
     )
@@ -121,10 +131,12 @@ def calibrate_scores(
     >>> calibrated.predict_proba(as_columns(np.array([-2, 2])))[:, 1].round(1).tolist()
     [0.2, 0.8]
     """
-    columns, classes = as_columns(scores), np.unique(y)
-    every = np.arange(len(columns))
+    columns, every = as_columns(scores), np.arange(len(scores))
+    # Where it looks for a temperature, scikit-learn (1.9) takes integer labels for the positions of
+    # columns, unchecked: they have to be.
+    classes, codes = np.unique(y, return_inverse=True)
     calibrated = CalibratedClassifierCV(
-        FrozenEstimator(_GivenScores().fit(columns, classes)),
+        FrozenEstimator(_GivenScores().fit(columns, codes)),
         method=method,
         cv=[(every, every)],  # nothing is fitted on them that could be fitted too well
         ensemble=False,
@@ -132,7 +144,9 @@ def calibrate_scores(
     with warnings.catch_warnings():
         # It warns that a frozen estimator takes no weights; they are for the calibration.
         warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear")
-        return calibrated.fit(columns, y, sample_weight=sample_weight)
+        calibrated.fit(columns, codes, sample_weight=sample_weight)
+    calibrated.classes_ = classes
+    return calibrated
 
 
 def as_columns(scores: NDArray[np.floating]) -> NDArray[np.float64]:
