@@ -237,8 +237,8 @@ def main():
 Made by `python benchmarks/devanagari.py --data nhcd.tar.gz`; {os.cpu_count()} cores, \
 {platform.machine()}, Python {platform.python_version()}, {versions}. {len(data.labels):,} images \
 of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network \
-`wide`, {RECIPE.epochs} epochs, batch {RECIPE.batch_size}, peak learning rate \
-{RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split. Each \
+`wide`, {RECIPE.epochs} epochs in {RECIPE.precision}, batch {RECIPE.batch_size}, peak learning \
+rate {RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split. Each \
 test part was scored once by each method. Accuracies are in percent, with 95 % intervals \
 over test samples and seeds.
 
