@@ -6,7 +6,7 @@ an SVM on pixels: on the article's split with three seeds, on five others, and o
 writers apart. Then what few samples of new classes are worth, and the features in the plane.
 
 Everything is tuned on the development part of the article's split. Takes about two hours on two
-cores; with --checkpoints an interrupted run goes on, and --scratch-seeds 1 saves 25 minutes. Run
+cores; with --checkpoints an interrupted run goes on, and --scratch-seeds 1 saves 10 minutes. Run
 it with:
 
     python benchmarks/devanagari.py --data ../shared/data/nhcd.tar.gz --checkpoints checkpoints
@@ -238,8 +238,8 @@ Made by `python benchmarks/devanagari.py --data nhcd.tar.gz`; {os.cpu_count()} c
 {platform.machine()}, Python {platform.python_version()}, {versions}. {len(data.labels):,} images \
 of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network \
 `wide`, {RECIPE.epochs} epochs in {RECIPE.precision}, batch {RECIPE.batch_size}, peak learning \
-rate {RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split. Each \
-test part was scored once by each method. Accuracies are in percent, with 95 % intervals \
+rate {RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split. \
+Each test part was scored once by each method. Accuracies are in percent, with 95 % intervals \
 over test samples and seeds.
 
 ## What the article's figures were
