@@ -239,8 +239,8 @@ Made by `python benchmarks/devanagari.py --data nhcd.tar.gz`; {os.cpu_count()} c
 of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network \
 `wide`, {RECIPE.epochs} epochs in {RECIPE.precision}, batch {RECIPE.batch_size}, peak learning \
 rate {RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split, \
-of which the other splits' test parts hold many. Each test part was scored once by each method. Accuracies are in percent, with 95 % intervals \
-over test samples and seeds.
+of which the other splits' test parts hold many. Each test part was scored once by each \
+method. Accuracies are in percent, with 95 % intervals over test samples and seeds.
 
 ## What the article's figures were
 
