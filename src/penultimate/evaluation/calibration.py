@@ -52,7 +52,7 @@ def calibrated(
     Raises
     ------
     ValueError
-        If a class has a single sample, or the method is unknown.
+        If a class has a single sample, the method is unknown, or takes other labels (temperature).
 
     References
     ----------
