@@ -48,6 +48,9 @@ class Provenance:
         Of samples that parameters or the best epoch were chosen on.
     tested : ndarray of uint64
         Of samples that were scored at the end.
+    known : bool
+        Whether this is all that was seen. False where nobody said, as for a network that was
+        trained elsewhere without a call of `record`: it may have seen any sample.
 
     Examples
     --------
@@ -61,6 +64,7 @@ class Provenance:
     trained: NDArray[np.uint64] = field(default_factory=_none)
     selected: NDArray[np.uint64] = field(default_factory=_none)
     tested: NDArray[np.uint64] = field(default_factory=_none)
+    known: bool = False
 
     @classmethod
     def of(cls, fingerprints: NDArray[np.uint64], role: str) -> Self:
@@ -77,12 +81,13 @@ class Provenance:
         Provenance
         """
         check_choice(role, "role", "Provenance", ROLES)
-        return cls(**{role: np.unique(fingerprints)})
+        return cls(**{role: np.unique(fingerprints)}, known=True)
 
     def __or__(self, other: "Provenance") -> "Provenance":
         """Return what either has seen."""
         return Provenance(
-            *(np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES)
+            *(np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES),
+            known=self.known or other.known,
         )
 
     def holds(
@@ -179,7 +184,7 @@ class Provenance:
             good = False
         if not good:
             raise ValueError(f"{name!r} holds no provenance, or is damaged; write it anew.")
-        return cls(**arrays)
+        return cls(**arrays, known=True)
 
 
 def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
@@ -314,7 +319,8 @@ def record(
     network : keras.Model
         As one that was trained elsewhere.
     X : array-like of shape (n_samples, ...), optional
-        The samples, as they were before any scaling.
+        The samples, as they were before any scaling. An empty list says that it has seen none of
+        yours: a network pretrained on other data.
     role : {"trained", "selected", "tested"}, default="trained"
         What they were seen for.
     fingerprints : ndarray of uint64, optional

@@ -50,8 +50,9 @@ def save_network(network: Any, path: str | Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         written = Path(folder) / "network.keras"
         network.save(written)
-        with zipfile.ZipFile(written, "a") as archive:
-            archive.writestr(_MEMBER, provenance_of(network).to_bytes())
+        if (seen := provenance_of(network)).known:
+            with zipfile.ZipFile(written, "a") as archive:
+                archive.writestr(_MEMBER, seen.to_bytes())
         os.replace(written, path)
 
 
