@@ -3,7 +3,7 @@
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, Self
@@ -64,7 +64,7 @@ class Provenance:
     trained: NDArray[np.uint64] = field(default_factory=_none)
     selected: NDArray[np.uint64] = field(default_factory=_none)
     tested: NDArray[np.uint64] = field(default_factory=_none)
-    known: bool = False
+    known: bool = True
 
     @classmethod
     def of(cls, fingerprints: NDArray[np.uint64], role: str) -> Self:
@@ -81,13 +81,13 @@ class Provenance:
         Provenance
         """
         check_choice(role, "role", "Provenance", ROLES)
-        return cls(**{role: np.unique(fingerprints)}, known=True)
+        return cls(**{role: np.unique(fingerprints)})
 
     def __or__(self, other: "Provenance") -> "Provenance":
         """Return what either has seen."""
         return Provenance(
             *(np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES),
-            known=self.known or other.known,
+            known=self.known and other.known,
         )
 
     def holds(
@@ -184,7 +184,7 @@ class Provenance:
             good = False
         if not good:
             raise ValueError(f"{name!r} holds no provenance, or is damaged; write it anew.")
-        return cls(**arrays, known=True)
+        return cls(**arrays)
 
 
 def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
@@ -288,21 +288,23 @@ def provenance_of(seer: Any) -> Provenance:
     Returns
     -------
     Provenance
-        An empty one where nothing is known.
+        An empty one, not ``known``, where nobody said.
     """
     found = getattr(seer, "_penultimate_provenance", None) or getattr(seer, "provenance_", None)
     if found is not None:
         return found
     if callable(getattr(seer, "get_weights", None)):
-        return _BY_WEIGHTS.get(_digest(seer), Provenance())
+        return _BY_WEIGHTS.get(_digest(seer), Provenance(known=False))
     inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
     if hasattr(seer, "steps"):
         inner += [step for _, step in seer.steps]
     network = getattr(seer, "network", None)
     if callable(getattr(network, "get_weights", None)):
         inner.append(network)
-    known = (provenance_of(part) for part in inner if part is not None)
-    return reduce(Provenance.__or__, known, Provenance())
+    parts = [provenance_of(part) for part in inner if part is not None]
+    # A scaler beside a network says nothing of what was seen; a part that says some counts.
+    telling = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
+    return reduce(Provenance.__or__, telling) if telling else Provenance(known=False)
 
 
 def record(
@@ -348,8 +350,10 @@ def record(
         raise TypeError(f"'network' must be a Keras model; got {network!r}.")
     if (X is None) == (fingerprints is None):
         raise ValueError("Pass X, the samples that the network has seen, or their fingerprints.")
-    seen = fingerprint(X) if fingerprints is None else fingerprints  # type: ignore[arg-type]
-    set_provenance(network, provenance_of(network) | Provenance.of(seen, role))
+    if fingerprints is None:
+        fingerprints = fingerprint(X) if len(X) else np.empty(0, np.uint64)  # type: ignore[arg-type]
+    seen = provenance_of(network) | Provenance.of(fingerprints, role)
+    set_provenance(network, replace(seen, known=True))
 
 
 def set_provenance(network: Any, provenance: Provenance) -> None:
