@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from penultimate._validation import (
     check_images,
     check_labels,
     check_number,
+    check_per_sample,
     import_optional,
 )
 
@@ -105,3 +107,81 @@ def test_all_ways_to_give_pixels_agree(images):
 
 def test_booleans_are_black_and_white():
     assert set(np.unique(check_images(np.eye(8, dtype=bool)[None]))) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [0, 0, 1],
+        np.array([1.0, 1.0, 2.0]),
+        ["a", "b", "b"],
+        np.array(["a", "b", "b"], dtype=object),
+        np.array([[1], [2], [2]]),
+        pd.Series([7, 7, 8], index=[9, 8, 7]),
+        pd.Series(["a", "b", "b"], dtype="category"),
+        pd.Series([1, 2, 2], dtype="Int64"),
+    ],
+)
+def test_groups_of_any_kind(groups):
+    checked = check_per_sample(groups, 3, "groups", "DeepSVC")
+    assert checked.shape == (3,)
+    assert len(np.unique(checked)) == 2
+
+
+@pytest.mark.parametrize("weights", [[1, 0, 2], [True, False, True], pd.Series([0.5, 1, 2])])
+def test_weights_are_float64(weights):
+    checked = check_per_sample(weights, 3, "sample_weight", "DeepSVC")
+    assert checked.dtype == np.float64
+    np.testing.assert_array_equal(checked, np.asarray(weights, float))
+
+
+def test_nothing_for_each_sample():
+    assert check_per_sample(None, 3, "groups", "DeepSVC") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("groups", [1, 2], "groups of DeepSVC has 2 for 3 samples"),
+        ("groups", np.zeros((3, 2)), r"Groups must be 1D.*has shape \(3, 2\)"),
+        ("groups", 3, r"groups of DeepSVC has shape \(\) for 3"),
+        ("groups", [1.0, np.nan, 2.0], "groups holds 1 missing values.*the first at 1; fill"),
+        ("groups", ["a", None, "b"], "groups holds 1 missing"),
+        ("groups", ["a", np.nan, "b"], "groups holds 1 missing"),
+        ("groups", pd.array([1, None, 2], dtype="Int64"), "groups holds 1 missing"),
+        ("groups", [0.5, 1.0, 2.0], "holds fractions, such as 0.5: .*passed as sample_weight="),
+        ("groups", ["a", 1, "b"], "groups of DeepSVC mixes text and numbers"),
+        ("sample_weight", [1, 2], "sample_weight of DeepSVC has 2 for 3 samples"),
+        ("sample_weight", np.ones((3, 2)), "Sample weights must be 1D"),
+        ("sample_weight", [1, None, 2], "sample_weight holds 1 missing values"),
+        ("sample_weight", [1, np.nan, 2], "or NaN, or infinity: 1 of 3"),
+        ("sample_weight", [1, np.inf, 2], "or NaN, or infinity: 1 of 3"),
+        ("sample_weight", [1, -1, 2], "Negative values in data passed to `sample_weight`"),
+        ("sample_weight", [0, 0, 0], "must not be all zero"),
+        ("sample_weight", ["a", "b", "b"], "must hold numbers; got 'a'.*passed as groups="),
+    ],
+)
+def test_what_is_wrong_for_each_sample(name, values, message):
+    with pytest.raises(ValueError, match=message):
+        check_per_sample(values, 3, name, "DeepSVC")
+
+
+@pytest.mark.parametrize(
+    ("y", "kind"),
+    [
+        (pd.Series([1, 2, 2], dtype="Int64"), "i"),
+        (pd.Series([1, 2, 2], dtype="category"), "i"),
+        (np.array([True, False, True], dtype=object), "b"),
+        (np.array(["a", "b", "b"], dtype=object), "O"),
+        (pd.Series(["a", "b", "b"], dtype="category"), "O"),
+        (pd.Series(["a", "b", "b"], dtype="string"), "O"),
+        ([1, 2, 2], "i"),
+    ],
+)
+def test_objects_get_the_type_that_all_labels_have(y, kind):
+    assert check_labels(y, 3).dtype.kind == kind
+
+
+def test_text_and_numbers_are_not_mixed():
+    with pytest.raises(ValueError, match="y mixes text and other labels"):
+        check_labels(["a", 1, 2], 3)

@@ -123,7 +123,7 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
         If `y` is one-hot, has another length than there are samples, holds a missing value or
         names fewer than `n_classes` classes.
     """
-    y = np.asarray(y)
+    y = np.asarray(typed_labels(y))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     check_not_one_hot(y)
@@ -133,12 +133,7 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
         raise ValueError(
             f"There are {n_samples} images but {len(y)} labels; each image needs one label."
         )
-    missing = [k for k, label in enumerate(y.tolist()) if _is_missing(label)]
-    if missing:
-        raise ValueError(
-            f"y holds {len(missing)} missing labels (None or NaN), the first at {missing[0]}; drop "
-            "these samples, or label them."
-        )
+    _check_none_missing(y, "y", "labels", "drop these samples, or label them")
     if len(set(y.tolist())) < n_classes:
         raise ValueError(
             f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
@@ -146,6 +141,127 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
             else "There are no samples."
         )
     return y
+
+
+def typed_labels(y: Any) -> Any:
+    """Give labels that come in an array of objects the type that all of them have.
+
+    pandas hands on nullable integers, and categories of numbers, as objects, which scikit-learn
+    takes for no labels at all. Text stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, or text and numbers are mixed: NumPy would turn ``1`` into ``"1"``.
+    """
+    labels = _as_array(y)
+    if labels.dtype != object:
+        return y
+    _check_none_missing(labels, "y", "labels", "drop these samples, or label them")
+    kinds = {isinstance(label, str) for label in labels.ravel().tolist()}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y mixes text and other labels, such as "
+            f"{sorted({repr(label) for label in labels.ravel().tolist()})[:3]}; give all the same "
+            "type, as with y.astype(str)."
+        )
+    if kinds == {True} or not labels.size:
+        return y
+    given = np.array(labels.tolist())
+    return given if given.dtype.kind in "biuf" and given.shape == labels.shape else y
+
+
+def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
+    """Return what `fit` is given for each sample, groups or weights, as a vector; None as None.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples,) or None
+    n_samples : int
+    name : {"groups", "sample_weight"}
+        Groups are labels of any kind; fractions are refused, as they are weights. Weights are
+        finite numbers, none negative and not all 0; they come back as float64.
+    owner : str
+        Whose `fit` it is, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If the length is another, a value is missing, or the values are of the other kind.
+    """
+    if values is None:
+        return None
+    array = _as_array(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (n_samples,):
+        # scikit-learn's checks look for the first words where weights have two axes.
+        got = f"{array.shape[0]}" if array.ndim == 1 else f"shape {array.shape}"
+        raise ValueError(
+            f"{'Sample weights must be 1D' if name == 'sample_weight' else 'Groups must be 1D'}, "
+            f"one for each sample: {name} of {owner} has {got} for {n_samples} samples."
+        )
+    if array.dtype == object or name == "groups":
+        _check_none_missing(array, name, "values", "fill them in, or drop these samples")
+    return _check_groups(array, owner) if name == "groups" else _check_weights(array, owner)
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """Return an array; of a list with text an array of objects, for NumPy makes text of all else.
+
+    ``np.asarray(["a", nan])`` holds ``"nan"``, which is no longer missing.
+    """
+    array = np.asarray(values)
+    if isinstance(values, (list, tuple)) and array.dtype.kind == "U":
+        return np.asarray(values, dtype=object)
+    return array
+
+
+def _check_groups(groups: NDArray[Any], owner: str) -> NDArray[Any]:
+    if groups.dtype.kind == "f" and (fractions := groups[groups != np.rint(groups)]).size:
+        raise ValueError(
+            f"groups of {owner} holds fractions, such as {fractions[0]:g}: these are no groups. "
+            "Weights are passed as sample_weight=..."
+        )
+    if groups.dtype == object and len({isinstance(g, str) for g in groups.tolist()}) > 1:
+        raise ValueError(
+            f"groups of {owner} mixes text and numbers; give all the same type, as with "
+            "groups.astype(str)."
+        )
+    return np.array(groups.tolist()) if groups.dtype == object else groups
+
+
+def _check_weights(weights: NDArray[Any], owner: str) -> NDArray[np.float64]:
+    try:
+        if weights.dtype.kind not in "biufO":
+            raise TypeError("no numbers")
+        weights = weights.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"sample_weight of {owner} must hold numbers; got {weights[:1].tolist()[0]!r}. "
+            "Groups are passed as groups=..."
+        ) from None
+    bad = ~np.isfinite(weights) | (weights < 0)
+    if bad.any():
+        raise ValueError(
+            f"Negative values in data passed to `sample_weight` of {owner}, or NaN, or infinity: "
+            f"{int(bad.sum())} of {len(weights)}, such as {weights[bad][0]:g}. Weights are finite "
+            "and at least 0."
+        )
+    if not weights.any():
+        raise ValueError(f"sample_weight of {owner} must not be all zero.")
+    return weights
+
+
+def _check_none_missing(values: NDArray[Any], name: str, what: str, advice: str) -> None:
+    if values.dtype.kind not in "fO":  # no other kind has a missing value
+        return
+    missing = [k for k, value in enumerate(values.ravel().tolist()) if _is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"{name} holds {len(missing)} missing {what} (None or NaN), the first at "
+            f"{missing[0]}; {advice}."
+        )
 
 
 def _is_missing(label: Any) -> bool:
