@@ -51,28 +51,39 @@ def test_test_samples_in_development_stop_it(with_duplicates):
     assert "test-samples-seen" not in found(compare(clean, **PIXELS))
 
 
-def test_a_leak_on_any_split_stops_it_before_training(shapes, monkeypatch):
+def test_a_leak_stops_it_before_training(with_duplicates, monkeypatch):
     import penultimate._shared_network as shared_network
 
     monkeypatch.setattr(shared_network, "fit_network", None)
-    X, y = shapes
-    X = X.copy()
-    X[np.flatnonzero(y == "lying")[1]] = X[np.flatnonzero(y == "lying")[0]]
     with pytest.raises(LeakageError):
-        compare(X, y, holdout=[Holdout(seed=seed) for seed in range(40)])
+        compare(with_duplicates[0])
+
+
+def test_copies_stop_no_split_that_is_drawn_here(with_duplicates):
+    data = dataclasses.replace(with_duplicates[0], is_test=None)
+    holdouts = [Holdout(seed=seed) for seed in range(6)]
+    result = compare(data, **PIXELS, holdout=holdouts)
+    for one in (result, *result.others):
+        assert not found(one) & {"test-samples-seen", "duplicates-in-selection"}
+        assert (
+            "4 images are exact copies of others; copies were kept on the same side of every split."
+            in one.to_dict()["dataset"]["notes"]
+        )
 
 
 def test_the_file_is_named(shapes, tmp_path):
     from PIL import Image
 
     X, y = shapes
+    lines = ["path,label,split"]
     for k, (image, label) in enumerate(zip(X, y)):
-        (tmp_path / label).mkdir(exist_ok=True)
         Image.fromarray(image if k % 9 else X[np.flatnonzero(y == label)[0]]).save(
-            tmp_path / label / f"{k}.png"
+            tmp_path / f"{label}-{k}.png"
         )
-    with pytest.raises(LeakageError, match=r"(lying|standing).\d+\.png"):
-        compare(tmp_path, **PIXELS)
+        lines.append(f"{label}-{k}.png,{label},{'train' if k % 6 else 'test'}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    with pytest.raises(LeakageError, match=r"(lying|standing)-\d+\.png"):
+        compare(tmp_path / "list.csv", **PIXELS)
 
 
 def test_what_a_frozen_network_has_seen(shapes):

@@ -11,10 +11,12 @@ from penultimate.datasets import (
     Dataset,
     Holdout,
     Split,
+    count_copies,
     split_development,
     split_folds,
     split_test,
 )
+from penultimate.datasets.draws import join_copies
 from penultimate.heads import Method
 
 
@@ -49,7 +51,7 @@ class Plan:
     Attributes
     ----------
     dataset : Dataset
-        Without groups where these are not kept whole.
+        Without groups where these are not kept whole; with notes on how it was split.
     holdout : Holdout
     split : Split
         Development (first) and test (second).
@@ -65,6 +67,8 @@ class Plan:
         One for each subset; empty where there is one classifier for all classes.
     known_groups : ndarray of shape (n_samples,) or None
         The groups that the data came with, kept whole or not.
+    n_copies : int
+        How many samples are exact copies of others.
     """
 
     dataset: Dataset
@@ -75,6 +79,7 @@ class Plan:
     whole: Part
     subset_parts: list[Part]
     known_groups: NDArray[Any] | None = None
+    n_copies: int = 0
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -85,6 +90,11 @@ class Plan:
     def groups(self) -> NDArray[Any] | None:
         """Groups of the development samples, where they are kept whole."""
         return None if self.dataset.groups is None else self.dataset.groups[self.split.first]
+
+    @property
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """Fingerprints of the development samples, whose copies are kept together."""
+        return self.dataset.fingerprint()[self.split.first]
 
     def divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return what belongs to each sample as ``"development"`` and ``"test"``."""
@@ -137,14 +147,9 @@ def make_plan(
     if holdout.by_group is False:
         # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
         dataset = replace(dataset, groups=None)
-    split = split_test(
-        dataset.labels,
-        groups=dataset.groups,
-        is_test=dataset.is_test,
-        test_size=holdout.test_size,
-        seed=holdout.seed,
-        names=dataset.classes,
-    )
+    prints = dataset.fingerprint()
+    dataset = replace(dataset, fingerprints=prints)  # computed once: each split asks for them
+    split = _draw_test(dataset, holdout)
     codes, test_codes = dataset.labels[split.first], dataset.labels[split.second]
     classes = np.arange(len(dataset.classes))
     whole = Part(None, classes, np.arange(len(codes)), np.arange(len(test_codes)))
@@ -153,22 +158,27 @@ def make_plan(
         for name, members in dataset.subsets.items()
         if by_subset
     ]
-    groups = None if dataset.groups is None else dataset.groups[split.first]
-    development_splits = {
-        seed: split_development(
-            codes,
-            groups=groups,
-            selection_size=holdout.selection_size,
-            seed=seed,
-            names=dataset.classes,
-        )
-        if selection == "heldout"
-        else Split(whole.development, whole.development[:0])
-        for seed in seeds
+    given = _given_development_split(dataset, split, subset_parts, selection)
+    together: Any = {
+        "groups": None if dataset.groups is None else dataset.groups[split.first],
+        "fingerprints": prints[split.first],
     }
+
+    def split_once(seed: int) -> Split:
+        if selection != "heldout":
+            return Split(whole.development, whole.development[:0])
+        if given is not None:
+            return given
+        size = holdout.selection_size
+        return split_development(
+            codes, **together, selection_size=size, seed=seed, names=dataset.classes
+        )
+
+    # Cross-validation inside a search would part groups, and copies: it gets folds that do not.
+    has_units = dataset.groups is not None or count_copies(prints[split.first]) > 0
     folds = {
-        seed: split_folds(codes, groups=groups, seed=seed)
-        if selection == "crossfit" or (selection == "resubstitution" and groups is not None)
+        seed: split_folds(codes, **together, seed=seed)
+        if selection == "crossfit" or (selection == "resubstitution" and has_units)
         else []
         for seed in seeds
     }
@@ -176,10 +186,113 @@ def make_plan(
         raise ValueError(
             "selection='crossfit' needs samples of each class in at least 2 groups of the "
             "development part. Drop the groups, or use selection='heldout'."
+            if dataset.groups is not None
+            else "selection='crossfit' needs at least 2 samples of each class in the development "
+            "part that differ. Add samples, or use selection='heldout'."
         )
+    n_copies = count_copies(prints)
     return Plan(
-        dataset, holdout, split, development_splits, folds, whole, subset_parts, known_groups
+        replace(dataset, notes=(*dataset.notes, *_notes(dataset, selection, n_copies))),
+        holdout,
+        split,
+        {seed: split_once(seed) for seed in seeds},
+        folds,
+        whole,
+        subset_parts,
+        known_groups,
+        n_copies,
     )
+
+
+def _draw_test(dataset: Dataset, holdout: Holdout) -> Split:
+    """Split into development and test; a selection part that came with the data is development."""
+    keep = np.zeros(len(dataset.labels), bool)
+    if dataset.is_selection is not None and dataset.is_test is None:
+        units = join_copies(dataset.groups, dataset.fingerprint())
+        units = np.arange(len(keep)) if units is None else units
+        keep = np.isin(units, units[dataset.is_selection])
+    free = np.flatnonzero(~keep)
+    split = split_test(
+        dataset.labels[free],
+        groups=None if dataset.groups is None else dataset.groups[free],
+        fingerprints=dataset.fingerprint()[free],
+        is_test=dataset.is_test,
+        test_size=holdout.test_size,
+        seed=holdout.seed,
+        names=dataset.classes,
+    )
+    test = free[split.second]
+    return Split(np.setdiff1d(np.arange(len(keep)), test), test)
+
+
+def _given_development_split(
+    dataset: Dataset, split: Split, subset_parts: Sequence[Part], selection: str
+) -> Split | None:
+    """Return the fit and selection parts that the data came with, where heads are selected so.
+
+    Raises
+    ------
+    ValueError
+        If one of them lacks what it is for.
+    """
+    if dataset.is_selection is None or selection != "heldout":
+        return None
+    chosen = dataset.is_selection[split.first]
+    if not dataset.is_selection.any():
+        return None
+    given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    codes, way_out = dataset.labels[split.first], "or draw it anew: is_selection=None."
+    if not len(given.second) or not len(given.first):
+        lacking = "selection" if not len(given.second) else "fit"
+        raise ValueError(
+            f"The selection part that came with the data leaves no sample in the {lacking} part. "
+            f"Move some there, {way_out}"
+        )
+    unfit = np.setdiff1d(codes, codes[given.first])
+    if len(unfit):
+        raise ValueError(
+            f"{len(unfit)} classes are in the selection part that came with the data, and have no "
+            f"sample to fit on, such as class {dataset.classes[unfit[0]]!r}. Move some there, "
+            f"{way_out}"
+        )
+    for part in subset_parts:
+        if not len(part.restrict(given).second):
+            raise ValueError(
+                f"No sample of the subset {part.subset!r} is in the selection part that came with "
+                f"the data. Move some there, {way_out}"
+            )
+    if dataset.groups is not None:
+        groups = dataset.groups[split.first]
+        shared = np.intersect1d(groups[given.first], groups[given.second])
+        if len(shared):
+            raise ValueError(
+                f"{len(shared)} groups are in both the fit part and the selection part that came "
+                f"with the data, such as {shared[0].item()!r}. Drop the groups, {way_out}"
+            )
+    return given
+
+
+def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
+    """Say what was done about copies, and with a selection part that came with the data."""
+    notes = []
+    if dataset.is_selection is not None and dataset.is_selection.any():
+        n_selection = int(dataset.is_selection.sum())
+        came = f"The selection part came with the data: {n_selection:,} images"
+        notes.append(
+            f"{came}, the same for every seed."
+            if selection == "heldout"
+            else f"{came}. With selection={selection!r} they are development samples like any "
+            "other; selection='heldout' would choose parameters on them alone."
+        )
+    if n_copies:
+        drawn = "every split" if dataset.is_test is None else "every split but the given one"
+        word, are = (
+            ("image", "is an exact copy") if n_copies == 1 else ("images", "are exact copies")
+        )
+        notes.append(
+            f"{n_copies:,} {word} {are} of others; copies were kept on the same side of {drawn}."
+        )
+    return notes
 
 
 def _part_of_subset(

@@ -100,6 +100,7 @@ class Trainer:
             training,
             loss=None if loss is None else make_margin_loss(loss),
             groups=None if groups is None else groups[chosen],
+            fingerprints=self.plan.fingerprints[chosen],
             seed=seed,
             progress=self.progress,
             checkpoint=self._checkpoint(part, seed, training, loss, suffix),
@@ -219,4 +220,5 @@ def check_trainings(recipe: Recipe, plan: Plan) -> None:
             for each in (split, *plan.folds[seed]):
                 chosen = part.development[part.restrict(each).first]
                 groups = None if plan.groups is None else plan.groups[chosen]
-                validation_split(plan.codes[chosen], groups, recipe.training, seed)
+                prints = plan.fingerprints[chosen]
+                validation_split(plan.codes[chosen], groups, recipe.training, seed, prints)

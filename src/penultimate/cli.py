@@ -165,7 +165,10 @@ def compare(
     ] = Selection.HELDOUT,
     on_leak: Annotated[
         OnLeak,
-        typer.Option(help="What to do about test samples that are in the development part, too."),
+        typer.Option(
+            help="What to do about test images that are in the development part, too, where the "
+            "data came with its own split. (Splits made here keep exact copies on one side.)"
+        ),
     ] = OnLeak.RAISE,
     drop_duplicates: Annotated[
         bool, typer.Option("--drop-duplicates", help="Keep one of images that are the same.")
@@ -289,7 +292,7 @@ def _compare(
         if json:
             print((out / RESULTS).read_text(encoding="utf-8"), end="")
         else:
-            notes = [f"Note: {note}" for note in dataset.notes]
+            notes = [f"Note: {note}" for note in result.dataset.notes]
             notes += [_told(check) for check in result.checks]
             for note in notes[:_MOST_NOTES]:
                 live.print(note)

@@ -149,3 +149,126 @@ def test_folds_by_group_that_leave_a_class_out_name_it():
     groups = np.array([0, 0, 4, 2, 2, 2, 4, 2, 4, 1])
     with pytest.raises(ValueError, match="Split by group, .* such as class 1"):
         split_folds(y, groups=groups)
+
+
+copied = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60)), min_size=60, max_size=160)
+
+
+def _sides(fingerprints, split):
+    return set(fingerprints[split.first]) & set(fingerprints[split.second])
+
+
+@given(copied, st.integers(0, 99))
+@settings(deadline=None, max_examples=60)
+def test_copies_stay_on_one_side(samples, seed):
+    """Also copies that are in several classes: what is drawn, or refused by a message of ours."""
+    y, prints = np.array(samples).T
+    prints = prints.astype(np.uint64)
+    try:
+        splits = [
+            split_test(y, fingerprints=prints, seed=seed),
+            split_development(y, fingerprints=prints, seed=seed),
+        ]
+    except ValueError as error:
+        if "exact copies" not in str(error) and "needs at least 2" not in str(error):
+            raise
+        splits = []
+    for split in splits:
+        assert sorted([*split.first, *split.second]) == list(range(len(y)))
+        assert set(y[split.first]) == set(y)
+        assert not _sides(prints, split)
+
+
+@given(copied, st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_copies_are_in_one_fold(samples, seed):
+    y, prints = np.array(samples).T
+    prints = prints.astype(np.uint64)
+    folds = split_folds(y, fingerprints=prints, seed=seed)
+    assert len(folds) in (0, *range(2, 6))
+    for fold in folds:
+        assert not _sides(prints, fold)
+    if folds:
+        together = np.concatenate([fold.second for fold in folds])
+        np.testing.assert_array_equal(np.sort(together), np.arange(len(y)))
+
+
+@given(counts, st.integers(0, 99))
+@settings(deadline=None)
+def test_samples_that_all_differ_are_split_as_ever(sizes, seed):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    prints = rng.permutation(len(y)).astype(np.uint64)
+    groups = rng.integers(0, 30, len(y))
+    for drawn, units in ((None, None), (groups, groups * 7)):
+        if units is not None:
+            prints = units.astype(np.uint64)  # copies within a group join nothing
+        for make in (split_test, split_development, split_folds):
+            try:
+                plain = make(y, groups=drawn, seed=seed)
+            except ValueError:
+                continue
+            if units is not None and make is split_test:
+                continue  # of a class's images, too few differ
+            told = make(y, groups=drawn, fingerprints=prints, seed=seed)
+            for one, two in zip(*(x if isinstance(x, list) else [x] for x in (plain, told))):
+                np.testing.assert_array_equal(one.second, two.second)
+
+
+@pytest.mark.parametrize("n_copied", [1, 5, 12])
+def test_classes_keep_their_shares_beside_copies(n_copied):
+    y = np.repeat(np.arange(5), 60)
+    prints = np.arange(300, dtype=np.uint64)
+    for k in range(5):  # images that are there twice, and one that is there n_copied times
+        prints[60 * k : 60 * k + 20] = prints[60 * k + 20 : 60 * k + 40]
+        prints[60 * k + 40 : 60 * k + 40 + n_copied] = prints[60 * k + 40]
+    for seed in range(10):
+        split = split_test(y, fingerprints=prints, seed=seed)
+        shares = np.bincount(y[split.second]) / 60
+        assert np.abs(shares - 0.2).max() < 0.13
+        assert abs(len(split.second) / 300 - 0.2) < 0.05
+
+
+def test_groups_that_share_a_copy_stay_together():
+    y = np.tile([0, 1], 40)
+    groups = np.repeat(np.arange(8), 10)
+    prints = np.arange(80, dtype=np.uint64)
+    prints[10] = prints[0]  # groups 0 and 1
+    prints[21] = prints[11]  # groups 1 and 2
+    for seed in range(10):
+        parts = [
+            split_test(y, groups=groups, fingerprints=prints, seed=seed),
+            *split_folds(y, groups=groups, fingerprints=prints, seed=seed),
+        ]
+        for split in parts:
+            sides = np.isin([0, 1, 2], groups[split.second])
+            assert sides.all() or not sides.any()
+            assert not set(groups[split.first]) & set(groups[split.second])
+
+
+def test_one_image_that_joins_all_groups():
+    prints = np.arange(40, dtype=np.uint64)
+    prints[::10] = 0
+    with pytest.raises(ValueError, match="There is 1 group to split; the data has 4, but .*copies"):
+        split_test(np.tile([0, 1], 20), groups=np.repeat(np.arange(4), 10), fingerprints=prints)
+
+
+def test_class_of_one_image():
+    y = np.repeat([0, 1], 20)
+    prints = np.arange(40, dtype=np.uint64)
+    prints[20:] = 99
+    message = "class 'dog' has 20 images, but only 1 that differ: .*copies.*5 different"
+    with pytest.raises(ValueError, match=message):
+        split_test(y, fingerprints=prints, names=["cat", "dog"])
+    with pytest.raises(ValueError, match="'dog' has 20 samples, all exact copies of one image"):
+        split_development(y, fingerprints=prints, names=["cat", "dog"])
+    assert split_folds(y, fingerprints=prints) == []
+
+
+def test_class_that_is_all_copies_of_another():
+    y = np.repeat([0, 1], 20)
+    prints = np.tile(np.arange(20, dtype=np.uint64), 2)
+    for seed in range(10):
+        split = split_test(y, fingerprints=prints, seed=seed)
+        assert not _sides(prints, split)
+        assert np.bincount(y[split.second]).tolist() == [4, 4]

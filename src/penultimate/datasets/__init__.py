@@ -1,6 +1,7 @@
 """Labelled images: reading them, and splitting them without leaks."""
 
 from penultimate.datasets.dataset import Dataset, natural_order
+from penultimate.datasets.draws import count_copies
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
 from penultimate.datasets.splits import (
@@ -17,6 +18,7 @@ __all__ = [
     "Holdout",
     "Split",
     "check_subsets",
+    "count_copies",
     "load",
     "load_mnist_5k",
     "natural_order",

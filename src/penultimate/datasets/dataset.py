@@ -46,6 +46,9 @@ def _printable(name: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+_PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled images, in memory.
@@ -63,7 +66,9 @@ class Dataset:
     groups : ndarray of shape (n_samples,) or None
         What must not be split between development and test, such as a writer.
     is_test : ndarray of shape (n_samples,), bool, or None
-        A split that came with the data.
+        The test set that came with the data.
+    is_selection : ndarray of shape (n_samples,), bool, or None
+        The part of development that came with the data to choose parameters on.
     notes : tuple of str
         What was done to the data on reading, for the report: images resized, files left out.
     subsets : dict of str to tuple of int
@@ -92,15 +97,23 @@ class Dataset:
     subsets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     fingerprints: NDArray[np.uint64] | None = None
     files: NDArray[Any] | None = None
+    is_selection: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` if there is not one entry a sample in every array."""
-        for name in ("labels", "groups", "is_test", "fingerprints", "files"):
+        """Raise ``ValueError`` if an array has not one entry a sample, or the parts overlap."""
+        for name in ("labels", *_PER_SAMPLE):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.images):
                 raise ValueError(
                     f"There are {len(self.images)} images but {len(values)} {name}; to keep some "
                     "of the samples, use Dataset.take."
+                )
+        if self.is_test is not None and self.is_selection is not None:
+            n_both = int(np.sum(self.is_test & self.is_selection))
+            if n_both:
+                raise ValueError(
+                    f"{n_both} samples are in both is_test and is_selection; the selection part "
+                    "belongs to development."
                 )
 
     @classmethod
@@ -112,6 +125,7 @@ class Dataset:
         name: str = "data",
         groups: Any = None,
         is_test: Any = None,
+        is_selection: Any = None,
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Self:
@@ -128,7 +142,9 @@ class Dataset:
         groups : array-like of shape (n_samples,), optional
             What must not be split.
         is_test : array-like of shape (n_samples,), optional
-            A split that came with the data.
+            The test set that came with the data.
+        is_selection : array-like of shape (n_samples,), optional
+            The part of development that came with the data to choose parameters on.
         subsets : dict or array-like of shape (n_samples,), optional
             For each subset's name the labels of its classes; or the subset's name for each sample,
             and classes are then named ``subset/label``: a label may occur in several subsets.
@@ -162,16 +178,16 @@ class Dataset:
                     f"groups must have one entry a sample, shape ({len(images)},); "
                     f"got shape {groups.shape}."
                 )
-        is_test = None if is_test is None else np.asarray(is_test, dtype=bool)
         return cls(
             images,
             position[codes],
             tuple(classes),
             _printable(name),
             groups,
-            is_test,
+            None if is_test is None else np.asarray(is_test, dtype=bool),
             notes,
             {} if subsets is None else dict(subsets),
+            is_selection=None if is_selection is None else np.asarray(is_selection, dtype=bool),
         )
 
     def fingerprint(self) -> NDArray[np.uint64]:
@@ -195,8 +211,9 @@ class Dataset:
         -------
         Dataset
         """
-        fields = ("images", "labels", "groups", "is_test", "fingerprints", "files")
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in fields}
+        arrays: dict[str, Any] = {
+            name: getattr(self, name) for name in ("images", "labels", *_PER_SAMPLE)
+        }
         arrays = {name: values for name, values in arrays.items() if values is not None}
         return replace(self, **{name: values[samples] for name, values in arrays.items()})
 

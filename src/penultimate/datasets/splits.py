@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._validation import check_number
+from penultimate.datasets.draws import (
+    describe,
+    draw_groups,
+    draw_samples,
+    join_copies,
+    stratify,
+)
 
 MIN_PER_CLASS = 5
-_DRAWS, _TOLERANCE = 100, 0.15
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def split_test(
     y: NDArray[Any],
     *,
     groups: NDArray[Any] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
     is_test: NDArray[np.bool_] | None = None,
     test_size: float = 0.2,
     seed: int = 0,
@@ -81,8 +88,11 @@ def split_test(
         Labels; the split keeps their shares.
     groups : ndarray of shape (n_samples,), optional
         No group is in both parts.
+    fingerprints : ndarray of shape (n_samples,), uint64, optional
+        As `penultimate.provenance.fingerprint` makes them: samples with the same one are exact
+        copies, and stay on one side.
     is_test : ndarray of bool, optional
-        A split that came with the data, and is taken as it is.
+        A split that came with the data, and is taken as it is, copies on both sides included.
     test_size : float, default=0.2
         The share of the test part, where `is_test` does not tell.
     seed : int, default=0
@@ -97,7 +107,7 @@ def split_test(
     Raises
     ------
     ValueError
-        If a class has fewer than 5 samples, or, with groups, fewer than 2 groups.
+        If a class has fewer than 5 samples that differ, or, with groups, fewer than 2 groups.
 
     Examples
     --------
@@ -107,9 +117,11 @@ def split_test(
     >>> len(split.first), len(split.second)
     (16, 4)
     """
-    check_class_sizes(y, names)
+    check_class_sizes(y, names, fingerprints if is_test is None else None)
     if is_test is None:
-        return split_samples(y, groups, test_size, seed=seed, names=names)
+        return split_samples(
+            y, groups, test_size, fingerprints=fingerprints, seed=seed, names=names
+        )
     if is_test.all() or not is_test.any():
         part = "test" if is_test.all() else "train"
         raise ValueError(f"The split that came with the data puts every sample into {part!r}.")
@@ -117,7 +129,7 @@ def split_test(
     if len(unknown):
         raise ValueError(
             f"{len(unknown)} classes of the test part have no sample to train on, "
-            f"such as class {_name(unknown.tolist()[0], names)!r}."
+            f"such as class {describe(unknown.tolist()[0], names)!r}."
         )
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
@@ -133,6 +145,7 @@ def split_development(
     y: NDArray[Any],
     *,
     groups: NDArray[Any] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
     selection_size: float = 0.2,
     seed: int = 0,
     names: Sequence[str] | None = None,
@@ -145,6 +158,8 @@ def split_development(
         Labels of the development samples.
     groups : ndarray of shape (n_samples,), optional
         No group is in both parts.
+    fingerprints : ndarray of shape (n_samples,), uint64, optional
+        As in `split_test`.
     selection_size : float, default=0.2
         The share of the selection part.
     seed : int, default=0
@@ -163,11 +178,18 @@ def split_development(
     >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).second)
     6
     """
-    return split_samples(y, groups, selection_size, seed=seed, names=names)
+    return split_samples(
+        y, groups, selection_size, fingerprints=fingerprints, seed=seed, names=names
+    )
 
 
 def split_folds(
-    y: NDArray[Any], *, groups: NDArray[Any] | None = None, n_folds: int = 5, seed: int = 0
+    y: NDArray[Any],
+    *,
+    groups: NDArray[Any] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
 ) -> list[Split]:
     """Split samples that no network has seen into folds, fewer where a class has few samples.
 
@@ -177,8 +199,10 @@ def split_folds(
         Labels; the folds keep their shares.
     groups : ndarray of shape (n_samples,), optional
         No group is in two folds.
+    fingerprints : ndarray of shape (n_samples,), uint64, optional
+        As in `split_test`.
     n_folds : int, default=5
-        At most this many, and no more than the smallest class has samples (or groups).
+        At most this many, and no more than the smallest class has samples that differ (or groups).
     seed : int, default=0
         Each seed gives other folds.
 
@@ -202,33 +226,48 @@ def split_folds(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    units = np.arange(len(y)) if groups is None else groups
+    joined = join_copies(groups, fingerprints)
+    units = np.arange(len(y)) if joined is None else joined
     n_folds = min(n_folds, *(len(np.unique(units[y == label])) for label in np.unique(y)))
     if n_folds < 2:
         return []
-    make: Any = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = make(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
-    splits = [Split(first, second) for first, second in folds if len(second)]
+    if groups is not None:
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, joined)
+        held_out = [second for _, second in folds]
+    else:
+        labels, members = (y, units) if joined is None else stratify(y, units, n_folds)
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(labels, labels)
+        held_out = [np.flatnonzero(np.isin(members, second)) for _, second in folds]
+    everything = np.arange(len(y))
+    splits = [Split(np.setdiff1d(everything, second), second) for second in held_out if len(second)]
     for split in splits:
-        _check_classes_to_fit(y, split.first)
+        _check_classes_to_fit(y, split.first, None, groups)
     return splits
 
 
-def check_class_sizes(y: NDArray[Any], names: Sequence[str] | None = None) -> None:
-    """Raise ``ValueError`` for a class with too few samples to be split."""
-    classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < MIN_PER_CLASS:
-        name = _name(classes.tolist()[counts.argmin()], names)
-        raise ValueError(
-            f"The class {str(name)!r} has {counts.min()} "
-            f"{'image' if counts.min() == 1 else 'images'}; at least {MIN_PER_CLASS} are needed "
-            "to fit, select and test. Add images, or drop the class."
-        )
-
-
-def _name(label: Any, names: Sequence[str] | None) -> Any:
-    """What a message calls a class."""
-    return label if names is None else names[label]
+def check_class_sizes(
+    y: NDArray[Any],
+    names: Sequence[str] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
+) -> None:
+    """Raise ``ValueError`` for a class with too few samples (that differ) to be split."""
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    differ = counts
+    if fingerprints is not None:
+        prints = np.unique(fingerprints, return_inverse=True)[1]
+        differ = np.bincount(np.unique(np.column_stack([codes, prints]), axis=0)[:, 0])
+    least = differ.argmin()
+    if differ[least] >= MIN_PER_CLASS:
+        return
+    name, n_images = str(describe(classes.tolist()[least], names)), counts[least]
+    has = f"The class {name!r} has {n_images} {'image' if n_images == 1 else 'images'}"
+    needed = f"at least {MIN_PER_CLASS}"
+    if n_images > differ[least]:
+        has += f", but only {differ[least]} that differ: the others are exact copies of these"
+        needed += " different ones"
+    raise ValueError(
+        f"{has}; {needed} are needed to fit, select and test. Add images, or drop the class."
+    )
 
 
 def split_samples(
@@ -238,79 +277,70 @@ def split_samples(
     *,
     seed: int,
     names: Sequence[str] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
 ) -> Split:
-    """Split at random, keeping class shares, and groups whole where there are any.
+    """Split at random, keeping class shares, and groups and exact copies whole.
 
     Raises
     ------
     ValueError
-        If the groups leave a class out of the first part.
+        If a class can't be on both sides, or the groups leave one out of the first part.
     """
-    from sklearn.model_selection import StratifiedShuffleSplit
-
+    units: Any = join_copies(groups, fingerprints)
     if groups is None:
-        classes, counts = np.unique(y, return_counts=True)
-        if counts.min() < 2:
-            name = _name(classes.tolist()[counts.argmin()], names)
-            raise ValueError(
-                f"Class {name!r} has 1 sample here; a split needs at least 2 of each. "
-                "Add samples, or drop the class."
-            )
-        n_classes = len(classes)
-        n_second = min(max(round(second_size * len(y)), n_classes), len(y) - n_classes)
-        splitter = StratifiedShuffleSplit(1, test_size=n_second, random_state=seed)
-        first, second = next(splitter.split(np.arange(len(y)), y))
+        _check_two_of_each(y, units, names)
+        in_second = draw_samples(y, units, second_size, seed)
     else:
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
+        n_groups, n_units = len(np.unique(groups)), len(np.unique(units))
+        if n_units < 2:
+            joined = (
+                ""
+                if n_units == n_groups
+                else f"; the data has {n_groups}, but they share exact copies of images, which "
+                "keep them together (leave out duplicates: --drop-duplicates)"
+            )
             raise ValueError(
-                f"There is {n_groups} group to split; a test part, a selection part and a "
+                f"There is {n_units} group to split{joined}; a test part, a selection part and a "
                 "validation slice by group need at least four in all. Drop the groups, or add some."
             )
-        in_second = _draw_groups(y, groups, second_size, seed)
-        first, second = np.flatnonzero(~in_second), np.flatnonzero(in_second)
-    _check_classes_to_fit(y, first, names)
-    return Split(np.sort(first), np.sort(second))
+        in_second = draw_groups(y, units, second_size, seed)
+    first, second = np.flatnonzero(~in_second), np.flatnonzero(in_second)
+    _check_classes_to_fit(y, first, names, groups)
+    return Split(first, second)
 
 
-def _draw_groups(
-    y: NDArray[Any], groups: NDArray[Any], share: float, seed: int
-) -> NDArray[np.bool_]:
-    """Draw whole groups at random, with about this share of the samples and some of each class.
-
-    The first draw that will do is taken, so that every group may be in it; where none will, the one
-    with the most even classes. (The folds of scikit-learn's StratifiedGroupKFold hardly depend on
-    its seed: the first always has the largest groups.)
-    """
-    names, member = np.unique(groups, return_inverse=True)
-    classes, codes = np.unique(y, return_inverse=True)
-    counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (member, codes), 1)
-    rng = np.random.default_rng(seed)
-    least, drawn = np.inf, names[:0]
-    for _ in range(_DRAWS):
-        order = rng.permutation(len(names))
-        sizes = counts[order].sum(axis=1).cumsum()
-        n_drawn = 1 + int(np.abs(sizes[:-1] - share * len(y)).argmin())
-        shares = counts[order[:n_drawn]].sum(axis=0) / counts.sum(axis=0)
-        # A class that is missing on the first side can't be fitted: anything is better.
-        unevenness = np.abs(shares - share).mean() + np.sum(shares == 1)
-        if unevenness < least:
-            least, drawn = unevenness, order[:n_drawn]
-        in_both = (shares > 0).all() and (shares < 1).all()
-        if in_both and abs(sizes[n_drawn - 1] / len(y) - share) < _TOLERANCE * share:
-            drawn = order[:n_drawn]
-            break
-    return np.isin(member, drawn)
+def _check_two_of_each(
+    y: NDArray[Any], units: NDArray[Any] | None, names: Sequence[str] | None
+) -> None:
+    classes, counts = np.unique(y, return_counts=True)
+    for label, count in zip(classes.tolist(), counts.tolist()):
+        if count > 1 and (units is None or len(np.unique(units[y == label])) > 1):
+            continue
+        name = describe(label, names)
+        has = "1 sample" if count == 1 else f"{count} samples, all exact copies of one image,"
+        raise ValueError(
+            f"Class {name!r} has {has} here; a split needs at least 2 of each"
+            f"{' that differ' if count > 1 else ''}. Add samples, or drop the class."
+        )
 
 
 def _check_classes_to_fit(
-    y: NDArray[Any], first: NDArray[np.int64], names: Sequence[str] | None = None
+    y: NDArray[Any],
+    first: NDArray[np.int64],
+    names: Sequence[str] | None,
+    groups: NDArray[Any] | None,
 ) -> None:
     missing = np.setdiff1d(y, y[first])
-    if len(missing):
+    if not len(missing):
+        return
+    name = describe(missing.tolist()[0], names)
+    if groups is None:
         raise ValueError(
-            f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
-            f"{_name(missing.tolist()[0], names)!r}: their samples are in too few groups. "
-            "Drop the groups, or these classes."
+            f"With exact copies on one side of the split, {len(missing)} classes have no sample to "
+            f"fit on, such as class {name!r}: too few of its images differ from each other and "
+            "from other classes'. Add images, or drop these classes."
         )
+    raise ValueError(
+        f"Split by group, {len(missing)} classes have no sample to fit on, such as class "
+        f"{name!r}: their samples are in too few groups. Drop the groups, or these classes."
+    )

@@ -165,6 +165,7 @@ def fit_network(
     *,
     loss: Any = None,
     groups: NDArray[Any] | None = None,
+    fingerprints: NDArray[np.uint64] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
@@ -186,6 +187,8 @@ def fit_network(
         cross-entropy.
     groups : ndarray of shape (n_samples,), optional
         No group is in both the slice and the rest.
+    fingerprints : ndarray of shape (n_samples,), uint64, optional
+        Samples with the same one are exact copies, and none is in both.
     seed : int, default=0
         Of initial weights, slice, order, augmentation and dropout.
     progress : Progress, optional
@@ -212,7 +215,7 @@ def fit_network(
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
     if loss is not None:
         model = giving_scores(model)
-    split = validation_split(codes, groups, training, seed)
+    split = validation_split(codes, groups, training, seed, fingerprints)
     validation = None
     if split is not None:
         validation = (X[split.second], codes[split.second])
@@ -232,13 +235,19 @@ def fit_network(
 
 
 def validation_split(
-    codes: NDArray[np.integer], groups: NDArray[Any] | None, training: Training, seed: int
+    codes: NDArray[np.integer],
+    groups: NDArray[Any] | None,
+    training: Training,
+    seed: int,
+    fingerprints: NDArray[np.uint64] | None = None,
 ) -> Split | None:
     """Split a fit part into what is trained on and the slice that chooses the best weights."""
     if training.validation_size == 0:
         return None
     try:
-        return split_samples(codes, groups, training.validation_size, seed=seed)
+        return split_samples(
+            codes, groups, training.validation_size, fingerprints=fingerprints, seed=seed
+        )
     except ValueError as error:
         raise ValueError(
             f"No validation slice can be made (validation_size={training.validation_size:g}). "
