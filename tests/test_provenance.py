@@ -1,6 +1,7 @@
 import copy
 import pickle
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from penultimate.provenance import (
     provenance_of,
     record,
     report_leak,
+    set_provenance,
 )
 from penultimate.svm import SVC
 
@@ -102,6 +104,22 @@ def test_roles_are_kept_apart(tmp_path):
     np.testing.assert_array_equal(again.tested, seen.tested)
     with pytest.raises(ValueError, match="'role' parameter of Provenance must be one of"):
         Provenance.of(prints, "seen")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("n_seen", [20, 0])
+def test_whether_all_is_known_is_written_with_it(known, n_seen, tmp_path):
+    seen = replace(Provenance.of(fingerprint(IMAGES)[:n_seen], "trained"), known=known)
+    seen.write(tmp_path / "seen.safetensors")
+    network = build_network("compact", (8, 8, 1), 2)
+    set_provenance(network, seen)
+    save_network(network, tmp_path / "network.keras")
+    del network, seen  # equal weights would find them
+    for again in (
+        Provenance.read(tmp_path / "seen.safetensors"),
+        provenance_of(load_network(tmp_path / "network.keras")),
+    ):
+        assert (again.known, len(again.trained)) == (known, n_seen)
 
 
 def test_a_damaged_file_is_refused(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.files import write_atomically
 from penultimate._validation import check_choice
 
 ROLES = ("trained", "selected", "tested")
@@ -81,14 +82,12 @@ class Provenance:
         Provenance
         """
         check_choice(role, "role", "Provenance", ROLES)
-        return cls(**{role: np.unique(fingerprints)})
+        return replace(cls(), **{role: np.unique(fingerprints)})
 
     def __or__(self, other: "Provenance") -> "Provenance":
         """Return what either has seen."""
-        return Provenance(
-            *(np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES),
-            known=self.known and other.known,
-        )
+        seen = {role: np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES}
+        return replace(Provenance(known=self.known and other.known), **seen)
 
     def holds(
         self, fingerprints: NDArray[np.uint64], roles: Sequence[str] = ("trained", "selected")
@@ -118,8 +117,14 @@ class Provenance:
         Parameters
         ----------
         path : str or Path
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was there before is unchanged.
         """
-        Path(path).write_bytes(self.to_bytes())
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(self.to_bytes())
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -150,7 +155,9 @@ class Provenance:
         """
         from safetensors.numpy import save
 
-        return save({role: getattr(self, role) for role in ROLES})
+        arrays = {role: getattr(self, role) for role in ROLES}
+        # Read again, what nobody knew must not pass for a network that has seen nothing.
+        return save(arrays if self.known else {**arrays, "unknown": _none()})
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str = "provenance") -> Self:
@@ -176,6 +183,7 @@ class Provenance:
 
         try:
             arrays = load(content)
+            known = arrays.pop("unknown", None) is None
             good = set(arrays) == set(ROLES) and all(
                 values.dtype == np.uint64 and values.ndim == 1 and (values[:-1] < values[1:]).all()
                 for values in arrays.values()
@@ -184,7 +192,7 @@ class Provenance:
             good = False
         if not good:
             raise ValueError(f"{name!r} holds no provenance, or is damaged; write it anew.")
-        return cls(**arrays)
+        return cls(**arrays, known=known)
 
 
 def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:

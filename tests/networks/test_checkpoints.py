@@ -201,7 +201,7 @@ def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.warns(RuntimeWarning, match="not be written: No space left.* earlier epoch stays"):
+    with pytest.warns(RuntimeWarning, match="not be written: No space left.* that of an earlier"):
         _, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     assert len(history.loss) == 3
     assert path.read_bytes() == good
@@ -211,10 +211,11 @@ def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples,
 def test_the_folder_is_made_and_leftovers_of_killed_runs_are_removed(samples, tmp_path):
     path = tmp_path / "run" / NAME
     path.parent.mkdir()
-    (path.parent / f".{NAME}.123.tmp").write_bytes(b"half")
-    (path.parent / ".other.123.tmp").write_bytes(b"not ours")
+    for name in (f".{NAME}.abcd_123.tmp", ".other.abcd_123.tmp"):
+        (path.parent / name).mkdir()
+        (path.parent / name / NAME).write_bytes(b"half")
     fit_network(little, *samples, RECIPE, checkpoint=path)
-    assert sorted(os.listdir(path.parent)) == [".other.123.tmp", NAME]
+    assert sorted(os.listdir(path.parent)) == [".other.abcd_123.tmp", NAME]
     fit_network(little, *samples, RECIPE, checkpoint=tmp_path / "new" / "folder" / NAME)
 
 

@@ -45,3 +45,21 @@ def test_foreign_folder_is_left_alone(comparison, tmp_path):
     with pytest.raises(ValueError, match="no comparison of ours"):
         comparison.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_all_or_nothing(comparison, tmp_path, monkeypatch):
+    comparison.save(tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in ("results.json", "report.html")]
+    write_text = type(tmp_path).write_text
+
+    def full_disk(self, text, **kwargs):
+        if "report" in self.name:
+            write_text(self, text[:2])
+            raise OSError(28, "No space left on device")
+        return write_text(self, text, **kwargs)
+
+    monkeypatch.setattr("pathlib.Path.write_text", full_disk)
+    with pytest.raises(OSError, match=r"report.html' could not be written: No space left on dev"):
+        comparison.save(tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in ("results.json", "report.html")] == before
+    assert len(list(tmp_path.iterdir())) == 2

@@ -3,7 +3,6 @@ import json
 import pytest
 
 from penultimate.report import check_folder
-from penultimate.report.folder import write_together
 
 OURS = {
     "format": 1,
@@ -57,21 +56,3 @@ def test_folder_deep_down_is_not_made_by_the_check(tmp_path):
 def test_hidden_files_are_nobodys(tmp_path):
     (tmp_path / ".DS_Store").write_text("x")
     assert check_folder(tmp_path) is None
-
-
-def test_all_or_nothing(tmp_path, monkeypatch):
-    targets = [tmp_path / "results.json", tmp_path / "report.html"]
-    write_together(dict.fromkeys(targets, "first"))
-    write_text = type(tmp_path).write_text
-
-    def full_disk(self, text, **kwargs):
-        if "report" in self.name:
-            write_text(self, text[:2])
-            raise OSError(28, "No space left on device")
-        return write_text(self, text, **kwargs)
-
-    monkeypatch.setattr("pathlib.Path.write_text", full_disk)
-    with pytest.raises(OSError, match=r"No space left on device, on writing .*report.html"):
-        write_together(dict.fromkeys(targets, "second"))
-    assert [target.read_bytes() for target in targets] == [b"first"] * 2
-    assert len(list(tmp_path.iterdir())) == 2

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.files import remove_leftovers, write_atomically
 from penultimate.networks._backend import import_keras
 
 _FORMAT = "penultimate checkpoint 1"
@@ -98,7 +98,7 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
+        remove_leftovers(self.path)
         if not self.path.exists():
             return Course()
         try:
@@ -151,36 +151,15 @@ class Checkpoint:
         metadata = {"format": _FORMAT, **{name: _to_json(text) for name, text in texts.items()}}
         metadata["sha256"] = _digest(metadata, tensors)
         try:
-            self._replace(save(tensors, metadata))
+            with write_atomically(self.path) as temporary:
+                temporary.write_bytes(save(tensors, metadata))
         except OSError as error:
-            there = "That of an earlier epoch stays" if self.path.exists() else "There is none"
+            there = "is that of an earlier epoch" if self.path.exists() else "does not exist"
             warnings.warn(
-                f"The checkpoint {str(self.path)!r} could not be written: "
-                f"{error.strerror or error}. {there}; the training goes on.",
+                f"{error} The training goes on; its checkpoint {there}.",
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-    def _replace(self, content: bytes) -> None:
-        temporary = self.path.with_name(f"{self._temporary_prefix}{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _remove_leftovers(self) -> None:
-        """Remove what runs that were killed while they wrote have left."""
-        for path in self.path.parent.iterdir():
-            if path.name.startswith(self._temporary_prefix) and path.suffix == ".tmp":
-                path.unlink(missing_ok=True)
-
-    @property
-    def _temporary_prefix(self) -> str:
-        return f".{self.path.name}."
 
     def _check_identity(self, stored: dict[str, dict[str, Any]]) -> None:
         for kind, ours in self.identity.items():

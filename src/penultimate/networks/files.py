@@ -1,11 +1,10 @@
 """A trained network in one file: Keras's own format, with the fingerprints of what it has seen."""
 
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from penultimate._common.files import write_atomically
 from penultimate.networks._backend import import_keras, is_keras_model
 from penultimate.provenance import Provenance, provenance_of, set_provenance
 
@@ -29,6 +28,8 @@ def save_network(network: Any, path: str | Path) -> None:
         If `network` is no Keras model.
     ValueError
         If `path` has another ending.
+    OSError
+        If the file cannot be written; what was there before is unchanged.
 
     Examples
     --------
@@ -47,13 +48,10 @@ def save_network(network: Any, path: str | Path) -> None:
         raise TypeError(f"'network' must be a Keras model; got {network!r}.")
     if path.suffix != ".keras":
         raise ValueError(f"'path' must end in .keras; got {str(path)!r}.")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        written = Path(folder) / "network.keras"
-        network.save(written)
-        if (seen := provenance_of(network)).known:
-            with zipfile.ZipFile(written, "a") as archive:
-                archive.writestr(_MEMBER, seen.to_bytes())
-        os.replace(written, path)
+    with write_atomically(path) as temporary:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_MEMBER, provenance_of(network).to_bytes())
 
 
 def load_network(path: str | Path) -> Any:

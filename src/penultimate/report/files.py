@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from penultimate.report.folder import REPORT, RESULTS, check_folder, write_together
+from penultimate._common.files import write_together
+from penultimate.report.folder import REPORT, RESULTS, check_folder
 from penultimate.report.render import render_html
 from penultimate.report.summary import summarise
 from penultimate.results import Comparison
@@ -21,6 +22,11 @@ def write_report(comparison: Comparison, folder: str | Path) -> Path:
     -------
     Path
         Of the report.
+
+    Raises
+    ------
+    OSError
+        If there is no room for both, or no right to write; what was there before is unchanged.
     """
     folder = Path(folder)
     earlier = check_folder(folder)
@@ -30,5 +36,7 @@ def write_report(comparison: Comparison, folder: str | Path) -> Path:
     html = render_html(summarise(comparison, results))
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-    write_together({folder / RESULTS: text, folder / REPORT: html})
+    with write_together([folder / RESULTS, folder / REPORT]) as temporaries:
+        for temporary, content in zip(temporaries, (text, html), strict=True):
+            temporary.write_text(content, encoding="utf-8")
     return folder / REPORT

@@ -1,7 +1,6 @@
 """The folder that a comparison is written into, which must be ours and writable."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -46,34 +45,6 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
     with tempfile.TemporaryFile(dir=place):
         pass
     return earlier
-
-
-def write_together(texts: dict[Path, str]) -> None:
-    """Write files beside their places, then move all there: none is seen half-written.
-
-    Parameters
-    ----------
-    texts : dict of Path to str
-
-    Raises
-    ------
-    OSError
-        If there is no room; the files are then as they were before.
-    """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in texts}
-    try:
-        for path, text in texts.items():
-            temporary[path].write_text(text, encoding="utf-8")
-        for path in texts:
-            temporary[path].replace(path)
-    except OSError as error:
-        raise OSError(
-            f"{error.strerror or error}, on writing {str(path)!r}. Nothing there was changed; free "
-            "some room, or choose another folder."
-        ) from error
-    finally:
-        for leftover in temporary.values():
-            leftover.unlink(missing_ok=True)
 
 
 def _earlier_results(folder: Path) -> dict[str, Any] | None:
