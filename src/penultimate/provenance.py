@@ -82,12 +82,15 @@ class Provenance:
         Provenance
         """
         check_choice(role, "role", "Provenance", ROLES)
-        return replace(cls(), **{role: np.unique(fingerprints)})
+        seen: dict[str, Any] = {role: np.unique(fingerprints)}
+        return cls(**seen)
 
     def __or__(self, other: "Provenance") -> "Provenance":
         """Return what either has seen."""
-        seen = {role: np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES}
-        return replace(Provenance(known=self.known and other.known), **seen)
+        seen: dict[str, Any] = {
+            role: np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES
+        }
+        return Provenance(**seen, known=self.known and other.known)
 
     def holds(
         self, fingerprints: NDArray[np.uint64], roles: Sequence[str] = ("trained", "selected")
