@@ -1,14 +1,18 @@
-"""Building the package: what comes out, and what is said where it can't be built."""
+"""Building the package: what it requires, what comes out, and what is said where it fails."""
 
 import os
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP = (sys.executable, "-m", "pip")
@@ -104,3 +108,104 @@ def test_installed_wheel_passes_its_tests(distributions, tmp_path):
     tests = (python, "-m", "pytest", "-o", "pythonpath=", "-m", "not slow", "tests/svm")
     status, output = run(*tests, cwd=unpacked)
     assert status == 0, output
+
+
+def required():
+    """Every requirement in pyproject.toml, with the place that it is in."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lists = {
+        "build-system": content["build-system"]["requires"],
+        "dependencies": content["project"]["dependencies"],
+        "cibuildwheel": content["tool"]["cibuildwheel"]["test-requires"],
+        **content["project"]["optional-dependencies"],
+    }
+    return [(place, Requirement(line)) for place, lines in lists.items() for line in lines]
+
+
+def pinned():
+    """Every pin in requirements/, with the file that it is in."""
+    files = sorted((ROOT / "requirements").glob("*.txt"))
+    assert len(files) >= 5
+    return [
+        (file.name, Requirement(line))
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+
+def floors():
+    content = tomllib.loads((ROOT / "requirements" / "security.toml").read_text(encoding="utf-8"))
+    return {canonicalize_name(name): Version(text) for name, text in content["floors"].items()}
+
+
+def lowest(requirement):
+    """The lowest version that a requirement admits."""
+    bounds = [Version(s.version) for s in requirement.specifier if s.operator in (">=", "==", "~=")]
+    return max(bounds, default=Version("0"))
+
+
+def by_name(requirements):
+    """The same requirements by the name of the package, however it is spelled."""
+    groups = {}
+    for place, requirement in requirements:
+        groups.setdefault(canonicalize_name(requirement.name), []).append((place, requirement))
+    return groups
+
+
+@pytest.mark.parametrize("name", sorted(floors()))
+def test_no_version_below_a_security_floor_is_taken(name):
+    requirements, pins = by_name(required()).get(name, []), by_name(pinned()).get(name, [])
+    below = [f"{place}: {r}" for place, r in [*requirements, *pins] if lowest(r) < floors()[name]]
+    assert below == []
+    # What another package brings is only held to its floor where we require it ourselves.
+    assert requirements or not pins
+
+
+def test_security_floors_are_where_they_are_needed():
+    places = {(canonicalize_name(r.name), place) for place, r in required()}
+    places = {(name, place) for name, place in places if name in floors()}
+    assert places >= {
+        *(("keras", extra) for extra in ("tensorflow", "torch", "jax")),
+        ("torch", "torch"),
+        ("protobuf", "tensorflow"),
+        ("pillow", "dependencies"),
+    }
+
+
+def test_pins_are_what_is_required():
+    pins = by_name(pinned())
+    required_names = by_name(required())
+    assert set(required_names) - set(pins) == {"penultimate", "umap-learn"}
+    refused = [
+        f"{file}: {pin} is not {requirement}"
+        for name in required_names
+        for file, pin in pins.get(name, [])
+        for _, requirement in required_names[name]
+        if not requirement.specifier.contains(lowest(pin))
+    ]
+    assert refused == []
+
+
+def test_each_pin_names_one_version_and_the_same_in_every_file():
+    loose = [f"{file}: {r}" for file, r in pinned() if [s.operator for s in r.specifier] != ["=="]]
+    assert loose == []
+    versions = {name: {lowest(r) for _, r in pins} for name, pins in by_name(pinned()).items()}
+    assert len(versions) > 100
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("a>=1.2", "1.2"),
+        ("a>=1.2,<3; python_version > '3.11'", "1.2"),
+        ("a[b]==1.4", "1.4"),
+        ("a~=1.3", "1.3"),
+        ("a<3", "0"),
+        ("a", "0"),
+        ("a!=2.0,>=1.5", "1.5"),
+    ],
+)
+def test_the_lowest_version_that_a_requirement_admits(text, version):
+    assert lowest(Requirement(text)) == Version(version)
