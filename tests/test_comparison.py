@@ -7,8 +7,9 @@ from penultimate import Training, compare
 from penultimate._progress import Progress
 from penultimate._run import Run
 from penultimate.datasets import Dataset, Holdout, split_test
-from penultimate.heads import METHODS
+from penultimate.heads import METHODS, Method, svm_rbf
 from penultimate.networks import build_network
+from penultimate.provenance import record
 
 QUICK = Training(epochs=6, batch_size=8)
 
@@ -86,22 +87,63 @@ def test_one_network_a_seed(shapes, monkeypatch):
     assert trained == [4, 9]
 
 
-def test_frozen_network_gets_a_logistic_head_for_its_softmax(shapes):
+def test_frozen_network_without_outputs_for_these_classes(shapes):
     X, y = shapes
     network = build_network("compact", (12, 12, 1), 5)
+    record(network, [])
     result = compare(
-        X[..., None], y, network=network, methods=["cnn-softmax", "cnn+svm-linear"], seeds=1
+        X[..., None], y, network=network, methods=["cnn+logistic", "cnn+svm-linear"], seeds=1
     )
     assert result.protocol["frozen"]
     assert result.protocol["epochs"] is None
     assert set(result.methods[0].fits[None].params[0]) == {"C"}
     assert result.histories == []
-    assert [c["id"] for c in result.checks] == ["frozen-softmax", "few-test-samples"]
+    assert result.baseline("cnn+svm-linear") == "cnn+logistic"
+    assert [c["id"] for c in result.checks] == ["few-test-samples"]
+
+
+def test_methods_share_a_classifier_only_if_they_are_fitted_alike(shapes, monkeypatch):
+    """Each alone gives what it gives beside the other, in either order."""
+    monkeypatch.setitem(METHODS, "raw+svm-rbf", Method("pixels", svm_rbf))
+    names = ["pca+svm-rbf", "raw+svm-rbf"]
+    alone = [compare(*shapes, methods=[name], seeds=1).method(name) for name in names]
+    for order in (names, names[::-1]):
+        both = compare(*shapes, methods=order, seeds=1)
+        for name, expected in zip(names, alone, strict=True):
+            assert both.method(name).fits[None].params == expected.fits[None].params
+    assert alone[0].fits[None].params != alone[1].fits[None].params
+
+
+def test_the_order_of_methods_changes_nothing(two_subsets):
+    names = ["cnn+svm-rbf", "cnn+svm-rbf-routed", "cnn+logistic", "cnn-softmax"]
+    quick = Training(epochs=2, batch_size=16)
+    first, second = (
+        compare(two_subsets, subsets=True, methods=order, seeds=1, training=quick)
+        for order in (names, names[::-1])
+    )
+    assert first.hardest == second.hardest
+    assert first.hardest
+    for name in names:
+        np.testing.assert_array_equal(
+            first.method(name).predictions, second.method(name).predictions
+        )
+    for what in ("checks", "check_states", "learning_curves"):
+        one, two = (sorted(map(str, getattr(each, what))) for each in (first, second))
+        assert one == two
+
+
+def test_the_object_and_its_file_agree(shapes, tmp_path):
+    result = compare(*shapes, methods=["pca+svm-rbf"], seeds=1)
+    for uses in (1, 2, 3):
+        result.save(tmp_path / "report")
+        assert (tmp_path / "report" / "results.json").read_text() == result.to_json() + "\n"
+        assert result.to_dict()["protocol"]["test_uses"] == uses
 
 
 def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(shapes):
     X, y = shapes
     network = build_network("compact", (12, 12, 1), 5)
+    record(network, [])
     of_bytes, of_shares = (
         compare(values, y, network=network, methods=["cnn+svm-linear"], seeds=1)
         for values in (X, X / np.float32(255))
@@ -406,11 +448,13 @@ def test_subset_without_a_test_sample(two_subsets):
 
 
 def test_frozen_network_by_subset(two_subsets):
-    network = build_network("compact", (12, 12, 1), 5)
-    result = compare(
-        two_subsets, subsets=True, network=network, seeds=1, methods=["cnn-softmax-masked"]
-    )
-    assert set(result.methods[0].fits) == {"bright", "dark"}
+    network = build_network("compact", (12, 12, 1), 4)
+    record(network, [])
+    methods = ["cnn-softmax-masked", "cnn+svm-linear", "cnn+svm-rbf-routed"]
+    result = compare(two_subsets, subsets=True, network=network, seeds=1, methods=methods)
+    for method in result.methods:
+        assert set(method.fits) == {"bright", "dark"}
+    assert result.baseline("cnn+svm-linear") == "cnn-softmax-masked"
     with pytest.raises(ValueError, match="'cnn-scratch' needs a network that is trained here"):
         compare(two_subsets, subsets=True, network=network, methods=["cnn-scratch"])
 

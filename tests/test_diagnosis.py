@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penultimate import Training, compare
-from penultimate._diagnosis import CHECKS_RUN
+from penultimate._diagnosis import CHECKS
 from penultimate.datasets import Dataset, Holdout, split_test
 from penultimate.evaluation.checks import ABOUT
 from penultimate.networks import build_network
@@ -28,7 +28,7 @@ def found(result):
 
 
 def test_every_check_that_is_run_is_known():
-    assert set(CHECKS_RUN) <= set(ABOUT)
+    assert set(CHECKS) <= set(ABOUT)
 
 
 def test_test_samples_in_development_stop_it(with_duplicates):
@@ -113,7 +113,12 @@ def test_each_is_told_with_what_to_do(shapes):
     for check in result.checks:
         assert check["why"]
         assert check["advice"]
-    assert result.protocol["checks_run"] == list(CHECKS_RUN)
+    states = {state["id"]: state["state"] for state in result.check_states}
+    assert list(states) == list(CHECKS)
+    assert {"found", "passed"} == {states[name] for name in result.protocol["checks_run"]}
+    assert {check["id"] for check in result.checks} == {
+        k for k, v in states.items() if v == "found"
+    }
 
 
 def test_groups_and_names_that_look_like_some(two_subsets):

@@ -22,7 +22,7 @@ from penultimate._progress import SILENT, Progress
 from penultimate._shared_network import Recipe, Trainer, share_network
 from penultimate.crossfit import fit_crossfit
 from penultimate.datasets.splits import Split
-from penultimate.heads import METHODS, Method
+from penultimate.heads import Method
 from penultimate.networks import History
 from penultimate.networks.margin import predict_scores
 from penultimate.selection import fit_head, plain_params
@@ -45,6 +45,28 @@ class _Fitted:
     grid: dict[str, Any] | None = None
     probabilities: Any = None
     calibrated: bool = False
+    warnings: tuple[str, ...] = ()
+    head: "_HeadFit | None" = None
+
+
+@dataclass(frozen=True)
+class _HeadFit:
+    """What a head was fitted with: kept for a closer look, under each name that shares the head.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+    development : ndarray of shape (n_development, n_features)
+    codes : ndarray of shape (n_development,), int
+    split, features : Split, ndarray of shape (n_development, n_features)
+        The first that it was selected on: the only one, or that of the first fold.
+    """
+
+    pipeline: Any
+    development: NDArray[Any]
+    codes: NDArray[np.int64]
+    split: Split
+    features: NDArray[Any]
 
 
 class Run:
@@ -88,10 +110,12 @@ class Run:
     def start(self, seed: int) -> None:
         """Train and cut the shared network of this seed."""
         self.seed = seed
-        self.fitted: dict[tuple[Any, ...], _Fitted] = {}
+        self.fitted: dict[tuple[Method, str | None], _Fitted] = {}
         if not self.recipe.needs_network:
             return
         self.network = share_network(self.trainer, seed, self.inputs["test"])
+        if (own := self.network.own_softmax) is not None:
+            self._note("frozen-softmax", "warning" if own.in_doubt else "info", own.message)
         if self.network.history is not None:
             self.histories.append(self.network.history)
         if self.first_features is None:
@@ -99,14 +123,6 @@ class Run:
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
         """Fit a method on development, and predict the test part: its only use."""
-        if method.inputs == "probabilities" and self.recipe.frozen:
-            method = replace(METHODS["cnn+logistic"], subsets=method.subsets)
-            self._note(
-                "frozen-softmax",
-                "info",
-                f"The network came trained, so {name} is a logistic head on its features, not its "
-                "own last layer.",
-            )
         parts = self.plan.parts(method)
         positions, router_seconds = [part.test for part in parts], 0.0
         if method.subsets in _ROUTED:
@@ -117,7 +133,9 @@ class Run:
         progress = SILENT if method.inputs == "probabilities" else self.progress
         progress.update(f"fit {name}", 0, len(parts))
         for done, (part, chosen) in enumerate(zip(parts, positions), 1):
-            fitted = self._fit(name, method, part)
+            fitted = self._fit(method, part)
+            self._note_warnings(name, fitted.warnings)
+            self._look_closer(name, part, fitted)
             start = time.perf_counter()
             if len(chosen):  # a router may send nothing to a subset
                 predictions[chosen] = fitted.predict(chosen)
@@ -140,9 +158,13 @@ class Run:
             progress.update(f"fit {name}", done, len(parts))
         return predictions
 
-    def _fit(self, name: str, method: Method, part: Part) -> _Fitted:
-        """Fit a classifier for a part; one that two methods share is fitted once."""
-        key = (method.inputs, method.make_head, method.augmented, method.loss, part.subset)
+    def _fit(self, method: Method, part: Part) -> _Fitted:
+        """Fit a classifier for a part; one that two methods share is fitted once.
+
+        They share it if they differ only in what decides nothing about the fit.
+        """
+        fit_alike = replace(method, subsets="optional", control=False, on_request=False)
+        key = (fit_alike, part.subset)
         if key not in self.fitted:
             if method.inputs == "probabilities":
                 self.fitted[key] = _Fitted(
@@ -153,10 +175,10 @@ class Run:
             elif method.inputs == "network":
                 self.fitted[key] = self._fit_from_scratch(method, part)
             else:
-                self.fitted[key] = self._fit_head(name, method, part, self.plan.codes)
+                self.fitted[key] = self._fit_head(method, part, self.plan.codes)
         return self.fitted[key]
 
-    def _fit_head(self, name: str, method: Method, part: Part, codes: NDArray[np.int64]) -> _Fitted:
+    def _fit_head(self, method: Method, part: Part, codes: NDArray[np.int64]) -> _Fitted:
         start = time.perf_counter()
         samples = self.network.features if method.inputs == "features" else self._pixels()
         development, codes = samples["development"][part.development], codes[part.development]
@@ -193,14 +215,11 @@ class Run:
                 fitted = fit_head(
                     head, development, codes, held_out, preprocessing=make_preprocessing()
                 )
-        self._note_warnings(name, caught)
         seconds = time.perf_counter() - start
         parts = fold_parts or [(split, development)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of fits that score nothing
             calibrator = calibrate(fitted, parts, codes)
-            if self.seed == next(iter(self.plan.development_splits)):
-                self._look_closer(name, part, fitted, development, codes, parts[0])
         search = fitted["head"]
         return _Fitted(
             lambda chosen: fitted.predict(samples["test"][chosen]),
@@ -213,26 +232,30 @@ class Run:
             },
             lambda chosen: probabilities_of(fitted, calibrator, samples["test"][chosen]),
             calibrator is not None,
+            tuple(sorted({str(item.message).splitlines()[0] for item in caught})),
+            _HeadFit(fitted, development, codes, *parts[0]),
         )
 
-    def _look_closer(
-        self,
-        name: str,
-        part: Part,
-        fitted: Any,
-        development: NDArray[Any],
-        codes: NDArray[np.int64],
-        first: tuple[Split, NDArray[Any]],
-    ) -> None:
-        """Add what the report shows of the first seed's heads."""
-        if name == HARD_CASES_OF:
-            samples = self.plan.split.first[part.development]
-            self.hardest += hard_cases(fitted, development, codes, samples)
-        split, features = first
-        if name in CURVES_OF and part.subset is None and len(split.second):
-            self.learning_curves.append(
-                learning_curve(name, fitted, features, codes, split, seed=self.seed)
-            )
+    def _look_closer(self, name: str, part: Part, fitted: _Fitted) -> None:
+        """Add what the report shows of the first seed's heads.
+
+        By the method's name, whether or not it was fitted for another method before: the order of
+        the methods changes nothing.
+        """
+        head = fitted.head
+        if head is None or self.seed != next(iter(self.plan.development_splits)):
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about fits that score nothing
+            if name == HARD_CASES_OF:
+                samples = self.plan.split.first[part.development]
+                self.hardest += hard_cases(head.pipeline, head.development, head.codes, samples)
+            if name in CURVES_OF and part.subset is None and len(head.split.second):
+                self.learning_curves.append(
+                    learning_curve(
+                        name, head.pipeline, head.features, head.codes, head.split, seed=self.seed
+                    )
+                )
 
     def _add_probabilities(self, result: MethodResult, fitted: _Fitted, part: Part) -> None:
         """Add this seed's probabilities of a part's test samples, where the method has them all."""
@@ -270,7 +293,8 @@ class Run:
             members = np.empty(len(self.plan.dataset.classes), np.int64)
             for index, part in enumerate(parts):
                 members[part.classes] = index
-            router = self._fit_head(name, method, self.plan.whole, members[self.plan.codes])
+            router = self._fit_head(method, self.plan.whole, members[self.plan.codes])
+            self._note_warnings(name, router.warnings)
             chosen = router.predict(self.plan.whole.test)
         return [np.flatnonzero(chosen == index) for index in range(len(parts))]
 
@@ -280,8 +304,8 @@ class Run:
             for part, images in self.plan.divide(self.plan.dataset.images).items()
         }
 
-    def _note_warnings(self, name: str, caught: Sequence[warnings.WarningMessage]) -> None:
-        for message in {str(item.message).splitlines()[0] for item in caught}:
+    def _note_warnings(self, name: str, messages: Sequence[str]) -> None:
+        for message in messages:
             self._note("fit-warning", "warning", f"{name}: {message}")
 
     def _note(self, check_id: str, level: str, message: str) -> None:

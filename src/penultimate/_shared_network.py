@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._own_softmax import OwnSoftmax, match_outputs, own_probabilities
 from penultimate._plan import Part, Plan
 from penultimate._progress import Progress
 from penultimate.datasets.splits import Split
@@ -150,6 +151,7 @@ class SharedNetwork:
     fold_features: list[NDArray[np.float32]]
     fit_seconds: float
     extract_seconds: float
+    own_softmax: OwnSoftmax | None = None
     _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
@@ -161,7 +163,11 @@ class SharedNetwork:
     def probabilities(self) -> NDArray[np.float32]:
         """Those of all classes for the test part, computed once."""
         if self._probabilities is None:
-            self._probabilities = predict_probabilities(self.model, self.test_images)
+            if self.own_softmax is None:
+                self._probabilities = predict_probabilities(self.model, self.test_images)
+            else:
+                own = own_probabilities(self.model, self.test_images)
+                self._probabilities = own[:, self.own_softmax.columns]
         return self._probabilities
 
     def masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -198,6 +204,12 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         fold_features = [features["development"]] * len(folds)
     middle = time.perf_counter()
     features["test"] = extractor.extract(test_images, progress)
+    extract_seconds = time.perf_counter() - middle
+    own_softmax = None
+    if recipe.frozen and any(
+        m.inputs == "probabilities" or m.subsets == "routed" for m in recipe.methods.values()
+    ):
+        own_softmax = match_outputs(model, trainer.images, plan.codes, plan.dataset.classes)
     return SharedNetwork(
         model,
         history,
@@ -205,7 +217,8 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         features,
         fold_features,
         fit_seconds + middle - start,
-        time.perf_counter() - middle,
+        extract_seconds,
+        own_softmax,
     )
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -217,10 +217,22 @@ def _told(check: dict[str, str]) -> str:
 
 
 def _summary(result: Any) -> str:
-    n_run = len(result.protocol["checks_run"])
-    found = {check["id"] for check in result.checks if check["level"] != "info"}
-    n_failed = len(found & set(result.protocol["checks_run"]))
-    return f"Checks: {n_run - n_failed} of {n_run} passed."
+    """Count what became of the checks: one that could not be made is not one that passed."""
+    by_state: dict[str, list[dict[str, str]]] = {}
+    for state in result.check_states:
+        by_state.setdefault(state["state"], []).append(state)
+    parts = [f"{len(by_state.get('passed', []))} passed"]
+    if found := by_state.get("found"):
+        parts.append(f"{len(found)} found something ({_listed(s['id'] for s in found)})")
+    if unknown := by_state.get("unknown"):
+        parts.append(f"{len(unknown)} unknown ({_listed(s['why'] for s in unknown)})")
+    if absent := by_state.get("not applicable"):
+        parts.append(f"{len(absent)} did not apply ({_listed(s['why'] for s in absent)})")
+    return f"Checks: {', '.join(parts)}."
+
+
+def _listed(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(words))
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

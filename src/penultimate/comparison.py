@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from penultimate._diagnosis import find_leaks, run_checks
 from penultimate._method_result import MethodResult
+from penultimate._own_softmax import numbers_classes
 from penultimate._plan import make_plan
 from penultimate._progress import SILENT, Progress
 from penultimate._run import Run
 from penultimate._shared_network import Recipe, check_trainings
-from penultimate._validation import check_choice, check_number
+from penultimate._validation import check_choice, check_number, pixel_scale
 from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
 from penultimate.hybrid import SELECTIONS
@@ -27,6 +28,7 @@ def compare(
     X: Any,
     y: Any = None,
     *,
+    test: tuple[Any, Any] | None = None,
     methods: Sequence[str] | None = None,
     network: Any = "compact",
     training: Training | None = None,
@@ -51,16 +53,23 @@ def compare(
     ----------
     X : array-like of images, str, Path or Dataset
         Images with labels in `y`, or where `penultimate.datasets.load` finds both. A builder's
-        network, or a frozen one, gets an array as it is, unless it scales pixels itself (it begins
-        with ``Rescaling``): then it gets pixels from 0 to 255, as files give them.
+        network, or a frozen one, gets samples on the scale on which they are given, here or in a
+        `Dataset`, unless it scales pixels itself (it begins with ``Rescaling``): then it gets
+        pixels from 0 to 255, as files give them.
     y : array-like of shape (n_samples,), optional
         Labels, where `X` is an array.
+    test : tuple of (X_test, y_test), optional
+        A test set of your own, beside arrays: `X` is then all development, and nothing is drawn
+        from it for testing. In a `Dataset`, ``is_test`` says the same.
     methods : list of str, optional
         Names in ``penultimate.heads.METHODS``; by default all that suit the comparison but those
         on request: networks trained with a margin loss, such as ``"cnn-hinge"``, from the same
         first weights, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
-        As in `DeepSVC`. With a frozen model, ``cnn-softmax`` is a logistic head on its features.
+        As in `DeepSVC`. Of a frozen model, ``cnn-softmax`` is its own softmax, where it has one
+        output per class: output k stands for label k, or for the k-th of the names in order (the
+        report says so, and whether another order fits better). Where it has not, differences are to
+        ``cnn+logistic``, a converged logistic head on its features.
     training : Training, optional
         How a network is trained.
     subsets : True, dict or array-like of shape (n_samples,), optional
@@ -126,8 +135,11 @@ def compare(
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
     by_subset = not (subsets is None or subsets is False)
-    chosen = choose_methods(methods, by_subset=by_subset, frozen=is_keras_model(network))
-    dataset, inputs = _check_data(X, y, subsets, groups, network, progress)
+    frozen = is_keras_model(network)
+    choose_methods(methods, by_subset=by_subset, frozen=frozen)  # a misspelt one fails at once
+    dataset, inputs = _check_data(X, y, test, subsets, groups, network, progress)
+    classifies = not frozen or numbers_classes(network, len(dataset.classes))
+    chosen = choose_methods(methods, by_subset=by_subset, frozen=frozen, classifies=classifies)
     recipe = Recipe(
         chosen,
         network,
@@ -192,9 +204,24 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         hardest=sorted(run.hardest, key=lambda case: case.margin),
         learning_curves=run.learning_curves,
     )
-    protocol["checks_run"], found = run_checks(comparison, plan, network, leak)
-    comparison.checks += [check.to_dict() for check in found]
-    return comparison
+    notes = list(run.checks)
+    if frozen and plan.dataset.files is not None and not takes_pixels(network):
+        notes.append(
+            {
+                "id": "input-scale",
+                "level": "info",
+                "message": "The network gets pixels from 0 to 255, as files give them. If it was "
+                "trained on another scale, pass arrays on that scale.",
+            }
+        )
+    states, found = run_checks(comparison, plan, recipe.methods, network, leak)
+    made = [state["id"] for state in states if state["state"] in ("passed", "found")]
+    return replace(
+        comparison,
+        protocol={**protocol, "checks_run": made},
+        checks=[*notes, *(check.to_dict() for check in found)],
+        check_states=states,
+    )
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -210,11 +237,18 @@ def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _check_data(
-    X: Any, y: Any, subsets: Any, groups: Any, network: Any, progress: Progress
+    X: Any, y: Any, test: Any, subsets: Any, groups: Any, network: Any, progress: Progress
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and what the network is fed with."""
     own = subsets is True
+    takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
     if isinstance(X, (str, Path, Dataset)):
+        if test is not None:
+            raise ValueError(
+                "test=(X_test, y_test) goes with arrays. In a Dataset, say which samples are the "
+                "test set: Dataset.from_arrays(..., is_test=mask). In folders, name them train/ "
+                "and test/."
+            )
         if y is not None:
             raise ValueError("y must be None where X is a path or a Dataset, which has labels.")
         data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
@@ -226,7 +260,7 @@ def _check_data(
                 "subsets is True, but the data has none. Pass a dict of names to classes, or data "
                 "that comes in subsets."
             )
-        return data, data.images
+        return data, data.inputs if takes_own_scale else _pixels(data)
     if y is None:
         raise ValueError("y is missing: compare needs a label for each image.")
     if own:
@@ -234,9 +268,62 @@ def _check_data(
             "subsets is True, but arrays have none of their own. Pass a dict of names to classes, "
             "or an array with the subset of each sample."
         )
-    data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None)
-    wants_pixels = isinstance(network, str) or takes_pixels(network)
-    return data, data.images if wants_pixels else np.asarray(X)
+    is_test = None
+    if test is not None:
+        if groups is not None:
+            raise ValueError(
+                "groups and test=(X_test, y_test) do not go together here; pass a Dataset: "
+                "Dataset.from_arrays(X_all, y_all, groups=groups_all, is_test=mask)."
+            )
+        X, y, is_test = _join(X, y, test)
+    data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None, is_test=is_test)
+    return data, np.asarray(X) if takes_own_scale else _pixels(data)
+
+
+def _pixels(data: Dataset) -> NDArray[Any]:
+    """Return images for a network that scales pixels itself."""
+    low, high = data.given_range
+    if low < 0:
+        raise ValueError(
+            f"The network takes pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
+            "Undo the standardization, or pass 8-bit images."
+        )
+    return data.images
+
+
+def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Put a test set of the user's own behind the other samples."""
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
+    X, X_test = np.asarray(X), np.asarray(test[0])
+    y, y_test = np.asarray(y), np.asarray(test[1])
+    for name, images, labels in (("X", X, y), ("X_test", X_test, y_test)):
+        if len(images) != len(labels):
+            raise ValueError(f"{name} has {len(images)} samples but {len(labels)} labels.")
+    if X.shape[1:] != X_test.shape[1:]:
+        raise ValueError(
+            f"X has samples of shape {X.shape[1:]} and X_test of shape {X_test.shape[1:]}; resize "
+            "them alike."
+        )
+    if (X.dtype.kind == "f") != (X_test.dtype.kind == "f"):
+        raise ValueError(
+            f"X has values of type {X.dtype} and X_test of type {X_test.dtype}; bring both to one "
+            "scale and type."
+        )
+    scales = [pixel_scale(part) for part in (X, X_test) if part.size]
+    if len(set(scales)) > 1:
+        raise ValueError(
+            f"X goes up to {X.max():g} and X_test up to {X_test.max():g}: one seems to be in "
+            "[0, 1] and the other in [0, 255]. Bring both to one scale."
+        )
+    if y.ndim != 1 or y_test.ndim != 1:
+        raise ValueError(
+            f"y and y_test must have one label per sample; got shapes {y.shape} and {y_test.shape}."
+        )
+    if (y.dtype.kind in "iuf") != (y_test.dtype.kind in "iuf"):
+        raise ValueError(f"y has labels of type {y.dtype} and y_test of type {y_test.dtype}.")
+    is_test = np.repeat([False, True], [len(X), len(X_test)])
+    return np.concatenate([X, X_test]), np.concatenate([y, y_test]), is_test
 
 
 def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:

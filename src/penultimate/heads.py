@@ -174,7 +174,7 @@ _NOT_ON_SUBSETS = ("cnn+rf", "cnn+knn")
 
 
 def choose_methods(
-    names: Sequence[str] | None, *, by_subset: bool, frozen: bool
+    names: Sequence[str] | None, *, by_subset: bool, frozen: bool, classifies: bool = True
 ) -> dict[str, Method]:
     """Return the named methods, or those that suit a comparison.
 
@@ -185,8 +185,9 @@ def choose_methods(
     by_subset : bool
         Whether the comparison is by subset.
     frozen : bool
-        Whether the shared network came trained: there is then none to train from scratch, and none
-        that knows the classes.
+        Whether the shared network came trained: there is then none to train from scratch.
+    classifies : bool, default=True
+        Whether the shared network has an output for each class, and so a softmax of its own.
 
     Returns
     -------
@@ -201,7 +202,7 @@ def choose_methods(
         return {
             name: method
             for name, method in METHODS.items()
-            if not (method.on_request or _reason_against(method, by_subset, frozen))
+            if not (method.on_request or _reason_against(method, by_subset, frozen, classifies))
             and not (by_subset and name in _NOT_ON_SUBSETS)
         }
     names = list(dict.fromkeys(names))
@@ -209,17 +210,22 @@ def choose_methods(
         raise ValueError("methods is empty; name at least one, or pass None for all of them.")
     for name in names:
         check_choice(name, "methods", "compare", METHODS)
-        if reason := _reason_against(METHODS[name], by_subset, frozen):
+        if reason := _reason_against(METHODS[name], by_subset, frozen, classifies):
             raise ValueError(f"The method {name!r} {reason}")
     return {name: METHODS[name] for name in names}
 
 
-def _reason_against(method: Method, by_subset: bool, frozen: bool) -> str:
+def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: bool) -> str:
     if method.subsets not in ("optional", "ignored") and not by_subset:
         return "is for comparisons by subset; pass subsets=True (--subsets), or leave it out."
-    if frozen and (method.inputs == "network" or method.subsets == "routed"):
+    if frozen and method.inputs == "network":
         return (
             "needs a network that is trained here; got one that came trained. Pass its name or "
             "builder, or leave the method out."
+        )
+    if not classifies and (method.inputs == "probabilities" or method.subsets == "routed"):
+        return (
+            "needs a network with one output for each class, and this network's outputs do not "
+            "number the classes. Take 'cnn+logistic', a logistic head on its features."
         )
     return ""

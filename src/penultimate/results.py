@@ -25,6 +25,8 @@ from penultimate.evaluation import (
 from penultimate.networks import History
 
 BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
+# What methods are compared with where the network has no softmax over these classes.
+LOGISTIC_BASELINE = "cnn+logistic"
 _PACKAGES = (
     "penultimate",
     "numpy",
@@ -54,6 +56,9 @@ class Comparison(Exports):
         How it was done: as in ``results.json``.
     checks : list of dict
         What a reader should know: ``id``, ``level`` and ``message``.
+    check_states : list of dict
+        What became of every check: its ``id``, its ``state`` (``"passed"``, ``"found"``,
+        ``"not applicable"`` or ``"unknown"``) and, of the last two, ``why``.
     features : dict of str to ndarray of shape (n_samples, n_features), or None
         Of the first seed's network, for its map in the report: ``"development"``, in the order of
         the samples in the dataset, and ``"test"``, in the order of `test`. None where no method
@@ -78,6 +83,7 @@ class Comparison(Exports):
     others: list["Comparison"] = field(default_factory=list)
     hardest: list[HardCase] = field(default_factory=list)
     learning_curves: list[LearningCurve] = field(default_factory=list)
+    check_states: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def subsets(self) -> list[str]:
@@ -165,7 +171,10 @@ class Comparison(Exports):
         return accuracy_interval(self.correct(name, subset), groups=self._groups(subset))
 
     def baseline(self, name: str) -> str:
-        """Name the softmax that a method is like: masked, where the method knows the subset.
+        """Name what a method is compared with: the softmax that knows as much as it does.
+
+        That is the masked one where the method knows the subset. Where the network has no softmax
+        over these classes, it is the converged logistic head on the same features.
 
         Parameters
         ----------
@@ -176,10 +185,20 @@ class Comparison(Exports):
         -------
         str
         """
-        return MASKED_BASELINE if self.method(name).knows_subset else BASELINE
+        knows_subset = self.method(name).knows_subset
+        softmax = MASKED_BASELINE if knows_subset else BASELINE
+        known = {method.name: method.knows_subset for method in self.methods}
+        has_softmax = BASELINE in known or MASKED_BASELINE in known
+        if (
+            not has_softmax
+            and self.protocol["frozen"]
+            and known.get(LOGISTIC_BASELINE) == knows_subset
+        ):
+            return LOGISTIC_BASELINE
+        return softmax
 
     def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
-        """Compute a method's accuracy less that of the network's softmax, and its interval.
+        """Compute a method's accuracy minus that of its `baseline`, and its interval.
 
         Parameters
         ----------
@@ -191,7 +210,7 @@ class Comparison(Exports):
         Returns
         -------
         Interval or None
-            None for the softmax itself, or where it was not compared.
+            None for the baseline itself, or where it was not compared.
         """
         baseline = self.baseline(name)
         if name == baseline or baseline not in self.names():
@@ -239,6 +258,7 @@ class Comparison(Exports):
             ),
             "splits": split_table([self, *self.others]),
             "checks": list(self.checks),
+            "check_states": list(self.check_states),
             "versions": _versions(),
         }
 
@@ -283,6 +303,7 @@ class Comparison(Exports):
             "vs_softmax": None
             if difference is None
             else {
+                "baseline": self.baseline(method.name),
                 "difference": difference.value,
                 "ci95": [difference.low, difference.high],
                 "p": difference.p,

@@ -270,3 +270,52 @@ def test_what_is_no_error_is_not_reported():
         *checks.check_features(softmax(DIGITS, axis=1) * 2, standardised=True),
     ]
     assert [check for check in found if check is not None] == []
+
+
+SIX = np.arange(90) % 6
+
+
+def right_for(share):
+    """Predictions that are right for a share of the samples of every class alike."""
+    return np.arange(90) // 6 < share * 15
+
+
+@pytest.mark.parametrize(
+    ("correct", "others", "words"),
+    [
+        (right_for(0.23), {}, "most frequent class is right for 16.7 %"),
+        (right_for(0.6), {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
+         "the best epoch was 2 of 30, right for 50 % of the validation slice"),
+        (None, {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
+         "the best epoch was 2 of 30"),
+        (right_for(0.5), {"logistic_correct": right_for(0.8)[None]},
+         "a logistic head on the same features for 80.0 %"),
+    ],
+)  # fmt: skip
+def test_a_network_that_did_not_train(correct, others, words):
+    check = checks.check_training(correct, SIX, **others)
+    assert check.id == "network-undertrained"
+    assert check.level == "error"
+    assert words in check.message
+
+
+@pytest.mark.parametrize(
+    ("correct", "others"),
+    [
+        (right_for(0.5), {}),
+        (right_for(1), {"validation_accuracy": [[1.0] * 30], "best_epochs": [0]}),  # easy data
+        (right_for(0.8), {"validation_accuracy": [[0.5, 0.8, 0.7]], "best_epochs": [1]}),  # short
+        (right_for(0.8), {"validation_accuracy": [[0.5] * 30], "best_epochs": [20]}),
+        (right_for(0.8), {"logistic_correct": right_for(0.85)[None]}),
+        (right_for(0.8), {"validation_accuracy": [[]], "best_epochs": [29]}),  # without a slice
+    ],
+)
+def test_a_network_that_trained(correct, others):
+    assert checks.check_training(correct, SIX, **others) is None
+
+
+def test_the_seed_that_did_not_train_is_named():
+    both = np.stack([right_for(0.8), right_for(0.2)])
+    check = checks.check_training(both, SIX, seeds=[4, 7])
+    assert check.message.startswith("Seed 7: ")
+    assert "Seed 4" not in check.message

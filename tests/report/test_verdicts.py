@@ -58,3 +58,27 @@ def test_verdict_names_the_softmax_that_knows_as_much():
 def test_no_verdict_without_a_softmax():
     assert verdict({"methods": [row("cnn+svm-rbf", None)]}) == ""
     assert verdict({"methods": []}) == ""
+
+
+def test_no_winner_against_a_network_that_did_not_train():
+    made = results(0.2174, 0.1, 0.3)
+    message = "Seed 1: the softmax is right for 22.8 % of 92 test samples."
+    made["checks"] = [{"id": "network-undertrained", "level": "error", "message": message}]
+    assert verdict(made).startswith("No verdict: the network did not train properly. Seed 1")
+    assert "better" not in verdict(made)
+    made["checks"][0]["id"] = "grid-edge"
+    assert "is better" in verdict(made)
+
+
+def test_one_seed_speaks_of_two_classifiers():
+    made = results(0.006, 0.002, 0.01)
+    made["protocol"] = {"seeds": [0]}
+    assert "about these two classifiers, not about the methods" in verdict(made)
+    made["protocol"] = {"seeds": [0, 1, 2]}
+    assert "these two classifiers" not in verdict(made)
+
+
+def test_the_baseline_is_named():
+    made = results(0.006, 0.002, 0.01)
+    made["methods"][0]["vs_softmax"]["baseline"] = "cnn+logistic"
+    assert "better than cnn+logistic by" in verdict(made)

@@ -12,6 +12,8 @@ from penultimate._validation import check_choice, check_images, check_labels
 from penultimate.datasets.subsets import check_subsets
 from penultimate.provenance import fingerprint
 
+_BYTES = (0.0, 255.0)
+
 
 def natural_order(names: Iterable[Any]) -> list[Any]:
     """Sort the distinct `names` so that numbers inside them count as numbers.
@@ -77,6 +79,9 @@ class Dataset:
         Of the images as decoded, before resizing; None where they are still as they came.
     files : ndarray of shape (n_samples,), str, or None
         Where each image was read from.
+    given_range : tuple of float, default=(0, 255)
+        What 0 and 255 in `images` were in the array that they came from: (0, 1) for floats in
+        [0, 1]. A network that was trained elsewhere gets `inputs`, which are on that scale.
 
     Examples
     --------
@@ -98,6 +103,7 @@ class Dataset:
     fingerprints: NDArray[np.uint64] | None = None
     files: NDArray[Any] | None = None
     is_selection: NDArray[np.bool_] | None = None
+    given_range: tuple[float, float] = _BYTES
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if an array has not one entry a sample, or the parts overlap."""
@@ -134,7 +140,8 @@ class Dataset:
         Parameters
         ----------
         images : array-like of shape (n_samples, height, width[, channels])
-            Pixels in [0, 255] or [0, 1].
+            Pixels in [0, 255] or [0, 1]; or standardized floats, some of them negative, for a
+            network that takes these (`images` then shows them stretched to [0, 255]).
         y : array-like of shape (n_samples,)
             Labels of any type.
         name : str, default="data"
@@ -160,7 +167,8 @@ class Dataset:
         ValueError
             If the images, labels or subsets are unusable; the message says how.
         """
-        images = check_images(images, name="images")
+        given = np.asarray(images)
+        images, given_range = _as_pixels(given)
         y = check_labels(y, len(images))
         labels = [_printable(label) for label in y]
         if subsets is not None and not isinstance(subsets, Mapping):
@@ -188,7 +196,18 @@ class Dataset:
             notes,
             {} if subsets is None else dict(subsets),
             is_selection=None if is_selection is None else np.asarray(is_selection, dtype=bool),
+            # Floats that are no whole pixels have another fingerprint once they are rescaled.
+            fingerprints=None if given_range == _BYTES else fingerprint(given),
+            given_range=given_range,
         )
+
+    @property
+    def inputs(self) -> NDArray[Any]:
+        """The images on the scale on which they were given: what an own network is fed with."""
+        if self.given_range == _BYTES:
+            return self.images
+        low, high = self.given_range
+        return self.images.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
 
     def fingerprint(self) -> NDArray[np.uint64]:
         """Return a fingerprint of each image, as `penultimate.provenance.fingerprint` makes it.
@@ -296,6 +315,18 @@ class Dataset:
             name=f"{self.name}, {name}",
             subsets={},
         )
+
+
+def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]:
+    """Return images with pixels from 0 to 255, and what 0 and 255 were before."""
+    if images.dtype.kind != "f" or not images.size or not np.isfinite(images).all():
+        return check_images(images, name="images"), _BYTES
+    low, high = float(images.min()), float(images.max())
+    if low >= 0:
+        return check_images(images, name="images"), (0.0, 1.0) if high <= 1 else _BYTES
+    # Standardized values are no pixels, and a picture of them needs some.
+    stretched = (images - low) * (255 / ((high - low) or 1))
+    return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
 
 
 def _merge_labels(

@@ -82,8 +82,8 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
     if protocol["frozen"]:
         yield (
             "Heads were fitted on the features of one frozen network, trained beforehand, cut "
-            "before its last layer and the same for every seed; cnn-softmax is a multinomial "
-            "logistic head on them."
+            "before its last layer and the same for every seed; cnn-softmax, where it is listed, "
+            "is that network's own softmax."
         )
         return
     epochs = protocol["epochs"]

@@ -11,6 +11,9 @@ _CONTROL = "cnn+logistic"
 def verdict(results: dict[str, Any]) -> str:
     """Say in words whether the SVM head beat the softmax that knows as much as it does.
 
+    Where the network did not train, no head is said to be better than its softmax. With one seed
+    the words are about these two classifiers, for another training may turn out otherwise.
+
     Parameters
     ----------
     results : dict
@@ -36,9 +39,19 @@ def verdict(results: dict[str, Any]) -> str:
         if method["vs_softmax"] is not None
     }
     name = next((name for name in _HEADLINE if name in differences), None)
+    undertrained = [c for c in results.get("checks", ()) if c["id"] == "network-undertrained"]
+    if undertrained:
+        return (
+            f"No verdict: the network did not train properly. {undertrained[0]['message']} A "
+            "difference from it says nothing about a head. Train longer (--epochs), use more "
+            "images, or another network."
+        )
     if name is None:
         return ""
-    softmax = MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
+    softmax = differences[name].get(
+        "baseline", MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
+    )
+    seeds = results.get("protocol", {}).get("seeds", ())
     low, high = (100 * value for value in differences[name]["ci95"])
     points = 100 * differences[name]["difference"]
     if low <= 0 <= high:
@@ -51,7 +64,7 @@ def verdict(results: dict[str, Any]) -> str:
             words += (
                 f" About {needed:,} test samples would be needed to show a difference of this size."
             )
-        elif points and len(results.get("protocol", {}).get("seeds", [])) > 1:
+        elif points and len(seeds) > 1:
             words += (
                 " Seeds differ too much for any number of test samples to show a difference of "
                 "this size: it takes more seeds."
@@ -66,4 +79,9 @@ def verdict(results: dict[str, Any]) -> str:
     if _CONTROL in differences:
         control = 100 * differences[_CONTROL]["difference"]
         words += f" Refitting a logistic head, with no margin, gives {control:+.2f} points."
+    if len(seeds) == 1 and not results["protocol"].get("frozen"):
+        words += (
+            " With one seed this is about these two classifiers, not about the methods: another "
+            "training may turn out otherwise (--seeds 3)."
+        )
     return words

@@ -23,6 +23,7 @@ from penultimate.evaluation.checks.selection import (
     check_selection,
     check_selection_duplicates,
 )
+from penultimate.evaluation.checks.training import check_training
 
 __all__ = [
     "ABOUT",
@@ -41,4 +42,5 @@ __all__ = [
     "check_selection_duplicates",
     "check_stable",
     "check_test_size",
+    "check_training",
 ]

@@ -75,6 +75,18 @@ ABOUT = {
         "shuffled loader.",
         "Read images and labels together, in one pass.",
     ),
+    "network-undertrained": (
+        "A head that beats a network which did not train shows nothing about the head: any "
+        "classifier would.",
+        "Train longer (--epochs), on more samples or another network, or look at the learning "
+        "rate and at the scale of the inputs; then compare again.",
+    ),
+    "training-samples-unknown": (
+        "If the network was trained on some of these samples, every figure here is too good: the "
+        "selection scores, the accuracies and what is guaranteed from them.",
+        "Say what it was trained on: penultimate.provenance.record(network, X), or "
+        "record(network, []) if on none of these.",
+    ),
     "images-left-out": (
         "If what can't be read is of one kind, the accuracy is of the others.",
         "Mend the files, or say in a report that they are missing.",

@@ -1,0 +1,116 @@
+"""A check of the network's training: whether it learned anything worth comparing with.
+
+Three signs, each of one seed. The network's own predictions are hardly better than always giving
+the most frequent class. Or the best epoch is one of the very first, before the network fits the
+data. Or a logistic head on the same features is far better than the softmax: the features are
+good, and the last layer did not converge. A difference from such a softmax says nothing of a head.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from penultimate.evaluation.checks._check import Check
+from penultimate.evaluation.significance import mcnemar
+
+_LEAST_SKILL = 0.25  # of the way from the most frequent class to no error; with fewer, p decides
+_CLEARLY = 0.01
+_FEWEST_EPOCHS = 10  # a shorter training may well be best in its second epoch
+_EARLY = 0.1  # of the epochs
+_FITS = 0.9  # the validation accuracy from which an early best epoch is a sign of easy data
+_FAR = 0.1
+
+
+def check_training(
+    correct: NDArray[np.bool_] | None,
+    labels: ArrayLike,
+    *,
+    seeds: Sequence[int] | None = None,
+    validation_accuracy: Sequence[Sequence[float]] = (),
+    best_epochs: Sequence[int] = (),
+    logistic_correct: NDArray[np.bool_] | None = None,
+) -> Check | None:
+    """Look for networks that did not train.
+
+    Parameters
+    ----------
+    correct : ndarray of shape (n_seeds, n_test), bool, or None
+        Which test samples each seed's network got right by itself; None where that is not known.
+    labels : array-like of shape (n_test,)
+        Their labels.
+    seeds : sequence of int, optional
+        What the seeds are called; by default 0, 1, ...
+    validation_accuracy : sequence of sequences of float, optional
+        For each seed the accuracy after each epoch on the validation slice.
+    best_epochs : sequence of int, optional
+        For each seed the epoch, from 0, whose weights were kept.
+    logistic_correct : ndarray of shape (n_seeds, n_test), bool, optional
+        The same as `correct`, of a converged logistic head on the network's features.
+
+    Returns
+    -------
+    Check or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation.checks import check_training
+    >>> labels = np.arange(90) % 6
+    >>> print(check_training(np.arange(90)[None] % 6 == 0, labels).message)
+    Seed 0: the softmax is right for 16.7 % of 90 test samples; always giving the most frequent class is right for 16.7 %.
+    >>> check_training(np.ones((1, 90), bool), labels)
+    """  # noqa: E501
+    rows = len(best_epochs) if correct is None else len(np.atleast_2d(correct))
+    found = []
+    for row in range(rows):
+        right = None if correct is None else np.atleast_2d(correct)[row]
+        other = None if logistic_correct is None else np.atleast_2d(logistic_correct)[row]
+        words = "" if right is None else _hardly_better(right, np.asarray(labels))
+        if not words and row < len(best_epochs) and row < len(validation_accuracy):
+            words = _best_at_once(validation_accuracy[row], best_epochs[row])
+        if not words and right is not None and other is not None:
+            words = _far_below(right, other)
+        if words:
+            found.append(f"Seed {row if seeds is None else seeds[row]}: {words}")
+    return Check("network-undertrained", " ".join(found), "error") if found else None
+
+
+def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any]) -> str:
+    """Compare the softmax with always giving the most frequent class."""
+    _, counts = np.unique(labels, return_counts=True)
+    accuracy, majority, n_test = right.mean(), counts.max() / len(labels), len(labels)
+    skill = (accuracy - majority) / max(1 - majority, 1 / n_test)
+    p = binomtest(int(right.sum()), n_test, majority, alternative="greater").pvalue
+    if skill >= _LEAST_SKILL or p < _CLEARLY:
+        return ""
+    return (
+        f"the softmax is right for {100 * accuracy:.1f} % of {n_test:,} test samples; always "
+        f"giving the most frequent class is right for {100 * majority:.1f} %."
+    )
+
+
+def _best_at_once(accuracies: Sequence[float], best: int) -> str:
+    """See whether the weights that were kept are of one of the first epochs."""
+    n_epochs = len(accuracies)
+    if n_epochs < _FEWEST_EPOCHS or best >= max(2, round(_EARLY * n_epochs)):
+        return ""
+    if accuracies[best] >= _FITS:
+        return ""
+    return (
+        f"the best epoch was {best + 1} of {n_epochs}, right for {100 * accuracies[best]:.0f} % of "
+        "the validation slice."
+    )
+
+
+def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
+    """Compare the softmax with a logistic head on the same features."""
+    accuracy, logistic = right.mean(), other.mean()
+    if logistic - accuracy < _FAR or mcnemar(other, right) >= _CLEARLY:
+        return ""
+    return (
+        f"the softmax is right for {100 * accuracy:.1f} %, and a logistic head on the same "
+        f"features for {100 * logistic:.1f} %."
+    )
