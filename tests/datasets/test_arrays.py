@@ -109,3 +109,87 @@ def test_real_mnist(shared_data, tmp_path):
     assert data.images.shape == (70000, 28, 28, 1)
     assert data.is_test.sum() == 10000
     assert np.bincount(data.labels[data.is_test])[:2].tolist() == [980, 1135]
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A writer of a folder of IDX files, each image of the grey that is its label."""
+
+    def write(folder, prefix="", *, test="t10k", gz=False, dot=False):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for part, n in (("train", 6), (test, 4)):
+            labels = np.arange(n, dtype="u1") % 2
+            for what, array in (
+                ("images-idx3", labels[:, None, None] * np.ones((1, 5, 5), "u1")),
+                ("labels-idx1", labels),
+            ):
+                name = f"{prefix}{part}-{what}-ubyte".replace("-idx", ".idx" if dot else "-idx")
+                content = idx_bytes(array)
+                file = tmp_path / folder / (f"{name}.gz" if gz else name)
+                file.write_bytes(gzip.compress(content) if gz else content)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("gz", [False, True])
+@pytest.mark.parametrize(
+    ("folder", "prefix", "test", "name"),
+    [
+        ("MNIST/raw", "", "t10k", "MNIST"),
+        ("FashionMNIST/raw", "", "t10k", "FashionMNIST"),
+        ("data/KMNIST/raw", "", "t10k", "KMNIST"),
+        ("emnist", "emnist-letters-", "test", "emnist-letters"),
+        ("EMNIST/raw", "EMNIST-Balanced-", "test", "emnist-balanced"),
+    ],
+)
+def test_idx_files_where_and_as_they_are_named(raw, gz, folder, prefix, test, name):
+    root = raw(folder, prefix, test=test, gz=gz)
+    (root / folder / ".DS_Store").write_bytes(b"x")
+    (root / folder / "._train-images-idx3-ubyte").write_bytes(b"x")
+    for path in (root, root / folder):
+        data = datasets.load(path)
+        assert (data.name, data.classes) == (name, ("0", "1"))
+        assert data.is_test.tolist() == [False] * 6 + [True] * 4
+        assert data.images.shape == (10, 5, 5, 1)
+        np.testing.assert_array_equal(data.images[:, 0, 0, 0], data.labels)
+        assert any("mirrored" in note for note in data.notes) == name.startswith("emnist")
+
+
+def test_packed_and_unpacked_files_beside_each_other(raw):
+    raw("MNIST/raw", gz=True)
+    root = raw("MNIST/raw")
+    (root / "MNIST" / "processed").mkdir()
+    assert len(datasets.load(root).images) == 10
+    raw("dots", dot=True)
+    assert len(datasets.load(root / "dots").images) == 10
+
+
+def test_several_sets_of_idx_files(raw):
+    raw("MNIST/raw")
+    root = raw("KMNIST/raw")
+    with pytest.raises(ValueError, match="several data sets of IDX files: KMNIST.raw, MNIST.raw"):
+        datasets.load(root)
+    raw("emnist", "emnist-letters-", test="test")
+    raw("emnist", "emnist-digits-", test="test")
+    with pytest.raises(ValueError, match="IDX files of 2 sets: emnist-digits, emnist-letters"):
+        datasets.load(root / "emnist")
+
+
+def test_idx_file_itself(raw):
+    root = raw("MNIST/raw")
+    with pytest.raises(ValueError, match="Of IDX files, pass the folder"):
+        datasets.load(root / "MNIST" / "raw" / "train-images-idx3-ubyte")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+@pytest.mark.parametrize("form", ["X_{}", "{}_images"])
+def test_npz_of_three_parts(tmp_path, name, form):
+    of_labels = {"X_{}": "y_{}", "{}_images": "{}_labels"}[form]
+    arrays = {}
+    for part, n in (("train", 6), (name, 2), ("test", 4)):
+        arrays[form.format(part)] = np.zeros((n, 8, 8), np.uint8)
+        arrays[of_labels.format(part)] = np.arange(n)[:, None] % 2  # a column, as MedMNIST's
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = datasets.load(tmp_path / "a.npz")
+    assert (data.is_selection.sum(), data.is_test.sum(), data.classes) == (2, 4, ("0", "1"))

@@ -1,5 +1,6 @@
 """Reading a folder that comes packed: a tar, perhaps compressed, or a zip."""
 
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -9,8 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, shutil.ReadError)
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    shutil.ReadError,
+    RuntimeError,  # a password is needed
+    NotImplementedError,  # a compression that Python lacks
+)
 
 
 @contextmanager
@@ -25,7 +36,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Of the folder in it, or, where it holds several things, of what holds them.
+        What holds all that was in it.
 
     Raises
     ------
@@ -48,5 +59,4 @@ def unpacked(path: Path) -> Iterator[Path]:
                 f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
                 "fetch it again."
             ) from error
-        inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-        yield inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+        yield folder

@@ -1,7 +1,9 @@
 """Reading images that come as arrays: an ``.npz``, or a folder of MNIST's IDX files."""
 
+import re
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.datasets.dataset import Dataset
+from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
 from penultimate.datasets.idx import read_idx
+from penultimate.datasets.leftovers import is_leftover
+from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, given_split
 
 _DAMAGED = (
     ValueError,
@@ -19,6 +24,15 @@ _DAMAGED = (
     NotImplementedError,
     zlib.error,
     zipfile.BadZipFile,
+)
+
+
+_PAIRS = (("X", "y"), ("images", "labels"), ("x", "y"))
+# As Keras names the parts' arrays, and as MedMNIST does.
+_PART_NAMES = (("X_{}", "y_{}"), ("x_{}", "y_{}"), ("{}_images", "{}_labels"))
+_VALIDATION = ("val", "valid", "validation")
+_IDX_NAME = re.compile(
+    r"(?P<set>.*?)[-_]?(?P<part>train|t10k|test)-(?P<what>images|labels)[-.]idx\d-ubyte(\.gz)?"
 )
 
 
@@ -34,20 +48,28 @@ def read_npz(path: Path) -> Dataset:
             f"{str(path)!r} can't be read as an .npz of plain arrays: it is damaged, or holds "
             f"Python objects ({type(error).__name__})."
         ) from error
-    for images, labels in (("X", "y"), ("images", "labels"), ("x", "y")):
+    for images, labels in _PAIRS:
         if images in arrays and labels in arrays:
+            X, notes = _scaled(arrays[images])
             return Dataset.from_arrays(
-                arrays[images], arrays[labels], name=path.stem, groups=arrays.get("groups")
+                X, arrays[labels], name=path.stem, groups=arrays.get("groups"), notes=notes
             )
-    for x in ("X", "x"):
-        names = (f"{x}_train", "y_train", f"{x}_test", "y_test")
-        if all(n in arrays for n in names):
+    for x, y in _PART_NAMES:
+        names = {TRAIN: "train", TEST: "test"}
+        names |= {VALIDATION: name for name in _VALIDATION if x.format(name) in arrays}  # noqa: B035
+        found = {
+            part: (arrays[x.format(name)], arrays[y.format(name)])
+            for part, name in names.items()
+            if x.format(name) in arrays and y.format(name) in arrays
+        }
+        if TRAIN in found and len(found) > 1:
             if "groups" in arrays:
                 raise ValueError(
                     f"{str(path)!r} holds groups beside its own split; give X, y and groups, or "
                     "the split alone."
                 )
-            return _from_parts(path.stem, *(arrays[n] for n in names))
+            called = {part: x.format(name) for part, name in names.items()}
+            return _from_parts(path.stem, found, called)
     raise ValueError(
         f"{str(path)!r} must hold the arrays X and y, or X_train, y_train, X_test and y_test; "
         f"it holds {sorted(arrays)}."
@@ -55,55 +77,128 @@ def read_npz(path: Path) -> Dataset:
 
 
 def _from_parts(
-    name: str, X_train: NDArray[Any], y_train: Any, X_test: NDArray[Any], y_test: Any
+    name: str,
+    parts: dict[str, tuple[NDArray[Any], NDArray[Any]]],
+    called: dict[str, str],
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Join a development and a test part that came apart, and remember which is which."""
-    for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
+    """Join parts that came apart, and remember which is which."""
+    first = parts[TRAIN][0]
+    for part, (X, y) in parts.items():
         if len(X) != len(y):
             raise ValueError(f"The {part} part has {len(X)} images but {len(y)} labels.")
-    if X_train.shape[1:] != X_test.shape[1:]:
-        raise ValueError(
-            f"Training and test images differ in shape: {X_train.shape[1:]}, {X_test.shape[1:]}."
-        )
-    if X_train.dtype != X_test.dtype:
-        raise ValueError(
-            f"Training and test images differ in type: {X_train.dtype}, {X_test.dtype}. Convert "
-            "one, pixel values included."
-        )
-    is_test = np.repeat([False, True], [len(X_train), len(X_test)])
-    images, labels = np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test])
-    return Dataset.from_arrays(images, labels, name=name, is_test=is_test)
+        if X.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"Training and {part} images differ in shape: {first.shape[1:]}, {X.shape[1:]}."
+            )
+        if X.dtype != first.dtype:
+            raise ValueError(
+                f"Training and {part} images differ in type: {first.dtype}, {X.dtype}. Convert "
+                "one, pixel values included."
+            )
+    images, scaling = _scaled(np.concatenate([X for X, _ in parts.values()]))
+    labels = np.concatenate([np.asarray(y).reshape(len(y), -1) for _, y in parts.values()])
+    if labels.shape[1] == 1:
+        labels = labels[:, 0]
+    dataset = Dataset.from_arrays(images, labels, name=name)
+    of_each = [part for part, (X, _) in parts.items() for _ in range(len(X))]
+    classes = [dataset.classes[code] for code in dataset.labels]
+    given = given_split(of_each, classes, called)
+    return replace(
+        dataset,
+        is_test=given.is_test,
+        is_selection=given.is_selection,
+        notes=(*given.notes, *notes, *scaling),
+    )
 
 
-def idx_files(folder: Path) -> dict[str, Path]:
-    """Find the IDX files of a folder, by the part of the name that tells what they hold."""
-    found = {}
+def _scaled(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Scale integers of more than 8 bits by what they hold; leave all else."""
+    if images.dtype.kind not in "iu" or images.dtype.itemsize == 1 or images.ndim < 3:
+        return images, ()
+    if not images.size or images.min() < 0 or not 255 < images.max() <= 65535:
+        return images, ()
+    tops = images.reshape(len(images), -1).max(axis=1).tolist()
+    return to_8_bits(images, held_bits(max(tops))), (scale_note(tops, len(images)),)
+
+
+def find_idx(path: Path) -> Path | None:
+    """Find the folder of IDX files: this one, or its ``raw``, as torchvision puts them.
+
+    Raises
+    ------
+    ValueError
+        If there are several: ``MNIST/raw`` beside ``FashionMNIST/raw``.
+    """
+    while True:
+        if _idx_files(path):
+            return path
+        inside = [p for p in path.iterdir() if p.is_dir() and not is_leftover(p.name)]
+        found = [p for p in inside if _idx_files(p)]
+        found += [p / "raw" for p in inside if (p / "raw").is_dir() and _idx_files(p / "raw")]
+        if len(found) > 1:
+            named = [str(p.relative_to(path)) for p in sorted(found)]
+            raise ValueError(
+                f"The folder {str(path)!r} holds several data sets of IDX files: "
+                f"{', '.join(named)}. Pass one of them."
+            )
+        if found:
+            return found[0]
+        if len(inside) != 1:
+            return None
+        path = inside[0]
+
+
+def _idx_files(folder: Path) -> dict[str, dict[str, Path]]:
+    """Find a folder's IDX files: by the set's name (EMNIST's are several) and what they hold."""
+    found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.iterdir()):
-        stem = file.name.lower().removesuffix(".gz").replace(".idx", "-idx")
-        for part in ("train-images", "train-labels", "t10k-images", "t10k-labels"):
-            if stem.startswith(f"{part}-idx"):
-                found[part] = file
+        match = _IDX_NAME.fullmatch(file.name.lower())
+        if match and file.is_file() and not is_leftover(file.name):
+            part = "train" if match["part"] == "train" else "test"
+            found.setdefault(match["set"], {})[f"{part}-{match['what']}"] = file
     return found
 
 
 def read_idx_folder(path: Path) -> Dataset:
-    """Read a folder of MNIST's files; where it has both parts, they are kept apart."""
-    files = idx_files(path)
+    """Read a folder of MNIST's files; where it has both parts, they are kept apart.
+
+    Raises
+    ------
+    ValueError
+        If it lacks some, or holds those of several sets.
+    """
+    sets = _idx_files(path)
+    if len(sets) > 1:
+        raise ValueError(
+            f"The folder {str(path)!r} holds IDX files of {len(sets)} sets: "
+            f"{', '.join(sorted(name or 'without a name' for name in sets))}. Put those of one "
+            "into a folder of their own."
+        )
+    ((prefix, files),) = sets.items()
     if not {"train-images", "train-labels"} <= set(files):
         raise ValueError(
             f"The folder {str(path)!r} holds some IDX files, but not both train-images-idx3-ubyte "
             "and train-labels-idx1-ubyte."
         )
-    name = path.resolve().name
-    arrays = {part: read_idx(file) for part, file in files.items()}
-    if ("t10k-images" in arrays) != ("t10k-labels" in arrays):
+    if ("test-images" in files) != ("test-labels" in files):
         raise ValueError(
             f"The folder {str(path)!r} holds only one of t10k-images and t10k-labels; add the "
             "other, or remove it."
         )
-    if "t10k-images" in arrays:
-        return _from_parts(
-            name,
-            *(arrays[p] for p in ("train-images", "train-labels", "t10k-images", "t10k-labels")),
+    place = path.resolve()
+    name = prefix or (place.parent.name if place.name == "raw" else place.name)
+    notes: tuple[str, ...] = ()
+    if prefix.startswith("emnist"):
+        notes = (
+            "EMNIST's files hold every image mirrored along its diagonal; it was left as it is.",
         )
-    return Dataset.from_arrays(arrays["train-images"], arrays["train-labels"], name=name)
+    arrays = {what: read_idx(file) for what, file in files.items()}
+    parts = {TRAIN: (arrays["train-images"], arrays["train-labels"])}
+    called = {TRAIN: files["train-images"].name}
+    if "test-images" not in files:
+        images, scaling = _scaled(parts[TRAIN][0])
+        return Dataset.from_arrays(images, parts[TRAIN][1], name=name, notes=(*notes, *scaling))
+    parts[TEST] = (arrays["test-images"], arrays["test-labels"])
+    called[TEST] = files["test-images"].name
+    return _from_parts(name, parts, called, notes)

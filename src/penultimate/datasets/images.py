@@ -1,7 +1,7 @@
-"""Decoding image files: allowed formats, one size, one number of channels."""
+"""Decoding image files: allowed formats, one size, one number of channels, one depth."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,42 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from penultimate._progress import SILENT, Progress
+from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
 from penultimate.provenance import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
 MAX_PIXELS = 50_000_000
 _GREY_MODES = {"1", "L", "LA"}
+# Of images, whether they can be decoded here or not.
+_SUFFIXES = {
+    ".apng", ".avif", ".bmp", ".cr2", ".dib", ".dng", ".gif", ".heic", ".heif", ".ico", ".j2k",
+    ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".nef", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+# What happened to a file on decoding: said in words, once for all files.
+_CHANGES = {
+    "turned": "{} turned upright, as the camera noted in {}.",
+    "transparent": "{} laid on white where transparent ({}).",
+    "cmyk": "{} converted from CMYK to RGB ({}).",
+    "frames": "{} read without the frames or pages after the first ({}).",
+}
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """The pixels of one file.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (height, width) or (height, width, 3), uint8 or uint16
+        16 bits as they are in the file, of which they may fill less.
+    changes : tuple of str
+        What was done to it, by the names of `_CHANGES`.
+    """
+
+    pixels: NDArray[Any]
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +65,7 @@ class DecodedImages:
     notes : list of str
         Resizing and conversion, in words.
     fingerprints : ndarray of shape (n_read,), uint64
-        Of the pixels as decoded, before resizing.
+        Of the pixels as they are in the file, before scaling and resizing.
     """
 
     images: NDArray[np.uint8]
@@ -44,7 +75,18 @@ class DecodedImages:
     fingerprints: NDArray[np.uint64]
 
 
-def decode_image(path: Path) -> Image.Image:
+def looks_like_image(path: Path) -> bool:
+    """Say whether a file is meant to be an image: by its suffix, or by how it begins."""
+    if path.suffix.lower() in _SUFFIXES:
+        return True
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # Pillow's plugins raise whatever damaged bytes lead them to
+        return False
+
+
+def decode_image(path: Path) -> DecodedImage:
     """Decode one file to greyscale or RGB, upright, what is transparent on white.
 
     Raises
@@ -56,28 +98,89 @@ def decode_image(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path}: {image.width} x {image.height} pixels are too many")
+            # (A camera's MPO has a preview or a depth map for its second frame.)
+            several = getattr(image, "is_animated", False) and image.format != "MPO"
+            changes = ["frames"] if several else []
+            # Pillow keeps only the upper half of 16-bit colors: these are read otherwise.
+            deep = any(";16" in str(tile[3]) for tile in image.tile)
             image.load()
-            return _to_8_bits(ImageOps.exif_transpose(image))
-    except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead them to
-        reason = "is no image of a known format" if "cannot identify" in str(error) else error
+            orientation = image.getexif().get(0x0112, 1)
+            upright = ImageOps.exif_transpose(image)
+            if orientation in range(2, 9):
+                changes.append("turned")
+            if image.mode.startswith("I"):
+                return DecodedImage(_deep_greys(upright), tuple(changes))
+            if deep:
+                return DecodedImage(_deep_colors(path, orientation), tuple(changes))
+            if image.mode == "CMYK":
+                changes.append("cmyk")
+            if upright.has_transparency_data and _is_transparent(upright):
+                changes.append("transparent")
+            return DecodedImage(np.asarray(_to_grey_or_rgb(upright)), tuple(changes))
+    except Exception as error:  # as above
+        unknown = "cannot identify" in str(error)
+        reason = f"is no image of a known format ({FORMAT_NAMES})" if unknown else error
         raise ValueError(f"{path}: {reason}") from error
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
+def _deep_greys(image: Image.Image) -> NDArray[np.uint16]:
+    values = np.asarray(image, np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("holds more than 16 bits a pixel; save it with 8 or 16")
+    return values.astype(np.uint16)
+
+
+def _deep_colors(path: Path, orientation: int) -> NDArray[np.uint16]:
+    import cv2
+
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    values = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16:
+        raise ValueError("holds 16 bits a channel in a form that can't be read; save it with 8")
+    if values.ndim == 3 and values.shape[2] == 4:
+        if (values[..., 3] < 65535).any():
+            raise ValueError("holds 16 bits a channel and transparency; save it without, or with 8")
+        values = values[..., :3]
+    if values.ndim == 3:
+        values = values[..., ::-1]  # which OpenCV has as blue, green, red
+        if (values == values[..., :1]).all():
+            values = values[..., 0]
+    # The orientation's number, as EXIF counts: 1 to 8, mirrored and turned.
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)
+
+
+def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("holds floats, of unknown range; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        # Pillow clips 16-bit greys when it converts them: scale them instead.
-        values = np.asarray(image, np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("holds more than 16 bits a pixel; save it with 8 or 16")
-        return Image.fromarray((values >> 8).astype(np.uint8))
+    mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.has_transparency_data:
         # What is transparent is seen on white, as on a page.
-        mode = "L" if image.mode in _GREY_MODES else "RGB"
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
-    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+    return image.convert(mode)
+
+
+def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    channels = [
+        np.asarray(
+            Image.fromarray(channel.astype(np.float32)).resize(size[::-1], Image.Resampling.LANCZOS)
+        )
+        for channel in np.atleast_3d(pixels).transpose(2, 0, 1)
+    ]
+    resized = np.stack(channels, axis=-1).clip(0, 65535).round().astype(np.uint16)
+    return resized[..., 0] if pixels.ndim == 2 else resized
 
 
 def decode_images(
@@ -98,7 +201,7 @@ def decode_images(
     skip_corrupt : bool
         Whether to leave out, and list, files that can't be decoded instead of raising.
     progress : Progress
-        Hears of each hundred files.
+        Is told of each hundred files.
 
     Raises
     ------
@@ -108,8 +211,10 @@ def decode_images(
     """
     unreadable: list[str] = []
     read: list[int] = []
-    pixels: list[NDArray[np.uint8]] = []
+    pixels: list[NDArray[Any]] = []
+    tops: dict[int, int] = {}
     sizes: dict[tuple[int, int], Path] = {}
+    changed: dict[str, list[Path]] = {}
     fingerprints: list[NDArray[np.uint64]] = []
 
     def decode(path: Path) -> Any:
@@ -117,11 +222,12 @@ def decode_images(
             image = decode_image(path)
         except ValueError as error:
             return error
-        native = (image.height, image.width)
-        print_of = fingerprint(np.asarray(image)[np.newaxis])
+        values = image.pixels
+        native, top = values.shape[:2], int(values.max())
+        print_of = fingerprint(values[np.newaxis])
         if image_size is not None and native != image_size:
-            image = image.resize(image_size[::-1], Image.Resampling.LANCZOS)
-        return native, print_of, np.asarray(image)
+            values = _resize(values, image_size)
+        return native, top, print_of, image.changes, values
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
@@ -129,13 +235,17 @@ def decode_images(
                 if isinstance(result, ValueError):
                     if not skip_corrupt:
                         raise ValueError(
-                            f"{result}. Mend or remove the file, or leave out such files with "
+                            f"{result}. Fix or remove the file, or leave out such files with "
                             "skip_corrupt=True (--skip-corrupt)."
                         ) from result
                     unreadable.append(str(result))
                     continue
-                native, print_of, array = result
+                native, top, print_of, changes, array = result
                 sizes.setdefault(native, paths[index])
+                for change in changes:
+                    changed.setdefault(change, []).append(paths[index])
+                if array.dtype != np.uint8:
+                    tops[len(read)] = top
                 read.append(index)
                 pixels.append(array)
                 fingerprints.append(print_of)
@@ -154,21 +264,36 @@ def decode_images(
             f"and {b[0]} x {b[1]} ({second.name}). Say what to resize them to: "
             "image_size=(64, 64) (--image-size 64)."
         )
-    notes = []
-    resized = [size for size in sizes if size != image_size]
-    if image_size is not None and resized:
-        came = ", ".join(f"{h} x {w}" for h, w in resized[:3]) + (" ..." if resized[3:] else "")
-        notes.append(f"Images were resized to {image_size[0]} x {image_size[1]} (from {came}).")
-    n_colour = sum(array.ndim == 3 for array in pixels)
-    if n_colour:
-        if n_colour < len(pixels):
-            notes.append(f"{len(pixels) - n_colour} greyscale images were turned into colour ones.")
+    notes = [*_resizing(image_size, list(sizes)), *_conversions(changed)]
+    if tops:
+        bits = held_bits(max(tops.values()))
+        for index in tops:
+            pixels[index] = to_8_bits(pixels[index], bits)
+        notes.append(scale_note(list(tops.values()), len(read)))
+    n_color = sum(array.ndim == 3 for array in pixels)
+    if n_color:
+        if n_color < len(pixels):
+            notes.append(f"{len(pixels) - n_color} greyscale images were turned into colour ones.")
         pixels = [a if a.ndim == 3 else np.repeat(a[..., None], 3, axis=2) for a in pixels]
     stacked = np.stack(pixels)
     return DecodedImages(
-        stacked if n_colour else stacked[..., None],
+        stacked if n_color else stacked[..., None],
         read,
         unreadable,
         notes,
         np.concatenate(fingerprints),
     )
+
+
+def _resizing(image_size: tuple[int, int] | None, sizes: list[tuple[int, int]]) -> Iterator[str]:
+    resized = [size for size in sizes if size != image_size]
+    if image_size is not None and resized:
+        came = ", ".join(f"{h} x {w}" for h, w in resized[:3]) + (" ..." if resized[3:] else "")
+        yield f"Images were resized to {image_size[0]} x {image_size[1]} (from {came})."
+
+
+def _conversions(changed: dict[str, list[Path]]) -> Iterator[str]:
+    for change, text in _CHANGES.items():
+        if files := changed.get(change):
+            who = "1 image was" if len(files) == 1 else f"{len(files):,} images were"
+            yield text.format(who, files[0].name + (" and others" if files[1:] else ""))

@@ -10,6 +10,7 @@ import numpy as np
 from penultimate._progress import Progress
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.images import decode_images
+from penultimate.datasets.parts import given_split
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,12 @@ class Listing:
     labels : list of str
     subsets, groups : list of str, or None
         Names, an entry a file.
-    is_test : list of bool, or None
+    parts : list of {"train", "validation", "test"}, or None
+        Of the split that came with the data.
+    called : dict of str to str, or None
+        The parts' own names.
+    notes : tuple of str
+        What was done on listing.
     """
 
     name: str
@@ -32,7 +38,9 @@ class Listing:
     labels: list[str]
     subsets: list[str] | None = None
     groups: list[str] | None = None
-    is_test: list[bool] | None = None
+    parts: list[str] | None = None
+    called: dict[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
     def decode(
         self, size: tuple[int, int] | None, skip_corrupt: bool, progress: Progress
@@ -46,17 +54,38 @@ class Listing:
         def kept(values: list[Any] | None) -> list[Any] | None:
             return None if values is None else [values[i] for i in decoded.read]
 
+        labels, subsets, parts = kept(self.labels), kept(self.subsets), kept(self.parts)
+        is_test = is_selection = None
+        of_split: list[str] = []
+        if parts is not None:
+            classes: Any = labels if subsets is None else list(map("/".join, zip(subsets, labels)))  # type: ignore[arg-type]
+            given = given_split(parts, classes, self.called)
+            is_test, is_selection, of_split = given.is_test, given.is_selection, given.notes
         dataset = Dataset.from_arrays(
             decoded.images,
-            kept(self.labels),
+            labels,
             name=self.name,
             groups=kept(self.groups),
-            is_test=kept(self.is_test),
-            subsets=kept(self.subsets),
-            notes=(*decoded.notes, *left_out),
+            is_test=is_test,
+            is_selection=is_selection,
+            subsets=subsets,
+            notes=(*of_split, *self.notes, *decoded.notes),
         )
+        notes = (*dataset.notes, *_lookalikes(dataset.classes), *left_out)
         files = np.array([str(path) for path in self.paths])[decoded.read]
-        return replace(dataset, fingerprints=decoded.fingerprints, files=files)
+        return replace(dataset, fingerprints=decoded.fingerprints, files=files, notes=notes)
+
+
+def _lookalikes(classes: tuple[str, ...]) -> list[str]:
+    """Say which classes differ in case alone: often one class, spelled in two ways."""
+    spelled: dict[str, list[str]] = {}
+    for name in classes:
+        spelled.setdefault(name.casefold(), []).append(name)
+    return [
+        f"{' and '.join(map(repr, names))} differ in case alone, and are classes of their own."
+        for names in spelled.values()
+        if len(names) > 1
+    ]
 
 
 def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
@@ -92,7 +121,7 @@ def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
         if match is None or not match[key]:
             raise ValueError(
                 f"group_from_filename, {pattern!r}, finds no group in {path.name!r}, which lies in "
-                f"{str(path.parent)!r}. Mend the expression, or rename the file."
+                f"{str(path.parent)!r}. Fix the expression, or rename the file."
             )
         groups.append(match[key])
     return groups

@@ -1,23 +1,25 @@
 """Reading a CSV manifest: which image files there are, and what each of them is."""
 
-import csv
 import os
-from pathlib import Path
+import unicodedata
+from collections import Counter
+from pathlib import Path, PurePosixPath
 
+from penultimate.datasets.leftovers import count_leftovers, is_leftover
 from penultimate.datasets.listing import Listing
+from penultimate.datasets.parts import part_of_name, settle_dev
+from penultimate.datasets.tables import Table
 
-_SPLITS = {"test": True, "train": False, "training": False, "development": False, "dev": False}
-_MAY_NOT_BE_EMPTY = ("path", "label", "group", "subset")
+_COLUMNS = ("path", "label", "group", "subset", "split")
 
 
-def read_manifest(path: Path, *, skip_missing: bool = False) -> Listing:
+def read_manifest(table: Table, *, skip_missing: bool = False) -> Listing:
     """Read a manifest's rows; paths are relative to it.
 
     Parameters
     ----------
-    path : Path
-        A CSV file in UTF-8 whose header names ``path`` and ``label``, and optionally ``group``,
-        ``subset`` and ``split``.
+    table : Table
+        Its header names ``path`` and ``label``, and optionally ``group``, ``subset`` and ``split``.
     skip_missing : bool
         Whether to list files that do not exist all the same.
 
@@ -26,9 +28,11 @@ def read_manifest(path: Path, *, skip_missing: bool = False) -> Listing:
     ValueError
         If it is no such table; the message names the line.
     """
-    rows, columns = _read_rows(path)
-    _check_rows(path, rows, columns)
-    files = [path.parent / row["path"] for row in rows]
+    path = table.path
+    rows, lines, notes = _tidy_rows(table)
+    finder = Finder(path.parent)
+    files = [finder.find(row["path"]) for row in rows]
+    _check_rows(path, rows, lines, files)
     missing = [file for file in files if not file.is_file()]
     if missing and not skip_missing:
         raise ValueError(
@@ -37,55 +41,134 @@ def read_manifest(path: Path, *, skip_missing: bool = False) -> Listing:
         )
 
     def column(name: str) -> list[str] | None:
-        return [row[name] for row in rows] if name in columns else None
+        return [row[name] for row in rows] if name in table.columns else None
 
-    splits = column("split")
+    parts = column("split")
+    if parts is not None:
+        parts = settle_dev([part_of_name(part)[0] for part in parts])  # type: ignore[index]
     return Listing(
         path.stem,
         files,
         [row["label"] for row in rows],
         subsets=column("subset"),
         groups=column("group"),
-        is_test=None if splits is None else [_SPLITS[split.lower()] for split in splits],
+        parts=parts,
+        notes=(*notes, *finder.notes()),
     )
 
 
-def _read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            reader = csv.DictReader(file, strict=True)
-            columns = list(reader.fieldnames or [])
-            rows = list(reader)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"The manifest {str(path)!r} is not CSV in UTF-8: {error}") from error
-    if not {"path", "label"} <= set(columns):
+def _tidy_rows(table: Table) -> tuple[list[dict[str, str]], list[int], list[str]]:
+    """Return the rows by column, without blanks around entries and without leftovers."""
+    path = table.path
+    if not {"path", "label"} <= set(table.columns):
         raise ValueError(
             f"The manifest {str(path)!r} must have the columns path and label; "
-            f"its first line names {columns}."
+            f"its first line names {table.columns}."
         )
+    rows, lines, left_out = [], [], []
+    blanks: Counter[str] = Counter()
+    for line, entries in table.rows():
+        row = {}
+        for name, entry in zip(table.columns, entries):
+            if name not in _COLUMNS:
+                continue
+            # Composed and decomposed letters look the same, and are one name.
+            bare = entry.strip()
+            row[name] = bare if name == "path" else _composed(bare)
+            blanks[name] += bare != entry
+        steps = [step for step in row["path"].replace("\\", "/").split("/") if step]
+        if any(is_leftover(step, listed=True) for step in steps):
+            left_out.append(steps[-1])
+            continue
+        rows.append(row)
+        lines.append(line)
+    notes = count_leftovers(left_out)
+    if blanks.total():
+        listed = ", ".join(f"{name} ({count:,})" for name, count in blanks.items() if count)
+        notes.append(f"Blanks around entries of the manifest were removed: {listed}.")
     if not rows:
-        raise ValueError(f"The manifest {str(path)!r} lists no image.")
-    return rows, columns
+        but = " but what systems leave behind" if left_out else ""
+        raise ValueError(f"The manifest {str(path)!r} lists no image{but}.")
+    return rows, lines, notes
 
 
-def _check_rows(path: Path, rows: list[dict[str, str]], columns: list[str]) -> None:
+def _check_rows(
+    path: Path, rows: list[dict[str, str]], lines: list[int], files: list[Path]
+) -> None:
     seen: dict[str, int] = {}
-    for line, row in enumerate(rows, start=2):
-        if None in row:
-            raise ValueError(
-                f"{str(path)!r}, line {line} has more entries than the header; quote commas."
-            )
-        empty = [c for c in columns if c in _MAY_NOT_BE_EMPTY and not row[c]]
+    for row, line, file in zip(rows, lines, files):
+        empty = [name for name, entry in row.items() if not entry and name != "split"]
         if empty:
             raise ValueError(f"{str(path)!r}, line {line}: the column {empty[0]!r} is empty.")
-        if "split" in columns and (row["split"] or "").lower() not in _SPLITS:
-            raise ValueError(
-                f"{str(path)!r}, line {line}: split must be 'train' or 'test'; "
-                f"got {row['split']!r}."
-            )
-        first = seen.setdefault(os.path.normpath(row["path"]), line)
+        if "split" in row:
+            part = part_of_name(row["split"])
+            if part is None or part[1]:
+                raise ValueError(
+                    f"{str(path)!r}, line {line}: split must be 'train', 'val' or 'test'; "
+                    f"got {row['split']!r}."
+                )
+        first = seen.setdefault(os.path.normpath(file), line)
         if first != line:
             raise ValueError(
                 f"{str(path)!r}, line {line}: {row['path']!r} stands in line {first} already; list "
                 "each image once."
             )
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+class Finder:
+    """Finds the files that a manifest names, also where it was written on another system.
+
+    Windows parts folders by backslashes and knows no case; macOS decomposes letters with accents.
+    What is there as it is written is taken; else, folder by folder, what differs in that alone.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inside: dict[Path, tuple[dict[str, list[str]], dict[str, list[str]]]] = {}
+        self.otherwise: list[str] = []
+
+    def find(self, name: str) -> Path:
+        """Return the file, or what the name says where there is none."""
+        written = self.root / name
+        if written.exists():
+            return written
+        place = self.root
+        steps = PurePosixPath(name.replace("\\", "/")).parts
+        for step in steps:
+            found = self._step(place, step)
+            if found is None:
+                return self.root.joinpath(*steps)
+            place = found
+        self.otherwise.append(name)
+        return place
+
+    def _step(self, place: Path, step: str) -> Path | None:
+        if step in ("..", "/") or (place / step).exists():
+            return place / step
+        if place not in self.inside:
+            composed: dict[str, list[str]] = {}
+            folded: dict[str, list[str]] = {}
+            for entry in os.listdir(place) if place.is_dir() else ():
+                composed.setdefault(_composed(entry), []).append(entry)
+                folded.setdefault(_composed(entry).casefold(), []).append(entry)
+            self.inside[place] = composed, folded
+        composed, folded = self.inside[place]
+        for found in (composed.get(_composed(step)), folded.get(_composed(step).casefold())):
+            if found and len(found) == 1:
+                return place / found[0]
+        return None
+
+    def notes(self) -> list[str]:
+        """Say how many files were found under another spelling."""
+        if not self.otherwise:
+            return []
+        n = len(self.otherwise)
+        return [
+            f"{n:,} {'path' if n == 1 else 'paths'} of the manifest, such as "
+            f"{self.otherwise[0]!r}, differ{'s' * (n == 1)} from the names on disk in backslashes, "
+            "case or the form of accents alone."
+        ]

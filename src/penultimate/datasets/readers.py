@@ -1,4 +1,4 @@
-"""Reading labelled images from a folder per class, a CSV manifest, an ``.npz`` or IDX files."""
+"""Reading labelled images: folders, tables, arrays, and archives of them, told apart here."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,23 +8,15 @@ import numpy as np
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
 from penultimate.datasets.archives import ARCHIVES, unpacked
-from penultimate.datasets.arrays import idx_files, read_idx_folder, read_npz
-from penultimate.datasets.dataset import Dataset, natural_order
-from penultimate.datasets.listing import Listing, groups_from_names
+from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
+from penultimate.datasets.dataset import Dataset
+from penultimate.datasets.folders import list_folder
+from penultimate.datasets.listing import groups_from_names
 from penultimate.datasets.manifest import read_manifest
+from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
+from penultimate.datasets.tables import Table, read_table
 
-_IMAGE_SUFFIXES = {
-    ".bmp",
-    ".gif",
-    ".jpeg",
-    ".jpg",
-    ".pgm",
-    ".png",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-}
+_TABLES = (".csv", ".tsv")
 
 
 def load(
@@ -45,13 +37,16 @@ def load(
 
         - a folder with a folder of images for each class; with `subsets`, a folder of such folders,
           one for each subset of the classes;
+        - a folder with ``train`` and ``test`` (and ``val``) of these: a split that is kept;
         - a CSV manifest with a header naming the columns ``path`` and ``label``, and optionally
-          ``subset``, ``group`` and ``split`` (``train`` or ``test``); paths are relative to the
-          manifest;
+          ``subset``, ``group`` and ``split`` (``train``, ``val`` or ``test``); paths are relative
+          to the manifest;
+        - a CSV of pixels, with the columns ``label`` and ``pixel0``, ``pixel1``, ...;
         - an ``.npz`` with ``X`` and ``y`` (or ``images`` and ``labels``, or ``X_train``,
           ``y_train``, ``X_test`` and ``y_test``), and optionally ``groups``;
-        - a folder of IDX files named as MNIST's are, gzipped or not;
-        - a ``.tar``, ``.tar.gz``, ``.tgz`` or ``.zip`` of any of these folders.
+        - a folder of IDX files named as MNIST's or EMNIST's are, gzipped or not, or one that holds
+          them in ``MNIST/raw``, as torchvision does;
+        - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders.
     image_size : int or (height, width), optional
         What to resize image files to; by default they are kept as they are, and must share a size.
     skip_corrupt : bool, default=False
@@ -63,12 +58,13 @@ def load(
         A regular expression that finds a file's group in its name, such as
         ``"(?P<group>[^_]+)_"``.
     progress : Progress, optional
-        Hears how far reading is.
+        Is told how far reading is.
 
     Returns
     -------
     Dataset
-        Images as uint8 where they came so; classes in the natural order of their names.
+        Images as uint8 where they came so; classes in the natural order of their names. Its notes
+        say what was changed, left out and decided on the way.
 
     Raises
     ------
@@ -100,23 +96,26 @@ def load(
                 group_from_filename=group_from_filename,
                 progress=progress,
             )
-    arrays = _read_arrays(path)
+    table = read_table(path) if path.suffix.lower() in _TABLES and path.is_file() else None
+    arrays = _read_arrays(path, table)
     if arrays is not None:
         _check_files_only(path, size, subsets, group_from_filename)
         return arrays
     if path.is_dir():
-        listing = _list_subsets(path) if subsets else _list_classes(path)
-    elif path.suffix.lower() == ".csv":
-        listing = read_manifest(path, skip_missing=skip_corrupt)
+        listing = list_folder(path, subsets=subsets)
+    elif table is not None:
+        listing = read_manifest(table, skip_missing=skip_corrupt)
         if subsets and listing.subsets is None:
             raise ValueError(
                 f"The manifest {str(path)!r} has no column subset; add it, or leave out "
                 "subsets=True (--subsets)."
             )
     else:
+        of_one = " Of IDX files, pass the folder." if "-ubyte" in path.name else ""
         raise ValueError(
             f"{str(path)!r} is neither a folder, a .csv manifest, an .npz nor an archive of a "
-            "folder; see penultimate.datasets.load for the forms that data can have."
+            f"folder ({', '.join(ARCHIVES)}); see penultimate.datasets.load for the forms that "
+            f"data can have.{of_one}"
         )
     if group_from_filename is not None:
         if listing.groups is not None:
@@ -129,9 +128,12 @@ def load(
     return listing.decode(size, skip_corrupt, progress)
 
 
-def _read_arrays(path: Path) -> Dataset | None:
-    if path.is_dir() and idx_files(path):
-        return read_idx_folder(path)
+def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
+    """Read what holds pixels as numbers; None where it is something else."""
+    if table is not None and is_pixel_table(table):
+        return read_pixel_table(table)
+    if path.is_dir() and (folder := find_idx(path)) is not None:
+        return read_idx_folder(folder)
     if path.suffix.lower() == ".npz" and path.is_file():
         return read_npz(path)
     return None
@@ -162,72 +164,3 @@ def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | N
     for side in sides:
         check_number(side, "image_size", "load", low=4, high=4096, integer=True)
     return int(sides[0]), int(sides[1])  # type: ignore[arg-type]
-
-
-def _visible(folder: Path) -> list[Path]:
-    return natural_order(p for p in folder.iterdir() if not p.name.startswith("."))
-
-
-def _is_report(folder: Path) -> bool:
-    """Say whether a folder holds an earlier comparison, written beside the class folders."""
-    return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
-
-
-def _list_classes(path: Path) -> Listing:
-    """List a folder with a folder of images for each class."""
-    paths: list[Path] = []
-    labels: list[str] = []
-    for folder in _folders(path, "class"):
-        inside = _visible(folder)
-        nested = [p for p in inside if p.is_dir()]
-        if nested:
-            raise ValueError(
-                f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}: is it a set "
-                "of classes itself? Then read the data with subsets=True (--subsets); a class "
-                "folder must hold image files alone."
-            )
-        if not inside:
-            raise ValueError(f"The class folder {str(folder)!r} holds no image.")
-        paths += inside
-        labels += [folder.name] * len(inside)
-    return Listing(path.resolve().name, paths, labels)
-
-
-def _list_subsets(path: Path) -> Listing:
-    """List a folder of folders, each with a folder of images for each class."""
-    parts = {folder.name: _list_classes(folder) for folder in _folders(path, "subset")}
-    return Listing(
-        path.resolve().name,
-        [file for part in parts.values() for file in part.paths],
-        [label for part in parts.values() for label in part.labels],
-        subsets=[name for name, part in parts.items() for _ in part.paths],
-    )
-
-
-def _folders(path: Path, kind: str) -> list[Path]:
-    """Return the folders of a folder that has one for each class (or subset), and no loose images.
-
-    Other loose files, such as a table of labels, are no concern of ours.
-    """
-    entries = _visible(path)
-    folders = [entry for entry in entries if entry.is_dir() and not _is_report(entry)]
-    loose = [e for e in entries if e.is_file() and e.suffix.lower() in _IMAGE_SUFFIXES]
-    if not folders:
-        raise ValueError(
-            f"The folder {str(path)!r} has no folder of images for each {kind}"
-            + (
-                f"; its {len(loose)} images lie beside each other."
-                if loose
-                else "; it is empty."
-                if not entries
-                else "."
-            )
-            + f" Put the images of each {kind} into a folder named after the {kind}, "
-            f"or write a manifest with the columns path,label{',subset' * (kind == 'subset')}."
-        )
-    if loose:
-        raise ValueError(
-            f"{len(loose)} images, such as {loose[0].name!r}, lie beside the {kind} folders of "
-            f"{str(path)!r}. Move each into the folder of its {kind}."
-        )
-    return folders

@@ -117,8 +117,8 @@ def split_test(
     >>> len(split.first), len(split.second)
     (16, 4)
     """
-    check_class_sizes(y, names, fingerprints if is_test is None else None)
     if is_test is None:
+        check_class_sizes(y, names, fingerprints)
         return split_samples(
             y, groups, test_size, fingerprints=fingerprints, seed=seed, names=names
         )
@@ -129,8 +129,10 @@ def split_test(
     if len(unknown):
         raise ValueError(
             f"{len(unknown)} classes of the test part have no sample to train on, "
-            f"such as class {describe(unknown.tolist()[0], names)!r}."
+            f"such as class {describe(unknown.tolist()[0], names)!r}. Add some to the training "
+            "part, or leave these classes out of the test part."
         )
+    check_class_sizes(y, names)
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
         if len(shared):

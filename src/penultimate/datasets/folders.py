@@ -1,0 +1,361 @@
+"""Listing the image files of a folder: a folder per class, in subsets or parts of a split or not.
+
+What people have on disk is one of these, perhaps inside a wrapping folder or two. Which it is can
+be seen from how deep the images lie and from what the folders are called: ``train`` and ``test``
+are parts of a split where they hold folders, and classes where they hold images.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from penultimate.datasets.dataset import natural_order
+from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
+from penultimate.datasets.leftovers import count_leftovers, is_leftover
+from penultimate.datasets.listing import Listing
+from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, settle_dev
+
+
+@dataclass
+class Tree:
+    """Folders as a user sees them, each looked into once; counts what is left out."""
+
+    seen: dict[Path, list[Path]] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+
+    def entries(self, folder: Path) -> list[Path]:
+        """Return what is in a folder, in natural order, without leftovers of the system."""
+        if folder not in self.seen:
+            inside = list(folder.iterdir())
+            self.leftovers += [entry.name for entry in inside if is_leftover(entry.name)]
+            self.seen[folder] = natural_order(p for p in inside if not is_leftover(p.name))
+        return self.seen[folder]
+
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the folders in a folder, without reports of earlier comparisons."""
+        return [p for p in self.entries(folder) if p.is_dir() and not _is_report(p)]
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return what is no folder, links to nowhere included."""
+        return [p for p in self.entries(folder) if not p.is_dir()]
+
+    def images(self, folder: Path) -> list[Path]:
+        """Return the files in a folder that are images, whatever they are called."""
+        return [p for p in self.files(folder) if looks_like_image(p)]
+
+    def unwrap(self, folder: Path, depth: int) -> Path:
+        """Go down while a folder holds one folder alone, and that is no class (or subset)."""
+        while True:
+            inside = self.folders(folder)
+            if len(inside) != 1 or self.images(folder):
+                return folder
+            below = self.folders(inside[0])
+            if depth == 2:
+                below = [sub for each in below for sub in self.folders(each)]
+            if not below or self.images(inside[0]):
+                return folder
+            folder = inside[0]
+
+
+def list_folder(path: Path, *, subsets: bool = False) -> Listing:
+    """List a folder with a folder of images for each class.
+
+    Parameters
+    ----------
+    path : Path
+        Or a folder with such folders in ``train`` and ``test`` (and ``val``), or what wraps it.
+    subsets : bool, default=False
+        Whether it is a folder of such folders, one for each subset.
+
+    Raises
+    ------
+    ValueError
+        If it is something else; the message says what it looks like.
+    """
+    tree, depth = Tree(), 2 if subsets else 1
+    root = tree.unwrap(path, depth)
+    parts = _find_parts(tree, root, depth)
+    if parts is None:
+        listing = _list(tree, root, subsets)
+    else:
+        # A part that holds but one class (or subset) is no wrapper of it.
+        listed = {
+            part: _list(tree, tree.unwrap(folder, depth), subsets, may_lack=True)
+            for part, folder in parts.folders.items()
+        }
+        listing = _join(listed, {part: folder.name for part, folder in parts.folders.items()})
+        listing = replace(listing, notes=(*listing.notes, *parts.notes))
+    notes = [*listing.notes, *_classes_of_split_names(listing), *count_leftovers(tree.leftovers)]
+    return replace(listing, name=_name_of(root), notes=tuple(notes))
+
+
+def _name_of(root: Path) -> str:
+    """Name the data after its folder, or what holds it where that is a part such as ``train``."""
+    root = root.resolve()
+    while part_of_name(root.name) and not part_of_name(root.name)[1] and root.parent.name:  # type: ignore[index]
+        root = root.parent
+    return root.name
+
+
+def _is_report(folder: Path) -> bool:
+    """Say whether a folder holds an earlier comparison, written beside the class folders."""
+    return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    folders: dict[str, Path]
+    notes: list[str]
+
+
+def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
+    """Find the folders of a split that came with the data; None where there is none."""
+    candidates: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
+    for folder in tree.folders(root):
+        if named := part_of_name(folder.name):
+            candidates.setdefault(named[1], []).append((named[0], folder))
+    splits = []
+    for found in candidates.values():
+        names = settle_dev([part for part, _ in found])
+        if len(found) > 1 or len(tree.folders(root)) == 1:
+            splits.append(list(zip(names, (folder for _, folder in found))))
+    nested = [s for s in splits if any(_is_deep(tree, folder, depth) for _, folder in s)]
+    if not nested:
+        _refuse_flat_parts(tree, root, splits, depth)
+        return None
+    if len(nested) > 1:
+        raise ValueError(
+            f"{str(root)!r} holds several splits, such as {nested[0][0][1].name!r} and "
+            f"{nested[1][0][1].name!r}; move one elsewhere, or give its folders a folder of "
+            "their own."
+        )
+    folders: dict[str, Path] = {}
+    notes = []
+    for part, folder in nested[0]:
+        if part in folders:
+            raise ValueError(
+                f"{folders[part].name!r} and {folder.name!r} in {str(root)!r} both name the {part} "
+                "part; join them, or rename one."
+            )
+        if _is_deep(tree, folder, depth):
+            folders[part] = folder
+        else:
+            notes.append(_note_on_unlabelled(tree, folder))
+    for folder in tree.folders(root):
+        if folder in [f for _, f in nested[0]]:
+            continue
+        if sum(bool(tree.images(sub)) for sub in tree.folders(folder)) > 1:
+            raise ValueError(
+                f"{folder.name!r} lies beside {_named(folders.values())} in {str(root)!r}, and is "
+                "no part of this split by its name. Move it elsewhere, or into one of these."
+            )
+        notes.append(_note_on_unlabelled(tree, folder))
+    if loose := tree.images(root):
+        raise ValueError(
+            f"{len(loose)} images, such as {loose[0].name!r}, lie beside the parts "
+            f"{_named(folders.values())} of {str(root)!r}. Move each into "
+            "the folder of its class."
+        )
+    order = [part for part in (TRAIN, VALIDATION, TEST) if part in folders]
+    if TRAIN not in folders:
+        raise ValueError(
+            f"{str(root)!r} has {_named(folders.values())}, but no part to train on. "
+            "Add a folder named 'train'."
+        )
+    return _Parts({part: folders[part] for part in order}, notes)
+
+
+def _is_deep(tree: Tree, folder: Path, depth: int) -> bool:
+    """Say whether a folder holds class folders (for depth 2, subsets of these)."""
+    inside = tree.folders(folder)
+    if depth == 2:
+        inside = [sub for each in inside for sub in tree.folders(each)]
+    return bool(inside)
+
+
+def _named(folders: Iterable[Path]) -> str:
+    return " and ".join(repr(folder.name) for folder in folders)
+
+
+def _note_on_unlabelled(tree: Tree, folder: Path) -> str:
+    n_images = sum(len(tree.images(each)) for each in (folder, *tree.folders(folder)))
+    holds = (
+        f"holds {n_images:,} images and no class folders" if n_images else "holds no class folder"
+    )
+    return f"The folder {folder.name!r} was left out: it {holds}."
+
+
+def _refuse_flat_parts(
+    tree: Tree, root: Path, splits: list[list[tuple[str, Path]]], depth: int
+) -> None:
+    """Raise for ``train`` and ``test`` that are neither parts of a split nor, clearly, classes."""
+    for split in splits:
+        folders = [folder for _, folder in split]
+        names = _named(folders)
+        if len({part for part, _ in split}) < 2:
+            continue
+        if depth == 2 and any(tree.folders(folder) for folder in folders):
+            raise ValueError(
+                f"{names} in {str(root)!r} look like the parts of a split, not like subsets: leave "
+                "out subsets=True (--subsets), or put folders for the subsets into each of them."
+            )
+        others = [f for f in tree.folders(root) if f not in folders and tree.images(f)]
+        if depth == 1 and not others and any(tree.images(folder) for folder in folders):
+            raise ValueError(
+                f"{names} in {str(root)!r} hold images beside each other. Are they the parts of a "
+                "split? Then put the images of each class into a folder of its own in both, or "
+                "write a manifest with the columns path,label,split. Are they the classes? Then "
+                "write a manifest with the columns path,label."
+            )
+
+
+def _classes_of_split_names(listing: Listing) -> list[str]:
+    """Say which classes are called like a part of a split, which they are not taken for."""
+    named = [
+        label
+        for label in dict.fromkeys(listing.labels)
+        if (part := part_of_name(label)) and not part[1]
+    ]
+    if not named:
+        return []
+    names = ", ".join(map(repr, named))
+    return [f"{names}: read as {'a class' if len(named) == 1 else 'classes'}, not as a split."]
+
+
+def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> Listing:
+    """List what has no split of its own."""
+    if not subsets:
+        return _list_classes(tree, path, may_lack)
+    parts = {
+        folder.name: _list_classes(tree, folder, may_lack)
+        for folder in _folders_of(tree, path, "subset")
+    }
+    return Listing(
+        "",
+        [file for part in parts.values() for file in part.paths],
+        [label for part in parts.values() for label in part.labels],
+        subsets=[name for name, part in parts.items() for _ in part.paths],
+    )
+
+
+def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
+    """List a folder with a folder of images for each class."""
+    paths: list[Path] = []
+    labels: list[str] = []
+    for folder in _folders_of(tree, path, "class"):
+        nested, files = tree.folders(folder), tree.files(folder)
+        if nested:
+            _refuse_nested(tree, folder, nested, files)
+        if not files and may_lack:
+            continue
+        if not any(looks_like_image(file) or file.is_symlink() for file in files):
+            kinds = sorted({file.suffix.lower() or "no suffix" for file in files})
+            raise ValueError(
+                f"The class folder {str(folder)!r} holds no image"
+                + (
+                    f", but {len(files):,} other files ({', '.join(kinds[:3])}). Images are files "
+                    f"of the formats {FORMAT_NAMES}. Is this no class? Then move it elsewhere."
+                    if files
+                    else ". Add its images, or remove the folder."
+                )
+            )
+        paths += files
+        labels += [folder.name] * len(files)
+    return Listing("", paths, labels)
+
+
+def _refuse_nested(tree: Tree, folder: Path, nested: list[Path], files: list[Path]) -> None:
+    """Raise for folders in a class folder: what to do depends on what they look like."""
+    inside = f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}"
+    if not files and all(tree.images(sub) and not tree.folders(sub) for sub in nested):
+        raise ValueError(
+            f"{inside}: is it a set of classes itself? Then read the data with subsets=True "
+            "(--subsets); a class folder must hold image files alone."
+        )
+    raise ValueError(
+        f"{inside}{f', beside {len(files):,} files' if files else ''}; a class folder must hold "
+        f"image files alone. Move {nested[0].name!r} elsewhere, or its images up."
+    )
+
+
+def _folders_of(tree: Tree, path: Path, kind: str) -> list[Path]:
+    """Return the folders of a folder that has one for each class (or subset), and no loose images.
+
+    Other loose files, such as a table of labels, are no concern of ours.
+    """
+    folders, loose = tree.folders(path), tree.images(path)
+    tables = [p for p in tree.files(path) if p.suffix.lower() in (".csv", ".tsv")]
+    hint = ""
+    if tables:
+        hint = (
+            f" There is a table, {tables[0].name!r}: pass that file itself, if it has the columns "
+            "path and label."
+        )
+    if not folders:
+        entries = tree.entries(path)
+        state = (
+            f"; its {len(loose):,} images lie beside each other."
+            if loose
+            else "; it is empty."
+            if not entries
+            else f"; it holds {len(entries):,} other files, and no image ({FORMAT_NAMES})."
+        )
+        raise ValueError(
+            f"The folder {str(path)!r} has no folder of images for each {kind}{state} Put the "
+            f"images of each {kind} into a folder named after the {kind}, or write a manifest with "
+            f"the columns path,label{',subset' * (kind == 'subset')}.{hint}"
+        )
+    if loose:
+        raise ValueError(
+            f"{len(loose):,} images, such as {loose[0].name!r}, lie beside the {kind} folders of "
+            f"{str(path)!r}. Move each into the folder of its {kind}."
+        )
+    if len(folders) == 1 and hint and kind == "class":
+        raise ValueError(
+            f"The folder {str(path)!r} has one folder of images alone, {folders[0].name!r}, and a "
+            f"classifier needs at least two classes.{hint}"
+        )
+    return folders
+
+
+def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
+    """Join the parts of a split, whose classes may be spelled with another case in each."""
+    known = list(dict.fromkeys(_keys(listed[TRAIN])))
+    notes: list[str] = []
+    labels: list[str] = []
+    subsets: list[str | None] = []
+    for part, listing in listed.items():
+        own = set(_keys(listing))
+        renamed = {}
+        for key in own - set(known):
+            same = [other for other in known if _fold(other) == _fold(key) and other not in own]
+            if len(same) == 1:
+                renamed[key] = same[0]
+                notes.append(
+                    f"{key[1]!r} in {called[part]!r} was taken for {same[0][1]!r}, which differs "
+                    "from it in case or spacing alone."
+                )
+        for key in _keys(listing):
+            subset, label = renamed.get(key, key)
+            subsets.append(subset)
+            labels.append(label)
+    return Listing(
+        "",
+        [path for listing in listed.values() for path in listing.paths],
+        labels,
+        subsets=None if None in subsets else [str(subset) for subset in subsets],
+        parts=[part for part, listing in listed.items() for _ in listing.paths],
+        called=called,
+        notes=tuple(sorted(notes)),
+    )
+
+
+def _keys(listing: Listing) -> list[tuple[str | None, str]]:
+    """Return for each file its subset, if any, and its label: together they name a class."""
+    names = listing.subsets if listing.subsets is not None else [None] * len(listing.labels)
+    return list(zip(names, listing.labels))
+
+
+def _fold(key: tuple[str | None, str]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", name or "").strip().casefold() for name in key)

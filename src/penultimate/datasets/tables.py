@@ -1,0 +1,99 @@
+"""CSV files as spreadsheets and other programs write them: what the header says, and the rows."""
+
+import csv
+import io
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+_DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The text of a CSV file, and how to read it.
+
+    Attributes
+    ----------
+    path : Path
+    text : str
+        From the header on.
+    delimiter : str
+    columns : list of str
+        The header's names, without blanks around them and in lower case.
+    n_above : int
+        How many lines stand above the header.
+    """
+
+    path: Path
+    text: str
+    delimiter: str
+    columns: list[str]
+    n_above: int
+
+    def rows(self) -> list[tuple[int, list[str]]]:
+        """Return each row's line and entries, without rows in which every entry is empty.
+
+        Raises
+        ------
+        ValueError
+            If a row has more or fewer entries than the header.
+        """
+        lines = io.StringIO(self.text, newline="")
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        rows: list[tuple[int, list[str]]] = []
+        line = self.n_above
+        try:
+            every = [(reader.line_num, row) for row in reader]
+        except csv.Error as error:
+            raise ValueError(
+                f"The manifest {str(self.path)!r} is not CSV in UTF-8: {error} "
+                f"(line {self.n_above + reader.line_num})."
+            ) from error
+        for number, (ended, row) in enumerate(every):
+            line, began = self.n_above + ended, line + 1
+            if number == 0 or not any(entry.strip() for entry in row):
+                continue
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"{str(self.path)!r}, line {began} has "
+                    f"{'more' if len(row) > len(self.columns) else 'fewer'} entries than the "
+                    "header; quote entries with commas in them."
+                )
+            rows.append((began, row))
+        return rows
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file; its delimiter is the one that makes most columns of the header.
+
+    Raises
+    ------
+    ValueError
+        If it is no text in UTF-8 (or in UTF-16, with its mark), or two columns have one name.
+    """
+    content = path.read_bytes()
+    utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # Excel's "Unicode text"
+    try:
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"The manifest {str(path)!r} is not CSV in UTF-8: {error}. Save it anew, as "
+            "'CSV UTF-8'."
+        ) from error
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # as old Macs ended lines
+    first, _, rest = text.partition("\n")
+    n_above, delimiters = 0, _DELIMITERS
+    if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:
+        text, n_above, delimiters = rest, 1, first.strip()[4]  # Excel's first line
+    header = text.split("\n", 1)[0]
+    delimiter = max(delimiters, key=lambda d: header.count(d))
+    names = next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])
+    columns = [unicodedata.normalize("NFC", name).strip().casefold() for name in names]
+    twice = [name for name in columns if name and columns.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"The header of {str(path)!r} names the column {twice[0]!r} more than once."
+        )
+    return Table(path, text, delimiter, columns, n_above)
