@@ -60,9 +60,9 @@ def read_pixel_table(table: Table) -> Dataset:
                 f"{str(path)!r} can't be read as a table of pixels: {error}"
             ) from error
 
-    pixels, labels = load(columns, np.float32), load([label], str)[:, 0]
-    if not len(pixels):
+    if not table.text.partition("\n")[2].strip():
         raise ValueError(f"{str(path)!r} lists no image.")
+    pixels, labels = load(columns, np.float32), load([label], str)[:, 0]
     images = pixels.reshape(-1, side, side, n_channels)
     notes = ["Each row of the table was read as a square image, its pixels row by row."]
     if images.max() > 1:
