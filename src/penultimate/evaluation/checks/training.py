@@ -1,9 +1,10 @@
 """A check of the network's training: whether it learned anything worth comparing with.
 
-Three signs, each of one seed. The network's own predictions are hardly better than always giving
+Four signs, each of one seed. The network's own predictions are hardly better than always giving
 the most frequent class. Or the best epoch is one of the very first, before the network fits the
 data. Or a logistic head on the same features is far better than the softmax: the features are
-good, and the last layer did not converge. A difference from such a softmax says nothing of a head.
+good, and the last layer did not converge. Or the seed is far below another one, which shows what
+the same network can do. A difference from such a softmax says nothing of a head.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ _FEWEST_EPOCHS = 10  # a shorter training may well be best in its second epoch
 _EARLY = 0.1  # of the epochs
 _FITS = 0.9  # the validation accuracy from which an early best epoch is a sign of easy data
 _FAR = 0.1
+_FAR_BETWEEN_SEEDS = 0.2  # trainings of one network on one test set rarely differ by half of this
 
 
 def check_training(
@@ -63,16 +65,19 @@ def check_training(
     Seed 0: the softmax is right for 16.7 % of 90 test samples; always giving the most frequent class is right for 16.7 %.
     >>> check_training(np.ones((1, 90), bool), labels)
     """  # noqa: E501
-    rows = len(best_epochs) if correct is None else len(np.atleast_2d(correct))
+    of_seeds = None if correct is None else np.atleast_2d(correct)
+    rows = len(best_epochs) if of_seeds is None else len(of_seeds)
     found = []
     for row in range(rows):
-        right = None if correct is None else np.atleast_2d(correct)[row]
+        right = None if of_seeds is None else of_seeds[row]
         other = None if logistic_correct is None else np.atleast_2d(logistic_correct)[row]
         words = "" if right is None else _hardly_better(right, np.asarray(labels))
         if not words and row < len(best_epochs) and row < len(validation_accuracy):
             words = _best_at_once(validation_accuracy[row], best_epochs[row])
         if not words and right is not None and other is not None:
             words = _far_below(right, other)
+        if not words and right is not None and of_seeds is not None:
+            words = _below_other_seeds(right, of_seeds)
         if words:
             found.append(f"Seed {row if seeds is None else seeds[row]}: {words}")
     return Check("network-undertrained", " ".join(found), "error") if found else None
@@ -113,4 +118,15 @@ def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
     return (
         f"the softmax is right for {100 * accuracy:.1f} %, and a logistic head on the same "
         f"features for {100 * logistic:.1f} %."
+    )
+
+
+def _below_other_seeds(right: NDArray[np.bool_], all_seeds: NDArray[np.bool_]) -> str:
+    """Compare a seed's softmax with that of the best seed."""
+    best = all_seeds[all_seeds.mean(axis=1).argmax()]
+    if best.mean() - right.mean() < _FAR_BETWEEN_SEEDS or mcnemar(best, right) >= _CLEARLY:
+        return ""
+    return (
+        f"the softmax is right for {100 * right.mean():.1f} %, and that of the best seed for "
+        f"{100 * best.mean():.1f} %."
     )
