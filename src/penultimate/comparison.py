@@ -186,6 +186,7 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         "subsets": bool(plan.subset_parts),
         "groups": plan.dataset.groups is not None,
         "given_split": plan.dataset.is_test is not None,
+        "given_selection": plan.given_selection,
         "split_seed": plan.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
         "frozen": frozen,
