@@ -93,8 +93,9 @@ def compare(
         How heads are selected, as in `DeepSVC`. With ``"crossfit"`` and ``"resubstitution"``
         networks are trained on all of development. The latter is optimistic, and labelled so.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
-        What to do about test samples that are exactly the same as one of development, or that a
-        frozen network is known to have seen (`provenance.record`).
+        What to do about test samples that a frozen network is known to have seen
+        (`provenance.record`), or, where the data came with its own split, that are exactly the
+        same as one of development. Splits that are drawn here keep exact copies on one side.
     progress : Progress, optional
         Hears of every long step and every score.
 
