@@ -177,11 +177,11 @@ def test_weights_count_as_repetitions(wine):
     X, codes = X[keep], codes[keep]
     weight = np.random.default_rng(0).integers(0, 3, len(X))
     model = MarginClassifier(random_state=0)
-    weighted = model.fit(X, codes, weight).decision_function(X)
+    weighted = model.fit(X, codes, sample_weight=weight).decision_function(X)
     repeated = model.fit(np.repeat(X, weight, axis=0), np.repeat(codes, weight))
     np.testing.assert_allclose(repeated.decision_function(X), weighted, atol=0.1)
     factors = np.where(codes == 1, 3.0, 0.5)
-    weighted = model.fit(X, codes, factors).decision_function(X)
+    weighted = model.fit(X, codes, sample_weight=factors).decision_function(X)
     by_class = clone(model).set_params(class_weight={0: 0.5, 1: 3.0}, standardize=True)
     np.testing.assert_allclose(by_class.fit(X, codes).decision_function(X), weighted, atol=0.1)
     assert by_class.class_weight_.tolist() == [0.5, 3.0]
@@ -290,7 +290,7 @@ def test_bad_networks(wine):
     with pytest.raises(TypeError, match="got a Keras model. Pass the function that builds it"):
         MarginClassifier(build_network(small_network, (13,), 3)).fit(*wine)
     with pytest.raises(ValueError, match="images of at least 8 x 8"):
-        MarginClassifier("compact").fit(np.zeros((6, 4, 4)), [0, 1] * 3)
+        MarginClassifier("compact").fit(np.random.random((6, 4, 4)), [0, 1] * 3)
 
 
 def test_bad_samples_and_labels(wine):
@@ -313,7 +313,7 @@ def test_bad_samples_and_labels(wine):
         (-np.ones(len(X)), "[Nn]egative"),
     ]:
         with pytest.raises(ValueError, match=message):
-            counted.fit(X, codes, weight)
+            counted.fit(X, codes, sample_weight=weight)
     assert calls == []  # nothing was built, let alone trained
     with pytest.raises(NotFittedError):
         counted.predict(X)

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from penultimate._network_classifier import NetworkClassifier
 from penultimate._validation import (
     check_choice,
     check_labels,
     check_number,
+    check_per_sample,
     from_one_hot,
     warn_if_unscaled,
 )
@@ -28,7 +29,7 @@ from penultimate.networks.margin import (
 )
 from penultimate.networks.recipe import suited_to
 from penultimate.networks.training import validation_split
-from penultimate.provenance import Provenance
+from penultimate.provenance import Provenance, copy_prints
 
 # A linear machine has nothing to overfit with but its C: it gets steps until it stands still.
 _LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
@@ -122,7 +123,7 @@ class MarginClassifier(NetworkClassifier):
         self.calibration = calibration
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Train the network.
 
         Parameters
@@ -150,10 +151,10 @@ class MarginClassifier(NetworkClassifier):
             If features are of very different scales, or far from 1, and are not standardised.
         """
         self._check_parameters()
-        X, y, codes = self._check_fit(X, from_one_hot(y))
+        X, y, codes, prints = self._check_fit(X, None if y is None else from_one_hot(y))
         self._check_loss()
         factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        weight = self._check_weight(sample_weight, X) * factors[codes].astype(np.float32)
+        weight = self._weight_of(sample_weight, len(X)) * factors[codes].astype(np.float32)
         if np.any(empty := np.bincount(codes, weight) == 0):
             raise ValueError(
                 "Invalid input - sample_weight (or class_weight) leaves class "
@@ -161,7 +162,7 @@ class MarginClassifier(NetworkClassifier):
             )
         self._start()
         training = self._recipe(X)
-        split = validation_split(codes, None, training, self._seed)
+        split = validation_split(codes, None, training, self._seed, copy_prints(X, prints))
         first = np.arange(len(X)) if split is None else split.first
         if self.calibration is not None and split is not None:
             self._check_can_calibrate(codes[split.second], training)
@@ -191,7 +192,9 @@ class MarginClassifier(NetworkClassifier):
             )
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None
+    ) -> Self:
         """Take the network once through more samples, at the recipe's learning rate.
 
         The more samples have been seen, the less the penalty counts beside them, so that C means
@@ -234,7 +237,7 @@ class MarginClassifier(NetworkClassifier):
         if first:
             self.provenance_ = Provenance()
         self._note_seen(X)
-        weight = self._check_weight(sample_weight, X)
+        weight = self._weight_of(sample_weight, len(X))
         if first:
             self._start()
             self.history_ = None
@@ -271,9 +274,8 @@ class MarginClassifier(NetworkClassifier):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes one value, positive for the second; the margin is at -1 and 1.
         """
-        check_is_fitted(self, "network_")
-        X = self._check_samples(X, reset=False)
-        return self._decide(self._prepare(X))
+        check_is_fitted(self)
+        return self._decide(self._prepare(self._check_samples(X, reset=False)))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.
@@ -287,7 +289,11 @@ class MarginClassifier(NetworkClassifier):
         -------
         ndarray of shape (n_samples,)
         """
-        codes = predicted_codes(as_columns(self.decision_function(X)))
+        check_is_fitted(self)
+        return self._predict(self._check_samples(X, reset=False))
+
+    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        codes = predicted_codes(as_columns(self._decide(self._prepare(X))))
         return self.classes_[codes]
 
     @available_if(lambda self: self.calibration is not None)
@@ -370,8 +376,9 @@ class MarginClassifier(NetworkClassifier):
         self.loss_ = loss
         self._n_outputs = 1 if isinstance(loss, BinaryHinge) else n_classes
 
-    def _check_weight(self, sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float32]:
-        return _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
+    def _weight_of(self, sample_weight: Any, n_samples: int) -> NDArray[np.float32]:
+        weights = check_per_sample(sample_weight, n_samples, "sample_weight", type(self).__name__)
+        return np.ones(n_samples, np.float32) if weights is None else weights.astype(np.float32)
 
     def _recipe(self, X: NDArray[Any]) -> Training:
         if self.training is not None or self.network is not None:
@@ -398,7 +405,9 @@ class MarginClassifier(NetworkClassifier):
             self.scaler_ = None
         elif self.standardize:
             scaler = getattr(self, "scaler_", None)
-            self.scaler_ = StandardScaler() if scaler is None else scaler
+            if scaler is None:
+                scaler = StandardScaler().set_output(transform="default")
+            self.scaler_ = scaler
             self.scaler_.partial_fit(X, sample_weight=weight)
         else:
             self.scaler_ = None

@@ -20,6 +20,7 @@ ON_LEAK = ("raise", "warn", "ignore")
 _ROUNDING = 5e-7  # of a pixel that was divided by 255 and multiplied again, in float32
 _CHUNK = 1 << 16  # values converted at once, so that they stay in the cache
 _EXAMPLES = 3
+_LEAST_COPIED = 16  # values of a vector
 
 # Copies of a network (by copy, clone or pickle) lose its attributes, and keep its weights.
 _BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
@@ -31,6 +32,10 @@ class LeakageError(ValueError):
 
 class LeakageWarning(UserWarning):
     """Samples that are scored were seen in training."""
+
+
+class UnknownProvenanceWarning(UserWarning):
+    """Nobody said which samples a network has seen; `record` does."""
 
 
 def _none() -> NDArray[np.uint64]:
@@ -221,6 +226,24 @@ def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
     return hash_samples(X)[:, 0]
 
 
+def copy_prints(
+    X: NDArray[Any], prints: NDArray[np.uint64] | None = None
+) -> NDArray[np.uint64] | None:
+    """Return the fingerprints by which a split keeps exact copies on one side.
+
+    None for vectors of few values: equal ones are measurements that agree, not copies of one thing.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    prints : ndarray of shape (n_samples,), uint64, optional
+        Their fingerprints, where these are known.
+    """
+    if X.dtype.kind not in "biuf" or (X.ndim < 3 and X[:1].size < _LEAST_COPIED):
+        return None
+    return fingerprint(X) if prints is None else prints
+
+
 def hash_samples(X: ArrayLike) -> NDArray[np.uint64]:
     """Hash the values of each sample, with its shape, to 128 bits (XXH3).
 
@@ -294,7 +317,8 @@ def provenance_of(seer: Any) -> Provenance:
     Parameters
     ----------
     seer : object
-        A Keras model, or a fitted classifier; a pipeline or a search is looked into.
+        A Keras model, or a classifier; a pipeline, a search, and other classifiers that hold
+        some (frozen, calibrated, voting, stacked) are looked into.
 
     Returns
     -------
@@ -306,16 +330,26 @@ def provenance_of(seer: Any) -> Provenance:
         return found
     if callable(getattr(seer, "get_weights", None)):
         return _BY_WEIGHTS.get(_digest(seer), Provenance(known=False))
-    inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
-    if hasattr(seer, "steps"):
-        inner += [step for _, step in seer.steps]
-    network = getattr(seer, "network", None)
-    if callable(getattr(network, "get_weights", None)):
-        inner.append(network)
-    parts = [provenance_of(part) for part in inner if part is not None]
+    parts = [provenance_of(part) for part in _parts_of(seer)]
     # A scaler beside a network says nothing of what was seen; a part that says some counts.
     telling = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
     return reduce(Provenance.__or__, telling) if telling else Provenance(known=False)
+
+
+def _parts_of(seer: Any) -> list[Any]:
+    """Return the classifiers and networks in another: the fitted ones, where it is fitted."""
+    inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
+    fitted = getattr(seer, "estimators_", None)
+    inner += fitted if isinstance(fitted, list) else []  # of boosted trees it is an array
+    inner += [each.estimator for each in getattr(seer, "calibrated_classifiers_", None) or []]
+    if all(part is None for part in inner):
+        named = getattr(seer, "estimators", None) or []
+        inner += [getattr(seer, "estimator", None), *(part for _, part in named)]
+    inner += [step for _, step in getattr(seer, "steps", None) or []]
+    network = getattr(seer, "network", None)
+    if callable(getattr(network, "get_weights", None)):
+        inner.append(network)
+    return [part for part in inner if part is not None and not isinstance(part, str)]
 
 
 def record(

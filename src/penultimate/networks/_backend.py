@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -84,17 +85,25 @@ def make_deterministic() -> None:
         torch.use_deterministic_algorithms(True)
 
 
+# The generators are the process's: of two trainings at once each would draw what is the other's.
+_drawing = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Keras and its backend; give Python's and NumPy's generators back as they were."""
+    """Seed Keras and its backend; give Python's and NumPy's generators back as they were.
+
+    One thread at a time: what others would train meanwhile waits.
+    """
     keras = import_keras()
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        keras.utils.set_random_seed(seed)
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+    with _drawing:
+        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+        try:
+            keras.utils.set_random_seed(seed)
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def seed_shared_generators(seed: int, epoch: int) -> None:

@@ -166,6 +166,7 @@ def fit_network(
     loss: Any = None,
     groups: NDArray[Any] | None = None,
     fingerprints: NDArray[np.uint64] | None = None,
+    sample_weight: NDArray[np.floating] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
@@ -189,6 +190,8 @@ def fit_network(
         No group is in both the slice and the rest.
     fingerprints : ndarray of shape (n_samples,), uint64, optional
         Samples with the same one are exact copies, and none is in both.
+    sample_weight : ndarray of shape (n_samples,), optional
+        The factor of each sample's loss, also in the slice.
     seed : int, default=0
         Of initial weights, slice, order, augmentation and dropout.
     progress : Progress, optional
@@ -216,9 +219,12 @@ def fit_network(
     if loss is not None:
         model = giving_scores(model)
     split = validation_split(codes, groups, training, seed, fingerprints)
-    validation = None
+    validation: Validation | None = None
     if split is not None:
         validation = (X[split.second], codes[split.second])
+        if sample_weight is not None:
+            validation = (*validation, sample_weight[split.second])
+            sample_weight = sample_weight[split.first]
         X, codes = X[split.first], codes[split.first]
     history = train(
         model,
@@ -227,6 +233,7 @@ def fit_network(
         validation,
         training,
         loss=loss,
+        sample_weight=sample_weight,
         seed=seed,
         progress=progress,
         checkpoint=checkpoint,

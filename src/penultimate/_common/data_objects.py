@@ -1,0 +1,90 @@
+"""What is passed for samples and is no array: what it is, and how arrays are made of it."""
+
+from collections.abc import Iterator, Mapping, Set
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+_TENSORS = ("torch", "tensorflow", "jax", "jaxlib")
+
+
+def as_samples(X: Any, owner: str) -> Any:
+    """Return tensors as arrays and the rest as it is, or say what to do with a data object.
+
+    Arrays, lists and data frames are left to scikit-learn, which knows them.
+
+    Parameters
+    ----------
+    X : object
+        What `owner` was given for samples.
+    owner : str
+        Whose method it is, for the messages.
+
+    Raises
+    ------
+    TypeError
+        If `X` is a path, an image of Pillow's, a generator, or a data set or loader of a
+        deep-learning framework: these are read one batch at a time and hold labels, too.
+    ValueError
+        If it is a list of samples that differ in shape.
+    """
+    kind, advice = _kind_of(X)
+    if kind:
+        raise TypeError(
+            f"X is {kind}; {owner} takes arrays: X of shape (n_samples, ...), such as images of "
+            f"(n_samples, height, width, channels), and y of shape (n_samples,). {advice}"
+        )
+    if _package(X) in _TENSORS:
+        try:
+            return np.asarray(X)
+        except Exception as error:  # a tensor with gradients, or on an accelerator
+            raise TypeError(
+                f"X is a {type(X).__module__}.{type(X).__qualname__} that NumPy cannot read "
+                f"({error}). Pass X.detach().cpu().numpy(), or its like."
+            ) from error
+    if isinstance(X, (list, tuple)) and len(X):
+        shapes = {np.shape(sample) for sample in X if hasattr(sample, "shape")}
+        if len(shapes) > 1:
+            some = " and ".join(str(shape) for shape in sorted(shapes)[:2])
+            raise ValueError(f"X holds samples of {len(shapes)} shapes, such as {some}; resize.")
+    return X
+
+
+def _kind_of(X: Any) -> tuple[str, str]:
+    """Say what a data object is, and what to do with it; nothing of what is none."""
+    read = "Read it first: penultimate.datasets.load(path) gives images and labels."
+    collect = "Collect it first: X = np.concatenate([np.asarray(x) for x, _ in data]), y likewise."
+    name = f"{type(X).__module__}.{type(X).__qualname__}"
+    if isinstance(X, (str, bytes, PurePath)):
+        return f"a path or text, {X!r}", read
+    if isinstance(X, (list, tuple)) and len(X):
+        if isinstance(X[0], (str, PurePath)):
+            return f"a list of paths or text, such as {X[0]!r}", read
+        sizes = {image.size for image in X} if all(_package(x) == "PIL" for x in X) else set()
+        modes = {image.mode for image in X} if sizes else set()
+        if len(sizes) > 1 or len(modes) > 1:
+            return (
+                f"a list of images of {len(sizes)} sizes and {len(modes)} modes",
+                "Bring them to one: np.stack([np.asarray(im.convert('RGB').resize((w, h))) for "
+                "im in X]).",
+            )
+        return "", ""
+    if _package(X) == "PIL":
+        return "a single image of Pillow's", "Pass np.asarray(image)[np.newaxis]."
+    if isinstance(X, Iterator):
+        return f"a generator or iterator ({name})", collect
+    if isinstance(X, (Mapping, Set)):
+        return f"a {name}", "Pass one of its values."
+    is_array = any(
+        hasattr(X, each) for each in ("shape", "__array__", "__array_interface__", "__dataframe__")
+    )
+    if not is_array and (hasattr(X, "__iter__") or hasattr(X, "__getitem__")):
+        return (
+            (f"a {name}, a data set or loader", collect) if _package(X) != "builtins" else ("", "")
+        )
+    return "", ""
+
+
+def _package(X: Any) -> str:
+    return type(X).__module__.partition(".")[0]

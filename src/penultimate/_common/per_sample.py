@@ -1,0 +1,27 @@
+"""Taking some samples of whatever has a value for each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing as take  # public by its documentation, if not by its name
+
+
+def take_rows(params: Mapping[str, Any], rows: NDArray[np.int64], n_samples: int) -> dict[str, Any]:
+    """Return parameters of `fit`; of those that have a value for each sample, these samples'.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate._common.per_sample import take_rows
+    >>> take_rows({"sample_weight": [1, 2, 3], "verbose": 1}, np.array([0, 2]), 3)
+    {'sample_weight': [1, 3], 'verbose': 1}
+    """
+    taken = {}
+    for name, value in params.items():
+        for_each = hasattr(value, "shape") or isinstance(value, (list, tuple))
+        if for_each and np.shape(value)[:1] == (n_samples,):
+            value = take(value, rows)
+        taken[name] = value
+    return taken
