@@ -7,11 +7,11 @@ from sklearn.model_selection import ParameterGrid, cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training, hybrid
+from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training, _cut_network
 from penultimate.datasets import split_folds
 from penultimate.networks import build_network, fit_network, make_deterministic
 from penultimate.networks._backend import import_keras
-from penultimate.provenance import fingerprint, provenance_of
+from penultimate.provenance import LeakageWarning, fingerprint, provenance_of, record
 
 QUICK = Training(epochs=8, batch_size=8, augmentation=None)
 SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)
@@ -26,6 +26,13 @@ def feature_network(shape, n_classes):
             layers.Dense(n_classes, activation="softmax"),
         ]
     )
+
+
+def untrained():
+    """A network that has seen nothing, and says so."""
+    network = build_network("compact", (12, 12, 1), 2)
+    record(network, [])
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +51,13 @@ def test_it_learns_and_keeps_labels(fitted, shapes):
 
 def test_network_has_seen_the_fit_part_alone(shapes, monkeypatch):
     seen = []
-    import penultimate.hybrid as hybrid
 
     def spy(network, X, codes, *args, **kwargs):
         seen.append(len(X))
         return real(network, X, codes, *args, **kwargs)
 
-    real = hybrid.fit_network
-    monkeypatch.setattr(hybrid, "fit_network", spy)
+    real = _cut_network.fit_network
+    monkeypatch.setattr(_cut_network, "fit_network", spy)
     DeepSVC(training=QUICK, head=SMALL).fit(*shapes)
     DeepSVC(training=QUICK, head=SMALL, selection="resubstitution").fit(*shapes)
     assert seen == [48, 60]
@@ -79,7 +85,7 @@ def test_one_sample_is_predicted_as_among_many(fitted, shapes):
 
 def test_frozen_network_stays_as_it_is(shapes):
     X, y = shapes
-    network = build_network("compact", (12, 12, 1), 2)
+    network = untrained()
     before = [w.copy() for w in network.get_weights()]
     model = DeepSVC(network, head=SMALL, random_state=0).fit(X[..., None], y)
     assert model.network_ is network
@@ -97,7 +103,7 @@ def test_another_layer_and_head(shapes):
 
 @pytest.mark.parametrize("layer", ["flaten", ["penultimate", "flaten"]])
 def test_a_misspelt_layer_is_found_before_the_training(shapes, layer, monkeypatch):
-    monkeypatch.setattr(hybrid, "fit_network", lambda *_, **__: pytest.fail("was trained"))
+    monkeypatch.setattr(_cut_network, "fit_network", lambda *_, **__: pytest.fail("was trained"))
     with pytest.raises(ValueError, match="'flaten'.*'flatten'"):
         DeepSVC(layer=layer).fit(*shapes)
 
@@ -128,7 +134,7 @@ def test_layer_is_selected(shapes):
 def test_crossfit_from_few_samples(shapes, n_each, searched):
     X, y = shapes
     few = np.concatenate([np.flatnonzero(y == label)[:n_each] for label in np.unique(y)])
-    network = build_network("compact", (12, 12, 1), 2)
+    network = untrained()
     model = DeepSVC(network, head=SMALL, selection="crossfit", random_state=0)
     model.fit(X[few], y[few])
     assert (model.predict(X[few]) == y[few]).all()
@@ -180,7 +186,7 @@ def test_crossfit_needs_two_samples_of_each_class(shapes):
 
 def test_what_another_head_left_is_gone(shapes):
     X, y = shapes
-    network = build_network("compact", (12, 12, 1), 2)
+    network = untrained()
     model = DeepSVC(network, head=SMALL).fit(X, y)
     model.set_params(head=LogisticRegression(max_iter=1000)).fit(X, y)
     assert not hasattr(model, "best_params_")
@@ -188,7 +194,8 @@ def test_what_another_head_left_is_gone(shapes):
 
 def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(fitted, shapes):
     X, y = shapes
-    frozen = DeepSVC(fitted.network_, head=SMALL, random_state=0).fit(X / 255, y)
+    with pytest.warns(LeakageWarning, match="seen 48 of 60 .* 12 others"):
+        frozen = DeepSVC(fitted.network_, head=SMALL, random_state=0).fit(X / 255, y)
     np.testing.assert_allclose(frozen.extract(X / 255), fitted.extract(X), rtol=1e-4, atol=1e-4)
 
 

@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 
 from penultimate import SVC, DeepSVC, Specialists, SVCSearchCV, Training
 from penultimate.datasets import split_development
-from penultimate.networks import predict_probabilities
+from penultimate.networks import fit_network, predict_probabilities
+from penultimate.provenance import LeakageWarning
 from penultimate.specialists import _balanced
 
 QUICK = Training(epochs=10, batch_size=8, augmentation=None)
@@ -62,8 +63,11 @@ def fitted():
 
 
 @pytest.fixture(scope="module")
-def network(fitted):
-    return fitted.network_
+def network():
+    """A network that was trained on other samples of these classes."""
+    images, labels = bars(20, 7)
+    codes = np.unique(labels, return_inverse=True)[1]
+    return fit_network("compact", images[..., None], codes, QUICK)[0]
 
 
 @pytest.fixture
@@ -119,20 +123,22 @@ def test_routed_samples_get_what_their_specialist_says(frozen):
 
 def test_specialists_share_the_split_of_the_network(monkeypatch):
     """Candidates are fitted on what the network saw, and scored on what it did not."""
-    import penultimate.hybrid as hybrid
+    from penultimate import _cut_network, hybrid
 
     seen, splits = [], []
-    train, select = hybrid.fit_network, hybrid.fit_layers
+    train, select = _cut_network.fit_network, hybrid.fit_layers
     monkeypatch.setattr(
-        hybrid, "fit_network", lambda *args, **kw: seen.append(args[1]) or train(*args, **kw)
+        _cut_network, "fit_network", lambda *args, **kw: seen.append(args[1]) or train(*args, **kw)
     )
     monkeypatch.setattr(
-        hybrid, "fit_layers", lambda *args: splits.append((args[2], args[3])) or select(*args)
+        hybrid,
+        "fit_layers",
+        lambda *args, **kw: splits.append((args[2], args[3])) or select(*args, **kw),
     )
     model = fit()
     fit_part = split_development(y, seed=model._seed).first
     np.testing.assert_array_equal(seen[0], X[fit_part][..., None])
-    for (labels, split), subset in zip(splits, SUBSETS.values()):
+    for (labels, split), subset in zip(splits, SUBSETS.values(), strict=True):
         positions = np.flatnonzero(np.isin(y, subset))
         np.testing.assert_array_equal(labels, y[positions])
         np.testing.assert_array_equal(
@@ -144,7 +150,8 @@ def test_a_specialist_is_a_classifier_of_its_own(fitted):
     rows = np.isin(y, SUBSETS["lying"])
     specialist = fitted.specialists_["lying"]
     assert isinstance(specialist, DeepSVC)
-    again = clone(specialist).fit(X[rows], y[rows])
+    with pytest.warns(LeakageWarning, match="seen 32 of 40 samples .* too few to select on"):
+        again = clone(specialist).fit(X[rows], y[rows])
     assert again.network_ is not fitted.network_  # scikit-learn's clone copies a network
     assert again.score(X_test[:2], y_test[:2]) == 1
 
@@ -183,7 +190,8 @@ def test_a_network_that_does_not_know_a_subset_does_not_route():
     assert model.router_ == "network"
     # A subset of classes that the network knows comes back.
     rows = np.isin(y, SUBSETS["lying"])
-    model.drop_subset("lying").add_subset("flat", X[rows], y[rows])
+    with pytest.warns(LeakageWarning, match="has seen 32 of 40 samples"):
+        model.drop_subset("lying").add_subset("flat", X[rows], y[rows])
     assert model.router_ == "network"
     assert set(model.route(X_test)) == {"standing", "flat"}
     assert model.score(X_test, y_test) > 0.9

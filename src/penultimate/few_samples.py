@@ -236,7 +236,7 @@ def learning_curves(
     counts = _check_sizes(sizes, classes, codes[split.first])
     data = _Data(
         codes,
-        {layer: FeatureExtractor(network, layer).fit_transform(inputs) for layer in layers},
+        {layer: FeatureExtractor(network, layer).fit().extract(inputs) for layer in layers},
         inputs.reshape(len(inputs), -1).astype(np.float32),
         check_images(X) if SCRATCH in names else inputs,
     )

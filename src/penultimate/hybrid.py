@@ -5,80 +5,31 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from penultimate._network_classifier import NetworkClassifier
+from penultimate._cut_network import CutNetworkClassifier, Samples
+from penultimate._heads import chosen_search
 from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_choice
-from penultimate.crossfit import fit_crossfit
-from penultimate.datasets.splits import Split, split_development, split_folds
-from penultimate.networks import (
-    FeatureExtractor,
-    Training,
-    build_network,
-    fit_network,
-    is_keras_model,
-)
-from penultimate.networks._keras import cut
-from penultimate.selection import LayerHead, Splits, check_layers, fit_layers
-from penultimate.svm import SVCSearchCV
+from penultimate._validation import check_choice, check_per_sample
+from penultimate.crossfit import check_candidates, fit_crossfit
+from penultimate.datasets.splits import Split, split_folds
+from penultimate.networks import FeatureExtractor, Training, is_keras_model
+from penultimate.selection import LayerHead, Splits, fit_layers
 
 SELECTIONS = ("heldout", "crossfit", "resubstitution")
 
 
-class CutNetworkClassifier(NetworkClassifier):
-    """What classifiers on a network's features share: training the network, and cutting it."""
+def _head_has(method: str) -> Any:
+    """Whether the head has a method, for ``available_if``: the fitted one, where there is one."""
 
-    layer: str | list[str]
+    def check(self: "DeepSVC") -> bool:
+        head = self.head_["head"] if hasattr(self, "head_") else self._make_head()
+        return hasattr(head, method)
 
-    def _check_fit(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-        layers = check_layers(self.layer, type(self).__name__)
-        X, y, codes = super()._check_fit(X, y)
-        named = [layer for layer in layers if layer != "penultimate"]
-        if named and not is_keras_model(self.network):
-            # A misspelt name should not be found out after the training.
-            untrained = build_network(self.network, X.shape[1:], len(self.classes_))
-            for layer in named:
-                cut(untrained, layer)
-        return X, y, codes
-
-    def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
-        """Take over the network of a fitted classifier, and how it reads samples."""
-        self.network_, self.history_ = other.network_, None
-        for name in (
-            "n_features_in_",
-            "feature_names_in_",
-            "provenance_",
-            "_takes_pixels",
-            "_pixel_scale",
-        ):
-            if hasattr(other, name):
-                setattr(self, name, getattr(other, name))
-
-    def _fit_network(
-        self,
-        X: NDArray[Any],
-        codes: NDArray[np.int64],
-        fit_part: NDArray[np.int64],
-        groups: NDArray[Any] | None,
-        seed: int,
-    ) -> dict[str, FeatureExtractor]:
-        """Train the network on the fit part, or take it as it is; return it cut at each layer."""
-        if is_keras_model(self.network):
-            self.network_, self.history_ = self.network, None
-        else:
-            self.network_, self.history_ = fit_network(
-                self.network,
-                X[fit_part],
-                codes[fit_part],
-                self.training,
-                groups=None if groups is None else groups[fit_part],
-                seed=seed,
-            )
-        layers = check_layers(self.layer, type(self).__name__)
-        return {layer: FeatureExtractor(self.network_, layer).fit(X) for layer in layers}
+    return check
 
 
 class DeepSVC(CutNetworkClassifier):
@@ -160,6 +111,8 @@ class DeepSVC(CutNetworkClassifier):
     array(['dark', 'light'], dtype='<U5')
     """
 
+    _SET_LAST = "extractor_"
+
     def __init__(
         self,
         network: Any = "compact",
@@ -176,7 +129,15 @@ class DeepSVC(CutNetworkClassifier):
         self.training = training
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
+    ) -> Self:
         """Train the network, select and fit the head.
 
         Parameters
@@ -188,6 +149,13 @@ class DeepSVC(CutNetworkClassifier):
             Labels of any type.
         groups : array-like of shape (n_samples,), optional
             No group is in both the fit part and the selection part.
+        sample_weight : array-like of shape (n_samples,), optional
+            The factor of each sample's loss: of the network, if it is trained here (weights of any
+            mean count as if it were 1), of the standardization and of the head, whose scores they
+            weight where it does so itself, as `SVCSearchCV`. With metadata routing the head gets
+            them if it asks for them.
+        **fit_params : dict
+            For the head's `fit`.
 
         Returns
         -------
@@ -195,34 +163,47 @@ class DeepSVC(CutNetworkClassifier):
 
         Raises
         ------
+        TypeError
+            If `X` is no array but a data object, such as a ``tf.data.Dataset`` or a path.
         ValueError
-            If a parameter, the samples or the labels are unusable.
+            If a parameter, the samples or the labels are unusable; before any training.
+
+        Warns
+        -----
+        LeakageWarning
+            If a frozen network has seen some of the samples: it says on how many others the head
+            is selected, or that there are too few.
+        UnknownProvenanceWarning
+            If nobody said what a frozen network has seen; see `provenance.record`.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
-        X, y, codes = self._check_fit(X, y)
-        groups = None if groups is None else np.asarray(groups)
+        head, frozen = self._make_head(), is_keras_model(self.network)
+        if self.selection == "crossfit" and not frozen:
+            check_candidates(head)
+        X, y, codes, prints = self._check_fit(X, y)
+        groups = check_per_sample(groups, len(X), "groups", "DeepSVC")
+        samples = Samples(X, y, codes, prints, groups, self._check_weights(sample_weight, codes))
+        params = self._head_params(samples.weights, {"groups": groups, **fit_params})
         seed = int(check_random_state(self.random_state).randint(2**31))
-        if self.selection == "crossfit" and not is_keras_model(self.network):
-            return self._fit_crossfit(X, y, codes, groups, seed)
-        split: Splits = None
-        if self.selection == "heldout":
-            split = split_development(y, groups=groups, seed=seed)
-        elif self.selection == "crossfit" or groups is not None:
-            split = split_folds(y, groups=groups, seed=seed)
-        fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
-        extractors = self._fit_network(X, codes, fit_part, groups, seed)
-        features = {layer: extractor.transform(X) for layer, extractor in extractors.items()}
-        return self._fit_head(extractors, features, y, split)
+        self._forget()
+        self._warn_if_unknown()
+        with config_context(transform_output="default"):
+            if self.selection == "crossfit" and not frozen:
+                return self._fit_crossfit(samples, params, seed)
+            split: Splits = None
+            if self.selection != "resubstitution":
+                split = self._split_unseen(samples, self.selection == "crossfit", seed)
+            elif groups is not None:
+                split = split_folds(y, groups=groups, fingerprints=samples.copies, seed=seed)
+            fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
+            extractors = self._fit_network(samples, fit_part, seed)
+            features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}
+            return self._fit_head(extractors, features, y, split, samples.weights, params)
 
-    def _fit_crossfit(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        codes: NDArray[np.int64],
-        groups: NDArray[Any] | None,
-        seed: int,
-    ) -> Self:
-        folds = split_folds(y, groups=groups, seed=seed)
+    def _fit_crossfit(self, samples: Samples, params: dict[str, Any], seed: int) -> Self:
+        folds = split_folds(
+            samples.y, groups=samples.groups, fingerprints=samples.copies, seed=seed
+        )
         if not folds:
             raise ValueError(
                 "selection='crossfit' needs at least 2 samples (with groups, 2 groups) of each "
@@ -231,14 +212,16 @@ class DeepSVC(CutNetworkClassifier):
         extractors: dict[str, FeatureExtractor] = {}
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-            extractors.update(self._fit_network(X, codes, part, groups, seed))
-            return {layer: extractor.transform(X) for layer, extractor in extractors.items()}
+            extractors.update(self._fit_network(samples, part, seed))
+            return {layer: extractor.extract(samples.X) for layer, extractor in extractors.items()}
 
         chosen = fit_crossfit(
-            SVCSearchCV() if self.head is None else self.head,
+            self._make_head(),
             ((fold, cut_network(fold.first)) for fold in folds),
-            lambda: cut_network(np.arange(len(X))),
-            y,
+            lambda: cut_network(np.arange(len(samples.codes))),
+            samples.y,
+            sample_weight=samples.weights,
+            params=params,
         )
         return self._take_head(extractors, chosen)
 
@@ -248,18 +231,21 @@ class DeepSVC(CutNetworkClassifier):
         features: Mapping[str, NDArray[np.float32]],
         y: NDArray[Any],
         split: Splits,
+        weights: NDArray[np.float64] | None,
+        params: Mapping[str, Any],
     ) -> Self:
-        head = SVCSearchCV() if self.head is None else self.head
-        return self._take_head(extractors, fit_layers(head, features, y, split))
+        head = self._make_head()
+        chosen = fit_layers(head, features, y, split, sample_weight=weights, params=params)
+        return self._take_head(extractors, chosen)
 
     def _take_head(self, extractors: Mapping[str, FeatureExtractor], chosen: LayerHead) -> Self:
         self.layer_, self.layer_scores_, self.head_ = chosen.layer, chosen.scores, chosen.head
-        self.extractor_ = extractors[chosen.layer]
-        fitted = self.head_["head"]
+        search = chosen_search(self.head_["head"])
         for name in ("best_score_", "best_params_"):
             self.__dict__.pop(name, None)  # of an earlier fit, with another head
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
+            if hasattr(search, name):
+                setattr(self, name, getattr(search, name))
+        self.extractor_ = extractors[chosen.layer]
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -268,17 +254,31 @@ class DeepSVC(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            As in `fit`, and on the same scale.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-        """
-        features = self.extract(X)
-        return self.head_.predict(features)
 
+        Raises
+        ------
+        ValueError
+            If the samples have another shape or scale than in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If it cannot be told whether they are on the same scale.
+        """
+        check_is_fitted(self)
+        return self._predict(self._check_samples(X, reset=False))
+
+    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self._ask_head("predict", self.extractor_.extract(X))
+
+    @available_if(_head_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the head's decision values.
+        """Compute the head's decision values; only where it has some.
 
         Parameters
         ----------
@@ -289,10 +289,27 @@ class DeepSVC(CutNetworkClassifier):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        features = self.extract(X)
-        return self.head_.decision_function(features)
+        return self._ask_head("decision_function", self.extract(X))
 
-    @available_if(lambda self: hasattr(self.head_["head"], "class_margins"))
+    @available_if(_head_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Compute the head's probabilities; only where it has some.
+
+        An SVM has none. ``head=CalibratedClassifierCV(SVC(), ensemble=False)`` gives it some; they
+        are learned on samples that a network trained here has seen, and so are too sure.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        return self._ask_head("predict_proba", self.extract(X))
+
+    @available_if(_head_has("class_margins"))
     def class_margins(self, X: Any) -> NDArray[Any]:
         """Compute for each class its least decision value, as `SVC.class_margins` does.
 
@@ -305,8 +322,13 @@ class DeepSVC(CutNetworkClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        features = self.extract(X)
-        return self.head_["head"].class_margins(self.head_["preprocessing"].transform(features))
+        return self._ask_head("class_margins", self.extract(X))
+
+    def _ask_head(self, method: str, features: NDArray[np.float32]) -> NDArray[Any]:
+        # Transformers in the head give arrays, as they did in `fit`, whatever is set by now.
+        with config_context(transform_output="default"):
+            values = self.head_["preprocessing"].transform(features)
+            return getattr(self.head_["head"], method)(values)
 
     def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Compute the features that the head sees, before they are standardised.

@@ -7,17 +7,22 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from penultimate._validation import check_choice
-from penultimate.datasets.splits import Split, split_development, split_folds
+from penultimate._common.per_sample import take_rows
+from penultimate._cut_network import CutNetworkClassifier, Samples
+from penultimate._validation import check_choice, check_per_sample
+from penultimate.datasets.splits import Split, split_folds
 from penultimate.datasets.subsets import check_subsets
-from penultimate.hybrid import CutNetworkClassifier, DeepSVC
+from penultimate.hybrid import DeepSVC
 from penultimate.networks import Training, is_keras_model, predict_probabilities
+from penultimate.provenance import copy_prints, fingerprint, provenance_of
 from penultimate.selection import fit_head
-from penultimate.svm import SVC, SVCSearchCV
+from penultimate.svm import SVC
 
 ROUTERS = ("network", "head")
 
@@ -31,6 +36,17 @@ class _Member:
     specialist: DeepSVC
     features: NDArray[np.float32]
     selection: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None
+
+
+def _heads_have(method: str) -> Any:
+    """Whether the heads have a method, for ``available_if``: the fitted ones, where there are."""
+
+    def check(self: "Specialists") -> bool:
+        fitted = list(getattr(self, "specialists_", {}).values())
+        return all(hasattr(head, method) for head in fitted or [self._make_head()])
+
+    return check
 
 
 class Specialists(CutNetworkClassifier):
@@ -122,6 +138,8 @@ class Specialists(CutNetworkClassifier):
     array(['above', 'left'], dtype='<U5')
     """
 
+    _SET_LAST = "specialists_"
+
     def __init__(
         self,
         network: Any = "compact",
@@ -140,7 +158,7 @@ class Specialists(CutNetworkClassifier):
         self.training = training
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None) -> Self:
         """Train the network on all classes, then select and fit a head for each subset.
 
         Parameters
@@ -151,6 +169,8 @@ class Specialists(CutNetworkClassifier):
             Labels of any type.
         groups : array-like of shape (n_samples,), optional
             No group is in both the fit part and the selection part.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in `DeepSVC`, for the network, every specialist and the router.
 
         Returns
         -------
@@ -159,17 +179,30 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         TypeError
-            If `subsets` is no dict of names to lists, or a parameter is of a wrong type.
+            If `subsets` is no dict of names to lists, a parameter is of a wrong type, or `X` is no
+            array but a data object.
         ValueError
             If a parameter, the samples or the labels are unusable; if the subsets do not have each
             class once; or if the groups leave a class without samples to fit or select on.
+
+        Warns
+        -----
+        LeakageWarning
+            If a frozen network has seen some of the samples, as `DeepSVC`.
+        UnknownProvenanceWarning
+            If nobody said what a frozen network has seen; see `provenance.record`.
         """
         check_choice(self.router, "router", "Specialists", ROUTERS)
-        X, y, codes = self._check_fit(X, y)
+        X, y, codes, prints = self._check_fit(X, y)
         subsets = check_subsets(self.subsets, self.classes_)
-        groups = None if groups is None else np.asarray(groups)
+        groups = check_per_sample(groups, len(X), "groups", "Specialists")
+        samples = Samples(X, y, codes, prints, groups, self._check_weights(sample_weight, codes))
+        params = self._head_params(samples.weights, {} if groups is None else {"groups": groups})
         self._seed = int(check_random_state(self.random_state).randint(2**31))
-        split = split_development(y, groups=groups, seed=self._seed)
+        self._forget()
+        self._warn_if_unknown()
+        split = self._split_unseen(samples, folds=False, seed=self._seed)
+        assert isinstance(split, Split)
         in_selection = np.isin(np.arange(len(X)), split.second)
         rows = {name: np.flatnonzero(np.isin(codes, subsets[name])) for name in subsets}
         for name in subsets:
@@ -180,21 +213,25 @@ class Specialists(CutNetworkClassifier):
                     "groups, or the subset."
                 )
         self._network_classes = self.classes_[:0] if is_keras_model(self.network) else self.classes_
-        self._extractors = self._fit_network(X, codes, split.first, groups, self._seed)
-        features = {layer: cut.transform(X) for layer, cut in self._extractors.items()}
-        members = {}
-        for name, part in rows.items():
-            selection = in_selection[part]
-            members[name] = self._fit_member(
-                {layer: values[part] for layer, values in features.items()},
-                y[part],
-                Split(np.flatnonzero(~selection), np.flatnonzero(selection)),
-                selection,
-            )
-        self._set_members(members)
+        with config_context(transform_output="default"):
+            self._extractors = self._fit_network(samples, split.first, self._seed)
+            features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
+            members = {}
+            for name, part in rows.items():
+                selection = in_selection[part]
+                members[name] = self._fit_member(
+                    {layer: values[part] for layer, values in features.items()},
+                    y[part],
+                    Split(np.flatnonzero(~selection), np.flatnonzero(selection)),
+                    selection,
+                    take_rows(params, part, len(X)),
+                )
+            self._set_members(members)
         return self
 
-    def add_subset(self, name: str, X: Any, y: Any, groups: Any = None) -> Self:
+    def add_subset(
+        self, name: str, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Fit a specialist for further classes; the network stays as it is.
 
         The samples should be new to the network. The head is selected on 5 stratified folds of
@@ -212,6 +249,8 @@ class Specialists(CutNetworkClassifier):
             At least two labels, none of them in another subset.
         groups : array-like of shape (n_samples,), optional
             No group is in two folds.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in `fit`, for this specialist and the router.
 
         Returns
         -------
@@ -223,6 +262,11 @@ class Specialists(CutNetworkClassifier):
             If `y` holds text where the labels so far are numbers, or the reverse.
         ValueError
             If there is such a subset, a label is in another one, or the samples are unusable.
+
+        Warns
+        -----
+        LeakageWarning
+            If the network has seen some of the samples.
         """
         check_is_fitted(self)
         if name in self._members:
@@ -238,15 +282,22 @@ class Specialists(CutNetworkClassifier):
             )
         present = {other: member.specialist.classes_ for other, member in self._members.items()}
         check_subsets({**present, name: np.unique(y)}, np.union1d(self.classes_, y))
-        groups = None if groups is None else np.asarray(groups)
+        groups = check_per_sample(groups, len(y), "groups", "Specialists")
+        weights = check_per_sample(sample_weight, len(y), "sample_weight", "Specialists")
+        params = self._head_params(weights, {} if groups is None else {"groups": groups})
+        prints = fingerprint(X)
+        self._warn_if_seen(provenance_of(self.network_).holds(prints))
         self._note_seen(X)
-        features = {layer: cut.transform(X) for layer, cut in self._extractors.items()}
-        folds = split_folds(y, groups=groups, seed=self._seed)
         selection = np.zeros(len(y), bool)
-        for fold in split_folds(np.zeros(len(y)), groups=groups, seed=self._seed)[:1]:
+        copies = copy_prints(X, prints)
+        rest: dict[str, Any] = {"groups": groups, "fingerprints": copies, "seed": self._seed}
+        folds = split_folds(y, **rest)
+        for fold in split_folds(np.zeros(len(y)), **rest)[:1]:
             selection[fold.second] = True
-        member = self._fit_member(features, y, folds, selection)
-        self._set_members({**self._members, name: member})
+        with config_context(transform_output="default"):
+            features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
+            member = self._fit_member(features, y, folds, selection, params)
+            self._set_members({**self._members, name: member})
         return self
 
     def drop_subset(self, name: str) -> Self:
@@ -278,7 +329,7 @@ class Specialists(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            As in `fit`, and on the same scale.
         subset : str, optional
             The subset that all samples are of; by default the router finds each sample's.
 
@@ -289,38 +340,120 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         ValueError
-            If there is no such subset.
+            If there is no such subset, or the samples have another shape or scale than in `fit`.
         """
         if subset is not None:
             return self._specialist(subset).predict(X)
-        X, extract = self._prepare(X)
+        check_is_fitted(self)
+        return self._predict(self._check_samples(X, reset=False))
+
+    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        extract = self._extract_once(X)
         names = self._route(X, extract)
         predictions = np.empty(len(X), self.classes_.dtype)
         for name in np.unique(names):
             rows, specialist = names == name, self.specialists_[name]
-            predictions[rows] = specialist.head_.predict(extract(specialist.layer_)[rows])
+            predictions[rows] = specialist._ask_head("predict", extract(specialist.layer_)[rows])
         return predictions
 
-    def decision_function(self, X: Any, subset: str) -> NDArray[Any]:
-        """Compute a specialist's decision values.
+    @available_if(_heads_have("decision_function"))
+    def decision_function(self, X: Any, subset: str | None = None) -> NDArray[Any]:
+        """Compute a specialist's decision values; only where the head has some.
+
+        Without a subset they are those of the specialist that each sample is routed to; classes of
+        other subsets have a lower value than any of its own.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             As in `fit`.
-        subset : str
+        subset : str, optional
             Whose.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of the classes of the subset, or of all.
 
         Raises
         ------
         ValueError
             If there is no such subset.
         """
-        return self._specialist(subset).decision_function(X)
+        return self._values_of("decision_function", X, subset)
+
+    @available_if(_heads_have("predict_proba"))
+    def predict_proba(self, X: Any, subset: str | None = None) -> NDArray[Any]:
+        """Compute a specialist's probabilities; only where the head has some.
+
+        Without a subset they are those of the specialist that each sample is routed to, as if the
+        router were sure; classes of other subsets have 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        subset : str, optional
+            Whose.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
+        return self._values_of("predict_proba", X, subset)
+
+    @available_if(_heads_have("class_margins"))
+    def class_margins(self, X: Any, subset: str | None = None) -> NDArray[Any]:
+        """Compute a specialist's `SVC.class_margins`; only where the head has some.
+
+        Without a subset as in `decision_function`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        subset : str, optional
+            Whose.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
+        return self._values_of("class_margins", X, subset)
+
+    def _values_of(self, method: str, X: Any, subset: str | None) -> NDArray[Any]:
+        if subset is not None:
+            return getattr(self._specialist(subset), method)(X)
+        check_is_fitted(self)
+        X = self._check_samples(X, reset=False)
+        extract = self._extract_once(X)
+        names = self._route(X, extract)
+        values = np.full((len(X), len(self.classes_)), np.nan)
+        for name in np.unique(names):
+            rows, specialist = np.flatnonzero(names == name), self.specialists_[name]
+            given = specialist._ask_head(method, extract(specialist.layer_)[rows])
+            if given.ndim == 1:  # of two classes one value, positive for the second
+                given = np.column_stack([-given, given])
+            if given.shape[1] != len(specialist.classes_):
+                raise ValueError(
+                    f"The head gives {given.shape[1]} values for {len(specialist.classes_)} "
+                    "classes; one for each is needed. Of an SVC, set "
+                    "decision_function_shape='ovr'."
+                )
+            columns = np.searchsorted(self.classes_, specialist.classes_)
+            values[rows[:, np.newaxis], columns] = given
+        others = 0.0 if method == "predict_proba" else np.nanmin(values, axis=1, keepdims=True) - 1
+        return np.where(np.isnan(values), others, values)
 
     def route(self, X: Any) -> NDArray[Any]:
         """Predict the subset of each sample.
@@ -334,7 +467,9 @@ class Specialists(CutNetworkClassifier):
         -------
         ndarray of shape (n_samples,), str
         """
-        return self._route(*self._prepare(X))
+        check_is_fitted(self)
+        X = self._check_samples(X, reset=False)
+        return self._route(X, self._extract_once(X))
 
     def _specialist(self, name: str) -> DeepSVC:
         check_is_fitted(self)
@@ -342,18 +477,17 @@ class Specialists(CutNetworkClassifier):
             raise ValueError(f"There is no subset {name!r}; there are {list(self.specialists_)}.")
         return self.specialists_[name]
 
-    def _prepare(self, X: Any) -> tuple[NDArray[Any], Extract]:
-        """Check samples; return them, and a function that passes them through each layer once."""
-        check_is_fitted(self)
-        X = self._check_samples(X, reset=False)
-        return X, cache(lambda layer: self._extractors[layer].transform(X))
+    def _extract_once(self, X: NDArray[Any]) -> Extract:
+        """Return a function that passes these samples through each layer once."""
+        return cache(lambda layer: self._extractors[layer].extract(X))
 
     def _route(self, X: NDArray[Any], extract: Extract) -> NDArray[Any]:
         names = np.array(list(self.specialists_))
         if len(names) == 1:
             return np.repeat(names, len(X))
         if self.router_ == "head":
-            return self._router_head.predict(extract(next(iter(self._extractors))))
+            with config_context(transform_output="default"):
+                return self._router_head.predict(extract(next(iter(self._extractors))))
         members = [
             np.isin(self._network_classes, specialist.classes_)
             for specialist in self.specialists_.values()
@@ -367,6 +501,7 @@ class Specialists(CutNetworkClassifier):
         y: NDArray[Any],
         split: Split | list[Split],
         selection: NDArray[np.bool_],
+        params: Mapping[str, Any],
     ) -> _Member:
         """Fit the specialist of a subset, as if it had computed these features itself."""
         specialist = DeepSVC(
@@ -378,8 +513,9 @@ class Specialists(CutNetworkClassifier):
         )
         specialist._take_inputs_of(self)
         specialist.classes_ = np.unique(y)
-        specialist._fit_head(self._extractors, features, y, split)
-        return _Member(specialist, features[next(iter(features))], selection)
+        weights = next((params[name] for name in params if name.endswith("sample_weight")), None)
+        specialist._fit_head(self._extractors, features, y, split, weights, params)
+        return _Member(specialist, features[next(iter(features))], selection, weights)
 
     def _set_members(self, members: dict[str, _Member]) -> None:
         """Take these specialists, once the router for them is fitted."""
@@ -389,15 +525,24 @@ class Specialists(CutNetworkClassifier):
         if router == "head" and len(members) > 1:
             names = np.repeat(list(members), [len(m.selection) for m in members.values()])
             selection = np.concatenate([member.selection for member in members.values()])
+            weights = None
+            if any(member.weights is not None for member in members.values()):
+                weights = np.concatenate(
+                    [
+                        np.ones(len(m.selection)) if m.weights is None else m.weights
+                        for m in members.values()
+                    ]
+                )
             self._router_head = fit_head(
-                _balanced(SVCSearchCV() if self.head is None else self.head),
+                _balanced(self._make_head()),
                 np.concatenate([member.features for member in members.values()]),
                 names,
                 Split(np.flatnonzero(~selection), np.flatnonzero(selection)),
+                sample_weight=weights,
             )
         self.router_, self._members = router, members
-        self.specialists_ = {name: member.specialist for name, member in members.items()}
         self.classes_ = np.unique(np.concatenate(classes))
+        self.specialists_ = {name: member.specialist for name, member in members.items()}
 
 
 def _balanced(head: Any) -> Any:

@@ -1,0 +1,161 @@
+"""What a head is: a search, or something that holds one, and how `fit` hands it things.
+
+A head stands on features of samples that its network may have been trained on. Whatever chooses
+parameters by a score has to score samples that the network has not seen, so it is given our split
+in place of its own folds. What has folds for another purpose keeps them: `CalibratedClassifierCV`
+and `StackingClassifier` need a prediction of every sample, which our split does not give.
+"""
+
+from inspect import Parameter, signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.ensemble import VotingClassifier
+from sklearn.pipeline import Pipeline
+
+from penultimate.svm import SVC
+
+
+def is_search(head: Any) -> bool:
+    """Say whether a classifier chooses parameters by a score on folds: it has both of these.
+
+    scikit-learn's searches and ours do, and so do `LogisticRegressionCV` or
+    `TunedThresholdClassifierCV`.
+    """
+    return {"cv", "scoring"} <= set(_params(head))
+
+
+def inner_searches(head: Any) -> list[Any]:
+    """Return the searches in an unfitted head that will be fitted on all of its samples, in order.
+
+    Those in a calibration, a stack or another search get parts of the samples, and keep their
+    folds.
+    """
+    if is_search(head):
+        return [head]
+    if isinstance(head, Pipeline):
+        return inner_searches(head.steps[-1][1])
+    if isinstance(head, VotingClassifier):
+        return [search for _, part in head.estimators for search in inner_searches(part)]
+    return []
+
+
+def give_folds(head: Any, folds: Any) -> None:
+    """Let every search in an unfitted head score on these folds."""
+    for search in inner_searches(head):
+        search.set_params(cv=folds)
+
+
+def without_search(head: Any) -> Any:
+    """Return an unfitted head with what it would search over in place of each search."""
+    if isinstance(head, Pipeline):
+        name, last = head.steps[-1]
+        return head.set_params(**{name: without_search(last)})
+    if isinstance(head, VotingClassifier):
+        return head.set_params(**{name: without_search(part) for name, part in head.estimators})
+    if is_search(head) and "estimator" in _params(head):
+        return SVC() if head.estimator is None else head.estimator
+    return head
+
+
+def chosen_search(head: Any) -> Any:
+    """Return the last step of a fitted pipeline, or the head: what has the `best_score_`."""
+    while isinstance(head, Pipeline):
+        head = head[-1]
+    return head
+
+
+def check_head(head: Any, owner: str) -> None:
+    """Raise for a head that could not be used, before anything is trained for it.
+
+    Raises
+    ------
+    TypeError
+        If it is no classifier.
+    ValueError
+        If its search would not refit, or does not say by which of several metrics.
+    """
+    if isinstance(head, type) or not hasattr(head, "get_params") or not is_classifier(head):
+        raise TypeError(
+            f"The 'head' parameter of {owner} must be a classifier, such as SVCSearchCV(); "
+            f"got {head!r}."
+        )
+    for search in inner_searches(head):
+        given = _params(search)
+        name, refit = type(search).__name__, given.get("refit", True)
+        if refit is False:
+            raise ValueError(
+                f"The head's {name} has refit=False, and so no classifier to predict with; set "
+                "refit=True, or with several metrics the name of one."
+            )
+        if isinstance(given["scoring"], (list, tuple, set, dict)) and refit is True:
+            raise ValueError(
+                f"The head's {name} has several metrics, {list(given['scoring'])}; say which one "
+                f"chooses, as with refit={next(iter(given['scoring']))!r}."
+            )
+
+
+def weight_params(head: Any, sample_weight: NDArray[Any] | None) -> dict[str, Any]:
+    """Return weights as the head's `fit` takes them, also where it is a pipeline.
+
+    Raises
+    ------
+    ValueError
+        If it takes none.
+    """
+    if sample_weight is None:
+        return {}
+    name = _weight_name(head)
+    if name is None:
+        raise ValueError(
+            f"sample_weight was passed, and {head!r} takes none. Leave it out, or take another "
+            "classifier, such as SVC()."
+        )
+    return {name: sample_weight}
+
+
+def takes(head: Any, name: str) -> bool:
+    """Say whether a head's `fit` takes a parameter, or passes on all that it gets."""
+    parameters = signature(head.fit).parameters
+    return name in parameters or any(
+        each.kind is Parameter.VAR_KEYWORD for each in parameters.values()
+    )
+
+
+def _weight_name(head: Any) -> str | None:
+    """Return what `fit` calls the weights; None where it takes none."""
+    if isinstance(head, Pipeline):
+        name, last = head.steps[-1]
+        inner = _weight_name(last)
+        return None if inner is None else f"{name}__{inner}"
+    parameters = signature(head.fit).parameters
+    if "sample_weight" in parameters:
+        return "sample_weight"
+    if not any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
+        return None
+    # What passes all it gets on to the classifiers in it, as the searches do.
+    inside = [part for _, part in getattr(head, "estimators", None) or []]
+    if (estimator := getattr(head, "estimator", None)) is not None:
+        inside.append(estimator)
+    names = {_weight_name(part) for part in inside if not isinstance(part, str)}
+    return "sample_weight" if not inside else names.pop() if len(names) == 1 else None
+
+
+def score_weighted(
+    head: Any,
+    values: NDArray[Any],
+    y: NDArray[Any],
+    rows: NDArray[np.int64],
+    sample_weight: NDArray[Any] | None,
+) -> float:
+    """Score a fitted head on some samples, by their weights where its `score` takes them."""
+    weights = {}
+    if sample_weight is not None and "sample_weight" in signature(head.score).parameters:
+        weights["sample_weight"] = sample_weight[rows]
+    return float(head.score(values, y[rows], **weights))
+
+
+def _params(head: Any) -> dict[str, Any]:
+    return head.get_params(deep=False) if hasattr(head, "get_params") else {}
