@@ -2,12 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from penultimate import Training, compare
 from penultimate._plan import make_plan
 from penultimate.datasets import Dataset, Holdout
-from penultimate.networks.training import validation_split
 
 SEEDS = (0, 1)
 
@@ -104,40 +101,3 @@ def test_given_selection_part_that_will_not_do(data, change, message):
 def test_sample_that_is_in_two_parts(data):
     with pytest.raises(ValueError, match="90 samples are in both is_test and is_selection"):
         dataclasses.replace(data, is_test=np.ones(90, bool), is_selection=np.ones(90, bool))
-
-
-def test_no_validation_slice_parts_copies(data, monkeypatch):
-    import penultimate._shared_network as shared_network
-
-    class SeenError(Exception):
-        pass
-
-    def fit_network(network, X, codes, training, *, fingerprints, **others):
-        split = validation_split(codes, None, training, others["seed"], fingerprints)
-        sides = [{image.tobytes() for image in X[part]} for part in (split.first, split.second)]
-        assert len({image.tobytes() for image in X}) < len(X)
-        assert not sides[0] & sides[1]
-        raise SeenError
-
-    monkeypatch.setattr(shared_network, "fit_network", fit_network)
-    for seed in range(4):
-        with pytest.raises(SeenError):
-            compare(data, methods=["cnn-softmax"], seeds=[seed], training=Training(epochs=1))
-
-
-def test_comparison_of_a_folder_with_its_own_split(tmp_path):
-    rng = np.random.default_rng(0)
-    for part, n in (("Train", 14), ("Valid", 6), ("Test", 8)):
-        for k, label in enumerate(("cat", "dog")):
-            (tmp_path / part / label).mkdir(parents=True)
-            for index in range(n):
-                pixels = rng.integers(0, 60, (8, 8)) + 120 * k
-                file = tmp_path / part / label / f"{index}.png"
-                Image.fromarray(pixels.astype(np.uint8)).save(file)
-    results = compare(tmp_path, methods=["pca+svm-rbf"], seeds=2).to_dict()
-    assert (results["dataset"]["n_development"], results["dataset"]["n_test"]) == (40, 16)
-    assert results["protocol"]["given_split"]
-    assert results["protocol"]["given_selection"]
-    notes = " ".join(results["dataset"]["notes"])
-    assert "28 images in 'Train', 12 images in 'Valid', 16 images in 'Test'" in notes
-    assert "The selection part came with the data: 12 images, the same for every seed." in notes

@@ -92,12 +92,6 @@ class Plan:
         return None if self.dataset.groups is None else self.dataset.groups[self.split.first]
 
     @property
-    def given_selection(self) -> bool:
-        """Whether the selection part came with the data, the same for every seed."""
-        came = self.dataset.is_selection
-        return came is not None and bool(came.any()) and not any(self.folds.values())
-
-    @property
     def fingerprints(self) -> NDArray[np.uint64]:
         """Fingerprints of the development samples, whose copies are kept together."""
         return self.dataset.fingerprint()[self.split.first]

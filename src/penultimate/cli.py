@@ -107,10 +107,9 @@ def compare(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder with a folder per class (with --subsets, a folder of such folders); a "
-            "folder with train/ and test/ (and val/) of these, a split that is kept; a CSV "
-            "manifest (path,label[,group][,subset][,split]) or a CSV of pixels; an .npz; a folder "
-            "of IDX files; or an archive of a folder.",
+            help="A folder with a folder per class (with --subsets, a folder of such folders), "
+            "a CSV manifest (path,label[,group][,subset][,split]), an .npz, or a folder of IDX "
+            "files.",
             show_default=False,
         ),
     ],

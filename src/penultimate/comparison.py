@@ -93,9 +93,8 @@ def compare(
         How heads are selected, as in `DeepSVC`. With ``"crossfit"`` and ``"resubstitution"``
         networks are trained on all of development. The latter is optimistic, and labelled so.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
-        What to do about test samples that a frozen network is known to have seen
-        (`provenance.record`), or, where the data came with its own split, that are exactly the
-        same as one of development. Splits that are drawn here keep exact copies on one side.
+        What to do about test samples that are exactly the same as one of development, or that a
+        frozen network is known to have seen (`provenance.record`).
     progress : Progress, optional
         Hears of every long step and every score.
 
@@ -187,7 +186,6 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         "subsets": bool(plan.subset_parts),
         "groups": plan.dataset.groups is not None,
         "given_split": plan.dataset.is_test is not None,
-        "given_selection": plan.given_selection,
         "split_seed": plan.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
         "frozen": frozen,

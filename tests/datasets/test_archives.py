@@ -1,7 +1,6 @@
 import io
 import shutil
 import tarfile
-import zipfile
 
 import numpy as np
 import pytest
@@ -36,26 +35,3 @@ def test_archive_that_would_write_elsewhere(tmp_path):
         archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO(b""))
     with pytest.raises(ValueError, match="can't be unpacked.*outside"):
         datasets.load(tmp_path / "a.tar")
-
-
-def test_zip_with_backslashes(folders, tmp_path):
-    path = tmp_path / "packed.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("photos\\9\\", b"")
-        for file in sorted(folders.rglob("*.png")):
-            archive.write(file, f"photos\\{file.parent.name}\\{file.name}")
-    data = datasets.load(path)
-    assert (data.name, data.classes, len(data.images)) == ("photos", ("9", "10"), 10)
-
-
-def test_zip_with_a_password(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a/0.png", b"x")
-    content = bytearray(path.read_bytes())
-    for start in (b"PK\x03\x04", b"PK\x01\x02"):  # the flag of an encrypted member
-        at = content.index(start) + (6 if start == b"PK\x03\x04" else 8)
-        content[at] |= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(ValueError, match="can't be unpacked: .*encrypted"):
-        datasets.load(path)

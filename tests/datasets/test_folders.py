@@ -237,16 +237,3 @@ def test_table_beside_one_folder_of_images(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(ValueError, match=r"'labels.csv': pass that file itself"):
         datasets.load(tmp_path)
-
-
-def test_link_that_leads_back(tmp_path):
-    (tmp_path / "loop").symlink_to(tmp_path)
-    with pytest.raises(ValueError, match="holds a folder, 'loop'"):
-        datasets.load(tmp_path)
-
-
-@pytest.mark.parametrize("subsets", [False, True])
-def test_split_inside_each_class(tmp_path, subsets):
-    write_split(tmp_path, ("cat", "dog"), ("train", "test"), (6, 6))
-    with pytest.raises(ValueError, match=r"part of a split\?|like parts of a split, not like cl"):
-        datasets.load(tmp_path, subsets=subsets)

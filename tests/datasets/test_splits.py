@@ -159,7 +159,7 @@ def _sides(fingerprints, split):
 
 
 @given(copied, st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=60)
 def test_copies_stay_on_one_side(samples, seed):
     """Also copies that are in several classes: what is drawn, or refused by a message of ours."""
     y, prints = np.array(samples).T

@@ -348,7 +348,13 @@ def test_the_guarantee_holds_of_the_whole_classifier():
 ALL_ANSWERED = AbstainingClassifier(LogisticRegression(), coverage=1.0, reject_label=-99)
 SOME_REJECTED = AbstainingClassifier(LogisticRegression(), coverage=0.8)
 NO_ARITHMETIC = "None among the answers, which the check computes with or sorts"
+REPEATED = "weights and repeated samples are not the same where samples are held out at random"
+WEIGHTS = {
+    "check_sample_weight_equivalence_on_dense_data": REPEATED,
+    "check_sample_weight_equivalence_on_sparse_data": REPEATED,
+}
 EXPECTED_FAILURES = {
+    **WEIGHTS,
     "check_estimators_pickle": NO_ARITHMETIC,
     "check_classifier_data_not_an_array": NO_ARITHMETIC,
     "check_classifiers_train": NO_ARITHMETIC,
@@ -362,7 +368,8 @@ EXPECTED_FAILURES = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("estimator", "check"), list(estimator_checks_generator(ALL_ANSWERED, mark="skip"))
+    ("estimator", "check"),
+    list(estimator_checks_generator(ALL_ANSWERED, expected_failed_checks=WEIGHTS, mark="xfail")),
 )
 def test_estimator_check(estimator, check):
     check(estimator)

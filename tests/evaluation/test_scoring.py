@@ -44,7 +44,7 @@ def test_groups_and_classifiers_of_others():
 
 def test_bad_input(fitted, shapes):
     X, y = shapes
-    with pytest.raises(ValueError, match="one label a sample, shape \\(20,\\); got \\(19,\\)"):
+    with pytest.raises(ValueError, match="one label per sample, shape \\(20,\\); got \\(19,\\)"):
         evaluate(fitted, X[40:], y[41:])
     with pytest.raises(ValueError, match="'on_leak' parameter of evaluate must be one of"):
         evaluate(fitted, X[40:], y[40:], on_leak="shout")

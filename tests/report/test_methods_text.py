@@ -65,13 +65,6 @@ def test_given_test_part_that_was_used_before(results):
     assert "had been scored by 2 earlier comparisons" in text
 
 
-def test_given_selection_part(results):
-    results["protocol"] |= {"given_split": True, "given_selection": True}
-    text = methods_paragraph(results)
-    assert "a selection part, as the data came;" in text
-    assert "everything but the test and selection parts was drawn anew" in text
-
-
 def test_subsets_splits_and_adjusted_values(results):
     results["protocol"]["subsets"] = True
     results["splits"][0]["n_splits"] = 4

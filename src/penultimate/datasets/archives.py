@@ -59,19 +59,4 @@ def unpacked(path: Path) -> Iterator[Path]:
                 f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
                 "fetch it again."
             ) from error
-        _part_at_backslashes(folder)
         yield folder
-
-
-def _part_at_backslashes(folder: Path) -> None:
-    """Make folders of names with backslashes, which some programs of Windows write into a zip."""
-    for entry in list(folder.rglob("*")):
-        if "\\" not in entry.name or not entry.exists():
-            continue
-        steps = [step for step in entry.name.split("\\") if step not in ("", ".", "..")]
-        target = entry.parent.joinpath(*steps)
-        if entry.is_dir() or entry.name.endswith("\\"):
-            target.mkdir(parents=True, exist_ok=True)
-        elif steps:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            entry.rename(target)

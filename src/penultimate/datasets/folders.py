@@ -7,14 +7,55 @@ are parts of a split where they hold folders, and classes where they hold images
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from penultimate.datasets.dataset import natural_order
 from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
-from penultimate.datasets.leftovers import count_leftovers
+from penultimate.datasets.leftovers import count_leftovers, is_leftover
 from penultimate.datasets.listing import Listing
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, settle_dev
-from penultimate.datasets.tree import Tree
+
+
+@dataclass
+class Tree:
+    """Folders as a user sees them, each looked into once; counts what is left out."""
+
+    seen: dict[Path, list[Path]] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+
+    def entries(self, folder: Path) -> list[Path]:
+        """Return what is in a folder, in natural order, without leftovers of the system."""
+        if folder not in self.seen:
+            inside = list(folder.iterdir())
+            self.leftovers += [entry.name for entry in inside if is_leftover(entry.name)]
+            self.seen[folder] = natural_order(p for p in inside if not is_leftover(p.name))
+        return self.seen[folder]
+
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the folders in a folder, without reports of earlier comparisons."""
+        return [p for p in self.entries(folder) if p.is_dir() and not _is_report(p)]
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return what is no folder, links to nowhere included."""
+        return [p for p in self.entries(folder) if not p.is_dir()]
+
+    def images(self, folder: Path) -> list[Path]:
+        """Return the files in a folder that are images, whatever they are called."""
+        return [p for p in self.files(folder) if looks_like_image(p)]
+
+    def unwrap(self, folder: Path, depth: int) -> Path:
+        """Go down while a folder holds one folder alone, and that is no class (or subset)."""
+        while True:
+            inside = self.folders(folder)
+            if len(inside) != 1 or self.images(folder):
+                return folder
+            below = self.folders(inside[0])
+            if depth == 2:
+                below = [sub for each in below for sub in self.folders(each)]
+            if not below or self.images(inside[0]):
+                return folder
+            folder = inside[0]
 
 
 def list_folder(path: Path, *, subsets: bool = False) -> Listing:
@@ -55,6 +96,11 @@ def _name_of(root: Path) -> str:
     while part_of_name(root.name) and not part_of_name(root.name)[1] and root.parent.name:  # type: ignore[index]
         root = root.parent
     return root.name
+
+
+def _is_report(folder: Path) -> bool:
+    """Say whether a folder holds an earlier comparison, written beside the class folders."""
+    return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
 
 
 @dataclass(frozen=True)
@@ -181,12 +227,6 @@ def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> L
     """List what has no split of its own."""
     if not subsets:
         return _list_classes(tree, path, may_lack)
-    if all(part_of_name(name) for name in _inner_names(tree, path)):
-        raise ValueError(
-            f"The folders in those of {str(path)!r} are called like parts of a split, not like "
-            "classes: put the class folders into 'train' and 'test', and leave out subsets=True "
-            "(--subsets)."
-        )
     parts = {
         folder.name: _list_classes(tree, folder, may_lack)
         for folder in _folders_of(tree, path, "subset")
@@ -197,11 +237,6 @@ def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> L
         [label for part in parts.values() for label in part.labels],
         subsets=[name for name, part in parts.items() for _ in part.paths],
     )
-
-
-def _inner_names(tree: Tree, path: Path) -> list[str]:
-    """Return the names of the folders in a folder's folders."""
-    return [sub.name for folder in tree.folders(path) for sub in tree.folders(folder)] or [""]
 
 
 def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
@@ -233,11 +268,6 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
 def _refuse_nested(tree: Tree, folder: Path, nested: list[Path], files: list[Path]) -> None:
     """Raise for folders in a class folder: what to do depends on what they look like."""
     inside = f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}"
-    if len(nested) > 1 and all(part_of_name(sub.name) for sub in nested):
-        raise ValueError(
-            f"{inside}: is that a part of a split? Put the class folders into {_named(nested)}, "
-            "not these into each class, or write a manifest with the columns path,label,split."
-        )
     if not files and all(tree.images(sub) and not tree.folders(sub) for sub in nested):
         raise ValueError(
             f"{inside}: is it a set of classes itself? Then read the data with subsets=True "

@@ -5,27 +5,43 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import (
-    _safe_indexing,
-    check_random_state,
-    column_or_1d,
-    get_tags,
-    indexable,
-)
+from sklearn.utils import check_random_state, column_or_1d, get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_method_params, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from penultimate._validation import check_choice, check_labels, check_number
+from penultimate._common.data_objects import as_samples
+from penultimate._common.frames import level_outside
+from penultimate._common.per_sample import take, take_rows
+from penultimate._heads import weight_params
+from penultimate._validation import (
+    check_choice,
+    check_labels,
+    check_number,
+    check_per_sample,
+    typed_labels,
+)
 from penultimate.datasets.splits import split_samples
+from penultimate.evaluation._seen import seen_by
 from penultimate.evaluation.risk_coverage import CRITERIA, confidence_scores
 from penultimate.evaluation.thresholds import (
     certified_threshold,
     error_free_samples,
     risk_upper_bound,
+)
+from penultimate.provenance import (
+    ROLES,
+    LeakageError,
+    LeakageWarning,
+    UnknownProvenanceWarning,
+    copy_prints,
+    fingerprint,
+    provenance_of,
 )
 
 
@@ -132,7 +148,18 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.reject_label = reject_label
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None, **fit_params: Any) -> Self:
+    # As scikit-learn's splitters do, it asks for groups wherever these are passed.
+    __metadata_request__fit = {"groups": True}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
+    ) -> Self:
         """Fit the classifier on part of the samples, and set the threshold on the others.
 
         Parameters
@@ -144,8 +171,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         groups : array-like of shape (n_samples,), optional
             No group is both fitted on and held out. The classifier's `fit` gets them, too, if it
             names such a parameter.
+        sample_weight : array-like of shape (n_samples,), optional
+            For the classifier's `fit`. Held-out samples count the same, whatever their weight: it
+            is samples that `risk` is a rate of.
         **fit_params : dict
-            For the classifier's `fit`; of what has a value for each sample, it gets its part.
+            For the classifier's `fit`; of what has a value for each sample, it gets its part. With
+            metadata routing it gets what it asks for.
 
         Returns
         -------
@@ -153,33 +184,55 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If `X` is no array but a data object, such as a path or a generator.
+        LeakageError
+            If the classifier, or a network in it, has seen all held-out samples; a ``ValueError``.
         ValueError
             If a parameter or the data is unusable, or fewer samples are held out than `risk` needs.
 
         Warns
         -----
+        LeakageWarning
+            If it has seen some of them: the threshold is set on the others.
+        UnknownProvenanceWarning
+            If it is frozen, and nobody said what the network in it has seen.
         UserWarning
             If no threshold can give the guarantee: every sample is then abstained from.
         """
         self._check_parameters()
-        frozen = isinstance(self.estimator, FrozenEstimator)
-        X, y, groups = indexable(X, y, groups)
+        owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
+        X = as_samples(X, owner)
+        if y is None:
+            raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+        X, y = indexable(X, typed_labels(y))
         y = check_labels(column_or_1d(y, warn=True), len(y), n_classes=1 if frozen else 2)
         check_classification_targets(y)
+        groups = check_per_sample(groups, len(y), "groups", owner)
+        weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
+        params = self._route(groups, weights, fit_params)
         if frozen:
             self._check_enough(len(y), len(y))
             self.estimator_ = self.estimator
+            self._warn_if_unknown()
         else:
             seed = int(check_random_state(self.random_state).randint(2**31))
-            groups = None if groups is None else np.asarray(groups)
-            split = split_samples(y, groups, self.holdout, seed=seed)
-            self._check_enough(len(split.second), len(y))
-            if groups is not None and has_fit_parameter(self.estimator, "groups"):
-                fit_params["groups"] = groups
-            params = _check_method_params(X, fit_params, split.first)
+            prints = copies = None
+            if _is_numeric(X):
+                prints = fingerprint(X)
+                copies = copy_prints(np.asarray(X), prints)
+            split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
+            n_seen = 0
+            if (
+                prints is not None
+            ):  # of a network that came trained; found before anything is fitted
+                n_seen = int(provenance_of(self.estimator).holds(prints[split.second]).sum())
+            self._check_enough(len(split.second), len(y), n_seen)
             self.estimator_ = clone(self.estimator)
-            self.estimator_.fit(_safe_indexing(X, split.first), y[split.first], **params)
-            X, y = _safe_indexing(X, split.second), y[split.second]
+            self.estimator_.fit(
+                take(X, split.first), y[split.first], **take_rows(params, split.first, len(y))
+            )
+            X, y = take(X, split.second), y[split.second]
         self._take_over()
         unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
         if len(unknown):
@@ -188,8 +241,72 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"knows {self.classes_.tolist()[:10]}. Leave these samples out, or pass the labels "
                 "in the form that it was fitted with."
             )
+        X, y = self._leave_seen_out(X, y)
         self._set_threshold(np.asarray(self.estimator_.predict(X)) == y, self._confidence_of(X))
         return self
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata is routed: see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    def _route(
+        self,
+        groups: NDArray[Any] | None,
+        weights: NDArray[Any] | None,
+        fit_params: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return what the classifier's `fit` gets."""
+        if isinstance(self.estimator, FrozenEstimator):
+            return {}
+        if get_config()["enable_metadata_routing"]:
+            given = {"groups": groups, "sample_weight": weights, **fit_params}
+            given = {name: value for name, value in given.items() if value is not None}
+            return dict(process_routing(self, "fit", **given)["estimator"]["fit"])
+        params = {**fit_params, **weight_params(self.estimator, weights)}
+        if groups is not None and has_fit_parameter(self.estimator, "groups"):
+            params["groups"] = groups
+        return params
+
+    def _leave_seen_out(self, X: Any, y: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        """Return held-out samples that the classifier has not seen: the others guarantee nothing.
+
+        A network classifies the samples that it was trained on better than it will any other.
+        """
+        seen = seen_by(self.estimator_, X)
+        if not seen.any():
+            return X, y
+        count = f"{seen.sum():,} of {len(seen):,} held-out samples were seen in training"
+        if seen.all():
+            raise LeakageError(
+                f"{count}, by the classifier or a network in it, and say nothing of how often it "
+                "errs on new ones. Pass samples that it has not seen."
+            )
+        self._check_enough(len(seen), len(seen), int(seen.sum()))
+        warnings.warn(
+            f"{count}; the threshold is set on the other {(~seen).sum():,}.",
+            LeakageWarning,
+            stacklevel=level_outside(),
+        )
+        rows = np.flatnonzero(~seen)
+        return take(X, rows), y[rows]
+
+    def _warn_if_unknown(self) -> None:
+        seen = provenance_of(self.estimator_)
+        if not seen.known and any(len(getattr(seen, role)) for role in ROLES):
+            warnings.warn(
+                "Nobody said which samples the network in the classifier was trained on; if these "
+                "are among them, the guarantee does not hold. Say so before it is fitted, with "
+                "penultimate.provenance.record(network, X), or record(network, []).",
+                UnknownProvenanceWarning,
+                stacklevel=level_outside(),
+            )
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
@@ -211,17 +328,19 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"got {self.estimator!r}."
             )
 
-    def _check_enough(self, n_heldout: int, n_samples: int) -> None:
+    def _check_enough(self, n_heldout: int, n_samples: int, n_seen: int = 0) -> None:
         """Raise, before anything is fitted, if no outcome of it could give the guarantee."""
         if self.risk is None:
             return
         needed = error_free_samples(self.risk, level=self.confidence)
+        n_heldout -= n_seen
         if n_heldout < needed:
+            seen = f", and {n_seen:,} that were seen in training do not count" if n_seen else ""
             raise ValueError(
                 f"risk={self.risk:g} at confidence={self.confidence:g} needs at least {needed:,} "
                 f"held-out samples without an error; {n_heldout:,} of {n_samples:,} samples are "
-                "held out. Pass more samples or a larger holdout, allow a higher risk, or set a "
-                "coverage."
+                f"held out{seen}. Pass more samples or a larger holdout, allow a higher risk, or "
+                "set a coverage."
             )
 
     def _take_over(self) -> None:
@@ -319,8 +438,10 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
             return float("nan")
-        correct = (np.asarray(self.estimator_.predict(X)) == np.asarray(y))[accepted]
-        weights = None if sample_weight is None else np.asarray(sample_weight)[accepted]
+        correct = (np.asarray(self.estimator_.predict(X)) == np.asarray(typed_labels(y)))[accepted]
+        owner = type(self).__name__
+        weights = check_per_sample(sample_weight, len(accepted), "sample_weight", owner)
+        weights = None if weights is None else weights[accepted]
         return float(np.average(correct, weights=weights))
 
     @available_if(_has("decision_function"))
@@ -355,11 +476,34 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
+    @available_if(_has("class_margins"))
+    def class_margins(self, X: Any) -> NDArray[Any]:
+        """Compute `SVC.class_margins` of the fitted classifier, of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.estimator_.class_margins(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "risk_bound_")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         given = get_tags(self.estimator).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = given.sparse, given.allow_nan
         return tags
+
+
+def _is_numeric(X: Any) -> bool:
+    return not hasattr(X, "toarray") and np.asarray(X).dtype.kind in "biuf"
 
 
 def _threshold_of(confidence: NDArray[np.float64], coverage: float) -> float:

@@ -1,16 +1,19 @@
 """The accuracy of a fitted classifier on samples that it has not seen."""
 
+import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from penultimate._validation import check_choice
+from penultimate._common.data_objects import as_samples
+from penultimate._common.frames import level_outside
+from penultimate._validation import check_choice, check_per_sample, typed_labels
+from penultimate.evaluation._seen import forms_of, note_tested, seen_by
 from penultimate.evaluation.statistics import Interval, accuracy_interval
 from penultimate.provenance import (
     ON_LEAK,
-    Provenance,
-    fingerprint,
+    UnknownProvenanceWarning,
     provenance_of,
     report_leak,
 )
@@ -21,6 +24,7 @@ def evaluate(
     X: Any,
     y: ArrayLike,
     *,
+    classes: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     on_leak: str = "raise",
 ) -> Interval:
@@ -30,13 +34,17 @@ def evaluate(
 
     Parameters
     ----------
-    classifier : classifier
+    classifier : classifier or keras.Model
         Fitted. What `DeepSVC`, `MarginClassifier` and `Specialists` have seen is known; of another,
-        what is known of the networks in it.
+        what is known of the networks in it. A Keras model needs `classes`.
     X : array-like of shape (n_samples, ...)
         What it takes.
     y : array-like of shape (n_samples,)
         True labels.
+    classes : array-like of shape (n_classes,), optional
+        For a Keras model what each of its outputs stands for, in the order of the outputs: the
+        first label is that of output 0. Of a single output the second label is that of values
+        above one half, or above 0 where it is no sigmoid. Probabilities and logits are the same.
     groups : array-like of shape (n_samples,), optional
         As in `accuracy_interval`.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
@@ -51,7 +59,12 @@ def evaluate(
     LeakageError
         If samples were seen in training, with their number and three examples; a ``ValueError``.
     ValueError
-        If there is not one label a sample.
+        If there is not one label per sample, or for a Keras model not one class per output.
+
+    Warns
+    -----
+    UnknownProvenanceWarning
+        If nobody said what a Keras model has seen; see `provenance.record`.
 
     Examples
     --------
@@ -69,18 +82,81 @@ def evaluate(
     penultimate.provenance.LeakageError: 10 of 110 test samples were seen in training, ...
     """
     check_choice(on_leak, "on_leak", "evaluate", ON_LEAK)
-    y = np.asarray(y)
-    if y.shape != (len(X),):
-        raise ValueError(f"y must have one label a sample, shape ({len(X)},); got {y.shape}.")
-    prints = classifier.fingerprint(X) if hasattr(classifier, "fingerprint") else fingerprint(X)
-    leaked = provenance_of(classifier).holds(prints)
+    X, y = as_samples(X, "evaluate"), np.asarray(typed_labels(y))
+    n_samples = np.shape(X)[0]
+    if y.shape != (n_samples,):
+        raise ValueError(f"y must have one label per sample, shape ({n_samples},); got {y.shape}.")
+    groups = check_per_sample(groups, n_samples, "groups", "evaluate")
+    names = _check_classes(classifier, y, classes)
+    leaked = seen_by(classifier, X)
     report_leak(
         np.flatnonzero(leaked),
         len(leaked),
         on_leak=on_leak,
         advice="Evaluate on other samples; on_leak='warn' evaluates on these all the same.",
+        stacklevel=level_outside() + 1,
     )
-    right = np.asarray(classifier.predict(X)) == y
-    if hasattr(classifier, "provenance_"):
-        classifier.provenance_ = classifier.provenance_ | Provenance.of(prints, "tested")
-    return accuracy_interval(right, groups=None if groups is None else np.asarray(groups))
+    if names is None:
+        right = np.asarray(classifier.predict(X)) == y
+    else:
+        right = names[_codes_of(classifier, np.asarray(X), len(names))] == y
+    for prints in forms_of(classifier, X):
+        note_tested(classifier, prints)
+    return accuracy_interval(right, groups=groups)
+
+
+def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[Any] | None:
+    """Return the labels of a network's outputs; None for a classifier, which has its own."""
+    if not callable(getattr(classifier, "get_weights", None)):
+        if classes is not None:
+            raise ValueError(
+                "classes= is for a Keras model, whose outputs have no names; "
+                f"{type(classifier).__name__} has its own, classes_."
+            )
+        return None
+    if classes is None:
+        raise ValueError(
+            f"The network {classifier.name!r} does not say which class each output stands for; "
+            "pass classes=[...], the labels in the order of its outputs (range(n) where the labels "
+            "number the outputs)."
+        )
+    names = np.asarray(typed_labels(classes if hasattr(classes, "dtype") else list(classes)))
+    if names.ndim != 1 or len(set(names.tolist())) < len(names):
+        raise ValueError(f"classes must name each class once, in a vector; got {names.tolist()}.")
+    if unknown := [label for label in dict.fromkeys(y.tolist()) if label not in names.tolist()]:
+        raise ValueError(
+            f"y holds labels that are none of the classes: {unknown[:5]}; classes names "
+            f"{names.tolist()[:10]}."
+        )
+    if not provenance_of(classifier).known:
+        warnings.warn(
+            f"Nobody said which samples the network {classifier.name!r} was trained on; if these "
+            "are among them, this accuracy is too good. Say so: "
+            "penultimate.provenance.record(network, X), or record(network, []) if it has seen "
+            "none of yours.",
+            UnknownProvenanceWarning,
+            stacklevel=level_outside(),
+        )
+    return names
+
+
+def _codes_of(network: Any, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
+    """Return for each sample the position of the class that a Keras model predicts."""
+    shape = tuple(network.inputs[0].shape)
+    if X.ndim == len(shape) - 1 and shape[-1] == 1:
+        X = X[..., np.newaxis]
+    outputs = np.asarray(network.predict(X, verbose=0)).reshape(len(X), -1)
+    n_outputs = outputs.shape[1]
+    if n_outputs != n_classes and not (n_outputs == 1 and n_classes == 2):
+        raise ValueError(
+            f"The network {network.name!r} has {n_outputs} outputs, and classes names {n_classes}."
+        )
+    if n_outputs > 1:
+        return outputs.argmax(axis=1)
+    last = network
+    while hasattr(last, "layers"):
+        last = last.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", None)
+    inside = bool(((outputs >= 0) & (outputs <= 1)).all())
+    is_probability = activation == "sigmoid" or (activation != "linear" and inside)
+    return (outputs[:, 0] > (0.5 if is_probability else 0)).astype(np.int64)

@@ -114,19 +114,16 @@ def _selection(results: dict[str, Any]) -> Iterator[str]:
     else:
         kept = "with groups kept whole" if protocol["groups"] else "stratified by class"
         which = "neither the network nor any candidate was" if trained else "no candidate was"
-        given = protocol.get("given_selection", False)
-        how = "as the data came" if given else kept
         yield (
-            f"Development was split into a fit part and a selection part, {how}; the parameters "
+            f"Development was split into a fit part and a selection part, {kept}; the parameters "
             f"of the heads were chosen by the accuracy on the selection part, on which {which} "
             "fitted, and the chosen heads were refitted on all development samples."
         )
     seeds = protocol["seeds"]
     if len(seeds) > 1:
-        fixed = "test and selection parts" if protocol.get("given_selection") else "test part"
         yield (
-            f"There were {len(seeds)} seeds ({', '.join(map(str, seeds))}); everything but the "
-            f"{fixed} was drawn anew with each."
+            f"There were {len(seeds)} seeds ({', '.join(map(str, seeds))}); all but the test part "
+            "was drawn anew with each."
         )
     else:
         yield f"There was one seed ({seeds[0]})."
