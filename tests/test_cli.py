@@ -7,10 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
+from penultimate._validation import import_optional
 from penultimate.cli import app, compare
 
 COMMAND = [sys.executable, "-m", "penultimate.cli"]
@@ -215,6 +218,78 @@ def test_traceback_on_request(bars, tmp_path):
     assert "Traceback" in result.stderr
 
 
+def penultimate_raises():
+    from penultimate._validation import check_number
+
+    check_number(-1, "size", "Thing", low=0)
+
+
+def reads_a_missing_file():
+    Path("photos/missing.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (penultimate_raises, "The 'size' parameter of Thing must be"),
+        (reads_a_missing_file, "No such file or directory: 'photos/missing.npz'"),
+        (lambda: import_optional("not_there", "umap"), "pip install 'penultimate[umap]'"),
+        (lambda: np.empty(1 << 55), "there is not enough memory"),
+    ],
+)
+def test_what_the_user_can_fix_is_one_line(fault, told, monkeypatch, tmp_path):
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    line = fails("demo", "--out", tmp_path / "out")
+    assert told in line
+    assert "bug" not in line
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lambda: [][0], "IndexError: list index out of range"),
+        (lambda: {}["key"], "KeyError: 'key'"),
+        (lambda: None.shape, "AttributeError: 'NoneType' object has no attribute 'shape'"),
+        (lambda: len(3), "TypeError: object of type 'int' has no len()"),
+        (lambda: np.ones(3) + np.ones(4), "ValueError: operands could not be broadcast"),
+        (lambda: LinearSVC().fit([[np.nan]] * 2, [0, 1]), "ValueError: Input X contains NaN"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: exec("assert False"), "AssertionError"),
+        (lambda: exec("import penultimate.gone"), "No module named 'penultimate.gone'"),
+    ],
+)
+def test_a_fault_of_ours_is_said_to_be_one(fault, told, monkeypatch, tmp_path):
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    line = fails("demo", "--out", tmp_path / "out")
+    assert told in line
+    assert line.endswith(". This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where.")
+
+
+@pytest.mark.parametrize("fault", [penultimate_raises, lambda: [][0], lambda: np.empty(1 << 55)])
+def test_debugging_shows_where(fault, monkeypatch, tmp_path):
+    monkeypatch.setenv("PENULTIMATE_DEBUG", "1")
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, ValueError | IndexError | MemoryError)
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    code = (
+        "import penultimate.cli as cli\n"
+        "def long(*arguments, **kwargs):\n"
+        "    with cli._plain_errors(): print('x' * 1_000_000, flush=True)\n"
+        "cli._compare = long\n"
+        "cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.read(3) == b"xxx"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -254,7 +329,8 @@ def test_full_disk_keeps_the_table(bars, tmp_path):
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("penultimate: No space left on device, on writing")
+    assert "could not be written: No space left on device. What was there" in result.stderr
+    assert result.stderr.startswith(f"penultimate: '{out}")
     assert "cnn+svm-rbf" in result.stdout
     assert list(out.iterdir()) == []
 

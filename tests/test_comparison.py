@@ -2,6 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import FunctionTransformer
 
 from penultimate import Training, compare
 from penultimate._progress import Progress
@@ -9,7 +12,7 @@ from penultimate._run import Run
 from penultimate.datasets import Dataset, Holdout, split_test
 from penultimate.heads import METHODS, Method, svm_rbf
 from penultimate.networks import build_network
-from penultimate.provenance import record
+from penultimate.provenance import fingerprint, record
 
 QUICK = Training(epochs=6, batch_size=8)
 
@@ -165,6 +168,7 @@ def test_probabilities_are_those_of_the_predictions(comparison):
 
 
 def test_what_is_told_of_the_first_seed(comparison):
+    assert comparison.hardest
     for case in comparison.hardest:
         assert case.sample not in comparison.test
         assert comparison.dataset.labels[case.sample] == case.true
@@ -178,7 +182,10 @@ def test_what_is_told_of_the_first_seed(comparison):
     ]
     for curve in comparison.learning_curves:
         assert curve.n_samples == [4, 8, 15, 27, 38]
-        assert all(0 <= accuracy <= 1 for accuracy in curve.accuracies)
+        # The last point is the chosen setting as it was selected: on the whole fit part.
+        (selected, _) = comparison.method(curve.method).fits[None].selection_scores
+        assert curve.accuracies[-1] == pytest.approx(selected)
+        assert min(curve.accuracies) < 1
 
 
 @pytest.mark.parametrize(
@@ -214,26 +221,70 @@ def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
     assert (result.method("cnn+svm-rbf").probabilities is None) == (selection == "resubstitution")
 
 
-def test_groups_are_respected_in_every_selection(shapes, monkeypatch):
-    import penultimate._run as run
+class Noting(DummyClassifier):
+    """Notes the samples that it is fitted on and those that it is then asked about."""
+
+    asked = []
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen = fingerprint(X.reshape(-1, 12, 12))
+        return super().fit(X, y, sample_weight)
+
+    def predict(self, X):
+        self.asked.append((self.seen, fingerprint(X.reshape(-1, 12, 12))))
+        return super().predict(X)
+
+
+@pytest.mark.parametrize(
+    ("selection", "n_networks"), [("heldout", 1), ("resubstitution", 1), ("crossfit", 6)]
+)
+def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection, n_networks):
+    """No network and no head is asked about a group that it was fitted on."""
+    import penultimate.networks.training as training
 
     X, y = shapes
     groups = np.arange(60) % 12
-    kept = []
+    prints = fingerprint(X)
+    asked, networks, train = [], [], training.train
+    monkeypatch.setattr(Noting, "asked", asked)
+    noting = dataclasses.replace(
+        METHODS["pca+svm-rbf"],
+        make_head=lambda n_jobs, seed: GridSearchCV(
+            Noting(), {"strategy": ["prior", "most_frequent"]}
+        ),
+        make_preprocessing=lambda n_samples, n_features: FunctionTransformer(),
+    )
+    monkeypatch.setitem(METHODS, "noting", noting)
 
-    def spy(head, features, labels, split, **kwargs):
-        kept.append(split)
-        return real(head, features, labels, split, **kwargs)
+    def spy(model, X, codes, validation, *args, **kwargs):
+        networks.append((fingerprint(X), fingerprint(validation[0])))
+        return train(model, X, codes, validation, *args, **kwargs)
 
-    real = run.fit_head
-    monkeypatch.setattr(run, "fit_head", spy)
-    compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="resubstitution")
-    (folds,) = kept
-    result = compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
-    of_development = np.delete(groups, result.test)
-    assert len(folds) == 5
-    for fold in folds:
-        assert not set(of_development[fold.first]) & set(of_development[fold.second])
+    def groups_of(some):
+        assert np.isin(some, prints).all()
+        return set(groups[np.isin(prints, some)])
+
+    monkeypatch.setattr(training, "train", spy)
+    recipe = Training(epochs=1)
+    methods = ["cnn-softmax", "noting"]
+    result = compare(
+        X, y, groups=groups, methods=methods, seeds=1, selection=selection, training=recipe
+    )
+    assert len(networks) == n_networks
+    # Each setting on the selection part, or on each of five folds; then the test part.
+    assert len(asked) == (3 if selection == "heldout" else 11)
+    for seen, others in [*networks, *asked]:
+        assert groups_of(seen)
+        assert groups_of(others)
+        assert not groups_of(seen) & groups_of(others)
+    of_test = set(groups[result.test])
+    assert groups_of(asked[-1][1]) == of_test
+    of_development = set(groups) - of_test
+    for seen, others in networks:
+        assert groups_of(seen) | groups_of(others) <= of_development
+    if selection == "crossfit":  # the network of each fold has seen nothing of it
+        unseen = [of_development - groups_of(np.concatenate(parts)) for parts in networks]
+        assert sorted(group for some in unseen for group in some) == sorted(of_development)
 
 
 def test_crossfit_that_has_no_folds_is_refused(shapes):
@@ -284,7 +335,6 @@ def test_no_softmax_no_difference(shapes):
 
 def test_warnings_of_heads_become_checks(shapes, monkeypatch):
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
 
     def hasty(n_jobs, seed):
         return GridSearchCV(LogisticRegression(max_iter=1), {"C": [1, 10]})
@@ -480,6 +530,10 @@ def test_frozen_network_by_subset(two_subsets):
     ],
 )
 def test_bad_parameters_fail_before_anything_is_trained(shapes, monkeypatch, arguments, message):
+    import penultimate.networks.training as training
+
+    # Whatever would be fitted then fails, and not with a ValueError.
+    monkeypatch.setattr(training, "train", None)
     monkeypatch.setattr(Run, "fit_and_predict", None)
     with pytest.raises(ValueError, match=message):
         compare(*shapes, **arguments)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penultimate._common.faults import is_from_input
 from penultimate._validation import check_choice, is_debugging
 
 if TYPE_CHECKING:
@@ -302,7 +303,7 @@ def _compare(
             live.finish(result)
         report = result.save(out)
         if json:
-            print((out / RESULTS).read_text(encoding="utf-8"), end="")
+            print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
         else:
             notes = [f"Note: {note}" for note in result.dataset.notes]
             notes += [_told(check) for check in result.checks]
@@ -318,20 +319,36 @@ def _compare(
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """End with one line for what a user can mend; PENULTIMATE_DEBUG=1 shows the traceback."""
+    """End with one line, which says whether it is for the user to fix or a bug of ours.
+
+    PENULTIMATE_DEBUG=1 shows the traceback of either.
+    """
     try:
         yield
     except KeyboardInterrupt:
         print("penultimate: interrupted; no report was written.", file=sys.stderr)
         raise typer.Exit(130) from None
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise  # typer's own way to end; whoever reads our output has gone, as `head` does
+    except MemoryError:
         if is_debugging():
             raise
-        _print_reason(str(error))
-        raise typer.Exit(1) from None
-    except MemoryError:
         _print_reason("there is not enough memory; use fewer or smaller images (--image-size).")
         raise typer.Exit(1) from None
+    except Exception as error:
+        if is_debugging():
+            raise
+        _print_reason(_reason(error))
+        raise typer.Exit(1) from None
+
+
+def _reason(error: Exception) -> str:
+    if not is_from_input(error):
+        told = f"{type(error).__name__}: {error}".strip(" .:")
+        return f"{told}. This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where."
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.strerror}: {os.fsdecode(error.filename)!r}"
+    return str(error) or type(error).__name__
 
 
 def _print_reason(text: str) -> None:

@@ -19,7 +19,9 @@ SETTINGS = [
 def run(with_decisions=True, **params):
     params = {"memory": 2**30, **params}
     engine = GridEngine(X, y, FOLDS, **params)
-    return {(o.setting, o.fold): o for o in engine.run(SETTINGS, with_decisions)}
+    outcomes = [((o.setting, o.fold), o) for o in engine.run(SETTINGS, with_decisions)]
+    assert len(outcomes) == len(dict(outcomes)) == len(SETTINGS) * len(FOLDS)
+    return dict(outcomes)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,6 @@ def outcomes():
 
 
 def test_each_outcome_is_that_of_a_classifier_of_its_own(outcomes):
-    assert len(outcomes) == len(SETTINGS) * len(FOLDS)
     for setting in SETTINGS:
         for number, fold in enumerate(FOLDS):
             outcome = outcomes[setting.index, number]
@@ -52,16 +53,28 @@ def test_the_same_twice(outcomes):
 
 
 def test_solutions_that_do_not_fit_at_once(outcomes, monkeypatch):
+    batches, batch = [], GridEngine._batch
+
+    def note(engine, jobs):
+        batches.append(len(taken := batch(engine, jobs)))
+        return taken
+
+    monkeypatch.setattr(GridEngine, "_batch", note)
+    run()
+    assert batches == [3]  # as many as there are values of gamma
     monkeypatch.setattr(_grid, "_SOLUTIONS_SHARE", 0.0)
     for place, outcome in run().items():
         np.testing.assert_array_equal(outcome.decisions, outcomes[place].decisions)
+    assert batches == [3, 1, 1, 1]
 
 
 def test_two_classes_of_which_folds_are_tasks_of_their_own():
     keep = y < 2
     folds = [Fold(*split) for split in StratifiedKFold(3).split(X[keep], y[keep])]
     engine = GridEngine(X[keep], y[keep], folds, memory=2**30)
-    for outcome in engine.run(SETTINGS):
+    outcomes = list(engine.run(SETTINGS))
+    assert len({(o.setting, o.fold) for o in outcomes}) == len(SETTINGS) * len(folds)
+    for outcome in outcomes:
         fold, estimator = folds[outcome.fold], SETTINGS[outcome.setting].estimator
         alone = SVC(**estimator.get_params()).fit(X[keep][fold.train], y[keep][fold.train])
         np.testing.assert_array_equal(outcome.winners, alone.predict(X[keep][fold.test]))

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -243,10 +244,20 @@ def test_a_failing_progress_ends_the_search():
 
 
 def test_threads_change_nothing():
-    one, two = (SVCSearchCV(n_jobs=n).fit(DIGITS[:600], DIGIT_LABELS[:600]) for n in (1, 2))
-    np.testing.assert_array_equal(
-        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
-    )
+    """Those of one search, and those of a user who runs several searches at once."""
+    parts = [slice(start, start + 600) for start in (0, 300, 600)]
+
+    def scores(part, n_jobs):
+        search = SVCSearchCV(n_jobs=n_jobs).fit(DIGITS[part], DIGIT_LABELS[part])
+        return search.cv_results_["mean_test_score"]
+
+    alone = [scores(part, 1) for part in parts]
+    assert len({tuple(each) for each in alone}) == 3
+    for n_jobs in (1, 2):
+        np.testing.assert_array_equal(scores(parts[0], n_jobs), alone[0])
+        with ThreadPoolExecutor(3) as pool:
+            at_once = list(pool.map(lambda part: scores(part, n_jobs), parts))  # noqa: B023
+        np.testing.assert_array_equal(at_once, alone)
 
 
 def test_default_grid_follows_the_scale_of_the_features():
