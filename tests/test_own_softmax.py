@@ -6,7 +6,7 @@ import pytest
 from penultimate import compare
 from penultimate._own_softmax import match_outputs, numbers_classes, own_probabilities
 from penultimate.datasets import Dataset
-from penultimate.provenance import record
+from penultimate.provenance import UnknownProvenanceWarning, record
 
 keras = pytest.importorskip("keras")
 CLASSES = 4
@@ -190,7 +190,10 @@ def test_what_a_network_was_trained_on_is_unknown_until_it_is_told(data):
     network = network_of()
     del network._penultimate_provenance
     network.layers[-1].set_weights([np.eye(CLASSES) * 1.5, np.full(CLASSES, 0.25)])
-    result = compare(X, y, network=network, methods=["cnn+svm-rbf", "pca+svm-rbf"], seeds=1)
+    with pytest.warns(UnknownProvenanceWarning, match=r"record\(network, X\)") as caught:
+        result = compare(X, y, network=network, methods=["cnn+svm-rbf", "pca+svm-rbf"], seeds=1)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
     states = {state["id"]: state["state"] for state in result.check_states}
     for name in (
         "test-samples-seen", "selection-on-training-samples", "other-training-samples"

@@ -1,5 +1,6 @@
 """The comparison: every method on the same split and, where they share one, the same network."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
 from penultimate.hybrid import SELECTIONS
 from penultimate.networks import Training, is_keras_model, takes_pixels
-from penultimate.provenance import ON_LEAK
+from penultimate.provenance import ON_LEAK, UnknownProvenanceWarning, provenance_of
 from penultimate.results import Comparison
 
 
@@ -109,6 +110,11 @@ def compare(
     ValueError
         If the data or a parameter is unusable; before anything is trained.
 
+    Warns
+    -----
+    UnknownProvenanceWarning
+        If the network came trained, and nobody said on what.
+
     Examples
     --------
     >>> import numpy as np
@@ -155,6 +161,14 @@ def compare(
     leaks = []
     for plan in plans:
         leaks.append(find_leaks(plan, network, on_leak))  # a warning names the caller of this
+    if frozen and not provenance_of(network).known:
+        warnings.warn(
+            "Nobody said what the network was trained on: if on some of these samples, every "
+            "figure here is too good. Call penultimate.provenance.record(network, X) with its "
+            "training samples, or record(network, []) if it has seen none of these.",
+            UnknownProvenanceWarning,
+            stacklevel=2,
+        )
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for plan in plans:
         check_trainings(recipe, plan)
