@@ -63,6 +63,12 @@ public:
         return int(std::max<int64_t>(4, std::min<int64_t>(256, (int64_t(1) << 22) / sums)));
     }
 
+    // Multiplications and additions for so many samples, about.
+    double work(int64_t n) const {
+        return double(n) * machines_.n_support() *
+               double((cross_.products ? 1 : cross_.n_features) + machines_.n_rows());
+    }
+
     void decide(int64_t begin, int64_t end) {
         const int n = int(end - begin), n_rows = machines_.n_rows();
         T* sums = sums_.at_least(size_t(machines_.n_classes) * size_t(n) * size_t(n_rows));
@@ -75,8 +81,8 @@ public:
                 continue;
             }
             const T* K = kernel_values(begin, n, first, count);
-            inner_products<T>(blas_, {machines_.coefficients + first, n_rows, machines_.n_support()},
-                              {K, n, count}, count, part, n_rows);
+            multiply({machines_.coefficients + first, n_rows, machines_.n_support()}, {K, n, count},
+                     count, part, n_rows);
         }
         for (int setting = 0; setting < machines_.n_settings; ++setting)
             for (int r = 0; r < n; ++r) vote(setting, begin + r, sums + size_t(r) * size_t(n_rows),
@@ -84,13 +90,25 @@ public:
     }
 
 private:
+    // c[r][s] = <b's row r, a's row s>. In float32, as a search asks, by BLAS. In float64, as
+    // `predict` does, by our own loops: BLAS packs what it multiplies, which for a single row costs
+    // more than the products; it rounds by the number of rows, so that a sample's values would
+    // depend on its neighbors; and it has threads of its own, whose limit is a setting of the
+    // process that threads which predict at the same time would have to share.
+    void multiply(Block<T> a, Block<T> b, int length, T* c, int stride) const {
+        if constexpr (sizeof(T) == 4)
+            inner_products<T>(blas_, a, b, length, c, stride);
+        else
+            kernels_.multiply({b.values, b.n_rows, b.stride}, {a.values, a.n_rows, a.stride}, length,
+                              c, stride);
+    }
+
     const T* kernel_values(int64_t begin, int n, int first, int count) {
         T* K = K_.at_least(size_t(n) * size_t(count));
         if (cross_.products)
             gather(begin, n, first, count, K);
         else
-            inner_products<T>(
-                blas_,
+            multiply(
                 {cross_.support + size_t(first) * size_t(cross_.n_features), count, cross_.n_features},
                 {cross_.samples + size_t(begin) * size_t(cross_.n_features), n, cross_.n_features},
                 cross_.n_features, K, count);

@@ -38,8 +38,19 @@ struct WorkingSet {
 template <class T>
 constexpr T forbidden = sizeof(T) == 4 ? T(1e38) : T(1e300);
 
+// Rows of values that begin `stride` apart.
+template <class T>
+struct RowsOf {
+    const T* values;
+    int64_t n, stride;
+};
+
 template <class T>
 struct Kernels {
+    // out[r][c] = <row r of `left`, row c of `right`>, of `length` values each. Each of them is
+    // summed in the same order, whatever rows are beside its own.
+    void (*multiply)(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
+                     int64_t out_stride);
     // Optimises a working set; returns the number of iterations.
     int64_t (*optimise)(WorkingSet<T>& set);
     // Turns inner products <x, z_j> into kernel values; `row` may be `products`.

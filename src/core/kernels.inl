@@ -7,6 +7,7 @@ namespace PENULTIMATE_VARIANT {
 
 using penultimate::Kernel;
 using penultimate::KernelType;
+using penultimate::RowsOf;
 using penultimate::WorkingSet;
 
 // A running maximum that knows where its value comes from: the position takes the value's lowest
@@ -129,30 +130,16 @@ int64_t optimise(WorkingSet<T>& set) {
 }
 
 template <class T>
-inline T power(T base, int exponent) {
-    T result = 1;
+inline Vec<T> power(Vec<T> base, int exponent) {
+    Vec<T> result = splat<T>(1);
     for (; exponent > 0; exponent >>= 1, base *= base)
         if (exponent & 1) result *= base;
     return result;
 }
 
-template <class T>
-void finish_row(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,
-                int64_t n) {
-    if (kernel.type == KernelType::poly) {
-        for (int64_t k = 0; k < n; ++k)
-            row[k] = power<T>(T(kernel.gamma) * products[k] + T(kernel.coef0), kernel.degree);
-        return;
-    }
-    if (kernel.type != KernelType::rbf) {
-        if (row != products) std::memcpy(row, products, size_t(n) * sizeof(T));
-        return;
-    }
-    const T gamma = T(kernel.gamma);
-    const auto value = [&](Vec<T> product, Vec<T> other) {
-        const Vec<T> distance = max<T>((norm + other) - T(2) * product, Vec<T>{});
-        return exp_nonpositive<T>(-gamma * distance);
-    };
+// row[k] = value(products[k], norms[k]), a vector at a time; the last one is filled up with zeros.
+template <class T, class Value>
+inline void map_row(const T* products, const T* norms, T* row, int64_t n, const Value& value) {
     int64_t k = 0;
     for (; k + lanes<T> <= n; k += lanes<T>)
         store(row + k, value(load(products + k), load(norms + k)));
@@ -162,6 +149,24 @@ void finish_row(const Kernel& kernel, const T* products, T* row, T norm, const T
         std::memcpy(others, norms + k, size_t(n - k) * sizeof(T));
         store(rest, value(load(rest), load(others)));
         std::memcpy(row + k, rest, size_t(n - k) * sizeof(T));
+    }
+}
+
+template <class T>
+void finish_row(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,
+                int64_t n) {
+    const T gamma = T(kernel.gamma), coef0 = T(kernel.coef0);
+    if (kernel.type == KernelType::poly) {
+        map_row<T>(products, products, row, n, [&](Vec<T> product, Vec<T>) {
+            return power<T>(gamma * product + coef0, kernel.degree);
+        });
+    } else if (kernel.type == KernelType::rbf) {
+        map_row<T>(products, norms, row, n, [&](Vec<T> product, Vec<T> other) {
+            const Vec<T> distance = max<T>((norm + other) - T(2) * product, Vec<T>{});
+            return exp_nonpositive<T>(-gamma * distance);
+        });
+    } else if (row != products) {
+        std::memcpy(row, products, size_t(n) * sizeof(T));
     }
 }
 
@@ -183,9 +188,69 @@ void subtract_rows(double* f, const T* const* rows, const double* coefficients, 
         for (int64_t k = 0; k < n; ++k) f[k] -= coefficients[r] * rows[r][k];
 }
 
+// Inner products of `n_left` rows with `n_right`. All sums stay in registers, and each value that is
+// loaded serves several of them. Every sum is one chain of additions over the features, so it does
+// not depend on how many rows are taken together.
+template <class T, int n_left, int n_right>
+inline void multiply_tile(const T* left, int64_t left_stride, const T* right, int64_t right_stride,
+                          int64_t length, T* out, int64_t out_stride) {
+    Vec<T> sums[n_left][n_right];
+    for (int r = 0; r < n_left; ++r)
+        for (int c = 0; c < n_right; ++c) sums[r][c] = Vec<T>{};
+    const auto add = [&](const auto& take) {
+        Vec<T> others[n_right];
+        for (int c = 0; c < n_right; ++c) others[c] = take(right + c * right_stride);
+        for (int r = 0; r < n_left; ++r) {
+            const Vec<T> own = take(left + r * left_stride);
+            for (int c = 0; c < n_right; ++c) sums[r][c] += own * others[c];
+        }
+    };
+    // What does not fill a vector comes first, so that sums go from the long loop to the result
+    // without leaving their registers.
+    const int64_t rest = length % lanes<T>;
+    if (rest)
+        add([rest](const T* row) {
+            T values[lanes<T>] = {};
+            std::memcpy(values, row, size_t(rest) * sizeof(T));
+            return load(values);
+        });
+    for (int64_t k = rest; k < length; k += lanes<T>) add([k](const T* row) { return load(row + k); });
+    for (int r = 0; r < n_left; ++r)
+        for (int c = 0; c < n_right; ++c) out[r * out_stride + c] = sum_of<T>(sums[r][c]);
+}
+
+template <class T>
+void multiply(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
+              int64_t out_stride) {
+    // 32 registers hold the sums of four rows with four; the 16 of AVX2, of two with four.
+    constexpr int tall = PENULTIMATE_BYTES == 32 ? 2 : 4;
+    // So many rows of the right stay in the second-level cache while all of the left pass by.
+    constexpr int64_t kept_bytes = 256 * 1024;
+    const int64_t fits = kept_bytes / (int64_t(sizeof(T)) * (length > 0 ? length : 1)) / 4 * 4;
+    const int64_t step = fits > 4 ? fits : 4;
+    for (int64_t first = 0; first < right.n; first += step) {
+        const int64_t end = first + step < right.n ? first + step : right.n;
+        for (int64_t r = 0; r < left.n;) {
+            const T* row = left.values + r * left.stride;
+            const bool is_full = r + tall <= left.n;
+            int64_t c = first;
+            const auto tile = [&](auto run, int width) {
+                run(row, left.stride, right.values + c * right.stride, right.stride, length,
+                    out + r * out_stride + c, out_stride);
+                c += width;
+            };
+            while (c + 4 <= end)
+                is_full ? tile(multiply_tile<T, tall, 4>, 4) : tile(multiply_tile<T, 1, 4>, 4);
+            while (c < end)
+                is_full ? tile(multiply_tile<T, tall, 1>, 1) : tile(multiply_tile<T, 1, 1>, 1);
+            r += is_full ? tall : 1;
+        }
+    }
+}
+
 template <class T>
 constexpr penultimate::Kernels<T> table() {
-    return {optimise<T>, finish_row<T>, subtract_rows<T>};
+    return {multiply<T>, optimise<T>, finish_row<T>, subtract_rows<T>};
 }
 
 }  // namespace PENULTIMATE_VARIANT

@@ -274,9 +274,19 @@ void decide(const Context& context, const Kernel& kernel,
                          data_or_null(support_norms)};
     const int64_t n = int64_t(samples ? samples->shape(0) : sample_at->shape(0));
     const Decisions<T> out{n, data_or_null(winners), data_or_null(values)};
-    const Decider<T> decider(machines, cross, kernel, context.blas, kernels<T>(*context.variant),
-                             out);
-    const int64_t step = decider.rows_at_once();
+    Decider<T> decider(machines, cross, kernel, context.blas, kernels<T>(*context.variant), out);
+    // A few milliseconds of work: to start threads would take a good part of it.
+    constexpr double kInline = double(1 << 25);
+    if (decider.work(n) <= kInline) {
+        const nb::gil_scoped_release release;
+        const int64_t step = decider.rows_at_once();
+        for (int64_t begin = 0; begin < n; begin += step)
+            decider.decide(begin, std::min(n, begin + step));
+        return;
+    }
+    // Of few rows each thread gets a part, in fours as they are multiplied.
+    const int64_t share = (n + context.n_threads - 1) / context.n_threads;
+    const int64_t step = std::min<int64_t>(decider.rows_at_once(), (share + 3) / 4 * 4);
     std::atomic<bool> cancelled{false};
     context.run(size_t((n + step - 1) / step), cancelled, [&] {
         return [&, mine = Decider<T>(machines, cross, kernel, context.blas,

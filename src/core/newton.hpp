@@ -55,7 +55,8 @@ private:
         for (size_t p = 0; p < size; ++p) {
             const T* row = set.K + int64_t(free_[p]) * set.stride;
             for (size_t q = 0; q <= p; ++q) matrix_[p * size + q] = double(row[free_[q]]);
-            // So that there is one solution where samples are fewer than dimensions.
+            // So that there is one solution where the matrix is singular: where samples are more than
+            // dimensions, or the same one comes twice.
             matrix_[p * size + p] = double(set.diagonal[free_[p]]) + kRidge * largest;
             solution_[p] = double(set.f[free_[p]]);
             solution_[size + p] = 1;

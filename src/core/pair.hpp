@@ -16,7 +16,7 @@ struct Solution {
     Status status = Status::converged;
 };
 
-// Two classes, +1 and -1.
+// Two ranges of samples: the classes +1 and -1.
 struct Pair {
     Range first, second;
 };

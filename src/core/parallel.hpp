@@ -7,8 +7,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <stdexcept>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,7 +21,8 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
     std::atomic<int> next{0}, done{0};
     std::mutex mutex;
     std::condition_variable changed;
-    int running = std::max(1, std::min(n_threads, count));
+    const int wanted = std::max(1, std::min(n_threads, count));
+    int running = wanted;
     std::exception_ptr failure;
     const auto work = [&] {
         try {
@@ -42,14 +41,21 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
         changed.notify_all();
     };
     std::vector<std::thread> threads;
+    // Beforehand: were the vector to throw while it grows, it would destroy threads that run, and
+    // end the process.
+    threads.reserve(size_t(wanted));
     try {
-        for (int t = running; t > 0; --t) threads.emplace_back(work);
-    } catch (const std::system_error&) {
-        // The system has no more threads; those that there are do all tasks.
+        for (int t = 0; t < wanted; ++t) threads.emplace_back(work);
+    } catch (const std::exception&) {
+        // The system has no more threads, or no memory for one; those that there are do all tasks.
         const std::lock_guard<std::mutex> lock(mutex);
-        running -= std::max(1, std::min(n_threads, count)) - int(threads.size());
+        running -= wanted - int(threads.size());
     }
-    if (threads.empty()) throw std::runtime_error("the system has no thread left to compute with");
+    if (threads.empty()) {
+        // Not even one: the calling thread does the work, and listens when all is done.
+        running = 1;
+        work();
+    }
     {
         std::unique_lock<std::mutex> lock(mutex);
         while (running > 0) {

@@ -10,7 +10,7 @@
 
 namespace penultimate {
 
-// Two ranges of samples, sorted by class: the two classes of a pair.
+// A class: samples are sorted by class, so that each is a range of them.
 struct Range {
     int64_t begin, end;
     int size() const { return int(end - begin); }

@@ -91,6 +91,21 @@ inline T largest_at(const void* from) {
     }
 }
 
+// The sum of a vector's values, by halves.
+template <class T, class V = Vec<T>>
+inline T sum_of(V v) {
+    constexpr int bytes = int(sizeof(V));
+    if constexpr (bytes == 2 * int(sizeof(T))) {
+        return v[0] + v[1];
+    } else {
+        typedef T Half __attribute__((vector_size(bytes / 2)));
+        Half low, high;
+        std::memcpy(&low, &v, sizeof low);
+        std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+        return sum_of<T, Half>(low + high);
+    }
+}
+
 // exp(x) for x <= 0, to about one unit in the last place; 0 where the result is subnormal.
 // x = n log 2 + r with |r| <= log(2) / 2; exp(r) by its Taylor series, 2^n by its bits.
 template <class T>

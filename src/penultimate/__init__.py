@@ -23,6 +23,7 @@ _WHERE = {
     "MarginClassifier": "penultimate.margin",
     "Specialists": "penultimate.specialists",
     "Comparison": "penultimate.results",
+    "PerformanceWarning": "penultimate._common.warnings",
     "compare": "penultimate.comparison",
 }
 
@@ -34,6 +35,7 @@ __all__ = [
     "DeepSVC",
     "FeatureExtractor",
     "MarginClassifier",
+    "PerformanceWarning",
     "SVCHalvingSearchCV",
     "SVCRandomizedSearchCV",
     "SVCSearchCV",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from penultimate._common.warnings import PerformanceWarning
     from penultimate.comparison import compare
     from penultimate.evaluation.rejection import AbstainingClassifier
     from penultimate.hybrid import DeepSVC

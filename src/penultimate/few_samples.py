@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
 
+from penultimate._common.threads import single_threaded_blas
 from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_choice, check_images, check_labels, check_number
 from penultimate.datasets.splits import Split, split_folds
@@ -317,7 +317,7 @@ def _fit(
     assert method.make_head is not None
     head = method.make_head(None, seed)
     # Products of small matrices are faster on one thread, and a hundred times so on a busy machine.
-    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+    with single_threaded_blas(), warnings.catch_warnings():
         # That Adam stops early, and sees fewer samples than a batch, is the point of it.
         warnings.filterwarnings("ignore", "Stochastic Optimizer|Got `batch_size`", UserWarning)
         if method.inputs == "features":

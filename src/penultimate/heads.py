@@ -10,8 +10,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.neighbors import KNeighborsClassifier
-from threadpoolctl import threadpool_limits
 
+from penultimate._common.threads import single_threaded_blas
 from penultimate._validation import check_choice
 from penultimate.networks import Training
 from penultimate.svm import SVC, SVCSearchCV
@@ -74,7 +74,7 @@ class OneThreadSearchCV(GridSearchCV):
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, as GridSearchCV does."""
-        with threadpool_limits(1, "blas"):
+        with single_threaded_blas():
             return super().fit(X, y, **params)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.threads import single_threaded_blas
 from penultimate.svm import _native
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses
@@ -96,7 +97,7 @@ def solve_pairs(
     if single is None:
         single = _single_source(X64, kernel)
     solutions = Solutions.empty(layout.n_classes, len(X))
-    with _native.single_threaded_blas():
+    with single_threaded_blas():
         _native.core.solve_pairs(
             _native.make_context(n_jobs),
             single,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
 
+from penultimate._common.threads import single_threaded_blas
 from penultimate.svm import _native
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses
@@ -137,11 +138,11 @@ class GridEngine:
                 groups.setdefault(key, []).append((setting, number))
         jobs = [_Job(self, key, members) for key, members in sorted(groups.items(), key=str)]
         done = 0
-        with _native.single_threaded_blas():
-            while done < len(jobs):
-                batch = self._batch(jobs[done:])
+        while done < len(jobs):
+            batch = self._batch(jobs[done:])
+            context = self._telling_context(done / len(jobs), len(batch) / len(jobs))
+            with single_threaded_blas():
                 samples = self._samples_for(batch[0].kernel)
-                context = self._telling_context(done / len(jobs), len(batch) / len(jobs))
                 _native.core.solve_grid(
                     context,
                     samples.source,
@@ -150,10 +151,10 @@ class GridEngine:
                     _native.UNLIMITED,
                     max(0, self.memory - samples.nbytes),
                 )
-                for job in batch:
-                    yield from job.outcomes(samples, with_decisions)
-                    job.forget()
-                done += len(batch)
+            for job in batch:
+                yield from job.outcomes(samples, with_decisions)
+                job.forget()
+            done += len(batch)
 
     def _batch(self, jobs: "list[_Job]") -> "list[_Job]":
         """Return the first jobs, with the same samples, whose solutions fit into memory."""
@@ -266,16 +267,17 @@ class _Job:
         winners = np.empty(shape, np.int32)
         n_pairs = self.intercepts.shape[-1]
         decisions = np.empty((*shape, n_pairs), np.float32) if with_decisions else None
-        _native.core.decide(
-            _native.make_context(engine.n_jobs),
-            self.core_kernel,
-            *samples.between(test, support),
-            starts,
-            np.ascontiguousarray(coefficients[:, :, support]),
-            self.intercepts[row],
-            winners,
-            decisions,
-        )
+        with single_threaded_blas():
+            _native.core.decide(
+                _native.make_context(engine.n_jobs),
+                self.core_kernel,
+                *samples.between(test, support),
+                starts,
+                np.ascontiguousarray(coefficients[:, :, support]),
+                self.intercepts[row],
+                winners,
+                decisions,
+            )
         return winners, decisions
 
 
@@ -289,5 +291,8 @@ class KnownSVC(SVC):
         known.classes_, known._outcome = classes, outcome
         return known
 
-    def _decide(self, X: Any, values: bool) -> NDArray[Any]:
-        return self._outcome.decisions if values else self._outcome.winners
+    def _winners(self, X: Any) -> NDArray[np.int32]:
+        return self._outcome.winners
+
+    def _decisions(self, X: Any) -> NDArray[Any]:
+        return self._outcome.decisions

@@ -3,14 +3,12 @@
 import ctypes
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils.parallel import _get_threadpool_controller
 
 try:
     from penultimate.svm import _core as core  # type: ignore[attr-defined]
@@ -66,13 +64,6 @@ def count_threads(n_jobs: int | None) -> int:
 def make_context(n_jobs: int | None, progress: Callable[[int, int], None] | None = None) -> Any:
     """Make the core's means: BLAS, vector instructions, threads, and who hears of progress."""
     return core.Context(linear_algebra(), count_threads(n_jobs), VARIANT, progress)
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Keep BLAS to one thread, while the core's own threads each call it."""
-    with _get_threadpool_controller().limit(limits=1, user_api="blas"):
-        yield
 
 
 def memory_in_bytes(limit: int | str | None) -> int:

@@ -16,10 +16,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from penultimate.svm import _native
 from penultimate.svm._exact import Solutions, solve_pairs
 from penultimate.svm._kernel import Kernel
+from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, by_class, least_by_class, pair_indices
 
-_PREDICT_CHUNK = 2**21  # feature values at a time, as float64
 _LARGEST_INT = 2**31 - 1
+# The fitted attributes that predictions are made by.
+_PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_")
 
 
 class SVC(ClassifierMixin, BaseEstimator):
@@ -262,6 +264,8 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.n_iter_ = solutions.iterations.astype(np.int32)
         self.optimality_gap_ = solutions.gaps
         self.status_ = _native.STATUS[solutions.statuses]
+        self._freeze()
+        self._prepared()
         missed = int(np.count_nonzero(solutions.statuses))
         self.fit_status_ = int(missed > 0)
         self.shape_fit_ = X.shape
@@ -281,7 +285,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         if self.kernel != "linear":
             raise AttributeError("coef_ is only available when using a linear kernel")
         check_is_fitted(self)
-        starts = self._support_starts()
+        starts = np.concatenate([[0], np.cumsum(self.n_support_)])
         blocks = [slice(starts[c], starts[c + 1]) for c in range(len(self.n_support_))]
         weights = np.stack(
             [
@@ -293,46 +297,41 @@ class SVC(ClassifierMixin, BaseEstimator):
         weights.flags.writeable = False  # a change would change no prediction
         return weights
 
-    def _support_starts(self) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum(self.n_support_)]).astype(np.int64)
+    def _prepared(self) -> Machine:
+        """Return what predicts; made when fitted, and again where an attribute was replaced."""
+        made_of = tuple(getattr(self, name) for name in _PREDICTS_BY)
+        machine, made_before = vars(self).get("_machine", (None, ()))
+        if machine is None or any(a is not b for a, b in zip(made_of, made_before)):
+            machine = Machine.of(self)
+            self._machine = machine, made_of
+        return machine
 
-    def _decide(self, X: Any, values: bool) -> NDArray[Any]:
-        """Return the winning class of each sample, or the decision value of each pair.
+    def _freeze(self) -> None:
+        """Let nobody change in place what predictions would not follow."""
+        for name in _PREDICTS_BY:
+            if isinstance(array := vars(self).get(name), np.ndarray):
+                array.flags.writeable = False
 
-        Values are (n_samples, n_pairs), positive for the first class of a pair.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
-        # In libsvm's sense, a positive value of two classes is for the first.
-        sign = -1.0 if len(self.classes_) == 2 else 1.0
-        coefficients = np.ascontiguousarray(sign * self.dual_coef_)[np.newaxis]
-        machines = self._support_starts(), coefficients, (sign * self.intercept_)[np.newaxis]
-        pairwise = self.kernel == "precomputed"
-        # In float64 whatever X is: a sample's values must not depend on the samples beside it, and
-        # in float32 a matrix product's rounding does.
-        support = None if pairwise else self.support_vectors_.astype(np.float64) - self._mean
-        norms = None if support is None else np.einsum("ij,ij->i", support, support)
-        shape = (len(X), len(self.intercept_)) if values else len(X)
-        out = np.empty(shape, np.float64 if values else np.int32)
-        chunk = max(1, _PREDICT_CHUNK // X.shape[1])
-        context, kernel = _native.make_context(self.n_jobs), self._fitted_kernel()
-        with _native.single_threaded_blas():
-            for start in range(0, len(X), chunk):
-                rows = slice(start, start + chunk)
-                part = X[rows].astype(np.float64)
-                arrays: tuple[Any, ...]
-                if pairwise:
-                    place = np.arange(len(part)), self.support_.astype(np.int64)
-                    arrays = None, None, part, *place, None, None
-                else:
-                    with np.errstate(over="ignore", invalid="ignore"):
-                        part -= self._mean
-                        part_norms = np.einsum("ij,ij->i", part, part)
-                    kernel.check_prediction(part, part_norms, support, norms)
-                    arrays = part, support, None, None, None, part_norms, norms
-                wanted = (None, out[np.newaxis, rows]) if values else (out[np.newaxis, rows], None)
-                _native.core.decide(context, kernel.for_core(), *arrays, *machines, *wanted)
-        return out
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        # Larger than all the rest, and quickly made again.
+        state.pop("_machine", None)
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._freeze()
+
+    def _check(self, X: Any) -> NDArray[Any]:
+        return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
+
+    def _winners(self, X: Any) -> NDArray[np.int32]:
+        """Return for each sample the index of the class that wins most pairs."""
+        return self._prepared().winners(self._check(X), self._fitted_kernel(), self.n_jobs)
+
+    def _decisions(self, X: Any) -> NDArray[np.float64]:
+        """Return for each sample and pair a value that is positive for the pair's first class."""
+        return self._prepared().decisions(self._check(X), self._fitted_kernel(), self.n_jobs)
 
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute decision values.
@@ -347,7 +346,8 @@ class SVC(ClassifierMixin, BaseEstimator):
             Of shape (n_samples,) for two classes; else (n_samples, n_classes) for ``"ovr"``, or
             (n_samples, n_pairs) for ``"ovo"``.
         """
-        decisions = self._decide(X, values=True)
+        check_is_fitted(self)
+        decisions = self._decisions(X)
         if len(self.classes_) == 2:
             return -decisions[:, 0]
         if self.decision_function_shape == "ovo":
@@ -369,8 +369,8 @@ class SVC(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        decisions = self._decide(X, values=True)
-        return least_by_class(decisions, len(self.classes_))
+        check_is_fitted(self)
+        return least_by_class(self._decisions(X), len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.
@@ -393,7 +393,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             raise ValueError("break_ties must be False when decision_function_shape is 'ovo'")
         if self.break_ties and len(self.classes_) > 2:
             return self.classes_[self.decision_function(X).argmax(axis=1)]
-        return self.classes_[self._decide(X, values=False)]
+        return self.classes_[self._winners(X)]
 
     @property
     def predict_proba(self) -> Any:

@@ -1,0 +1,111 @@
+"""A fitted classifier as the core predicts with it: prepared once, used for every call.
+
+Support vectors are kept in float64 and centered, with their squared norms; without that, each call
+would convert thousands of them to judge a single row. Prediction calls no BLAS and, for few rows,
+starts no threads (`decisions.hpp` says why), so that threads may predict at the same time without
+sharing any setting.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.svm import _native
+from penultimate.svm._kernel import Kernel
+
+_PREDICT_CHUNK = 2**21  # feature values at a time, as float64
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the core needs to know of a fitted classifier, in libsvm's sense of signs.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        Subtracted from each sample.
+    starts : ndarray of shape (n_classes + 1,), int64
+        Where each class begins among the support vectors.
+    coefficients : ndarray of shape (1, n_classes - 1, n_support)
+    intercepts : ndarray of shape (1, n_pairs)
+    support : ndarray of shape (n_support, n_features) or None
+        None for the precomputed kernel.
+    norms : ndarray of shape (n_support,) or None
+    columns : ndarray of shape (n_support,), int64, or None
+        For the precomputed kernel, the support vectors' columns.
+    """
+
+    mean: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    support: NDArray[np.float64] | None
+    norms: NDArray[np.float64] | None
+    columns: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, fitted: Any) -> Self:
+        """Prepare an `SVC`."""
+        # As in scikit-learn, a positive value of two classes is for the second; in libsvm and in
+        # the core, for the first.
+        sign = -1.0 if len(fitted.classes_) == 2 else 1.0
+        support = norms = columns = None
+        if fitted.kernel == "precomputed":
+            columns = fitted.support_.astype(np.int64)
+        else:
+            # In float64 whatever the samples were: in float32 the sums over many support vectors
+            # lose digits that decide between classes.
+            support = np.subtract(fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C")
+            norms = np.einsum("ij,ij->i", support, support)
+        return cls(
+            fitted._mean,
+            np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64),
+            np.ascontiguousarray(sign * fitted.dual_coef_, dtype=np.float64)[np.newaxis],
+            np.ascontiguousarray(sign * fitted.intercept_, dtype=np.float64)[np.newaxis],
+            support,
+            norms,
+            columns,
+        )
+
+    def winners(self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None) -> NDArray[np.int32]:
+        """Return for each sample the index of the class that wins most pairs."""
+        out = np.empty((1, len(X)), np.int32)
+        self._decide(X, kernel, n_jobs, out, None)
+        return out[0]
+
+    def decisions(self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None) -> NDArray[np.float64]:
+        """Return for each sample and pair a value that is positive for the pair's first class."""
+        out = np.empty((1, len(X), self.intercepts.shape[1]))
+        self._decide(X, kernel, n_jobs, None, out)
+        return out[0]
+
+    def _decide(
+        self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None, winners: Any, values: Any
+    ) -> None:
+        context, for_core = _native.make_context(n_jobs), kernel.for_core()
+        chunk = max(1, _PREDICT_CHUNK // X.shape[1])
+        for start in range(0, len(X), chunk):
+            rows = slice(start, start + chunk)
+            _native.core.decide(
+                context,
+                for_core,
+                *self._with_support(X[rows], kernel),
+                self.starts,
+                self.coefficients,
+                self.intercepts,
+                None if winners is None else winners[:, rows],
+                None if values is None else values[:, rows],
+            )
+
+    def _with_support(self, X: NDArray[Any], kernel: Kernel) -> tuple[Any, ...]:
+        """Return where the core finds the kernel values of `X` with the support vectors."""
+        if self.support is None:
+            K = np.ascontiguousarray(X, dtype=np.float64)
+            return None, None, K, np.arange(len(X)), self.columns, None, None
+        with np.errstate(over="ignore", invalid="ignore"):
+            centered = np.subtract(X, self.mean, dtype=np.float64, order="C")
+            norms = np.einsum("ij,ij->i", centered, centered)
+        kernel.check_prediction(centered, norms, self.support, self.norms)
+        return centered, self.support, None, None, None, norms, self.norms
