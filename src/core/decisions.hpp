@@ -57,10 +57,14 @@ public:
         : machines_(machines), cross_(cross), kernel_(kernel), blas_(blas), kernels_(kernels),
           out_(out) {}
 
-    // So few that a class's kernel values stay in cache, and sums of all classes are not large.
+    // So few that they, and a class's kernel values, stay in cache, and that sums of all classes are
+    // not large.
     int rows_at_once() const {
         const int64_t sums = int64_t(machines_.n_classes) * machines_.n_rows();
-        return int(std::max<int64_t>(4, std::min<int64_t>(256, (int64_t(1) << 22) / sums)));
+        const int64_t most = std::min<int64_t>(256, (int64_t(1) << 22) / sums);
+        constexpr int64_t kept = int64_t(1) << 17;  // values: 1 MB of float64
+        return int(std::max<int64_t>(4, cross_.samples && sizeof(T) == 8
+            ? std::min(most, std::max<int64_t>(16, kept / std::max(1, cross_.n_features))) : most));
     }
 
     // Multiplications and additions for so many samples, about.
