@@ -5,7 +5,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from penultimate import SVC
 from penultimate.svm import _grid
-from penultimate.svm._grid import Fold, GridEngine, KnownSVC, Setting
+from penultimate.svm._grid import Fold, GridEngine, Setting
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:500], y[:500]
@@ -86,14 +86,3 @@ def test_progress_goes_forward_to_its_end():
     run(with_decisions=False, on_progress=heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
-
-
-def test_known_classifier_answers_as_a_fitted_one(outcomes):
-    outcome, estimator = outcomes[0, 0], SETTINGS[0].estimator
-    known = KnownSVC.of(estimator, np.unique(y), outcome)
-    test = X[FOLDS[0].test]
-    alone = SVC(**estimator.get_params()).fit(X[FOLDS[0].train], y[FOLDS[0].train])
-    np.testing.assert_allclose(
-        known.decision_function(test), alone.decision_function(test), atol=1e-2
-    )
-    np.testing.assert_array_equal(known.predict(test), alone.predict(test))

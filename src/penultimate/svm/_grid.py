@@ -279,20 +279,3 @@ class _Job:
                 decisions,
             )
         return winners, decisions
-
-
-class KnownSVC(SVC):
-    """A fitted classifier whose decisions are known already: what a scorer needs of one."""
-
-    @classmethod
-    def of(cls, template: SVC, classes: NDArray[Any], outcome: Outcome) -> "KnownSVC":
-        """Make one with the parameters of `template`."""
-        known = cls(**template.get_params())
-        known.classes_, known._outcome = classes, outcome
-        return known
-
-    def _winners(self, X: Any) -> NDArray[np.int32]:
-        return self._outcome.winners
-
-    def _decisions(self, X: Any) -> NDArray[Any]:
-        return self._outcome.decisions

@@ -57,7 +57,9 @@ class Machine:
         else:
             # In float64 whatever the samples were: in float32 the sums over many support vectors
             # lose digits that decide between classes.
-            support = np.subtract(fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C")
+            support = np.subtract(
+                fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C"
+            )
             norms = np.einsum("ij,ij->i", support, support)
         return cls(
             fitted._mean,

@@ -1,134 +1,24 @@
 """The search for the parameters of an SVC: over a grid, at random, and by successive halving."""
 
-import time
-from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import loguniform
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from penultimate.svm._bar import SearchBar
-from penultimate.svm._together import search_together
-from penultimate.svm.svc import SVC
+from penultimate.svm._base_search import Search, default_distributions, default_grid
 
-RBF_C = (1.0, 3.0, 10.0, 30.0)
-RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
-LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
+__all__ = ["SVCHalvingSearchCV", "SVCRandomizedSearchCV", "SVCSearchCV"]
 
 
-def _refitted(search: "_Search") -> bool:
-    if not search.refit:
-        raise AttributeError(
-            f"This {type(search).__name__} has refit=False, and so has no classifier to predict "
-            "with; set refit=True."
-        )
-    return True
-
-
-class _Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """What the searches share: one of scikit-learn's says what is tried, and this solves it."""
-
-    estimator: SVC | None
-    refit: bool
-    verbose: int
-
-    @abstractmethod
-    def _make_search(self, estimator: SVC, X: NDArray[Any]) -> Any:
-        """Make scikit-learn's search."""
-
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Score settings, and refit the best.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-        **params : dict
-            ``groups`` for the splitter, ``sample_weight`` for the classifier and the scores.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data is unusable.
-        """
-        estimator = SVC() if self.estimator is None else clone(self.estimator)
-        given = X  # whose features may have names
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(y)
-        search = self._make_search(estimator, X)
-        with SearchBar(self.verbose > 0) as bar:
-            evaluation = search_together(search, X, y, params, bar)
-        if evaluation is None:
-            search.fit(given, y, **params)
-        for name, value in vars(search).items():
-            if name.endswith("_") and name not in ("multimetric_", "n_features_in_"):
-                setattr(self, name, value)
-        self.classes_ = np.unique(y)
-        if evaluation is not None and self.refit:
-            start = time.perf_counter()
-            best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
-            source = evaluation.single_source(best.kernel)
-            self.best_estimator_ = best._fit(given, y, params.get("sample_weight"), source)
-            self.refit_time_ = time.perf_counter() - start
-        return self
-
-    @available_if(_refitted)
-    def predict(self, X: Any) -> Any:
-        """Predict the class of each sample with the refitted classifier."""
-        return self._best().predict(X)
-
-    @available_if(_refitted)
-    def decision_function(self, X: Any) -> Any:
-        """Compute the decision values of the refitted classifier, as `SVC` shapes them."""
-        return self._best().decision_function(X)
-
-    @available_if(_refitted)
-    def class_margins(self, X: Any) -> Any:
-        """Compute for each class its least decision value, as `SVC.class_margins` does."""
-        return self._best().class_margins(X)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Score the refitted classifier with `scoring`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        float
-        """
-        return self.scorer_(self._best(), X, y)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = getattr(self.estimator, "kernel", "rbf") == "precomputed"
-        return tags
-
-    def _best(self) -> SVC:
-        check_is_fitted(self)
-        _refitted(self)
-        return self.best_estimator_
-
-
-class SVCSearchCV(_Search):
+class SVCSearchCV(Search):
     """Grid search for an `SVC`: ``GridSearchCV(SVC(), ...)`` as one problem.
 
     Every parameter setting is scored on each validation fold; the classifier is then refitted with
     the best one on all samples. Settings, folds and pairs of classes share their kernel values,
-    and start from one another's solutions. What only scikit-learn's search knows (training scores,
-    several metrics, a fold without a class) it does, each setting and fold apart.
+    and start from one another's solutions. What the joint solver does not support (training
+    scores, a fold that lacks a class, another classifier than `SVC`) is left to scikit-learn's
+    search, which fits every setting on every fold separately and takes several times as long; a
+    `PerformanceWarning` says why, and ``solver_`` that it was so.
 
     Parameters
     ----------
@@ -138,16 +28,18 @@ class SVCSearchCV(_Search):
         Lists of values by parameter name. By default, for an RBF kernel, ``C`` in 1, 3, 10, 30 and
         ``gamma`` in .03, .1, .3, 1, 3 times ``1 / (n_features * X.var())``; for a linear kernel,
         ``C`` in .001, .003, .01, .03, .1, 1.
-    scoring : str or callable, optional
-        By default accuracy.
+    scoring : str, callable, list, tuple or dict, optional
+        One metric or several, as `GridSearchCV` takes them. By default accuracy.
     n_jobs : int, optional
         Threads; by default as many as scikit-learn's own parallel loops would take.
-    refit : bool, default=True
-        Whether to fit the best setting on all samples.
+    refit : bool, str or callable, default=True
+        Whether to fit the best setting on all samples. Of several metrics, the name of the one to
+        choose by; or a function of `cv_results_` that returns an index.
     cv : int, splitter or iterable, optional
         By default 5 stratified folds.
     verbose : int, default=0
-        1 shows a progress bar on standard error.
+        1 shows a progress bar on standard error; where settings are fitted one by one, it is
+        scikit-learn's `verbose`.
     error_score : "raise" or float, default=nan
         The score of a setting that cannot be fitted.
     return_train_score : bool, default=False
@@ -157,12 +49,17 @@ class SVCSearchCV(_Search):
     ----------
     cv_results_ : dict of ndarrays
         As `GridSearchCV` has it.
+    solver_ : {"joint", "per-fit"}
+        Whether all settings were solved at once, or fitted one by one.
     best_estimator_ : SVC
         If ``refit=True``.
     best_params_ : dict
     best_score_ : float
         Mean validation score of the best setting.
     best_index_ : int
+    scorer_ : callable, or dict of them
+    multimetric_ : bool
+        Whether there are several metrics.
     n_splits_ : int
     refit_time_ : float
         Seconds, if ``refit=True``.
@@ -180,12 +77,12 @@ class SVCSearchCV(_Search):
 
     def __init__(
         self,
-        estimator: SVC | None = None,
+        estimator: Any = None,
         param_grid: Any = None,
         *,
         scoring: Any = None,
         n_jobs: int | None = None,
-        refit: bool = True,
+        refit: Any = True,
         cv: Any = None,
         verbose: int = 0,
         error_score: Any = np.nan,
@@ -201,8 +98,8 @@ class SVCSearchCV(_Search):
         self.error_score = error_score
         self.return_train_score = return_train_score
 
-    def _make_search(self, estimator: SVC, X: NDArray[Any]) -> GridSearchCV:
-        grid = _default_grid(estimator, X) if self.param_grid is None else self.param_grid
+    def _make_search(self, estimator: Any, X: Any) -> GridSearchCV:
+        grid = default_grid(estimator, X) if self.param_grid is None else self.param_grid
         return GridSearchCV(
             estimator,
             grid,
@@ -215,7 +112,7 @@ class SVCSearchCV(_Search):
         )
 
 
-class SVCRandomizedSearchCV(_Search):
+class SVCRandomizedSearchCV(Search):
     """Random search for an `SVC`: ``RandomizedSearchCV(SVC(), ...)`` as one problem.
 
     Parameters
@@ -235,7 +132,8 @@ class SVCRandomizedSearchCV(_Search):
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, classes_
+    cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, classes_,
+    solver_
         As `SVCSearchCV` has them.
 
     References
@@ -254,13 +152,13 @@ class SVCRandomizedSearchCV(_Search):
 
     def __init__(
         self,
-        estimator: SVC | None = None,
+        estimator: Any = None,
         param_distributions: Any = None,
         *,
         n_iter: int = 20,
         scoring: Any = None,
         n_jobs: int | None = None,
-        refit: bool = True,
+        refit: Any = True,
         cv: Any = None,
         verbose: int = 0,
         random_state: Any = None,
@@ -275,10 +173,10 @@ class SVCRandomizedSearchCV(_Search):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _make_search(self, estimator: SVC, X: NDArray[Any]) -> RandomizedSearchCV:
+    def _make_search(self, estimator: Any, X: Any) -> RandomizedSearchCV:
         distributions = self.param_distributions
         if distributions is None:
-            distributions = _default_distributions(estimator, X)
+            distributions = default_distributions(estimator, X)
         return RandomizedSearchCV(
             estimator,
             distributions,
@@ -291,7 +189,7 @@ class SVCRandomizedSearchCV(_Search):
         )
 
 
-class SVCHalvingSearchCV(_Search):
+class SVCHalvingSearchCV(Search):
     """Successive halving for an `SVC`: ``HalvingGridSearchCV(SVC(), ...)`` as one problem.
 
     All settings begin on few samples; the best share of them goes on with more, until few settings
@@ -314,7 +212,8 @@ class SVCHalvingSearchCV(_Search):
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, classes_
+    cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, classes_,
+    solver_
         As `SVCSearchCV` has them; the best is among the settings of the last iteration.
     n_resources_, n_candidates_ : list of int
         Samples and settings of each iteration.
@@ -336,14 +235,14 @@ class SVCHalvingSearchCV(_Search):
 
     def __init__(
         self,
-        estimator: SVC | None = None,
+        estimator: Any = None,
         param_grid: Any = None,
         *,
         factor: float = 3,
         min_resources: int | str = "exhaust",
         scoring: Any = None,
         n_jobs: int | None = None,
-        refit: bool = True,
+        refit: Any = True,
         cv: Any = None,
         verbose: int = 0,
         random_state: Any = None,
@@ -359,11 +258,11 @@ class SVCHalvingSearchCV(_Search):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _make_search(self, estimator: SVC, X: NDArray[Any]) -> Any:
+    def _make_search(self, estimator: Any, X: Any) -> Any:
         from sklearn.experimental import enable_halving_search_cv  # noqa: F401
         from sklearn.model_selection import HalvingGridSearchCV
 
-        grid = _default_grid(estimator, X) if self.param_grid is None else self.param_grid
+        grid = default_grid(estimator, X) if self.param_grid is None else self.param_grid
         return HalvingGridSearchCV(
             estimator,
             grid,
@@ -376,24 +275,3 @@ class SVCHalvingSearchCV(_Search):
             random_state=self.random_state,
             return_train_score=False,
         )
-
-
-def _scale(X: NDArray[Any]) -> float:
-    return SVC(gamma="scale")._resolve_gamma(X)
-
-
-def _default_grid(estimator: SVC, X: NDArray[Any]) -> dict[str, list[float]]:
-    if estimator.kernel == "linear":
-        return {"C": list(LINEAR_C)}
-    if estimator.kernel == "precomputed":
-        return {"C": list(RBF_C)}
-    return {"C": list(RBF_C), "gamma": [factor * _scale(X) for factor in RBF_GAMMA]}
-
-
-def _default_distributions(estimator: SVC, X: NDArray[Any]) -> dict[str, Any]:
-    if estimator.kernel == "linear":
-        return {"C": loguniform(1e-4, 10)}
-    if estimator.kernel == "precomputed":
-        return {"C": loguniform(0.1, 1000)}
-    scale = _scale(X)
-    return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

@@ -34,6 +34,7 @@ def test_settings_that_are_one_problem_all_get_its_score(grid):
     np.testing.assert_allclose(ours, theirs, atol=1 / 150)
 
 
+@pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
 @pytest.mark.parametrize("distance", [1e3, 1e4])
 def test_far_clusters(distance):
     """Squared distances to the mean of which float32 loses what gamma resolves."""
@@ -54,6 +55,7 @@ def test_features_with_an_offset():
         np.testing.assert_allclose(ours.cv_results_[name], theirs.cv_results_[name])
 
 
+@pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:invalid:RuntimeWarning")
 @pytest.mark.parametrize("factor", [1e-30, 1e-20, 1e20, 1e100])

@@ -1,0 +1,291 @@
+"""What the searches share: who decides, who solves, and what is told of a slow way."""
+
+import time
+import warnings
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import loguniform
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from penultimate._common.warnings import PerformanceWarning
+from penultimate._validation import check_per_sample
+from penultimate.svm._bar import SearchBar
+from penultimate.svm._joint_search import NotJointError, Problem, scorers_of, solve_jointly
+from penultimate.svm.svc import SVC
+
+RBF_C = (1.0, 3.0, 10.0, 30.0)
+RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
+LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
+
+
+def _has(name: str) -> Any:
+    """Whether a search has a method of its classifier's."""
+
+    def check(search: "Search") -> bool:
+        if not search.refit:
+            raise AttributeError(
+                f"This {type(search).__name__} has refit=False, and so has no classifier to "
+                f"{name} with; set refit=True."
+            )
+        getattr(getattr(search, "best_estimator_", search._estimator()), name)
+        return True
+
+    return available_if(check)
+
+
+class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Base class of the searches.
+
+    scikit-learn's own search says what is tried and what its scores mean; the joint solver takes
+    the fits from it where it can. Where it cannot, scikit-learn's search does all, and a
+    `PerformanceWarning` says why.
+    """
+
+    estimator: Any
+    scoring: Any
+    refit: Any
+    cv: Any
+    verbose: int
+
+    @abstractmethod
+    def _make_search(self, estimator: Any, X: Any) -> Any:
+        """Make scikit-learn's search."""
+
+    def _estimator(self) -> Any:
+        return SVC() if self.estimator is None else self.estimator
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Score settings, and refit the best.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        **params : dict
+            ``groups`` for the splitter, ``sample_weight`` for the classifier and the scores.
+            With ``sklearn.set_config(enable_metadata_routing=True)`` whatever was requested.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is unusable, or `refit` names no metric.
+
+        Warns
+        -----
+        PerformanceWarning
+            If settings are fitted one by one, which takes several times as long; it says why.
+        """
+        estimator = clone(self._estimator())
+        self._check_refit()
+        given = X  # whose features may have names
+        if type(estimator) is SVC:
+            X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+            check_classification_targets(y)
+            for name in ("groups", "sample_weight"):
+                check_per_sample(params.get(name), len(y), name, type(self).__name__)
+        search = self._make_search(estimator, X)
+        # Once: a generator of folds is used up by the first who asks.
+        search.cv = check_cv(search.cv, y, classifier=True)
+        states = _RandomStates(
+            getattr(search, "random_state", 0), getattr(search.cv, "random_state", 0)
+        )
+        problem = None
+        try:
+            with SearchBar(self.verbose > 0) as bar:
+                search, problem = self._solve_jointly(search, X, y, params, bar)
+        except NotJointError as why:
+            if str(why):
+                warnings.warn(
+                    f"{type(self).__name__} fits every setting on every fold one by one, which "
+                    f"takes several times as long as to solve all at once, because {why}.",
+                    PerformanceWarning,
+                    stacklevel=2,
+                )
+            states.restore()
+            search.set_params(verbose=self.verbose).fit(given, y, **params)
+        self.solver_ = "per-fit" if problem is None else "joint"
+        for name, value in vars(search).items():
+            if name.endswith("_") and not name.startswith("_"):
+                setattr(self, name, value)
+        if problem is not None and self.refit:
+            self._refit(problem, given, y)
+        self.classes_ = np.unique(y) if problem is None else problem.classes
+        return self
+
+    def _check_refit(self) -> None:
+        """Refuse a metric's name that no metric has, before anything is computed."""
+        several = isinstance(self.scoring, (list, tuple, set, dict))  # scikit-learn checks these
+        if several or callable(self.scoring) or not isinstance(self.refit, str):
+            return
+        if self.refit not in (self.scoring, "score"):
+            raise ValueError(
+                f"The 'refit' parameter of {type(self).__name__} must be True, False, a callable "
+                f"or the name of a metric in scoring={self.scoring!r}; got {self.refit!r}."
+            )
+
+    def _solve_jointly(
+        self, search: Any, X: Any, y: Any, params: dict[str, Any], bar: SearchBar
+    ) -> tuple[Any, Problem]:
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params)
+            for_fit, for_split = routed.estimator.fit, routed.splitter.split
+        else:
+            for_fit = {name: value for name, value in params.items() if name != "groups"}
+            for_split = {"groups": params.get("groups")}
+        if not set(for_fit) <= {"sample_weight"}:
+            raise NotJointError  # what SVC.fit does not know, it will say itself
+        weights = (
+            check_per_sample(
+                for_fit.get("sample_weight"), len(y), "sample_weight", type(self).__name__
+            )
+            if type(search.estimator) is SVC
+            else None
+        )
+        return solve_jointly(
+            search,
+            X,
+            y,
+            params,
+            sample_weight=weights,
+            split=lambda splitter: splitter.split(X, y, **for_split),
+            progress=bar,
+        )
+
+    def _refit(self, problem: Problem, X: Any, y: Any) -> None:
+        start = time.perf_counter()
+        best = clone(problem.estimator).set_params(**clone(self.best_params_, safe=False))
+        source = problem.single_source(best.kernel)
+        self.best_estimator_ = best._fit(X, y, problem.sample_weight, source)
+        self.refit_time_ = time.perf_counter() - start
+
+    @_has("predict")
+    def predict(self, X: Any) -> Any:
+        """Predict the class of each sample with the refitted classifier."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    @_has("decision_function")
+    def decision_function(self, X: Any) -> Any:
+        """Compute the decision values of the refitted classifier, as `SVC` shapes them."""
+        check_is_fitted(self)
+        return self.best_estimator_.decision_function(X)
+
+    @_has("class_margins")
+    def class_margins(self, X: Any) -> Any:
+        """Compute for each class its least decision value, as `SVC.class_margins` does."""
+        check_is_fitted(self)
+        return self.best_estimator_.class_margins(X)
+
+    @_has("predict_proba")
+    def predict_proba(self, X: Any) -> Any:
+        """Estimate probabilities, where the classifier does so: an `SVC` does not."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    @_has("score")
+    def score(self, X: Any, y: Any, **params: Any) -> float:
+        """Score the refitted classifier with `scoring`; of several metrics, by that of `refit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        **params : dict
+            For the scorer, where metadata routing is enabled.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        if params and not get_config()["enable_metadata_routing"]:
+            raise ValueError(
+                f"{type(self).__name__}.score takes {sorted(params)} only with "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        if params:
+            params = process_routing(self, "score", **params).scorer["score"]
+        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
+        score = scorer(self.best_estimator_, X, y, **params)
+        return score[self.refit] if isinstance(score, dict) else score
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say where metadata goes: to the classifier, the scorer and the splitter.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        estimator = self._estimator()
+        scorers = scorers_of(estimator, self.scoring)
+        if isinstance(scorers, dict):
+            scorers = check_scoring(estimator, scoring=self.scoring)
+        fit = MethodMapping().add(caller="fit", callee="fit")
+        split = MethodMapping().add(caller="fit", callee="split")
+        score = MethodMapping().add(caller="score", callee="score")
+        return (
+            MetadataRouter(owner=self)
+            .add(estimator=estimator, method_mapping=fit)
+            .add(scorer=scorers, method_mapping=score.add(caller="fit", callee="score"))
+            .add(splitter=self.cv, method_mapping=split)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = get_tags(self._estimator()).input_tags.pairwise
+        return tags
+
+
+class _RandomStates:
+    """Generators that a search draws from, to let another one draw the same.
+
+    Parameters
+    ----------
+    *sources : int, RandomState or None
+        None is NumPy's own generator, which the whole process shares.
+    """
+
+    def __init__(self, *sources: Any) -> None:
+        generators = [check_random_state(source) for source in (None, *sources)]
+        self.states = [(generator, generator.get_state()) for generator in generators]
+
+    def restore(self) -> None:
+        """Set them to where they were."""
+        for generator, state in self.states:
+            generator.set_state(state)
+
+
+def _scale(X: NDArray[Any]) -> float:
+    return SVC(gamma="scale")._resolve_gamma(X)
+
+
+def default_grid(estimator: SVC, X: NDArray[Any]) -> dict[str, list[float]]:
+    if estimator.kernel == "linear":
+        return {"C": list(LINEAR_C)}
+    if estimator.kernel == "precomputed":
+        return {"C": list(RBF_C)}
+    return {"C": list(RBF_C), "gamma": [factor * _scale(X) for factor in RBF_GAMMA]}
+
+
+def default_distributions(estimator: SVC, X: NDArray[Any]) -> dict[str, Any]:
+    if estimator.kernel == "linear":
+        return {"C": loguniform(1e-4, 10)}
+    if estimator.kernel == "precomputed":
+        return {"C": loguniform(0.1, 1000)}
+    scale = _scale(X)
+    return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}
