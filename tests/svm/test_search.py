@@ -215,7 +215,6 @@ def test_default_grid_follows_the_scale_of_the_features():
     assert set(SVCSearchCV(SVC(kernel="linear")).fit(X, y).best_params_) == {"C"}
 
 
-@pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
 def test_constant_features():
     search = SVCSearchCV().fit(np.ones((20, 3)), np.arange(20) % 2)
     assert np.isfinite(search.best_params_["gamma"])

@@ -213,18 +213,22 @@ class JointSVC(SVC):
     """
 
     _problem: Problem
+    _train: NDArray[Any]  # positions
+    _test: NDArray[Any]
+    _asked: Any  # the samples at _test
+    _alone: Any  # an SVC
 
     @classmethod
     def of(cls, estimator: SVC, problem: Problem) -> Self:
         """Make one with the parameters, and the requests for metadata, of `estimator`."""
         made = cls()
-        vars(made).update(vars(clone(estimator)), _problem=problem)
+        made.__dict__.update(vars(clone(estimator)), _problem=problem)
         return made
 
     def __sklearn_clone__(self) -> Self:
         made = type(self)()
         fitted = ("classes_", "_train", "_test", "_asked", "_alone")
-        vars(made).update((name, v) for name, v in vars(self).items() if name not in fitted)
+        made.__dict__.update((name, v) for name, v in vars(self).items() if name not in fitted)
         return made
 
     def __sklearn_tags__(self) -> Any:

@@ -7,6 +7,7 @@ sharing any setting.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -51,7 +52,8 @@ class Machine:
         # As in scikit-learn, a positive value of two classes is for the second; in libsvm and in
         # the core, for the first.
         sign = -1.0 if len(fitted.classes_) == 2 else 1.0
-        support = norms = columns = None
+        support: Any = None
+        columns = None
         if fitted.kernel == "precomputed":
             columns = fitted.support_.astype(np.int64)
         else:
@@ -60,12 +62,17 @@ class Machine:
             support = np.subtract(
                 fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C"
             )
-            norms = np.einsum("ij,ij->i", support, support)
+        starts = np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64)
+        coefficients = np.ascontiguousarray(sign * fitted.dual_coef_, dtype=np.float64)
+        if fitted.kernel == "linear":
+            support, starts, coefficients = _summed(support, starts, coefficients)
+        norms = None if support is None else np.einsum("ij,ij->i", support, support)
+        intercepts = np.ascontiguousarray(sign * fitted.intercept_, dtype=np.float64)
         return cls(
             fitted._mean,
-            np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64),
-            np.ascontiguousarray(sign * fitted.dual_coef_, dtype=np.float64)[np.newaxis],
-            np.ascontiguousarray(sign * fitted.intercept_, dtype=np.float64)[np.newaxis],
+            starts,
+            coefficients[np.newaxis],
+            intercepts[np.newaxis],
             support,
             norms,
             columns,
@@ -111,3 +118,22 @@ class Machine:
             norms = np.einsum("ij,ij->i", centered, centered)
         kernel.check_prediction(centered, norms, self.support, self.norms)
         return centered, self.support, None, None, None, norms, self.norms
+
+
+def _summed(
+    support: NDArray[np.float64], starts: NDArray[np.int64], coefficients: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Replace the support vectors of each class by their weighted sums, one for each other class.
+
+    A linear kernel of a sum is the sum of the kernels, so these few predict what all did.
+    """
+    n_others = len(coefficients)
+    n_classes = n_others + 1
+    if starts[-1] <= n_classes * n_others:
+        return support, starts, coefficients
+    sums = [coefficients[:, a:b] @ support[a:b] for a, b in pairwise(starts)]
+    return (
+        np.concatenate(sums),
+        np.arange(n_classes + 1, dtype=np.int64) * n_others,
+        np.tile(np.eye(n_others), n_classes),
+    )

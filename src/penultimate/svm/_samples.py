@@ -59,6 +59,8 @@ class SingleSamples:
                 self.X = sorted_X.astype(np.float32, copy=False)
                 self.norms = np.einsum("ij,ij->i", self.X, self.X)
             self.largest_norm = float(self.norms.max())
+            # Of constant features every distance is 0, which float32 resolves as well as any.
+            self.is_constant = self.largest_norm == 0 and not np.ptp(X, axis=0).any()
             self._multiply(layout, _PRODUCTS_SHARE * memory, context)
         kept = (self.products, self.within)
         self.nbytes = sum(array.nbytes for array in kept if array is not None)
@@ -84,7 +86,7 @@ class SingleSamples:
         if self.form == "gram":
             return True
         smallest, largest = _NORMS_IN_FLOAT32
-        in_range = smallest < self.largest_norm < largest
+        in_range = self.is_constant or smallest < self.largest_norm < largest
         return in_range and gamma * self.largest_norm * _FLOAT32_EPS < _KERNEL_ERROR
 
     def between(self, test: NDArray[np.int64], support: NDArray[np.int64]) -> tuple[Any, ...]:
