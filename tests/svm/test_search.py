@@ -26,7 +26,7 @@ from penultimate import (
     SVCRandomizedSearchCV,
     SVCSearchCV,
 )
-from penultimate.svm import _joint_search
+from penultimate.svm import _problem
 from penultimate.svm._bar import SearchBar
 
 X, y = load_iris(return_X_y=True)
@@ -142,7 +142,7 @@ def test_memory_limit_changes_nothing(limit):
 
 
 def test_float32_that_gives_up_is_fitted_apart(monkeypatch):
-    monkeypatch.setattr(_joint_search, "_SLACK", -1.0)
+    monkeypatch.setattr(_problem, "_SLACK", -1.0)
     with pytest.warns(PerformanceWarning, match="30 of the 30 fits .* float32"):
         compare_searches(X, y, GRID)
 

@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from penultimate._common.warnings import PerformanceWarning
 from penultimate._validation import check_per_sample
 from penultimate.svm._bar import SearchBar
-from penultimate.svm._joint_search import NotJointError, Problem, scorers_of, solve_jointly
+from penultimate.svm._joint_search import scorers_of, solve_jointly
+from penultimate.svm._problem import NotJointError, Problem
 from penultimate.svm.svc import SVC
 
 RBF_C = (1.0, 3.0, 10.0, 30.0)

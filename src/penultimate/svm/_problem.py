@@ -1,0 +1,190 @@
+"""Every setting of a search on every fold, as one problem; and what was solved of it."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._progress import Progress
+from penultimate.svm import _native
+from penultimate.svm._grid import Fold, GridEngine, Outcome, Setting
+from penultimate.svm.svc import SVC
+
+# What a setting may differ in and still share kernel values with the others.
+_SHARED = (
+    "C",
+    "gamma",
+    "kernel",
+    "degree",
+    "coef0",
+    "class_weight",
+    "tol",
+    "break_ties",
+    "decision_function_shape",
+)
+# A float32 solution this many times over the tolerance is not good enough to choose by.
+_SLACK = 10.0
+# Of the memory limit, for decision values until they are scored.
+_DECISIONS_SHARE = 0.25
+
+
+class NotJointError(Exception):
+    """What was asked for cannot be solved as one problem.
+
+    The message says why, in the middle of a sentence; there is none where scikit-learn's search
+    will refuse the same with an error of its own.
+    """
+
+
+class Problem:
+    """Samples and folds of a search, and what was solved on them.
+
+    Parameters
+    ----------
+    estimator : SVC
+    X, y : ndarray
+    sample_weight : ndarray of shape (n_samples,) or None
+    split : callable
+        A function of a splitter that returns its folds.
+    with_decisions : bool
+        Whether scores may need more than the winning classes.
+    n_jobs : int or None
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        estimator: SVC,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        *,
+        sample_weight: NDArray[Any] | None,
+        split: Callable[[Any], Iterable[Any]],
+        with_decisions: bool,
+        n_jobs: int | None,
+        progress: Progress,
+    ) -> None:
+        self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
+        self.split, self.with_decisions = split, with_decisions
+        self.n_jobs, self.progress = n_jobs, progress
+        self.classes, self.codes = np.unique(y, return_inverse=True)
+        self.memory = _native.memory_in_bytes(estimator.memory_limit)
+        self.seconds: list[float] = []  # a fit of each setting took, by their order
+        self.n_imprecise = self.n_asked_more = 0  # fits that were repeated on their own
+        self._engine: GridEngine | None = None
+        self._outcomes: dict[tuple[Any, ...], Outcome | None] = {}
+        self._tests: dict[bytes, NDArray[Any]] = {}
+
+    def folds_of(self, splitter: Any) -> list[Fold]:
+        """Return the folds as positions, of which lists, masks and negative places are some."""
+        places = np.arange(len(self.y))
+        folds = [Fold(*(places[np.asarray(p)] for p in split)) for split in self.split(splitter)]
+        if not folds or any(len(fold.test) == 0 or len(fold.train) == 0 for fold in folds):
+            raise NotJointError
+        if any(np.bincount(fold.train).max() > 1 for fold in folds):
+            raise NotJointError("a fold trains on the same sample twice")
+        return folds
+
+    def solve(self, candidates: list[dict[str, Any]], folds: list[Fold]) -> None:
+        """Solve all candidates on all folds."""
+        start = time.perf_counter()
+        settings = self._settings(candidates)
+        # Subsamples, as successive halving takes them, are a smaller problem.
+        used = np.unique(np.concatenate([np.concatenate([f.train, f.test]) for f in folds]))
+        is_whole = len(used) == len(self.y)
+        pairwise = any(s.estimator.kernel == "precomputed" for s in settings)
+        if pairwise and self.X.shape[0] != self.X.shape[1]:
+            raise NotJointError
+        X, y, weights, own = self.X, self.y, self.sample_weight, folds
+        if not is_whole:
+            own = [Fold(*(np.searchsorted(used, p) for p in (f.train, f.test))) for f in folds]
+            X, y = X[np.ix_(used, used)] if pairwise else X[used], y[used]
+            weights = None if weights is None else weights[used]
+        engine = GridEngine(
+            X,
+            y,
+            own,
+            sample_weight=weights,
+            n_jobs=self.n_jobs,
+            memory=self.memory,
+            on_progress=lambda share: self.progress.update("search", share, 1.0),
+        )
+        self._check_solvable(engine, settings, pairwise)
+        self._engine = engine if is_whole else None
+        self._outcomes, self._tests = {}, {}
+        keys = [(f.train.tobytes(), f.test.tobytes()) for f in folds]
+        for outcome in engine.run(settings, with_decisions=self._keeps_decisions(settings, folds)):
+            estimator = settings[outcome.setting].estimator
+            is_good = outcome.gap <= _SLACK * estimator.tol
+            self.n_imprecise += not is_good
+            self._outcomes[(_identity(estimator), *keys[outcome.fold])] = (
+                outcome if is_good else None
+            )
+        self.progress.update("search", 1.0, 1.0)
+        spent = time.perf_counter() - start
+        self.seconds += [spent / (len(settings) * len(folds))] * len(settings)
+
+    def outcome(self, estimator: SVC, train: NDArray[Any], test: NDArray[Any]) -> Outcome | None:
+        """Return what is known of a setting on a fold; None where float32 could not tell."""
+        return self._outcomes.get((_identity(estimator), train.tobytes(), test.tobytes()))
+
+    def samples(self, train: NDArray[Any], test: NDArray[Any], pairwise: bool) -> NDArray[Any]:
+        """Return samples to score on; each fold's once, for all settings."""
+        key = test.tobytes() + (train.tobytes() if pairwise else b"")
+        if key not in self._tests:
+            self._tests[key] = self.X[np.ix_(test, train)] if pairwise else self.X[test]
+        return self._tests[key]
+
+    def single_source(self, kernel: str) -> Any:
+        """Return what the core knows of all samples in float32, or None."""
+        return None if self._engine is None else self._engine.single_source(kernel)
+
+    def _settings(self, candidates: list[dict[str, Any]]) -> list[Setting]:
+        shared = self.estimator.get_params()
+        settings = []
+        for index, params in enumerate(candidates):
+            if not set(params) <= set(shared):
+                raise NotJointError
+            if other := sorted(set(params) - set(_SHARED)):
+                raise NotJointError(f"settings differ in {other[0]!r}")
+            estimator = SVC(**{**shared, **params})
+            try:
+                estimator._validate_params()
+            except (ValueError, TypeError):  # scikit-learn has rules for fits that fail
+                raise NotJointError(f"the setting {params} cannot be fitted") from None
+            settings.append(Setting(index, estimator))
+        if not settings:
+            raise NotJointError
+        return settings
+
+    def _check_solvable(self, engine: GridEngine, settings: list[Setting], pairwise: bool) -> None:
+        if len(self.classes) < 2:
+            raise NotJointError
+        n_factors = len({s.estimator.C for s in settings})
+        needed = engine.bytes_of_solutions(n_factors) + (4 * len(engine.y) ** 2 if pairwise else 0)
+        if needed > engine.memory:
+            raise NotJointError(
+                f"its solutions take {needed / 2**20:.0f} MiB, more than the memory limit"
+            )
+        # What a fold without a class means, scikit-learn's search knows.
+        for fold in engine.folds:
+            trained = fold.train[engine.sample_weight[fold.train] > 0]
+            if np.bincount(engine.codes[trained], minlength=len(self.classes)).min() == 0:
+                raise NotJointError("a fold has no training samples of some class")
+
+    def _keeps_decisions(self, settings: list[Setting], folds: list[Fold]) -> bool:
+        if not (self.with_decisions or any(s.estimator.break_ties for s in settings)):
+            return False
+        n_pairs = len(self.classes) * (len(self.classes) - 1) // 2
+        size = 4 * n_pairs * len(settings) * sum(len(fold.test) for fold in folds)
+        return size <= _DECISIONS_SHARE * self.memory
+
+
+def _identity(estimator: SVC) -> tuple[Any, ...]:
+    """What tells settings apart; equal ones, such as 1 and 1.0, have equal solutions."""
+    return tuple(
+        str(value) if isinstance(value, dict) else value
+        for value in (getattr(estimator, name) for name in _SHARED)
+    )
