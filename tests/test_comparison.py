@@ -66,7 +66,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     is_test = np.isin(np.arange(60), test)
     data = [Dataset.from_arrays(X, labels, is_test=is_test) for labels in (y, turned)]
     right, wrong = (compare(d, methods=chosen, seeds=1, training=QUICK) for d in data)
-    for one, two in zip(right.methods, wrong.methods):
+    for one, two in zip(right.methods, wrong.methods, strict=True):
         assert one.fits[None].selection_scores == two.fits[None].selection_scores
         np.testing.assert_array_equal(one.predictions, two.predictions)
     assert wrong.accuracy("cnn+svm-rbf").value == pytest.approx(
@@ -466,7 +466,7 @@ def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
         )
         for labels in (two_subsets.labels, turned)
     )
-    for one, two in zip(right.methods, wrong.methods):
+    for one, two in zip(right.methods, wrong.methods, strict=True):
         np.testing.assert_array_equal(one.predictions, two.predictions)
         assert {k: log.params for k, log in one.fits.items()} == {
             k: log.params for k, log in two.fits.items()

@@ -110,7 +110,7 @@ def test_a_subset_is_added_to_a_frozen_network(characters, numerals_network):
     vowels = test[in_vowels[test]]
     told = model.predict(characters.images[vowels], subset="vowels")
     assert np.mean(told == names[vowels]) > 0.7
-    for one, other in zip(before, numerals_network.get_weights()):
+    for one, other in zip(before, numerals_network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -33,7 +33,7 @@ def test_every_head_learns(curves):
     assert curves.sizes == [2, 5, 24]
     assert curves.predictions.shape == (5, 3, 2, 12)
     assert curves.accuracies.shape == (5, 3, 2)
-    at_all = dict(zip(HEADS, curves.accuracies[:, -1].mean(axis=-1)))
+    at_all = dict(zip(HEADS, curves.accuracies[:, -1].mean(axis=-1), strict=True))
     assert at_all.pop("cnn+softmax-adam") > 0.6
     assert min(at_all.values()) > 0.8, at_all
 
@@ -115,7 +115,7 @@ def test_all_methods_and_the_network_is_left_as_it_is(network, shapes, split):
     assert curves.methods == [*HEADS, "cnn-scratch"]
     assert curves.accuracies[-1, 0, 0] > 0.8
     assert (curves.rows[-1]["layer"], curves.rows[-1]["params"]) == (None, None)
-    for weights, old in zip(network.get_weights(), before):
+    for weights, old in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, old)
 
 

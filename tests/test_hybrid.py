@@ -90,7 +90,7 @@ def test_frozen_network_stays_as_it_is(shapes):
     model = DeepSVC(network, head=SMALL, random_state=0).fit(X[..., None], y)
     assert model.network_ is network
     assert model.history_ is None
-    for a, b in zip(before, network.get_weights()):
+    for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

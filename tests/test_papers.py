@@ -80,5 +80,8 @@ def test_both_methods_begin_alike(papers, name):
     module = importlib.import_module(name)
     paper = getattr(module, name.capitalize())()
     first, second = (paper.compiled(method, 3, 100).get_weights() for method in papers.METHODS)
-    assert all((a == b).all() for a, b in zip(first, second))
-    assert any((a != b).any() for a, b in zip(first, paper.compiled("svm", 4, 100).get_weights()))
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+    assert any(
+        (a != b).any()
+        for a, b in zip(first, paper.compiled("svm", 4, 100).get_weights(), strict=True)
+    )

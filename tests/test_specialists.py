@@ -97,7 +97,9 @@ def test_unknown_subset_is_found_by_the_network(fitted):
     assert fitted.router_ == "network"
     routes = fitted.route(X_test)
     assert set(routes) == set(SUBSETS)
-    assert np.mean([label in SUBSETS[name] for name, label in zip(routes, y_test)]) > 0.9
+    assert (
+        np.mean([label in SUBSETS[name] for name, label in zip(routes, y_test, strict=True)]) > 0.9
+    )
     assert fitted.score(X_test, y_test) > 0.9
     probabilities = predict_probabilities(fitted.network_, X_test[..., None])
     np.testing.assert_array_equal(
@@ -163,7 +165,7 @@ def test_add_subset_leaves_the_network_as_it_is(network, router, n_each):
     before = [weights.copy() for weights in model.network_.get_weights()]
     expected = {name: model.predict(X_test, subset=name) for name in SUBSETS}
     assert model.add_subset("shapes", *crosses(n_each, 2)) is model
-    for weights, old in zip(model.network_.get_weights(), before):
+    for weights, old in zip(model.network_.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, old)
     for name in SUBSETS:
         np.testing.assert_array_equal(model.predict(X_test, subset=name), expected[name])

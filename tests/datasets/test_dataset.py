@@ -49,7 +49,9 @@ def test_merged_labels_do_not_collide(letters):
     labels, subsets, data = letters
     assert data.classes == ("a/1", "a/2", "b/1", "b/2", "c/1", "c/2")
     assert data.subsets == {"a": (0, 1), "b": (2, 3), "c": (4, 5)}
-    assert [data.classes[k] for k in data.labels] == [f"{s}/{y}" for s, y in zip(subsets, labels)]
+    assert [data.classes[k] for k in data.labels] == [
+        f"{s}/{y}" for s, y in zip(subsets, labels, strict=True)
+    ]
 
 
 def test_a_view_has_the_original_names_and_the_right_samples(letters):

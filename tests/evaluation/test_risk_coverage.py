@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import svm
 from sklearn.datasets import load_iris
@@ -19,12 +19,13 @@ from penultimate.evaluation import (
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(OUTCOMES)
 def test_each_point_is_what_counting_gives(outcomes):
     correct, confidence = (np.array(column) for column in zip(*outcomes))
     coverage, risk, thresholds = risk_coverage_curve(correct, confidence)
     assert thresholds.tolist() == sorted(set(confidence.tolist()), reverse=True)
-    for share, errors, threshold in zip(coverage, risk, thresholds):
+    for share, errors, threshold in zip(coverage, risk, thresholds, strict=True):
         accepted = confidence >= threshold
         assert share == accepted.mean()
         assert errors == pytest.approx((~correct[accepted]).mean())
@@ -33,6 +34,7 @@ def test_each_point_is_what_counting_gives(outcomes):
     assert area_under_risk_coverage(correct, confidence) == pytest.approx(np.mean(own))
 
 
+@settings(deadline=None)
 @given(OUTCOMES)
 def test_order_of_samples_and_scale_of_confidence_do_not_matter(outcomes):
     correct, confidence = (np.array(column) for column in zip(*outcomes))

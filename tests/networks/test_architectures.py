@@ -86,9 +86,11 @@ def test_devanagari_networks_are_those_of_their_author(name, kinds, units):
 
 def test_same_seed_same_weights():
     first, again, other = (build_network("compact", (8, 8, 1), 2, seed=s) for s in (1, 1, 2))
-    for a, b in zip(first.get_weights(), again.get_weights()):
+    for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights()))
+    assert any(
+        (a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True)
+    )
 
 
 def test_unknown_name():

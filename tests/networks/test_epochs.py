@@ -12,7 +12,9 @@ def test_an_epoch_is_the_same_whatever_the_first_one_was(augmentation):
     whole = list(epochs(IMAGES, augmentation, seed=3, first=0, last=4))
     later = list(epochs(IMAGES, augmentation, seed=3, first=2, last=4))
     assert [epoch for epoch, _, _ in whole] == [0, 1, 2, 3]
-    for (one, order, samples), (two, same_order, same_samples) in zip(whole[2:], later):
+    for (one, order, samples), (two, same_order, same_samples) in zip(
+        whole[2:], later, strict=True
+    ):
         assert one == two
         np.testing.assert_array_equal(order, same_order)
         np.testing.assert_array_equal(samples, same_samples)

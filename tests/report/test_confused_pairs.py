@@ -37,7 +37,7 @@ def test_display_names_the_classes_of_the_most_confused():
     assert display.plot(ax, n_pairs=4).ax_ is ax
     errors = Counter((t, p) for t, p in zip(y[900:], predicted) if t != p)
     assert [bar.get_width() for bar in ax.patches] == [n for _, n in errors.most_common(4)]
-    for text, bar in zip(ax.get_yticklabels(), ax.patches):
+    for text, bar in zip(ax.get_yticklabels(), ax.patches, strict=True):
         true, taken = map(int, text.get_text().split(" \u2192 "))
         assert errors[true, taken] == bar.get_width()
     plt.close("all")

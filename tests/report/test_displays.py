@@ -26,7 +26,7 @@ def test_heat_map_holds_each_score_at_its_place(search):
     assert display.C.tolist() == [1, 10]
     assert display.gamma.tolist() == [0.01, 0.1, 1]
     results = search.cv_results_
-    for params, score in zip(results["params"], results["mean_test_score"]):
+    for params, score in zip(results["params"], results["mean_test_score"], strict=True):
         row = display.gamma.tolist().index(params["gamma"])
         column = display.C.tolist().index(params["C"])
         assert display.scores[row, column] == score

@@ -27,7 +27,7 @@ def test_points_intervals_and_shares():
     np.testing.assert_allclose(points.get_ydata(), [0.5, 1])
     segments = ax.containers[1].lines[2][0].get_segments()
     curve = display.curve
-    for segment, low, high in zip(segments, curve.low[2:], curve.high[2:]):
+    for segment, low, high in zip(segments, curve.low[2:], curve.high[2:], strict=True):
         np.testing.assert_allclose(segment[:, 1], [low, high])
     assert [bar.get_height() for bar in ax.patches] == [0, 0, 0.5, 0.5]
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
