@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from penultimate._common.frames import level_outside
 
 _WHITES = (1.0, 255.0)  # what pixels go up to, by convention
-_ABOVE = 2.0  # of white: resizing overshoots it by some per cent, another scale by 128 times
+_ABOVE = 1.5  # of white: resizing overshoots it by some per cent, another scale by far more
 _FAR = 10.0  # of the largest value, where there is no such convention
 _OVERSHOOT = 0.1  # of an image's largest value: below zero, that much is resizing's
 _MOST = 0.95  # of the samples in `fit`: what they all but all are, many others are, too
