@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
@@ -64,14 +65,34 @@ def test_features_of_two_networks_are_not_mixed():
     assert chosen.head.score(X, y) > 0.93
 
 
-def test_default_gamma_is_the_folds_middle():
-    scales = np.geomspace(1, 1.2, len(FOLDS))
-    search = SVCSearchCV()
-    networks = ((fold, {"all": np.c_[X, X * s]}) for fold, s in zip(FOLDS, scales))
-    chosen = fit_crossfit(search, networks, lambda: {"all": np.c_[X, X]}, y)
-    gammas = {round(p["gamma"] * 8, 6) for p in chosen.head["head"].cv_results_["params"]}
-    assert len(gammas) == 5
-    assert min(gammas) == pytest.approx(0.03, rel=0.05)
+@pytest.mark.parametrize("head", [SVCSearchCV(), SVCRandomizedSearchCV(n_iter=6, random_state=0)])
+def test_default_gammas_follow_the_features_of_each_network(head):
+    """Dead units are constant: a network with few live ones has another scale than its fold's."""
+    rng = np.random.default_rng(0)
+
+    def features(n_dead):
+        turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+        return {"all": np.c_[X @ turn, np.zeros((len(X), n_dead))]}
+
+    by_fold = [(fold, features(dead)) for fold, dead in zip(FOLDS, (0, 1, 5, 40, 200))]
+    last = features(12)
+    chosen = fit_crossfit(head, by_fold, lambda: last, y)
+    assert chosen.scores["all"] > 0.9
+    params = chosen.head["head"].cv_results_["params"]
+    # As the search would have found them on the last network's features.
+    Z = chosen.head["preprocessing"].transform(last["all"])
+    direct = clone(head).fit(Z, y).cv_results_["params"]
+    for found, expected in zip(params, direct, strict=True):
+        assert found["C"] == expected["C"]
+        assert found["gamma"] == pytest.approx(expected["gamma"])
+
+
+def test_one_fold_of_dead_units_alone():
+    by_fold = [(fold, {"all": X}) for fold in FOLDS[1:]]
+    by_fold.append((FOLDS[0], {"all": np.ones((len(X), 7))}))
+    chosen = fit_crossfit(SVCSearchCV(), by_fold, lambda: {"all": X}, y)
+    assert 0.7 < chosen.scores["all"] < 0.9  # chance in one of five
+    assert chosen.head.score(X, y) > 0.9
 
 
 def test_layer_and_single_candidates():

@@ -287,6 +287,13 @@ def test_output_of_transformers_changes_nothing(network, make, when):
         np.testing.assert_array_equal(model.predict(UNIT), want)
 
 
+def test_output_of_transformers_changes_nothing_in_a_fitted_head(network):
+    model = deep(network).fit(UNIT, y)
+    with sklearn.config_context(transform_output="pandas"):
+        found = model.head_.predict(model.extract(UNIT))  # which warns, if given names of features
+    np.testing.assert_array_equal(found, model.predict(UNIT))
+
+
 def test_an_extractors_own_output_follows_the_setting(network):
     extractor = FeatureExtractor(network).fit()
     with sklearn.config_context(transform_output="pandas"):
