@@ -144,7 +144,10 @@ class CutNetworkClassifier(NetworkClassifier):
                 seed=seed,
             )
         layers = check_layers(self.layer, type(self).__name__)
-        return {layer: FeatureExtractor(self.network_, layer).fit(samples.X) for layer in layers}
+        size = self.batch_size
+        return {
+            layer: FeatureExtractor(self.network_, layer, size).fit(samples.X) for layer in layers
+        }
 
     def _warn_if_seen(self, seen: NDArray[np.bool_]) -> None:
         """Warn of samples to select on that the network knows."""

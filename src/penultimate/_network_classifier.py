@@ -17,6 +17,7 @@ from penultimate._validation import (
     check_images,
     check_labels,
     check_not_one_hot,
+    check_number,
     check_per_sample,
     pixel_scale,
     typed_labels,
@@ -38,6 +39,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     network: Any
     training: Training | None
+    batch_size: int
     network_: Any
     history_: History | None
     provenance_: Provenance
@@ -151,6 +153,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_training(self) -> None:
         owner = type(self).__name__
+        check_number(self.batch_size, "batch_size", owner, low=1, integer=True)
         if self.training is not None and not isinstance(self.training, Training):
             raise TypeError(
                 f"The 'training' parameter of {owner} must be a Training or None; "

@@ -85,6 +85,7 @@ def match_outputs(
     classes: tuple[str, ...],
     *,
     seed: int = 0,
+    batch_size: int = 256,
 ) -> OwnSoftmax:
     """Find which output stands for which class.
 
@@ -100,6 +101,8 @@ def match_outputs(
         Names, in the order of the indices.
     seed : int, default=0
         Controls the draw of the samples that are looked at.
+    batch_size : int, default=256
+        As in `own_probabilities`.
 
     Returns
     -------
@@ -107,7 +110,8 @@ def match_outputs(
     """
     n_classes = len(classes)
     rows = np.random.default_rng(seed).permutation(len(labels))[:_MOST_SAMPLES]
-    predicted = own_probabilities(network, inputs[rows]).argmax(axis=1)
+    outputs = own_probabilities(network, inputs[rows], batch_size=batch_size)
+    predicted = outputs.argmax(axis=1)
     counts = confusion_matrix(labels[rows], predicted, labels=range(n_classes))
     by_index, n_seen = np.arange(n_classes), len(rows)
     # The best of all orders, by the Hungarian method.

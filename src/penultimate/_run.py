@@ -279,7 +279,9 @@ class Run:
         model, history = self.trainer.train(part, self.seed, training, loss=method.loss)
 
         def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-            outputs = predict_scores(model, self.inputs["test"][chosen])
+            outputs = predict_scores(
+                model, self.inputs["test"][chosen], batch_size=self.recipe.batch_size
+            )
             return part.classes[outputs.argmax(axis=1)]
 
         return _Fitted(predict, history.seconds)

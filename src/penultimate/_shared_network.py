@@ -39,6 +39,8 @@ class Recipe:
         A folder from which interrupted trainings go on.
     selection : {"heldout", "crossfit", "resubstitution"}
         As in `DeepSVC`.
+    batch_size : int
+        Samples that pass through a network at once.
     """
 
     methods: dict[str, Method]
@@ -47,6 +49,7 @@ class Recipe:
     n_jobs: int | None
     checkpoints: Path | None = None
     selection: str = "heldout"
+    batch_size: int = 256
 
     @property
     def frozen(self) -> bool:
@@ -142,6 +145,8 @@ class SharedNetwork:
         All its trainings, and the extraction from development.
     extract_seconds : float
         The extraction from the test part.
+    batch_size : int
+        Samples that pass through `model` at once.
     """
 
     model: Any
@@ -152,6 +157,7 @@ class SharedNetwork:
     fit_seconds: float
     extract_seconds: float
     own_softmax: OwnSoftmax | None = None
+    batch_size: int = 256
     _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
@@ -163,10 +169,13 @@ class SharedNetwork:
     def probabilities(self) -> NDArray[np.float32]:
         """Those of all classes for the test part, computed once."""
         if self._probabilities is None:
+            size = self.batch_size
             if self.own_softmax is None:
-                self._probabilities = predict_probabilities(self.model, self.test_images)
+                self._probabilities = predict_probabilities(
+                    self.model, self.test_images, batch_size=size
+                )
             else:
-                own = own_probabilities(self.model, self.test_images)
+                own = own_probabilities(self.model, self.test_images, batch_size=size)
                 self._probabilities = own[:, self.own_softmax.columns]
         return self._probabilities
 
@@ -193,12 +202,13 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
                 plan.whole, seed, recipe.training, split=fold, suffix=f"-fold-{number}"
             )
             start = time.perf_counter()
-            fold_features.append(FeatureExtractor(of_fold).fit().extract(trainer.images, progress))
+            extractor = FeatureExtractor(of_fold, batch_size=recipe.batch_size).fit()
+            fold_features.append(extractor.extract(trainer.images, progress))
             fit_seconds += fold_history.seconds + time.perf_counter() - start
         model, history = trainer.train(plan.whole, seed, recipe.training)
         fit_seconds += history.seconds
     start = time.perf_counter()
-    extractor = FeatureExtractor(model).fit()
+    extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit()
     features = {"development": extractor.extract(trainer.images, progress)}
     if recipe.frozen:
         fold_features = [features["development"]] * len(folds)
@@ -209,7 +219,13 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
     if recipe.frozen and any(
         m.inputs == "probabilities" or m.subsets == "routed" for m in recipe.methods.values()
     ):
-        own_softmax = match_outputs(model, trainer.images, plan.codes, plan.dataset.classes)
+        own_softmax = match_outputs(
+            model,
+            trainer.images,
+            plan.codes,
+            plan.dataset.classes,
+            batch_size=recipe.batch_size,
+        )
     return SharedNetwork(
         model,
         history,
@@ -219,6 +235,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         fit_seconds + middle - start,
         extract_seconds,
         own_softmax,
+        recipe.batch_size,
     )
 
 

@@ -41,6 +41,7 @@ def compare(
     checkpoints: str | Path | None = None,
     selection: str = "heldout",
     on_leak: str = "raise",
+    batch_size: int = 256,
     progress: Progress = SILENT,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
@@ -96,6 +97,9 @@ def compare(
     on_leak : {"raise", "warn", "ignore"}, default="raise"
         What to do about test samples that are exactly the same as one of development, or that a
         frozen network is known to have seen (`provenance.record`).
+    batch_size : int, default=256
+        Samples that pass through a network at once, when it is used; memory follows it. Training
+        has its own, in `training`.
     progress : Progress, optional
         Hears of every long step and every score.
 
@@ -138,6 +142,7 @@ def compare(
     seeds = _check_seeds(seeds)
     training = Training() if training is None else training
     training.check()
+    check_number(batch_size, "batch_size", "compare", low=1, integer=True)
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
     by_subset = not (subsets is None or subsets is False)
@@ -153,6 +158,7 @@ def compare(
         n_jobs,
         None if checkpoints is None else Path(checkpoints),
         selection,
+        batch_size,
     )
     plans = [
         make_plan(dataset, one, seeds[:1] if number else seeds, by_subset, selection)

@@ -157,6 +157,7 @@ def learning_curves(
     layers: str | Sequence[str] = ("penultimate", "flatten"),
     seeds: int = 3,
     training: Training | None = None,
+    batch_size: int = 256,
     progress: Progress = SILENT,
 ) -> LearningCurves:
     """Learn classes that are new to a network from few samples, in several ways.
@@ -191,6 +192,8 @@ def learning_curves(
     training : Training, optional
         How ``"cnn-scratch"`` is trained. By default with augmentation, on all of its samples, for
         30 epochs, and at least 500 steps of 32 samples.
+    batch_size : int, default=256
+        Samples that pass through a network at once, when it is used; memory follows it.
     progress : Progress, optional
         Hears of every fit and every score.
 
@@ -230,15 +233,20 @@ def learning_curves(
     for name in names:
         check_choice(name, "methods", "learning_curves", known)
     check_number(seeds, "seeds", "learning_curves", low=1, integer=True)
+    check_number(batch_size, "batch_size", "learning_curves", low=1, integer=True)
     layers = check_layers(layers, "learning_curves")
     inputs = check_images(X) if takes_pixels(network) else np.asarray(X)
     classes, codes = np.unique(check_labels(y, len(inputs)), return_inverse=True)
     counts = _check_sizes(sizes, classes, codes[split.first])
     data = _Data(
         codes,
-        {layer: FeatureExtractor(network, layer).fit().extract(inputs) for layer in layers},
+        {
+            layer: FeatureExtractor(network, layer, batch_size).fit().extract(inputs)
+            for layer in layers
+        },
         inputs.reshape(len(inputs), -1).astype(np.float32),
         check_images(X) if SCRATCH in names else inputs,
+        batch_size,
     )
     predictions = np.empty((len(names), len(counts), seeds, len(split.second)), np.int64)
     rows: list[dict[str, Any]] = []
@@ -269,6 +277,7 @@ class _Data:
     features: dict[str, NDArray[np.float32]]
     pixels: NDArray[np.float32]
     images: NDArray[Any]
+    batch_size: int
 
 
 def _check_sizes(
@@ -310,7 +319,9 @@ def _fit(
             training = Training(epochs, _SCRATCH_BATCH, validation_size=0)
         model, _ = fit_network("compact", data.images[few], y, training, seed=seed)
         return (
-            lambda rows: predict_probabilities(model, data.images[rows]).argmax(axis=1),
+            lambda rows: predict_probabilities(
+                model, data.images[rows], batch_size=data.batch_size
+            ).argmax(axis=1),
             {"layer": None, "params": None},
         )
     method = FEW_SAMPLES_METHODS[name]

@@ -66,6 +66,9 @@ class DeepSVC(CutNetworkClassifier):
     random_state : int, RandomState instance or None, default=None
         Of the split, the initial weights and the training. An integer gives the same classifier
         on every call, if the backend's operations are deterministic.
+    batch_size : int, default=256
+        Samples that pass through the network at once, when it is used; memory follows it. Training
+        has its own, in `training`.
 
     Attributes
     ----------
@@ -121,6 +124,7 @@ class DeepSVC(CutNetworkClassifier):
         selection: str = "heldout",
         training: Training | None = None,
         random_state: Any = None,
+        batch_size: int = 256,
     ) -> None:
         self.network = network
         self.layer = layer
@@ -128,6 +132,7 @@ class DeepSVC(CutNetworkClassifier):
         self.selection = selection
         self.training = training
         self.random_state = random_state
+        self.batch_size = batch_size
 
     def fit(
         self,

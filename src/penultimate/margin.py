@@ -72,6 +72,9 @@ class MarginClassifier(NetworkClassifier):
         machine). None gives no probabilities.
     random_state : int, RandomState instance or None, default=None
         Of the initial weights, the validation slice and the training.
+    batch_size : int, default=256
+        Samples that pass through the network at once, when it is used; memory follows it. Training
+        has its own, in `training`.
 
     Attributes
     ----------
@@ -113,6 +116,7 @@ class MarginClassifier(NetworkClassifier):
         training: Training | None = None,
         calibration: str | None = None,
         random_state: Any = None,
+        batch_size: int = 256,
     ) -> None:
         self.network = network
         self.loss = loss
@@ -122,6 +126,7 @@ class MarginClassifier(NetworkClassifier):
         self.training = training
         self.calibration = calibration
         self.random_state = random_state
+        self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Train the network.
@@ -429,7 +434,7 @@ class MarginClassifier(NetworkClassifier):
         self._n_passes = 0
 
     def _decide(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        scores = predict_scores(self.network_, X)
+        scores = predict_scores(self.network_, X, batch_size=self.batch_size)
         if scores.shape[1] == 1:
             return scores[:, 0]
         if len(self.classes_) > 2:

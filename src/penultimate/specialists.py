@@ -83,6 +83,9 @@ class Specialists(CutNetworkClassifier):
         How the network is trained; by default ``Training()``.
     random_state : int, RandomState instance or None, default=None
         Of the split, the initial weights and the training.
+    batch_size : int, default=256
+        Samples that pass through the network at once, when it is used; memory follows it. Training
+        has its own, in `training`.
 
     Attributes
     ----------
@@ -149,6 +152,7 @@ class Specialists(CutNetworkClassifier):
         router: str = "network",
         training: Training | None = None,
         random_state: Any = None,
+        batch_size: int = 256,
     ) -> None:
         self.network = network
         self.subsets = subsets
@@ -157,6 +161,7 @@ class Specialists(CutNetworkClassifier):
         self.router = router
         self.training = training
         self.random_state = random_state
+        self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None) -> Self:
         """Train the network on all classes, then select and fit a head for each subset.
@@ -492,7 +497,8 @@ class Specialists(CutNetworkClassifier):
             np.isin(self._network_classes, specialist.classes_)
             for specialist in self.specialists_.values()
         ]
-        sums = predict_probabilities(self.network_, X) @ np.transpose(members)
+        outputs = predict_probabilities(self.network_, X, batch_size=self.batch_size)
+        sums = outputs @ np.transpose(members)
         return names[sums.argmax(axis=1)]
 
     def _fit_member(
@@ -510,6 +516,7 @@ class Specialists(CutNetworkClassifier):
             self.head,
             selection="heldout" if isinstance(split, Split) else "crossfit",
             random_state=self._seed,
+            batch_size=self.batch_size,
         )
         specialist._take_inputs_of(self)
         specialist.classes_ = np.unique(y)
