@@ -66,7 +66,7 @@ def test_no_model(network_):
 
 
 def test_wrong_shape(network):
-    with pytest.raises(ValueError, match=r"samples of shape \(8, 8, 1\); got X of shape \(2, 9, 9"):
+    with pytest.raises(ValueError, match="images are 9 x 9 x 1; the network takes 8 x 8 x 1: res"):
         FeatureExtractor(network).fit(np.zeros((2, 9, 9, 1)))
 
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from penultimate.networks._backend import import_keras
+from penultimate.networks._forward import forward
 from penultimate.networks._keras import (
     classifying_layer,
     computing_in_bfloat16,
     cut,
-    forward,
-    gives_probabilities,
     giving_scores,
+    make_cut,
     predicted_codes,
     takes_pixels,
 )
@@ -89,21 +89,16 @@ def test_subclassed_model_has_no_graph():
         cut(Plain(), "penultimate")
 
 
-def test_model_without_a_classifying_layer():
-    model = keras.Sequential([layers.Input((6,)), layers.ReLU()])
-    with pytest.raises(ValueError, match="no classifying layer"):
-        cut(model, "penultimate")
-
-
 def test_probabilities_are_recognised():
     model = sequential(layers.Dense(3, activation="softmax", name="last"))
-    assert gives_probabilities(model, "last")
-    assert not gives_probabilities(model, "features")
-    assert not gives_probabilities(model, "penultimate")
-    assert gives_probabilities(sequential(layers.Dense(3), layers.Softmax(name="p")), "p")
+    assert make_cut(model, "last").gives_probabilities
+    assert not make_cut(model, "features").gives_probabilities
+    assert not make_cut(model, "penultimate").gives_probabilities
+    other = sequential(layers.Dense(3), layers.Softmax(name="p"))
+    assert make_cut(other, "p").gives_probabilities
     nested = keras.Sequential([layers.Input((6,)), model])
-    assert gives_probabilities(nested, "last")
-    assert gives_probabilities(nested, model.name)
+    assert make_cut(nested, "last").gives_probabilities
+    assert make_cut(nested, model.name).gives_probabilities
 
 
 def test_features_do_not_depend_on_the_samples_beside():

@@ -1,78 +1,78 @@
-"""The Keras adapter: cutting a model at a layer, and its forward pass in fixed-size batches."""
+"""The Keras adapter: cutting a model at a layer, and what its end says of its outputs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._progress import SILENT, Progress
+from penultimate.networks import _classifying as classifying
 from penultimate.networks._backend import import_keras, is_keras_model
+from penultimate.networks._forward import forward
+from penultimate.networks._graph import Graph, Value, bare, has_graph
 
-_PROBABILITIES = {"softmax", "sigmoid"}
 _SCALES_PIXELS = 1 / 100  # 1 / 255 and 1 / 127.5 do
+# What may come before the pixels are scaled: it changes where they are, not what they mean.
+_KEEPS_PIXELS = ("aug", "centercrop", "cropping", "identity", "rand", "resizing", "zeropadding")
 
 
-def cut(model: Any, layer: str) -> Any:
-    """Return the part of `model` from its inputs to the output of a layer.
+@dataclass(frozen=True)
+class Cut:
+    """A network up to one of its values.
+
+    Attributes
+    ----------
+    network : keras.Model
+        From the inputs that the value depends on to the value.
+    layer : str
+        The layer that makes it, by the name that finds it again.
+    place : str
+        Where it is, in words.
+    gives_probabilities : bool
+    """
+
+    network: Any
+    layer: str
+    place: str
+    gives_probabilities: bool
+
+
+def make_cut(model: Any, layer: str) -> Cut:
+    """Cut `model` at a layer.
 
     Parameters
     ----------
     model : keras.Model
         Functional or Sequential, possibly with such models nested in it.
     layer : str
-        A layer's name, or ``"penultimate"``: the input of the last classifying layer, with the
-        dropout and activations around it removed.
+        A layer's name, or ``"penultimate"``: what the last classifying layer is given, without
+        dropout. Of a network where nothing classifies, its output.
 
     Returns
     -------
-    keras.Model
+    Cut
 
     Raises
     ------
     ValueError
-        If the model has no graph of layers, or no such layer; the message lists the layers.
+        If the model has no graph of layers, or no such layer, or it is not clear which one is
+        meant; the message lists the layers.
     """
-    keras = import_keras()
-    if not getattr(model, "inputs", None):
-        raise ValueError(
-            f"The network {model.name!r} is a subclassed model, or was not built, and has no graph "
-            "to cut. Pass a functional or Sequential model that has its input shape."
-        )
-    if layer != "penultimate":
-        for candidate in model.layers:
-            if candidate.name == layer:
-                return keras.Model(_inputs(model), candidate.output)
-    elif not is_model(model.layers[-1]):
-        return keras.Model(_inputs(model), _penultimate_tensor(model))
-    for inner in reversed([candidate for candidate in model.layers if is_model(candidate)]):
-        if layer == "penultimate" or layer in _names(inner):
-            part = cut(inner, layer)
-            return keras.Model(_inputs(model), part(inner.input))
-    raise ValueError(
-        f"The network {model.name!r} has no layer {layer!r}; choose 'penultimate' or one of "
-        f"{_names(model)}."
-    )
-
-
-def is_model(layer: Any) -> bool:
-    """Say whether a layer is a model nested in another."""
-    return isinstance(layer, import_keras().Model)
-
-
-def gives_probabilities(model: Any, layer: str) -> bool:
-    """Say whether the layer that `cut` would end with is a softmax or a sigmoid."""
+    graph = Graph(model)
     if layer == "penultimate":
-        return False
-    for candidate in model.layers:
-        if candidate.name == layer:
-            if is_model(candidate):
-                return gives_probabilities(candidate, candidate.layers[-1].name)
-            return _activation(candidate) in _PROBABILITIES
-        if is_model(candidate) and layer in _names(candidate):
-            return gives_probabilities(candidate, layer)
-    return False
+        value, place = _penultimate(graph)
+    else:
+        value = graph.find(layer)
+        place = f"the output of {layer!r}"
+    probabilities = bool(classifying.gives_probabilities(value))
+    return Cut(graph.until(value), graph.name(value), place, probabilities)
+
+
+def cut(model: Any, layer: str) -> Any:
+    """Return the part of `model` from its inputs to the output of a layer, as `make_cut` does."""
+    return make_cut(model, layer).network
 
 
 def takes_pixels(model: Any) -> bool:
@@ -93,22 +93,49 @@ def takes_pixels(model: Any) -> bool:
     >>> takes_pixels(build_network("compact", (8, 8, 1), 2))
     True
     """
-    if not is_keras_model(model) or not getattr(model, "inputs", None):
+    if not is_keras_model(model) or not has_graph(model):
         return False
-    layer, shape = model, tuple(model.inputs[0].shape)
-    while hasattr(layer, "layers"):
-        inner = (part for part in layer.layers if type(part).__name__ != "InputLayer")
-        layer = next(inner, None)
-    is_scaling = type(layer).__name__ == "Rescaling" and np.max(layer.scale) <= _SCALES_PIXELS
-    return is_scaling and len(shape) == 4 and shape[-1] in (1, 3)
+    graph = Graph(model)
+    shape = tuple(graph.inputs[0].tensor.shape)
+    if len(graph.inputs) > 1 or len(shape) != 4 or shape[-1] not in (1, 3):
+        return False
+    values = [value for calls in graph.calls.values() for call in calls for value in call]
+    known, waiting, scaled = {id(graph.inputs[0])}, list(graph.inputs), False
+    while waiting:
+        taken = waiting.pop()
+        for value in values:
+            if id(value) in known or taken not in value.inputs:
+                continue
+            known.add(id(value))
+            operation = value.operation
+            if type(operation).__name__ == "Rescaling":
+                if np.max(operation.scale) > _SCALES_PIXELS:
+                    return False
+                scaled = True
+            elif type(operation).__name__.lower().startswith(_KEEPS_PIXELS):
+                waiting.append(value)
+            else:
+                return False
+    return scaled
 
 
 def ends_in_logits(model: Any) -> bool:
-    """Say whether the outputs of `model` are those of linear units, not probabilities."""
-    last = model.layers[-1]
-    while hasattr(last, "layers"):
-        last = last.layers[-1]
-    return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
+    """Say whether the outputs of `model` are scores, not probabilities.
+
+    What makes the output says so. Where that can't be seen, as in a layer of the user's own or a
+    subclassed model, the model is tried on noise: outputs that add up to one are probabilities.
+    """
+    if has_graph(model):
+        graph = Graph(model)
+        if len(graph.outputs) > 1:
+            raise ValueError(
+                f"The network {model.name!r} has {len(graph.outputs)} outputs, and one is needed: "
+                "pass keras.Model(network.inputs, network.outputs[0]), or whichever gives classes."
+            )
+        probabilities = classifying.gives_probabilities(graph.outputs[0])
+        if probabilities is not None:
+            return not probabilities
+    return not _add_up_to_one(model)
 
 
 def giving_scores(model: Any) -> Any:
@@ -117,38 +144,65 @@ def giving_scores(model: Any) -> Any:
     Raises
     ------
     ValueError
-        If it ends in another activation.
+        If it ends in another activation, or has no graph of layers.
     """
-    last = model.layers[-1]
-    while is_model(last):
-        last = last.layers[-1]
-    activation = _activation(last)
-    if activation in (None, "linear"):
-        return model
-    if activation in _PROBABILITIES:
-        if getattr(last, "kernel", None) is not None:
-            last.activation = import_keras().activations.linear
+    graph = Graph(model)
+    output = graph.outputs[0]
+    end = classifying.end_of(output)
+    name, function = classifying.kind_of(end.operation), _activation_of(end.operation)
+    has_weights = bool(getattr(end.operation, "weights", []))
+    if name in classifying.PROBABILITIES:
+        if has_weights and function is not None:
+            end.operation.activation = import_keras().activations.linear
             return model
-        if last is model.layers[-1]:
-            return import_keras().Model(_inputs(model), last.input, name=model.name)
+        if end is output and len(end.inputs) == 1:
+            scores = graph.tensor(end.inputs[0])
+            return import_keras().Model(bare(model.inputs), scores, name=model.name)
+    elif (has_weights and function is None) or name == "linear":
+        return model
     raise ValueError(
         f"A margin loss takes scores of either sign, and the network {model.name!r} ends in "
-        f"{activation!r}. End it in a layer without activation, or in a softmax, which is removed."
+        f"{name!r}. End it in a layer without activation, or in a softmax, which is removed."
     )
 
 
 def classifying_layer(model: Any) -> Any:
-    """Return the last layer with a weight matrix.
+    """Return the layer with a weight matrix that makes the outputs.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is none, or several.
     """
-    for layer in reversed(list(_leaves(model))):
-        if getattr(layer, "kernel", None) is not None:
-            return layer
-    raise ValueError(f"The network {model.name!r} has no layer with a weight matrix.")
+    found = {id(each.operation): each for each in classifying.makers(Graph(model).outputs[0])}
+    if len(found) != 1:
+        names = [each.path for each in found.values()]
+        raise ValueError(
+            f"The network {model.name!r} has no layer with a weight matrix."
+            if not found
+            else f"The outputs of the network {model.name!r} are made by several layers, {names}; "
+            "end it in one."
+        )
+    return next(iter(found.values())).operation
+
+
+def weight_matrix(layer: Any) -> Any:
+    """Return the weights of a classifying layer that are no bias.
+
+    Raises
+    ------
+    ValueError
+        If there are several.
+    """
+    if getattr(layer, "kernel", None) is not None:
+        return layer.kernel
+    matrices = [weight for weight in layer.trainable_weights if len(weight.shape) > 1]
+    if len(matrices) != 1:
+        raise ValueError(
+            f"The layer {layer.name!r} has {len(matrices)} weight matrices; the penalty of a "
+            "margin loss is on one. End the network in a Dense layer."
+        )
+    return matrices[0]
 
 
 def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -156,61 +210,16 @@ def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
     return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
 
 
-def forward(
-    model: Any,
-    X: NDArray[Any],
-    *,
-    batch_size: int,
-    progress: Progress = SILENT,
-    step: str = "extract features",
-) -> NDArray[np.float32]:
-    """Compute the outputs of `model`, in inference mode.
-
-    Every batch has the same size, the last one padded: the compiled pass is traced once, and
-    a sample's outputs do not depend on how many others come with it.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With one output.
-    X : ndarray of shape (n_samples, ...)
-        Inputs, cast to float32 batch by batch.
-    batch_size : int
-        Samples in a pass.
-    progress : Progress
-        Hears of every batch, under the name `step`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_outputs), float32
-        Outputs of more dimensions are flattened.
-    """
-    n_samples = len(X)
-    out: NDArray[np.float32] | None = None
-    batch = np.zeros((batch_size, *X.shape[1:]), np.float32)
-    for start in range(0, n_samples, batch_size):
-        part = X[start : start + batch_size]
-        batch[: len(part)] = part
-        outputs = np.asarray(model.predict_on_batch(batch))[: len(part)].reshape(len(part), -1)
-        if out is None:
-            out = np.empty((n_samples, outputs.shape[1]), np.float32)
-        out[start : start + len(part)] = outputs
-        progress.update(step, start + len(part), n_samples)
-    if out is None:
-        raise ValueError("There are no samples to pass through the network.")
-    return out
-
-
 @contextmanager
 def computing_in_bfloat16(model: Any) -> Iterator[None]:
     """Let the layers of `model` compute in bfloat16, on weights that stay float32.
 
-    The last layer with weights, and what follows it, keeps its precision, and so do the outputs
-    and the loss. What a backend compiles in here goes on computing so; compile the rest outside.
+    What makes the outputs, and what follows it, keeps its precision, and so do the outputs and the
+    loss. What a backend compiles in here goes on computing so; compile the rest outside.
     """
     layers = list(_leaves(model))
-    weighted = [i for i, layer in enumerate(layers) if getattr(layer, "kernel", None) is not None]
-    inner = layers[: weighted[-1]] if weighted else []
+    kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
+    inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
     try:
         for layer in inner:
@@ -221,46 +230,71 @@ def computing_in_bfloat16(model: Any) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
+def _penultimate(graph: Graph) -> tuple[Value, str]:
+    found: dict[int, tuple[Value, str]] = {}
+    for output in graph.outputs:
+        reading = classifying.read(output, graph)
+        if reading.kind == "unclear":
+            raise ValueError(_unclear(graph, output, reading))
+        if reading.kind == "features":
+            value, place = classifying.without_dropout(output), "the network's output"
+        else:
+            value = reading.given[0]
+            names = [graph.name(maker) for maker in classifying.makers(output)]
+            place = f"the input of {' and '.join(map(repr, names))}"
+        found.setdefault(id(value), (value, place))
+    if len(found) > 1:
+        names = [graph.name(value) for value, _ in found.values()]
+        raise ValueError(
+            f"The network {graph.model.name!r} has {len(graph.outputs)} outputs, with different "
+            f"penultimate layers. Name one: layer={_either(names)}."
+        )
+    return next(iter(found.values()))
+
+
+def _unclear(graph: Graph, output: Value, reading: classifying.Reading) -> str:
+    names = [graph.name(value) for value in reading.given]
+    before = f"layer={_either(names)} (what scores are made of), or " if names else ""
+    return (
+        f"It is not clear which layer of the network {graph.model.name!r} is the penultimate one: "
+        f"{reading.why}. Name it: {before}layer={graph.name(output)!r} (the network's output)."
+    )
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
+def _activation_of(operation: Any) -> Any:
+    return getattr(operation, "activation", None)
+
+
+def _add_up_to_one(model: Any) -> bool:
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return False
+    rng = np.random.default_rng(0)
+    samples = [rng.random((4, *(size or 32 for size in each.shape[1:]))) for each in inputs]
+    outputs = forward(model, samples, batch_size=4)
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+
+
+def _makes_outputs(model: Any) -> set[int]:
+    """Return the operations from the outputs back to what makes them, by identity."""
+    graph = Graph(model)
+    found, waiting = set(), list(graph.outputs)
+    stop = {id(maker) for output in graph.outputs for maker in classifying.makers(output)}
+    while waiting:
+        value = waiting.pop()
+        found.add(id(value.operation))
+        if id(value) not in stop:
+            waiting += value.inputs
+    return found
+
+
 def _leaves(model: Any) -> Iterator[Any]:
     for layer in model.layers:
-        if is_model(layer):
+        if isinstance(layer, import_keras().Model):
             yield from _leaves(layer)
         else:
             yield layer
-
-
-def _inputs(model: Any) -> Any:
-    """The inputs as the model is called with them: a single one bare, for Keras warns otherwise."""
-    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
-
-
-def _names(model: Any) -> list[str]:
-    names = []
-    for layer in model.layers:
-        names += [layer.name, *(_names(layer) if is_model(layer) else [])]
-    return names
-
-
-def _activation(layer: Any) -> str | None:
-    if type(layer).__name__ == "Softmax":
-        return "softmax"
-    return getattr(getattr(layer, "activation", None), "__name__", None)
-
-
-def _penultimate_tensor(model: Any) -> Any:
-    """Walk from the output to the last layer with a weight matrix, and take its input."""
-    tensor = model.outputs[0]
-    while True:
-        layer = tensor._keras_history.operation
-        if type(layer).__name__ == "InputLayer":
-            raise ValueError(
-                f"The network {model.name!r} has no classifying layer to cut before; name a layer: "
-                f"one of {_names(model)}."
-            )
-        if getattr(layer, "kernel", None) is not None:
-            break
-        tensor = layer.input
-    tensor = layer.input
-    while type(tensor._keras_history.operation).__name__ in ("Dropout", "GaussianDropout"):
-        tensor = tensor._keras_history.operation.input
-    return tensor

@@ -13,6 +13,7 @@ from penultimate._progress import SILENT, Progress
 from penultimate._validation import check_number
 from penultimate.networks import _keras
 from penultimate.networks._backend import is_keras_model
+from penultimate.networks._forward import as_inputs, forward
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -24,20 +25,31 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Parameters
     ----------
     network : keras.Model
-        A trained network, functional or Sequential.
+        A trained network, functional or Sequential; models may be nested in it.
     layer : str, default="penultimate"
-        The name of a layer, or ``"penultimate"``: the input of the last classifying layer, with
-        dropout and softmax removed.
+        The name of a layer, or ``"penultimate"``: what the last classifying layer is given,
+        dropout removed. Where nothing classifies, as in a headless backbone or an embedding, that
+        is the network's output. A layer of a nested model is found by its name too or, where
+        several models have such a layer, as ``"backbone/pooled"``; one that is called several
+        times as ``"relu:0"``, ``"relu:1"``, in the order of the calls.
     batch_size : int, default=256
-        Samples in a pass. The last batch is padded to this size, so that the features of a sample
-        do not depend on the samples beside it.
+        The most samples in a pass; memory follows it. A smaller batch is filled up to the next
+        power of two. A sample's features do not depend on the samples beside it; on their number
+        only by rounding, some 1e-5 of a feature's deviation.
 
     Attributes
     ----------
-    n_features_out_ : int
-        Units of the layer; activations of more dimensions are flattened.
-    input_shape_ : tuple of int
-        The shape of one sample.
+    layer_ : str
+        The layer whose output the features are, by a name that `layer` takes.
+    cut_at_ : str
+        Where that is: ``"the input of 'predictions'"``, ``"the network's output"`` or ``"the output
+        of 'block_3'"``.
+    n_features_out_ : int or None
+        Units of the layer; activations of more dimensions are flattened. Where their number depends
+        on the images' size, which the network leaves open, it is that of the images given to
+        `fit`, or None.
+    input_shape_ : tuple of int, or dict of str to tuple of int
+        The shape of one sample; of several inputs by their names.
 
     Examples
     --------
@@ -46,8 +58,11 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     >>> from penultimate.networks import build_network
     >>> network = build_network("compact", (16, 16, 1), 10)
     >>> images = np.zeros((3, 16, 16, 1), np.uint8)
-    >>> FeatureExtractor(network).fit_transform(images).shape
+    >>> extractor = FeatureExtractor(network).fit(images)
+    >>> extractor.transform(images).shape
     (3, 128)
+    >>> extractor.layer_, extractor.cut_at_
+    ('features', "the input of 'probabilities'")
     """
 
     def __init__(self, network: Any, layer: str = "penultimate", batch_size: int = 256) -> None:
@@ -61,7 +76,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), optional
-            Only its shape is checked.
+            Only its shape is checked. Of a network with several inputs a list of them, in its
+            order, or a dict by name; if the features depend on one of them, this one will do.
         y : ignored
 
         Returns
@@ -71,9 +87,10 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         TypeError
-            If the network is not a Keras model.
+            If the network is not a Keras model, or `X` does not hold numbers.
         ValueError
-            If the layer does not exist, or `X` has another shape than the network's input.
+            If the layer does not exist, or it is not clear which one is meant; if `X` has another
+            shape than the network's input, or holds NaN.
 
         Warns
         -----
@@ -85,19 +102,28 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 "The 'network' parameter of FeatureExtractor must be a trained Keras model; got "
                 f"{self.network!r}. To train a network by name, use DeepSVC."
             )
+        if not isinstance(self.layer, str):
+            raise TypeError(
+                "The 'layer' parameter of FeatureExtractor must be the name of a layer; got "
+                f"{self.layer!r}."
+            )
         check_number(self.batch_size, "batch_size", "FeatureExtractor", low=1, integer=True)
-        self.cut_network_ = _keras.cut(self.network, self.layer)
-        if _keras.gives_probabilities(self.network, self.layer):
+        cut = _keras.make_cut(self.network, self.layer)
+        self.cut_network_, self.layer_, self.cut_at_ = cut.network, cut.layer, cut.place
+        if cut.gives_probabilities:
             warnings.warn(
-                f"The layer {self.layer!r} gives probabilities: softmax output fed to an SVM has "
-                "lost most of what the network knows. Cut it at layer='penultimate'.",
+                f"The layer {cut.layer!r} gives probabilities: softmax output fed to an SVM has "
+                "lost most of what the network knows. Cut it before its classifying layer.",
                 UserWarning,
                 stacklevel=2,
             )
-        self.input_shape_ = tuple(self.cut_network_.inputs[0].shape[1:])
-        self.n_features_out_ = int(np.prod(self.cut_network_.outputs[0].shape[1:]))
+        shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
+        self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
+        sizes = tuple(self.cut_network_.outputs[0].shape[1:])
+        self.n_features_out_ = None if None in sizes else int(np.prod(sizes))
         if X is not None:
-            self._check_input(X)
+            X = self._check_input(X)
+            self.n_features_out_ = self._count_features(X)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -115,7 +141,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            If `X` has another shape than the network's input, or holds NaN.
+            If `X` has another shape than the network's input or, where the number of features
+            depends on it, than in `fit`; or holds NaN.
         """
         return self.extract(X)
 
@@ -135,22 +162,36 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         X = self._check_input(X)
-        return _keras.forward(self.cut_network_, X, batch_size=self.batch_size, progress=progress)
+        if self.n_features_out_ is not None:
+            count = self._count_features(X)
+            if count != self.n_features_out_:
+                raise ValueError(
+                    f"Images of this size, X of shape {np.shape(X)}, have {count} features at "
+                    f"{self.layer_!r}, and those given to fit had {self.n_features_out_}: resize "
+                    "them to one size, or cut behind a global pooling."
+                )
+        return forward(self.cut_network_, X, batch_size=self.batch_size, progress=progress)
 
-    def _check_input(self, X: Any) -> NDArray[Any]:
-        X = np.asarray(X)
-        if self.input_shape_[-1:] == (1,) and X.ndim == len(self.input_shape_):
-            X = X[..., np.newaxis]
-        fits = X.ndim == len(self.input_shape_) + 1 and all(
-            want in (None, got) for want, got in zip(self.input_shape_, X.shape[1:])
-        )
-        if not fits:
-            raise ValueError(
-                f"The network takes samples of shape {self.input_shape_}; got X of shape {X.shape}."
-            )
-        if X.dtype.kind == "f" and not np.isfinite(X).all():
-            raise ValueError("X holds NaN or infinity; drop or mend these samples.")
-        return X
+    def _check_input(self, X: Any) -> Any:
+        """Return the array that the cut network takes, or the list of them."""
+        X = as_inputs(self.cut_network_, self._chosen_inputs(X))
+        if not isinstance(X, list):
+            return _check_array(X, tuple(self.cut_network_.inputs[0].shape[1:]))
+        tensors = self.cut_network_.inputs
+        return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(X, tensors)]
+
+    def _chosen_inputs(self, X: Any) -> Any:
+        """Of all inputs of the network choose those that the features depend on."""
+        names = [tensor.name for tensor in self.network.inputs]
+        chosen = [tensor.name for tensor in self.cut_network_.inputs]
+        is_whole_list = isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)
+        return [X[names.index(name)] for name in chosen] if is_whole_list else X
+
+    def _count_features(self, X: Any) -> int:
+        arrays = X if isinstance(X, list) else [X]
+        shapes = [(1, *each.shape[1:]) for each in arrays]
+        shape = self.cut_network_.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
+        return int(np.prod(shape[1:]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -161,7 +202,46 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _n_features_out(self) -> int:
+        if self.n_features_out_ is None:
+            raise ValueError(
+                f"How many features {self.layer_!r} has depends on the images' size: pass images "
+                "to fit."
+            )
         return self.n_features_out_
+
+
+def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return one input as the network takes it, of samples of this shape."""
+    if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
+        X = X[..., np.newaxis]
+    if not _fits(X.shape[1:], shape):
+        raise ValueError(_wrong_shape(X, shape))
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise ValueError("X holds NaN or infinity; drop or repair these samples.")
+    return X
+
+
+def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(given) == len(shape) and all(want in (None, n) for want, n in zip(shape, given))
+
+
+def _wrong_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> str:
+    if _fits(X.shape, shape) or (shape[-1:] == (1,) and _fits(X.shape, shape[:-1])):
+        return f"X is one sample, of shape {X.shape}; pass X[None], an array of one."
+    if X.ndim == len(shape) + 1 == 4:
+        channels = shape[-1]
+        if _fits((X.shape[2], X.shape[3], X.shape[1]), shape):
+            advice = "move their channels last, as with numpy.moveaxis(X, 1, -1)"
+        elif channels not in (None, X.shape[-1]):
+            advice = f"give them {channels} channels"
+        else:
+            advice = "resize them"
+        return f"The images are {_times(X.shape[1:])}; the network takes {_times(shape)}: {advice}."
+    return f"The network takes samples of shape {shape}; got X of shape {X.shape}."
+
+
+def _times(shape: tuple[int | None, ...]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)
 
 
 def predict_probabilities(
@@ -172,11 +252,11 @@ def predict_probabilities(
     Parameters
     ----------
     network : keras.Model
-        A trained network; the softmax of its outputs is taken where it ends in linear units.
+        A trained network; the softmax of its outputs is taken where these are no probabilities.
     X : ndarray of shape (n_samples, ...)
-        Inputs of the network.
+        Inputs of the network; of several a list, or a dict by name.
     batch_size : int, default=256
-        Samples in a pass.
+        The most samples in a pass.
     progress : Progress, optional
         Hears of every batch.
 
@@ -192,7 +272,7 @@ def predict_probabilities(
     >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
     [1.0, 1.0]
     """
-    outputs = _keras.forward(
-        network, X, batch_size=batch_size, progress=progress, step="predict with the network"
-    )
+    X = as_inputs(network, X)
+    step = "predict with the network"
+    outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
     return softmax(outputs, axis=1) if _keras.ends_in_logits(network) else outputs

@@ -8,11 +8,12 @@ from sklearn.base import BaseEstimator
 
 from penultimate._progress import SILENT, Progress
 from penultimate.networks._backend import import_keras
+from penultimate.networks._forward import as_inputs, forward
 from penultimate.networks._keras import (
     classifying_layer,
-    forward,
     giving_scores,
     predicted_codes,
+    weight_matrix,
 )
 from penultimate.networks.architectures import Builder, build_network
 
@@ -191,9 +192,10 @@ def build_margin_network(
     """
     model = giving_scores(build_network(network, input_shape, n_outputs, seed=seed))
     layer = classifying_layer(model)
-    # The layer's own is for what is saved; its kernel was made before, and has one beside.
-    layer.kernel_regularizer = import_keras().regularizers.L2(penalty)
-    layer.kernel.regularizer = layer.kernel_regularizer
+    regularizer = import_keras().regularizers.L2(penalty)
+    weight_matrix(layer).regularizer = regularizer
+    if hasattr(layer, "kernel_regularizer"):  # for what is saved; the kernel was made before
+        layer.kernel_regularizer = regularizer
     return model
 
 
@@ -207,7 +209,7 @@ def predict_scores(
     model : keras.Model
     X : ndarray of shape (n_samples, ...)
     batch_size : int, default=256
-        Samples in a pass; the last one is padded.
+        The most samples in a pass.
     progress : Progress, optional
         Hears of every batch.
 
@@ -223,4 +225,5 @@ def predict_scores(
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     step = "predict with the network"
+    X = as_inputs(model, X)
     return forward(model, X, batch_size=batch_size, progress=progress, step=step)

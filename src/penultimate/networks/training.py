@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from penultimate._progress import SILENT, Progress
 from penultimate.datasets.splits import Split, split_samples
 from penultimate.networks._backend import import_keras, seed_shared_generators, seeded
+from penultimate.networks._forward import forward
 from penultimate.networks._keras import (
     computing_in_bfloat16,
-    forward,
     giving_scores,
     predicted_codes,
 )
@@ -135,7 +135,7 @@ def train(
                 )
             _check_finite(course.loss[-1], epoch, training)
             if validation is not None:
-                _validate(model, validation, loss, course)
+                _validate(model, validation, loss, course, training)
             now = time.perf_counter()
             course.seconds, start = course.seconds + now - start, now
             if file is not None:
@@ -352,10 +352,14 @@ def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:
     return computing_in_bfloat16(model) if precision == "bfloat16" else nullcontext()
 
 
-def _validate(model: Any, validation: Validation, loss: Any, course: Course) -> None:
+def _validate(
+    model: Any, validation: Validation, loss: Any, course: Course, training: Training
+) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
     X, codes, *weights = validation
-    outputs = forward(model, X, batch_size=_EVALUATION_BATCH)
+    # A pass forward keeps no activations for the way back: it may be wider than a training step.
+    batch_size = min(_EVALUATION_BATCH, 4 * training.batch_size)
+    outputs = forward(model, X, batch_size=batch_size)
     value = loss(one_hot(codes, outputs.shape[1]), outputs, *weights)
     value = float(import_keras().ops.convert_to_numpy(value))
     if value < course.best_loss:

@@ -1,0 +1,150 @@
+"""A network's forward pass, in batches of few sizes.
+
+A batch has `batch_size` samples; the last one, or the only one, as many as it needs, filled up to
+the next power of two. So one image costs one image, memory follows `batch_size`, and a backend that
+compiles for each size does so a few times. A sample's outputs do not depend on the samples beside
+it. They may depend on how many these are, by rounding alone: a backend multiplies one row with
+another routine than many (with TensorFlow on a CPU batches of 2 to 256 agree bit by bit, and a
+single sample to some 1e-5 of the features' deviation; other backends choose at other sizes).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._progress import SILENT, Progress
+
+
+def forward(
+    model: Any,
+    X: Any,
+    *,
+    batch_size: int,
+    progress: Progress = SILENT,
+    step: str = "extract features",
+) -> NDArray[np.float32]:
+    """Compute the outputs of `model`, in inference mode.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one output.
+    X : ndarray of shape (n_samples, ...), or list of these
+        The input, or one array for each of several; cast to float32 batch by batch, whole numbers
+        to the integers that the model takes.
+    batch_size : int
+        The most samples in a pass.
+    progress : Progress
+        Hears of every batch, under the name `step`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float32
+        Outputs of more dimensions are flattened.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples.
+    """
+    arrays = list(X) if isinstance(X, (list, tuple)) else [X]
+    n_samples = len(arrays[0])
+    if not n_samples:
+        raise ValueError("There are no samples to pass through the network.")
+    types = [_type_of(tensor) for tensor in getattr(model, "inputs", None) or []]
+    types += [np.float32] * (len(arrays) - len(types))
+    out: NDArray[np.float32] | None = None
+    for start in range(0, n_samples, batch_size):
+        stop = min(start + batch_size, n_samples)
+        size = padded_size(stop - start, batch_size)
+        batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
+        outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
+        outputs = np.asarray(outputs)[: stop - start].reshape(stop - start, -1)
+        if out is None:
+            out = np.empty((n_samples, outputs.shape[1]), np.float32)
+        out[start:stop] = outputs
+        progress.update(step, stop, n_samples)
+    assert out is not None
+    return out
+
+
+def padded_size(n_samples: int, batch_size: int) -> int:
+    """Return the size of the batch that holds so many samples."""
+    return min(batch_size, 1 << (n_samples - 1).bit_length())
+
+
+def as_inputs(model: Any, X: Any) -> Any:
+    """Return samples as `forward` takes them: an array or, for a model of several inputs, a list.
+
+    Parameters
+    ----------
+    model : keras.Model
+    X : array-like, or list or dict of array-like
+        A list has the order of the model's inputs, a dict their names.
+
+    Raises
+    ------
+    TypeError
+        If `X` does not hold numbers.
+    ValueError
+        If inputs are missing, too many, or have different numbers of samples.
+    """
+    tensors = getattr(model, "inputs", None) or [None]
+    if isinstance(X, Mapping) and tensors[0] is not None:
+        names = [tensor.name for tensor in tensors]
+        if set(names) - set(X):
+            raise ValueError(_wrong_inputs(tensors, f"a dict of {list(X)}"))
+        X = [X[name] for name in names]
+    elif len(tensors) == 1:
+        return _as_numbers(X)
+    elif not isinstance(X, (list, tuple)):
+        raise ValueError(_wrong_inputs(tensors, f"one {type(X).__name__}"))
+    if len(X) != len(tensors):
+        raise ValueError(_wrong_inputs(tensors, f"{len(X)} arrays"))
+    arrays = [_as_numbers(each) for each in X]
+    if len({len(each) for each in arrays}) > 1:
+        raise ValueError(
+            f"The inputs of a network have one row for each sample; got {[len(a) for a in arrays]} "
+            "rows."
+        )
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _wrong_inputs(tensors: Sequence[Any], got: str) -> str:
+    listed = ", ".join(f"{tensor.name!r} {tuple(tensor.shape[1:])}" for tensor in tensors)
+    return (
+        f"The network takes {len(tensors)} inputs, {listed}; got {got}. Pass a list of arrays in "
+        "this order, or a dict by these names, to FeatureExtractor. Classifiers here take one "
+        "array: put them on its features."
+    )
+
+
+def _as_numbers(X: Any) -> NDArray[Any]:
+    try:
+        array = np.asarray(X)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(
+            f"X can't be made an array ({error}): bring all images to one size first."
+        ) from error
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        raise TypeError(
+            f"X must be an array of numbers, (n_samples, ...); got {type(X).__name__}"
+            f"{f' of dtype {array.dtype}' if array.ndim else ''}. Collect data that comes in "
+            "batches with numpy.concatenate."
+        )
+    return array
+
+
+def _type_of(tensor: Any) -> Any:
+    """The type to pass to an input: float32, but for integers that it does not hold, as tokens."""
+    return tensor.dtype if str(tensor.dtype) in ("int32", "int64") else np.float32
+
+
+def _padded(part: NDArray[Any], size: int, kind: Any) -> NDArray[Any]:
+    """Copy samples into a batch, filled up with the last: any network bears that as a sample."""
+    batch = np.empty((size, *part.shape[1:]), kind)
+    batch[: len(part)] = part
+    batch[len(part) :] = batch[len(part) - 1]
+    return batch
