@@ -16,7 +16,8 @@ from scipy.special import expit, softmax
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from penultimate.networks import _keras
+from penultimate.networks._forward import forward
+from penultimate.networks._keras import ends_in_logits
 
 _MOST_SAMPLES = 1000  # enough to tell two orders apart, and a second of inference at most
 # Another order is believed where it beats always answering the most frequent class beyond chance
@@ -67,8 +68,8 @@ def own_probabilities(network: Any, X: NDArray[Any], *, batch_size: int = 256) -
         A single output becomes two columns. Outputs that may be negative are taken for logits, and
         sigmoids of several classes are scaled to add up to one: their order stays what it was.
     """
-    outputs = _keras.forward(network, X, batch_size=batch_size, step="predict with the network")
-    are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
+    outputs = forward(network, X, batch_size=batch_size, step="predict with the network")
+    are_logits = ends_in_logits(network) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
         return np.hstack([1 - positive, positive])

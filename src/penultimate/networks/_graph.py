@@ -191,6 +191,8 @@ class Graph:
 
     def tensor(self, value: Value) -> Any:
         """Return a value as a tensor of the outermost model."""
+        # Parts of one model may meet in a graph, where names must differ.
+        name = f"until_{self.name(value).replace('/', '_').replace(':', '_')}"
         needed = ancestors(value)
         if value.nested is not None:
             value = self._outside.get(id(value), value)
@@ -202,8 +204,6 @@ class Graph:
             for tensor, given in zip(nested.model.inputs, nested.inputs)
             if id(given) in needed
         ]
-        # Parts of one model may meet in a graph, where names must differ.
-        name = f"until_{self.name(value).replace('/', '_').replace(':', '_')}"
         part = import_keras().Model(bare([tensor for tensor, _ in pairs]), value.tensor, name=name)
         given = bare([self.tensor(given) for _, given in pairs])
         # Who calls a backbone with training=False, or True, means it.

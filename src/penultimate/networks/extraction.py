@@ -184,8 +184,10 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Of all inputs of the network choose those that the features depend on."""
         names = [tensor.name for tensor in self.network.inputs]
         chosen = [tensor.name for tensor in self.cut_network_.inputs]
-        is_whole_list = isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)
-        return [X[names.index(name)] for name in chosen] if is_whole_list else X
+        if not (isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)):
+            return X
+        inputs = [X[names.index(name)] for name in chosen]
+        return inputs[0] if len(inputs) == 1 else inputs
 
     def _count_features(self, X: Any) -> int:
         arrays = X if isinstance(X, list) else [X]
