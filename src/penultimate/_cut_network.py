@@ -144,9 +144,11 @@ class CutNetworkClassifier(NetworkClassifier):
                 seed=seed,
             )
         layers = check_layers(self.layer, type(self).__name__)
-        size = self.batch_size
         return {
-            layer: FeatureExtractor(self.network_, layer, size).fit(samples.X) for layer in layers
+            layer: FeatureExtractor(self.network_, layer, self.batch_size).fit(
+                samples.X, samples.codes
+            )
+            for layer in layers
         }
 
     def _warn_if_seen(self, seen: NDArray[np.bool_]) -> None:

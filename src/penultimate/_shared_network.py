@@ -202,13 +202,13 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
                 plan.whole, seed, recipe.training, split=fold, suffix=f"-fold-{number}"
             )
             start = time.perf_counter()
-            extractor = FeatureExtractor(of_fold, batch_size=recipe.batch_size).fit()
+            extractor = FeatureExtractor(of_fold, batch_size=recipe.batch_size).fit(y=plan.codes)
             fold_features.append(extractor.extract(trainer.images, progress))
             fit_seconds += fold_history.seconds + time.perf_counter() - start
         model, history = trainer.train(plan.whole, seed, recipe.training)
         fit_seconds += history.seconds
     start = time.perf_counter()
-    extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit()
+    extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
     features = {"development": extractor.extract(trainer.images, progress)}
     if recipe.frozen:
         fold_features = [features["development"]] * len(folds)

@@ -102,3 +102,122 @@ def test_probabilities_are_such_where_the_network_ends_in_logits():
     scores = logits.predict_on_batch(X)
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(predict_probabilities(logits, X), expected, rtol=1e-5)
+
+
+def two_inputs():
+    keras = import_keras()
+    layers = keras.layers
+    image, facts = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="facts")
+    seen = layers.Dense(4, name="seen")(layers.Flatten()(image))
+    hidden = layers.Dense(5, activation="relu")(layers.Concatenate()([facts, seen]))
+    return keras.Model([image, facts], layers.Dense(2, activation="softmax")(hidden))
+
+
+def test_several_inputs_are_a_list_or_a_dict(images):
+    network, facts = two_inputs(), np.random.default_rng(0).random((10, 3))
+    extractor = FeatureExtractor(network, batch_size=4).fit()
+    assert extractor.input_shape_ == {"image": (8, 8, 1), "facts": (3,)}
+    features = extractor.transform([images, facts])
+    keras = import_keras()
+    hidden = keras.Model(network.inputs, network.layers[-1].input)
+    expected = hidden.predict_on_batch([images.astype(np.float32), facts.astype(np.float32)])
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-4)
+    named = {"facts": facts, "image": images, "other": None}
+    np.testing.assert_array_equal(extractor.transform(named), features)
+    probabilities = predict_probabilities(network, named)
+    np.testing.assert_array_equal(predict_probabilities(network, [images, facts]), probabilities)
+
+
+def test_only_the_inputs_that_are_needed(images):
+    network, facts = two_inputs(), np.zeros((10, 3))
+    extractor = FeatureExtractor(network, "seen").fit(images)
+    assert extractor.input_shape_ == (8, 8, 1)
+    features = extractor.transform(images)
+    for X in ([images, facts], {"image": images}, {"facts": facts, "image": images}):
+        np.testing.assert_array_equal(extractor.transform(X), features)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.zeros((10, 8, 8, 1)),
+        [np.zeros((10, 8, 8, 1))],
+        {"image": np.zeros((10, 8, 8, 1))},
+        [np.zeros((10, 8, 8, 1))] * 3,
+    ],
+)
+def test_inputs_that_are_missing(X):
+    with pytest.raises(
+        ValueError, match=r"takes 2 inputs, 'image' \(8, 8, 1\), 'facts' \(3,\); got"
+    ):
+        FeatureExtractor(two_inputs()).fit().transform(X)
+
+
+def test_inputs_of_different_lengths():
+    with pytest.raises(ValueError, match=r"one row for each sample; got \[3, 2\]"):
+        FeatureExtractor(two_inputs()).fit([np.zeros((3, 8, 8, 1)), np.zeros((2, 3))])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((8, 8, 3)), r"X is one sample, of shape \(8, 8, 3\); pass X\[None\]"),
+        (np.zeros((2, 9, 7, 3)), "images are 9 x 7 x 3; the network takes 8 x 8 x 3: resize"),
+        (np.zeros((2, 8, 8, 1)), "images are 8 x 8 x 1; .*: give them 3 channels"),
+        (np.zeros((2, 3, 8, 8)), "images are 3 x 8 x 8; .*: move their channels last"),
+        (np.zeros((2, 192)), r"samples of shape \(8, 8, 3\); got X of shape \(2, 192\)"),
+        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "bring all images to one size"),
+    ],
+)
+def test_samples_of_another_shape(X, message):
+    layers = import_keras().layers
+    network = import_keras().Sequential([layers.Input((8, 8, 3)), layers.Flatten()])
+    for use in (FeatureExtractor(network).fit, FeatureExtractor(network).fit().transform):
+        with pytest.raises(ValueError, match=message):
+            use(X)
+
+
+def test_one_greyscale_image(network):
+    for X in (np.zeros((8, 8)), np.zeros((8, 8, 1))):
+        with pytest.raises(ValueError, match=r"pass X\[None\]"):
+            FeatureExtractor(network).fit(X)
+
+
+@pytest.mark.parametrize("X", [["a.png", "b.png"], np.array([None, 3]), iter([1, 2]), 5])
+def test_what_is_no_array_of_numbers(network, X):
+    with pytest.raises(TypeError, match="must be an array of numbers"):
+        FeatureExtractor(network).fit(X)
+
+
+@pytest.mark.parametrize("layer", [None, 3, ["features"]])
+def test_a_layer_has_a_name(network, layer):
+    with pytest.raises(TypeError, match="'layer' parameter of FeatureExtractor must be the name"):
+        FeatureExtractor(network, layer).fit()
+
+
+def test_it_says_where_it_cut(network):
+    extractor = FeatureExtractor(network).fit()
+    assert (extractor.layer_, extractor.cut_at_) == ("features", "the input of 'probabilities'")
+    named = FeatureExtractor(network, "flatten").fit()
+    assert (named.layer_, named.cut_at_) == ("flatten", "the output of 'flatten'")
+    headless = FeatureExtractor(extractor.cut_network_).fit()
+    assert (headless.layer_, headless.cut_at_) == ("features", "the network's output")
+
+
+def test_images_of_any_size():
+    keras = import_keras()
+    layers = keras.layers
+    image = keras.Input((None, None, 1))
+    maps = layers.Conv2D(4, 3, activation="relu", name="maps")(image)
+    network = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
+    small, large = np.zeros((2, 6, 8, 1)), np.zeros((2, 9, 9, 1))
+    pooled = FeatureExtractor(network).fit(small)
+    assert pooled.transform(small).shape == pooled.transform(large).shape == (2, 4)
+    extractor = FeatureExtractor(network, "maps").fit()
+    assert extractor.n_features_out_ is None
+    assert extractor.transform(large).shape == (2, 196)
+    with pytest.raises(ValueError, match="depends on the images' size"):
+        extractor.get_feature_names_out()
+    assert extractor.fit(small).n_features_out_ == 96
+    with pytest.raises(ValueError, match="have 196 features at 'maps', .* had 96"):
+        extractor.transform(large)

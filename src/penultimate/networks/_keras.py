@@ -39,7 +39,7 @@ class Cut:
     gives_probabilities: bool
 
 
-def make_cut(model: Any, layer: str) -> Cut:
+def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
     """Cut `model` at a layer.
 
     Parameters
@@ -49,6 +49,8 @@ def make_cut(model: Any, layer: str) -> Cut:
     layer : str
         A layer's name, or ``"penultimate"``: what the last classifying layer is given, without
         dropout. Of a network where nothing classifies, its output.
+    n_classes : int, optional
+        Where it is not clear whether the outputs are classes, so many outputs are.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def make_cut(model: Any, layer: str) -> Cut:
     """
     graph = Graph(model)
     if layer == "penultimate":
-        value, place = _penultimate(graph)
+        value, place = _penultimate(graph, n_classes)
     else:
         value = graph.find(layer)
         place = f"the output of {layer!r}"
@@ -230,11 +232,13 @@ def computing_in_bfloat16(model: Any) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _penultimate(graph: Graph) -> tuple[Value, str]:
+def _penultimate(graph: Graph, n_classes: int | None) -> tuple[Value, str]:
     found: dict[int, tuple[Value, str]] = {}
     for output in graph.outputs:
         reading = classifying.read(output, graph)
-        if reading.kind == "unclear":
+        shape = tuple(graph.tensor(output).shape[1:])
+        numbers_classes = shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
+        if reading.kind == "unclear" and not (numbers_classes and len(reading.given) == 1):
             raise ValueError(_unclear(graph, output, reading))
         if reading.kind == "features":
             value, place = classifying.without_dropout(output), "the network's output"

@@ -71,14 +71,16 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.batch_size = batch_size
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Cut the network; nothing is learnt from `X`.
+        """Cut the network; nothing is learnt from the samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), optional
             Only its shape is checked. Of a network with several inputs a list of them, in its
             order, or a dict by name; if the features depend on one of them, this one will do.
-        y : ignored
+        y : array-like of shape (n_samples,), optional
+            Labels. Where it is not clear whether a network ends in classes (a tanh, a layer of your
+            own), it does if it has an output for each label.
 
         Returns
         -------
@@ -108,7 +110,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"{self.layer!r}."
             )
         check_number(self.batch_size, "batch_size", "FeatureExtractor", low=1, integer=True)
-        cut = _keras.make_cut(self.network, self.layer)
+        labels = np.asarray([] if y is None else y)
+        n_classes = len(set(labels.tolist())) if labels.ndim == 1 and len(labels) else None
+        cut = _keras.make_cut(self.network, self.layer, n_classes)
         self.cut_network_, self.layer_, self.cut_at_ = cut.network, cut.layer, cut.place
         if cut.gives_probabilities:
             warnings.warn(

@@ -1,0 +1,65 @@
+"""All families of ``keras.applications``, without their weights, which come from the internet."""
+
+import numpy as np
+import pytest
+
+from penultimate import FeatureExtractor
+from penultimate.networks._backend import import_keras
+
+keras = import_keras()
+layers = keras.layers
+
+# The smallest of each family, at (nearly) its smallest size.
+FAMILIES = {
+    "MobileNet": 32,
+    "VGG16": 32,
+    **dict.fromkeys(["ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0"], 32),
+    **dict.fromkeys(["MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50"], 32),
+    **dict.fromkeys(["ResNet50V2"], 32),
+    **dict.fromkeys(["InceptionResNetV2", "InceptionV3"], 75),
+    "Xception": 71,
+}
+QUICK = ("MobileNet", "VGG16")
+# The last layer is no Dense: what it is given lies further back.
+BEFORE_TOP = {"MobileNet": "conv_preds", "MobileNetV3Small": "logits"}
+
+
+def build(family, **options):
+    size = FAMILIES[family]
+    make = getattr(keras.applications, family)
+    return make(weights=None, input_shape=(size, size, 3), **options)
+
+
+def check(network, X, expected):
+    features = FeatureExtractor(network).fit(X).transform(X)
+    expected = keras.ops.convert_to_numpy(expected).reshape(len(X), -1)
+    scale = max(1, np.abs(expected).max())
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(f, marks=[] if f in QUICK else pytest.mark.slow) for f in FAMILIES],
+)
+def test_features_are_those_of_the_own_forward_pass(family, tmp_path):
+    size = FAMILIES[family]
+    X = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.float32)
+    top = build(family, classes=7)
+    last = top.get_layer(BEFORE_TOP.get(family, top.layers[-1].name))
+    check(top, X, keras.Model(top.inputs, last.input).predict_on_batch(X))
+    logits = build(family, classes=7, classifier_activation=None)
+    assert FeatureExtractor(logits).fit().cut_at_ == f"the input of {last.name!r}"
+    for pooling in (None, "max", "avg"):
+        backbone = build(family, include_top=False, pooling=pooling)
+        assert FeatureExtractor(backbone).fit().cut_at_ == "the network's output"
+    image = keras.Input((size, size, 3))
+    scaled = layers.Rescaling(1 / 255)(layers.RandomFlip()(image))
+    pooled = layers.Dropout(0.2)(backbone(scaled, training=False))
+    model = keras.Model(image, layers.Dense(5, activation="softmax")(pooled))
+    expected = backbone.predict_on_batch(X / 255)
+    check(model, X, expected)
+    before = [layers.Input((size, size, 3)), layers.RandomRotation(0.1), layers.Rescaling(1 / 255)]
+    check(keras.Sequential([*before, backbone, layers.Dropout(0.1), layers.Dense(5)]), X, expected)
+    if family in QUICK:
+        model.save(tmp_path / "model.keras")
+        check(keras.models.load_model(tmp_path / "model.keras"), X, expected)
