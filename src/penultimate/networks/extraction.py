@@ -34,8 +34,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         times as ``"relu:0"``, ``"relu:1"``, in the order of the calls.
     batch_size : int, default=256
         The most samples in a pass; memory follows it. A smaller batch is filled up to the next
-        power of two. A sample's features do not depend on the samples beside it; on their number
-        only by rounding, some 1e-5 of a feature's deviation.
+        power of two, a single sample to two. A sample's features do not depend on the samples
+        beside it; at most on their number, by rounding, where a backend has several routines.
 
     Attributes
     ----------
