@@ -311,7 +311,7 @@ def test_bad_samples(frozen):
     one_hot = np.eye(4, dtype=int)[np.unique(y, return_inverse=True)[1]]
     with pytest.raises(ValueError, match="one-hot"):
         clone(frozen).fit(X, one_hot)
-    with pytest.raises(ValueError, match="takes samples of shape"):
+    with pytest.raises(ValueError, match="the network takes 12 x 12 x 1: resize them"):
         frozen.predict(X_test[:, :, :10])
     with pytest.raises(ValueError, match="10 features"):
         frozen.predict(X_test[:, :10], subset="lying")
