@@ -287,7 +287,7 @@ def test_bad_networks(wine):
 
     with pytest.raises(ValueError, match="scores of either sign, and the network .* 'relu'"):
         MarginClassifier(in_relu).fit(*wine)
-    with pytest.raises(TypeError, match="got a Keras model. Pass the function that builds it"):
+    with pytest.raises(TypeError, match="got the Keras model .* Pass the function that builds it"):
         MarginClassifier(build_network(small_network, (13,), 3)).fit(*wine)
     with pytest.raises(ValueError, match="images of at least 8 x 8"):
         MarginClassifier("compact").fit(np.random.random((6, 4, 4)), [0, 1] * 3)

@@ -22,7 +22,13 @@ from penultimate._validation import (
     pixel_scale,
     typed_labels,
 )
-from penultimate.networks import History, Training, is_keras_model, takes_pixels
+from penultimate.networks import (
+    History,
+    Training,
+    check_network,
+    is_keras_model,
+    takes_pixels,
+)
 from penultimate.provenance import (
     Provenance,
     UnknownProvenanceWarning,
@@ -54,6 +60,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self, X: Any, y: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
         """Check parameters, samples and labels; return these, class indices and fingerprints."""
+        self._check_network()
         self._check_training()
         X, y = self._check_samples(X, y, reset=True)
         check_classification_targets(y)
@@ -150,6 +157,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Predict classes of samples that `_check_samples` has returned."""
         raise NotImplementedError
+
+    def _check_network(self) -> None:
+        check_network(self.network, type(self).__name__)
 
     def _check_training(self) -> None:
         owner = type(self).__name__

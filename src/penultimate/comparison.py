@@ -20,7 +20,7 @@ from penultimate._validation import check_choice, check_number, pixel_scale
 from penultimate.datasets import Dataset, Holdout, check_subsets, load
 from penultimate.heads import choose_methods
 from penultimate.hybrid import SELECTIONS
-from penultimate.networks import Training, is_keras_model, takes_pixels
+from penultimate.networks import Training, check_network, is_keras_model, takes_pixels
 from penultimate.provenance import ON_LEAK, UnknownProvenanceWarning, provenance_of
 from penultimate.results import Comparison
 
@@ -145,6 +145,7 @@ def compare(
     check_number(batch_size, "batch_size", "compare", low=1, integer=True)
     if n_jobs == 0:
         raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
+    check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
     choose_methods(methods, by_subset=by_subset, frozen=frozen)  # a misspelt one fails at once

@@ -19,7 +19,7 @@ from penultimate._validation import (
     warn_if_unscaled,
 )
 from penultimate.evaluation.calibration import CALIBRATIONS, as_columns, calibrate_scores
-from penultimate.networks import NETWORKS, Training, is_keras_model, train, train_further
+from penultimate.networks import Training, check_network, train, train_further
 from penultimate.networks.losses import LOSSES, BinaryHinge, MarginLoss, OneVsRestHinge
 from penultimate.networks.margin import (
     build_margin_network,
@@ -332,16 +332,13 @@ class MarginClassifier(NetworkClassifier):
                     f"calibration={self.calibration!r} is learnt on the validation slice, and "
                     "Training(validation_size=0) leaves none. Set a validation_size."
                 )
-        if is_keras_model(self.network):
-            raise TypeError(
-                f"The 'network' parameter of {owner} must be a name, a function that builds a "
-                "network, or None; got a Keras model. Pass the function that builds it; or put a "
-                "head on the features of a trained network with DeepSVC."
-            )
-        if isinstance(self.network, str):
-            check_choice(self.network, "network", owner, NETWORKS)
+        self._check_network()
         if not isinstance(self.loss, MarginLoss):
             check_choice(self.loss, "loss", owner, LOSSES)
+
+    def _check_network(self) -> None:
+        if self.network is not None:
+            check_network(self.network, type(self).__name__, takes_trained=False)
 
     def _check_further_labels(
         self, y: Any, n_samples: int, classes: Any, first: bool

@@ -91,34 +91,3 @@ def test_same_seed_same_weights():
     assert any(
         (a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True)
     )
-
-
-def test_unknown_name():
-    with pytest.raises(ValueError, match="must be one of 'compact', 'wide', .*; got 'resnet'"):
-        build_network("resnet", (28, 28, 1), 10)
-
-
-@pytest.mark.parametrize("shape", [(20,), (7, 28, 1)])
-def test_unfit_inputs(shape):
-    with pytest.raises(ValueError, match="takes images of at least 8 x 8 pixels"):
-        build_network("compact", shape, 10)
-
-
-def test_smallest_image_of_a_network():
-    with pytest.raises(ValueError, match="'devanagari-cnn' takes images of at least 10 x 10 pix"):
-        build_network("devanagari-cnn", (9, 28, 1), 10)
-
-
-def test_no_network():
-    with pytest.raises(TypeError, match="a function that builds a Keras model"):
-        build_network(3, (28, 28, 1), 10)
-
-
-def test_builder_of_nothing():
-    with pytest.raises(TypeError, match="must return a Keras model; got None"):
-        build_network(lambda shape, n_classes: None, (8, 8, 1), 3)
-
-
-def test_builder_with_wrong_outputs():
-    with pytest.raises(ValueError, match=r"one unit for each of the 3 classes.*\(None, 10\)"):
-        build_network(lambda shape, n_classes: NETWORKS["compact"](shape, 10), (8, 8, 1), 3)

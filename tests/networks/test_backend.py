@@ -2,10 +2,12 @@ import os
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from penultimate.networks import build_network
 from penultimate.networks._backend import import_keras, is_keras_model, seeded
 
 HIDE = """
@@ -72,20 +74,76 @@ def test_seed_fixes_initial_weights(seed):
     np.testing.assert_array_equal(*weights)
 
 
+SETTINGS = {
+    "tensorflow": "tf.config.threading.get_inter_op_parallelism_threads()",
+    "torch": "torch.are_deterministic_algorithms_enabled()",
+}
+DETERMINISM = """
+import warnings
+warnings.simplefilter("error")
+from penultimate.networks import make_deterministic
+from penultimate.networks._backend import seeded
+{imports}
+with seeded(0):
+    print({shown})
+make_deterministic()
+print({shown})
+"""
+
+
 def test_determinism_can_be_turned_on():
-    is_on = {
-        "tensorflow": "tensorflow.python.framework.config, is_op_determinism_enabled",
-        "torch": "torch, are_deterministic_algorithms_enabled",
-    }
     backend = import_keras().backend.backend()
-    if backend not in is_on:
+    if backend not in SETTINGS:
         pytest.skip(f"{backend} has no such setting")
-    module, function = is_on[backend].split(", ")
-    code = (
-        "from importlib import import_module\n"
-        "from penultimate.networks import make_deterministic\n"
-        "make_deterministic()\n"
-        f"print(import_module({module!r}).{function}())"
+    imports = "import tensorflow as tf" if backend == "tensorflow" else f"import {backend}"
+    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
+    code = DETERMINISM.format(imports=imports, shown=SETTINGS[backend])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    # One operation at a time is all that a training needs; the rest is for the user to turn on.
+    assert done.stdout.split() == (["1", "1"] if backend == "tensorflow" else ["False", "True"])
+
+
+@pytest.fixture
+def tensorflow(monkeypatch):
+    """TensorFlow as it has started, with as many inter-op threads as it likes."""
+    if import_keras().backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow runs operations side by side")
+    import tensorflow as tf
+
+    tf.constant(1.0)
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS")
+    monkeypatch.setattr("penultimate.networks._backend._warned", False)
+    return tf
+
+
+def test_what_comes_too_late_is_said_once(tensorflow):
+    with pytest.warns(UserWarning, match="TensorFlow was started before") as told:
+        build_network("compact", (8, 8, 1), 2)
+    build_network("compact", (8, 8, 1), 2)  # without a warning, which would be an error
+    assert "set TF_NUM_INTEROP_THREADS=1 in the environment" in str(told[0].message)
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_the_users_number_of_threads_stays(tensorflow, variable, monkeypatch):
+    if variable:
+        monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "3")
+    else:
+        read = "get_inter_op_parallelism_threads"
+        monkeypatch.setattr(tensorflow.config.threading, read, lambda: 3)
+    monkeypatch.delattr(tensorflow.config.threading, "set_inter_op_parallelism_threads")
+    with pytest.warns(UserWarning, match="TensorFlow was set to 3"), seeded(0):
+        pass
+
+
+def test_two_threads_build_what_one_builds():
+    def weights(seed):
+        return build_network("compact", (8, 8, 1), 2, seed=seed).get_weights()
+
+    alone = [weights(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(weights, range(4)))
+    for one, two in zip(alone, together, strict=True):
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)

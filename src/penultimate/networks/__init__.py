@@ -5,8 +5,10 @@ Importing this package loads no deep-learning framework; using what is in it doe
 
 from penultimate.networks._backend import is_keras_model, make_deterministic
 from penultimate.networks._keras import takes_pixels
-from penultimate.networks.architectures import NETWORKS, build_network
+from penultimate.networks.architectures import NETWORKS
+from penultimate.networks.arguments import check_network
 from penultimate.networks.augmentation import Augmentation
+from penultimate.networks.building import build_network
 from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.recipe import History, Training
@@ -19,6 +21,7 @@ __all__ = [
     "History",
     "Training",
     "build_network",
+    "check_network",
     "fit_network",
     "is_keras_model",
     "load_network",

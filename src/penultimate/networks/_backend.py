@@ -1,9 +1,20 @@
-"""Importing Keras with a backend that is installed, and the settings that only a backend has."""
+"""Importing Keras with a backend that is installed, and the settings that only a backend has.
+
+What makes a training repeat bit for bit on a CPU. Torch and JAX need nothing but a seed: they run
+one operation after another, and split each over their threads in the same way every time.
+TensorFlow runs operations side by side, which then share the threads in one way or another, and a
+sum that is split otherwise is rounded otherwise: at 64 x 64 pixels and 3 channels, the gradient of
+a convolution differed in one process of four. TensorFlow's own op determinism does not cover this.
+One inter-op thread does: one operation at a time, each still on all cores, for 0 to 10 % more time.
+(`tf.experimental.function_executor_type` would do so for one thread, whenever it is called. But it
+rejects what TensorFlow's memory optimizer makes of the gradients of large batches.)
+"""
 
 import os
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -12,6 +23,10 @@ from typing import Any
 import numpy as np
 
 BACKENDS = ("tensorflow", "torch", "jax")
+
+# Keras and torch draw initial weights and dropout from generators that belong to the process: two
+# trainings at once would take each other's draws.
+_one_training = threading.RLock()
 
 
 def import_keras() -> Any:
@@ -65,38 +80,57 @@ def is_keras_model(network: Any) -> bool:
 def make_deterministic() -> None:
     """Turn on the backend's determinism, for this process and for good.
 
-    The same seed, data, versions and number of threads then give the same bits on a CPU. The
-    command line does this; the library only on request.
+    The same seed, data, versions and number of threads then give the same bits on a CPU, in what
+    is trained here and in what you run with the backend yourself: TensorFlow's op determinism is
+    turned on, and it runs one operation at a time, each on all cores (its inter-op threads are set
+    to 1); torch refuses operations that do not repeat. JAX has no such setting; its operations
+    repeat on a CPU as they are. Nothing is promised of a GPU.
+
+    Call it before anything else uses TensorFlow, for the number of its threads is fixed when it
+    starts. The command line calls it. The library does half of it where it starts TensorFlow
+    itself, to train a network: one operation at a time, unless you have set the number of inter-op
+    threads; so a training repeats there, too. It leaves op determinism to you, as that makes
+    TensorFlow refuse random operations without a seed, wherever they are. As op determinism
+    chooses other implementations, results with and without it differ by rounding.
+
+    Warns
+    -----
+    UserWarning
+        If TensorFlow was started before, with more than one inter-op thread.
 
     Examples
     --------
     >>> from penultimate.networks import make_deterministic
     >>> make_deterministic()  # doctest: +SKIP
     """
-    import_keras()
-    backend = sys.modules["keras"].backend.backend()
+    backend = import_keras().backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+        _run_one_operation_at_a_time(overrule=True)
     elif backend == "torch":
         import torch
 
         torch.use_deterministic_algorithms(True)
 
 
-# The generators are the process's: of two trainings at once each would draw what is the other's.
-_drawing = threading.RLock()
-
-
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Keras and its backend; give Python's and NumPy's generators back as they were.
+    """Seed Keras and its backend; what is built and trained in here repeats bit for bit on a CPU.
 
-    One thread at a time: what others would train meanwhile waits.
+    Python's and NumPy's generators are given back as they were. One thread at a time: another
+    one waits.
+
+    Warns
+    -----
+    UserWarning
+        Once in a process, if TensorFlow can't be kept from running operations side by side.
     """
     keras = import_keras()
-    with _drawing:
+    with _one_training:
+        if keras.backend.backend() == "tensorflow":
+            _run_one_operation_at_a_time()
         python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
         try:
             keras.utils.set_random_seed(seed)
@@ -104,6 +138,39 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+_warned = False
+
+
+def _run_one_operation_at_a_time(*, overrule: bool = False) -> None:
+    """Set TensorFlow's inter-op threads to 1; a number that the user set only with `overrule`."""
+    import tensorflow as tf
+
+    global _warned
+    threads = tf.config.threading
+    # A number that is set in Python comes before the variable, as in TensorFlow.
+    in_variable = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    in_use = str(threads.get_inter_op_parallelism_threads() or in_variable or 0)
+    if in_use == "1" or tf.config.get_visible_devices("GPU"):
+        return
+    if in_use == "0" or overrule:
+        try:
+            threads.set_inter_op_parallelism_threads(1)
+            return
+        except RuntimeError:  # it has started
+            pass
+    if not _warned:
+        _warned = True
+        cause = "was started before" if in_use == "0" or overrule else f"was set to {in_use}"
+        warnings.warn(
+            "Networks that are trained with the same seed may differ from run to run: TensorFlow "
+            f"{cause}, and runs several operations at a time (inter-op threads). Call "
+            "penultimate.networks.make_deterministic() before anything else uses TensorFlow, or "
+            "set TF_NUM_INTEROP_THREADS=1 in the environment.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def seed_shared_generators(seed: int, epoch: int) -> None:

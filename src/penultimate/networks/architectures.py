@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from penultimate._validation import check_choice
-from penultimate.networks._backend import import_keras, is_keras_model, seeded
+from penultimate.networks._backend import import_keras
 
 Builder = Callable[[tuple[int, ...], int], Any]
 
 _SMALLEST_MAP = 8  # that is halved once more
-_SMALLEST_IMAGE, _SMALLEST_IMAGES = 8, {"devanagari-cnn": 10}
 
 
 def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
@@ -286,64 +284,3 @@ NETWORKS: dict[str, Builder] = {
     "devanagari-cnn": devanagari_cnn,
     "devanagari-small-cnn": devanagari_small_cnn,
 }
-
-
-def build_network(
-    network: str | Builder, input_shape: tuple[int, ...], n_classes: int, *, seed: int = 0
-) -> Any:
-    """Build an untrained network.
-
-    Parameters
-    ----------
-    network : str or callable
-        A name in ``NETWORKS``, or a function of (input_shape, n_classes) that returns a Keras
-        model whose last layer has `n_classes` units.
-    input_shape : tuple of int
-        The shape of one sample.
-    n_classes : int
-        The number of classes.
-    seed : int, default=0
-        Of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, the images are too small, or the outputs are not `n_classes`.
-
-    Examples
-    --------
-    >>> from penultimate.networks import build_network
-    >>> build_network("mnist-cnn", (28, 28, 1), 10).count_params()
-    2002698
-    """
-    if isinstance(network, str):
-        check_choice(network, "network", "build_network", NETWORKS)
-        side = _SMALLEST_IMAGES.get(network, _SMALLEST_IMAGE)
-        if len(input_shape) != 3 or min(input_shape[:2]) < side:
-            raise ValueError(
-                f"The network {network!r} takes images of at least {side} x {side} pixels, "
-                f"(height, width, channels); got samples of shape {input_shape}. For other inputs "
-                "pass a function that builds a network."
-            )
-        network = NETWORKS[network]
-    if not callable(network):
-        raise TypeError(
-            f"network must be one of {sorted(NETWORKS)}, a function that builds a Keras model, "
-            f"or a Keras model; got {network!r}."
-        )
-    with seeded(seed):
-        model = network(input_shape, n_classes)
-    if not is_keras_model(model):
-        raise TypeError(
-            f"The function that builds the network must return a Keras model; got {model!r}."
-        )
-    if tuple(model.output_shape) != (None, n_classes):
-        raise ValueError(
-            f"The network must end in one unit for each of the {n_classes} classes; its output "
-            f"has shape {model.output_shape}."
-        )
-    return model

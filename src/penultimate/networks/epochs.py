@@ -10,6 +10,21 @@ from numpy.typing import NDArray
 from penultimate.networks.augmentation import Augmentation
 
 
+class DivergedError(Exception):
+    """The loss of a step is no longer finite.
+
+    Attributes
+    ----------
+    loss : float
+    step, n_steps : int
+        The step, from 1, and those of the epoch.
+    """
+
+    def __init__(self, loss: float, step: int, n_steps: int) -> None:
+        super().__init__(loss, step, n_steps)
+        self.loss, self.step, self.n_steps = loss, step, n_steps
+
+
 def epochs(
     X: NDArray[Any],
     augmentation: Augmentation | None,
@@ -77,6 +92,11 @@ def run_epoch(
     Returns
     -------
     float
+
+    Raises
+    ------
+    DivergedError
+        At the first step whose loss is NaN or infinite; the others are not taken.
     """
     targets = one_hot(codes, model.output_shape[-1])
     n_steps = len(order) // batch_size
@@ -88,6 +108,8 @@ def run_epoch(
         batch = samples[chosen].astype(np.float32)
         weight = None if sample_weight is None else sample_weight[chosen]
         losses.append(model.train_on_batch(batch, targets[chosen], weight))
+        if not np.isfinite(losses[-1]):
+            raise DivergedError(float(losses[-1]), step + 1, n_steps)
     return float(np.mean(losses))
 
 

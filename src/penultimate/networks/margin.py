@@ -15,7 +15,8 @@ from penultimate.networks._keras import (
     predicted_codes,
     weight_matrix,
 )
-from penultimate.networks.architectures import Builder, build_network
+from penultimate.networks.architectures import Builder
+from penultimate.networks.building import build_network
 
 __all__ = [
     "RandomFeatureNetwork",

@@ -19,7 +19,8 @@ class Training:
     AdamW on the cross-entropy of smoothed labels, or on a margin loss; the learning rate climbs
     over the first fifth of the steps from a tenth of its peak, then follows a cosine down to a
     thousandth of it. After every epoch the network is scored on a slice of the fit part, without
-    augmentation, and the weights with the lowest loss there are kept.
+    augmentation, and the weights with the lowest loss there are kept. A slice of fewer than 100
+    samples is too small to choose by: the last weights are kept, unless `patience` is set.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Training:
     augmentation : Augmentation or None, default=Augmentation()
         None trains on the samples as they are. Those that are no images always stay so.
     validation_size : float, default=0.1
-        The share of the fit part that only chooses the best weights.
+        The share of the fit part that the network is only scored on, to choose the best weights.
     patience : int, optional
         Stop early: after so many epochs without a lower loss on the validation slice.
     precision : {"float32", "bfloat16"}, default="float32"
@@ -107,7 +108,7 @@ class History:
     validation_accuracy : list of float
         A fraction.
     best_epoch : int
-        The epoch, from 0, whose weights were kept.
+        The epoch, from 0, whose weights were kept: the last one where nothing chose.
     seconds : float
         The time that the epochs took; of a training that was interrupted, all its parts.
     """

@@ -1,0 +1,115 @@
+"""Building an untrained network for samples of a shape, and saying why it can't be built."""
+
+from typing import Any
+
+from penultimate.networks._backend import is_keras_model, seeded
+from penultimate.networks.architectures import NETWORKS, Builder
+from penultimate.networks.arguments import check_network
+
+_SMALLEST_IMAGE, _SMALLEST_IMAGES = 8, {"devanagari-cnn": 10}
+_LARGEST_TRIED = 1024  # pixels a side: beyond it, the size of the images is not what is wrong
+
+
+def build_network(
+    network: str | Builder, input_shape: tuple[int, ...], n_classes: int, *, seed: int = 0
+) -> Any:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    network : str or callable
+        A name in ``NETWORKS``, or a function of (input_shape, n_classes) that returns a Keras
+        model whose last layer has `n_classes` units.
+    input_shape : tuple of int
+        The shape of one sample.
+    n_classes : int
+        The number of classes.
+    seed : int, default=0
+        Controls the initial weights.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the images are too small, or the outputs are not `n_classes`.
+    TypeError
+        If `network` is something else, or the function returns something else.
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network
+    >>> build_network("mnist-cnn", (28, 28, 1), 10).count_params()
+    2002698
+    """
+    check_network(network, "build_network", takes_trained=False)
+    if isinstance(network, str):
+        side = _SMALLEST_IMAGES.get(network, _SMALLEST_IMAGE)
+        if len(input_shape) != 3 or min(input_shape[:2]) < side:
+            raise ValueError(
+                f"The network {network!r} takes images of at least {side} x {side} pixels, "
+                f"(height, width, channels); got samples of shape {input_shape}. For other inputs "
+                "pass a function that builds a network."
+            )
+        network = NETWORKS[network]
+    model = _build(network, input_shape, n_classes, seed)
+    if not is_keras_model(model):
+        raise TypeError(
+            f"The function that builds the network must return a Keras model; got {model!r}."
+        )
+    if tuple(model.output_shape) != (None, n_classes):
+        raise ValueError(
+            f"The network must end in one unit for each of the {n_classes} classes; its output "
+            f"has shape {model.output_shape}."
+        )
+    return model
+
+
+def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed: int) -> Any:
+    name = getattr(builder, "__name__", type(builder).__name__)
+    try:
+        with seeded(seed):
+            return builder(input_shape, n_classes)
+    except Exception as error:
+        # Keras says "zero or negative" of one layer's output, and names neither image nor way out.
+        side = _smallest_side(builder, input_shape, n_classes) if "negative" in str(error) else None
+        if side is None:
+            error.add_note(f"Raised by {name}({input_shape}, {n_classes}), the network's builder.")
+            raise
+        height, width, *_ = input_shape
+        raise ValueError(
+            f"The network that {name} builds is too deep for images of {height} x {width} pixels: "
+            "nothing is left of them after its pooling and convolutions. It takes images of at "
+            f"least {side} x {side} pixels. Pass larger ones, or a network with fewer such layers."
+        ) from error
+
+
+def _smallest_side(builder: Builder, input_shape: tuple[int, ...], n_classes: int) -> int | None:
+    """Find how many pixels a side a network needs; None where more of them do not help.
+
+    The sides are doubled until the network can be built, then bisected: up to twenty networks are
+    built, but only where the choice is between that and an error.
+    """
+    if len(input_shape) != 3:
+        return None
+    *_, channels = input_shape
+
+    def builds(side: int) -> bool:
+        try:
+            builder((side, side, channels), n_classes)
+        except Exception:
+            return False
+        return True
+
+    low = min(input_shape[:2])
+    high = 2 * low
+    while not builds(high):
+        low, high = high, 2 * high
+        if high > _LARGEST_TRIED:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if builds(middle) else (middle, high)
+    return high

@@ -1,0 +1,112 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from penultimate import DeepSVC, MarginClassifier, Specialists, compare
+from penultimate.networks import NETWORKS, build_network, check_network, fit_network
+from penultimate.networks._backend import import_keras
+from penultimate.networks.margin import RandomFeatureNetwork
+
+layers = import_keras().layers
+USERS = {
+    "DeepSVC": lambda network, X, y: DeepSVC(network).fit(X, y),
+    "Specialists": lambda network, X, y: Specialists(
+        network, subsets={"all": ["lying", "standing"]}
+    ).fit(X, y),
+    "MarginClassifier": lambda network, X, y: MarginClassifier(network).fit(X, y),
+    "compare": lambda network, X, y: compare(X, y, network=network),
+    "build_network": lambda network, X, y: fit_network(network, X, (y == "lying").astype(int)),
+}
+
+
+def stand_in(package, name="Thing"):
+    """An object of a class that another framework's package defines."""
+    return type(name, (), {"__module__": f"{package}.models", "__call__": lambda *a: None})()
+
+
+def named(n_classes, shape):
+    return None
+
+
+class OwnModel(import_keras().Model):
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+
+
+REFUSED = [
+    ("compcat", ValueError, "Did you mean 'compact'"),
+    ("Compact", ValueError, "Did you mean 'compact'"),
+    ("mnist_cnn", ValueError, "Did you mean 'mnist-cnn'"),
+    ("resnet50", ValueError, "pass the model itself, such as keras.applications"),
+    ("", ValueError, "must be one of"),
+    ("model.keras", ValueError, r"got 'model.keras'. Load it with penultimate.networks.load_net"),
+    (Path("runs/model.keras"), ValueError, "penultimate.networks.load_network"),
+    ("MODEL.H5", ValueError, "keras.models.load_model"),
+    ("resnet.onnx", ValueError, "ONNX files are not taken. Compute its features yourself"),
+    (Path("resnet.pth"), ValueError, "PyTorch are not taken. Compute its features yourself"),
+    ("weights.safetensors", ValueError, "weights without a network"),
+    ("models/saved_model", ValueError, "Load it with the framework that wrote it"),
+    (Path("compact"), ValueError, "Load it with the framework that wrote it"),
+    (stand_in("torch"), TypeError, "PyTorch modules are not taken"),
+    (type(stand_in("torch")), TypeError, "That is a class. PyTorch modules"),
+    (stand_in("onnx"), TypeError, "ONNX files are not taken"),
+    (stand_in("onnxruntime"), TypeError, "ONNX files are not taken"),
+    (stand_in("tf_keras"), TypeError, "Keras 2 are not taken"),
+    (stand_in("tensorflow"), TypeError, "TFSMLayer"),
+    (layers.Dense(3), TypeError, "Put it into a model"),
+    (layers.Dense, TypeError, "That is a class. Put it into a model"),
+    (import_keras().Sequential, TypeError, "That is a class"),
+    (LogisticRegression(), TypeError, "as the 'head' parameter of DeepSVC"),
+    (make_pipeline(LogisticRegression()), TypeError, "as the 'head' parameter of DeepSVC"),
+    (LogisticRegression, TypeError, "That is a class. Pass an instance"),
+    (RandomFeatureNetwork, TypeError, "That is a class. Pass an instance"),
+    ([layers.Dense(3)], TypeError, "keras.Sequential"),
+    (lambda shape: None, TypeError, r"It is called as <lambda>\(\(28, 28, 1\), 10\), but"),
+    (lambda: None, TypeError, "too many positional arguments"),
+    (3, TypeError, "got 3"),
+    (np.zeros(3), TypeError, "got array"),
+]
+
+
+@pytest.mark.parametrize(("network", "kind", "message"), REFUSED)
+def test_what_to_do_instead(network, kind, message):
+    with pytest.raises(kind, match=message) as caught:
+        check_network(network, "DeepSVC")
+    assert str(caught.value).startswith("The 'network' parameter of DeepSVC must be one of 'comp")
+
+
+@pytest.mark.parametrize("owner", USERS)
+@pytest.mark.parametrize("network", ["compcat", Path("model.keras"), stand_in("torch")])
+def test_everything_that_takes_a_network_says_so(owner, network, shapes):
+    with pytest.raises((TypeError, ValueError), match=f"'network' parameter of {owner} must be"):
+        USERS[owner](network, *shapes)
+
+
+def test_what_is_taken():
+    builder = NETWORKS["compact"]
+    for network in (*NETWORKS, builder, partial(builder), named, RandomFeatureNetwork(), OwnModel):
+        check_network(network, "DeepSVC")
+    model = build_network("compact", (8, 8, 1), 2)
+    check_network(model, "DeepSVC")
+    with pytest.raises(TypeError, match="the Keras model 'compact'. Pass the function that builds"):
+        check_network(model, "MarginClassifier", takes_trained=False)
+
+
+def test_a_fitted_classifier_is_not_its_network():
+    fitted = DeepSVC()
+    fitted.network_ = build_network("compact", (8, 8, 1), 2)
+    with pytest.raises(TypeError, match=r"Pass the Keras model in it, \.network_"):
+        check_network(fitted, "DeepSVC")
+
+
+@pytest.mark.parametrize("make", ["torch.nn.Linear(3, 2)", "onnx.ModelProto()"])
+def test_the_real_thing(make):
+    package = make.partition(".")[0]
+    module = pytest.importorskip(package)
+    import_keras()
+    with pytest.raises(TypeError, match="not taken"):
+        check_network(eval(make, {package: module}), "DeepSVC")

@@ -1,0 +1,89 @@
+import pytest
+
+from penultimate.networks import NETWORKS, build_network
+from penultimate.networks._backend import import_keras
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match="must be one of 'compact', 'wide', .*; got 'resnet'"):
+        build_network("resnet", (28, 28, 1), 10)
+
+
+@pytest.mark.parametrize("shape", [(20,), (7, 28, 1)])
+def test_unfit_inputs(shape):
+    with pytest.raises(ValueError, match="takes images of at least 8 x 8 pixels"):
+        build_network("compact", shape, 10)
+
+
+def test_smallest_image_of_a_network():
+    with pytest.raises(ValueError, match="'devanagari-cnn' takes images of at least 10 x 10 pix"):
+        build_network("devanagari-cnn", (9, 28, 1), 10)
+
+
+def test_no_network():
+    with pytest.raises(TypeError, match="a function of .* that builds a Keras model"):
+        build_network(3, (28, 28, 1), 10)
+
+
+def test_builder_of_nothing():
+    with pytest.raises(TypeError, match="must return a Keras model; got None"):
+        build_network(lambda shape, n_classes: None, (8, 8, 1), 3)
+
+
+def test_builder_with_wrong_outputs():
+    with pytest.raises(ValueError, match=r"one unit for each of the 3 classes.*\(None, 10\)"):
+        build_network(lambda shape, n_classes: NETWORKS["compact"](shape, 10), (8, 8, 1), 3)
+
+
+def vgg(shape, n_classes, padding="same"):
+    """A network that halves an image four times, in dense layers after a Flatten."""
+    layers = import_keras().layers
+    stages = []
+    for channels in (2, 4, 4, 4):
+        stages += [layers.Conv2D(channels, 3, padding=padding), layers.MaxPooling2D()]
+    head = [layers.Flatten(), layers.Dense(n_classes, activation="softmax")]
+    return import_keras().Sequential([layers.Input(shape), *stages, *head])
+
+
+def strided(shape, n_classes):
+    layers = import_keras().layers
+    stem = [layers.Conv2D(4, 7, strides=4), layers.Conv2D(4, 5, strides=2)]
+    head = [layers.GlobalMaxPooling2D(), layers.Dense(n_classes)]
+    return import_keras().Sequential([layers.Input(shape), *stem, *head])
+
+
+def averaged(shape, n_classes):
+    layers = import_keras().layers
+    pool = [layers.AveragePooling2D(10), layers.Flatten(), layers.Dense(n_classes)]
+    return import_keras().Sequential([layers.Input(shape), *pool])
+
+
+@pytest.mark.parametrize(
+    ("builder", "shape", "side"),
+    [
+        (vgg, (8, 8, 1), 16),
+        (vgg, (12, 100, 3), 16),
+        (lambda shape, n: vgg(shape, n, "valid"), (28, 28, 1), 46),
+        (strided, (20, 20, 1), 23),
+        (averaged, (8, 8, 1), 10),
+    ],
+)
+def test_too_deep_for_the_images(builder, shape, side):
+    height, width, channels = shape
+    message = f"too deep for images of {height} x {width} .* at least {side} x {side} pixels"
+    with pytest.raises(ValueError, match=message) as caught:
+        build_network(builder, shape, 3)
+    assert "negative" in str(caught.value.__cause__)  # what Keras said
+    assert build_network(builder, (side, side, channels), 3).output_shape == (None, 3)
+    with pytest.raises(ValueError, match="too deep"):
+        build_network(builder, (side - 1, side - 1, channels), 3)
+
+
+def test_a_size_that_never_helps_and_samples_without_one():
+    def broken(shape, n_classes):
+        raise ValueError("a negative number of units")
+
+    for shape in ((8, 8, 1), (20,)):
+        with pytest.raises(ValueError, match="a negative number of units") as caught:
+            build_network(broken, shape, 3)
+        assert caught.value.__notes__ == [f"Raised by broken({shape}, 3), the network's builder."]
