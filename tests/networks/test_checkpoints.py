@@ -86,7 +86,7 @@ def test_best_weights_of_before_the_interruption_are_kept(samples, path):
     X, codes = samples
     recipe = Training(epochs=5, batch_size=8, learning_rate=0.05, augmentation=None)
     # Where the labels are wrong, the loss grows as the network learns.
-    contrary = (X[40:], 1 - codes[40:])
+    contrary = (np.tile(X[40:], (5, 1, 1, 1)), np.tile(1 - codes[40:], 5))
     models = [build_network(little, X.shape[1:], 2, seed=1) for _ in range(3)]
     history = train(models[0], X[:40], codes[:40], contrary, recipe)
     assert history.best_epoch < 4
