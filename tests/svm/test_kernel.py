@@ -22,7 +22,7 @@ def test_overflow_at_fit_names_the_way_out(kernel, norm):
 
 def test_far_samples_have_no_kernel_value_with_any():
     X, norms = np.array([[1e200, 0.0], [1.0, 2.0]]), np.array([np.inf, 5.0])
-    Kernel("rbf", 0.1, 0.0, 1).check_prediction(X, norms, X[1:], norms[1:])
+    Kernel("rbf", 0.1, 0.0, 1).check_prediction(X, norms, X[1:], 5.0)
     np.testing.assert_array_equal(X, [[0, 0], [1, 2]])
     np.testing.assert_array_equal(norms, [np.inf, 5])
 
@@ -32,4 +32,4 @@ def test_overflow_at_prediction(kernel):
     X, norms = np.array([[1e200, 0.0]]), np.array([np.inf])
     support = np.array([[1e150, 1.0]])
     with pytest.raises(ValueError, match="entries up to 1e\\+200"):
-        kernel.check_prediction(X, norms, support, np.array([1e300]))
+        kernel.check_prediction(X, norms, support, 1e300)

@@ -270,8 +270,6 @@ def test_sparse_is_refused():
 
 
 def test_probabilities_come_from_calibration():
-    with pytest.raises(TypeError, match="probability"):
-        SVC(probability=True)
     calibrated = CalibratedClassifierCV(SVC(), ensemble=False).fit(X, y)
     assert calibrated.predict_proba(X).shape == (150, 3)
 
@@ -282,12 +280,18 @@ def test_parameters_taken_for_scikit_learns_sake_change_nothing():
     np.testing.assert_array_equal(SVC(**idle).fit(X, y).dual_coef_, plain.dual_coef_)
     with pytest.raises(ValueError, match="cache_size"):
         SVC(cache_size=0).fit(X, y)
-    assert set(svm.SVC().get_params()) - set(SVC().get_params()) == {"probability"}
+    assert set(svm.SVC().get_params()) <= set(SVC().get_params())
 
 
-def test_no_probabilities_names_the_way_out():
-    with pytest.raises(AttributeError, match="CalibratedClassifierCV"):
-        _ = SVC().fit(X, y).predict_proba
+@pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba"])
+def test_no_probabilities_names_the_way_out(method):
+    fitted = SVC().fit(X, y)
+    assert not hasattr(fitted, method)
+    with pytest.raises(AttributeError, match=r"CalibratedClassifierCV\(.*ensemble=False"):
+        getattr(fitted, method)
+    with pytest.raises(ValueError, match=r"CalibratedClassifierCV\(.*ensemble=False"):
+        SVC(probability=True).fit(X, y)
+    SVC(probability="deprecated").fit(X, y)  # scikit-learn's default
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

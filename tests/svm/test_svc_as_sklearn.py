@@ -369,9 +369,3 @@ def test_unfitted():
     for method in ("predict", "decision_function"):
         with pytest.raises(NotFittedError, match=r"SVC .*not fitted"):
             getattr(SVC(), method)("no samples at all")
-
-
-def test_probability_is_no_parameter():
-    assert not hasattr(SVC(), "predict_proba")
-    with pytest.raises(TypeError, match="probability"):
-        SVC(probability=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+_validation = threading.RLock()
+
 
 class _Limit:
     """How many hold the limit, and what was set before the first of them."""
@@ -56,9 +58,9 @@ def _controller() -> ThreadpoolController:
 
 def _start_anew() -> None:
     """Forget, in a forked process, the threads that were not forked with it."""
-    global _limit
+    global _limit, _validation
     _limit.abandon()
-    _limit = _Limit()
+    _limit, _validation = _Limit(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
@@ -84,3 +86,15 @@ def single_threaded_blas() -> Iterator[None]:
         yield
     finally:
         limit.leave()
+
+
+@contextmanager
+def validating() -> Iterator[None]:
+    """Let one thread at a time have scikit-learn validate its arrays.
+
+    It does so within ``warnings.catch_warnings``, which saves the filters of the whole process and
+    sets them back: of two threads that overlap, the second leaves those that the first had set.
+    """
+    lock = _validation
+    with lock:
+        yield

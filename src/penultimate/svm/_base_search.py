@@ -119,6 +119,8 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 )
             states.restore()
             search.set_params(verbose=self.verbose).fit(given, y, **params)
+        if callable(self.scoring) and isinstance(self.refit, str) and not search.multimetric_:
+            self._refuse_refit("a callable with a single metric")
         self.solver_ = "per-fit" if problem is None else "joint"
         for name, value in vars(search).items():
             if name.endswith("_") and not name.startswith("_"):
@@ -134,10 +136,13 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if several or callable(self.scoring) or not isinstance(self.refit, str):
             return
         if self.refit not in (self.scoring, "score"):
-            raise ValueError(
-                f"The 'refit' parameter of {type(self).__name__} must be True, False, a callable "
-                f"or the name of a metric in scoring={self.scoring!r}; got {self.refit!r}."
-            )
+            self._refuse_refit(repr(self.scoring))
+
+    def _refuse_refit(self, scoring: str) -> None:
+        raise ValueError(
+            f"The 'refit' parameter of {type(self).__name__} must be True, False, a callable or "
+            f"the name of a metric in scoring, which is {scoring}; got {self.refit!r}."
+        )
 
     def _solve_jointly(
         self, search: Any, X: Any, y: Any, params: dict[str, Any], bar: SearchBar
@@ -275,7 +280,15 @@ def _scale(X: NDArray[Any]) -> float:
     return SVC(gamma="scale")._resolve_gamma(X)
 
 
-def default_grid(estimator: SVC, X: NDArray[Any]) -> dict[str, list[float]]:
+def _check_has_default(estimator: Any, name: str) -> None:
+    if not isinstance(estimator, SVC):
+        raise ValueError(
+            f"Only an SVC has a default for {name}; pass one for {type(estimator).__name__}."
+        )
+
+
+def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
+    _check_has_default(estimator, "param_grid")
     if estimator.kernel == "linear":
         return {"C": list(LINEAR_C)}
     if estimator.kernel == "precomputed":
@@ -283,7 +296,8 @@ def default_grid(estimator: SVC, X: NDArray[Any]) -> dict[str, list[float]]:
     return {"C": list(RBF_C), "gamma": [factor * _scale(X) for factor in RBF_GAMMA]}
 
 
-def default_distributions(estimator: SVC, X: NDArray[Any]) -> dict[str, Any]:
+def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
+    _check_has_default(estimator, "param_distributions")
     if estimator.kernel == "linear":
         return {"C": loguniform(1e-4, 10)}
     if estimator.kernel == "precomputed":

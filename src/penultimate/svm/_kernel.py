@@ -1,6 +1,7 @@
 """Kernel functions, and which samples they can take."""
 
 from dataclasses import dataclass
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,14 @@ class Kernel:
         ValueError
         """
         with np.errstate(over="ignore"):
-            largest = self._of_product(4 * np.float64(largest_norm))
+            largest = self._of_product(4 * largest_norm)
         if not (np.isfinite(largest) and (self.name == "linear" or np.isfinite(self.gamma))):
             raise ValueError(
                 f"The kernel values overflow float64: entries of X go up to {np.abs(X).max():g}, "
                 f"and gamma is {self.gamma:g}. Scale the features, as StandardScaler does."
             )
 
-    def check_prediction(self, X: Any, X_norms: Any, support: Any, norms: Any) -> None:
+    def check_prediction(self, X: Any, X_norms: Any, support: Any, largest_norm: float) -> None:
         """Refuse samples whose kernel values with `support` overflow; an RBF's are zero there.
 
         Such samples are changed in place, so that products with them stay numbers.
@@ -56,11 +57,13 @@ class Kernel:
         """
         if self.name == "rbf":
             far = ~np.isfinite(X_norms)
-            X[far], X_norms[far] = 0.0, np.inf
+            if far.any():
+                X[far], X_norms[far] = 0.0, np.inf
             return
-        with np.errstate(over="ignore", invalid="ignore"):
-            product = np.sqrt(X_norms.max()) * np.sqrt(norms.max(initial=0.0))
-            if not np.isfinite(product):
+        # With Python's own numbers: for a single row NumPy's would take as long as the products.
+        product = sqrt(X_norms.max()) * sqrt(largest_norm)
+        if not isfinite(product):
+            with np.errstate(over="ignore", invalid="ignore"):
                 product = X.shape[1] * np.abs(X).max() * np.abs(support).max(initial=0.0)
         if not np.isfinite(self._of_product(product)):
             raise ValueError(
@@ -68,9 +71,11 @@ class Kernel:
                 "float64. Scale the features as those that the classifier was fitted on."
             )
 
-    def _of_product(self, product: np.float64) -> np.float64:
+    def _of_product(self, product: float) -> float:
         """About the largest kernel value, by the largest inner product."""
         if self.name != "poly":
             return product
-        with np.errstate(over="ignore", invalid="ignore"):
-            return (self.gamma * product + abs(self.coef0)) ** self.degree
+        try:
+            return float(self.gamma * product + abs(self.coef0)) ** self.degree
+        except OverflowError:
+            return inf

@@ -34,6 +34,8 @@ class Machine:
     support : ndarray of shape (n_support, n_features) or None
         None for the precomputed kernel.
     norms : ndarray of shape (n_support,) or None
+        Squared.
+    largest_norm : float
     columns : ndarray of shape (n_support,), int64, or None
         For the precomputed kernel, the support vectors' columns.
     """
@@ -44,6 +46,7 @@ class Machine:
     intercepts: NDArray[np.float64]
     support: NDArray[np.float64] | None
     norms: NDArray[np.float64] | None
+    largest_norm: float
     columns: NDArray[np.int64] | None
 
     @classmethod
@@ -75,6 +78,7 @@ class Machine:
             intercepts[np.newaxis],
             support,
             norms,
+            0.0 if norms is None else float(norms.max(initial=0.0)),
             columns,
         )
 
@@ -116,7 +120,7 @@ class Machine:
         with np.errstate(over="ignore", invalid="ignore"):
             centered = np.subtract(X, self.mean, dtype=np.float64, order="C")
             norms = np.einsum("ij,ij->i", centered, centered)
-        kernel.check_prediction(centered, norms, self.support, self.norms)
+        kernel.check_prediction(centered, norms, self.support, self.largest_norm)
         return centered, self.support, None, None, None, norms, self.norms
 
 

@@ -28,6 +28,8 @@ _SHARED = (
 _SLACK = 10.0
 # Of the memory limit, for decision values until they are scored.
 _DECISIONS_SHARE = 0.25
+# And for the validation samples, for scorers.
+_TESTS_SHARE = 0.25
 
 
 class NotJointError(Exception):
@@ -133,9 +135,12 @@ class Problem:
     def samples(self, train: NDArray[Any], test: NDArray[Any], pairwise: bool) -> NDArray[Any]:
         """Return samples to score on; each fold's once, for all settings."""
         key = test.tobytes() + (train.tobytes() if pairwise else b"")
-        if key not in self._tests:
-            self._tests[key] = self.X[np.ix_(test, train)] if pairwise else self.X[test]
-        return self._tests[key]
+        if (kept := self._tests.get(key)) is not None:
+            return kept
+        samples = self.X[np.ix_(test, train)] if pairwise else self.X[test]
+        if self.X.nbytes <= _TESTS_SHARE * self.memory:  # as much as those of all folds
+            self._tests[key] = samples
+        return samples
 
     def single_source(self, kernel: str) -> Any:
         """Return what the core knows of all samples in float32, or None."""

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._exact import Solutions, solve_pairs
 from penultimate.svm._kernel import Kernel
@@ -20,8 +21,21 @@ from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, by_class, least_by_class, pair_indices
 
 _LARGEST_INT = 2**31 - 1
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+_NO_PROBABILITIES = (
+    "An SVM has no probabilities of its own; wrap it for calibrated ones: "
+    "sklearn.calibration.CalibratedClassifierCV(SVC(...), ensemble=False)."
+)
 # The fitted attributes that predictions are made by.
 _PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_")
+
+
+def _is_plain(X: Any) -> bool:
+    """Whether scikit-learn's validation would return `X` as it is: for one row it takes longest."""
+    if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _FLOATS:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(X.sum(dtype=np.float64)))
 
 
 class SVC(ClassifierMixin, BaseEstimator):
@@ -34,8 +48,8 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     is solved by decomposition with second-order working sets: first in float32, then finished and
     certified in float64. A sample gets the class that wins most pairs. Parameters, attributes and
-    results are those of :class:`sklearn.svm.SVC`, without `probability`, which scikit-learn drops:
-    wrap the classifier in :class:`sklearn.calibration.CalibratedClassifierCV` for probabilities.
+    results are those of :class:`sklearn.svm.SVC`. For probabilities wrap the classifier in
+    :class:`sklearn.calibration.CalibratedClassifierCV`, as scikit-learn now asks for its own.
 
     Parameters
     ----------
@@ -61,7 +75,9 @@ class SVC(ClassifierMixin, BaseEstimator):
     break_ties : bool, default=False
         Whether `predict` breaks ties by the decision values.
     shrinking, cache_size, verbose, random_state : default=True, 200, False, None
-        Taken so that code for :class:`sklearn.svm.SVC` runs as it is; they change nothing here.
+        Not used, present for compatibility with :class:`sklearn.svm.SVC`.
+    probability : bool, default=False
+        Present for compatibility; `fit` refuses True, and names what to do instead.
     n_jobs : int, default=None
         Threads; None takes as many as scikit-learn's own parallel loops would, -1 all.
     memory_limit : int or str, default=None
@@ -124,6 +140,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         "cache_size": [Interval(Real, 0, None, closed="neither")],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "probability": ["boolean", StrOptions({"deprecated"})],
         "n_jobs": [Integral, None],
         "memory_limit": [Interval(Real, 0, None, closed="neither"), str, None],
     }
@@ -145,6 +162,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         cache_size: float = 200,
         verbose: bool = False,
         random_state: Any = None,
+        probability: Any = False,
         n_jobs: int | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
@@ -162,6 +180,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.cache_size = cache_size
         self.verbose = verbose
         self.random_state = random_state
+        self.probability = probability
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
 
@@ -184,7 +203,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data is unusable.
+            If a parameter or the data is unusable; for ``probability=True``.
         TypeError
             If `X` is sparse.
 
@@ -197,8 +216,12 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, single: Any = None) -> Self:
         """Fit; `single` may be what the core knows already of the samples in float32."""
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
-        check_classification_targets(y)
+        if self.probability is True:
+            raise ValueError(f"probability=True is not supported. {_NO_PROBABILITIES}")
+        with validating():
+            X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
+            check_classification_targets(y)
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(
                 f"Precomputed matrix must be a square matrix. Input is a {X.shape[0]}x{X.shape[1]} "
@@ -210,7 +233,6 @@ class SVC(ClassifierMixin, BaseEstimator):
                 f"The number of classes has to be greater than one; got {len(self.classes_)} class"
             )
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         with np.errstate(invalid="ignore"):
             # Zero times an infinite C is zero.
             upper = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
@@ -323,7 +345,12 @@ class SVC(ClassifierMixin, BaseEstimator):
         self._freeze()
 
     def _check(self, X: Any) -> NDArray[Any]:
-        return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
+        if _is_plain(X) and X.shape[1] == self.n_features_in_:
+            names = vars(self).get("feature_names_in_")  # whoever has none is warned otherwise
+            if names is None:
+                return np.ascontiguousarray(X)
+        with validating():
+            return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
 
     def _winners(self, X: Any) -> NDArray[np.int32]:
         """Return for each sample the index of the class that wins most pairs."""
@@ -398,10 +425,12 @@ class SVC(ClassifierMixin, BaseEstimator):
     @property
     def predict_proba(self) -> Any:
         """There is none: an SVM has no probabilities of its own."""
-        raise AttributeError(
-            "SVC has no predict_proba. Wrap it for calibrated probabilities: "
-            "sklearn.calibration.CalibratedClassifierCV(SVC(...), ensemble=False)."
-        )
+        raise AttributeError(f"SVC has no predict_proba. {_NO_PROBABILITIES}")
+
+    @property
+    def predict_log_proba(self) -> Any:
+        """There is none, as there is no `predict_proba`."""
+        raise AttributeError(f"SVC has no predict_log_proba. {_NO_PROBABILITIES}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
