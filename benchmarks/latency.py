@@ -121,8 +121,8 @@ def main():
         "",
         "`python benchmarks/latency.py --out benchmarks/results/latency.md`",
         "",
-        f"{os.cpu_count()} processors, scikit-learn {sklearn.__version__}. Medians of {TURNS} turns, "
-        "and ratios with their lowest and highest turn.",
+        f"{os.cpu_count()} processors, scikit-learn {sklearn.__version__}. Medians of {TURNS} "
+        "turns, and ratios with their lowest and highest turn.",
         "",
         "## `SVC` against scikit-learn's",
         "",

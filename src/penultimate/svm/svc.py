@@ -335,10 +335,9 @@ class SVC(ClassifierMixin, BaseEstimator):
                 array.flags.writeable = False
 
     def __getstate__(self) -> Any:
-        state = super().__getstate__()
-        # Larger than all the rest, and quickly made again.
-        state.pop("_machine", None)
-        return state
+        # What predicts is larger than all the rest, and quickly made again.
+        state = super().__getstate__()  # may be the attributes themselves, not a copy of them
+        return {name: value for name, value in state.items() if name != "_machine"}
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
