@@ -255,8 +255,17 @@ DEEP = DeepSVC(
 )
 
 
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": "repeated samples are copies, which no split "
+    "divides; and the network's batches are others"
+}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("estimator", "check"), list(estimator_checks_generator(DEEP)))
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    list(estimator_checks_generator(DEEP, expected_failed_checks=EXPECTED_FAILURES, mark="xfail")),
+)
 def test_estimator_check(estimator, check):
     check(estimator)
