@@ -46,7 +46,7 @@ def test_features_are_those_of_the_own_forward_pass(family, tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.float32)
     top = build(family, classes=7)
     last = top.get_layer(BEFORE_TOP.get(family, top.layers[-1].name))
-    check(top, X, keras.Model(top.inputs, last.input).predict_on_batch(X))
+    check(top, X, keras.Model(top.inputs[0], last.input).predict_on_batch(X))
     logits = build(family, classes=7, classifier_activation=None)
     assert FeatureExtractor(logits).fit().cut_at_ == f"the input of {last.name!r}"
     for pooling in (None, "max", "avg"):
