@@ -220,3 +220,8 @@ def test_fingerprints_cost_little_beside_features():
         fingerprint(images)
         shares.append((time.perf_counter() - middle) / (middle - start))
     assert min(shares) < 0.02
+
+
+@pytest.mark.parametrize("nothing", [[], np.zeros((0, 8, 8)), np.zeros((0, 5), np.float32)])
+def test_no_samples_have_no_fingerprints(nothing):
+    assert fingerprint(nothing).shape == (0,)

@@ -275,6 +275,8 @@ def hash_samples(X: ArrayLike) -> NDArray[np.uint64]:
     while shape and shape[-1] == 1:
         shape = shape[:-1]
     seed = xxhash.xxh3_64_intdigest(repr(tuple(int(side) for side in shape)).encode())
+    if not len(X):  # `reshape` can't infer a width from no rows
+        return np.empty((0, 2), np.uint64)
     rows = X.reshape(len(X), -1)
     step = max(1, _CHUNK // max(1, rows.shape[1]))
     hashes = b"".join(

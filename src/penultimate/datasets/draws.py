@@ -148,7 +148,24 @@ def draw_groups(
 
 
 def count_copies(fingerprints: NDArray[np.uint64]) -> int:
-    """Count the samples that are exact copies of others, beside the first of each."""
+    """Count the samples that are exact copies of others, not counting the first of each.
+
+    Parameters
+    ----------
+    fingerprints : ndarray of shape (n_samples,), uint64
+        As `Dataset.fingerprint` returns them.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import count_copies
+    >>> count_copies(np.array([7, 3, 7, 7], np.uint64))
+    2
+    """
     return len(fingerprints) - len(np.unique(fingerprints))
 
 
