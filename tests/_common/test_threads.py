@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from penultimate import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 from penultimate._common.threads import single_threaded_blas
 from penultimate.heads import OneThreadSearchCV
+from penultimate.svm import svc
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:240], y[:240]
@@ -108,6 +109,25 @@ def test_threads_give_the_same_results_and_leave_nothing_changed(names):
     # scikit-learn's own searches and scorers enter `catch_warnings`, which threads cannot share.
     if set(names) <= {"fit", "fit on one thread", "predict", "decisions", "a fault inside"}:
         assert list(warnings.filters) == filters
+
+
+def test_one_thread_at_a_time_has_scikit_learn_validate(monkeypatch):
+    """It saves the warning filters of the whole process, and sets them back."""
+    inside, most = [], []
+
+    def slowly(*args, **params):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return validate_data(*args, **params)
+
+    validate_data = svc.validate_data
+    monkeypatch.setattr(svc, "validate_data", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: SVC().fit(X, y).predict(X.tolist()), range(8)))
+    assert len(most) == 16
+    assert max(most) == 1
 
 
 def test_joblibs_threads():
