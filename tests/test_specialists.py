@@ -333,11 +333,7 @@ def test_bad_additions_change_nothing(frozen):
         ("shapes", X_new, y[:6], "is in two subsets, 'lying' and 'shapes'"),
         ("shapes", X_new, np.repeat("cross", 6), "1 class"),
         ("shapes", X_new, np.eye(2, dtype=int)[[0, 1] * 3], "one-hot"),
-<<<<<<< HEAD
         ("shapes", X_new[:, :, :10], y_new, "the network takes 12 x 12 x 1: resize"),
-=======
-        ("shapes", X_new[:, :, :10], y_new, "the network takes 12 x 12 x 1: resize them"),
->>>>>>> 657fd1b (Applications' test: bare inputs)
         ("shapes", X_new[:4], y_new, "inconsistent"),
     ]:
         with pytest.raises(ValueError, match=message):
