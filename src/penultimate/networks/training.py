@@ -40,9 +40,11 @@ Validation = (
 _EVALUATION_BATCH = 256
 # Samples of a validation slice that may choose an epoch. The loss of fewer is decided by one or two
 # confident errors: while a network still learns it may stay above that of guessing (log 6 = 1.79
-# for six classes), so the lowest is that of the first epochs, which guess. On 269 photos at 64 x 64
-# pixels, with 27 of them in the slice, some seeds kept the second epoch of 30. The one-cycle
-# schedule needs no such choice, for it ends in steps so small that the last weights are settled.
+# for six classes), so the lowest may be that of the first epochs, which guess. On 269 photos of six
+# classes at 64 x 64 pixels, with 27 in the slice, it rose to between 2 and 3.7 before it fell, and
+# with one of six seeds its lowest value was 1.76. The one-cycle schedule needs no such choice, for
+# it ends in steps so small that the last weights are settled: over these seeds the last weights
+# were as good as the chosen ones (58.6 against 58.4 % of 67 further photos).
 _FEWEST_TO_CHOOSE_BY = 100
 
 
