@@ -23,6 +23,7 @@ def test_dictionary(comparison):
     assert softmax["vs_softmax"] is None
     assert logistic["control"]
     assert set(logistic["vs_softmax"]) == {
+        "baseline",
         "difference",
         "ci95",
         "p",

@@ -27,7 +27,12 @@ GRID = {"C": [1, 10], "gamma": [1e-3]}
 
 
 def blas_threads():
-    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    """Threads of the libraries that NumPy and SciPy call; others, as OpenCV's, may come later."""
+    return [
+        each["num_threads"]
+        for each in threadpool_info()
+        if each["user_api"] == "blas" and "opencv" not in each["filepath"]
+    ]
 
 
 def settings():

@@ -82,6 +82,7 @@ def test_many_noisy_photographs_fit_into_the_page(comparison, tmp_path):
         images=rng.integers(0, 255, (n_samples, 40, 40, 3), dtype=np.uint8),
         labels=labels,
         classes=tuple("abcdefghij"),
+        fingerprints=None,
     )
     test = np.arange(n_development, n_samples)
     methods = [

@@ -63,5 +63,7 @@ def test_what_float32_resolves(factor, gamma, resolved):
     assert make(factor * RNG.normal(size=(60, 4))).resolve(gamma) == resolved
 
 
-def test_constant_features_are_left_to_float64():
-    assert not make(np.ones((60, 4))).resolve(1.0)
+def test_constant_features_are_resolved_by_float32():
+    """All distances are 0; those of features so faint that their squares are lost are not."""
+    assert make(np.ones((60, 4))).resolve(1.0)
+    assert not make(np.linspace(0, 1e-30, 240).reshape(60, 4)).resolve(1.0)

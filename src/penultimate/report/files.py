@@ -31,11 +31,11 @@ def write_report(comparison: Comparison, folder: str | Path) -> Path:
     folder = Path(folder)
     earlier = check_folder(folder)
     results = comparison.to_dict()
-    if earlier and earlier["dataset"]["test_sha256"] == results["dataset"]["test_sha256"]:
-        uses = earlier["protocol"]["test_uses"] + 1
-        # The object says the same as its file, whoever asks it later.
-        comparison.protocol = {**comparison.protocol, "test_uses": uses}
-        results = comparison.to_dict()
+    is_same = earlier and earlier["dataset"]["test_sha256"] == results["dataset"]["test_sha256"]
+    uses = earlier["protocol"]["test_uses"] + 1 if earlier and is_same else 1
+    # The object says the same as its file, whoever asks it later.
+    comparison.protocol = {**comparison.protocol, "test_uses": uses}
+    results["protocol"] = dict(comparison.protocol)
     html = render_html(summarise(comparison, results))
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
