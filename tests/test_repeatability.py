@@ -45,7 +45,7 @@ for name in NETWORKS:
 
 
 def in_a_fresh_process(code, *arguments, number):
-    """Run code whose process may not be told what this one is told of threads."""
+    """Run code in a fresh process, without this process's thread settings."""
     environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
     environment["PYTHONHASHSEED"] = str(number)
     done = subprocess.run(

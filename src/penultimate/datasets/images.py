@@ -201,7 +201,7 @@ def decode_images(
     skip_corrupt : bool
         Whether to leave out, and list, files that can't be decoded instead of raising.
     progress : Progress
-        Is told of each hundred files.
+        Reports progress after every hundred files.
 
     Raises
     ------

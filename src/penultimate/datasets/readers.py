@@ -58,7 +58,7 @@ def load(
         A regular expression that finds a file's group in its name, such as
         ``"(?P<group>[^_]+)_"``.
     progress : Progress, optional
-        Is told how far reading is.
+        Reports the progress of reading.
 
     Returns
     -------

@@ -40,7 +40,7 @@ def forward(
     batch_size : int
         The most samples in a pass.
     progress : Progress
-        Hears of every batch, under the name `step`.
+        Reports every batch, under the name `step`.
 
     Returns
     -------

@@ -71,7 +71,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.batch_size = batch_size
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Cut the network; nothing is learnt from the samples.
+        """Cut the network; nothing is fitted to the samples.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What the searches share: who decides, who solves, and what is told of a slow way."""
+"""Base class of the searches: scikit-learn chooses the candidates, the joint solver fits them."""
 
 import time
 import warnings
