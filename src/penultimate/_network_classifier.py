@@ -31,10 +31,10 @@ from penultimate.networks import (
 )
 from penultimate.provenance import (
     Provenance,
-    UnknownProvenanceWarning,
     fingerprint,
     provenance_of,
     report_leak,
+    warn_if_unknown,
 )
 
 _WHITE = 255.0
@@ -94,15 +94,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _warn_if_unknown(self) -> None:
         """Warn, once for each fit, of a frozen network that may have seen any of the samples."""
-        if is_keras_model(self.network) and not provenance_of(self.network).known:
-            warnings.warn(
-                f"Nobody said which samples the network {self.network.name!r} was trained on. If "
-                "these are among them, the selection score, and every figure on samples that it "
-                "has seen, is too good. Say so: penultimate.provenance.record(network, X) with "
-                "the samples that it has seen, or record(network, []) if it has seen none of "
-                "yours.",
-                UnknownProvenanceWarning,
-                stacklevel=level_outside(),
+        if is_keras_model(self.network):
+            warn_if_unknown(
+                self.network,
+                "the selection score, and every figure on samples that it has seen, is too good",
+                stacklevel=level_outside() + 1,
             )
 
     def fingerprint(self, X: Any) -> NDArray[np.uint64]:

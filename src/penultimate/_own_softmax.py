@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.special import expit, softmax
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from penultimate.networks._forward import forward
-from penultimate.networks._keras import ends_in_logits
+from penultimate.networks import predict_probabilities
 
 _MOST_SAMPLES = 1000  # enough to tell two orders apart, and a second of inference at most
 # Another order is believed where it beats always answering the most frequent class beyond chance
@@ -45,40 +43,6 @@ class OwnSoftmax:
     in_doubt: bool = False
 
 
-def numbers_classes(network: Any, n_classes: int) -> bool:
-    """Say whether a network has one output for each class, or a single one for two classes."""
-    outputs = getattr(network, "outputs", None) or []
-    if len(outputs) != 1 or len(outputs[0].shape) != 2:
-        return False
-    return outputs[0].shape[-1] == n_classes or (outputs[0].shape[-1], n_classes) == (1, 2)
-
-
-def own_probabilities(network: Any, X: NDArray[Any], *, batch_size: int = 256) -> NDArray[Any]:
-    """Compute the probabilities that a network gives each of its classes.
-
-    Parameters
-    ----------
-    network : keras.Model
-    X : ndarray of shape (n_samples, ...)
-    batch_size : int, default=256
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes), float32
-        A single output becomes two columns. Outputs that may be negative are taken for logits, and
-        sigmoids of several classes are scaled to add up to one: their order stays what it was.
-    """
-    outputs = forward(network, X, batch_size=batch_size, step="predict with the network")
-    are_logits = ends_in_logits(network) or bool((outputs < 0).any())
-    if outputs.shape[1] == 1:
-        positive = expit(outputs) if are_logits else outputs
-        return np.hstack([1 - positive, positive])
-    if are_logits:
-        return softmax(outputs, axis=1)
-    total = outputs.sum(axis=1, keepdims=True)
-    return outputs / np.maximum(total, np.finfo(np.float32).tiny)
-
-
 def match_outputs(
     network: Any,
     inputs: NDArray[Any],
@@ -93,7 +57,7 @@ def match_outputs(
     Parameters
     ----------
     network : keras.Model
-        With as many outputs as there are classes, see `numbers_classes`.
+        With as many outputs as there are classes; see `networks.extraction.numbers_classes`.
     inputs : ndarray of shape (n_samples, ...)
         Of development.
     labels : ndarray of shape (n_samples,), int
@@ -103,7 +67,7 @@ def match_outputs(
     seed : int, default=0
         Controls the draw of the samples that are looked at.
     batch_size : int, default=256
-        As in `own_probabilities`.
+        Samples that pass through the network at once.
 
     Returns
     -------
@@ -111,7 +75,7 @@ def match_outputs(
     """
     n_classes = len(classes)
     rows = np.random.default_rng(seed).permutation(len(labels))[:_MOST_SAMPLES]
-    outputs = own_probabilities(network, inputs[rows], batch_size=batch_size)
+    outputs = predict_probabilities(network, inputs[rows], batch_size=batch_size)
     predicted = outputs.argmax(axis=1)
     counts = confusion_matrix(labels[rows], predicted, labels=range(n_classes))
     by_index, n_seen = np.arange(n_classes), len(rows)
@@ -132,8 +96,9 @@ def match_outputs(
             )
         return OwnSoftmax(by_index, message, other_fits)
     as_text = np.argsort(np.argsort(classes))
-    if counts[by_index, as_text].sum() == most:
-        best, order = as_text, "sorted as text"
+    of_text = counts[by_index, as_text].sum()
+    if most - of_text <= _BY * n_seen:  # the best of all orders fits noise, too
+        best, most, order = as_text, of_text, "sorted as text"
     else:
         shown = ", ".join(f"{k} is {classes[c]!r}" for c, k in enumerate(best[:3].tolist()))
         order = f"in the order that fits best (output {shown}{' ...' if n_classes > 3 else ''})"

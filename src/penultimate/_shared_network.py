@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._own_softmax import OwnSoftmax, match_outputs, own_probabilities
+from penultimate._own_softmax import OwnSoftmax, match_outputs
 from penultimate._plan import Part, Plan
 from penultimate._progress import Progress
 from penultimate.datasets.splits import Split
@@ -169,14 +169,11 @@ class SharedNetwork:
     def probabilities(self) -> NDArray[np.float32]:
         """Those of all classes for the test part, computed once."""
         if self._probabilities is None:
-            size = self.batch_size
-            if self.own_softmax is None:
-                self._probabilities = predict_probabilities(
-                    self.model, self.test_images, batch_size=size
-                )
-            else:
-                own = own_probabilities(self.model, self.test_images, batch_size=size)
-                self._probabilities = own[:, self.own_softmax.columns]
+            outputs = predict_probabilities(
+                self.model, self.test_images, batch_size=self.batch_size
+            )
+            own = self.own_softmax
+            self._probabilities = outputs if own is None else outputs[:, own.columns]
         return self._probabilities
 
     def masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -466,3 +466,26 @@ def report_leak(
     if on_leak == "warn":
         warnings.warn(f"{message} {advice}".rstrip(), LeakageWarning, stacklevel=stacklevel)
     return message
+
+
+def warn_if_unknown(seer: Any, consequence: str, *, stacklevel: int = 2) -> None:
+    """Warn where nobody said what a network, or the one in a classifier, has seen.
+
+    Parameters
+    ----------
+    seer : object
+        As `provenance_of` takes it.
+    consequence : str
+        What is not so if it has seen these samples, for the warning.
+    stacklevel : int, default=2
+        As in `warnings.warn`, counted from here.
+    """
+    if provenance_of(seer).known:
+        return
+    warnings.warn(
+        f"Nobody said which samples the network was trained on; if these are among them, "
+        f"{consequence}. Say so first: penultimate.provenance.record(network, X) with the samples "
+        "that it has seen, or record(network, []) if it has seen none of yours.",
+        UnknownProvenanceWarning,
+        stacklevel=stacklevel,
+    )

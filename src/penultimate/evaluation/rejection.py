@@ -31,6 +31,7 @@ from penultimate.evaluation._seen import seen_by
 from penultimate.evaluation.risk_coverage import CRITERIA, confidence_scores
 from penultimate.evaluation.thresholds import (
     certified_threshold,
+    coverage_threshold,
     error_free_samples,
     risk_upper_bound,
 )
@@ -38,10 +39,10 @@ from penultimate.provenance import (
     ROLES,
     LeakageError,
     LeakageWarning,
-    UnknownProvenanceWarning,
     copy_prints,
     fingerprint,
     provenance_of,
+    warn_if_unknown,
 )
 
 
@@ -223,9 +224,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 copies = copy_prints(np.asarray(X), prints)
             split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
             n_seen = 0
-            if (
-                prints is not None
-            ):  # of a network that came trained; found before anything is fitted
+            if prints is not None:  # by a network that came trained; counted before any fit
                 n_seen = int(provenance_of(self.estimator).holds(prints[split.second]).sum())
             self._check_enough(len(split.second), len(y), n_seen)
             self.estimator_ = clone(self.estimator)
@@ -299,13 +298,9 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _warn_if_unknown(self) -> None:
         seen = provenance_of(self.estimator_)
-        if not seen.known and any(len(getattr(seen, role)) for role in ROLES):
-            warnings.warn(
-                "Nobody said which samples the network in the classifier was trained on; if these "
-                "are among them, the guarantee does not hold. Say so before it is fitted, with "
-                "penultimate.provenance.record(network, X), or record(network, []).",
-                UnknownProvenanceWarning,
-                stacklevel=level_outside(),
+        if any(len(getattr(seen, role)) for role in ROLES):  # else there may be no network at all
+            warn_if_unknown(
+                self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
             )
 
     def _check_parameters(self) -> None:
@@ -359,7 +354,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _set_threshold(self, correct: NDArray[np.bool_], confidence: NDArray[np.float64]) -> None:
         level = self.confidence
         if self.coverage is not None:
-            self.threshold_ = _threshold_of(confidence, self.coverage)
+            self.threshold_ = coverage_threshold(confidence, self.coverage)
         elif self.risk is not None:
             self.threshold_ = certified_threshold(correct, confidence, self.risk, level=level)
             if self.threshold_ == np.inf:
@@ -504,14 +499,6 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 def _is_numeric(X: Any) -> bool:
     return not hasattr(X, "toarray") and np.asarray(X).dtype.kind in "biuf"
-
-
-def _threshold_of(confidence: NDArray[np.float64], coverage: float) -> float:
-    """The highest confidence below those of this share of the samples, and of those tied to it."""
-    ordered = np.sort(confidence)[::-1]
-    n_accepted = int(np.ceil(round(coverage * len(ordered), 9)))  # .55 of 3,000 is 1,650
-    least = ordered[n_accepted - 1]
-    return float(np.max(ordered, where=ordered < least, initial=-np.inf))
 
 
 def _warn_of_nothing(

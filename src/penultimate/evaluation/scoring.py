@@ -1,6 +1,5 @@
 """The accuracy of a fitted classifier on samples that it has not seen."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,9 @@ from penultimate._common.frames import level_outside
 from penultimate._validation import check_choice, check_per_sample, typed_labels
 from penultimate.evaluation._seen import forms_of, note_tested, seen_by
 from penultimate.evaluation.statistics import Interval, accuracy_interval
-from penultimate.provenance import (
-    ON_LEAK,
-    UnknownProvenanceWarning,
-    provenance_of,
-    report_leak,
-)
+from penultimate.networks import predict_probabilities
+from penultimate.networks.extraction import numbers_classes
+from penultimate.provenance import ON_LEAK, report_leak, warn_if_unknown
 
 
 def evaluate(
@@ -128,15 +124,7 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
             f"y holds labels that are none of the classes: {unknown[:5]}; classes names "
             f"{names.tolist()[:10]}."
         )
-    if not provenance_of(classifier).known:
-        warnings.warn(
-            f"Nobody said which samples the network {classifier.name!r} was trained on; if these "
-            "are among them, this accuracy is too good. Say so: "
-            "penultimate.provenance.record(network, X), or record(network, []) if it has seen "
-            "none of yours.",
-            UnknownProvenanceWarning,
-            stacklevel=level_outside(),
-        )
+    warn_if_unknown(classifier, "this accuracy is too good", stacklevel=level_outside() + 1)
     return names
 
 
@@ -145,18 +133,9 @@ def _codes_of(network: Any, X: NDArray[Any], n_classes: int) -> NDArray[np.int64
     shape = tuple(network.inputs[0].shape)
     if X.ndim == len(shape) - 1 and shape[-1] == 1:
         X = X[..., np.newaxis]
-    outputs = np.asarray(network.predict(X, verbose=0)).reshape(len(X), -1)
-    n_outputs = outputs.shape[1]
-    if n_outputs != n_classes and not (n_outputs == 1 and n_classes == 2):
+    if not numbers_classes(network, n_classes):
+        n_outputs = " and ".join(str(output.shape[-1]) for output in network.outputs)
         raise ValueError(
             f"The network {network.name!r} has {n_outputs} outputs, and classes names {n_classes}."
         )
-    if n_outputs > 1:
-        return outputs.argmax(axis=1)
-    last = network
-    while hasattr(last, "layers"):
-        last = last.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", None)
-    inside = bool(((outputs >= 0) & (outputs <= 1)).all())
-    is_probability = activation == "sigmoid" or (activation != "linear" and inside)
-    return (outputs[:, 0] > (0.5 if is_probability else 0)).astype(np.int64)
+    return predict_probabilities(network, X).argmax(axis=1)

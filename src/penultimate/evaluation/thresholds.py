@@ -184,3 +184,30 @@ def certified_threshold(
                 break
             lowest = min(lowest, thresholds[step])
     return float(lowest)
+
+
+def coverage_threshold(confidence: NDArray[np.float64], coverage: float) -> float:
+    """Find the largest threshold above which at least a share of the samples lies, ties included.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_samples,)
+    coverage : float
+        The share, above 0 and at most 1.
+
+    Returns
+    -------
+    float
+        ``-inf`` where all samples are needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation.thresholds import coverage_threshold
+    >>> coverage_threshold(np.array([0.1, 0.4, 0.4, 0.9]), 0.5)
+    0.1
+    """
+    ordered = np.sort(confidence)[::-1]
+    n_accepted = int(np.ceil(round(coverage * len(ordered), 9)))  # .55 of 3,000 is 1,650
+    least = ordered[n_accepted - 1]
+    return float(np.max(ordered, where=ordered < least, initial=-np.inf))

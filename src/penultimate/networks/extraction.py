@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +14,8 @@ from penultimate._validation import check_number
 from penultimate.networks import _keras
 from penultimate.networks._backend import is_keras_model
 from penultimate.networks._forward import as_inputs, forward
+
+_ROUNDING = 1e-3  # of the sum of a softmax's outputs, in bfloat16, too
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -258,7 +260,7 @@ def predict_probabilities(
     Parameters
     ----------
     network : keras.Model
-        A trained network; the softmax of its outputs is taken where these are no probabilities.
+        A trained network.
     X : ndarray of shape (n_samples, ...)
         Inputs of the network; of several a list, or a dict by name.
     batch_size : int, default=256
@@ -269,6 +271,9 @@ def predict_probabilities(
     Returns
     -------
     ndarray of shape (n_samples, n_classes), float32
+        The softmax is taken of logits, and of outputs some of which are negative; the sigmoid where
+        there is one of these. A single output becomes two columns, the second one its own. Sigmoids
+        of several classes are scaled to add up to one, which keeps their order.
 
     Examples
     --------
@@ -281,4 +286,21 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
-    return softmax(outputs, axis=1) if _keras.ends_in_logits(network) else outputs
+    are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
+    if outputs.shape[1] == 1:
+        positive = expit(outputs) if are_logits else outputs
+        return np.hstack([1 - positive, positive])
+    if are_logits:
+        return softmax(outputs, axis=1)
+    total = outputs.sum(axis=1, keepdims=True)
+    if np.allclose(total, 1, atol=_ROUNDING):
+        return outputs  # a softmax already: another division would only round it once more
+    return outputs / np.maximum(total, np.finfo(np.float32).tiny)
+
+
+def numbers_classes(network: Any, n_classes: int) -> bool:
+    """Say whether a network has one output for each class, or a single one for two classes."""
+    outputs = getattr(network, "outputs", None) or []
+    if len(outputs) != 1 or len(outputs[0].shape) != 2:
+        return False
+    return outputs[0].shape[-1] == n_classes or (outputs[0].shape[-1], n_classes) == (1, 2)
