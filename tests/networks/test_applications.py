@@ -42,6 +42,8 @@ def check(network, X, expected):
     [pytest.param(f, marks=[] if f in QUICK else pytest.mark.slow) for f in FAMILIES],
 )
 def test_features_are_those_of_the_own_forward_pass(family, tmp_path):
+    if family == "NASNetMobile" and keras.backend.backend() == "torch":
+        pytest.skip("Keras has no NASNet on torch")
     size = FAMILIES[family]
     X = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.float32)
     top = build(family, classes=7)

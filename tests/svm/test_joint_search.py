@@ -94,3 +94,13 @@ def test_folds_as_lists():
 def test_unusable_parameters_are_refused_as_by_grid_search(params, grid):
     with pytest.raises(ValueError, match="error_score|No fits"):
         SVCSearchCV(SVC(), grid, **params).fit(X, y)
+
+
+@pytest.mark.parametrize(("n_samples", "warns"), [(60, False), (240, True)])
+def test_fits_that_are_repeated_are_reported_where_they_take_time(n_samples, warns, recwarn):
+    rng = np.random.default_rng(0)
+    labels = np.arange(n_samples) % 2
+    samples = rng.normal(size=(n_samples, 3)) + 3e3 * labels[:, None]
+    SVCSearchCV(SVC(), {"C": [1, 10], "gamma": [0.3, 1.0]}, cv=2).fit(samples, labels)
+    reported = [w for w in recwarn if "repeated one by one" in str(w.message)]
+    assert len(reported) == warns

@@ -25,6 +25,8 @@ from penultimate.svm.svc import SVC
 
 # Of all fits, how many may be repeated one by one before the user should know.
 _REPEATED_SHARE = 0.1
+# Of fewer samples a fit takes about a millisecond, and repeating it is not worth a word.
+_FEWEST_SAMPLES = 200
 
 
 def scorers_of(estimator: Any, scoring: Any) -> Any:
@@ -139,7 +141,8 @@ def solve_jointly(
     joint.scorer_ = scorers
     joint.cv_results_["mean_fit_time"] = np.array(problem.seconds)
     joint.cv_results_["std_fit_time"] = np.zeros(len(problem.seconds))
-    _warn_of_repeats(problem, len(problem.seconds) * joint.n_splits_)
+    if len(y) >= _FEWEST_SAMPLES:
+        _warn_of_repeats(problem, len(problem.seconds) * joint.n_splits_)
     return joint, problem
 
 
