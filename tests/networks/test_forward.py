@@ -66,9 +66,11 @@ def test_outputs_do_not_depend_on_the_samples_beside():
     whole = forward(model, 255 * X, batch_size=64)
     others = np.where(np.arange(64)[:, None, None, None] == 5, 255 * X, 0)
     np.testing.assert_array_equal(forward(model, others, batch_size=64)[5], whole[5])
+    # Only TensorFlow rounds alike at every size of a batch.
+    atol = 0 if keras.backend.backend() == "tensorflow" else 1e-6
     for n in (1, 2, 3, 8, 40):
         part = forward(model, 255 * X[:n], batch_size=64)
-        np.testing.assert_array_equal(part, whole[:n])
+        np.testing.assert_allclose(part, whole[:n], rtol=0, atol=atol)
 
 
 def test_what_fills_a_batch_up_is_a_sample_of_it():

@@ -125,11 +125,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
-        sizes = tuple(self.cut_network_.outputs[0].shape[1:])
-        self.n_features_out_ = None if None in sizes else int(np.prod(sizes))
+        self.n_features_out_ = self._declared_features()
         if X is not None:
-            X = self._check_input(X)
-            self.n_features_out_ = self._count_features(X)
+            self.n_features_out_ = self._count_features(self._check_input(X))
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -195,7 +193,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         inputs = [X[names.index(name)] for name in chosen]
         return inputs[0] if len(inputs) == 1 else inputs
 
+    def _declared_features(self) -> int | None:
+        """Return the number of features, or None where it depends on the images' size."""
+        sizes = tuple(self.cut_network_.outputs[0].shape[1:])
+        return None if None in sizes else int(np.prod(sizes))
+
     def _count_features(self, X: Any) -> int:
+        declared = self._declared_features()
+        if declared is not None:  # what follows would take longer than the pass of a single image
+            return declared
         arrays = X if isinstance(X, list) else [X]
         shapes = [(1, *each.shape[1:]) for each in arrays]
         shape = self.cut_network_.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
