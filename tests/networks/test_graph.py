@@ -124,6 +124,19 @@ def test_layers_give_what_they_compute_in_the_model(build, tmp_path):
             np.testing.assert_allclose(each.transform(X), features, rtol=1e-5, atol=1e-5)
 
 
+def test_a_backbone_called_in_training_mode_stays_in_it():
+    """Its features are scaled by the batch's own mean and deviation, as in the model."""
+    body = keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.Flatten(), layers.BatchNormalization(name="scaled")]
+    )
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, layers.Dense(2)(body(image, training=True)))
+    features = FeatureExtractor(model).fit(X).transform(X[:4])
+    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
+    frozen = keras.Model(image, layers.Dense(2)(body(image, training=False)))
+    assert abs(FeatureExtractor(frozen).fit(X).transform(X[:4]).mean(axis=0)).min() > 0.1
+
+
 def test_a_network_is_left_as_it_was(tmp_path):
     model = nested(backbone())
     outputs, config = numpy(model(X, training=False)), model.get_config()
