@@ -26,7 +26,6 @@ class Nested:
 
     model: Any
     inputs: tuple["Value", ...]
-    training: bool | None
     outer: "Nested | None"
 
 
@@ -103,8 +102,7 @@ class Graph:
             given = tuple(known[id(tensor)] for tensor in _tensors_given(call))
             # A model called in another form than its own inputs have stays closed.
             if has_graph(operation) and len(given) == len(operation.inputs):
-                training = call.arguments.kwargs.get("training")
-                inner = Nested(operation, given, training, nested)
+                inner = Nested(operation, given, nested)
                 values = self._open(operation, given, inner, path + "/")
                 for value, tensor in zip(values, call.outputs):
                     self._outside[id(value)] = Value(operation, given, tensor, nested, path)
@@ -205,9 +203,8 @@ class Graph:
             if id(given) in needed
         ]
         part = import_keras().Model(bare([tensor for tensor, _ in pairs]), value.tensor, name=name)
-        given = bare([self.tensor(given) for _, given in pairs])
-        # Who calls a backbone with training=False, or True, means it.
-        return part(given) if nested.training is None else part(given, training=nested.training)
+        # Keras's predict runs all in inference mode, whatever `training` a model was called with.
+        return part(bare([self.tensor(given) for _, given in pairs]))
 
     def until(self, value: Value) -> Any:
         """Return the model from the inputs that a value depends on to this value."""
