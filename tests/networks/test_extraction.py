@@ -109,7 +109,8 @@ def two_inputs():
     layers = keras.layers
     image, facts = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="facts")
     seen = layers.Dense(4, name="seen")(layers.Flatten()(image))
-    hidden = layers.Dense(5, activation="relu")(layers.Concatenate()([facts, seen]))
+    known = layers.Dense(4, name="known")(facts)
+    hidden = layers.Dense(5, activation="relu")(layers.Concatenate()([known, seen]))
     return keras.Model([image, facts], layers.Dense(2, activation="softmax")(hidden))
 
 
@@ -128,12 +129,15 @@ def test_several_inputs_are_a_list_or_a_dict(images):
     np.testing.assert_array_equal(predict_probabilities(network, [images, facts]), probabilities)
 
 
-def test_only_the_inputs_that_are_needed(images):
-    network, facts = two_inputs(), np.zeros((10, 3))
-    extractor = FeatureExtractor(network, "seen").fit(images)
-    assert extractor.input_shape_ == (8, 8, 1)
-    features = extractor.transform(images)
-    for X in ([images, facts], {"image": images}, {"facts": facts, "image": images}):
+@pytest.mark.parametrize(
+    ("layer", "name", "shape"), [("seen", "image", (8, 8, 1)), ("known", "facts", (3,))]
+)
+def test_only_the_inputs_that_are_needed(images, layer, name, shape):
+    both = {"image": images, "facts": np.random.default_rng(0).random((10, 3))}
+    extractor = FeatureExtractor(two_inputs(), layer).fit(both[name])
+    assert extractor.input_shape_ == shape
+    features = extractor.transform(both[name])
+    for X in (list(both.values()), {name: both[name]}, dict(reversed(both.items()))):
         np.testing.assert_array_equal(extractor.transform(X), features)
 
 
