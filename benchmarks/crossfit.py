@@ -17,8 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from devanagari_tables import table
 
 from penultimate import DeepSVC, Training
-from penultimate.datasets import load_mnist_5k, split_test
+from penultimate.datasets import load_mnist_5k
 from penultimate.networks import fit_network
+from penultimate.splits import split_test
 
 
 def main():

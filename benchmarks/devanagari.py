@@ -39,11 +39,12 @@ from devanagari_tables import (
 from matplotlib.figure import Figure
 
 from penultimate import Augmentation, FeatureExtractor, Training, compare
-from penultimate._progress import Progress
-from penultimate.datasets import Dataset, Holdout, Split, load
-from penultimate.few_samples import learning_curves
+from penultimate._common.progress import Progress
+from penultimate.comparison.few_samples import learning_curves
+from penultimate.datasets import Dataset, load
+from penultimate.displays import FeatureMapDisplay, LearningCurvesDisplay
 from penultimate.networks import build_network, fit_network, make_deterministic, train
-from penultimate.report import FeatureMapDisplay, LearningCurvesDisplay
+from penultimate.splits import Holdout, Split
 
 # The article holds out 15 %, then 17.6 % of what is left.
 SEEDS = [1, 2, 3]

@@ -20,7 +20,7 @@ from devanagari_tables import table
 from sklearn.datasets import load_digits
 
 from penultimate import DeepSVC, SVCSearchCV, Training
-from penultimate.datasets import split_test
+from penultimate.splits import split_test
 
 NOISE = 0.0, 0.3, 1.0
 SELECTIONS = "resubstitution", "crossfit", "heldout"

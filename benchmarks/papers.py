@@ -79,7 +79,7 @@ class Paper:
         """Train on batches that depend on `seed` alone; return the network and the seconds."""
         import tensorflow as tf
 
-        from penultimate.networks._keras import computing_in_bfloat16
+        from penultimate.networks.frameworks.keras_models import computing_in_bfloat16
 
         n_samples, size = len(X), self.batch_size
         n_batches = n_samples // size
@@ -110,7 +110,7 @@ def loss_of(method: str):
     """Return the package's L2-SVM, or the cross-entropy."""
     import keras
 
-    from penultimate.networks.losses import OneVsRestHinge
+    from penultimate.networks.margins.losses import OneVsRestHinge
 
     if method == "svm":
         return OneVsRestHinge(squared=True)

@@ -58,7 +58,7 @@ def time_features(path, C, gamma, n_features, seed):
     import keras  # noqa: F401
 
     from penultimate import MarginClassifier
-    from penultimate.networks.margin import RandomFeatureNetwork
+    from penultimate.networks.margins.builders import RandomFeatureNetwork
 
     X, y, X_test, _ = read(path)
     start = time.perf_counter()
@@ -89,8 +89,8 @@ def draw_convergence(out):
     from sklearn.datasets import make_moons
 
     from penultimate import MarginClassifier
-    from penultimate.networks.losses import BinaryHinge
-    from penultimate.networks.margin import RandomFeatureNetwork
+    from penultimate.networks.margins.builders import RandomFeatureNetwork
+    from penultimate.networks.margins.losses import BinaryHinge
 
     X, y = make_moons(300, noise=0.2, random_state=0)
     exact = SVC(C=1, gamma=1).fit(X, y).decision_function(X)

@@ -26,7 +26,7 @@ def train_here(data, folder, epochs):
     """Train, or go on training; leave the digest of the weights, and the course, in a file."""
     import numpy as np
 
-    from penultimate._progress import Progress
+    from penultimate._common.progress import Progress
     from penultimate.datasets import load, load_mnist_5k
     from penultimate.networks import Training, fit_network, make_deterministic
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, Training, build_network
-from penultimate.networks._keras import computing_in_bfloat16
-from penultimate.networks.epochs import epochs, run_epoch
-from penultimate.networks.optimization import compile_network, default_loss
+from penultimate.networks.frameworks.keras_models import computing_in_bfloat16
+from penultimate.networks.training.epochs import epochs, run_epoch
+from penultimate.networks.training.optimization import compile_network, default_loss
 
 N_CLASSES = 58
 BATCHES = {"wide": 128, "devanagari-cnn": 400}

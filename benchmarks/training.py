@@ -18,7 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from penultimate import FeatureExtractor, Training, margin
+from penultimate import FeatureExtractor, Training
+from penultimate.classifiers import margin
 from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, build_network, make_deterministic, train
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from penultimate import Augmentation, Specialists, Training, compare
-from penultimate.datasets import Holdout, check_subsets, load, load_mnist_5k, split_test
+from penultimate.datasets import check_subsets, load, load_mnist_5k
+from penultimate.splits import Holdout, split_test
 
 ARTICLE = (
     "The article's 99.7 % on numerals are of the digits 1 to 9 alone, and its 94.9 % on consonants "

@@ -7,8 +7,9 @@ be that the features come from? Run it with: python examples/mnist_hybrid.py [EP
 import sys
 
 from penultimate import DeepSVC, SVCSearchCV, Training
-from penultimate.datasets import load_mnist_5k, split_test
+from penultimate.datasets import load_mnist_5k
 from penultimate.networks import predict_probabilities
+from penultimate.splits import split_test
 
 digits = load_mnist_5k()
 parts = split_test(digits.labels)

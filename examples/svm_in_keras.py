@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from penultimate import DeepSVC, MarginClassifier, SVCSearchCV, Training
 from penultimate.datasets import load_mnist_5k
 from penultimate.evaluation import interval_across_splits
-from penultimate.networks.margin import RandomFeatureNetwork
+from penultimate.networks.margins.builders import RandomFeatureNetwork
 
 TEST_SIZE = 0.3
 

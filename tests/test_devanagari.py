@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from penultimate import FeatureExtractor, Specialists, Training, compare
-from penultimate.datasets import Holdout, load, split_test
-from penultimate.few_samples import learning_curves
+from penultimate.comparison.few_samples import learning_curves
+from penultimate.datasets import load
+from penultimate.displays import FeatureMapDisplay
 from penultimate.networks import fit_network
-from penultimate.report import FeatureMapDisplay
+from penultimate.splits import Holdout, split_test
 
 PER_CLASS = 30
 QUICK = Training(epochs=8, batch_size=32)

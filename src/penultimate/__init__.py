@@ -18,11 +18,11 @@ _WHERE = {
     "FeatureExtractor": "penultimate.networks",
     "Training": "penultimate.networks",
     "Augmentation": "penultimate.networks",
-    "AbstainingClassifier": "penultimate.evaluation.rejection",
-    "DeepSVC": "penultimate.hybrid",
-    "MarginClassifier": "penultimate.margin",
-    "Specialists": "penultimate.specialists",
-    "Comparison": "penultimate.results",
+    "AbstainingClassifier": "penultimate.classifiers.abstaining",
+    "DeepSVC": "penultimate.classifiers.deep_svc",
+    "MarginClassifier": "penultimate.classifiers.margin",
+    "Specialists": "penultimate.classifiers.specialists",
+    "Comparison": "penultimate.comparison",
     "PerformanceWarning": "penultimate._common.warnings",
     "compare": "penultimate.comparison",
 }
@@ -47,13 +47,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from penultimate._common.warnings import PerformanceWarning
-    from penultimate.comparison import compare
-    from penultimate.evaluation.rejection import AbstainingClassifier
-    from penultimate.hybrid import DeepSVC
-    from penultimate.margin import MarginClassifier
+    from penultimate.classifiers.abstaining import AbstainingClassifier
+    from penultimate.classifiers.deep_svc import DeepSVC
+    from penultimate.classifiers.margin import MarginClassifier
+    from penultimate.classifiers.specialists import Specialists
+    from penultimate.comparison import Comparison, compare
     from penultimate.networks import Augmentation, FeatureExtractor, Training
-    from penultimate.results import Comparison
-    from penultimate.specialists import Specialists
     from penultimate.svm import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 
 

@@ -9,10 +9,11 @@ from sklearn.model_selection import StratifiedKFold
 import penultimate
 from penultimate._common.faults import is_from_input
 from penultimate._common.files import write_atomically
-from penultimate._validation import check_number, import_optional
+from penultimate._common.imports import import_optional
+from penultimate._common.validation import check_number
 from penultimate.datasets import load
 from penultimate.datasets.images import decode_images
-from penultimate.provenance import Provenance
+from penultimate.provenance.records import Provenance
 
 
 def caught(function):

@@ -16,7 +16,7 @@ import pytest
 import penultimate
 from penultimate._common.files import remove_leftovers, write_atomically, write_together
 from penultimate.networks import build_network, save_network
-from penultimate.provenance import Provenance
+from penultimate.provenance.records import Provenance
 
 OLD, NEW = b"old" * 1000, b"new" * 1000
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

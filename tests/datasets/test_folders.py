@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from penultimate import datasets
-from penultimate._plan import make_plan
-from penultimate.datasets import Holdout
+from penultimate.comparison.plan import make_plan
+from penultimate.splits import Holdout
 from tests.datasets.conftest import fill
 
 WITH_VALIDATION = [

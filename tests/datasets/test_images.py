@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from penultimate._progress import Progress
+from penultimate._common.progress import Progress
 from penultimate.datasets import images as images_module
 from penultimate.datasets.images import decode_image, decode_images
 

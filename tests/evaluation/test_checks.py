@@ -11,11 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from penultimate import DeepSVC, FeatureExtractor, Training
-from penultimate.datasets import load, split_test
+from penultimate.datasets import load
 from penultimate.evaluation import checks
 from penultimate.networks import fit_network
-from penultimate.networks._backend import import_keras
-from penultimate.provenance import fingerprint, record
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.records import record
+from penultimate.splits import split_test
 from penultimate.svm import SVC
 
 DIGITS, LABELS = load_digits(return_X_y=True)

@@ -6,13 +6,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from penultimate import SVC, AbstainingClassifier, DeepSVC, Training
 from penultimate.evaluation import accuracy_interval, evaluate
-from penultimate.networks._backend import import_keras
-from penultimate.provenance import (
-    LeakageError,
-    LeakageWarning,
-    UnknownProvenanceWarning,
-    record,
-)
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.provenance.leakage import LeakageError, LeakageWarning, UnknownProvenanceWarning
+from penultimate.provenance.records import record
 
 
 @pytest.fixture(scope="module")

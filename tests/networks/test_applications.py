@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penultimate import FeatureExtractor
-from penultimate.networks._backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras
 
 keras = import_keras()
 layers = keras.layers

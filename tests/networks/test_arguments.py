@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 
 from penultimate import DeepSVC, MarginClassifier, Specialists, compare
 from penultimate.networks import NETWORKS, build_network, check_network, fit_network
-from penultimate.networks._backend import import_keras
-from penultimate.networks.margin import RandomFeatureNetwork
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.margins.builders import RandomFeatureNetwork
 
 layers = import_keras().layers
 USERS = {

@@ -1,7 +1,7 @@
 import pytest
 
 from penultimate.networks import NETWORKS, build_network
-from penultimate.networks._backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras
 
 
 def test_unknown_name():

@@ -5,9 +5,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from penultimate import FeatureExtractor
-from penultimate._progress import Progress
+from penultimate._common.progress import Progress
 from penultimate.networks import build_network, predict_probabilities
-from penultimate.networks._backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from penultimate import DeepSVC, FeatureExtractor, MarginClassifier, Specialists, Training, compare
-from penultimate.datasets import split_test
-from penultimate.few_samples import learning_curves
+from penultimate.comparison.few_samples import learning_curves
 from penultimate.networks import build_network
-from penultimate.networks._backend import import_keras
 from penultimate.networks._forward import as_inputs, forward, padded_size
-from penultimate.provenance import record
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.provenance.records import record
+from penultimate.splits import split_test
 
 keras = import_keras()
 layers = keras.layers

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from penultimate import Training, compare
-from penultimate._method_result import HardCase, LearningCurve
 from penultimate.datasets import Dataset
+from penultimate.results.method import HardCase, LearningCurve
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 
-from penultimate._method_result import HardCase
 from penultimate.report.hard_cases import MAX_HARD_CASES, hard_cases
 from penultimate.report.sprites import make_sprite_sheet
+from penultimate.results.method import HardCase
 
 
 def test_the_worst_first_with_its_image(full):

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penultimate.comparison import Comparison
-from penultimate.report.feature_map import COLOURS
+from penultimate.comparison._compare import Comparison
+from penultimate.displays.feature_map import COLOURS
 from penultimate.report.map_section import MAX_POINTS, feature_map
 
 

@@ -1,7 +1,7 @@
 import dataclasses
 
-from penultimate.report.displays import TrainingCurvesDisplay
-from penultimate.report.learning_curves import LearningCurvesDisplay
+from penultimate.displays.learning_curves import LearningCurvesDisplay
+from penultimate.displays.search_and_training import TrainingCurvesDisplay
 from penultimate.report.pictures import SECTIONS, displays_by_section
 
 

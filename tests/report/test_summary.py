@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from penultimate.report import summarise
+from penultimate.report import summarize
 
 
 @pytest.fixture(scope="module")
 def summary(comparison):
-    return summarise(comparison, comparison.to_dict())
+    return summarize(comparison, comparison.to_dict())
 
 
 def test_confusion_counts_every_test_sample_of_every_seed(summary, comparison):
@@ -32,7 +32,7 @@ def test_alarms_are_errors_then_warnings(comparison):
         {"id": level, "level": level, "message": "."} for level in ("info", "warning", "error")
     ]
     results = comparison.to_dict() | {"checks": checks}
-    alarms = summarise(comparison, results)["alarms"]
+    alarms = summarize(comparison, results)["alarms"]
     assert [check["level"] for check in alarms] == ["error", "warning"]
 
 

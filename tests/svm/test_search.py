@@ -26,8 +26,8 @@ from penultimate import (
     SVCRandomizedSearchCV,
     SVCSearchCV,
 )
+from penultimate._common.progress_bar import SearchBar
 from penultimate.svm import _problem
-from penultimate.svm._bar import SearchBar
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT_LABELS = load_digits(return_X_y=True)

@@ -8,9 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._validation import check_choice, check_images, check_labels
+from penultimate._common.images import check_images
+from penultimate._common.labels import check_labels
+from penultimate._common.validation import check_choice
 from penultimate.datasets.subsets import check_subsets
-from penultimate.provenance import fingerprint
+from penultimate.provenance.fingerprints import fingerprint
 
 _BYTES = (0.0, 255.0)
 

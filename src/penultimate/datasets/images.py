@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from penultimate._progress import SILENT, Progress
+from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
-from penultimate.provenance import fingerprint
+from penultimate.provenance.fingerprints import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from penultimate._progress import Progress
+from penultimate._common.progress import Progress
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.images import decode_images
 from penultimate.datasets.parts import given_split

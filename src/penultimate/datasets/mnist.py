@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penultimate._validation import import_optional
+from penultimate._common.imports import import_optional
 from penultimate.datasets.dataset import Dataset
 
 _SHUFFLE_SEED = 0

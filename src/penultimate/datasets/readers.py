@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_number
+from penultimate._common.progress import SILENT, Progress
+from penultimate._common.validation import check_number
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset

@@ -10,7 +10,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
-from penultimate._validation import check_choice, check_labels, check_number
+from penultimate._common.labels import check_labels
+from penultimate._common.validation import check_choice, check_number
 
 CALIBRATIONS = ("sigmoid", "isotonic", "temperature")
 

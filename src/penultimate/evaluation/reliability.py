@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from penultimate._validation import check_number
-from penultimate.evaluation.statistics import wilson_interval
+from penultimate._common.validation import check_number
+from penultimate.evaluation.intervals.accuracy import wilson_interval
 
 _TOLERANCE = 1e-3  # of a row's sum: float32 softmaxes are far closer to 1
 

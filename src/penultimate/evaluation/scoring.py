@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
-from penultimate._validation import check_choice, check_per_sample, typed_labels
-from penultimate.evaluation._seen import forms_of, note_tested, seen_by
-from penultimate.evaluation.statistics import Interval, accuracy_interval
+from penultimate._common.labels import typed_labels
+from penultimate._common.validation import check_choice, check_per_sample
+from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.networks import predict_probabilities
 from penultimate.networks.extraction import numbers_classes
-from penultimate.provenance import ON_LEAK, report_leak, warn_if_unknown
+from penultimate.provenance.leakage import ON_LEAK, report_leak, warn_if_unknown
+from penultimate.provenance.unseen import forms_of, note_tested, seen_by
 
 
 def evaluate(
@@ -75,7 +76,7 @@ def evaluate(
     >>> evaluate(model, X[90:], y[90:])
     Traceback (most recent call last):
     ...
-    penultimate.provenance.LeakageError: 10 of 110 test samples were seen in training, ...
+    penultimate.provenance.leakage.LeakageError: 10 of 110 test samples were seen in training, ...
     """
     check_choice(on_leak, "on_leak", "evaluate", ON_LEAK)
     X, y = as_samples(X, "evaluate"), np.asarray(typed_labels(y))

@@ -3,16 +3,16 @@
 Importing this package loads no deep-learning framework; using what is in it does.
 """
 
-from penultimate.networks._backend import is_keras_model, make_deterministic
-from penultimate.networks._keras import takes_pixels
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
-from penultimate.networks.augmentation import Augmentation
 from penultimate.networks.building import build_network
 from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
 from penultimate.networks.files import load_network, save_network
-from penultimate.networks.recipe import History, Training
-from penultimate.networks.training import fit_network, train, train_further
+from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
+from penultimate.networks.frameworks.keras_models import takes_pixels
+from penultimate.networks.training.augmentation import Augmentation
+from penultimate.networks.training.fit import fit_network, train, train_further
+from penultimate.networks.training.recipe import History, Training
 
 __all__ = [
     "NETWORKS",

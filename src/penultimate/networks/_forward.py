@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._progress import SILENT, Progress
+from penultimate._common.progress import SILENT, Progress
 
 
 def forward(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from penultimate.networks._backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras
 
 Builder = Callable[[tuple[int, ...], int], Any]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from penultimate.networks._backend import is_keras_model
 from penultimate.networks.architectures import NETWORKS
+from penultimate.networks.frameworks.backend import is_keras_model
 
 _USE_FEATURES = "Compute its features yourself, and pass these as X to SVCSearchCV."
 _LOAD_WEIGHTS = "It holds weights without a network: load them into their model, and pass that."

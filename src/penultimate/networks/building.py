@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from penultimate.networks._backend import is_keras_model, seeded
 from penultimate.networks.architectures import NETWORKS, Builder
 from penultimate.networks.arguments import check_network
+from penultimate.networks.frameworks.backend import is_keras_model, seeded
 
 _SMALLEST_IMAGE, _SMALLEST_IMAGES = 8, {"devanagari-cnn": 10}
 _LARGEST_TRIED = 1024  # pixels a side: beyond it, the size of the images is not what is wrong

@@ -9,11 +9,11 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from penultimate._progress import SILENT, Progress
-from penultimate._validation import check_number
-from penultimate.networks import _keras
-from penultimate.networks._backend import is_keras_model
+from penultimate._common.progress import SILENT, Progress
+from penultimate._common.validation import check_number
 from penultimate.networks._forward import as_inputs, forward
+from penultimate.networks.frameworks import keras_models as _keras
+from penultimate.networks.frameworks.backend import is_keras_model
 
 _ROUNDING = 1e-3  # of the sum of a softmax's outputs, in bfloat16, too
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from penultimate._common.files import write_atomically
-from penultimate.networks._backend import import_keras, is_keras_model
-from penultimate.provenance import Provenance, provenance_of, set_provenance
+from penultimate.networks.frameworks.backend import import_keras, is_keras_model
+from penultimate.provenance.records import Provenance, provenance_of, set_provenance
 
 _MEMBER = "penultimate/provenance.safetensors"
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from penultimate._common.files import write_together
 from penultimate.report.folder import REPORT, RESULTS, check_folder
 from penultimate.report.render import render_html
-from penultimate.report.summary import summarise
-from penultimate.results import Comparison
+from penultimate.report.summary import summarize
+from penultimate.results.outcome import Outcome
 
 
-def write_report(comparison: Comparison, folder: str | Path) -> Path:
-    """Write ``report.html`` and ``results.json``; see `Comparison.save`.
+def write_report(comparison: Outcome, folder: str | Path) -> Path:
+    """Write ``report.html`` and ``results.json``; see `Outcome.save`.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Outcome
     folder : str or Path
 
     Returns
@@ -36,7 +36,7 @@ def write_report(comparison: Comparison, folder: str | Path) -> Path:
     # The object says the same as its file, whoever asks it later.
     comparison.protocol = {**comparison.protocol, "test_uses": uses}
     results["protocol"] = dict(comparison.protocol)
-    html = render_html(summarise(comparison, results))
+    html = render_html(summarize(comparison, results))
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
     with write_together([folder / RESULTS, folder / REPORT]) as temporaries:

@@ -3,17 +3,17 @@
 from typing import Any
 
 from penultimate.report.sprites import make_sprite_sheet
-from penultimate.results import Comparison
+from penultimate.results.outcome import Outcome
 
 MAX_HARD_CASES = 60
 
 
-def hard_cases(comparison: Comparison) -> dict[str, Any] | None:
+def hard_cases(comparison: Outcome) -> dict[str, Any] | None:
     """Take the hardest development samples and their images.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Outcome
 
     Returns
     -------

@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.evaluation import possible_projections, project_features
-from penultimate.report.feature_map import COLOURS, name_places, short_names, title_of
+from penultimate.displays import possible_projections, project_features
+from penultimate.displays.feature_map import COLOURS, name_places, short_names, title_of
 from penultimate.report.sprites import make_sprite_sheet
-from penultimate.results import Comparison
+from penultimate.results.outcome import Outcome
 
 MAX_POINTS = 5000
 _THUMBNAIL_SIDE = 32
 _STEPS = 1000  # an axis, in whole numbers: finer than the pixels of most screens
 
 
-def feature_map(comparison: Comparison) -> dict[str, Any] | None:
+def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     """Project the test samples in every way that is possible: all classes, and each subset.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Outcome
 
     Returns
     -------

@@ -19,7 +19,7 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     Parameters
     ----------
     results : dict
-        As `Comparison.to_dict` gives it.
+        As `Outcome.to_dict` gives it.
 
     Returns
     -------

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from penultimate._method_result import FitLog
-from penultimate.report.displays import SearchHeatmapDisplay, TrainingCurvesDisplay
-from penultimate.report.learning_curves import LearningCurvesDisplay
-from penultimate.report.reliability import ReliabilityDisplay
-from penultimate.report.risk_coverage import RiskCoverageDisplay
-from penultimate.results import Comparison
+from penultimate.displays.learning_curves import LearningCurvesDisplay
+from penultimate.displays.reliability import ReliabilityDisplay
+from penultimate.displays.risk_coverage import RiskCoverageDisplay
+from penultimate.displays.search_and_training import SearchHeatmapDisplay, TrainingCurvesDisplay
+from penultimate.results.method import FitLog
+from penultimate.results.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Section:
 
     title: str
     note: str
-    displays: Callable[[Comparison], dict[str, Any]]
+    displays: Callable[[Outcome], dict[str, Any]]
     width: float = 5.2
 
 
-def displays_by_section(comparison: Comparison) -> dict[str, dict[str, Any]]:
+def displays_by_section(comparison: Outcome) -> dict[str, dict[str, Any]]:
     """Make the displays of every section that has any.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Outcome
 
     Returns
     -------
@@ -51,7 +51,7 @@ def displays_by_section(comparison: Comparison) -> dict[str, dict[str, Any]]:
     return {name: displays for name, displays in made.items() if displays}
 
 
-def _heatmaps(comparison: Comparison) -> dict[str, Any]:
+def _heatmaps(comparison: Outcome) -> dict[str, Any]:
     return {
         m.name if subset is None else f"{m.name}, {subset}": display
         for m in comparison.methods
@@ -72,19 +72,19 @@ def _heatmap(log: FitLog) -> SearchHeatmapDisplay | None:
     return SearchHeatmapDisplay.from_scores(grids[0]["params"], scores)
 
 
-def _learning_curves(comparison: Comparison) -> dict[str, Any]:
+def _learning_curves(comparison: Outcome) -> dict[str, Any]:
     if not comparison.learning_curves:
         return {}
     return {"": LearningCurvesDisplay.from_comparison(comparison)}
 
 
-def _training(comparison: Comparison) -> dict[str, Any]:
+def _training(comparison: Outcome) -> dict[str, Any]:
     if not comparison.histories:
         return {}
     return {"": TrainingCurvesDisplay.from_histories(comparison.histories)}
 
 
-def _reliability(comparison: Comparison) -> dict[str, Any]:
+def _reliability(comparison: Outcome) -> dict[str, Any]:
     """One for each method that gives probabilities, over all samples and seeds."""
     true = comparison.dataset.labels[comparison.test]
     classes = np.arange(len(comparison.dataset.classes))
@@ -110,7 +110,7 @@ class _Together:
             display.plot(ax, linestyle=("-", "--", "-.", ":")[index % 4])
 
 
-def _risk_coverage(comparison: Comparison) -> dict[str, Any]:
+def _risk_coverage(comparison: Outcome) -> dict[str, Any]:
     """All methods that give probabilities in one picture, of the first seed."""
     displays = [
         RiskCoverageDisplay.from_predictions(

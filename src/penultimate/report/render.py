@@ -5,7 +5,7 @@ import io
 from dataclasses import asdict
 from typing import Any
 
-from penultimate.report.feature_map import COLOURS
+from penultimate.displays.feature_map import COLOURS
 from penultimate.report.pictures import SECTIONS
 
 _PIXELS_PER_INCH = 90  # of a picture on the page
@@ -25,7 +25,7 @@ def render_html(summary: dict[str, Any]) -> str:
     Parameters
     ----------
     summary : dict
-        As `summarise` gives it.
+        As `summarize` gives it.
 
     Returns
     -------

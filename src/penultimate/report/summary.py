@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from penultimate.report.confused_pairs import most_confused
+from penultimate.displays.confused_pairs import most_confused
 from penultimate.report.forest import forest
 from penultimate.report.hard_cases import hard_cases
 from penultimate.report.map_section import feature_map
@@ -15,20 +15,20 @@ from penultimate.report.methods_text import methods_paragraph
 from penultimate.report.pictures import displays_by_section
 from penultimate.report.sprites import make_sprite_sheet
 from penultimate.report.verdicts import verdict
-from penultimate.results import Comparison
+from penultimate.results.outcome import Outcome
 
 MAX_THUMBNAILS = 400
 MAX_PAIRS = 20
 
 
-def summarise(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]:
+def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     """Compute all that the report shows.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Outcome
     results : dict
-        As `Comparison.to_dict` gives it.
+        As `Outcome.to_dict` gives it.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from penultimate.results import BASELINE, MASKED_BASELINE
+from penultimate.results.outcome import BASELINE, MASKED_BASELINE
 
 _HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
 _CONTROL = "cnn+logistic"
@@ -17,7 +17,7 @@ def verdict(results: dict[str, Any]) -> str:
     Parameters
     ----------
     results : dict
-        As `Comparison.to_dict` gives it.
+        As `Outcome.to_dict` gives it.
 
     Returns
     -------

@@ -18,9 +18,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from penultimate._common.progress_bar import SearchBar
+from penultimate._common.validation import check_per_sample
 from penultimate._common.warnings import PerformanceWarning
-from penultimate._validation import check_per_sample
-from penultimate.svm._bar import SearchBar
 from penultimate.svm._joint_search import scorers_of, solve_jointly
 from penultimate.svm._problem import NotJointError, Problem
 from penultimate.svm.svc import SVC

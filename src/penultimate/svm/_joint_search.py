@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import check_scoring, get_scorer
 
+from penultimate._common.progress import SILENT, Progress
 from penultimate._common.warnings import PerformanceWarning
-from penultimate._progress import SILENT, Progress
-from penultimate.svm._grid import Fold
+from penultimate.svm._grid_engine import Fold
 from penultimate.svm._joint_svc import JointSVC, OnSamples
 from penultimate.svm._problem import NotJointError, Problem
 from penultimate.svm.svc import SVC

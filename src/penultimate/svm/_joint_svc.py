@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from penultimate.svm._grid import Outcome
+from penultimate.svm._grid_engine import Outcome
 from penultimate.svm._problem import Problem
 from penultimate.svm.svc import SVC
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._progress import Progress
+from penultimate._common.progress import Progress
 from penultimate.svm import _native
-from penultimate.svm._grid import Fold, GridEngine, Outcome, Setting
+from penultimate.svm._grid_engine import Fold, GridEngine, Outcome, Setting
 from penultimate.svm.svc import SVC
 
 # What a setting may differ in and still share kernel values with the others.

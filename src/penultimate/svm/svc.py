@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from penultimate._common.threads import validating
 from penultimate.svm import _native
-from penultimate.svm._exact import Solutions, solve_pairs
+from penultimate.svm._certified import Solutions, solve_pairs
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, by_class, least_by_class, pair_indices

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from penultimate._validation import uneven_scales
+from penultimate._common.images import uneven_scales
 from penultimate.evaluation.checks._check import Check
 
 

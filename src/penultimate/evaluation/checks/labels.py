@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate.evaluation.checks._check import Check
-from penultimate.evaluation.statistics import wilson_interval
+from penultimate.evaluation.intervals.accuracy import wilson_interval
 
 _MOST_WIDTH = 0.025  # half of a 95 % interval
 _IMBALANCE = 5

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate.evaluation.checks._check import Check, examples
-from penultimate.provenance import provenance_of, report_leak
+from penultimate.provenance.leakage import report_leak
+from penultimate.provenance.records import provenance_of
 
 _PREFIX = re.compile(r"([^/\\_-]+)[_-]")
 
@@ -35,7 +36,7 @@ def check_seen(
     --------
     >>> import numpy as np
     >>> from penultimate.evaluation.checks import check_seen
-    >>> from penultimate.provenance import fingerprint
+    >>> from penultimate.provenance.records import fingerprint
     >>> images = np.arange(160).reshape(10, 4, 4)
     >>> check_seen(fingerprint(images[6:]), fingerprint(images[:8])).message
     '2 of 4 test samples were seen in training, exactly as they are: 0, 1.'

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate.evaluation.checks._check import Check
-from penultimate.provenance import provenance_of
+from penultimate.provenance.records import provenance_of
 
 
 def check_selection(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
 from penultimate.evaluation.checks._check import Check
-from penultimate.evaluation.significance import mcnemar
+from penultimate.evaluation.intervals.significance import mcnemar
 
 _LEAST_SKILL = 0.25  # of the way from the most frequent class to no error; with fewer, p decides
 _CLEARLY = 0.01

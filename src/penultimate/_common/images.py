@@ -1,0 +1,88 @@
+"""Checks of images, and the scale of their pixels."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_UNEVEN, _FAR = 100, 10  # of standard deviations: between features, and from 1
+
+
+def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDArray[Any]:
+    """Return images as an array of shape (n_samples, height, width, channels), values 0 to 255.
+
+    8-bit images are returned as they are, without a copy. Booleans become 0 and 255. Integers are
+    pixels from 0 to 255. Floats are multiplied by `scale`; where it is None, by `pixel_scale`.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not of 3 or 4 dimensions, is empty, has neither 1 nor 3 channels, or holds NaN
+        or values outside [0, 1] and [0, 255].
+    """
+    X = np.asarray(X)
+    if X.ndim == 3:
+        X = X[..., np.newaxis]
+    if X.ndim != 4:
+        raise ValueError(
+            f"{name} must be images, of shape (n, height, width) or (n, height, width, channels); "
+            f"got shape {X.shape}."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"{name} holds no pixels: its shape is {X.shape}.")
+    if X.shape[-1] not in (1, 3):
+        hint = " Move the channels last." if X.shape[1] in (1, 3) else ""
+        raise ValueError(f"{name} must have 1 or 3 channels; got {X.shape[-1]} in {X.shape}.{hint}")
+    if X.dtype == np.uint8:
+        return X
+    if X.dtype == bool:
+        return X.astype(np.uint8) * 255
+    if X.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must hold numbers; got an array of dtype {X.dtype}.")
+    low, high = float(X.min()), float(X.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        count = int((~np.isfinite(X)).any(axis=(1, 2, 3)).sum())
+        raise ValueError(f"{name} holds NaN or infinity, in {count} of {len(X)} images; drop them.")
+    if low < 0 or high > 255:
+        raise ValueError(
+            f"{name} must hold pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
+            "Undo the standardisation, or pass 8-bit images."
+        )
+    if X.dtype.kind != "f":
+        return X.astype(np.uint8)
+    if 1 < high <= 2 and scale != 1:
+        raise ValueError(
+            f"{name} holds floats up to {high:g}: just outside [0, 1], and too small for [0, 255]. "
+            "Clip them, as with numpy.clip(X, 0, 1), or pass 8-bit images."
+        )
+    return X.astype(np.float32) * np.float32(pixel_scale(X) if scale is None else scale)
+
+
+def pixel_scale(X: NDArray[Any]) -> float:
+    """What makes pixels from 0 to 255 of these: 255 for floats of which none is above 1, else 1."""
+    return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
+
+
+def uneven_scales(X: NDArray[Any]) -> tuple[float, float] | None:
+    """Return the least and the largest standard deviation where they are far apart, or from 1."""
+    deviations = X.std(axis=0, dtype=np.float64)
+    deviations = deviations[deviations > 0]
+    if not len(deviations):
+        return None
+    low, high = float(deviations.min()), float(deviations.max())
+    uneven = high > _UNEVEN * low or high > _FAR or high < 1 / _FAR
+    return (low, high) if uneven else None
+
+
+def warn_if_unscaled(X: NDArray[Any]) -> None:
+    """Warn of features whose standard deviations are far from each other, or from 1."""
+    if (scales := uneven_scales(X)) is not None:
+        low, high = scales
+        warnings.warn(
+            f"The features' standard deviations go from {low:.3g} to {high:.3g}; margins, C and "
+            "the learning rate are meant for features near 1. Pass standardize=True, or scale "
+            "them.",
+            UserWarning,
+            stacklevel=4,
+        )

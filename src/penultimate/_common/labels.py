@@ -1,0 +1,98 @@
+"""Checks of labels: one per sample, of a kind that can be told apart, not one-hot."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.validation import as_array, check_none_missing
+
+
+def check_not_one_hot(y: Any) -> None:
+    """Raise ``ValueError`` for labels that are one-hot rows."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        raise ValueError(
+            f"y is one-hot, of shape {y.shape}; a classifier here takes one label a sample. "
+            "Pass y.argmax(axis=1), or the class names."
+        )
+
+
+def from_one_hot(y: Any, *, whole: bool = True) -> Any:
+    """Turn one-hot rows, of 0 and 1 or -1 and 1, into class indices; leave other labels.
+
+    Raises
+    ------
+    ValueError
+        If a column of them is empty, and these are the `whole` of the labels.
+    """
+    rows = np.asarray(y)
+    if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "bifu":
+        return y
+    chosen = rows > 0
+    if not (np.isin(rows, (-1, 0, 1)).all() and (chosen.sum(axis=1) == 1).all()):
+        return y
+    if whole and not chosen.any(axis=0).all():
+        empty = np.flatnonzero(~chosen.any(axis=0)).tolist()
+        raise ValueError(
+            f"y is one-hot with {rows.shape[1]} columns, and no sample is of column {empty[0]}. "
+            "Drop empty columns, or pass labels."
+        )
+    return chosen.argmax(axis=1)
+
+
+def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
+    """Return `y` as a vector of one label a sample.
+
+    Raises
+    ------
+    ValueError
+        If `y` is one-hot, has another length than there are samples, holds a missing value or
+        names fewer than `n_classes` classes.
+    """
+    y = np.asarray(typed_labels(y))
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    check_not_one_hot(y)
+    if y.ndim != 1:
+        raise ValueError(f"y must have one label a sample, shape (n_samples,); got {y.shape}.")
+    if len(y) != n_samples:
+        raise ValueError(
+            f"There are {n_samples} images but {len(y)} labels; each image needs one label."
+        )
+    check_none_missing(y, "y", "labels", "drop these samples, or label them")
+    if len(set(y.tolist())) < n_classes:
+        raise ValueError(
+            f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
+            if len(y)
+            else "There are no samples."
+        )
+    return y
+
+
+def typed_labels(y: Any) -> Any:
+    """Give labels that come in an array of objects the type that all of them have.
+
+    pandas hands on nullable integers, and categories of numbers, as objects, which scikit-learn
+    takes for no labels at all. Text stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, or text and numbers are mixed: NumPy would turn ``1`` into ``"1"``.
+    """
+    labels = as_array(y)
+    if labels.dtype != object:
+        return y
+    check_none_missing(labels, "y", "labels", "drop these samples, or label them")
+    kinds = {isinstance(label, str) for label in labels.ravel().tolist()}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y mixes text and other labels, such as "
+            f"{sorted({repr(label) for label in labels.ravel().tolist()})[:3]}; give all the same "
+            "type, as with y.astype(str)."
+        )
+    if kinds == {True} or not labels.size:
+        return y
+    given = np.array(labels.tolist())
+    return given if given.dtype.kind in "biuf" and given.shape == labels.shape else y

@@ -1,0 +1,151 @@
+"""Checks shared by everything public, and the import of optional packages."""
+
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def check_number(
+    value: Any,
+    name: str,
+    owner: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    integer: bool = False,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Raise unless `value` is a number in the interval from `low` to `high`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a number of the asked kind.
+    ValueError
+        If it lies outside the interval.
+    """
+    kind = "an integer" if integer else "a number"
+    if isinstance(value, bool) or not isinstance(value, Integral if integer else Real):
+        raise TypeError(f"The '{name}' parameter of {owner} must be {kind}; got {value!r}.")
+    number = float(value)
+    below = number <= low if open_low else number < low
+    above = number >= high if open_high else number > high
+    if below or above or np.isnan(number):
+        left, right = "(" if open_low else "[", ")" if open_high else "]"
+        raise ValueError(
+            f"The '{name}' parameter of {owner} must be {kind} "
+            f"in {left}{low:g}, {high:g}{right}; got {value!r}."
+        )
+
+
+def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) -> None:
+    """Raise ``ValueError`` unless `value` is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(
+            f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}."
+        )
+
+
+def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
+    """Return what `fit` is given for each sample, groups or weights, as a vector; None as None.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples,) or None
+    n_samples : int
+    name : {"groups", "sample_weight"}
+        Groups are labels of any kind; fractions are refused, as they are weights. Weights are
+        finite numbers, none negative and not all 0; they come back as float64.
+    owner : str
+        Whose `fit` it is, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If the length is another, a value is missing, or the values are of the other kind.
+    """
+    if values is None:
+        return None
+    array = as_array(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (n_samples,):
+        # scikit-learn's checks look for the first words where weights have two axes.
+        got = f"{array.shape[0]}" if array.ndim == 1 else f"shape {array.shape}"
+        raise ValueError(
+            f"{'Sample weights must be 1D' if name == 'sample_weight' else 'Groups must be 1D'}, "
+            f"one for each sample: {name} of {owner} has {got} for {n_samples} samples."
+        )
+    if array.dtype == object or name == "groups":
+        check_none_missing(array, name, "values", "fill them in, or drop these samples")
+    return _check_groups(array, owner) if name == "groups" else _check_weights(array, owner)
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """Return an array; of a list with text an array of objects, for NumPy makes text of all else.
+
+    ``np.asarray(["a", nan])`` holds ``"nan"``, which is no longer missing.
+    """
+    array = np.asarray(values)
+    if isinstance(values, (list, tuple)) and array.dtype.kind == "U":
+        return np.asarray(values, dtype=object)
+    return array
+
+
+def _check_groups(groups: NDArray[Any], owner: str) -> NDArray[Any]:
+    if groups.dtype.kind == "f" and (fractions := groups[groups != np.rint(groups)]).size:
+        raise ValueError(
+            f"groups of {owner} holds fractions, such as {fractions[0]:g}: these are no groups. "
+            "Weights are passed as sample_weight=..."
+        )
+    if groups.dtype == object and len({isinstance(g, str) for g in groups.tolist()}) > 1:
+        raise ValueError(
+            f"groups of {owner} mixes text and numbers; give all the same type, as with "
+            "groups.astype(str)."
+        )
+    return np.array(groups.tolist()) if groups.dtype == object else groups
+
+
+def _check_weights(weights: NDArray[Any], owner: str) -> NDArray[np.float64]:
+    try:
+        if weights.dtype.kind not in "biufO":
+            raise TypeError("no numbers")
+        weights = weights.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"sample_weight of {owner} must hold numbers; got {weights[:1].tolist()[0]!r}. "
+            "Groups are passed as groups=..."
+        ) from None
+    bad = ~np.isfinite(weights) | (weights < 0)
+    if bad.any():
+        raise ValueError(
+            f"Negative values in data passed to `sample_weight` of {owner}, or NaN, or infinity: "
+            f"{int(bad.sum())} of {len(weights)}, such as {weights[bad][0]:g}. Weights are finite "
+            "and at least 0."
+        )
+    if not weights.any():
+        raise ValueError(f"sample_weight of {owner} must not be all zero.")
+    return weights
+
+
+def check_none_missing(values: NDArray[Any], name: str, what: str, advice: str) -> None:
+    if values.dtype.kind not in "fO":  # no other kind has a missing value
+        return
+    missing = [k for k, value in enumerate(values.ravel().tolist()) if _is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"{name} holds {len(missing)} missing {what} (None or NaN), the first at "
+            f"{missing[0]}; {advice}."
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+        return True

@@ -1,0 +1,8 @@
+"""Classifiers of images: an SVM head, one per subset of classes, a margin loss, and abstention."""
+
+from penultimate.classifiers.abstaining import AbstainingClassifier
+from penultimate.classifiers.deep_svc import DeepSVC
+from penultimate.classifiers.margin import MarginClassifier
+from penultimate.classifiers.specialists import Specialists
+
+__all__ = ["AbstainingClassifier", "DeepSVC", "MarginClassifier", "Specialists"]

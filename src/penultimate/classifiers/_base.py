@@ -1,0 +1,201 @@
+"""What classifiers with a network share: reading samples and labels."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from penultimate._common.data_objects import as_samples
+from penultimate._common.frames import level_outside
+from penultimate._common.images import check_images, pixel_scale
+from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
+from penultimate._common.scales import InputScale
+from penultimate._common.validation import check_number, check_per_sample
+from penultimate.networks import (
+    History,
+    Training,
+    check_network,
+    is_keras_model,
+    takes_pixels,
+)
+from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.leakage import report_leak, warn_if_unknown
+from penultimate.provenance.records import Provenance, provenance_of
+
+_WHITE = 255.0
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What classifiers with a network share: checking parameters, samples and labels."""
+
+    network: Any
+    training: Training | None
+    batch_size: int
+    network_: Any
+    history_: History | None
+    provenance_: Provenance
+
+    # What `fit` sets last: without it a fit has failed on the way, or there was none.
+    _SET_LAST = "network_"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, self._SET_LAST)
+
+    def _check_fit(
+        self, X: Any, y: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
+        """Check parameters, samples and labels; return these, class indices and fingerprints."""
+        self._check_network()
+        self._check_training()
+        X, y = self._check_samples(X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.provenance_ = Provenance()
+        return X, y, codes, self._note_seen(X)
+
+    def _check_weights(
+        self, sample_weight: Any, codes: NDArray[np.int64]
+    ) -> NDArray[np.float64] | None:
+        """Check weights; each class has to have some."""
+        weights = check_per_sample(sample_weight, len(codes), "sample_weight", type(self).__name__)
+        if weights is not None and np.any(empty := np.bincount(codes, weights) == 0):
+            raise ValueError(
+                "Invalid input - sample_weight leaves class "
+                f"{self.classes_[empty].tolist()[0]!r} without any weight."
+            )
+        return weights
+
+    def _forget(self) -> None:
+        """Count as unfitted until this fit is done; called when all that can be checked was."""
+        self.__dict__.pop(self._SET_LAST, None)
+
+    def _note_seen(self, X: NDArray[Any]) -> NDArray[np.uint64]:
+        """Add samples to those that the classifier was fitted on, a frozen network's included."""
+        prints = fingerprint(X)
+        self.provenance_ = self.provenance_ | Provenance.of(prints, "trained")
+        if is_keras_model(self.network):
+            self.provenance_ = self.provenance_ | provenance_of(self.network)
+        return prints
+
+    def _warn_if_unknown(self) -> None:
+        """Warn, once for each fit, of a frozen network that may have seen any of the samples."""
+        if is_keras_model(self.network):
+            warn_if_unknown(
+                self.network,
+                "the selection score, and every figure on samples that it has seen, is too good",
+                stacklevel=level_outside() + 1,
+            )
+
+    def fingerprint(self, X: Any) -> NDArray[np.uint64]:
+        """Compute the fingerprints by which `provenance_` knows samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), uint64
+        """
+        check_is_fitted(self)
+        return fingerprint(self._check_samples(X, reset=False))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Warns
+        -----
+        LeakageWarning
+            If some of the samples were seen in training; `provenance_` knows which.
+        """
+        check_is_fitted(self)
+        X = self._check_samples(X, reset=False)
+        seen = self.provenance_.holds(fingerprint(X))
+        weights = check_per_sample(sample_weight, len(X), "sample_weight", type(self).__name__)
+        advice = "This accuracy says little about new data: score other samples."
+        report_leak(
+            np.flatnonzero(seen),
+            len(seen),
+            on_leak="warn",
+            advice=advice,
+            stacklevel=level_outside() + 1,
+        )
+        return float(accuracy_score(typed_labels(y), self._predict(X), sample_weight=weights))
+
+    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Predict classes of samples that `_check_samples` has returned."""
+        raise NotImplementedError
+
+    def _check_network(self) -> None:
+        check_network(self.network, type(self).__name__)
+
+    def _check_training(self) -> None:
+        owner = type(self).__name__
+        check_number(self.batch_size, "batch_size", owner, low=1, integer=True)
+        if self.training is not None and not isinstance(self.training, Training):
+            raise TypeError(
+                f"The 'training' parameter of {owner} must be a Training or None; "
+                f"got {self.training!r}."
+            )
+
+    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        X = as_samples(X, type(self).__name__)
+        if not isinstance(y, str) and y is not None:
+            check_not_one_hot(y)
+            y = typed_labels(y)
+        checked = validate_data(
+            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+        )
+        X = checked if isinstance(y, str) else checked[0]
+        if reset:
+            self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
+        X = self._check_pixels(X, reset) if self._takes_pixels else self._check_scale(X, reset)
+        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
+
+    def _check_pixels(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
+        """Return images with pixels from 0 to 255, on the scale that they had in `fit`."""
+        if reset:
+            # One dark image must mean what it means among others: floats keep the scale of `fit`.
+            self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
+            images = check_images(X, scale=self._pixel_scale)
+            self._input_scale = InputScale.of(X, self._pixel_scale or 1.0, _WHITE)
+            if X.dtype.kind in "iu" and X.max() == 1:
+                warnings.warn(
+                    "X holds integers, none above 1: as pixels from 0 to 255 all but black. Pass "
+                    "booleans, floats from 0 to 1, or 255 * X.",
+                    UserWarning,
+                    stacklevel=level_outside(),
+                )
+            return images
+        if X.size and X.ndim > 2:  # what has another form is refused below
+            factor = 1.0
+            if X.dtype.kind == "f":
+                factor = pixel_scale(X) if self._pixel_scale is None else self._pixel_scale
+            self._input_scale.check(X, type(self).__name__, factor)
+        return check_images(X, scale=self._pixel_scale)
+
+    def _check_scale(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
+        """Check the scale of samples that the network gets as they are."""
+        if reset:
+            self._input_scale = InputScale.of(X)
+        else:
+            self._input_scale.check(X, type(self).__name__)
+        return X

@@ -1,0 +1,225 @@
+"""What classifiers on a network's features share: the network, the split, what the head gets."""
+
+import warnings
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+
+from penultimate._common.frames import level_outside
+from penultimate.classifiers._base import NetworkClassifier
+from penultimate.networks import FeatureExtractor, build_network, fit_network, is_keras_model
+from penultimate.networks.frameworks.keras_models import cut
+from penultimate.provenance.fingerprints import copy_prints
+from penultimate.provenance.leakage import LeakageWarning
+from penultimate.provenance.records import provenance_of
+from penultimate.selection.heads import check_head, inner_searches, takes, weight_params
+from penultimate.selection.heldout import check_layers
+from penultimate.splits.draw import MIN_PER_CLASS, split_development, split_folds
+from penultimate.splits.parts import Split
+from penultimate.svm import SVCSearchCV
+
+_SELECTION_SIZE = 0.2
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples, and what there is for each: positions in all of these are the same."""
+
+    X: NDArray[Any]
+    y: NDArray[Any]
+    codes: NDArray[np.int64]
+    prints: NDArray[np.uint64]
+    groups: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+
+    @property
+    def copies(self) -> NDArray[np.uint64] | None:
+        """What the splits keep exact copies together by."""
+        return copy_prints(self.X, self.prints)
+
+    def part(self, rows: NDArray[np.int64]) -> "Samples":
+        """Take some of them."""
+        given: list[Any] = [getattr(self, field.name) for field in fields(self)]
+        parts: list[Any] = [None if values is None else values[rows] for values in given]
+        return Samples(*parts)
+
+
+class CutNetworkClassifier(NetworkClassifier):
+    """What classifiers on a network's features share: training the network, and cutting it."""
+
+    layer: str | list[str]
+    head: Any
+
+    # As scikit-learn's splitters do, they ask for groups wherever these are passed.
+    __metadata_request__fit = {"groups": True}
+
+    def _make_head(self) -> Any:
+        """Return the head that is to be fitted; a caller clones it."""
+        return SVCSearchCV() if self.head is None else self.head
+
+    def _check_fit(
+        self, X: Any, y: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
+        owner = type(self).__name__
+        layers = check_layers(self.layer, owner)
+        check_head(self._make_head(), owner)
+        X, y, codes, prints = super()._check_fit(X, y)
+        named = [layer for layer in layers if layer != "penultimate"]
+        if named and not is_keras_model(self.network):
+            # A misspelt name should not be found out after the training.
+            untrained = build_network(self.network, X.shape[1:], len(self.classes_))
+            for layer in named:
+                cut(untrained, layer)
+        return X, y, codes, prints
+
+    def _head_params(self, weights: NDArray[Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+        """Return what the head's `fit` gets: what it asks for, or without routing all of it."""
+        head = self._make_head()
+        if get_config()["enable_metadata_routing"]:
+            given = {"sample_weight": weights, **params}
+            given = {name: value for name, value in given.items() if value is not None}
+            routed = dict(process_routing(self, "fit", **given)["head"]["fit"])
+            if inner_searches(head):
+                routed.pop("groups", None)  # its folds are ours, and keep groups whole already
+            return routed
+        if unknown := [name for name in params if name != "groups" and not takes(head, name)]:
+            raise TypeError(
+                f"{type(self).__name__}.fit got {unknown[0]!r}, which the head {head!r} does not "
+                "take either."
+            )
+        others = {name: value for name, value in params.items() if name != "groups"}
+        return {**weight_params(head, weights), **others}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata is routed: see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        MetadataRouter
+            `groups` and `sample_weight` are for the network and the splits; the head gets what it
+            asks for.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(head=self._make_head(), method_mapping=mapping)
+
+    def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
+        """Take over the network of a fitted classifier, and how it reads samples."""
+        self.network_, self.history_ = other.network_, None
+        for name in (
+            "n_features_in_",
+            "feature_names_in_",
+            "provenance_",
+            "_takes_pixels",
+            "_pixel_scale",
+            "_input_scale",
+        ):
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
+
+    def _fit_network(
+        self,
+        samples: Samples,
+        fit_part: NDArray[np.int64],
+        seed: int,
+    ) -> dict[str, FeatureExtractor]:
+        """Train the network on the fit part, or take it as it is; return it cut at each layer."""
+        if is_keras_model(self.network):
+            self.network_, self.history_ = self.network, None
+        else:
+            given = samples.part(fit_part)
+            weights = given.weights
+            self.network_, self.history_ = fit_network(
+                self.network,
+                given.X,
+                given.codes,
+                self.training,
+                groups=given.groups,
+                fingerprints=given.copies,
+                # Of mean 1, so that their unit changes nothing beside the other terms of the loss.
+                sample_weight=None
+                if weights is None
+                else (weights / weights.mean()).astype(np.float32),
+                seed=seed,
+            )
+        layers = check_layers(self.layer, type(self).__name__)
+        return {
+            layer: FeatureExtractor(self.network_, layer, self.batch_size).fit(
+                samples.X, samples.codes
+            )
+            for layer in layers
+        }
+
+    def _warn_if_seen(self, seen: NDArray[np.bool_]) -> None:
+        """Warn of samples to select on that the network knows."""
+        if seen.any() and self._selects():
+            warnings.warn(
+                f"The network has seen {seen.sum():,} of {len(seen):,} samples in training, so the "
+                "head is selected on samples that it knows: the selection score is too good, and "
+                "the parameters may be poor. Pass samples that it has not seen.",
+                LeakageWarning,
+                stacklevel=level_outside(),
+            )
+
+    def _selects(self) -> bool:
+        """Say whether there is anything to choose by a score."""
+        return bool(inner_searches(self._make_head())) or len(check_layers(self.layer, "")) > 1
+
+    def _split_unseen(self, samples: Samples, folds: bool, seed: int) -> Split | list[Split]:
+        """Split into fit part and selection part, or folds, that a frozen network has not seen.
+
+        Where it has seen too many of the samples, it is warned that the selection is optimistic.
+        """
+        make: Any = split_folds if folds else split_development
+        rest = {"groups": samples.groups, "fingerprints": samples.copies, "seed": seed}
+        seen = np.zeros(len(samples.codes), bool)
+        if is_keras_model(self.network):
+            seen = provenance_of(self.network).holds(samples.prints)
+        if not seen.any():
+            return make(samples.y, **rest)
+        unseen = ~seen
+        if samples.groups is not None:  # none of which is on both sides
+            unseen &= ~np.isin(samples.groups, samples.groups[seen])
+        splits = _among(samples, np.flatnonzero(unseen), folds, seed)
+        if self._selects():
+            count = f"The network has seen {seen.sum():,} of {len(seen):,} samples in training. "
+            if splits:
+                n_scored = len(np.unique(np.concatenate([split.second for split in splits])))
+                count += f"The head is selected on {n_scored:,} of the {unseen.sum():,} others."
+            else:
+                count += (
+                    f"The {unseen.sum():,} others are too few to select on ({MIN_PER_CLASS} of "
+                    "each class are needed), so the head is selected on samples that the network "
+                    "knows: its selection score is too good, and its parameters may be poor. Pass "
+                    "samples that the network has not seen."
+                )
+            warnings.warn(count, LeakageWarning, stacklevel=level_outside())
+        if not splits:
+            return make(samples.y, **rest)
+        return splits if folds else splits[0]
+
+
+def _among(samples: Samples, rows: NDArray[np.int64], folds: bool, seed: int) -> list[Split]:
+    """Split so that all that is held out is among some samples; empty where they are too few."""
+    part = samples.part(rows)
+    every = np.arange(len(samples.codes))
+    if len(rows) == 0 or np.bincount(part.codes, minlength=samples.codes.max() + 1).min() < (
+        MIN_PER_CLASS
+    ):
+        return []
+    rest: dict[str, Any] = {"groups": part.groups, "fingerprints": part.copies, "seed": seed}
+    # As many as there would be, but at most half of these: the others are fitted on as well.
+    share = min(0.5, _SELECTION_SIZE * len(every) / len(rows))
+    try:
+        if folds:
+            splits = split_folds(part.y, **rest)
+        else:
+            splits = [split_development(part.y, selection_size=share, **rest)]
+    except ValueError:  # too few groups
+        return []
+    held_out = [rows[split.second] for split in splits]
+    return [Split(np.setdiff1d(every, second), second) for second in held_out]

@@ -1,0 +1,505 @@
+"""A classifier that abstains where it is not sure enough."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state, column_or_1d, get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from penultimate._common.data_objects import as_samples
+from penultimate._common.frames import level_outside
+from penultimate._common.labels import check_labels, typed_labels
+from penultimate._common.per_sample import take, take_rows
+from penultimate._common.validation import check_choice, check_number, check_per_sample
+from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
+from penultimate.evaluation.abstention.thresholds import (
+    certified_threshold,
+    coverage_threshold,
+    error_free_samples,
+    risk_upper_bound,
+)
+from penultimate.provenance.fingerprints import copy_prints, fingerprint
+from penultimate.provenance.leakage import LeakageError, LeakageWarning, warn_if_unknown
+from penultimate.provenance.records import ROLES, provenance_of
+from penultimate.provenance.unseen import seen_by
+from penultimate.selection.heads import weight_params
+from penultimate.splits.draw import split_samples
+
+
+def _has(method: str) -> Any:
+    """Whether the classifier has a method, for ``available_if``."""
+    return lambda self: hasattr(getattr(self, "estimator_", self.estimator), method)
+
+
+class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """A classifier that answers only where it is sure enough.
+
+    Part of the samples is held out, the classifier is fitted on the rest, and the threshold of
+    confidence is set on the held-out ones: so that errors among the answers are as rare as `risk`
+    says, with a guarantee (see `certified_threshold`), or so that it answers for a share `coverage`
+    of them. One of the two is given.
+
+    Parameters
+    ----------
+    estimator : classifier
+        It is cloned and fitted. A ``FrozenEstimator(fitted)`` stays as it is, and all samples given
+        to `fit` are held-out ones; it must not have seen them.
+    risk : float, optional
+        The error rate among answers, at most. It holds for new samples like the held-out ones, with
+        probability `confidence` over the draw of these. That takes many of them: without a single
+        error 72 for a risk of .05, 368 for .01, 3,688 for .001 (see `error_free_samples`).
+    coverage : float, optional
+        The share of held-out samples that gets an answer, at least.
+    confidence : float, default=0.95
+        The probability of the guarantee, or with `coverage` of `risk_bound_`.
+    criterion : {"auto", "margin", "probability"}, default="auto"
+        What the threshold is put on, as in `confidence_scores`: the margin of a classifier that has
+        a `decision_function`, else the probability.
+    holdout : float, default=0.2
+        The share of samples that is held out.
+    reject_label : label, optional
+        What `predict` returns where it abstains. With None that is None, in an array of objects,
+        as no number and no string is safe from being a class. A label of the classes' type, such
+        as ``-1`` or ``"unknown"``, keeps `predict` to an array of this type, as scikit-learn's
+        metrics want it, and to them an abstention is one more class.
+    random_state : int, RandomState instance or None, default=None
+        Of the split.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted classifier.
+    threshold_ : float
+        Samples of a confidence above it get an answer: ``-inf`` is all, ``inf`` none.
+    coverage_ : float
+        The share of held-out samples above the threshold.
+    risk_bound_ : float
+        An upper bound on the error rate among answers, Clopper and Pearson's of the held-out
+        samples above the threshold; 1 if there are none. With `coverage` it holds with probability
+        `confidence`. With `risk` it is one of several that were tried: no more than `risk`, and it
+        is `risk` that is guaranteed.
+    n_heldout_, n_accepted_, n_errors_ : int
+        Held-out samples, those above the threshold, and the errors among these.
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+        Where the fitted classifier has it.
+
+    Notes
+    -----
+    Samples are taken as independent draws of what will come. Samples of one group, such as a
+    writer, are not independent: where `groups` are given none is on both sides of the split, but
+    the bound still counts samples, and is too low for new groups.
+
+    References
+    ----------
+    C. K. Chow, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information
+    Theory 16(1), 1970.
+    Y. Geifman and R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
+    X.-X. Niu and C. Y. Suen, "A novel hybrid CNN-SVM classifier for recognizing handwritten
+    digits", Pattern Recognition 45(4), 2012.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from penultimate import SVC, AbstainingClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = AbstainingClassifier(SVC(gamma=0.001), coverage=0.9, random_state=0)
+    >>> model.fit(X[:1500], y[:1500]).predict(X[1528:1531]).tolist()
+    [2, None, 2]
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        risk: float | None = None,
+        coverage: float | None = None,
+        confidence: float = 0.95,
+        criterion: str = "auto",
+        holdout: float = 0.2,
+        reject_label: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.risk = risk
+        self.coverage = coverage
+        self.confidence = confidence
+        self.criterion = criterion
+        self.holdout = holdout
+        self.reject_label = reject_label
+        self.random_state = random_state
+
+    # As scikit-learn's splitters do, it asks for groups wherever these are passed.
+    __metadata_request__fit = {"groups": True}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Fit the classifier on part of the samples, and set the threshold on the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            What the classifier takes.
+        y : array-like of shape (n_samples,)
+            Labels.
+        groups : array-like of shape (n_samples,), optional
+            No group is both fitted on and held out. The classifier's `fit` gets them, too, if it
+            names such a parameter.
+        sample_weight : array-like of shape (n_samples,), optional
+            For the classifier's `fit`. Held-out samples count the same, whatever their weight: it
+            is samples that `risk` is a rate of.
+        **fit_params : dict
+            For the classifier's `fit`; of what has a value for each sample, it gets its part. With
+            metadata routing it gets what it asks for.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` is no array but a data object, such as a path or a generator.
+        LeakageError
+            If the classifier, or a network in it, has seen all held-out samples; a ``ValueError``.
+        ValueError
+            If a parameter or the data is unusable, or fewer samples are held out than `risk` needs.
+
+        Warns
+        -----
+        LeakageWarning
+            If it has seen some of them: the threshold is set on the others.
+        UnknownProvenanceWarning
+            If it is frozen, and nobody said what the network in it has seen.
+        UserWarning
+            If no threshold can give the guarantee: every sample is then abstained from.
+        """
+        self._check_parameters()
+        owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
+        X = as_samples(X, owner)
+        if y is None:
+            raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+        X, y = indexable(X, typed_labels(y))
+        y = check_labels(column_or_1d(y, warn=True), len(y), n_classes=1 if frozen else 2)
+        check_classification_targets(y)
+        groups = check_per_sample(groups, len(y), "groups", owner)
+        weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
+        params = self._route(groups, weights, fit_params)
+        if frozen:
+            self._check_enough(len(y), len(y))
+            self.estimator_ = self.estimator
+            self._warn_if_unknown()
+        else:
+            seed = int(check_random_state(self.random_state).randint(2**31))
+            prints = copies = None
+            if _is_numeric(X):
+                prints = fingerprint(X)
+                copies = copy_prints(np.asarray(X), prints)
+            split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
+            n_seen = 0
+            if prints is not None:  # by a network that came trained; counted before any fit
+                n_seen = int(provenance_of(self.estimator).holds(prints[split.second]).sum())
+            self._check_enough(len(split.second), len(y), n_seen)
+            self.estimator_ = clone(self.estimator)
+            self.estimator_.fit(
+                take(X, split.first), y[split.first], **take_rows(params, split.first, len(y))
+            )
+            X, y = take(X, split.second), y[split.second]
+        self._take_over()
+        unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
+        if len(unknown):
+            raise ValueError(
+                f"y holds labels that the classifier does not know, such as {unknown[0]!r}; it "
+                f"knows {self.classes_.tolist()[:10]}. Leave these samples out, or pass the labels "
+                "in the form that it was fitted with."
+            )
+        X, y = self._leave_seen_out(X, y)
+        self._set_threshold(np.asarray(self.estimator_.predict(X)) == y, self._confidence_of(X))
+        return self
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata is routed: see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    def _route(
+        self,
+        groups: NDArray[Any] | None,
+        weights: NDArray[Any] | None,
+        fit_params: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return what the classifier's `fit` gets."""
+        if isinstance(self.estimator, FrozenEstimator):
+            return {}
+        if get_config()["enable_metadata_routing"]:
+            given = {"groups": groups, "sample_weight": weights, **fit_params}
+            given = {name: value for name, value in given.items() if value is not None}
+            return dict(process_routing(self, "fit", **given)["estimator"]["fit"])
+        params = {**fit_params, **weight_params(self.estimator, weights)}
+        if groups is not None and has_fit_parameter(self.estimator, "groups"):
+            params["groups"] = groups
+        return params
+
+    def _leave_seen_out(self, X: Any, y: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        """Return held-out samples that the classifier has not seen: the others guarantee nothing.
+
+        A network classifies the samples that it was trained on better than it will any other.
+        """
+        seen = seen_by(self.estimator_, X)
+        if not seen.any():
+            return X, y
+        count = f"{seen.sum():,} of {len(seen):,} held-out samples were seen in training"
+        if seen.all():
+            raise LeakageError(
+                f"{count}, by the classifier or a network in it, and say nothing of how often it "
+                "errs on new ones. Pass samples that it has not seen."
+            )
+        self._check_enough(len(seen), len(seen), int(seen.sum()))
+        warnings.warn(
+            f"{count}; the threshold is set on the other {(~seen).sum():,}.",
+            LeakageWarning,
+            stacklevel=level_outside(),
+        )
+        rows = np.flatnonzero(~seen)
+        return take(X, rows), y[rows]
+
+    def _warn_if_unknown(self) -> None:
+        seen = provenance_of(self.estimator_)
+        if any(len(getattr(seen, role)) for role in ROLES):  # else there may be no network at all
+            warn_if_unknown(
+                self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
+            )
+
+    def _check_parameters(self) -> None:
+        owner = type(self).__name__
+        if (self.risk is None) == (self.coverage is None):
+            raise ValueError(
+                f"{owner} takes either a 'risk', such as 0.01, or a 'coverage', such as 0.9; got "
+                f"risk={self.risk!r} and coverage={self.coverage!r}."
+            )
+        if self.coverage is not None:
+            check_number(self.coverage, "coverage", owner, low=0, high=1, open_low=True)
+        for name in ("risk", "confidence", "holdout"):
+            value = getattr(self, name)
+            if value is not None or name != "risk":
+                check_number(value, name, owner, low=0, high=1, open_low=True, open_high=True)
+        check_choice(self.criterion, "criterion", owner, CRITERIA)
+        if not hasattr(self.estimator, "fit") or isinstance(self.estimator, type):
+            raise TypeError(
+                f"The 'estimator' parameter of {owner} must be a classifier, such as SVC(); "
+                f"got {self.estimator!r}."
+            )
+
+    def _check_enough(self, n_heldout: int, n_samples: int, n_seen: int = 0) -> None:
+        """Raise, before anything is fitted, if no outcome of it could give the guarantee."""
+        if self.risk is None:
+            return
+        needed = error_free_samples(self.risk, level=self.confidence)
+        n_heldout -= n_seen
+        if n_heldout < needed:
+            seen = f", and {n_seen:,} that were seen in training do not count" if n_seen else ""
+            raise ValueError(
+                f"risk={self.risk:g} at confidence={self.confidence:g} needs at least {needed:,} "
+                f"held-out samples without an error; {n_heldout:,} of {n_samples:,} samples are "
+                f"held out{seen}. Pass more samples or a larger holdout, allow a higher risk, or "
+                "set a coverage."
+            )
+
+    def _take_over(self) -> None:
+        """Take over what the fitted classifier knows of its classes and features."""
+        self.classes_ = np.asarray(self.estimator_.classes_)
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        if any(label == self.reject_label for label in self.classes_.tolist()):
+            raise ValueError(
+                f"The 'reject_label' parameter of {type(self).__name__} must be none of the "
+                f"classes; got {self.reject_label!r}, which is one of them."
+            )
+
+    def _set_threshold(self, correct: NDArray[np.bool_], confidence: NDArray[np.float64]) -> None:
+        level = self.confidence
+        if self.coverage is not None:
+            self.threshold_ = coverage_threshold(confidence, self.coverage)
+        elif self.risk is not None:
+            self.threshold_ = certified_threshold(correct, confidence, self.risk, level=level)
+            if self.threshold_ == np.inf:
+                _warn_of_nothing(correct, confidence, self.risk, level)
+            level = 1 - (1 - level) / 2  # that of each of its two sequences
+        accepted = confidence > self.threshold_
+        self.n_heldout_, self.n_accepted_ = len(correct), int(accepted.sum())
+        self.n_errors_ = int((~correct)[accepted].sum())
+        self.coverage_ = self.n_accepted_ / self.n_heldout_
+        self.risk_bound_ = float(risk_upper_bound(self.n_errors_, self.n_accepted_, level=level))
+
+    def _confidence_of(self, X: Any) -> NDArray[np.float64]:
+        return confidence_scores(self.estimator_, X, criterion=self.criterion)
+
+    def accepts(self, X: Any) -> NDArray[np.bool_]:
+        """Say which samples get an answer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+        """
+        check_is_fitted(self)
+        return self._confidence_of(X) > self.threshold_
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each sample, or abstain.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            With `reject_label` where it abstains: an array of objects, unless that is of the
+            classes' type.
+        """
+        accepted = self.accepts(X)
+        labels = np.asarray(self.estimator_.predict(X))
+        given = np.asarray(self.reject_label)
+        numbers = given.dtype.kind in "iuf" and labels.dtype.kind in "iuf"
+        alike = given.dtype.kind == labels.dtype.kind
+        answers = labels.astype(np.result_type(labels, given) if numbers or alike else object)
+        answers[~accepted] = self.reject_label
+        return answers
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy among the samples that get an answer.
+
+        Beside it, look at the share of these, ``accepts(X).mean()``: the fewer, the easier. Where
+        there are none the score is NaN, with a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        accepted = self.accepts(X)
+        if not accepted.any():
+            warnings.warn(
+                "The classifier abstains from all of these samples; accuracy is undefined.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+        correct = (np.asarray(self.estimator_.predict(X)) == np.asarray(typed_labels(y)))[accepted]
+        owner = type(self).__name__
+        weights = check_per_sample(sample_weight, len(accepted), "sample_weight", owner)
+        weights = None if weights is None else weights[accepted]
+        return float(np.average(correct, weights=weights))
+
+    @available_if(_has("decision_function"))
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Compute the decision values of the fitted classifier, of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    @available_if(_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Compute the probabilities of the fitted classifier, of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    @available_if(_has("class_margins"))
+    def class_margins(self, X: Any) -> NDArray[Any]:
+        """Compute `SVC.class_margins` of the fitted classifier, of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.estimator_.class_margins(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "risk_bound_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        given = get_tags(self.estimator).input_tags
+        tags.input_tags.sparse, tags.input_tags.allow_nan = given.sparse, given.allow_nan
+        return tags
+
+
+def _is_numeric(X: Any) -> bool:
+    return not hasattr(X, "toarray") and np.asarray(X).dtype.kind in "biuf"
+
+
+def _warn_of_nothing(
+    correct: NDArray[np.bool_], confidence: NDArray[np.float64], risk: float, level: float
+) -> None:
+    needed = error_free_samples(risk, level=level)
+    surest = np.argsort(-confidence, kind="stable")[:needed]
+    warnings.warn(
+        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so every sample is "
+        f"abstained from: the surest {needed:,} of {len(correct):,} held-out samples hold "
+        f"{(~correct)[surest].sum()} errors, where the strictest threshold allows none. Hold out "
+        "more samples, or allow a higher risk.",
+        UserWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,447 @@
+"""A network, or a linear machine, trained end to end with a margin loss."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from penultimate._common.images import warn_if_unscaled
+from penultimate._common.labels import check_labels, from_one_hot
+from penultimate._common.validation import check_choice, check_number, check_per_sample
+from penultimate.classifiers._base import NetworkClassifier
+from penultimate.evaluation.calibration import CALIBRATIONS, as_columns, calibrate_scores
+from penultimate.networks import Training, check_network, train, train_further
+from penultimate.networks.margins.builders import (
+    build_margin_network,
+    linear,
+    predict_scores,
+    predicted_codes,
+)
+from penultimate.networks.margins.losses import LOSSES, BinaryHinge, MarginLoss, OneVsRestHinge
+from penultimate.networks.training.fit import validation_split
+from penultimate.networks.training.recipe import suited_to
+from penultimate.provenance.fingerprints import copy_prints
+from penultimate.provenance.records import Provenance
+
+# A linear machine has nothing to overfit with but its C: it gets steps until it stands still.
+_LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
+_CALIBRATION_SIZE = 0.2
+
+
+class MarginClassifier(NetworkClassifier):
+    r"""A neural network that is trained with the loss of a support vector machine.
+
+    With scores :math:`s(x)`, and W the weights of the last layer, minimises over all weights
+
+    .. math:: \tfrac12 \lVert W \rVert^2 + C \sum_i w_i\, \ell(y_i, s(x_i))
+
+    by AdamW, for a margin loss :math:`\ell` and sample weights w. Without hidden layers that is a
+    linear SVM, whose intercept is not penalised.
+
+    Parameters
+    ----------
+    network : str, callable or None, default=None
+        A name in ``networks.NETWORKS``, or a function of (input_shape, n_classes) that returns a
+        Keras model; a softmax at its end is removed. None is a linear machine.
+    loss : str or MarginLoss, default="squared_hinge"
+        ``"hinge"`` or ``"squared_hinge"``, of each class against the rest (of two classes, one
+        machine); ``"crammer_singer"`` or ``"weston_watkins"``, also with ``"squared_"`` before
+        them; or a loss from ``networks.losses``, which can have another margin.
+    C : float, default=1.0
+        As in `SVC`: the smaller, the more the last layer's weights are held down.
+    class_weight : dict or "balanced", optional
+        As in `SVC`: the factor of C for each class.
+    standardize : bool, default=True
+        Scale each feature to mean 0 and standard deviation 1, where samples are vectors. Images
+        are left as they are.
+    training : Training, optional
+        How the network is trained; its `patience` stops early, its `validation_size` chooses the
+        best weights. By default ``Training()``, and for a linear machine some 3,000 steps on all
+        samples. Its label smoothing is not used, nor its weight decay on the last layer.
+    calibration : {"sigmoid", "isotonic", "temperature"}, optional
+        How `predict_proba` makes probabilities of scores; scikit-learn's `CalibratedClassifierCV`
+        learns it from the validation slice (by default a fifth of the samples for a linear
+        machine). None gives no probabilities.
+    random_state : int, RandomState instance or None, default=None
+        Of the initial weights, the validation slice and the training.
+    batch_size : int, default=256
+        Samples that pass through the network at once, when it is used; memory follows it. Training
+        has its own, in `training`.
+
+    Attributes
+    ----------
+    network_ : keras.Model
+        The trained network; gives scores.
+    classes_ : ndarray of shape (n_classes,)
+    class_weight_ : ndarray of shape (n_classes,)
+        The factors of C; absent after `partial_fit`.
+    history_ : History or None
+        The course of the training; None after `partial_fit`.
+    scaler_ : StandardScaler or None
+    loss_ : MarginLoss
+    n_features_in_ : int
+        Length of the second axis of `X`.
+    provenance_ : Provenance
+        Fingerprints of the samples that it has seen.
+
+    References
+    ----------
+    Y. Tang, "Deep learning using linear support vector machines", ICML workshop on challenges in
+    representation learning, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from penultimate import MarginClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> bool((MarginClassifier(C=10, random_state=0).fit(X, y).predict(X) == y).mean() > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        network: Any = None,
+        loss: Any = "squared_hinge",
+        C: float = 1.0,
+        class_weight: Any = None,
+        standardize: bool = True,
+        training: Training | None = None,
+        calibration: str | None = None,
+        random_state: Any = None,
+        batch_size: int = 256,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.C = C
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.training = training
+        self.calibration = calibration
+        self.random_state = random_state
+        self.batch_size = batch_size
+
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Vectors; images, as in `DeepSVC`, for a named network; or what a builder's network
+            takes.
+        y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
+            Labels of any type, or one-hot rows, whose classes are numbered from 0.
+        sample_weight : array-like of shape (n_samples,), optional
+            The factor of C for each sample.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the samples or the labels are unusable; before any training.
+
+        Warns
+        -----
+        UserWarning
+            If features are of very different scales, or far from 1, and are not standardised.
+        """
+        self._check_parameters()
+        X, y, codes, prints = self._check_fit(X, None if y is None else from_one_hot(y))
+        self._check_loss()
+        factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weight = self._weight_of(sample_weight, len(X)) * factors[codes].astype(np.float32)
+        if np.any(empty := np.bincount(codes, weight) == 0):
+            raise ValueError(
+                "Invalid input - sample_weight (or class_weight) leaves class "
+                f"{self.classes_[empty].tolist()[0]!r} without any weight."
+            )
+        self._start()
+        training = self._recipe(X)
+        split = validation_split(codes, None, training, self._seed, copy_prints(X, prints))
+        first = np.arange(len(X)) if split is None else split.first
+        if self.calibration is not None and split is not None:
+            self._check_can_calibrate(codes[split.second], training)
+        self._scale(X[first], weight[first])
+        X = self._prepare(X)
+        self._build(X, len(first))
+        validation = None
+        if split is not None:
+            validation = (X[split.second], codes[split.second], weight[split.second])
+        self.history_ = train(
+            self.network_,
+            X[first],
+            codes[first],
+            validation,
+            training,
+            loss=self.loss_,
+            sample_weight=None if np.all(weight == 1) else weight[first],
+            seed=self._seed,
+        )
+        self.class_weight_ = factors
+        if split is not None and self.calibration is not None:
+            self.calibrator_ = calibrate_scores(
+                self._decide(X[split.second]),
+                y[split.second],
+                method=self.calibration,
+                sample_weight=weight[split.second],
+            )
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None
+    ) -> Self:
+        """Take the network once through more samples, at the recipe's learning rate.
+
+        The more samples have been seen, the less the penalty counts beside them, so that C means
+        what it means in `fit`. The scale of features is that of all samples so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            As in `fit`.
+        classes : array-like of shape (n_classes,), optional
+            All classes that will ever come; needed in the first call, unless `fit` came before.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; or if a label is none of the classes.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "network_")
+        if self.class_weight is not None or self.calibration is not None:
+            name = "class_weight" if self.class_weight is not None else "calibration"
+            raise ValueError(
+                f"{name}={getattr(self, name)!r} is for fit: partial_fit does not see all samples "
+                "at once. Pass sample_weight, or wrap the fitted classifier in "
+                "CalibratedClassifierCV(FrozenEstimator(...))."
+            )
+        self._check_training()
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        X = self._check_samples(X, reset=first)
+        codes = self._check_further_labels(y, len(X), classes, first)
+        if first:
+            self.provenance_ = Provenance()
+        self._note_seen(X)
+        weight = self._weight_of(sample_weight, len(X))
+        if first:
+            self._start()
+            self.history_ = None
+        self._scale(X, weight)
+        X = self._prepare(X)
+        if first:
+            self._build(X, len(X))
+        else:
+            self._n_seen += len(X)
+        train_further(
+            self.network_,
+            X,
+            codes,
+            self._recipe(X),
+            loss=self.loss_,
+            # The penalty is that of the first samples; what has grown since is their number.
+            sample_weight=weight * np.float32(self._n_seen / self._n_penalised),
+            seed=self._seed,
+            epoch=self._n_passes,
+        )
+        self._n_passes += 1
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.float32]:
+        """Compute the scores.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes one value, positive for the second; the margin is at -1 and 1.
+        """
+        check_is_fitted(self)
+        return self._decide(self._prepare(self._check_samples(X, reset=False)))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self._predict(self._check_samples(X, reset=False))
+
+    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        codes = predicted_codes(as_columns(self._decide(self._prepare(X))))
+        return self.classes_[codes]
+
+    @available_if(lambda self: self.calibration is not None)
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Compute calibrated probabilities; only with `calibration`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        decision = self.decision_function(X)
+        return self.calibrator_.predict_proba(as_columns(decision))
+
+    def _check_parameters(self) -> None:
+        owner = type(self).__name__
+        check_number(self.C, "C", owner, low=0, open_low=True)
+        if not isinstance(self.standardize, (bool, np.bool_)):
+            raise TypeError(
+                f"The 'standardize' parameter of {owner} must be True or False; "
+                f"got {self.standardize!r}."
+            )
+        if self.calibration is not None:
+            check_choice(self.calibration, "calibration", owner, CALIBRATIONS)
+            if self.training is not None and getattr(self.training, "validation_size", 1) == 0:
+                raise ValueError(
+                    f"calibration={self.calibration!r} is learnt on the validation slice, and "
+                    "Training(validation_size=0) leaves none. Set a validation_size."
+                )
+        self._check_network()
+        if not isinstance(self.loss, MarginLoss):
+            check_choice(self.loss, "loss", owner, LOSSES)
+
+    def _check_network(self) -> None:
+        if self.network is not None:
+            check_network(self.network, type(self).__name__, takes_trained=False)
+
+    def _check_further_labels(
+        self, y: Any, n_samples: int, classes: Any, first: bool
+    ) -> NDArray[np.int64]:
+        """Return class indices; of the classes that are passed, or were in an earlier call."""
+        y = check_labels(from_one_hot(y, whole=False), n_samples, n_classes=1)
+        if first:
+            self.classes_ = np.unique(np.asarray(classes))
+            if len(self.classes_) < 2:
+                raise ValueError(f"classes must name at least two; got {self.classes_.tolist()}.")
+            self._check_loss()
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} is not the same as in the first call: "
+                f"{self.classes_.tolist()}."
+            )
+        if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist())):
+            raise ValueError(
+                f"y holds labels that are none of the classes: {unseen[:5]}. The network has one "
+                f"output for each of {self.classes_.tolist()[:20]}; name all classes in the first "
+                "call."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _check_loss(self) -> None:
+        """Choose the loss for these classes, and the number of outputs it needs."""
+        loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss]()
+        n_classes = len(self.classes_)
+        if n_classes == 2 and self.network is None and isinstance(loss, OneVsRestHinge):
+            loss = BinaryHinge(loss.margin, loss.squared, loss.class_weight)
+        if isinstance(loss, BinaryHinge) and n_classes > 2:
+            raise ValueError(
+                f"BinaryHinge is a loss of two classes, and y has {n_classes}: "
+                f"{self.classes_.tolist()[:5]}. Take loss='hinge' or 'squared_hinge' (each class "
+                "against the rest), 'crammer_singer' or 'weston_watkins'."
+            )
+        self.loss_ = loss
+        self._n_outputs = 1 if isinstance(loss, BinaryHinge) else n_classes
+
+    def _weight_of(self, sample_weight: Any, n_samples: int) -> NDArray[np.float32]:
+        weights = check_per_sample(sample_weight, n_samples, "sample_weight", type(self).__name__)
+        return np.ones(n_samples, np.float32) if weights is None else weights.astype(np.float32)
+
+    def _recipe(self, X: NDArray[Any]) -> Training:
+        if self.training is not None or self.network is not None:
+            return suited_to(X, self.training)
+        validation_size = 0.0 if self.calibration is None else _CALIBRATION_SIZE
+        batch_size = min(_LINEAR_BATCH, max(1, int(len(X) * (1 - validation_size))))
+        return Training(
+            epochs=-(-_LINEAR_STEPS * batch_size // len(X)),
+            batch_size=batch_size,
+            learning_rate=_LINEAR_RATE,
+            augmentation=None,
+            validation_size=validation_size,
+        )
+
+    def _start(self) -> None:
+        """Forget what an earlier fit has left."""
+        for name in ("scaler_", "calibrator_", "class_weight_"):
+            self.__dict__.pop(name, None)
+        self._seed = int(check_random_state(self.random_state).randint(2**31))
+
+    def _scale(self, X: NDArray[Any], weight: NDArray[np.float32]) -> None:
+        """Learn the features' scale, or warn where nobody mends it."""
+        if X.ndim != 2:
+            self.scaler_ = None
+        elif self.standardize:
+            scaler = getattr(self, "scaler_", None)
+            if scaler is None:
+                scaler = StandardScaler().set_output(transform="default")
+            self.scaler_ = scaler
+            self.scaler_.partial_fit(X, sample_weight=weight)
+        else:
+            self.scaler_ = None
+            warn_if_unscaled(X)
+
+    def _prepare(self, X: NDArray[Any]) -> NDArray[Any]:
+        return X if self.scaler_ is None else self.scaler_.transform(X).astype(np.float32)
+
+    def _build(self, X: NDArray[Any], n_samples: int) -> None:
+        network = linear if self.network is None else self.network
+        self.network_ = build_margin_network(
+            network,
+            X.shape[1:],
+            self._n_outputs,
+            penalty=1 / (2 * self.C * n_samples),
+            seed=self._seed,
+        )
+        self._n_penalised = self._n_seen = n_samples
+        self._n_passes = 0
+
+    def _decide(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        scores = predict_scores(self.network_, X, batch_size=self.batch_size)
+        if scores.shape[1] == 1:
+            return scores[:, 0]
+        if len(self.classes_) > 2:
+            return scores
+        # Against the rest, each of the two has the whole margin on its side.
+        share = np.float32(0.5 if isinstance(self.loss_, OneVsRestHinge) else 1)
+        return share * (scores[:, 1] - scores[:, 0])
+
+    def _check_can_calibrate(self, codes: NDArray[np.int64], training: Training) -> None:
+        missing = np.setdiff1d(np.arange(len(self.classes_)), codes)
+        if len(missing):
+            name = self.classes_[missing].tolist()[0]
+            raise ValueError(
+                f"The validation slice has no sample of class {name!r} to calibrate with "
+                f"(validation_size={training.validation_size:g}, {len(codes)} samples). Set a "
+                "larger validation_size."
+            )

@@ -1,0 +1,5 @@
+"""``python -m penultimate.cli``."""
+
+from penultimate.cli import main
+
+main()

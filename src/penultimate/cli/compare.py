@@ -1,0 +1,298 @@
+"""The commands that compare: of a user's data, and the demo on real digits."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penultimate._common.validation import check_choice
+from penultimate.cli.app import app, muted_native_stderr, plain_errors
+
+if TYPE_CHECKING:
+    from penultimate.datasets import Dataset
+
+_MOST_NOTES = 8
+
+
+class SplitBy(StrEnum):
+    """What a split keeps on one side."""
+
+    RANDOM = "random"
+    GROUP = "group"
+    BOTH = "both"
+
+
+class Selection(StrEnum):
+    """How heads are selected."""
+
+    HELDOUT = "heldout"
+    CROSSFIT = "crossfit"
+    RESUBSTITUTION = "resubstitution"
+
+
+class OnLeak(StrEnum):
+    """What to do about test samples that were seen in training."""
+
+    RAISE = "raise"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
+# The first split is the one that the report is about: where there is a choice, that by group.
+_KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
+    None: [None],
+    SplitBy.RANDOM: [False],
+    SplitBy.GROUP: [True],
+    SplitBy.BOTH: [True, False],
+}
+
+Seeds = Annotated[int, typer.Option(min=1, help="How many trainings, each with its own seed.")]
+FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
+Out = Annotated[Path, typer.Option(help="Folder for report.html and results.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+
+
+@app.command(epilog="Example: penultimate demo --out demo-report")
+def demo(
+    out: Out = Path("demo-report"),
+    seeds: Seeds = 3,
+    seed: FirstSeed = 0,
+    json: Json = False,
+) -> None:
+    """Does an SVM on a CNN's features beat its softmax? On 5,000 real handwritten digits."""
+    from penultimate.datasets import load_mnist_5k
+
+    # By name, so that the demo stays what it is when other methods join.
+    methods = [
+        "cnn-softmax",
+        "cnn+logistic",
+        "cnn+svm-rbf",
+        "cnn+svm-linear",
+        "cnn+rf",
+        "cnn+knn",
+        "pca+svm-rbf",
+    ]
+    _compare(
+        lambda progress: load_mnist_5k(), out, range(seed, seed + seeds), json, methods=methods
+    )
+
+
+@app.command(
+    epilog="Example: penultimate compare photos/ --image-size 64 --out report. "
+    "By subset: penultimate compare letters/ --subsets --group-from-filename '(?P<group>[^_]+)_' "
+    "--split-by both --splits 5 --out report"
+)
+def compare(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with a folder per class (with --subsets, a folder of such folders), "
+            "a CSV manifest (path,label[,group][,subset][,split]), an .npz, or a folder of IDX "
+            "files.",
+            show_default=False,
+        ),
+    ],
+    out: Out = Path("penultimate-report"),
+    network: Annotated[
+        str,
+        typer.Option(
+            help="One of compact, wide, plane, mnist-cnn, devanagari-cnn, devanagari-small-cnn."
+        ),
+    ] = "compact",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods, separated by commas. By default all that suit the data but those that "
+            "train a network with a margin loss (cnn-hinge, cnn-squared-hinge, "
+            "cnn-crammer-singer, cnn-weston-watkins) and cnn+rff."
+        ),
+    ] = None,
+    seeds: Seeds = 3,
+    seed: FirstSeed = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of the network's training.")] = 30,
+    image_size: Annotated[
+        str | None, typer.Option(help="Resize image files: 64, or 48x64 (height x width).")
+    ] = None,
+    skip_corrupt: Annotated[
+        bool, typer.Option("--skip-corrupt", help="Leave out unreadable files, and list them.")
+    ] = False,
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="One SVM for each subset of the classes.")
+    ] = False,
+    group_from_filename: Annotated[
+        str | None,
+        typer.Option(help="A regular expression that finds a file's group, such as its writer."),
+    ] = None,
+    split_by: Annotated[
+        SplitBy | None,
+        typer.Option(help="How to split; by default by group where there are groups."),
+    ] = None,
+    splits: Annotated[
+        int, typer.Option(min=1, help="How many splits of each kind; the first has all seeds.")
+    ] = 1,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="Folder from which an interrupted comparison goes on."),
+    ] = None,
+    selection: Annotated[
+        Selection,
+        typer.Option(
+            help="How heads are selected: on held-out samples; by cross-fitting, which makes more "
+            "of few samples and trains six networks a seed; or on samples that the network was "
+            "trained on, which is optimistic."
+        ),
+    ] = Selection.HELDOUT,
+    on_leak: Annotated[
+        OnLeak,
+        typer.Option(
+            help="What to do about test images that are in the development part, too, where the "
+            "data came with its own split. (Splits made here keep exact copies on one side.)"
+        ),
+    ] = OnLeak.RAISE,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Keep one of images that are the same.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare heads on a network's features with its softmax, on your own images."""
+    size = _parse_size(image_size)
+
+    def read(progress: Any) -> "Dataset":
+        from penultimate.datasets import load
+
+        dataset = load(
+            data,
+            image_size=size,
+            skip_corrupt=skip_corrupt,
+            subsets=subsets,
+            group_from_filename=group_from_filename,
+            progress=progress,
+        )
+        return dataset.without_duplicates() if drop_duplicates else dataset
+
+    names = None if methods is None else [name.strip() for name in methods.split(",")]
+    kinds = _KINDS_OF_SPLIT[split_by]
+    _compare(
+        read,
+        out,
+        range(seed, seed + seeds),
+        json,
+        methods=names,
+        network=network,
+        epochs=epochs,
+        subsets=subsets,
+        splits=[(by_group, number) for by_group in kinds for number in range(splits)],
+        checkpoints=checkpoints,
+        selection=selection.value,
+        on_leak=on_leak.value,
+    )
+
+
+def _told(check: dict[str, str]) -> str:
+    """Say what a check has found, and what to do."""
+    word = {"info": "Note", "warning": "Warning", "error": "ERROR"}[check["level"]]
+    named = f" [{check['id']}]" if "advice" in check else ""
+    return f"{word}{named}: {check['message']} {check.get('advice', '')}".rstrip()
+
+
+def _summary(result: Any) -> str:
+    """Count what became of the checks: one that could not be made is not one that passed."""
+    by_state: dict[str, list[dict[str, str]]] = {}
+    for state in result.check_states:
+        by_state.setdefault(state["state"], []).append(state)
+    parts = [f"{len(by_state.get('passed', []))} passed"]
+    if found := by_state.get("found"):
+        parts.append(f"{len(found)} found something ({_listed(s['id'] for s in found)})")
+    if unknown := by_state.get("unknown"):
+        parts.append(f"{len(unknown)} unknown ({_listed(s['why'] for s in unknown)})")
+    if absent := by_state.get("not applicable"):
+        parts.append(f"{len(absent)} did not apply ({_listed(s['why'] for s in absent)})")
+    return f"Checks: {', '.join(parts)}."
+
+
+def _listed(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(words))
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise typer.BadParameter(
+            f"must be like 64 or 48x64; got {text!r}.", param_hint="--image-size"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _compare(
+    read: Callable[[Any], "Dataset"],
+    out: Path,
+    seeds: Sequence[int],
+    json: bool,
+    *,
+    methods: list[str] | None,
+    network: str = "compact",
+    epochs: int = 30,
+    subsets: bool = False,
+    splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
+    checkpoints: Path | None = None,
+    selection: str = "heldout",
+    on_leak: str = "raise",
+) -> None:
+    """Run a comparison with a live table, and write its report."""
+    with plain_errors():
+        from penultimate.cli.live import LiveTable
+        from penultimate.report.folder import RESULTS, check_folder
+
+        check_folder(out)
+        from penultimate.comparison.methods import choose_methods
+        from penultimate.networks import NETWORKS
+
+        check_choice(network, "network", "compare", NETWORKS)
+        choose_methods(methods, by_subset=subsets, frozen=False)
+        with LiveTable(quiet=json) as live:
+            dataset = read(live)
+            live.update("load the network's backend", 0, 1)
+            with muted_native_stderr():
+                from penultimate.comparison import _compare as comparison
+                from penultimate.networks import Training, make_deterministic
+                from penultimate.provenance.leakage import LeakageWarning
+                from penultimate.report import verdict
+                from penultimate.splits import Holdout
+
+                make_deterministic()
+                warnings.simplefilter("ignore", LeakageWarning)  # told below, as a check
+            live.update("load the network's backend", 1, 1)
+            result = comparison.compare(
+                dataset,
+                methods=methods,
+                network=network,
+                training=Training(epochs=epochs),
+                subsets=subsets,
+                holdout=[Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
+                seeds=seeds,
+                n_jobs=-1,
+                checkpoints=checkpoints,
+                selection=selection,
+                on_leak=on_leak,
+                progress=live,
+            )
+            live.finish(result)
+        report = result.save(out)
+        if json:
+            print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
+        else:
+            notes = [f"Note: {note}" for note in result.dataset.notes]
+            notes += [_told(check) for check in result.checks]
+            for note in notes[:_MOST_NOTES]:
+                live.print(note)
+            if notes[_MOST_NOTES:]:
+                live.print(f"Note: {len(notes) - _MOST_NOTES} more notes are in the report.")
+            live.print(_summary(result))
+            if words := verdict(result.to_dict()):
+                live.print(words)
+            live.print(f"Report: {report}")

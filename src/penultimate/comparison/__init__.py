@@ -1,0 +1,7 @@
+"""Comparing heads and networks on one protocol: the methods, their fits, and the checks."""
+
+from penultimate.comparison._compare import compare
+from penultimate.comparison.comparison import Comparison
+from penultimate.comparison.methods import METHODS, Method
+
+__all__ = ["METHODS", "Comparison", "Method", "compare"]

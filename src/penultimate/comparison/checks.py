@@ -1,0 +1,324 @@
+"""The checks of a comparison: which are made, on what, and what became of each.
+
+A check that can't be made is never one that passed. It is *not applicable* where there is nothing
+to look at, such as groups in data that has none, and *unknown* where the answer depends on
+something that nobody said, such as what a network from elsewhere was trained on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.comparison.methods import Method
+from penultimate.comparison.plan import Plan
+from penultimate.evaluation import checks
+from penultimate.evaluation.checks import Check
+from penultimate.networks import is_keras_model
+from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.leakage import report_leak
+from penultimate.provenance.records import provenance_of
+from penultimate.results.outcome import BASELINE, LOGISTIC_BASELINE, Outcome
+
+_UNTOLD = "nobody said what the network was trained on (penultimate.provenance.record)"
+
+
+def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
+    """Look for test samples that are in development, or that a frozen network has seen.
+
+    Returns
+    -------
+    str
+        The message; empty where nothing leaked.
+
+    Raises
+    ------
+    LeakageError
+        If something leaked, and `on_leak` is ``"raise"``.
+    """
+    data, prints = plan.dataset, plan.dataset.fingerprint()
+    test = plan.split.second
+    leaked = np.isin(prints[test], prints[plan.split.first])
+    if is_keras_model(network):
+        seen = provenance_of(network)
+        # A network may have recorded the images as decoded, or as they were fed to it.
+        leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
+        leaked |= seen.holds(fingerprint(data.inputs[test]))
+    names = test if data.files is None else data.files[test]
+    advice = (
+        "Leave out duplicates (--drop-duplicates, Dataset.without_duplicates), test on others, or "
+        "pass on_leak='warn' (--on-leak warn)."
+    )
+    return report_leak(names[leaked], len(test), on_leak=on_leak, advice=advice, stacklevel=4)
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """Why a check was not made: it does not apply, or its outcome can't be known."""
+
+    why: str
+    state: str = "not applicable"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the checks look at.
+
+    Attributes
+    ----------
+    comparison : Outcome
+    plan : Plan
+    methods : dict of str to Method
+    network : keras.Model or None
+        The frozen network; None where networks were trained here.
+    leak : str
+        What `find_leaks` has found.
+    """
+
+    comparison: Outcome
+    plan: Plan
+    methods: Mapping[str, Method]
+    network: Any
+    leak: str
+
+    @property
+    def prints(self) -> NDArray[np.uint64]:
+        """The fingerprints of all samples."""
+        return self.plan.dataset.fingerprint()
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether a method used the network that the methods of a seed share."""
+        return self.comparison.features is not None
+
+    @property
+    def training_is_unknown(self) -> bool:
+        """Whether the network came trained, and nobody said on what."""
+        return self.network is not None and not provenance_of(self.network).known
+
+
+Outcome = Check | Iterable[Check] | NotMade | None
+
+
+def _test_samples_seen(context: Context) -> Outcome:
+    if context.leak:
+        return Check("test-samples-seen", context.leak, "error")
+    if context.training_is_unknown:
+        return NotMade(_UNTOLD, "unknown")
+    return None
+
+
+def _training_samples_unknown(context: Context) -> Outcome:
+    if context.network is None:
+        return NotMade("no network came trained")
+    if not context.training_is_unknown:
+        return None
+    return Check("training-samples-unknown", "Nobody said what the network was trained on.")
+
+
+def _selection_on_training_samples(context: Context) -> Outcome:
+    selection = context.comparison.protocol["selection"]
+    if not any(method.inputs == "features" for method in context.methods.values()):
+        return NotMade("no head was selected on a network's features")
+    development = context.plan.split.first
+    found = checks.check_selection(
+        selection, network=context.network, fingerprints=context.prints[development]
+    )
+    if found is None and context.training_is_unknown:
+        return NotMade(_UNTOLD, "unknown")
+    return found
+
+
+def _duplicates_in_selection(context: Context) -> Outcome:
+    split = next(iter(context.plan.development_splits.values()))
+    if not len(split.second):
+        return NotMade("no samples were held out to select on")
+    prints = context.prints[context.plan.split.first]
+    return checks.check_selection_duplicates(prints[split.first], prints[split.second])
+
+
+def _duplicates_across_classes(context: Context) -> Outcome:
+    data = context.plan.dataset
+    files = None if data.files is None else data.files.tolist()
+    return checks.check_duplicates(context.prints, data.labels, names=files)
+
+
+def _groups_split(context: Context) -> Outcome:
+    plan, data = context.plan, context.plan.dataset
+    if plan.known_groups is None and data.files is None:
+        return NotMade("no groups and no file names")
+    return checks.check_groups(
+        plan.split.first,
+        plan.split.second,
+        groups=plan.known_groups,
+        files=None if data.files is None else data.files.tolist(),
+        labels=data.labels,
+    )
+
+
+def _misordered_labels(context: Context) -> Outcome:
+    comparison, data = context.comparison, context.plan.dataset
+    development = context.plan.split.first
+    counts = np.sort(np.bincount(data.labels[development]))
+    if counts[-2:].min() < 2:
+        return NotMade("too few samples of each class")
+    best = max((comparison.accuracy(name) for name in comparison.names()), key=lambda a: a.value)
+    test_labels = data.labels[comparison.test]
+    if best.low > np.bincount(test_labels).max() / len(test_labels):
+        return None  # a method learned the labels from the images: they belong together
+    return checks.check_labels_order(data.images[development], data.labels[development])
+
+
+def _class_imbalance(context: Context) -> Outcome:
+    return checks.check_balance(context.plan.dataset.labels, context.plan.dataset.classes)
+
+
+def _few_test_samples(context: Context) -> Outcome:
+    comparison = context.comparison
+    best = max(comparison.accuracy(name).value for name in comparison.names())
+    return checks.check_test_size(len(comparison.test), best)
+
+
+def _images_left_out(context: Context) -> Outcome:
+    data = context.plan.dataset
+    left_out = sum(note.startswith("Left out: ") for note in data.notes)
+    if left_out:
+        return Check("images-left-out", f"{left_out:,} files could not be read, and were left out.")
+    return NotMade("the data was not read from image files") if data.files is None else None
+
+
+def _other_training_samples(context: Context) -> Outcome:
+    if context.network is None:
+        return NotMade("all methods were trained here")
+    if not any(method.inputs == "pixels" for method in context.methods.values()):
+        return NotMade("all methods use the same network")
+    if context.training_is_unknown:
+        return NotMade(_UNTOLD, "unknown")
+    own = np.setdiff1d(provenance_of(context.network).trained, context.prints)
+    if not len(own):
+        return None
+    return Check(
+        "other-training-samples",
+        f"The frozen network was trained on {len(own):,} samples that are not here; "
+        "methods on pixels were not.",
+        "info",
+    )
+
+
+def _probabilities_as_features(context: Context) -> Outcome:
+    features = context.comparison.features
+    if features is None:
+        return NotMade("no network")
+    return checks.check_features(features["development"], standardised=True)
+
+
+def _grid_edge(context: Context) -> Outcome:
+    found, searched = [], False
+    for method in context.comparison.methods:
+        if context.methods[method.name].subsets in ("routed", "head-routed"):
+            continue  # the same searches once more
+        for subset, log in method.fits.items():
+            name = method.name if subset is None else f"{method.name}, {subset}"
+            n_scored = len(next(iter(context.plan.development_splits.values())).second)
+            grids = [grid for grid in log.grids if grid is not None]
+            if grids:
+                searched = True
+                mean = np.mean([grid["score"] for grid in grids], axis=0)
+                found.append(
+                    checks.check_grid(
+                        grids[0]["params"],
+                        mean,
+                        n_scored or len(context.plan.split.first),
+                        name=name,
+                    )
+                )
+    if not searched:
+        return NotMade("no method searched a grid")
+    return [check for check in found if check is not None]
+
+
+def _network_undertrained(context: Context) -> Outcome:
+    comparison = context.comparison
+    if not context.uses_network:
+        return NotMade("no network")
+    has_softmax = BASELINE in comparison.names()
+    if not (has_softmax or comparison.histories):
+        return NotMade(f"the network came trained, and {BASELINE} was not compared")
+    logistic = None
+    if LOGISTIC_BASELINE in comparison.names():
+        head = comparison.method(LOGISTIC_BASELINE)
+        logistic = None if head.knows_subset else comparison.correct(LOGISTIC_BASELINE)
+    return checks.check_training(
+        comparison.correct(BASELINE) if has_softmax else None,
+        context.plan.dataset.labels[comparison.test],
+        seeds=comparison.seeds,
+        validation_accuracy=[history.validation_accuracy for history in comparison.histories],
+        best_epochs=[history.best_epoch for history in comparison.histories],
+        logistic_correct=logistic,
+    )
+
+
+# In the order in which they are reported.
+CHECKS: dict[str, Callable[[Context], Outcome]] = {
+    "network-undertrained": _network_undertrained,
+    "test-samples-seen": _test_samples_seen,
+    "training-samples-unknown": _training_samples_unknown,
+    "selection-on-training-samples": _selection_on_training_samples,
+    "duplicates-in-selection": _duplicates_in_selection,
+    "duplicates-across-classes": _duplicates_across_classes,
+    "groups-split": _groups_split,
+    "misordered-labels": _misordered_labels,
+    "class-imbalance": _class_imbalance,
+    "few-test-samples": _few_test_samples,
+    "images-left-out": _images_left_out,
+    "other-training-samples": _other_training_samples,
+    "probabilities-as-features": _probabilities_as_features,
+    "grid-edge": _grid_edge,
+}
+
+
+def run_checks(
+    comparison: Outcome,
+    plan: Plan,
+    methods: Mapping[str, Method],
+    network: Any,
+    leak: str,
+) -> tuple[list[dict[str, str]], list[Check]]:
+    """Make every check that a comparison allows.
+
+    Parameters
+    ----------
+    comparison : Outcome
+        Without its checks.
+    plan : Plan
+    methods : dict of str to Method
+        Those compared.
+    network : object
+        As `compare` was given it.
+    leak : str
+        What `find_leaks` has found.
+
+    Returns
+    -------
+    states : list of dict
+        For every check its ``id``, its ``state``, and ``why`` where it was not made.
+    found : list of Check
+    """
+    frozen = network if is_keras_model(network) else None
+    context = Context(comparison, plan, methods, frozen, leak)
+    states, found = [], []
+    for name, make in CHECKS.items():
+        outcome = make(context)
+        if isinstance(outcome, NotMade):
+            states.append({"id": name, "state": outcome.state, "why": outcome.why})
+            continue
+        if outcome is None:
+            outcome = []
+        elif isinstance(outcome, Check):
+            outcome = [outcome]
+        of_this = list(outcome)
+        states.append({"id": name, "state": "found" if of_this else "passed"})
+        found += of_this
+    return states, found

@@ -1,0 +1,249 @@
+"""Learning curves from few samples, on classes that a frozen network was not trained on."""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
+
+from penultimate._common.images import check_images
+from penultimate._common.labels import check_labels
+from penultimate._common.progress import SILENT, Progress
+from penultimate._common.threads import single_threaded_blas
+from penultimate._common.validation import check_choice, check_number
+from penultimate.comparison.methods import METHODS, Method
+from penultimate.networks import (
+    FeatureExtractor,
+    Training,
+    fit_network,
+    is_keras_model,
+    predict_probabilities,
+    takes_pixels,
+)
+from penultimate.results.few_shot import LearningCurves
+from penultimate.selection.heldout import check_layers, fit_head, fit_layers, plain_params
+from penultimate.splits.draw import split_folds
+from penultimate.splits.parts import Split
+
+SIZES = (5, 10, 20, 50, None)
+SCRATCH = "cnn-scratch"
+_SCRATCH_BATCH = 32
+_SCRATCH_STEPS = 500
+
+
+def short_softmax(n_jobs: int | None, seed: int) -> Any:
+    """Make a new softmax layer that Adam trains for 30 epochs, converged or not."""
+    return MLPClassifier(
+        (), batch_size=32, alpha=0, max_iter=30, n_iter_no_change=30, random_state=seed
+    )
+
+
+FEW_SAMPLES_METHODS: dict[str, Method] = {
+    **{name: METHODS[name] for name in ("cnn+svm-rbf", "cnn+svm-linear", "cnn+logistic")},
+    "cnn+softmax-adam": Method("features", short_softmax, control=True),
+    "pca+svm-rbf": METHODS["pca+svm-rbf"],
+}
+
+
+def learning_curves(
+    network: Any,
+    X: Any,
+    y: Any,
+    split: Split,
+    *,
+    sizes: Sequence[int | None] = SIZES,
+    methods: Sequence[str] | None = None,
+    layers: str | Sequence[str] = ("penultimate", "flatten"),
+    seeds: int = 3,
+    training: Training | None = None,
+    batch_size: int = 256,
+    progress: Progress = SILENT,
+) -> LearningCurves:
+    """Learn classes that are new to a network from few samples, in several ways.
+
+    For each seed the samples of a class are put in an order; a size takes the first so many of
+    each, so that smaller sets are in larger ones, and all methods learn from the same samples.
+    What a method selects (the layer, C, gamma, ...) it selects on stratified folds of these
+    samples, the same for all methods: honest as long as the network was not trained on them.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Trained on other classes. It is not changed.
+    X : array-like of shape (n_samples, ...)
+        As `DeepSVC` takes it.
+    y : array-like of shape (n_samples,)
+        Labels of any type.
+    split : Split
+        Samples to learn from (first) and test samples (second), as `split_test` makes them.
+    sizes : list of int or None, default=(5, 10, 20, 50, None)
+        Samples of each class; None for all.
+    methods : list of str, optional
+        By default all: an SVM with an RBF and with a linear kernel (``"cnn+svm-rbf"``,
+        ``"cnn+svm-linear"``), a converged logistic regression (``"cnn+logistic"``) and a new
+        softmax layer that Adam trains for 30 epochs (``"cnn+softmax-adam"``) on the features; an
+        SVM on principal components of the pixels (``"pca+svm-rbf"``); and a ``"compact"`` network
+        trained on these samples alone (``"cnn-scratch"``).
+    layers : str or list of str, default=("penultimate", "flatten")
+        Where the network is cut; selected as C is.
+    seeds : int, default=3
+        How often samples are drawn, and a network is trained from scratch.
+    training : Training, optional
+        How ``"cnn-scratch"`` is trained. By default with augmentation, on all of its samples, for
+        30 epochs, and at least 500 steps of 32 samples.
+    batch_size : int, default=256
+        Samples that pass through a network at once, when it is used; memory follows it.
+    progress : Progress, optional
+        Hears of every fit and every score.
+
+    Returns
+    -------
+    LearningCurves
+
+    Raises
+    ------
+    TypeError
+        If the network is not a Keras model.
+    ValueError
+        If a parameter or the data is unusable, such as a size that a class does not have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.datasets import split_test
+    >>> from penultimate.comparison.few_samples import learning_curves
+    >>> from penultimate.networks import build_network
+    >>> y = np.repeat(["dark", "light"], 20)
+    >>> X = np.random.default_rng(0).integers(0, 100, (40, 8, 8), dtype=np.uint8)
+    >>> X[20:] += 100
+    >>> network = build_network("compact", (8, 8, 1), 10)
+    >>> curves = learning_curves(network, X, y, split_test(y), sizes=[2, None], seeds=2,
+    ...                          methods=["cnn+svm-linear", "pca+svm-rbf"])
+    >>> curves.sizes, curves.accuracies.shape
+    ([2, 16], (2, 2, 2))
+    """
+    if not is_keras_model(network):
+        raise TypeError(
+            "The 'network' parameter of learning_curves must be a trained Keras model; got "
+            f"{network!r}."
+        )
+    known = [*FEW_SAMPLES_METHODS, SCRATCH]
+    names = known if methods is None else list(dict.fromkeys(methods))
+    for name in names:
+        check_choice(name, "methods", "learning_curves", known)
+    check_number(seeds, "seeds", "learning_curves", low=1, integer=True)
+    check_number(batch_size, "batch_size", "learning_curves", low=1, integer=True)
+    layers = check_layers(layers, "learning_curves")
+    inputs = check_images(X) if takes_pixels(network) else np.asarray(X)
+    classes, codes = np.unique(check_labels(y, len(inputs)), return_inverse=True)
+    counts = _check_sizes(sizes, classes, codes[split.first])
+    data = _Data(
+        codes,
+        {
+            layer: FeatureExtractor(network, layer, batch_size).fit().extract(inputs)
+            for layer in layers
+        },
+        inputs.reshape(len(inputs), -1).astype(np.float32),
+        check_images(X) if SCRATCH in names else inputs,
+        batch_size,
+    )
+    predictions = np.empty((len(names), len(counts), seeds, len(split.second)), np.int64)
+    rows: list[dict[str, Any]] = []
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(split.first)
+        for column, (size, count) in enumerate(counts.items()):
+            few = np.concatenate([order[codes[order] == k][:count] for k in range(len(classes))])
+            folds = split_folds(codes[few], seed=seed)
+            for line, name in enumerate(names):
+                progress.update("learning curves", len(rows), predictions[..., 0].size)
+                start = time.perf_counter()
+                predict, chosen = _fit(name, data, few, folds, training, seed)
+                seconds = time.perf_counter() - start
+                predictions[line, column, seed] = predict(split.second)
+                accuracy = float(np.mean(predictions[line, column, seed] == codes[split.second]))
+                progress.scored(f"{name}, {size} a class", seed, accuracy)
+                row = {"method": name, "size": size, "seed": seed, "accuracy": accuracy}
+                rows.append({**row, **chosen, "seconds": seconds})
+    progress.update("learning curves", len(rows), len(rows))
+    return LearningCurves(names, list(counts), classes, codes[split.second], predictions, rows)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """All samples, as the methods take them."""
+
+    codes: NDArray[np.int64]
+    features: dict[str, NDArray[np.float32]]
+    pixels: NDArray[np.float32]
+    images: NDArray[Any]
+    batch_size: int
+
+
+def _check_sizes(
+    sizes: Sequence[int | None], classes: NDArray[Any], codes: NDArray[np.int64]
+) -> dict[int, int | None]:
+    """Return by ascending size how many samples are taken of each class; None for all."""
+    n_each = np.bincount(codes, minlength=len(classes))
+    counts: dict[int, int | None] = {}
+    for size in sizes:
+        if size is None:
+            counts[round(n_each.mean())] = None
+            continue
+        check_number(size, "sizes", "learning_curves", low=1, integer=True)
+        if size > n_each.min():
+            raise ValueError(
+                f"There are no {size} samples of each class to learn from: class "
+                f"{classes.tolist()[n_each.argmin()]!r} has {n_each.min()}. Leave this size out, "
+                "or pass None for all samples."
+            )
+        counts[int(size)] = int(size)
+    if not counts:
+        raise ValueError("sizes is empty; give at least one, or None for all samples.")
+    return dict(sorted(counts.items()))
+
+
+def _fit(
+    name: str,
+    data: _Data,
+    few: NDArray[np.int64],
+    folds: list[Split],
+    training: Training | None,
+    seed: int,
+) -> tuple[Callable[[NDArray[np.int64]], NDArray[np.int64]], dict[str, Any]]:
+    """Fit a method on few samples; return how it predicts others, and what it selected."""
+    y = data.codes[few]
+    if name == SCRATCH:
+        if training is None:
+            epochs = max(30, ceil(_SCRATCH_STEPS / max(1, len(few) // _SCRATCH_BATCH)))
+            training = Training(epochs, _SCRATCH_BATCH, validation_size=0)
+        model, _ = fit_network("compact", data.images[few], y, training, seed=seed)
+        return (
+            lambda rows: predict_probabilities(
+                model, data.images[rows], batch_size=data.batch_size
+            ).argmax(axis=1),
+            {"layer": None, "params": None},
+        )
+    method = FEW_SAMPLES_METHODS[name]
+    assert method.make_head is not None
+    head = method.make_head(None, seed)
+    # Products of small matrices are faster on one thread, and a hundred times so on a busy machine.
+    with single_threaded_blas(), warnings.catch_warnings():
+        # That Adam stops early, and sees fewer samples than a batch, is the point of it.
+        warnings.filterwarnings("ignore", "Stochastic Optimizer|Got `batch_size`", UserWarning)
+        if method.inputs == "features":
+            samples = {layer: values[few] for layer, values in data.features.items()}
+            chosen = fit_layers(head, samples, y, folds)
+            layer, fitted, inputs = chosen.layer, chosen.head, data.features[chosen.layer]
+        else:
+            make = method.make_preprocessing
+            before = None if make is None else make(len(few), data.pixels.shape[1])
+            layer, inputs = None, data.pixels
+            fitted = fit_head(head, inputs[few], y, folds, preprocessing=before)
+    params = getattr(fitted["head"], "best_params_", None)
+    found = {"layer": layer, "params": None if params is None else plain_params(params)}
+    return lambda rows: fitted.predict(inputs[rows]), found

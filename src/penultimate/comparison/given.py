@@ -1,0 +1,118 @@
+"""What `compare` is given: a dataset of arrays or files, and what its network is fed with."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.images import pixel_scale
+from penultimate._common.progress import Progress
+from penultimate.datasets import Dataset, check_subsets, load
+from penultimate.networks import takes_pixels
+
+
+def read_given(
+    X: Any, y: Any, test: Any, subsets: Any, groups: Any, network: Any, progress: Progress
+) -> tuple[Dataset, NDArray[Any]]:
+    """Return the dataset, and what the network is fed with."""
+    own = subsets is True
+    takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
+    if isinstance(X, (str, Path, Dataset)):
+        if test is not None:
+            raise ValueError(
+                "test=(X_test, y_test) goes with arrays. In a Dataset, say which samples are the "
+                "test set: Dataset.from_arrays(..., is_test=mask). In folders, name them train/ "
+                "and test/."
+            )
+        if y is not None:
+            raise ValueError("y must be None where X is a path or a Dataset, which has labels.")
+        data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
+        given = None if own or subsets is None or subsets is False else subsets
+        if groups is not None or given is not None:
+            data = _override(data, given, groups)
+        if own and not data.subsets:
+            raise ValueError(
+                "subsets is True, but the data has none. Pass a dict of names to classes, or data "
+                "that comes in subsets."
+            )
+        return data, data.inputs if takes_own_scale else _pixels(data)
+    if y is None:
+        raise ValueError("y is missing: compare needs a label for each image.")
+    if own:
+        raise ValueError(
+            "subsets is True, but arrays have none of their own. Pass a dict of names to classes, "
+            "or an array with the subset of each sample."
+        )
+    is_test = None
+    if test is not None:
+        if groups is not None:
+            raise ValueError(
+                "groups and test=(X_test, y_test) do not go together here; pass a Dataset: "
+                "Dataset.from_arrays(X_all, y_all, groups=groups_all, is_test=mask)."
+            )
+        X, y, is_test = _join(X, y, test)
+    data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None, is_test=is_test)
+    return data, np.asarray(X) if takes_own_scale else _pixels(data)
+
+
+def _pixels(data: Dataset) -> NDArray[Any]:
+    """Return images for a network that scales pixels itself."""
+    low, high = data.given_range
+    if low < 0:
+        raise ValueError(
+            f"The network takes pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
+            "Undo the standardization, or pass 8-bit images."
+        )
+    return data.images
+
+
+def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Put a test set of the user's own behind the other samples."""
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
+    X, X_test = np.asarray(X), np.asarray(test[0])
+    y, y_test = np.asarray(y), np.asarray(test[1])
+    for name, images, labels in (("X", X, y), ("X_test", X_test, y_test)):
+        if len(images) != len(labels):
+            raise ValueError(f"{name} has {len(images)} samples but {len(labels)} labels.")
+    if X.shape[1:] != X_test.shape[1:]:
+        raise ValueError(
+            f"X has samples of shape {X.shape[1:]} and X_test of shape {X_test.shape[1:]}; resize "
+            "them alike."
+        )
+    if (X.dtype.kind == "f") != (X_test.dtype.kind == "f"):
+        raise ValueError(
+            f"X has values of type {X.dtype} and X_test of type {X_test.dtype}; bring both to one "
+            "scale and type."
+        )
+    scales = [pixel_scale(part) for part in (X, X_test) if part.size]
+    if len(set(scales)) > 1:
+        raise ValueError(
+            f"X goes up to {X.max():g} and X_test up to {X_test.max():g}: one seems to be in "
+            "[0, 1] and the other in [0, 255]. Bring both to one scale."
+        )
+    if y.ndim != 1 or y_test.ndim != 1:
+        raise ValueError(
+            f"y and y_test must have one label per sample; got shapes {y.shape} and {y_test.shape}."
+        )
+    if (y.dtype.kind in "iuf") != (y_test.dtype.kind in "iuf"):
+        raise ValueError(f"y has labels of type {y.dtype} and y_test of type {y_test.dtype}.")
+    is_test = np.repeat([False, True], [len(X), len(X_test)])
+    return np.concatenate([X, X_test]), np.concatenate([y, y_test]), is_test
+
+
+def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
+    """Give a dataset other subsets or groups than its own."""
+    if subsets is not None:
+        if isinstance(subsets, Mapping):
+            subsets = {name: [str(label) for label in members] for name, members in subsets.items()}
+        data = replace(data, subsets=check_subsets(subsets, data.classes))
+    if groups is not None:
+        fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
+        names = np.asarray(data.classes)[data.labels]
+        with_groups = Dataset.from_arrays(data.images, names, groups=groups, **fields)
+        data = replace(data, groups=with_groups.groups)
+    return data

@@ -1,0 +1,172 @@
+"""What a fitted head says of samples that it was not fitted on, and of those that it was."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
+
+from penultimate.evaluation.calibration import as_columns, calibrate_scores
+from penultimate.results.method import HardCase, LearningCurve
+from penultimate.splits.parts import Split
+from penultimate.svm import SVC
+
+_SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
+_AT_BOUND = 1 - 1e-6
+Parts = Iterable[tuple[Split, NDArray[Any]]]
+
+
+def chosen_estimator(pipeline: Pipeline) -> Any:
+    """Return the classifier that a pipeline's search has chosen, or its classifier."""
+    return getattr(pipeline["head"], "best_estimator_", pipeline["head"])
+
+
+def fit_on(
+    pipeline: Pipeline, features: NDArray[Any], y: NDArray[Any], rows: NDArray[np.int64]
+) -> Pipeline:
+    """Fit the chosen setting anew, on some samples alone."""
+    steps = [("preprocessing", pipeline["preprocessing"]), ("head", chosen_estimator(pipeline))]
+    return Pipeline([(name, clone(step)) for name, step in steps]).fit(features[rows], y[rows])
+
+
+def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedClassifierCV | None:
+    """Calibrate an SVM head on scores of held-out samples, by one temperature.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        As `fit_head` returns it.
+    parts : iterable of (Split, ndarray of shape (n_samples, n_features))
+        What is fitted on (first) and held out (second), and the features of all samples by a
+        network that has not seen what is held out.
+    y : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    CalibratedClassifierCV or None
+        None for what is no SVM, or where nothing, or not every class, is held out.
+    """
+    if not isinstance(chosen_estimator(pipeline), SVC):
+        return None
+    scores, labels = [], []
+    for split, features in parts:
+        if not len(split.second) or len(np.unique(y[split.first])) < len(pipeline.classes_):
+            return None
+        fitted = fit_on(pipeline, features, y, split.first)
+        scores.append(_scores(fitted, features[split.second]))
+        labels.append(y[split.second])
+    if not labels or len(np.unique(np.concatenate(labels))) < len(pipeline.classes_):
+        return None
+    return calibrate_scores(np.concatenate(scores), np.concatenate(labels), method="temperature")
+
+
+def _scores(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
+    """Decision values that grow with how sure a machine is, which votes hardly do."""
+    if len(pipeline.classes_) == 2:
+        return pipeline.decision_function(features)
+    return pipeline["head"].class_margins(pipeline["preprocessing"].transform(features))
+
+
+def probabilities_of(
+    pipeline: Pipeline, calibrator: CalibratedClassifierCV | None, features: NDArray[Any]
+) -> NDArray[np.floating] | None:
+    """Compute probabilities, a column for each of the pipeline's classes; None if it has none."""
+    if calibrator is not None:
+        return calibrator.predict_proba(as_columns(_scores(pipeline, features)))
+    if hasattr(chosen_estimator(pipeline), "predict_proba"):
+        return pipeline.predict_proba(features)
+    return None
+
+
+def hard_cases(
+    pipeline: Pipeline, features: NDArray[Any], y: NDArray[np.int64], samples: NDArray[np.int64]
+) -> list[HardCase]:
+    """Find support vectors that an SVM, though fitted on them, has inside or beyond its margin.
+
+    These are the ones with a coefficient at its bound, C.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted on these samples.
+    features : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,), int
+        Class indices.
+    samples : ndarray of shape (n_samples,), int
+        What each sample is called.
+
+    Returns
+    -------
+    list of HardCase
+        The worst first.
+    """
+    machine = chosen_estimator(pipeline)
+    if not isinstance(machine, SVC):
+        return []
+    bound = np.abs(machine.dual_coef_).max(axis=0) >= _AT_BOUND * machine.C
+    rows = machine.support_[bound]
+    if not len(rows):
+        return []
+    scores = machine.class_margins(pipeline["preprocessing"].transform(features[rows]))
+    predicted = pipeline.classes_[scores.argmax(axis=1)]
+    margins = scores[np.arange(len(rows)), np.searchsorted(pipeline.classes_, y[rows])]
+    worst = np.argsort(margins, kind="stable")
+    return [
+        HardCase(int(samples[rows[k]]), int(y[rows[k]]), int(predicted[k]), float(margins[k]))
+        for k in worst
+    ]
+
+
+def learning_curve(
+    name: str,
+    pipeline: Pipeline,
+    features: NDArray[Any],
+    y: NDArray[Any],
+    split: Split,
+    *,
+    seed: int,
+) -> LearningCurve:
+    """Score the chosen setting, fitted on a growing share of the fit part, on the selection part.
+
+    What comes before the head is fitted once, on the whole fit part.
+
+    Parameters
+    ----------
+    name : str
+        The method's.
+    pipeline : Pipeline
+        As `fit_head` returns it.
+    features : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+    split : Split
+        Fit part (first) and selection part (second).
+    seed : int
+        Of the order in which samples are added; of each class the same share comes first.
+
+    Returns
+    -------
+    LearningCurve
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(split.first)
+    place = np.empty(len(order))
+    for label in np.unique(y[order]):
+        of_class = np.flatnonzero(y[order] == label)
+        place[of_class] = (np.arange(len(of_class)) + rng.random()) / len(of_class)
+        place[of_class[0]] = -1  # so that every class is there from the first
+    order = order[np.argsort(place, kind="stable")]
+    sizes = _sizes(len(order), len(np.unique(y[order])))
+    values = clone(pipeline["preprocessing"]).fit(features[split.first]).transform(features)
+    accuracies = []
+    for size in sizes:
+        head = clone(chosen_estimator(pipeline)).fit(values[order[:size]], y[order[:size]])
+        accuracies.append(float(head.score(values[split.second], y[split.second])))
+    return LearningCurve(name, sizes, accuracies)
+
+
+def _sizes(n_samples: int, n_classes: int) -> list[int]:
+    sizes: Sequence[int] = [max(2 * n_classes, round(share * n_samples)) for share in _SHARES]
+    return sorted({min(size, n_samples) for size in sizes})

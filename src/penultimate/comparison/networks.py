@@ -1,0 +1,251 @@
+"""The networks of a comparison: how they are trained, and the one that a seed's methods share."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.progress import Progress
+from penultimate.comparison.methods import Method
+from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
+from penultimate.comparison.plan import Part, Plan
+from penultimate.networks import (
+    FeatureExtractor,
+    History,
+    Training,
+    fit_network,
+    is_keras_model,
+    predict_probabilities,
+)
+from penultimate.networks.margins.builders import make_margin_loss
+from penultimate.networks.training.fit import validation_split
+from penultimate.splits.parts import Split
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done on every split.
+
+    Attributes
+    ----------
+    methods : dict of str to Method
+    network : str, callable or keras.Model
+    training : Training
+    n_jobs : int or None
+    checkpoints : Path or None
+        A folder from which interrupted trainings go on.
+    selection : {"heldout", "crossfit", "resubstitution"}
+        As in `DeepSVC`.
+    batch_size : int
+        Samples that pass through a network at once.
+    """
+
+    methods: dict[str, Method]
+    network: Any
+    training: Training
+    n_jobs: int | None
+    checkpoints: Path | None = None
+    selection: str = "heldout"
+    batch_size: int = 256
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the network came trained, and stays as it is."""
+        return is_keras_model(self.network)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether any method uses the network that the methods of a seed share."""
+        return any(method.needs_shared_network for method in self.methods.values())
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains the networks of one split, each on the fit part of some classes.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    plan : Plan
+    images : ndarray of shape (n_development, ...)
+        What networks are fed with.
+    progress : Progress
+    """
+
+    recipe: Recipe
+    plan: Plan
+    images: NDArray[Any]
+    progress: Progress
+
+    def train(
+        self,
+        part: Part,
+        seed: int,
+        training: Training,
+        *,
+        loss: str | None = None,
+        split: Split | None = None,
+        suffix: str = "",
+    ) -> tuple[Any, History]:
+        """Train a network, which numbers the classes of its part from 0.
+
+        Of one seed all have the same first weights, whatever the loss.
+        """
+        codes, groups = self.plan.codes, self.plan.groups
+        split = self.plan.development_splits[seed] if split is None else split
+        chosen = part.development[part.restrict(split).first]
+        return fit_network(
+            self.recipe.network,
+            self.images[chosen],
+            np.searchsorted(part.classes, codes[chosen]),
+            training,
+            loss=None if loss is None else make_margin_loss(loss),
+            groups=None if groups is None else groups[chosen],
+            fingerprints=self.plan.fingerprints[chosen],
+            seed=seed,
+            progress=self.progress,
+            checkpoint=self._checkpoint(part, seed, training, loss, suffix),
+        )
+
+    def _checkpoint(
+        self, part: Part, seed: int, training: Training, loss: str | None, suffix: str
+    ) -> Path | None:
+        """Name the file of one training among all those of a comparison."""
+        folder = self.recipe.checkpoints
+        if folder is None:
+            return None
+        kind = "random" if self.plan.groups is None else "group"
+        subsets = [each.subset for each in self.plan.subset_parts]
+        position = "all" if part.subset is None else subsets.index(part.subset)
+        plain = "-plain" if training.augmentation is None else ""
+        of_loss = "" if loss is None else f"-{loss}"
+        name = f"{kind}-split-{self.plan.holdout.seed}-seed-{seed}-subset-{position}"
+        return folder / f"{name}{plain}{of_loss}{suffix}.safetensors"
+
+
+@dataclass
+class SharedNetwork:
+    """The network of one seed, and what the methods take from it.
+
+    Attributes
+    ----------
+    model : keras.Model
+    history : History or None
+        None for one that came trained.
+    test_images : ndarray of shape (n_test, ...)
+        What it is fed with.
+    features : dict of str to ndarray of shape (n_samples, n_features)
+        Of the parts ``"development"`` and ``"test"``.
+    fold_features : list of ndarray of shape (n_development, n_features)
+        What the network of each fold makes of development, where heads are cross-fitted.
+    fit_seconds : float
+        All its trainings, and the extraction from development.
+    extract_seconds : float
+        The extraction from the test part.
+    batch_size : int
+        Samples that pass through `model` at once.
+    """
+
+    model: Any
+    history: History | None
+    test_images: NDArray[Any]
+    features: dict[str, NDArray[np.float32]]
+    fold_features: list[NDArray[np.float32]]
+    fit_seconds: float
+    extract_seconds: float
+    own_softmax: OwnSoftmax | None = None
+    batch_size: int = 256
+    _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
+
+    @property
+    def train_seconds(self) -> float:
+        """The time of its own training."""
+        return 0.0 if self.history is None else self.history.seconds
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Those of all classes for the test part, computed once."""
+        if self._probabilities is None:
+            outputs = predict_probabilities(
+                self.model, self.test_images, batch_size=self.batch_size
+            )
+            own = self.own_softmax
+            self._probabilities = outputs if own is None else outputs[:, own.columns]
+        return self._probabilities
+
+    def masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the most probable class among those of a part."""
+        return part.classes[self.probabilities[chosen][:, part.classes].argmax(axis=1)]
+
+    def masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the probabilities of a part's classes, which add up to one."""
+        kept = self.probabilities[chosen][:, part.classes]
+        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:
+    """Train the network of a seed (or take it as it came), and cut it."""
+    recipe, plan, progress = trainer.recipe, trainer.plan, trainer.progress
+    folds = plan.folds[seed] if recipe.selection == "crossfit" else []
+    fold_features, fit_seconds, history = [], 0.0, None
+    if recipe.frozen:
+        model = recipe.network
+    else:
+        for number, fold in enumerate(folds):
+            of_fold, fold_history = trainer.train(
+                plan.whole, seed, recipe.training, split=fold, suffix=f"-fold-{number}"
+            )
+            start = time.perf_counter()
+            extractor = FeatureExtractor(of_fold, batch_size=recipe.batch_size).fit(y=plan.codes)
+            fold_features.append(extractor.extract(trainer.images, progress))
+            fit_seconds += fold_history.seconds + time.perf_counter() - start
+        model, history = trainer.train(plan.whole, seed, recipe.training)
+        fit_seconds += history.seconds
+    start = time.perf_counter()
+    extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
+    features = {"development": extractor.extract(trainer.images, progress)}
+    if recipe.frozen:
+        fold_features = [features["development"]] * len(folds)
+    middle = time.perf_counter()
+    features["test"] = extractor.extract(test_images, progress)
+    extract_seconds = time.perf_counter() - middle
+    own_softmax = None
+    if recipe.frozen and any(
+        m.inputs == "probabilities" or m.subsets == "routed" for m in recipe.methods.values()
+    ):
+        own_softmax = match_outputs(
+            model,
+            trainer.images,
+            plan.codes,
+            plan.dataset.classes,
+            batch_size=recipe.batch_size,
+        )
+    return SharedNetwork(
+        model,
+        history,
+        test_images,
+        features,
+        fold_features,
+        fit_seconds + middle - start,
+        extract_seconds,
+        own_softmax,
+        recipe.batch_size,
+    )
+
+
+def check_trainings(recipe: Recipe, plan: Plan) -> None:
+    """Raise ``ValueError`` if a network's training will lack a validation slice."""
+    trained = [plan.whole] if recipe.needs_network and not recipe.frozen else []
+    for method in recipe.methods.values():
+        if method.inputs == "network":
+            trained += plan.parts(method)
+    for seed, split in plan.development_splits.items():
+        for part in trained:
+            for each in (split, *plan.folds[seed]):
+                chosen = part.development[part.restrict(each).first]
+                groups = None if plan.groups is None else plan.groups[chosen]
+                prints = plan.fingerprints[chosen]
+                validation_split(plan.codes[chosen], groups, recipe.training, seed, prints)

@@ -1,0 +1,12 @@
+"""The axes of a display, made where the caller gave none."""
+
+from typing import Any
+
+
+def new_axes(ax: Any) -> Any:
+    """Return the given axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]

@@ -1,0 +1,306 @@
+"""The feature map as a picture: samples in the plane, coloured by class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from penultimate._common.labels import check_labels
+from penultimate._common.validation import check_choice
+from penultimate.datasets import natural_order
+from penultimate.displays import project_features
+from penultimate.displays._axes import new_axes
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; their black and yellow are
+# made such that they show on white. Neighbouring classes differ in colour and in marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#333333", "#56B4E9", "#A8A000")
+MARKERS = "os^DvP*X"
+_LEGEND_UP_TO = 10
+_LEAST_DISTANCE = 0.04  # between two names, as a share of each axis
+
+
+class FeatureMapDisplay:
+    """Features of samples in the plane, coloured by class.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, 2)
+    labels : ndarray of shape (n_samples,), int
+        Indices into `classes`.
+    classes : list of str
+        Class names.
+    subsets : dict of str to tuple of int, optional
+        Named groups of classes, by their indices, that can be drawn alone.
+    title : str, default=""
+        What the axes are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where `plot` drew.
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    penultimate.displays.project_features : How points are made of features.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from penultimate.report import FeatureMapDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> display = FeatureMapDisplay.from_features(
+    ...     X[1000:], y[1000:], development=(X[:1000], y[:1000]), projection="lda")
+    >>> display.points.shape
+    (797, 2)
+    >>> display.plot().ax_.get_title()
+    'LDA'
+    """
+
+    def __init__(
+        self,
+        points: NDArray[Any],
+        labels: NDArray[Any],
+        classes: Sequence[str],
+        *,
+        subsets: Mapping[str, Sequence[int]] | None = None,
+        title: str = "",
+    ) -> None:
+        self.points = points
+        self.labels = labels
+        self.classes = classes
+        self.subsets = subsets
+        self.title = title
+
+    @classmethod
+    def from_estimator(
+        cls,
+        extractor: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        development: tuple[Any, ArrayLike] | None = None,
+        projection: str | None = "pca",
+        subsets: Mapping[str, Sequence[int]] | None = None,
+        random_state: int = 0,
+    ) -> Self:
+        """Extract features, and project them.
+
+        Parameters
+        ----------
+        extractor : transformer
+            A fitted `FeatureExtractor`, or any other fitted transformer.
+        X : array-like of shape (n_samples, ...)
+            Samples to show, as `extractor` takes them.
+        y : array-like of shape (n_samples,)
+            Their labels, of any type.
+        development : tuple of (X, y), optional
+            The samples that the projection is fitted on, and their labels. Needed for all
+            projections but ``"identity"``.
+        projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
+            As in `project_features`.
+        subsets : dict of str to tuple of int, optional
+            Named groups of classes, by their indices in the natural order of the labels' names.
+        random_state : int, default=0
+            As in `project_features`.
+
+        Returns
+        -------
+        FeatureMapDisplay
+
+        Raises
+        ------
+        ValueError
+            If `development` is missing, or anything does not fit.
+        """
+        if development is not None:
+            development = extractor.transform(development[0]), development[1]
+        return cls.from_features(
+            extractor.transform(X),
+            y,
+            development=development,
+            projection=projection,
+            subsets=subsets,
+            random_state=random_state,
+        )
+
+    @classmethod
+    def from_features(
+        cls,
+        features: ArrayLike,
+        y: ArrayLike,
+        *,
+        development: tuple[ArrayLike, ArrayLike] | None = None,
+        projection: str | None = "pca",
+        subsets: Mapping[str, Sequence[int]] | None = None,
+        random_state: int = 0,
+    ) -> Self:
+        """Project features.
+
+        Parameters
+        ----------
+        features : array-like of shape (n_samples, n_features)
+            Of the samples to show.
+        y : array-like of shape (n_samples,)
+            Their labels, of any type.
+        development : tuple of (features, y), optional
+            What the projection is fitted on. Needed for all projections but ``"identity"``.
+        projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
+            As in `project_features`.
+        subsets : dict of str to tuple of int, optional
+            Named groups of classes, by their indices in the natural order of the labels' names.
+        random_state : int, default=0
+            As in `project_features`.
+
+        Returns
+        -------
+        FeatureMapDisplay
+
+        Raises
+        ------
+        ValueError
+            If `development` is missing, or anything does not fit.
+        """
+        if development is None and projection not in ("identity", None):
+            raise ValueError(
+                f"development is missing: {projection!r} is fitted on (features, labels) of other "
+                "samples than those that it shows."
+            )
+        features = np.asarray(features)
+        fitted_on, labels = (features, y) if development is None else development
+        points = project_features(
+            features, fitted_on, labels, projection=projection, random_state=random_state
+        )
+        names = check_labels(y, len(points)).astype(str).tolist()
+        # A class that no shown sample has still counts: subsets go by its index, too.
+        classes = natural_order([*names, *np.asarray(labels, dtype=str).ravel().tolist()])
+        position = {name: index for index, name in enumerate(classes)}
+        codes = np.array([position[name] for name in names])
+        return cls(points, codes, classes, subsets=subsets, title=title_of(projection))
+
+    def plot(self, ax: Any = None, *, subset: str | None = None, size: float = 16) -> Self:
+        """Draw the points: with a legend for up to ten classes, else with names at their medians.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default of a new figure. The legend goes to its right, where a figure with
+            ``layout="constrained"`` makes room.
+        subset : str, optional
+            Draw the classes of this subset alone, in the same projection.
+        size : float, default=16
+            Of a point, in square points.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
+        subsets = self.subsets or {}
+        members: Sequence[int] = range(len(self.classes))
+        if subset is not None:
+            check_choice(subset, "subset", "FeatureMapDisplay.plot", subsets)
+            members = subsets[subset]
+        names, key = short_names(self.classes, subsets, subset)
+        ax = new_axes(ax)
+        for label in members:
+            colour, marker = look_of(label)
+            x, y = self.points[self.labels == label].T
+            ax.scatter(x, y, s=size, c=colour, marker=marker, label=names[label], alpha=0.6, lw=0)
+        if len(members) <= _LEGEND_UP_TO:
+            ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=1.5, frameon=False)
+        else:
+            self._write_names(ax, names, members)
+        title = " of ".join(filter(None, [self.title, subset]))
+        ax.set(title=title, xlabel=key, xticks=[], yticks=[])
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _write_names(self, ax: Any, names: Sequence[str], members: Sequence[int]) -> None:
+        from matplotlib.patheffects import withStroke
+
+        shown = np.isin(self.labels, members)
+        for label, place in name_places(self.points[shown], self.labels[shown]).items():
+            ax.annotate(
+                names[label],
+                place,
+                color=look_of(label)[0],
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+                **{"ha": "center", "va": "center", "weight": "bold"},
+            )
+
+
+def look_of(label: int) -> tuple[str, str]:
+    """Return a class's colour and marker, another pair for each of 64 classes."""
+    marker = MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
+    return COLOURS[label % len(COLOURS)], marker
+
+
+def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray[Any]]:
+    """Find where to write each class's name.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, 2)
+    labels : ndarray of shape (n_samples,), int
+
+    Returns
+    -------
+    dict of int to ndarray of shape (2,)
+        For each label the sample of its own that is nearest to the median of its samples and not
+        too near to another's name.
+    """
+    extent = np.ptp(points, axis=0)
+    scaled = points / np.where(extent == 0, 1, extent)
+    places: dict[int, int] = {}
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        from_median = np.linalg.norm(scaled[own] - np.median(scaled[own], axis=0), axis=1)
+        own = own[np.argsort(from_median, kind="stable")]
+        gaps = np.abs(scaled[own][:, None] - scaled[list(places.values())][None]).max(axis=2)
+        free = own[(gaps > _LEAST_DISTANCE).all(axis=1)]
+        places[int(label)] = int(free[0] if len(free) else own[0])
+    return {label: points[sample] for label, sample in places.items()}
+
+
+def short_names(
+    classes: Sequence[str], subsets: Mapping[str, Sequence[int]], subset: str | None = None
+) -> tuple[list[str], str]:
+    """Shorten class names that begin with the name of their subset.
+
+    Parameters
+    ----------
+    classes : list of str
+    subsets : dict of str to tuple of int
+    subset : str, optional
+        The one that is shown alone.
+
+    Returns
+    -------
+    names : list of str
+        In `subset` without its name; over all with the initial of theirs, where the initials
+        differ.
+    key : str
+        What the initials stand for; empty where there are none.
+    """
+    names = list(classes)
+    initials = {name: name[:1] for name in subsets}
+    if subset is None and len(set(initials.values())) < len(initials):
+        return names, ""
+    for name, members in subsets.items():
+        for label in members:
+            rest = names[label].removeprefix(f"{name}/")
+            if rest != names[label]:
+                names[label] = rest if name == subset else initials[name] + rest
+    key = ", ".join(f"{initial}: {name}" for name, initial in initials.items())
+    return names, "" if subset or names == list(classes) else key
+
+
+def title_of(projection: str | None) -> str:
+    """Name a projection for readers."""
+    return "The layer's two units" if projection in ("identity", None) else projection.upper()

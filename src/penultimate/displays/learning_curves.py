@@ -1,0 +1,132 @@
+"""Learning curves as a picture."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.displays._axes import new_axes
+from penultimate.displays.feature_map import MARKERS
+from penultimate.results.few_shot import LearningCurves
+from penultimate.results.outcome import Outcome
+
+
+class LearningCurvesDisplay:
+    """Accuracy over the number of samples, a line for each method.
+
+    Parameters
+    ----------
+    methods : list of str
+        The names in the legend.
+    sizes : list of int
+        Numbers of samples, ascending.
+    accuracies : ndarray of shape (n_methods, n_sizes, n_seeds)
+        Fractions; NaN where a method was not fitted on so many.
+    xlabel, ylabel : str
+        What the sizes and the accuracies are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where `plot` drew.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.report import LearningCurvesDisplay
+    >>> accuracies = np.array([[[0.8, 0.9], [0.9, 1.0]]])
+    >>> display = LearningCurvesDisplay(["cnn+svm-rbf"], [5, 10], accuracies).plot()
+    >>> display.ax_.get_xscale()
+    'log'
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[str],
+        sizes: Sequence[int],
+        accuracies: NDArray[np.float64],
+        *,
+        xlabel: str = "samples of a class",
+        ylabel: str = "test accuracy, %",
+    ) -> None:
+        self.methods = methods
+        self.sizes = sizes
+        self.accuracies = accuracies
+        self.xlabel = xlabel
+        self.ylabel = ylabel
+
+    @classmethod
+    def from_curves(cls, curves: LearningCurves) -> Self:
+        """Take the outcome of `learning_curves`.
+
+        Parameters
+        ----------
+        curves : LearningCurves
+
+        Returns
+        -------
+        LearningCurvesDisplay
+        """
+        return cls(curves.methods, curves.sizes, curves.accuracies)
+
+    @classmethod
+    def from_comparison(cls, comparison: Outcome) -> Self:
+        """Take the learning curves of a comparison's heads, on the selection part.
+
+        Parameters
+        ----------
+        comparison : Outcome
+
+        Returns
+        -------
+        LearningCurvesDisplay
+
+        Raises
+        ------
+        ValueError
+            If it has none.
+        """
+        curves = comparison.learning_curves
+        if not curves:
+            raise ValueError("This comparison has no learning curves: none were made.")
+        sizes = sorted({size for curve in curves for size in curve.n_samples})
+        accuracies = np.full((len(curves), len(sizes), 1), np.nan)
+        for row, curve in zip(accuracies, curves):
+            row[np.searchsorted(sizes, curve.n_samples), 0] = curve.accuracies
+        return cls(
+            [curve.method for curve in curves],
+            sizes,
+            accuracies,
+            xlabel="samples of the fit part",
+            ylabel="selection accuracy, %",
+        )
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw for each method the mean over seeds, and a band from the worst to the best of them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default of a new figure.
+
+        Returns
+        -------
+        self
+        """
+        ax = new_axes(ax)
+        percent = np.asarray(self.accuracies) * 100
+        for index, (method, values) in enumerate(zip(self.methods, percent)):
+            marker = MARKERS[index % len(MARKERS)]
+            line = ax.plot(self.sizes, values.mean(axis=1), marker=marker, ms=5, label=method)[0]
+            worst, best = values.min(axis=1), values.max(axis=1)
+            ax.fill_between(self.sizes, worst, best, color=line.get_color(), alpha=0.15, lw=0)
+        ax.set_xscale("log")
+        ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
+        ax.minorticks_off()
+        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
+        ax.grid(alpha=0.3)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,165 @@
+"""Paired differences of accuracies as a forest plot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from penultimate.displays._axes import new_axes
+from penultimate.evaluation import Interval, compare_accuracies
+from penultimate.results.outcome import Outcome
+
+
+class PairedDifferencesDisplay:
+    """How much better than a baseline each method is, with its interval.
+
+    Parameters
+    ----------
+    methods : list of str
+        The names of the rows, from the top.
+    differences : list of Interval
+        Of each method's accuracy less the baseline's, fractions.
+    baseline : str, default="the baseline"
+        The name of what they are compared with.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where `plot` drew.
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    penultimate.evaluation.compare_accuracies : How a difference and its interval are computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.report import PairedDifferencesDisplay
+    >>> y = np.arange(200) % 2
+    >>> predictions = {"softmax": np.where(y + np.arange(200) % 10 == 0, 1, y), "svm": y}
+    >>> display = PairedDifferencesDisplay.from_predictions(y, predictions, baseline="softmax")
+    >>> display.methods, round(display.differences[0].value, 3)
+    (['svm'], 0.1)
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[str],
+        differences: Sequence[Interval],
+        *,
+        baseline: str = "the baseline",
+    ) -> None:
+        self.methods = methods
+        self.differences = differences
+        self.baseline = baseline
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        predictions: Mapping[str, ArrayLike],
+        *,
+        baseline: str,
+        groups: NDArray[Any] | None = None,
+    ) -> Self:
+        """Compare predictions of the same samples.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            True labels.
+        predictions : dict of str to array-like of shape (n_samples,) or (n_seeds, n_samples)
+            The labels that each method predicted, those of a seed beside those that the others
+            predicted with the same seed.
+        baseline : str
+            The one of `predictions` that the others are compared with.
+        groups : ndarray of shape (n_samples,), optional
+            What samples have in common, such as a writer.
+
+        Returns
+        -------
+        PairedDifferencesDisplay
+
+        Raises
+        ------
+        ValueError
+            If the baseline is not among the predictions, or their shapes differ.
+        """
+        if baseline not in predictions:
+            raise ValueError(
+                f"The baseline {baseline!r} is not among the predictions: {list(predictions)}. "
+                "Pass its predictions, too, or another baseline."
+            )
+        true = np.asarray(y_true)
+        correct = {}
+        for name, labels in predictions.items():
+            labels = np.atleast_2d(np.asarray(labels))
+            if labels.shape[-1] != len(true):
+                raise ValueError(
+                    f"{name!r} has predictions for {labels.shape[-1]} samples, y_true has "
+                    f"{len(true)}; pass the predictions of all of these."
+                )
+            correct[name] = labels == true
+        methods = [name for name in predictions if name != baseline]
+        differences = [
+            compare_accuracies(correct[name], correct[baseline], groups=groups) for name in methods
+        ]
+        return cls(methods, differences, baseline=baseline)
+
+    @classmethod
+    def from_comparison(cls, comparison: Outcome, subset: str | None = None) -> Self:
+        """Take the differences to the softmax that knows as much as each method does.
+
+        Parameters
+        ----------
+        comparison : Outcome
+        subset : str, optional
+            Only on the samples of this subset.
+
+        Returns
+        -------
+        PairedDifferencesDisplay
+
+        Raises
+        ------
+        ValueError
+            If no method was compared with a softmax.
+        """
+        pairs = {name: comparison.vs_softmax(name, subset) for name in comparison.names()}
+        known = {name: difference for name, difference in pairs.items() if difference is not None}
+        if not known:
+            raise ValueError(
+                f"None of {comparison.names()} was compared with a softmax; compare with "
+                "'cnn-softmax' among the methods."
+            )
+        return cls(list(known), list(known.values()), baseline="softmax")
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw a row for each method: a dot, its 95 % interval, and a line where both are equal.
+
+        A dot is full where the interval leaves out zero.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default of a new figure.
+
+        Returns
+        -------
+        self
+        """
+        ax = new_axes(ax)
+        for row, difference in enumerate(self.differences):
+            clear = difference.low > 0 or difference.high < 0
+            ax.plot([100 * difference.low, 100 * difference.high], [row, row], "C0", lw=2)
+            face = "C0" if clear else "white"
+            ax.plot(100 * difference.value, row, "o", mec="C0", mfc=face, mew=1.5, ms=7)
+        ax.axvline(0, color="0.4", lw=1, ls="--")
+        ax.set_yticks(range(len(self.methods)), self.methods)
+        ax.set_ylim(len(self.methods) - 0.5, -0.5)
+        ax.set_xlabel(f"accuracy less that of {self.baseline}, points")
+        ax.grid(axis="x", alpha=0.3)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

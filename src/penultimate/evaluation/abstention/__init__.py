@@ -1,0 +1,1 @@
+"""Risk and coverage: which samples to leave unanswered, and what that guarantees."""

@@ -1,0 +1,1 @@
+"""Intervals of accuracies and of their differences, and tests of significance."""

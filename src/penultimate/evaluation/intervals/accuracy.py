@@ -1,0 +1,278 @@
+"""Intervals of accuracies and of their differences, over test samples and seeds."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from penultimate.evaluation.intervals.variance import critical_value, p_value, variance_of_mean
+
+Z = float(stats.norm.ppf(0.975))
+# With fewer samples that tell two methods apart, no difference is significant (see `mcnemar`).
+FEWEST_EFFECTIVE = 4
+# Errors on which all seeds agree, added where their agreement is estimated: of a handful of errors,
+# chance can make it seem that there is none.
+AGREEING_ERRORS = 0.25
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        Fractions, or differences of fractions.
+    p : float or None
+        Two-sided p-value of the value being zero, for differences.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float | None = None
+
+
+def wilson_interval(n_correct: float, n: float) -> Interval:
+    r"""Compute the accuracy of one classifier, and Wilson's score interval of it.
+
+    The accuracies p that lie no more than z standard errors :math:`\sqrt{p(1-p)/n}` from the one
+    found.
+
+    Parameters
+    ----------
+    n_correct : float
+        Test samples that were classified rightly; needn't be whole (see `accuracy_interval`).
+    n : float
+        Test samples.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        Unless ``0 <= n_correct <= n`` and ``0 < n``.
+
+    References
+    ----------
+    E. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22, 1927.
+
+    Examples
+    --------
+    >>> from penultimate.evaluation import wilson_interval
+    >>> interval = wilson_interval(980, 1000)
+    >>> interval.value, round(interval.low, 4), round(interval.high, 4)
+    (0.98, 0.9693, 0.987)
+    """
+    if not 0 <= n_correct <= n or n == 0:
+        raise ValueError(
+            f"Of n = {n} test samples, n_correct = {n_correct} can't be right; pass "
+            "0 <= n_correct <= n and n > 0."
+        )
+    share = n_correct / n
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    # At 0 and 1 the ends are exact only to rounding.
+    low, high = min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    return Interval(float(share), float(low), float(high))
+
+
+def accuracy_interval(
+    correct: NDArray[np.bool_], *, groups: NDArray[Any] | None = None
+) -> Interval:
+    r"""Compute a mean accuracy and its interval, over test samples and seeds.
+
+    Wilson's interval for an effective number of test samples, :math:`n^* = p(1-p)/V`: so many
+    independent ones would give the variance V that the mean p has. V counts what test samples (or
+    groups) share over seeds, what seeds share over samples, and the rest. As V is known from few
+    seeds or groups, :math:`n^*` is made smaller by :math:`(z/t)^2`, with the critical value t of
+    `compare_accuracies`.
+
+    With one seed the interval is that of this one classifier: it covers other test samples, but not
+    the luck of training. Without groups it is then Wilson's.
+
+    Parameters
+    ----------
+    correct : ndarray of shape (n_seeds, n_test), bool
+        Whether each test sample was classified rightly, by the classifier of each seed.
+    groups : ndarray of shape (n_test,), optional
+        What test samples have in common, such as a writer: these are then drawn, not samples.
+
+    Returns
+    -------
+    Interval
+
+    Notes
+    -----
+    In simulated experiments with 200 to 5,000 test samples and 1 to 5 seeds it covers the true
+    accuracy in 93 to 97 % of cases; in 92 to 98 % with less than 5 errors (see the tests). A
+    bootstrap over samples and seeds covers in 84 % with 3 seeds that differ (1,000 test samples,
+    80 % accuracy, a standard deviation of 4 points between seeds).
+
+    References
+    ----------
+    N. Dean and M. Pagano, "Evaluating confidence interval methods for binomial proportions in
+    clustered surveys", Journal of Survey Statistics and Methodology 3(4), 2015.
+    E. Korn and B. Graubard, "Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data", Survey Methodology 24(2), 1998: the factor for t.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation import accuracy_interval
+    >>> interval = accuracy_interval(np.arange(1000)[None, :] >= 20)
+    >>> interval.value, round(interval.low, 4), round(interval.high, 4)
+    (0.98, 0.9693, 0.987)
+    """
+    correct = np.atleast_2d(correct)
+    variance = variance_of_mean(correct.astype(np.float64), groups)
+    n_seeds, n_test = correct.shape
+    value = float(correct.mean())
+    if variance.total == 0:
+        # All right or all wrong.
+        return wilson_interval(value * variance.n_units, variance.n_units)
+    prior = AGREEING_ERRORS / n_test
+    of_one = value * (1 - value) * n_test / max(n_test - 1, 1) + prior
+    n_effective = min(max(of_one / (variance.total + prior / n_test), 1.0), n_test * n_seeds)
+    # With single samples the variance between them follows from the accuracy.
+    df = np.inf if variance.n_units == n_test else max(variance.n_units - 1, 1)
+    n_effective *= (Z / critical_value(variance.seed_share, df, n_seeds)) ** 2
+    return replace(wilson_interval(value * n_effective, n_effective), value=value)
+
+
+def compare_accuracies(
+    correct: NDArray[np.bool_],
+    baseline: NDArray[np.bool_],
+    *,
+    groups: NDArray[Any] | None = None,
+) -> Interval:
+    """Compute the difference of two accuracies on the same test samples and seeds, paired.
+
+    A t interval: the difference, and as many standard errors to both sides as leave 5 % outside.
+    The variance of the mean difference counts what test samples (or groups) share over seeds, what
+    seeds share over samples, and the rest. Where it is from the samples, the degrees of freedom are
+    the number of samples that tell the two apart (with unequal weights, the effective number); with
+    one seed the verdict is then much as that of `mcnemar`. Where it is from k seeds, they are
+    k - 1. Of the two t distributions the mean is taken, each weighted with its share.
+
+    With one seed the comparison is of these two classifiers: it covers other test samples, but not
+    the luck of training.
+
+    Parameters
+    ----------
+    correct, baseline : ndarray of shape (n_seeds, n_test), bool
+        As in `accuracy_interval`, of the classifier in question and of the one compared with.
+    groups : ndarray of shape (n_test,), optional
+        As in `accuracy_interval`.
+
+    Returns
+    -------
+    Interval
+        Of the mean of `correct` less that of `baseline`; ``p`` is below 0.05 where the interval
+        leaves out zero, and only there.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    In simulated experiments, 200 to 5,000 test samples and 1 to 5 seeds, two methods that are
+    equally good are told apart in at most 5 %, to the error of the simulation (see the tests); with
+    few samples that tell them apart it is less, as with McNemar's exact test. With 3 seeds that
+    differ by chance alone the interval is wider than it would be if that were known.
+
+    References
+    ----------
+    W. Cochran, "Approximate significance levels of the Behrens-Fisher test", Biometrics 20(1),
+    1964.
+    A. Carter, K. Schnepel and D. Steigerwald, "Asymptotic behavior of a t-test robust to cluster
+    heterogeneity", Review of Economics and Statistics 99(4), 2017: the effective number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation import compare_accuracies
+    >>> same = np.ones((3, 100), bool)
+    >>> difference = compare_accuracies(same, same)
+    >>> difference.value, round(difference.high, 3), difference.p
+    (0.0, 0.028, 1.0)
+    """
+    difference = paired_difference(correct, baseline)
+    variance = variance_of_mean(difference, groups)
+    df = max(variance.n_effective, FEWEST_EFFECTIVE)
+    value = float(difference.mean())
+    # Where no sample told the two apart, one of the next could.
+    error = np.sqrt(variance.total) or 1 / variance.n_units
+    half = error * critical_value(variance.seed_share, df, variance.n_seeds)
+    p = p_value(abs(value) / error, variance.seed_share, df, variance.n_seeds)
+    return Interval(value, float(max(-1, value - half)), float(min(1, value + half)), p)
+
+
+def paired_difference(
+    correct: NDArray[np.bool_], baseline: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return `correct` less `baseline`, (n_seeds, n_test), if they are of one shape."""
+    correct, baseline = np.atleast_2d(correct), np.atleast_2d(baseline)
+    if correct.shape != baseline.shape:
+        raise ValueError(
+            "Paired accuracies need the same seeds and test samples; got shapes "
+            f"{correct.shape} and {baseline.shape}."
+        )
+    return correct.astype(np.float64) - baseline
+
+
+def interval_across_splits(values: ArrayLike, test_ratio: float) -> Interval:
+    r"""Compute the mean of what several splits of the same data gave, and its 95 % interval.
+
+    The splits share samples, so their results are not independent. Nadeau and Bengio's corrected
+    resampled t-test takes :math:`(1/k + n_2/n_1)\, s^2` as the variance of the mean of k splits.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_splits,)
+        An accuracy, or a difference of two, for each split.
+    test_ratio : float
+        Test samples for each development sample, :math:`n_2/n_1`.
+
+    Returns
+    -------
+    Interval
+        ``p`` is the two-sided p-value of a mean of zero. With one split there is no interval: its
+        ends and ``p`` are NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is no value.
+
+    References
+    ----------
+    C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+
+    Examples
+    --------
+    >>> from penultimate.evaluation import interval_across_splits
+    >>> interval = interval_across_splits([0.01, 0.02, 0.015], 0.25)
+    >>> round(interval.value, 3), round(interval.low, 3), round(interval.high, 3)
+    (0.015, -0.001, 0.031)
+    """
+    values = np.asarray(values, dtype=float)
+    n_splits = values.size
+    if not n_splits:
+        raise ValueError("There are no values; pass one for each split.")
+    mean = float(values.mean())
+    if n_splits == 1:
+        return Interval(mean, np.nan, np.nan, np.nan)
+    error = np.sqrt((1 / n_splits + test_ratio) * values.var(ddof=1))
+    if error == 0:
+        return Interval(mean, mean, mean, float(mean == 0))
+    half = stats.t.ppf(0.975, n_splits - 1) * error
+    p = 2 * stats.t.sf(abs(mean) / error, n_splits - 1)
+    return Interval(mean, float(mean - half), float(mean + half), float(p))

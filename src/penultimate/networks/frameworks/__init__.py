@@ -1,0 +1,1 @@
+"""One module per deep-learning framework; nothing else imports one."""

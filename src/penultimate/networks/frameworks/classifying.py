@@ -1,0 +1,301 @@
+"""What makes a network's output: classes, and of what; or features.
+
+"penultimate" is what the last operation with weights that makes the class-wide output is given,
+dropouts before it left out. Which one that is, is read from the output backwards:
+
+1. **A softmax or sigmoid makes classes.** If the first operation met that is not neutral is one,
+   the operation with a weight matrix behind it makes the classes, whatever lies between the two (a
+   pooling, as in SqueezeNet; a batch normalisation; a temperature).
+2. **A rectifier or a normalisation makes features.** ReLU and its like, batch, layer and L2
+   normalisation are how backbones and embeddings end. So do recurrent, attention and embedding
+   layers. The penultimate layer is then the network's output.
+3. **Bare scores are logits.** A dense layer, or a convolution that leaves a single position, with
+   nothing but neutral operations after it makes classes. A layer of the user's own counts as dense
+   if it has a matrix of (inputs, outputs).
+4. **Maps are features.** An output with a value for each position is no classifier's.
+5. **Branches are read each by itself.** Where one brings features (a residual sum, a gate), the sum
+   is features. Where all make classes of the same tensor, so does the sum.
+
+All else has two readings, and is an error that lists the layers: heads on different tensors, a
+convolution without activation that is then pooled, a tanh or a Lambda on scores, a product of
+scores with a gate, a softmax for each position, a layer of the user's own that is like no other.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.graph import Graph, Value
+
+PROBABILITIES = {"softmax", "sigmoid", "hardsigmoid", "sparsemax", "sparsesigmoid"}
+_OF_CLASSES = PROBABILITIES | {"logsoftmax", "logsigmoid"}
+# Ends of scores as of features: hinge losses and hashes have a tanh, counts an exponential.
+_OF_EITHER = {"tanh", "hardtanh", "tanhshrink", "softsign", "softplus", "exponential"}
+_DROPOUTS = (
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+)
+# What leaves values as they are, and what leaves scores scores.
+_SAME = {
+    *(name.lower() for name in _DROPOUTS),
+    *("linear", "identity", "cast", "flatten", "reshape", "squeeze", "expanddims"),
+    *("permute", "transpose", "copy", "stopgradient"),
+}
+_NEUTRAL = _SAME | {"rescaling", "add", "subtract", "multiply", "divide", "truedivide"}
+_POOLING = {"mean", "max", "sum", "amax", "getitem", "take"}
+_NORMALIZING = ("normalization", "normalize")
+_OPAQUE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a value is.
+
+    Attributes
+    ----------
+    kind : {"classes", "scores", "features", "unclear"}
+        ``"scores"`` are classes as far as can be seen: nothing says that they are not.
+    given : tuple of Value
+        For classes and scores the one value that they are made of; where it is unclear, all
+        that could be meant.
+    why : str
+        Where it is unclear.
+    """
+
+    kind: str
+    given: tuple[Value, ...] = ()
+    why: str = ""
+
+
+def read(output: Value, graph: Graph) -> Reading:
+    """Say what an output of a network is.
+
+    Parameters
+    ----------
+    output : Value
+    graph : Graph
+        The network's.
+
+    Returns
+    -------
+    Reading
+    """
+    reading, shape = _read(output, graph), graph.tensor(output).shape[1:]
+    if _n_axes(shape) > 1 and reading.kind in ("classes", "scores"):
+        if reading.kind == "scores":
+            return Reading("features")
+        why = f"it gives classes for each of many positions, in an output of shape {shape}"
+        return replace(reading, kind="unclear", why=why)
+    return reading
+
+
+def gives_probabilities(value: Value) -> bool | None:
+    """Say whether a value is a probability; None where that can't be seen."""
+    while True:
+        operation, name = value.operation, kind_of(value.operation)
+        if name in PROBABILITIES:
+            return True
+        branches = _distinct(value.inputs)
+        if name == "average":
+            answers = {gives_probabilities(each) for each in branches}
+            return answers.pop() if len(answers) == 1 else None
+        if len(branches) != 1 or _weights(operation) or not (name in _SAME or _is_pooling(name)):
+            return False if _is_known(operation, name) else None
+        value = branches[0]
+
+
+def makers(value: Value) -> list[Value]:
+    """Return the last values with a weight matrix that this one is made of, one on each branch."""
+    if _weights(value.operation) and not _is_elementwise(value):
+        return [value]
+    found = [maker for each in _distinct(value.inputs) for maker in makers(each)]
+    return list(_distinct(found))
+
+
+def without_dropout(value: Value) -> Value:
+    """Return what a value is at inference: behind dropouts and noise."""
+    while type(value.operation).__name__ in _DROPOUTS:
+        value = value.inputs[0]
+    return value
+
+
+def end_of(value: Value) -> Value:
+    """Return what makes a value, behind what is neutral: an activation, or who has weights."""
+    while (
+        not _weights(value.operation)
+        and kind_of(value.operation) in _NEUTRAL
+        and len(_distinct(value.inputs)) == 1
+    ):
+        value = value.inputs[0]
+    return value
+
+
+def _read(value: Value, graph: Graph) -> Reading:
+    pooled = False
+    doubt = ""
+    while True:
+        operation, name = value.operation, kind_of(value.operation)
+        branches = _distinct(value.inputs)
+        if not branches:
+            return Reading("features")  # an input, which nothing has made classes of
+        if name in _OF_CLASSES:
+            return _made_by(value)
+        is_maker = bool(_weights(operation)) and not _is_elementwise(value)
+        if is_maker:
+            return _read_maker(value, graph, pooled, doubt)
+        if any(part in name for part in _NORMALIZING):
+            return Reading("features")
+        if _is_activation(name) and name not in _NEUTRAL:
+            if name not in _OF_EITHER:
+                return Reading("features")
+            doubt = doubt or f"{operation.name!r} ({name}) may end scores or features"
+        elif len(branches) > 1:
+            reading = _read_branches(value, graph)
+            return _doubted(reading, doubt) if reading.kind == "scores" else reading
+        elif _weights(operation) or not (name in _NEUTRAL or _is_pooling(name)):
+            doubt = doubt or f"{operation.name!r} ({type(operation).__name__}) may do anything"
+        pooled = pooled or _is_pooling(name)
+        value = branches[0]
+
+
+def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading:
+    """Read a value that is made with a weight matrix, and has no softmax after it."""
+    operation, name = _unwrapped(value.operation), kind_of(value.operation)
+    own = f"{value.operation.name!r} ({type(operation).__name__})"
+    is_dense = _is_dense(operation)
+    if _is_keras(operation) and not is_dense:
+        return Reading("features")  # recurrent, attention, embedding
+    if _is_activation(name) and name not in _NEUTRAL | _OF_EITHER:
+        return Reading("features")
+    if name in _OF_EITHER or not _is_known(operation, name, or_own=True):
+        doubt = doubt or f"{own} ends in {name}, as scores or features may"
+    if _n_axes(graph.tensor(value).shape[1:]) > 1:
+        if not pooled:
+            return Reading("features")
+        doubt = doubt or f"{own} has no activation, and is pooled: to scores or to features"
+    if not is_dense and not _is_like_dense(value):
+        doubt = doubt or f"{own} is a layer of your own, and may make scores or features"
+    reading = _made_by(value)
+    return _doubted(
+        replace(reading, kind="scores") if reading.kind == "classes" else reading, doubt
+    )
+
+
+def _read_branches(value: Value, graph: Graph) -> Reading:
+    name = kind_of(value.operation)
+    readings = [_read(each, graph) for each in _distinct(value.inputs)]
+    kinds = {reading.kind for reading in readings}
+    if kinds == {"features"} or ("features" in kinds and name != "concatenate"):
+        return Reading("features")
+    given = _distinct(each for reading in readings for each in reading.given)
+    if len(given) == 1 and name in ("add", "average") and kinds <= {"classes", "scores"}:
+        return Reading("scores" if "scores" in kinds else "classes", given)
+    why = f"{value.operation.name!r} joins what may be scores or features"
+    return Reading("unclear", given, why)
+
+
+def _made_by(value: Value) -> Reading:
+    """Read classes: they are made of what the one maker behind them is given."""
+    given = _distinct(
+        without_dropout(each) for maker in makers(value) for each in _distinct(maker.inputs)
+    )
+    if not given:
+        return Reading("features")
+    if len(given) == 1:
+        return Reading("classes", given)
+    return Reading("unclear", given, f"{value.operation.name!r} is made of several tensors")
+
+
+def _doubted(reading: Reading, doubt: str) -> Reading:
+    if not doubt or reading.kind == "unclear":
+        return reading
+    return replace(reading, kind="unclear", why=doubt)
+
+
+def kind_of(operation: Any) -> str:
+    """Name an operation by what it does last: its activation or, without one, its class."""
+    operation = _unwrapped(operation)
+    function = getattr(operation, "activation", None)
+    if function is None:
+        name = type(operation).__name__
+        if name in ("Dense", "EinsumDense") or _is_dense(operation):
+            name = "linear"
+    else:
+        name = getattr(function, "__name__", type(function).__name__)
+    return name.replace("_", "").lower()
+
+
+def _is_activation(name: str) -> bool:
+    known = {each.replace("_", "").lower() for each in dir(import_keras().activations)}
+    return name in known | {"prelu"}
+
+
+def _is_pooling(name: str) -> bool:
+    return name in _POOLING or "pooling" in name
+
+
+def _is_dense(operation: Any) -> bool:
+    layers = import_keras().layers
+    convolutions = [
+        getattr(layers, name)
+        for name in dir(layers)
+        if "Conv" in name and "LSTM" not in name and isinstance(getattr(layers, name), type)
+    ]
+    return isinstance(operation, (layers.Dense, layers.EinsumDense, *convolutions))
+
+
+def _is_like_dense(value: Value) -> bool:
+    """Say whether a layer of unknown kind has a matrix from its inputs to its outputs."""
+    if len(value.inputs) != 1:
+        return False
+    before, after = value.inputs[0].tensor.shape[1:], value.tensor.shape[1:]
+    if len(before) != 1 or len(after) != 1 or before == after:
+        return False
+    sizes = {(before[0], after[0]), (after[0], before[0])}
+    return any(tuple(weight.shape) in sizes for weight in _weights(value.operation))
+
+
+def _is_elementwise(value: Value) -> bool:
+    """Say whether weights only scale or shift values: a normalisation, a PReLU, a temperature."""
+    operation = value.operation
+    if any(part in type(operation).__name__.lower() for part in (*_NORMALIZING, "prelu")):
+        return not isinstance(operation, import_keras().layers.Wrapper)  # SpectralNormalization
+    is_same_shape = len(value.inputs) == 1 and value.inputs[0].tensor.shape == value.tensor.shape
+    return is_same_shape and all(len(weight.shape) <= 1 for weight in _weights(operation))
+
+
+def _is_known(operation: Any, name: str, *, or_own: bool = False) -> bool:
+    """Say whether it is known what an operation does last, by its activation or its class."""
+    if getattr(_unwrapped(operation), "activation", None) is not None:
+        return name in _NEUTRAL or _is_activation(name)
+    return or_own or _is_keras(operation)
+
+
+def _is_keras(operation: Any) -> bool:
+    package = type(operation).__module__.split(".")[0]
+    return package in ("keras", "penultimate") and type(operation).__name__ not in _OPAQUE
+
+
+def _unwrapped(operation: Any) -> Any:
+    while isinstance(operation, import_keras().layers.Wrapper):
+        operation = operation.layer
+    return operation
+
+
+def _weights(operation: Any) -> list[Any]:
+    return list(getattr(operation, "weights", []))
+
+
+def _n_axes(shape: tuple[int | None, ...]) -> int:
+    """Count the axes of one sample along which there is more than one value."""
+    return sum(size != 1 for size in shape)
+
+
+def _distinct(values: Any) -> tuple[Value, ...]:
+    return tuple({id(value): value for value in values}.values())

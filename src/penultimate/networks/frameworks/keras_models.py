@@ -1,0 +1,304 @@
+"""The Keras adapter: cutting a model at a layer, and what its end says of its outputs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.networks._forward import forward
+from penultimate.networks.frameworks import classifying
+from penultimate.networks.frameworks.backend import import_keras, is_keras_model
+from penultimate.networks.frameworks.graph import Graph, Value, bare, has_graph
+
+_SCALES_PIXELS = 1 / 100  # 1 / 255 and 1 / 127.5 do
+# What may come before the pixels are scaled: it changes where they are, not what they mean.
+_KEEPS_PIXELS = ("aug", "centercrop", "cropping", "identity", "rand", "resizing", "zeropadding")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A network up to one of its values.
+
+    Attributes
+    ----------
+    network : keras.Model
+        From the inputs that the value depends on to the value.
+    layer : str
+        The layer that makes it, by the name that finds it again.
+    place : str
+        Where it is, in words.
+    gives_probabilities : bool
+    """
+
+    network: Any
+    layer: str
+    place: str
+    gives_probabilities: bool
+
+
+def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
+    """Cut `model` at a layer.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential, possibly with such models nested in it.
+    layer : str
+        A layer's name, or ``"penultimate"``: what the last classifying layer is given, without
+        dropout. Of a network where nothing classifies, its output.
+    n_classes : int, optional
+        Where it is not clear whether the outputs are classes, so many outputs are.
+
+    Returns
+    -------
+    Cut
+
+    Raises
+    ------
+    ValueError
+        If the model has no graph of layers, or no such layer, or it is not clear which one is
+        meant; the message lists the layers.
+    """
+    graph = Graph(model)
+    if layer == "penultimate":
+        value, place = _penultimate(graph, n_classes)
+    else:
+        value = graph.find(layer)
+        place = f"the output of {layer!r}"
+    probabilities = bool(classifying.gives_probabilities(value))
+    return Cut(graph.until(value), graph.name(value), place, probabilities)
+
+
+def cut(model: Any, layer: str) -> Any:
+    """Return the part of `model` from its inputs to the output of a layer, as `make_cut` does."""
+    return make_cut(model, layer).network
+
+
+def takes_pixels(model: Any) -> bool:
+    """Say whether `model` takes images with pixels from 0 to 255, and begins by scaling them down.
+
+    Parameters
+    ----------
+    model : object
+
+    Returns
+    -------
+    bool
+        False for what is no Keras model with a graph of layers.
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network, takes_pixels
+    >>> takes_pixels(build_network("compact", (8, 8, 1), 2))
+    True
+    """
+    if not is_keras_model(model) or not has_graph(model):
+        return False
+    graph = Graph(model)
+    shape = tuple(graph.inputs[0].tensor.shape)
+    if len(graph.inputs) > 1 or len(shape) != 4 or shape[-1] not in (1, 3):
+        return False
+    values = [value for calls in graph.calls.values() for call in calls for value in call]
+    known, waiting, scaled = {id(graph.inputs[0])}, list(graph.inputs), False
+    while waiting:
+        taken = waiting.pop()
+        for value in values:
+            if id(value) in known or taken not in value.inputs:
+                continue
+            known.add(id(value))
+            operation = value.operation
+            if type(operation).__name__ == "Rescaling":
+                if np.max(operation.scale) > _SCALES_PIXELS:
+                    return False
+                scaled = True
+            elif type(operation).__name__.lower().startswith(_KEEPS_PIXELS):
+                waiting.append(value)
+            else:
+                return False
+    return scaled
+
+
+def ends_in_logits(model: Any) -> bool:
+    """Say whether the outputs of `model` are scores, not probabilities.
+
+    What makes the output says so. Where that can't be seen, as in a layer of the user's own or a
+    subclassed model, the model is tried on noise: outputs that add up to one are probabilities.
+    """
+    if has_graph(model):
+        graph = Graph(model)
+        if len(graph.outputs) > 1:
+            raise ValueError(
+                f"The network {model.name!r} has {len(graph.outputs)} outputs, and one is needed: "
+                "pass keras.Model(network.inputs, network.outputs[0]), or whichever gives classes."
+            )
+        probabilities = classifying.gives_probabilities(graph.outputs[0])
+        if probabilities is not None:
+            return not probabilities
+    return not _add_up_to_one(model)
+
+
+def giving_scores(model: Any) -> Any:
+    """Return `model` without the softmax or sigmoid at its end, its outputs scores of any sign.
+
+    Raises
+    ------
+    ValueError
+        If it ends in another activation, or has no graph of layers.
+    """
+    graph = Graph(model)
+    output = graph.outputs[0]
+    end = classifying.end_of(output)
+    name, function = classifying.kind_of(end.operation), _activation_of(end.operation)
+    has_weights = bool(getattr(end.operation, "weights", []))
+    if name in classifying.PROBABILITIES:
+        if has_weights and function is not None:
+            end.operation.activation = import_keras().activations.linear
+            return model
+        if end is output and len(end.inputs) == 1:
+            scores = graph.tensor(end.inputs[0])
+            return import_keras().Model(bare(model.inputs), scores, name=model.name)
+    elif (has_weights and function is None) or name == "linear":
+        return model
+    raise ValueError(
+        f"A margin loss takes scores of either sign, and the network {model.name!r} ends in "
+        f"{name!r}. End it in a layer without activation, or in a softmax, which is removed."
+    )
+
+
+def classifying_layer(model: Any) -> Any:
+    """Return the layer with a weight matrix that makes the outputs.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or several.
+    """
+    found = {id(each.operation): each for each in classifying.makers(Graph(model).outputs[0])}
+    if len(found) != 1:
+        names = [each.path for each in found.values()]
+        raise ValueError(
+            f"The network {model.name!r} has no layer with a weight matrix."
+            if not found
+            else f"The outputs of the network {model.name!r} are made by several layers, {names}; "
+            "end it in one."
+        )
+    return next(iter(found.values())).operation
+
+
+def weight_matrix(layer: Any) -> Any:
+    """Return the weights of a classifying layer that are no bias.
+
+    Raises
+    ------
+    ValueError
+        If there are several.
+    """
+    if getattr(layer, "kernel", None) is not None:
+        return layer.kernel
+    matrices = [weight for weight in layer.trainable_weights if len(weight.shape) > 1]
+    if len(matrices) != 1:
+        raise ValueError(
+            f"The layer {layer.name!r} has {len(matrices)} weight matrices; the penalty of a "
+            "margin loss is on one. End the network in a Dense layer."
+        )
+    return matrices[0]
+
+
+def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the class indices that outputs stand for: the largest, or the sign of a single one."""
+    return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+
+
+@contextmanager
+def computing_in_bfloat16(model: Any) -> Iterator[None]:
+    """Let the layers of `model` compute in bfloat16, on weights that stay float32.
+
+    What makes the outputs, and what follows it, keeps its precision, and so do the outputs and the
+    loss. What a backend compiles in here goes on computing so; compile the rest outside.
+    """
+    layers = list(_leaves(model))
+    kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
+    inner = [layer for layer in layers if id(layer) not in kept]
+    policies = [layer.dtype_policy for layer in inner]
+    try:
+        for layer in inner:
+            layer.dtype_policy = "mixed_bfloat16"
+        yield
+    finally:
+        for layer, policy in zip(inner, policies):
+            layer.dtype_policy = policy
+
+
+def _penultimate(graph: Graph, n_classes: int | None) -> tuple[Value, str]:
+    found: dict[int, tuple[Value, str]] = {}
+    for output in graph.outputs:
+        reading = classifying.read(output, graph)
+        shape = tuple(graph.tensor(output).shape[1:])
+        numbers_classes = shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
+        if reading.kind == "unclear" and not (numbers_classes and len(reading.given) == 1):
+            raise ValueError(_unclear(graph, output, reading))
+        if reading.kind == "features":
+            value, place = classifying.without_dropout(output), "the network's output"
+        else:
+            value = reading.given[0]
+            names = [graph.name(maker) for maker in classifying.makers(output)]
+            place = f"the input of {' and '.join(map(repr, names))}"
+        found.setdefault(id(value), (value, place))
+    if len(found) > 1:
+        names = [graph.name(value) for value, _ in found.values()]
+        raise ValueError(
+            f"The network {graph.model.name!r} has {len(graph.outputs)} outputs, with different "
+            f"penultimate layers. Name one: layer={_either(names)}."
+        )
+    return next(iter(found.values()))
+
+
+def _unclear(graph: Graph, output: Value, reading: classifying.Reading) -> str:
+    names = [graph.name(value) for value in reading.given]
+    before = f"layer={_either(names)} (what scores are made of), or " if names else ""
+    return (
+        f"It is not clear which layer of the network {graph.model.name!r} is the penultimate one: "
+        f"{reading.why}. Name it: {before}layer={graph.name(output)!r} (the network's output)."
+    )
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
+def _activation_of(operation: Any) -> Any:
+    return getattr(operation, "activation", None)
+
+
+def _add_up_to_one(model: Any) -> bool:
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return False
+    rng = np.random.default_rng(0)
+    samples = [rng.random((4, *(size or 32 for size in each.shape[1:]))) for each in inputs]
+    outputs = forward(model, samples, batch_size=4)
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+
+
+def _makes_outputs(model: Any) -> set[int]:
+    """Return the operations from the outputs back to what makes them, by identity."""
+    graph = Graph(model)
+    found, waiting = set(), list(graph.outputs)
+    stop = {id(maker) for output in graph.outputs for maker in classifying.makers(output)}
+    while waiting:
+        value = waiting.pop()
+        found.add(id(value.operation))
+        if id(value) not in stop:
+            waiting += value.inputs
+    return found
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        if isinstance(layer, import_keras().Model):
+            yield from _leaves(layer)
+        else:
+            yield layer

@@ -1,0 +1,230 @@
+"""Networks that end in scores under a margin loss, with the penalty that gives C its meaning."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from penultimate._common.progress import SILENT, Progress
+from penultimate.networks._forward import as_inputs, forward
+from penultimate.networks.architectures import Builder
+from penultimate.networks.building import build_network
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.keras_models import (
+    classifying_layer,
+    giving_scores,
+    predicted_codes,
+    weight_matrix,
+)
+
+__all__ = [
+    "RandomFeatureNetwork",
+    "build_margin_network",
+    "linear",
+    "make_margin_loss",
+    "predict_scores",
+    "predicted_codes",
+]
+
+
+def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
+    """Build a linear machine: one layer, on the flattened samples, that starts from zero.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        The shape of one sample.
+    n_outputs : int
+        Scores for a sample.
+
+    Returns
+    -------
+    keras.Model
+
+    Examples
+    --------
+    >>> from penultimate.networks.margins.builders import linear
+    >>> linear((4,), 3).count_params()
+    15
+    """
+    keras = import_keras()
+    layers = keras.layers
+    flatten = [] if len(input_shape) == 1 else [layers.Flatten()]
+    scores = layers.Dense(n_outputs, kernel_initializer="zeros", name="scores")
+    return keras.Sequential([layers.Input(input_shape), *flatten, scores], name="linear")
+
+
+class RandomFeatureNetwork(BaseEstimator):
+    """A builder of kernel machines: a linear machine on random Fourier features.
+
+    Its parameters can be searched through the classifier that it is in, as ``network__gamma``.
+
+    Parameters
+    ----------
+    n_features : int, default=4096
+        As all others in `RandomFourierFeatures`.
+    kernel : {"gaussian", "laplacian"}, default="gaussian"
+        What the inner products approximate.
+    gamma : float or "auto", default="auto"
+        The kernel's scale, as in `SVC`.
+    orthogonal : bool, default=True
+        Draw orthogonal directions.
+    trainable_gamma : bool, default=False
+        Learn gamma with the rest.
+    seed : int, default=0
+        Of the directions.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from penultimate import MarginClassifier, Training
+    >>> from penultimate.networks.margins.builders import RandomFeatureNetwork
+    >>> X, y = make_moons(200, noise=0.1, random_state=0)
+    >>> recipe = Training(epochs=50, learning_rate=0.05, validation_size=0)
+    >>> machine = MarginClassifier(RandomFeatureNetwork(256, gamma=1.0), training=recipe)
+    >>> bool((machine.fit(X, y).predict(X) == y).mean() > 0.95)
+    True
+    """
+
+    def __init__(
+        self,
+        n_features: int = 4096,
+        kernel: str = "gaussian",
+        gamma: float | str = "auto",
+        orthogonal: bool = True,
+        trainable_gamma: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.n_features = n_features
+        self.kernel = kernel
+        self.gamma = gamma
+        self.orthogonal = orthogonal
+        self.trainable_gamma = trainable_gamma
+        self.seed = seed
+
+    def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> Any:
+        """Build the network.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            The shape of one sample.
+        n_outputs : int
+            Scores for a sample.
+
+        Returns
+        -------
+        keras.Model
+        """
+        from penultimate.networks.margins.layers import RandomFourierFeatures
+
+        machine = linear((self.n_features,), n_outputs)
+        layers = import_keras().layers
+        features = RandomFourierFeatures(**self.get_params(), name="random_features")
+        return import_keras().Sequential(
+            [layers.Input(input_shape), features, *machine.layers], name="random_feature_network"
+        )
+
+
+def make_margin_loss(name: str) -> Any:
+    """Make a loss by its name in ``networks.losses.LOSSES``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    MarginLoss
+
+    Examples
+    --------
+    >>> from penultimate.networks.margins.builders import make_margin_loss
+    >>> make_margin_loss("squared_hinge").squared
+    True
+    """
+    from penultimate.networks.margins.losses import LOSSES  # which imports Keras
+
+    return LOSSES[name]()
+
+
+def build_margin_network(
+    network: str | Builder,
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    penalty: float,
+    seed: int = 0,
+) -> Any:
+    r"""Build an untrained network that gives scores, with a penalty on its last weights.
+
+    A mean of hinge losses with the penalty :math:`\tfrac{1}{2 C n} \lVert W \rVert^2` is the SVM's
+    objective :math:`\tfrac12 \lVert W \rVert^2 + C \sum_i \xi_i`, divided by C n.
+
+    Parameters
+    ----------
+    network : str or callable
+        As in `build_network`; a softmax or sigmoid at its end is removed.
+    input_shape : tuple of int
+        The shape of one sample.
+    n_outputs : int
+        Scores for a sample.
+    penalty : float
+        Of the squared weights of the last layer that has some; not of its bias.
+    seed : int, default=0
+        Of the initial weights.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ValueError
+        As `build_network`; or if the network ends in another activation.
+
+    Examples
+    --------
+    >>> from penultimate.networks.margins.builders import build_margin_network, linear
+    >>> model = build_margin_network(linear, (4,), 3, penalty=0.01)
+    >>> float(model.layers[-1].kernel_regularizer.l2)
+    0.01
+    """
+    model = giving_scores(build_network(network, input_shape, n_outputs, seed=seed))
+    layer = classifying_layer(model)
+    regularizer = import_keras().regularizers.L2(penalty)
+    weight_matrix(layer).regularizer = regularizer
+    if hasattr(layer, "kernel_regularizer"):  # for what is saved; the kernel was made before
+        layer.kernel_regularizer = regularizer
+    return model
+
+
+def predict_scores(
+    model: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Compute the scores of samples, in inference mode.
+
+    Parameters
+    ----------
+    model : keras.Model
+    X : ndarray of shape (n_samples, ...)
+    batch_size : int, default=256
+        The most samples in a pass.
+    progress : Progress, optional
+        Hears of every batch.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks.margins.builders import linear, predict_scores
+    >>> predict_scores(linear((4,), 3), np.ones((2, 4))).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    step = "predict with the network"
+    X = as_inputs(model, X)
+    return forward(model, X, batch_size=batch_size, progress=progress, step=step)

@@ -1,0 +1,101 @@
+"""Reading the targets that a margin loss is given: every common form, and none that broadcasts."""
+
+from typing import Any
+
+from penultimate.networks.frameworks.backend import import_keras
+
+
+def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
+    """Return one-hot rows of 0 and 1 for class indices or one-hot rows.
+
+    Parameters
+    ----------
+    y_true : tensor of shape (n,), (n, 1) or (n, n_classes)
+        Class indices; or one-hot rows, of 0 and 1 or -1 and 1.
+    scores : tensor of shape (n, n_classes)
+    owner : str
+        Whom a message names.
+
+    Returns
+    -------
+    tensor of shape (n, n_classes)
+        A row without a one stands for an index that is no class.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    ops = import_keras().ops
+    shape, wanted = tuple(y_true.shape), tuple(scores.shape)
+    if len(wanted) != 2 or wanted[1] == 1:
+        raise ValueError(
+            f"{owner} takes a score for each of two classes or more, shape (n, n_classes); got "
+            f"{wanted}. For two classes and one score take BinaryHinge."
+        )
+    _check_length(shape, wanted, owner)
+    if shape[1:] == wanted[1:]:
+        return ops.cast(y_true > 0, scores.dtype)
+    if shape[1:] not in ((), (1,)):
+        raise ValueError(
+            f"{owner} takes class indices, shape (n,), or one-hot rows of shape {wanted}; got "
+            f"targets of shape {shape}."
+        )
+    indices = ops.cast(ops.reshape(y_true, (-1, 1)), scores.dtype)
+    return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
+
+
+def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
+    """Return the signs of two classes, their scores as a vector, and one-hot rows.
+
+    Parameters
+    ----------
+    y_true : tensor of shape (n,), (n, 1) or (n, 2)
+        0 and 1, or -1 and 1, or one-hot rows.
+    scores : tensor of shape (n,) or (n, 1)
+        Positive for the second class.
+    owner : str
+        Whom a message names.
+
+    Returns
+    -------
+    sign : tensor of shape (n,)
+        -1 and 1.
+    scores : tensor of shape (n,)
+    indicator : tensor of shape (n, 2)
+        A row with two ones stands for a target that is neither 0, 1 nor -1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    ops = import_keras().ops
+    shape, given = tuple(y_true.shape), tuple(scores.shape)
+    if given[1:] not in ((), (1,)):
+        raise ValueError(
+            f"{owner} takes one score a sample, for two classes; got scores of shape {given}. For "
+            "more classes take CrammerSinger, WestonWatkins or OneVsRestHinge."
+        )
+    _check_length(shape, given, owner)
+    if shape[1:] == (2,):
+        y_true = y_true[:, 1]
+    elif shape[1:] not in ((), (1,)):
+        raise ValueError(
+            f"{owner} takes targets of 0 and 1 or -1 and 1, shape (n,) or (n, 1), or one-hot rows "
+            f"of two; got shape {shape}."
+        )
+    y_true, scores = ops.reshape(y_true, (-1,)), ops.reshape(scores, (-1,))
+    is_second = ops.cast(y_true > 0, scores.dtype)
+    known = (y_true == 0) | (ops.abs(y_true) == 1)
+    first = ops.where(known, 1 - is_second, ops.ones_like(is_second))
+    second = ops.where(known, is_second, ops.ones_like(is_second))
+    return 2 * is_second - 1, scores, ops.stack([first, second], axis=-1)
+
+
+def _check_length(shape: tuple[Any, ...], scores: tuple[Any, ...], owner: str) -> None:
+    if not shape or (None not in (shape[0], scores[0]) and shape[0] != scores[0]):
+        raise ValueError(
+            f"{owner} needs a target for each sample; got targets of shape {shape} and scores of "
+            f"shape {scores}."
+        )

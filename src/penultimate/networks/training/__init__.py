@@ -1,0 +1,1 @@
+"""Training a network: the recipe, its epochs, checkpoints and augmentation."""

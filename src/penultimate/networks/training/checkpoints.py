@@ -1,0 +1,288 @@
+"""A checkpoint: one safetensors file from which an interrupted training goes on, bit for bit."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.files import remove_leftovers, write_atomically
+from penultimate.networks.frameworks.backend import import_keras
+
+_FORMAT = "penultimate checkpoint 1"
+_SHOWN = 12  # hexadecimal digits of a fingerprint, in messages
+# In a model's JSON: addresses, and the optimizer, which the recipe describes.
+_VOLATILE = ("shared_object_id", "compile_config")
+
+
+@dataclass
+class Course:
+    """How far a training has come, beside what its model and optimizer hold.
+
+    Attributes
+    ----------
+    loss, validation_loss, validation_accuracy : list of float
+        As in `History`; an entry for each epoch that is done.
+    best_epoch : int or None
+        The epoch, from 0, whose weights are the best so far.
+    best_weights : list of ndarray or None
+        These weights.
+    seconds : float
+        The time that the epochs took, before and after interruptions.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_weights: list[NDArray[Any]] | None = None
+    seconds: float = 0.0
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest validation loss so far."""
+        return np.inf if self.best_epoch is None else self.validation_loss[self.best_epoch]
+
+
+class Checkpoint:
+    """The file of one training.
+
+    It holds the variables of the model (batch statistics and the states of random generators
+    among them) and of its optimizer (whose count of steps is the place in the schedule), the best
+    weights so far, the course, and what the training is, so that no other one goes on from it.
+    The file is replaced as a whole: killed at any moment, a training finds the last good one.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file; its folder is made.
+    network, samples : dict
+        What the training is, from `describe_network` and `describe_samples`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from penultimate.networks.training.checkpoints import Checkpoint
+    >>> with TemporaryDirectory() as folder:
+    ...     Checkpoint(f"{folder}/network.ckpt.safetensors", {}, {}).read(None).loss
+    []
+    """
+
+    def __init__(self, path: str | Path, network: dict[str, Any], samples: dict[str, Any]) -> None:
+        self.path = Path(path)
+        self.identity = {"network": network, "samples": samples}
+
+    def read(self, model: Any) -> Course:
+        """Put a model and its optimizer where the file left them.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Compiled, its optimizer built. Without a file it stays as it is.
+
+        Returns
+        -------
+        Course
+            A new one without a file.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or belongs to a training of another network or other samples.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.path)
+        if not self.path.exists():
+            return Course()
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("format") != _FORMAT:
+                raise ValueError(f"its format is {metadata.get('format')!r}, not {_FORMAT!r}")
+            if metadata["sha256"] != _digest(metadata, tensors):
+                raise ValueError("its content is not what was written")
+            stored = {kind: json.loads(metadata[kind]) for kind in self.identity}
+            course = Course(**json.loads(metadata["course"]))
+        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            raise ValueError(
+                f"The checkpoint {str(self.path)!r} is damaged, or is none: {error}. Delete it to "
+                "train from the start, or pass another path."
+            ) from error
+        self._check_identity(stored)
+        _assign(model.variables, _group(tensors, "model"))
+        _assign(model.optimizer.variables, _group(tensors, "optimizer"))
+        course.best_weights = _group(tensors, "best") or None
+        return course
+
+    def write(self, model: Any, course: Course) -> None:
+        """Replace the file by the present state.
+
+        Parameters
+        ----------
+        model : keras.Model
+            With its optimizer.
+        course : Course
+
+        Warns
+        -----
+        RuntimeWarning
+            If the file can't be written, as on a full disk. The earlier one is as it was.
+        """
+        from safetensors.numpy import save
+
+        tensors: dict[str, NDArray[Any]] = {}
+        for group, arrays in (
+            ("model", _values(model.variables)),
+            ("optimizer", _values(model.optimizer.variables)),
+            ("best", course.best_weights or []),
+        ):
+            for index, array in enumerate(arrays):
+                tensors[f"{group}.{index:05d}"] = np.asarray(array, order="C")
+        state = {k: v for k, v in vars(course).items() if k != "best_weights"}
+        texts = {**self.identity, "course": state}
+        metadata = {"format": _FORMAT, **{name: _to_json(text) for name, text in texts.items()}}
+        metadata["sha256"] = _digest(metadata, tensors)
+        try:
+            with write_atomically(self.path) as temporary:
+                temporary.write_bytes(save(tensors, metadata))
+        except OSError as error:
+            there = "is that of an earlier epoch" if self.path.exists() else "does not exist"
+            warnings.warn(
+                f"{error} The training goes on; its checkpoint {there}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _check_identity(self, stored: dict[str, dict[str, Any]]) -> None:
+        for kind, ours in self.identity.items():
+            theirs, ours = stored[kind], json.loads(_to_json(ours))
+            if theirs == ours:
+                continue
+            differing = sorted(k for k in {*theirs, *ours} if theirs.get(k) != ours.get(k))
+            raise ValueError(
+                f"The checkpoint {str(self.path)!r} is of another training: the fingerprint of "
+                f"the {kind} is {_fingerprint(theirs)} there and {_fingerprint(ours)} here; they "
+                f"differ in {', '.join(differing)}. Pass another path, or delete the file to "
+                "train from the start."
+            )
+
+
+def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[str, Any]:
+    """Describe all that decides the course of a training, but its samples and first weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+    training : Training
+    loss : keras.losses.Loss
+    seed : int
+
+    Returns
+    -------
+    dict
+        For JSON.
+    """
+    keras = import_keras()
+    architecture = json.loads(model.to_json())
+    # Keras numbers names by what else was built in the process; their order does not change.
+    numbers = {name: index for index, name in enumerate(dict.fromkeys(_names(architecture)))}
+    architecture = _renamed(architecture, numbers)
+    shapes = [[list(v.shape), str(v.dtype)] for v in model.variables]
+    return {
+        "architecture": hashlib.sha256(_to_json([architecture, shapes]).encode()).hexdigest(),
+        **asdict(training),
+        "loss": keras.losses.serialize(loss),
+        "seed": seed,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+
+
+def describe_samples(
+    X: NDArray[Any],
+    codes: NDArray[np.integer],
+    sample_weight: NDArray[Any] | None,
+    validation: tuple[NDArray[Any], ...] | None,
+) -> dict[str, Any]:
+    """Hash the samples, classes and weights that a network is trained and validated on.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    codes : ndarray of shape (n_samples,), int
+    sample_weight : ndarray of shape (n_samples,) or None
+    validation : tuple of ndarray or None
+        As in `train`.
+
+    Returns
+    -------
+    dict of str to str or None
+    """
+    parts = {"X": X, "codes": codes, "weights": sample_weight}
+    held_out = dict(zip(parts, validation or ()))
+    parts |= {f"validation {name}": held_out.get(name) for name in list(parts)}
+    return {name: None if part is None else _hash([part]) for name, part in parts.items()}
+
+
+def _hash(arrays: Iterable[NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.name} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _digest(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> str:
+    texts = sorted((name, text) for name, text in metadata.items() if name != "sha256")
+    digest = hashlib.sha256(_to_json([texts, sorted(tensors)]).encode())
+    digest.update(_hash(tensors[name] for name in sorted(tensors)).encode())
+    return digest.hexdigest()
+
+
+def _fingerprint(description: dict[str, Any]) -> str:
+    return hashlib.sha256(_to_json(description).encode()).hexdigest()[:_SHOWN]
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=lambda number: number.item())
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all layers in a model's JSON."""
+    if isinstance(value, dict):
+        config = value.get("config")
+        if isinstance(config, dict) and "name" in config and value["class_name"] != "DTypePolicy":
+            yield config["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
+
+
+def _renamed(value: Any, numbers: dict[str, int]) -> Any:
+    if isinstance(value, dict):
+        return {k: _renamed(v, numbers) for k, v in value.items() if k not in _VOLATILE}
+    if isinstance(value, list):
+        return [_renamed(item, numbers) for item in value]
+    return numbers.get(value, value) if isinstance(value, str) else value
+
+
+def _values(variables: list[Any]) -> list[NDArray[Any]]:
+    return [import_keras().ops.convert_to_numpy(variable) for variable in variables]
+
+
+def _group(tensors: dict[str, NDArray[Any]], group: str) -> list[NDArray[Any]]:
+    return [tensors[name] for name in sorted(tensors) if name.startswith(f"{group}.")]
+
+
+def _assign(variables: list[Any], values: list[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

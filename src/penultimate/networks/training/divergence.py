@@ -1,0 +1,66 @@
+"""A training whose loss or weights became NaN or infinite: where, and what to try."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.networks.frameworks.keras_models import takes_pixels
+from penultimate.networks.training.epochs import DivergedError
+from penultimate.networks.training.recipe import Training
+
+_LARGE = 10  # an absolute value that an input should not exceed where no layer scales it down
+
+
+@contextmanager
+def explaining_divergence(
+    epoch: int, model: Any, X: NDArray[Any], training: Training, hint: str = ""
+) -> Iterator[None]:
+    """Raise ``ValueError`` if the epoch that is run in here diverges.
+
+    Parameters
+    ----------
+    epoch : int
+        From 0.
+    model : keras.Model
+    X : ndarray of shape (n_samples, ...)
+        The training samples.
+    training : Training
+    hint : str, default=""
+        The message's last sentence.
+    """
+    place, what = f"epoch {epoch + 1} of {training.epochs}", ""
+    try:
+        yield
+    except DivergedError as error:
+        step = f"step {error.step} of {error.n_steps}"
+        what = f"The training loss is {error.loss:g} in {place}, at {step}."
+    # A step's loss is computed before its update: that of the last step does not show what it did.
+    if not what and not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        what = f"The last step of {place} left weights that are NaN or infinite."
+    if what:
+        raise ValueError(" ".join(filter(None, [what, _advise(model, X, training), hint])))
+
+
+def _advise(model: Any, X: NDArray[Any], training: Training) -> str:
+    """Say what to try, the likeliest first."""
+    if X.dtype.kind == "f":
+        n_broken = int(np.sum(~np.isfinite(X).all(axis=tuple(range(1, X.ndim)))))
+        if n_broken:
+            return f"{n_broken} of the {len(X)} training samples hold NaN or infinity: drop them."
+    ways = []
+    low, high = float(X.min()), float(X.max())
+    if max(-low, high) > _LARGE and not takes_pixels(model):
+        ways.append(
+            f"scale the inputs, which go from {low:.3g} to {high:.3g}, to about -1 to 1 (a "
+            "Rescaling or Normalization layer at the start of the network does that)"
+        )
+    rate = f"{training.learning_rate / 10:.3g}"
+    ways.append(
+        f"lower the learning rate from {training.learning_rate:.3g}: Training(learning_rate={rate})"
+    )
+    if training.precision != "float32":
+        ways.append("compute in full precision: Training(precision='float32')")
+    return f"What to try: {'; '.join(ways)}."

@@ -1,0 +1,118 @@
+"""The epochs of a training: their samples, warped beside the steps, and the steps themselves."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.networks.training.augmentation import Augmentation
+
+
+class DivergedError(Exception):
+    """The loss of a step is no longer finite.
+
+    Attributes
+    ----------
+    loss : float
+    step, n_steps : int
+        The step, from 1, and those of the epoch.
+    """
+
+    def __init__(self, loss: float, step: int, n_steps: int) -> None:
+        super().__init__(loss, step, n_steps)
+        self.loss, self.step, self.n_steps = loss, step, n_steps
+
+
+def epochs(
+    X: NDArray[Any],
+    augmentation: Augmentation | None,
+    *,
+    seed: int,
+    first: int,
+    last: int,
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[Any]]]:
+    """Yield the epochs from `first` to before `last`, warping the next beside the training.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Training samples.
+    augmentation : Augmentation or None
+    seed : int
+        Order and warps depend on it and on the epoch's number alone, whatever the first one is.
+    first, last : int
+
+    Yields
+    ------
+    epoch : int
+    order : ndarray of shape (n_samples,), int64
+    samples : ndarray of the shape and dtype of `X`
+        Not in this order.
+    """
+
+    def prepare(epoch: int) -> tuple[int, NDArray[np.int64], NDArray[Any]]:
+        order = np.random.default_rng([seed, epoch, 1]).permutation(len(X))
+        samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
+        return epoch, order, samples
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming: Future[Any] | None = None
+        for epoch in range(first, last):
+            current = prepare(epoch) if upcoming is None else upcoming.result()
+            upcoming = pool.submit(prepare, epoch + 1) if epoch + 1 < last else None
+            yield current
+
+
+def run_epoch(
+    model: Any,
+    samples: NDArray[Any],
+    codes: NDArray[np.integer],
+    sample_weight: NDArray[np.floating] | None,
+    order: NDArray[np.int64],
+    batch_size: int,
+    heard: Callable[[float], None] = lambda share: None,
+) -> float:
+    """Take a step for each full batch, and return their mean loss.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    samples : ndarray of shape (n_samples, ...)
+    codes : ndarray of shape (n_samples,), int
+    sample_weight : ndarray of shape (n_samples,) or None
+    order : ndarray of int64
+        Positions of samples.
+    batch_size : int
+    heard : callable, optional
+        Called after every step but the last with the share of them that is done.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DivergedError
+        At the first step whose loss is NaN or infinite; the others are not taken.
+    """
+    targets = one_hot(codes, model.output_shape[-1])
+    n_steps = len(order) // batch_size
+    losses = []
+    for step in range(n_steps):
+        if step:
+            heard(step / n_steps)
+        chosen = order[step * batch_size : (step + 1) * batch_size]
+        batch = samples[chosen].astype(np.float32)
+        weight = None if sample_weight is None else sample_weight[chosen]
+        losses.append(model.train_on_batch(batch, targets[chosen], weight))
+        if not np.isfinite(losses[-1]):
+            raise DivergedError(float(losses[-1]), step + 1, n_steps)
+    return float(np.mean(losses))
+
+
+def one_hot(codes: NDArray[np.integer], n_outputs: int) -> NDArray[np.float32]:
+    """Return a row of 0 and 1 for each class index; of two for a network with one output."""
+    return np.eye(max(2, n_outputs), dtype=np.float32)[codes]

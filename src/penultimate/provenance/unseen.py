@@ -1,0 +1,61 @@
+"""Which samples a classifier has seen, whatever it is wrapped in."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.records import Provenance, provenance_of
+
+
+def seen_by(classifier: Any, X: Any) -> NDArray[np.bool_]:
+    """Tell which samples a classifier, or a network in it, has seen in training or selection.
+
+    Inside a pipeline the classifier sees what the steps before it make of the samples: both forms
+    are looked for, these and the samples as they come.
+
+    Parameters
+    ----------
+    classifier : object
+        Fitted, for what is inside a pipeline.
+    X : array-like of shape (n_samples, ...)
+    """
+    seen = provenance_of(classifier)
+    found = np.zeros(np.shape(X)[0], bool)
+    for prints in forms_of(classifier, X):
+        found |= seen.holds(prints)
+    return found
+
+
+def forms_of(classifier: Any, X: Any) -> list[NDArray[np.uint64]]:
+    """Return the fingerprints of samples, in each form in which something here may know them."""
+    if isinstance(classifier, FrozenEstimator):
+        return forms_of(classifier.estimator, X)
+    for name in ("best_estimator_", "estimator_"):
+        if (inner := getattr(classifier, name, None)) is not None:
+            return forms_of(inner, X)
+    if isinstance(classifier, Pipeline):
+        own = _prints(X)
+        if len(classifier.steps) > 1:
+            return own + forms_of(classifier[-1], classifier[:-1].transform(X))
+        return own + forms_of(classifier[-1], X)
+    if hasattr(classifier, "fingerprint"):
+        return [classifier.fingerprint(X)]
+    return _prints(X)
+
+
+def _prints(X: Any) -> list[NDArray[np.uint64]]:
+    values = np.asarray(X)
+    # Text, sparse matrices and the like are nothing that a network has seen.
+    return [fingerprint(values)] if values.dtype.kind in "biuf" and values.ndim else []
+
+
+def note_tested(classifier: Any, prints: NDArray[np.uint64]) -> None:
+    """Let a classifier that keeps a record remember samples that it was tested on."""
+    while isinstance(classifier, FrozenEstimator):
+        classifier = classifier.estimator
+    if hasattr(classifier, "provenance_"):
+        classifier.provenance_ = classifier.provenance_ | Provenance.of(prints, "tested")

@@ -1,0 +1,1 @@
+"""What a comparison measured: outcomes, methods, tables, splits."""

@@ -1,0 +1,334 @@
+"""What a comparison found: predictions, accuracies with intervals, and what goes into a file."""
+
+import hashlib
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.datasets import Dataset
+from penultimate.evaluation import (
+    Interval,
+    accuracy_interval,
+    compare_accuracies,
+    holm,
+    mcnemar,
+    samples_needed,
+)
+from penultimate.networks import History
+from penultimate.results.across_splits import split_table
+from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
+from penultimate.results.tables import Exports
+
+BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
+# What methods are compared with where the network has no softmax over these classes.
+LOGISTIC_BASELINE = "cnn+logistic"
+_PACKAGES = (
+    "penultimate",
+    "numpy",
+    "scikit-learn",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+)
+
+
+@dataclass
+class Outcome(Exports):
+    """What a comparison found; `Comparison` is one that can be saved.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The data compared on.
+    test : ndarray of int
+        Positions of the test samples in it.
+    seeds : list of int
+    methods : list of MethodResult
+    histories : list of History
+        Of the network's training, for each seed; empty where no network was trained.
+    protocol : dict
+        How it was done: as in ``results.json``.
+    checks : list of dict
+        What a reader should know: ``id``, ``level`` and ``message``.
+    check_states : list of dict
+        What became of every check: its ``id``, its ``state`` (``"passed"``, ``"found"``,
+        ``"not applicable"`` or ``"unknown"``) and, of the last two, ``why``.
+    features : dict of str to ndarray of shape (n_samples, n_features), or None
+        Of the first seed's network, for its map in the report: ``"development"``, in the order of
+        the samples in the dataset, and ``"test"``, in the order of `test`. None where no method
+        used a network.
+    others : list of Outcome
+        The same on other splits of the same data, with the first seed alone.
+    hardest : list of HardCase
+        Development samples that an SVM head, fitted on them, still has on the wrong side of its
+        margin, the worst first; of the first seed.
+    learning_curves : list of LearningCurve
+        What heads make of fewer samples; of the first seed.
+    """
+
+    dataset: Dataset
+    test: NDArray[np.int64]
+    seeds: list[int]
+    methods: list[MethodResult]
+    histories: list[History]
+    protocol: dict[str, Any]
+    checks: list[dict[str, str]]
+    features: dict[str, NDArray[np.float32]] | None = None
+    others: list["Outcome"] = field(default_factory=list)
+    hardest: list[HardCase] = field(default_factory=list)
+    learning_curves: list[LearningCurve] = field(default_factory=list)
+    check_states: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def subsets(self) -> list[str]:
+        """Names of the subsets by which was compared; empty where it was not."""
+        return list(self.dataset.subsets) if self.protocol["subsets"] else []
+
+    def method(self, name: str) -> MethodResult:
+        """Return a method's results.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+
+        Returns
+        -------
+        MethodResult
+
+        Raises
+        ------
+        KeyError
+            If it was not compared.
+        """
+        for method in self.methods:
+            if method.name == name:
+                return method
+        raise KeyError(f"{name!r} was not compared; these were: {self.names()}.")
+
+    def names(self) -> list[str]:
+        """Return the names of the methods compared.
+
+        Returns
+        -------
+        list of str
+        """
+        return [method.name for method in self.methods]
+
+    def samples(self, subset: str | None = None) -> NDArray[np.int64]:
+        """Find the test samples of a subset, or all.
+
+        Parameters
+        ----------
+        subset : str, optional
+
+        Returns
+        -------
+        ndarray of int
+            Positions in the test part.
+        """
+        if subset is None:
+            return np.arange(len(self.test))
+        return np.flatnonzero(np.isin(self.test, self.dataset.subset_samples(subset)))
+
+    def correct(self, name: str, subset: str | None = None) -> NDArray[np.bool_]:
+        """Tell which test samples a method got right.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+        subset : str, optional
+            Only the samples of this subset.
+
+        Returns
+        -------
+        ndarray of shape (n_seeds, n_samples), bool
+        """
+        right = self.method(name).predictions == self.dataset.labels[self.test]
+        return right[:, self.samples(subset)]
+
+    def accuracy(self, name: str, subset: str | None = None) -> Interval:
+        """Compute a method's accuracy on the test part, the mean over seeds, and its interval.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+        subset : str, optional
+            Only on the samples of this subset.
+
+        Returns
+        -------
+        Interval
+        """
+        return accuracy_interval(self.correct(name, subset), groups=self._groups(subset))
+
+    def baseline(self, name: str) -> str:
+        """Name what a method is compared with: the softmax that knows as much as it does.
+
+        That is the masked one where the method knows the subset. Where the network has no softmax
+        over these classes, it is the converged logistic head on the same features.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+
+        Returns
+        -------
+        str
+        """
+        knows_subset = self.method(name).knows_subset
+        softmax = MASKED_BASELINE if knows_subset else BASELINE
+        known = {method.name: method.knows_subset for method in self.methods}
+        has_softmax = BASELINE in known or MASKED_BASELINE in known
+        if (
+            not has_softmax
+            and self.protocol["frozen"]
+            and known.get(LOGISTIC_BASELINE) == knows_subset
+        ):
+            return LOGISTIC_BASELINE
+        return softmax
+
+    def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
+        """Compute a method's accuracy minus that of its `baseline`, and its interval.
+
+        Parameters
+        ----------
+        name : str
+            A method of this comparison.
+        subset : str, optional
+            Only on the samples of this subset.
+
+        Returns
+        -------
+        Interval or None
+            None for the baseline itself, or where it was not compared.
+        """
+        baseline = self.baseline(name)
+        if name == baseline or baseline not in self.names():
+            return None
+        return compare_accuracies(
+            self.correct(name, subset),
+            self.correct(baseline, subset),
+            groups=self._groups(subset),
+        )
+
+    def _groups(self, subset: str | None) -> NDArray[Any] | None:
+        groups = self.dataset.groups
+        return None if groups is None else groups[self.test[self.samples(subset)]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all results as plain data: the content of ``results.json``.
+
+        Returns
+        -------
+        dict
+        """
+        data = self.dataset
+        return {
+            "format": 1,
+            "dataset": {
+                "name": data.name,
+                "n_development": len(data.labels) - len(self.test),
+                "n_test": len(self.test),
+                "image_shape": list(data.images.shape[1:]),
+                "classes": list(data.classes),
+                "subsets": {
+                    name: [data.classes[k] for k in members]
+                    for name, members in data.subsets.items()
+                },
+                "test_sha256": self._fingerprint(),
+                "notes": list(data.notes),
+            },
+            "protocol": dict(self.protocol),
+            "methods": _with_adjusted_p(
+                [
+                    self._method_dict(method, subset)
+                    for method in self.methods
+                    for subset in (None, *self.subsets)
+                ]
+            ),
+            "splits": split_table([self, *self.others]),
+            "checks": list(self.checks),
+            "check_states": list(self.check_states),
+            "versions": _versions(),
+        }
+
+    def _method_dict(self, method: MethodResult, subset: str | None) -> dict[str, Any]:
+        accuracy = self.accuracy(method.name, subset)
+        difference = self.vs_softmax(method.name, subset)
+        log = method.choices(subset) or FitLog()
+        return {
+            "name": method.name,
+            "subset": subset,
+            "knows_subset": method.knows_subset,
+            "control": method.control,
+            "accuracy": accuracy.value,
+            "ci95": [accuracy.low, accuracy.high],
+            "per_seed": self.correct(method.name, subset).mean(axis=1).tolist(),
+            "selection_scores": log.selection_scores,
+            **method.seconds(subset),
+            "params": {str(seed): params for seed, params in zip(self.seeds, log.params)},
+            "vs_softmax": None
+            if difference is None
+            else {
+                "baseline": self.baseline(method.name),
+                "difference": difference.value,
+                "ci95": [difference.low, difference.high],
+                "p": difference.p,
+                **self._further_tests(method.name, subset),
+            },
+        }
+
+    def _further_tests(self, name: str, subset: str | None) -> dict[str, Any]:
+        correct = self.correct(name, subset), self.correct(self.baseline(name), subset)
+        return {
+            "p_mcnemar": [mcnemar(one, two) for one, two in zip(*correct)],
+            "samples_needed": samples_needed(*correct, groups=self._groups(subset)),
+        }
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(np.ascontiguousarray(self.dataset.images[self.test]).tobytes())
+        digest.update(np.asarray(self.dataset.labels[self.test], "<i8").tobytes())
+        return digest.hexdigest()
+
+    def __str__(self) -> str:
+        width = max(len(name) for name in self.names())
+        lines = []
+        for name in self.names():
+            cells = [f"{name:<{width}}"]
+            for subset in (None, *self.subsets):
+                accuracy = self.accuracy(name, subset)
+                label = "" if subset is None else f"{subset} "
+                cells.append(
+                    f"{label}{accuracy.value:7.2%}  ({accuracy.low:.2%} to {accuracy.high:.2%})"
+                )
+            lines.append("  ".join(cells))
+        return "\n".join(lines)
+
+
+def _with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add Holm's p-values: of all methods, on all samples and on each subset's apart."""
+    for subset in dict.fromkeys(row["subset"] for row in rows):
+        tested = [row["vs_softmax"] for row in rows if row["subset"] == subset]
+        tested = [difference for difference in tested if difference is not None]
+        for difference, p in zip(tested, holm([d["p"] for d in tested])):
+            difference["p_holm"] = float(p)
+    return rows
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

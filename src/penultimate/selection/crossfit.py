@@ -1,0 +1,456 @@
+"""Cross-fitting: a head selected on features of samples that their network has not seen.
+
+Every fold has a network, and so features, of its own: candidates are compared by what they score,
+fold by fold, and never meet two networks' features at once. What a default grid takes from its
+features has to be carried over from one network to another: of an RBF kernel's gamma that is not
+the number but its ratio to ``1 / (n_features * X.var())``. Networks differ much in that scale, for
+dead units are constant, and early in a training half of them may be dead.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from penultimate._common.per_sample import take_rows
+from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
+from penultimate.selection.heldout import LayerHead, fit_preprocessing
+from penultimate.splits.parts import Split
+from penultimate.svm import SVC
+
+MakePreprocessing = Callable[[], Any]
+_SAME = 1e-3  # scales are computed in float32 by one and float64 by another
+
+
+@dataclass
+class FoldScores:
+    """What each candidate for a head scored in each fold.
+
+    Attributes
+    ----------
+    params : list of list of dict
+        For each fold the candidates' parameters, in the same order.
+    scores : list of dict of str to ndarray of shape (n_candidates,)
+        For each fold the scores by metric; ``"score"`` where there is but one.
+    scales : list of float
+        For each fold ``1 / (n_features * X.var())`` of its features.
+    """
+
+    params: list[list[dict[str, Any]]] = field(default_factory=list)
+    scores: list[dict[str, NDArray[np.float64]]] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+
+    def settings(self, scale: float) -> list[dict[str, Any]]:
+        """Return each candidate's parameters for features of another network.
+
+        Parameters
+        ----------
+        scale : float
+            ``1 / (n_features * X.var())`` of these features.
+        """
+        return [
+            {
+                name: _carried_over([fold[index][name] for fold in self.params], self.scales, scale)
+                for name in candidate
+            }
+            for index, candidate in enumerate(self.params[0])
+        ]
+
+    def results(self, scale: float) -> dict[str, Any]:
+        """Return what `GridSearchCV` calls ``cv_results_``, but for its times."""
+        settings = self.settings(scale)
+        columns: dict[str, Any] = {"params": settings}
+        for name in dict.fromkeys(name for setting in settings for name in setting):
+            values = [setting.get(name) for setting in settings]
+            missing = [name not in setting for setting in settings]
+            columns[f"param_{name}"] = np.ma.MaskedArray(values, missing, dtype=object)
+        for metric in self.scores[0]:
+            of_folds = [fold[metric] for fold in self.scores]
+            mean = np.mean(of_folds, axis=0)
+            comparable = np.nan_to_num(mean, nan=-np.inf)  # what could not be fitted ranks last
+            for number, scores in enumerate(of_folds):
+                columns[f"split{number}_test_{metric}"] = scores
+            columns[f"mean_test_{metric}"] = mean
+            columns[f"std_test_{metric}"] = np.std(of_folds, axis=0)
+            # By numbers, as scikit-learn ranks: of equal scores all have the best rank.
+            columns[f"rank_test_{metric}"] = np.array(
+                [1 + int((comparable > value).sum()) for value in comparable], np.int32
+            )
+        return columns
+
+
+class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """A head that was selected by cross-fitting, with the methods and scores of a search.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With the parameters that were chosen.
+    scoring : str, callable or None, default=None
+        What `score` is, and the selection score was.
+
+    Attributes
+    ----------
+    best_estimator_ : classifier
+        Fitted on all samples.
+    best_params_ : dict
+    best_index_ : int
+    best_score_ : float
+        The mean over folds; absent where a callable `refit` chose.
+    cv_results_ : dict of ndarrays
+        As `GridSearchCV` has it, but for its times.
+    n_splits_ : int
+    scorer_ : callable
+
+    Examples
+    --------
+    >>> from penultimate import SVC
+    >>> from penultimate.selection.crossfit import SelectedHead
+    >>> head = SelectedHead(SVC(C=10)).fit([[0.0], [1.0]], ["a", "b"])
+    >>> head.predict([[0.9]]).tolist(), head.best_estimator_.C
+    (['b'], 10)
+    """
+
+    def __init__(self, estimator: Any, scoring: Any = None) -> None:
+        self.estimator = estimator
+        self.scoring = scoring
+
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        """Fit the chosen classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        **params : dict
+            For its `fit`.
+
+        Returns
+        -------
+        self
+        """
+        self.scorer_ = check_scoring(self.estimator, self.scoring)
+        self.best_estimator_ = clone(self.estimator).fit(X, y, **params)
+        return self
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, as the chosen classifier has them."""
+        return self._best().classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features."""
+        return self._best().n_features_in_
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each sample."""
+        return self._best().predict(X)
+
+    @available_if(lambda self: _chosen_has(self, "decision_function"))
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Compute the decision values of the chosen classifier."""
+        return self._best().decision_function(X)
+
+    @available_if(lambda self: _chosen_has(self, "predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Compute the probabilities of the chosen classifier."""
+        return self._best().predict_proba(X)
+
+    @available_if(lambda self: _chosen_has(self, "class_margins"))
+    def class_margins(self, X: Any) -> NDArray[Any]:
+        """Compute for each class its least decision value, as `SVC.class_margins` does."""
+        return self._best().class_margins(X)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Score the chosen classifier by the metric that it was chosen by."""
+        best = self._best()
+        return float(self.scorer_(best, X, y))
+
+    def _best(self) -> Any:
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
+
+
+def _chosen_has(head: SelectedHead, method: str) -> bool:
+    return hasattr(getattr(head, "best_estimator_", head.estimator), method)
+
+
+def check_candidates(head: Any) -> None:
+    """Raise for a head whose candidates could not be followed from fold to fold.
+
+    Raises
+    ------
+    ValueError
+        If its candidates are drawn anew in each fold, some are dropped on the way, it does not
+        list them, or the search is inside something else.
+    """
+    if not is_search(head):
+        if inside := inner_searches(head):
+            raise ValueError(
+                f"selection='crossfit' compares candidates over the folds, and the "
+                f"{type(inside[0]).__name__} is inside a {type(head).__name__}, where they cannot "
+                f"be seen. Search over it instead: GridSearchCV({type(head).__name__}(...), ...)."
+            )
+        return
+    given, name = head.get_params(deep=False), type(head).__name__
+    if not any(key.startswith("param_") or key == "search_spaces" for key in given):
+        raise ValueError(
+            f"selection='crossfit' compares candidates over the folds, and {name} does not list "
+            "its own. Search over its classifier, as with SVCSearchCV or GridSearchCV."
+        )
+    if "min_resources" in given:
+        raise ValueError(
+            f"selection='crossfit' scores every candidate on every fold, and {name} drops some on "
+            "the way. Take SVCSearchCV or SVCRandomizedSearchCV."
+        )
+    if "random_state" in given and not isinstance(given["random_state"], Integral):
+        raise ValueError(
+            f"selection='crossfit' compares candidates over the folds, and {name} would draw "
+            "others in each: give a search that draws them an integer random_state; got "
+            f"{given['random_state']!r}."
+        )
+    if callable(given.get("refit")) and isinstance(given["scoring"], (list, tuple, set, dict)):
+        raise ValueError(
+            "selection='crossfit' takes a callable refit with a single metric; with several, "
+            "refit must name one."
+        )
+
+
+def score_fold(
+    head: Any,
+    features: NDArray[Any],
+    y: NDArray[Any],
+    fold: Split,
+    make_preprocessing: MakePreprocessing = StandardScaler,
+    *,
+    sample_weight: NDArray[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.float64]], float]:
+    """Fit every candidate on the other folds, and score it on one.
+
+    Parameters
+    ----------
+    head : classifier
+        A search, or a single candidate.
+    features : ndarray of shape (n_samples, n_features)
+        Of all development samples, by the network of this fold.
+    y : ndarray of shape (n_samples,)
+    fold : Split
+        The other folds (first), on which this network was trained, and the fold itself (second).
+    make_preprocessing : callable, default=StandardScaler
+        Makes what is fitted on the other folds before the head.
+    sample_weight : ndarray of shape (n_samples,), optional
+        For the preprocessing, the head and the scores.
+    params : dict, optional
+        For the head's `fit`; by default the weights.
+
+    Returns
+    -------
+    params : list of dict
+        Of each candidate.
+    scores : dict of str to ndarray of shape (n_candidates,)
+        By metric.
+    scale : float
+        ``1 / (n_features * X.var())`` of the features, once preprocessed.
+    """
+    preprocessing = fit_preprocessing(make_preprocessing(), features, fold.first, sample_weight)
+    values = preprocessing.transform(features)
+    scale = scale_of(values)
+    head = clone(head)
+    given = weight_params(head, sample_weight) if params is None else dict(params)
+    if not is_search(head):
+        part = take_rows(given, fold.first, len(y))
+        fitted = head.fit(values[fold.first], y[fold.first], **part)
+        score = score_weighted(fitted, values[fold.second], y, fold.second, sample_weight)
+        return [{}], {"score": np.array([score])}, scale
+    head.set_params(cv=[(fold.first, fold.second)], refit=False).fit(values, y, **given)
+    found = head.cv_results_
+    before = "mean_test_"
+    scores = {key[len(before) :]: np.asarray(found[key]) for key in found if key[:10] == before}
+    return list(found["params"]), scores, scale
+
+
+def refit(
+    head: Any,
+    folds: FoldScores,
+    features: NDArray[Any],
+    y: NDArray[Any],
+    make_preprocessing: MakePreprocessing = StandardScaler,
+    *,
+    sample_weight: NDArray[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Pipeline:
+    """Fit the best candidate on all samples.
+
+    Parameters
+    ----------
+    head : classifier
+        As in `score_fold`.
+    folds : FoldScores
+    features : ndarray of shape (n_samples, n_features)
+        Of all development samples, by the one network that was trained on all of them.
+    y : ndarray of shape (n_samples,)
+    make_preprocessing : callable, default=StandardScaler
+    sample_weight, params
+        As in `score_fold`.
+
+    Returns
+    -------
+    Pipeline
+        The fitted steps ``"preprocessing"`` and ``"head"``: for a search a `SelectedHead`.
+    """
+    preprocessing = fit_preprocessing(
+        make_preprocessing(), features, np.arange(len(y)), sample_weight
+    )
+    values = preprocessing.transform(features)
+    head = clone(head)
+    given = weight_params(head, sample_weight) if params is None else dict(params)
+    if not is_search(head):
+        return Pipeline([("preprocessing", preprocessing), ("head", head.fit(values, y, **given))])
+    results = folds.results(scale_of(values))
+    metric, best = _choose(head, results)
+    estimator = clone(SVC() if head.estimator is None else head.estimator)
+    chosen = results["params"][best]
+    scoring = head.scoring
+    if isinstance(scoring, (list, tuple, set, dict)):
+        scoring = scoring[metric] if isinstance(scoring, dict) else metric
+    selected = SelectedHead(estimator.set_params(**clone(chosen, safe=False)), scoring)
+    selected.fit(values, y, **given)
+    selected.best_index_, selected.best_params_ = best, chosen
+    selected.cv_results_, selected.n_splits_ = results, len(folds.scores)
+    if not callable(head.refit):
+        selected.best_score_ = float(results[f"mean_test_{metric}"][best])
+    return Pipeline([("preprocessing", preprocessing), ("head", selected)])
+
+
+def _choose(head: Any, results: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the metric and the candidate that a search's `refit` chooses."""
+    metric = head.refit if isinstance(head.refit, str) else "score"
+    if f"mean_test_{metric}" not in results:
+        known = [key[10:] for key in results if key.startswith("mean_test_")]
+        raise ValueError(f"refit={head.refit!r} is none of the head's metrics, {known}.")
+    if callable(head.refit):
+        return metric, int(head.refit(results))
+    return metric, int(results[f"rank_test_{metric}"].argmin())
+
+
+def scale_of(values: NDArray[Any]) -> float:
+    """Return ``1 / (n_features * X.var())``, as ``SVC(gamma="scale")`` has it."""
+    variance = float(np.var(values, dtype=np.float64))
+    return 1.0 / (values.shape[1] * variance) if variance else 1.0
+
+
+def fit_crossfit(
+    head: Any,
+    networks: Iterable[tuple[Split, Mapping[str, NDArray[Any]]]],
+    final: Callable[[], Mapping[str, NDArray[Any]]],
+    y: NDArray[Any],
+    *,
+    make_preprocessing: MakePreprocessing = StandardScaler,
+    sample_weight: NDArray[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> LayerHead:
+    """Select a head and its layer by cross-fitting, and fit it on one network's features.
+
+    In each fold a network is trained on the other folds; every candidate is fitted on that
+    network's features of those, and scored on its features of the fold. The features of two
+    networks are never mixed, for their units do not correspond. Scores are averaged over folds; the
+    best candidate is then fitted on the features of a network that was trained on all samples.
+
+    Candidates are scored in a thread, while the next network is trained.
+
+    Parameters
+    ----------
+    head : classifier
+        A search, or a single candidate.
+    networks : iterable of (Split, dict of str to ndarray of shape (n_samples, n_features))
+        For each fold the split, and by layer the features of all samples; asked for one by one.
+    final : callable
+        Returns, by layer, the features by the network that was trained on all samples.
+    y : ndarray of shape (n_samples,)
+    make_preprocessing : callable, default=StandardScaler
+    sample_weight, params
+        As in `score_fold`.
+
+    Returns
+    -------
+    LayerHead
+
+    Raises
+    ------
+    ValueError
+        As `check_candidates`, before the first network is asked for.
+
+    References
+    ----------
+    V. Chernozhukov et al., "Double/debiased machine learning for treatment and structural
+    parameters", The Econometrics Journal 21(1), 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from penultimate import SVCSearchCV
+    >>> from penultimate.selection.crossfit import fit_crossfit
+    >>> from penultimate.datasets import split_folds
+    >>> X, y = load_iris(return_X_y=True)
+    >>> networks = ((fold, {"all": X}) for fold in split_folds(y))
+    >>> fit_crossfit(SVCSearchCV(), networks, lambda: {"all": X}, y).scores["all"] > 0.9
+    True
+    """
+    check_candidates(head)
+    given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
+    scored: list[dict[str, Future[Any]]] = []
+    with ThreadPoolExecutor(1) as beside:
+        for fold, features in networks:
+            scored.append(
+                {
+                    layer: beside.submit(
+                        score_fold, head, values, y, fold, make_preprocessing, **given
+                    )
+                    for layer, values in features.items()
+                }
+            )
+        features = final()
+    folds = {
+        layer: FoldScores(*map(list, zip(*(each[layer].result() for each in scored))))
+        for layer in features
+    }
+    scores = {layer: _best_score(head, each) for layer, each in folds.items()}
+    best = max(scores, key=scores.__getitem__)
+    fitted = refit(head, folds[best], features[best], y, make_preprocessing, **given)
+    return LayerHead(best, scores, fitted)
+
+
+def _best_score(head: Any, folds: FoldScores) -> float:
+    """Return what the best candidate scored on average."""
+    results = folds.results(folds.scales[0])
+    metric, best = _choose(head, results) if is_search(head) else ("score", 0)
+    return float(results[f"mean_test_{metric}"][best])
+
+
+def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) -> Any:
+    """Return what all folds agree on, or what has the same ratio to the features' scale in all."""
+    if all(value is values[0] or bool(value == values[0]) for value in values):
+        return values[0]
+    try:
+        ratios = np.array(values, dtype=float) / np.array(scales)
+    except (TypeError, ValueError):
+        ratios = np.array([np.nan])
+    if not np.allclose(ratios, ratios[0], rtol=_SAME, atol=0):
+        other = next(value for value in values if value != values[0])
+        raise ValueError(
+            f"The folds' candidates differ, such as {values[0]!r} and {other!r}: give a search "
+            "that draws them an integer random_state."
+        )
+    return float(np.mean(ratios)) * scale

@@ -1,0 +1,264 @@
+"""Selecting a head, and the layer it stands on, on samples held out of the fitting."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import PredefinedSplit, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
+
+from penultimate._common.per_sample import take_rows
+from penultimate.selection.heads import (
+    chosen_search,
+    give_folds,
+    score_weighted,
+    weight_params,
+    without_search,
+)
+from penultimate.splits.parts import Split
+
+Splits = Split | Sequence[Split] | None
+
+
+def fit_head(
+    head: Any,
+    features: NDArray[Any],
+    y: NDArray[Any],
+    split: Splits,
+    *,
+    preprocessing: Any = None,
+    sample_weight: NDArray[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Pipeline:
+    """Select a head's parameters on held-out samples, then fit it on all of development.
+
+    The preprocessing learns from the fit part only. Every candidate is fitted on the fit part and
+    scored on the selection part; the best is refitted on both.
+
+    Parameters
+    ----------
+    head : classifier
+        A search (see `is_search`) is given the split, also one at the end of a pipeline or in a
+        vote; any other classifier is just fitted, with folds of its own where it has some, as
+        `CalibratedClassifierCV` has.
+    features : ndarray of shape (n_samples, n_features)
+        Of the development samples.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    split : Split, list of Split or None
+        Fit part (first) and selection part (second). A list has one for each fold; with an empty
+        one nothing can be selected, and the classifier that a search would search over is fitted
+        as it is. None leaves a search its own folds. Without a single fit part the preprocessing
+        is fitted on all samples; it sees no labels.
+    preprocessing : transformer, optional
+        By default ``StandardScaler()``.
+    sample_weight : ndarray of shape (n_samples,), optional
+        For the preprocessing, where it takes weights, and the head.
+    params : dict, optional
+        For the head's `fit`; by default the weights, under the name that the head has for them.
+
+    Returns
+    -------
+    Pipeline
+        The fitted steps ``"preprocessing"`` and ``"head"``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from penultimate import SVCSearchCV
+    >>> from penultimate.datasets import split_development
+    >>> from penultimate.selection.heldout import fit_head
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fit_head(SVCSearchCV(), X, y, split_development(y)).score(X, y) > 0.9
+    True
+    """
+    head = clone(head)
+    first = split.first if isinstance(split, Split) else np.arange(len(y))
+    preprocessing = fit_preprocessing(preprocessing, features, first, sample_weight)
+    if split is not None:
+        if _selects(split):
+            give_folds(head, _folds(split, len(y)))
+        else:
+            head = without_search(head)
+    if params is None:
+        params = weight_params(head, sample_weight)
+    head.fit(preprocessing.transform(features), y, **params)
+    return Pipeline([("preprocessing", preprocessing), ("head", head)])
+
+
+@dataclass(frozen=True)
+class LayerHead:
+    """A head, and the layer whose features it is fitted on.
+
+    Attributes
+    ----------
+    layer : str
+        The layer with the best selection score; of equal ones, the first.
+    scores : dict of str to float
+        The selection score on each layer. Empty where nothing was selected: for one layer and a
+        head that does not search, or without samples to select on.
+    head : Pipeline
+        As `fit_head` returns it.
+    """
+
+    layer: str
+    scores: dict[str, float]
+    head: Pipeline
+
+
+def fit_layers(
+    head: Any,
+    features: Mapping[str, NDArray[Any]],
+    y: NDArray[Any],
+    split: Splits,
+    *,
+    sample_weight: NDArray[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> LayerHead:
+    """Select the layer as any other hyper-parameter: a head on each, the best selection score wins.
+
+    Parameters
+    ----------
+    head : classifier
+        As in `fit_head`. One that does not search is scored in the same way: fitted on the fit
+        part, scored on the selection part.
+    features : dict of str to ndarray of shape (n_samples, n_features)
+        Of the development samples, by layer.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    split : Split, list of Split or None
+        As in `fit_head`; None stands for 5 stratified folds where the head does not search.
+    sample_weight : ndarray of shape (n_samples,), optional
+        As in `fit_head`; also of the scores.
+    params : dict, optional
+        As in `fit_head`.
+
+    Returns
+    -------
+    LayerHead
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from penultimate import SVCSearchCV
+    >>> from penultimate.datasets import split_development
+    >>> from penultimate.selection.heldout import fit_layers
+    >>> X, y = load_iris(return_X_y=True)
+    >>> by_layer = {"sepals": X[:, :2], "petals": X[:, 2:]}
+    >>> fit_layers(SVCSearchCV(), by_layer, y, split_development(y)).layer
+    'petals'
+    """
+    first = next(iter(features))
+    given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
+    if split is not None and not _selects(split):
+        return LayerHead(first, {}, fit_head(head, features[first], y, split, **given))
+    fitted, scores = {}, {}
+    for layer, values in features.items():
+        fitted[layer] = fit_head(head, values, y, split, **given)
+        search = chosen_search(fitted[layer]["head"])
+        if hasattr(search, "best_score_"):
+            scores[layer] = float(search.best_score_)
+        elif len(features) > 1:
+            scores[layer] = float(np.mean(_score_folds(head, values, y, split, **given)))
+    best = max(scores, key=scores.__getitem__, default=first)  # of equals, the first
+    return LayerHead(best, scores, fitted[best])
+
+
+def _score_folds(
+    head: Any,
+    values: NDArray[Any],
+    y: NDArray[Any],
+    split: Splits,
+    *,
+    sample_weight: NDArray[Any] | None,
+    params: Mapping[str, Any] | None,
+) -> list[float]:
+    """Score a head that has no selection score of its own: fitted on one part, scored on another.
+
+    As scikit-learn's `cross_val_score`, but for weights, which it does not take for pipelines.
+    """
+    if split is None:
+        folds = [Split(*fold) for fold in check_cv(None, y, classifier=True).split(values, y)]
+    else:
+        folds = [split] if isinstance(split, Split) else list(split)
+    scores = []
+    for fold in folds:
+        preprocessing = fit_preprocessing(None, values, fold.first, sample_weight)
+        candidate, weights = clone(head), take_rows({"w": sample_weight}, fold.first, len(y))["w"]
+        given = weight_params(candidate, weights)
+        if params is not None:
+            given = take_rows(params, fold.first, len(y))
+        candidate.fit(preprocessing.transform(values[fold.first]), y[fold.first], **given)
+        held_out = preprocessing.transform(values[fold.second])
+        scores.append(score_weighted(candidate, held_out, y, fold.second, sample_weight))
+    return scores
+
+
+def check_layers(layer: Any, owner: str) -> list[str]:
+    """Return the layers to choose from: one, or those of a list.
+
+    Raises
+    ------
+    TypeError
+        If `layer` is neither a name nor a list of names.
+    ValueError
+        If the list is empty, or names a layer twice.
+    """
+    if isinstance(layer, str):
+        return [layer]
+    if not isinstance(layer, (list, tuple)) or not all(isinstance(name, str) for name in layer):
+        raise TypeError(
+            f"The 'layer' parameter of {owner} must be a layer's name or a list of names; "
+            f"got {layer!r}."
+        )
+    if not layer or len(set(layer)) < len(layer):
+        raise ValueError(
+            f"The 'layer' parameter of {owner} must name at least one layer, and each once; "
+            f"got {layer!r}."
+        )
+    return list(layer)
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn NumPy scalars among a head's parameters into Python ones, for JSON."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
+
+
+def fit_preprocessing(
+    preprocessing: Any,
+    features: NDArray[Any],
+    rows: NDArray[np.int64],
+    sample_weight: NDArray[Any] | None = None,
+) -> Any:
+    """Fit a copy of what comes before the head (by default a ``StandardScaler``) on some samples.
+
+    It gives arrays, whatever ``sklearn.set_config(transform_output=...)`` says: a head that was
+    fitted on arrays is never given a data frame.
+    """
+    preprocessing = StandardScaler() if preprocessing is None else clone(preprocessing)
+    with suppress(AttributeError, ValueError):  # of a transformer that knows no output but its own
+        preprocessing.set_output(transform="default")
+    weights = {}
+    if sample_weight is not None and has_fit_parameter(preprocessing, "sample_weight"):
+        weights["sample_weight"] = sample_weight[rows]
+    return preprocessing.fit(features[rows], **weights)
+
+
+def _selects(split: Split | Sequence[Split]) -> bool:
+    """Say whether there is anything to select on."""
+    return isinstance(split, Split) or len(split) > 0
+
+
+def _folds(split: Split | Sequence[Split], n_samples: int) -> Any:
+    """Return the split as scikit-learn's searches take it."""
+    if not isinstance(split, Split):
+        return [(fold.first, fold.second) for fold in split]
+    fold = np.full(n_samples, -1)
+    fold[split.second] = 0
+    return PredefinedSplit(fold)

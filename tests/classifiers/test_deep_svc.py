@@ -1,0 +1,274 @@
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ParameterGrid, cross_val_score
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training
+from penultimate.classifiers import _cut_network
+from penultimate.networks import build_network, fit_network, make_deterministic
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.leakage import LeakageWarning
+from penultimate.provenance.records import provenance_of, record
+from penultimate.splits import split_folds
+
+QUICK = Training(epochs=8, batch_size=8, augmentation=None)
+SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)
+
+
+def feature_network(shape, n_classes):
+    layers = import_keras().layers
+    return import_keras().Sequential(
+        [
+            layers.Input(shape),
+            layers.Dense(16, activation="relu"),
+            layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+def untrained():
+    """A network that has seen nothing, and says so."""
+    network = build_network("compact", (12, 12, 1), 2)
+    record(network, [])
+    return network
+
+
+@pytest.fixture(scope="module")
+def fitted(shapes):
+    return DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(*shapes)
+
+
+def test_it_learns_and_keeps_labels(fitted, shapes):
+    X, y = shapes
+    assert fitted.classes_.tolist() == ["lying", "standing"]
+    assert (fitted.predict(X) == y).mean() > 0.9
+    assert fitted.decision_function(X).shape == (60,)
+    assert set(fitted.best_params_) == {"C", "gamma"}
+    assert 0.5 <= fitted.best_score_ <= 1
+
+
+def test_network_has_seen_the_fit_part_alone(shapes, monkeypatch):
+    seen = []
+
+    def spy(network, X, codes, *args, **kwargs):
+        seen.append(len(X))
+        return real(network, X, codes, *args, **kwargs)
+
+    real = _cut_network.fit_network
+    monkeypatch.setattr(_cut_network, "fit_network", spy)
+    DeepSVC(training=QUICK, head=SMALL).fit(*shapes)
+    DeepSVC(training=QUICK, head=SMALL, selection="resubstitution").fit(*shapes)
+    assert seen == [48, 60]
+
+
+def test_same_ways_to_give_pixels_predict_the_same(fitted, shapes):
+    X, _ = shapes
+    expected = fitted.predict(X)
+    for other in (X[..., None], X / 255, X.astype(np.float32)):
+        np.testing.assert_array_equal(fitted.predict(other), expected)
+
+
+def test_one_dark_image_means_what_it_means_among_others(shapes):
+    X, y = shapes
+    X = X.astype(np.float64)
+    X[0] = X[0] > 200  # as dark as can be, from 0 to 255
+    model = DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.extract(X[:1]), model.extract(X)[:1])
+
+
+def test_one_sample_is_predicted_as_among_many(fitted, shapes):
+    X, _ = shapes
+    np.testing.assert_array_equal(fitted.extract(X[:1]), fitted.extract(X)[:1])
+
+
+def test_frozen_network_stays_as_it_is(shapes):
+    X, y = shapes
+    network = untrained()
+    before = [w.copy() for w in network.get_weights()]
+    model = DeepSVC(network, head=SMALL, random_state=0).fit(X[..., None], y)
+    assert model.network_ is network
+    assert model.history_ is None
+    for a, b in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_layer_and_head(shapes):
+    model = DeepSVC(layer="flatten", head=LogisticRegression(), training=QUICK).fit(*shapes)
+    # 16 channels at 12 x 12; 32 at 6 x 6.
+    assert model.extract(shapes[0]).shape == (60, 6 * 6 * 32)
+    assert not hasattr(model, "best_score_")
+
+
+@pytest.mark.parametrize("layer", ["flaten", ["penultimate", "flaten"]])
+def test_a_misspelt_layer_is_found_before_the_training(shapes, layer, monkeypatch):
+    monkeypatch.setattr(_cut_network, "fit_network", lambda *_, **__: pytest.fail("was trained"))
+    with pytest.raises(ValueError, match="'flaten'.*'flatten'"):
+        DeepSVC(layer=layer).fit(*shapes)
+
+
+def test_groups(shapes):
+    X, y = shapes
+    model = DeepSVC(training=QUICK, head=SMALL).fit(X, y, groups=np.arange(60) % 12)
+    assert (model.predict(X) == y).mean() > 0.5
+
+
+def test_layer_is_selected(shapes):
+    X, y = shapes
+    layers = ["flatten", "penultimate"]
+    model = DeepSVC(layer=layers, head=SMALL, training=QUICK, random_state=0).fit(X, y)
+    assert list(model.layer_scores_) == layers
+    assert model.layer_ == max(layers, key=model.layer_scores_.get)
+    assert model.best_score_ == model.layer_scores_[model.layer_]
+    assert model.extractor_.layer == model.layer_
+    for layer in layers:
+        alone = clone(model).set_params(layer=layer).fit(X, y)
+        assert alone.layer_scores_ == {layer: alone.best_score_}
+        assert alone.best_score_ == model.layer_scores_[layer]
+    with pytest.raises(ValueError, match="at least one layer"):
+        DeepSVC(layer=[]).fit(X, y)
+
+
+@pytest.mark.parametrize(("n_each", "searched"), [(5, True), (2, True), (1, False)])
+def test_crossfit_from_few_samples(shapes, n_each, searched):
+    X, y = shapes
+    few = np.concatenate([np.flatnonzero(y == label)[:n_each] for label in np.unique(y)])
+    network = untrained()
+    model = DeepSVC(network, head=SMALL, selection="crossfit", random_state=0)
+    model.fit(X[few], y[few])
+    assert (model.predict(X[few]) == y[few]).all()
+    assert hasattr(model, "best_params_") == searched
+    assert model.classes_.tolist() == ["lying", "standing"]
+
+
+def test_crossfit_is_what_it_says(shapes):
+    """Against the definition, step by step: a network a fold, and never two networks' features."""
+    X, y = shapes
+    few = np.concatenate([np.flatnonzero(y == label)[:12] for label in np.unique(y)])
+    X, y = X[few], y[few]
+    make_deterministic()
+    search = SVCSearchCV(param_grid={"C": [0.1, 1], "gamma": [0.001, 0.01]})
+    model = DeepSVC(head=search, selection="crossfit", training=QUICK, random_state=3).fit(X, y)
+    seed = int(np.random.RandomState(3).randint(2**31))
+    codes, scores = np.unique(y, return_inverse=True)[1], []
+    for fold in split_folds(y, seed=seed):
+        network, _ = fit_network(
+            "compact", X[fold.first, ..., None], codes[fold.first], QUICK, seed=seed
+        )
+        features = FeatureExtractor(network).fit_transform(X[..., None])
+        scaler = StandardScaler().fit(features[fold.first])
+        values = scaler.transform(features)
+        scores.append(
+            [
+                SVC(**params)
+                .fit(values[fold.first], y[fold.first])
+                .score(values[fold.second], y[fold.second])
+                for params in ParameterGrid(search.param_grid)
+            ]
+        )
+    np.testing.assert_allclose(
+        model.head_["head"].cv_results_["mean_test_score"], np.mean(scores, 0)
+    )
+    assert model.best_score_ == pytest.approx(np.mean(scores, 0).max())
+    assert model.best_params_ == list(ParameterGrid(search.param_grid))[np.mean(scores, 0).argmax()]
+    assert provenance_of(model.network_).holds(fingerprint(X)).all()
+    assert (model.predict(X) == y).mean() > 0.9
+    assert model.decision_function(X).shape == (24,)
+
+
+def test_crossfit_needs_two_samples_of_each_class(shapes):
+    X, y = shapes
+    one = np.r_[0, np.flatnonzero(y != y[0])]
+    with pytest.raises(ValueError, match="needs at least 2 samples"):
+        DeepSVC(selection="crossfit").fit(X[one], y[one])
+
+
+def test_what_another_head_left_is_gone(shapes):
+    X, y = shapes
+    network = untrained()
+    model = DeepSVC(network, head=SMALL).fit(X, y)
+    model.set_params(head=LogisticRegression(max_iter=1000)).fit(X, y)
+    assert not hasattr(model, "best_params_")
+
+
+def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(fitted, shapes):
+    X, y = shapes
+    with pytest.warns(LeakageWarning, match="seen 48 of 60 .* 12 others"):
+        frozen = DeepSVC(fitted.network_, head=SMALL, random_state=0).fit(X / 255, y)
+    np.testing.assert_allclose(frozen.extract(X / 255), fitted.extract(X), rtol=1e-4, atol=1e-4)
+
+
+def test_resubstitution_is_optimistic_on_random_labels():
+    """Why the default holds samples out: features of samples that the network was trained on."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
+    recipe = Training(
+        epochs=60, batch_size=20, augmentation=None, label_smoothing=0, validation_size=0
+    )
+
+    def score(selection):
+        model = DeepSVC(feature_network, head=SVCSearchCV(), selection=selection, training=recipe)
+        return model.set_params(random_state=0).fit(X, y).best_score_
+
+    assert score("resubstitution") > 0.7
+    assert score("heldout") < 0.68
+    assert score("crossfit") < 0.62
+
+
+def test_bad_input(shapes):
+    X, y = shapes
+    for X_bad, y_bad, message in [
+        (X, np.eye(2)[(y == "lying").astype(int)], "one-hot"),
+        (X[:10], y, "inconsistent|10 images but 60"),
+        (X - 300.0, y, r"\[0, 1\] or \[0, 255\]"),
+        (np.full(X.shape, np.nan), y, "NaN"),
+        (X, np.repeat("lying", 60), "1 class"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            DeepSVC(training=QUICK).fit(X_bad, y_bad)
+
+
+def test_bad_parameters(shapes):
+    with pytest.raises(ValueError, match="must be one of 'heldout', .*'resubstitution'; got 'cv'"):
+        DeepSVC(selection="cv").fit(*shapes)
+    with pytest.raises(ValueError, match="must be one of 'compact', .*; got 'vgg'"):
+        DeepSVC("vgg").fit(*shapes)
+    with pytest.warns(UserWarning, match="softmax output fed to an SVM"):
+        DeepSVC(layer="probabilities", training=QUICK, head=SMALL).fit(*shapes)
+
+
+def test_not_fitted(shapes):
+    with pytest.raises(NotFittedError):
+        DeepSVC().predict(shapes[0])
+
+
+def test_cross_validation(shapes):
+    model = DeepSVC(training=Training(epochs=6, batch_size=8), head=SMALL, random_state=0)
+    assert cross_val_score(model, *shapes, cv=2).mean() > 0.5
+
+
+DEEP = DeepSVC(
+    feature_network,
+    head=SVCSearchCV(param_grid={"C": [1, 10]}, cv=2),
+    training=Training(epochs=5, batch_size=16, learning_rate=0.02, augmentation=None),
+)
+
+
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": "repeated samples are copies, which no split "
+    "divides; and the network's batches are others"
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    list(estimator_checks_generator(DEEP, expected_failed_checks=EXPECTED_FAILURES, mark="xfail")),
+)
+def test_estimator_check(estimator, check):
+    check(estimator)

@@ -1,0 +1,362 @@
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.svm import LinearSVC
+from typer.testing import CliRunner
+
+from penultimate._common.imports import import_optional
+from penultimate.cli.compare import app, compare
+
+COMMAND = [sys.executable, "-m", "penultimate.cli.compare"]
+
+
+def run(*arguments, **kwargs):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, **kwargs
+    )
+
+
+def fails(*arguments):
+    """Run in this process, and return the one line of the error."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 1, result.output
+    last = result.stderr.strip().splitlines()
+    assert len(last) == 1
+    assert last[0].startswith("penultimate: ")
+    return last[0]
+
+
+@pytest.fixture
+def bars(shapes, tmp_path):
+    """The bars as a folder per class."""
+    for index, (image, label) in enumerate(zip(*shapes)):
+        folder = tmp_path / "bars" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{index}.png")
+    return tmp_path / "bars"
+
+
+QUICK = ("--seeds", 1, "--epochs", 3)
+PIXELS = "pca+svm-rbf"
+
+
+@pytest.mark.parametrize("command", [(), ("demo",), ("compare",)])
+def test_help_has_an_example(command):
+    result = run(*command, "--help")
+    assert result.returncode == 0
+    assert "Usage: " in result.stdout
+    assert not command or "Example: penultimate" in result.stdout
+
+
+def test_help_names_every_network():
+    # By hand, for the help must not wait for what the networks import.
+    from penultimate.networks import NETWORKS
+
+    assert f"One of {', '.join(NETWORKS)}." in inspect.getsource(compare)
+
+
+def test_help_loads_nothing_that_is_slow():
+    code = (
+        "import sys; from typer.testing import CliRunner; from penultimate.cli.compare import app;"
+        "assert CliRunner().invoke(app, ['compare', '--help']).exit_code == 0;"
+        "print(sorted({m.partition('.')[0] for m in sys.modules}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    for slow in (b"keras", b"tensorflow", b"torch", b"sklearn", b"scipy", b"matplotlib", b"cv2"):
+        assert b"'" + slow + b"'" not in loaded
+
+
+def test_compare_writes_a_report(bars, tmp_path):
+    out = tmp_path / "out"
+    result = run("compare", bars, "--out", out, *QUICK, "--seed", 5)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert f"Report: {out / 'report.html'}" in result.stdout
+    assert "cnn+svm-rbf" in result.stdout
+    results = json.loads((out / "results.json").read_text())
+    assert results["protocol"]["seeds"] == [5]
+    assert len(results["methods"]) == 7
+
+
+@pytest.fixture
+def letters(two_subsets, tmp_path):
+    """Two subsets as a folder of folders; the files are named after their writers."""
+    data = two_subsets
+    for index, (image, label, writer) in enumerate(zip(data.images, data.labels, data.groups)):
+        folder = tmp_path / "letters" / data.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / f"{writer[-1]}_{index}.png")
+    return tmp_path / "letters"
+
+
+def test_compare_by_subset_and_by_both_kinds_of_split(letters, tmp_path):
+    out = tmp_path / "out"
+    methods = "cnn-softmax,cnn-softmax-masked,cnn+svm-rbf,cnn+svm-rbf-routed,pca+svm-rbf"
+    result = run(
+        "compare", letters, "--out", out, *QUICK, "--methods", methods, "--subsets",
+        "--group-from-filename", "(?P<group>[^_]+)_", "--split-by", "both", "--splits", 2,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "By subset" in result.stdout
+    assert "at random, 2" in result.stdout
+    results = json.loads((out / "results.json").read_text())
+    assert results["protocol"]["groups"]
+    assert set(results["dataset"]["subsets"]) == {"bright", "dark"}
+    assert len(results["methods"]) == 5 * 3
+    assert [kind["n_splits"] for kind in results["splits"]] == [2, 2]
+
+
+def test_subsets_that_are_not_there(bars, letters, tmp_path):
+    out = tmp_path / "out"
+    assert "has no folder of images for each class" in fails(
+        "compare", bars, "--subsets", "--out", out
+    )
+    assert "--subsets" in fails("compare", letters, "--out", out)
+    assert "needs groups" in fails("compare", bars, "--split-by", "group", "--out", out)
+    assert "finds no group" in fails(
+        "compare", letters, "--subsets", "--group-from-filename", "(zzz)", "--out", out
+    )
+    assert "is for comparisons by subset" in fails(
+        "compare", bars, "--methods", "cnn-scratch", "--out", out
+    )
+
+
+def test_json_is_all_that_is_printed(bars, tmp_path):
+    out = tmp_path / "out"
+    result = run(
+        "compare", bars, "--out", out, *QUICK, "--json", "--methods", "cnn-softmax,cnn+svm-rbf"
+    )
+    assert json.loads(result.stdout) == json.loads((out / "results.json").read_text())
+
+
+def test_same_seed_same_bits(bars, tmp_path):
+    outcomes = []
+    for name in ("one", "two"):
+        out = tmp_path / name
+        result = run("compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf")
+        assert result.returncode == 0, result.stderr
+        results = json.loads((out / "results.json").read_text())
+        outcomes.append(
+            [(m["per_seed"], m["params"], m["selection_scores"]) for m in results["methods"]]
+        )
+    # Equal to the last digit of gamma, which is a mean over all features.
+    assert outcomes[0] == outcomes[1]
+
+
+def test_corrupt_image_stops_the_run_or_is_listed(bars, tmp_path):
+    (bars / "lying" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert "torn.png" in fails("compare", bars, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    out = tmp_path / "out"
+    result = run("compare", bars, "--out", out, "--skip-corrupt", *QUICK, "--methods", PIXELS)
+    assert result.returncode == 0, result.stderr
+    assert "torn.png" in (out / "report.html").read_text()
+    assert "torn.png" in result.stdout
+
+
+def test_resizing_is_stated(bars, tmp_path):
+    out = tmp_path / "out"
+    result = run("compare", bars, "--out", out, "--image-size", "9x10", *QUICK, "--methods", PIXELS)
+    assert "resized to 9 x 10 (from 12 x 12)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere",), "There is no file or folder 'nowhere'"),
+        (("DATA", "--methods", "svm"), "must be one of 'cnn-softmax'"),
+        (("DATA", "--network", "vgg"), "got 'vgg'"),
+        (("DATA", "--image-size", "2"), "image_size"),
+        (("EMPTY",), "it is empty"),
+    ],
+)
+def test_bad_input_is_one_line(bars, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    places = {"DATA": bars, "EMPTY": tmp_path / "empty"}
+    arguments = [places.get(a, a) for a in arguments]
+    assert message in fails("compare", *arguments, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.serial
+def test_foreign_folder_is_refused_before_any_work(bars, tmp_path):
+    (tmp_path / "photo.jpg").write_text("mine")
+    start = time.perf_counter()
+    assert "no comparison of ours" in fails("compare", bars, "--out", tmp_path)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare",),
+        ("nonsense",),
+        ("compare", "x", "--seeds", "0"),
+        ("compare", "x", "--image-size", "wide"),
+        ("demo", "--frames"),
+    ],
+)
+def test_wrong_usage(arguments):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.stderr
+
+
+def test_traceback_on_request(bars, tmp_path):
+    environment = {**os.environ, "PENULTIMATE_DEBUG": "1"}
+    result = run("compare", "nowhere", "--out", tmp_path / "out", env=environment)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def penultimate_raises():
+    from penultimate._common.validation import check_number
+
+    check_number(-1, "size", "Thing", low=0)
+
+
+def reads_a_missing_file():
+    Path("photos/missing.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (penultimate_raises, "The 'size' parameter of Thing must be"),
+        (reads_a_missing_file, "No such file or directory: 'photos/missing.npz'"),
+        (lambda: import_optional("not_there", "umap"), "pip install 'penultimate[umap]'"),
+        (lambda: np.empty(1 << 55), "there is not enough memory"),
+    ],
+)
+def test_what_the_user_can_fix_is_one_line(fault, told, monkeypatch, tmp_path):
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    line = fails("demo", "--out", tmp_path / "out")
+    assert told in line
+    assert "bug" not in line
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lambda: [][0], "IndexError: list index out of range"),
+        (lambda: {}["key"], "KeyError: 'key'"),
+        (lambda: None.shape, "AttributeError: 'NoneType' object has no attribute 'shape'"),
+        (lambda: len(3), "TypeError: object of type 'int' has no len()"),
+        (lambda: np.ones(3) + np.ones(4), "ValueError: operands could not be broadcast"),
+        (lambda: LinearSVC().fit([[np.nan]] * 2, [0, 1]), "ValueError: Input X contains NaN"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: exec("assert False"), "AssertionError"),
+        (lambda: exec("import penultimate.gone"), "No module named 'penultimate.gone'"),
+    ],
+)
+def test_a_fault_of_ours_is_said_to_be_one(fault, told, monkeypatch, tmp_path):
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    line = fails("demo", "--out", tmp_path / "out")
+    assert told in line
+    assert line.endswith(". This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where.")
+
+
+@pytest.mark.parametrize("fault", [penultimate_raises, lambda: [][0], lambda: np.empty(1 << 55)])
+def test_debugging_shows_where(fault, monkeypatch, tmp_path):
+    monkeypatch.setenv("PENULTIMATE_DEBUG", "1")
+    monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, ValueError | IndexError | MemoryError)
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    code = (
+        "import penultimate.cli.compare as cli\n"
+        "def long(*arguments, **kwargs):\n"
+        "    with cli._plain_errors(): print('x' * 1_000_000, flush=True)\n"
+        "cli._compare = long\n"
+        "cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.read(3) == b"xxx"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*COMMAND, "compare", str(bars), "--out", str(out), "--epochs", "5000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if "train network" in line:
+            break
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.strip() == "penultimate: interrupted; no report was written."
+    assert not out.exists()
+
+
+def test_full_disk_keeps_the_table(bars, tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    out = tmp_path / "out"
+    code = (
+        "import pathlib; write = pathlib.Path.write_text\n"
+        "def fail(self, *a, **k):\n"
+        "    if 'results' in self.name: open('/dev/full', 'w').write('x' * 99999)\n"
+        "    return write(self, *a, **k)\n"
+        "pathlib.Path.write_text = fail\n"
+        "from penultimate.cli.compare import main; main()"
+    )
+    arguments = ["compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "could not be written: No space left on device. What was there" in result.stderr
+    assert result.stderr.startswith(f"penultimate: '{out}")
+    assert "cnn+svm-rbf" in result.stdout
+    assert list(out.iterdir()) == []
+
+
+def test_demo_runs_its_methods_and_no_others(tmp_path, monkeypatch):
+    from penultimate.comparison import _compare as comparison
+    from penultimate.comparison import methods as heads
+
+    monkeypatch.setitem(heads.METHODS, "joined-later", heads.METHODS["cnn+knn"])
+    asked = {}
+
+    def spy(dataset, **kwargs):
+        asked.update(kwargs, n=len(dataset.images))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(comparison, "compare", spy)
+    monkeypatch.setattr("penultimate.networks.make_deterministic", lambda: None)
+    assert "enough" in fails("demo", "--out", tmp_path / "out")
+    assert asked["n"] == 5000
+    assert asked["seeds"] == range(3)
+    assert asked["methods"] == [
+        "cnn-softmax",
+        "cnn+logistic",
+        "cnn+svm-rbf",
+        "cnn+svm-linear",
+        "cnn+rf",
+        "cnn+knn",
+        "pca+svm-rbf",
+    ]

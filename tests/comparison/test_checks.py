@@ -1,0 +1,147 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from penultimate import Training, compare
+from penultimate.comparison.checks import CHECKS
+from penultimate.datasets import Dataset
+from penultimate.evaluation.checks import ABOUT
+from penultimate.networks import build_network
+from penultimate.provenance.leakage import LeakageError, LeakageWarning
+from penultimate.provenance.records import record
+from penultimate.splits import Holdout, split_test
+
+PIXELS = {"methods": ["pca+svm-rbf"], "seeds": 1}
+
+
+@pytest.fixture
+def with_duplicates(shapes):
+    X, y = shapes
+    split = split_test((y == "standing") * 1)
+    X = X.copy()
+    X[split.second[:4]] = X[[split.first[y[split.first] == y[k]][0] for k in split.second[:4]]]
+    is_test = np.isin(np.arange(60), split.second)
+    return Dataset.from_arrays(X, y, is_test=is_test), split.second[:4]
+
+
+def found(result):
+    return {check["id"] for check in result.checks}
+
+
+def test_every_check_that_is_run_is_known():
+    assert set(CHECKS) <= set(ABOUT)
+
+
+def test_test_samples_in_development_stop_it(with_duplicates):
+    data, leaked = with_duplicates
+    message = "4 of 12 test samples were seen in training, exactly as they are: "
+    message += ", ".join(map(str, leaked[:3])) + " ... .*--drop-duplicates"
+    with pytest.raises(LeakageError, match=message):
+        compare(data, **PIXELS)
+    with pytest.raises(ValueError, match=message):
+        compare(data, **PIXELS)
+    with pytest.warns(LeakageWarning, match=message) as caught:
+        result = compare(data, **PIXELS, on_leak="warn")
+    assert caught[0].filename == __file__
+    (check,) = (check for check in result.checks if check["id"] == "test-samples-seen")
+    assert "Leave out" not in check["message"]
+    assert "Drop the duplicates" in check["advice"]
+    assert "test-samples-seen" in found(compare(data, **PIXELS, on_leak="ignore"))
+    clean = data.without_duplicates()
+    assert len(clean.labels) == 56
+    assert "test-samples-seen" not in found(compare(clean, **PIXELS))
+
+
+def test_a_leak_stops_it_before_training(with_duplicates, monkeypatch):
+    import penultimate._shared_network as shared_network
+
+    monkeypatch.setattr(shared_network, "fit_network", None)
+    with pytest.raises(LeakageError):
+        compare(with_duplicates[0])
+
+
+def test_copies_stop_no_split_that_is_drawn_here(with_duplicates):
+    data = dataclasses.replace(with_duplicates[0], is_test=None)
+    holdouts = [Holdout(seed=seed) for seed in range(6)]
+    result = compare(data, **PIXELS, holdout=holdouts)
+    for one in (result, *result.others):
+        assert not found(one) & {"test-samples-seen", "duplicates-in-selection"}
+        assert (
+            "4 images are exact copies of others; copies were kept on the same side of every split."
+            in one.to_dict()["dataset"]["notes"]
+        )
+
+
+def test_the_file_is_named(shapes, tmp_path):
+    from PIL import Image
+
+    X, y = shapes
+    lines = ["path,label,split"]
+    for k, (image, label) in enumerate(zip(X, y)):
+        Image.fromarray(image if k % 9 else X[np.flatnonzero(y == label)[0]]).save(
+            tmp_path / f"{label}-{k}.png"
+        )
+        lines.append(f"{label}-{k}.png,{label},{'train' if k % 6 else 'test'}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    with pytest.raises(LeakageError, match=r"(lying|standing)-\d+\.png"):
+        compare(tmp_path / "list.csv", **PIXELS)
+
+
+def test_what_a_frozen_network_has_seen(shapes):
+    X, y = shapes
+    X = X[..., None]
+    split = split_test((y == "standing") * 1)
+    network = build_network("compact", (12, 12, 1), 2)
+    network.layers[-1].bias.assign([0.1, 0.2])
+    methods = ["cnn+svm-rbf", "pca+svm-rbf"]
+    record(network, X[split.first[:10]])
+    result = compare(X, y, network=network, methods=methods, seeds=1)
+    assert "selection-on-training-samples" in found(result)
+    record(network, X[split.second[:2]])
+    with pytest.raises(LeakageError, match="2 of 12"):
+        compare(X, y, network=network, methods=methods, seeds=1)
+    other = build_network("compact", (12, 12, 1), 2)
+    record(other, np.random.default_rng(0).integers(0, 255, (5, 12, 12)))
+    assert "other-training-samples" in found(compare(X, y, network=other, methods=methods, seeds=1))
+
+
+def test_each_is_told_with_what_to_do(shapes):
+    X, y = shapes
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(60) % 9 == 0, "rare", rng.permutation(y))
+    result = compare(X, y, **PIXELS)
+    assert {"misordered-labels", "few-test-samples"} <= found(result)
+    for check in result.checks:
+        assert check["why"]
+        assert check["advice"]
+    states = {state["id"]: state["state"] for state in result.check_states}
+    assert list(states) == list(CHECKS)
+    assert {"found", "passed"} == {states[name] for name in result.protocol["checks_run"]}
+    assert {check["id"] for check in result.checks} == {
+        k for k, v in states.items() if v == "found"
+    }
+
+
+def test_groups_and_names_that_look_like_some(two_subsets):
+    data = dataclasses.replace(two_subsets, subsets={})
+    by_chance = compare(data, **PIXELS, holdout=Holdout(by_group=False))
+    assert "groups-split" in found(by_chance)
+    assert "groups-split" not in found(compare(data, **PIXELS, holdout=Holdout(by_group=True)))
+    files = np.array([f"x/{group}_{k}.png" for k, group in enumerate(data.groups)])
+    named = dataclasses.replace(data, groups=None, files=files)
+    assert "groups-split" in found(compare(named, **PIXELS))
+
+
+def test_what_could_not_be_read_is_told(shapes):
+    data = dataclasses.replace(Dataset.from_arrays(*shapes), notes=("Left out: a.png: broken.",))
+    assert "images-left-out" in found(compare(data, **PIXELS))
+
+
+@pytest.mark.slow
+def test_a_clean_run_passes_every_check(shared_data):
+    """On digits as the demo has them, with a short training."""
+    from penultimate.datasets import load_mnist_5k
+
+    result = compare(load_mnist_5k(), seeds=1, training=Training(epochs=6))
+    assert [check["id"] for check in result.checks if check["level"] != "info"] == []

@@ -1,0 +1,149 @@
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from penultimate.networks import build_network
+from penultimate.networks.frameworks.backend import import_keras, is_keras_model, seeded
+
+HIDE = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name in {hidden!r} else find(name, *a)
+from penultimate.networks._backend import import_keras
+try:
+    print(import_keras().backend.backend())
+except ImportError as error:
+    print(error)
+"""
+
+
+def run_without(*hidden, backend=""):
+    """Import Keras in a fresh process in which some packages seem not to be installed."""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    code = HIDE.format(hidden=set(hidden))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    return done.stdout
+
+
+def test_missing_keras_names_the_extra():
+    assert "pip install 'penultimate[tensorflow]'" in run_without("keras")
+
+
+def test_no_backend_names_the_extra():
+    message = run_without("tensorflow", "torch", "jax")
+    assert "need Keras and a backend" in message
+    assert "penultimate[tensorflow]" in message
+
+
+def test_chosen_backend_that_is_missing():
+    message = run_without("torch", backend="torch")
+    assert "backend 'torch' (KERAS_BACKEND) is not installed" in message
+    assert "penultimate[torch]" in message
+
+
+def test_keras_model_is_recognised():
+    keras = import_keras()
+    assert is_keras_model(keras.Sequential())
+    assert not is_keras_model("compact")
+
+
+def test_seeding_leaves_other_generators_alone():
+    before = np.random.get_state()[1].copy(), random.getstate()
+    with seeded(7):
+        random.random()
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert random.getstate() == before[1]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_seed_fixes_initial_weights(seed):
+    keras = import_keras()
+    weights = []
+    for _ in range(2):
+        with seeded(seed):
+            layer = keras.layers.Dense(3)
+            layer.build((None, 4))
+            weights.append(np.asarray(layer.kernel))
+    np.testing.assert_array_equal(*weights)
+
+
+SETTINGS = {
+    "tensorflow": "tf.config.threading.get_inter_op_parallelism_threads()",
+    "torch": "torch.are_deterministic_algorithms_enabled()",
+}
+DETERMINISM = """
+import warnings
+warnings.simplefilter("error")
+from penultimate.networks import make_deterministic
+from penultimate.networks._backend import seeded
+{imports}
+with seeded(0):
+    print({shown})
+make_deterministic()
+print({shown})
+"""
+
+
+def test_determinism_can_be_turned_on():
+    backend = import_keras().backend.backend()
+    if backend not in SETTINGS:
+        pytest.skip(f"{backend} has no such setting")
+    imports = "import tensorflow as tf" if backend == "tensorflow" else f"import {backend}"
+    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
+    code = DETERMINISM.format(imports=imports, shown=SETTINGS[backend])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    # One operation at a time is all that a training needs; the rest is for the user to turn on.
+    assert done.stdout.split() == (["1", "1"] if backend == "tensorflow" else ["False", "True"])
+
+
+@pytest.fixture
+def tensorflow(monkeypatch):
+    """TensorFlow as it has started, with as many inter-op threads as it likes."""
+    if import_keras().backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow runs operations side by side")
+    import tensorflow as tf
+
+    tf.constant(1.0)
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS")
+    monkeypatch.setattr("penultimate.networks.frameworks.backend._warned", False)
+    return tf
+
+
+def test_what_comes_too_late_is_said_once(tensorflow):
+    with pytest.warns(UserWarning, match="TensorFlow was started before") as told:
+        build_network("compact", (8, 8, 1), 2)
+    build_network("compact", (8, 8, 1), 2)  # without a warning, which would be an error
+    assert "set TF_NUM_INTEROP_THREADS=1 in the environment" in str(told[0].message)
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_the_users_number_of_threads_stays(tensorflow, variable, monkeypatch):
+    if variable:
+        monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "3")
+    else:
+        read = "get_inter_op_parallelism_threads"
+        monkeypatch.setattr(tensorflow.config.threading, read, lambda: 3)
+    monkeypatch.delattr(tensorflow.config.threading, "set_inter_op_parallelism_threads")
+    with pytest.warns(UserWarning, match="TensorFlow was set to 3"), seeded(0):
+        pass
+
+
+def test_two_threads_build_what_one_builds():
+    def weights(seed):
+        return build_network("compact", (8, 8, 1), 2, seed=seed).get_weights()
+
+    alone = [weights(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(weights, range(4)))
+    for one, two in zip(alone, together, strict=True):
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)

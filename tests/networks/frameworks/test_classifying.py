@@ -1,0 +1,244 @@
+"""What is classes and what is features, in networks that end in all known ways."""
+
+import numpy as np
+import pytest
+
+from penultimate import FeatureExtractor
+from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.keras_models import classifying_layer, ends_in_logits, make_cut
+
+keras = import_keras()
+layers, ops = keras.layers, keras.ops
+
+
+class Prototypes(layers.Layer):
+    """A classifying layer of a user's own, whose weights have a name of their own."""
+
+    def __init__(self, n_classes, **options):
+        super().__init__(**options)
+        self.n_classes = n_classes
+
+    def build(self, input_shape):
+        self.prototypes = self.add_weight(shape=(self.n_classes, input_shape[-1]), name="p")
+
+    def call(self, x):
+        return ops.matmul(x, ops.transpose(self.prototypes))
+
+
+class Temperature(layers.Layer):
+    def build(self, input_shape):
+        self.t = self.add_weight(shape=(), name="t", initializer="ones")
+
+    def call(self, x):
+        return x / self.t
+
+
+class AttentionPooling(layers.Layer):
+    def build(self, input_shape):
+        self.a = self.add_weight(shape=(input_shape[-1], 1), name="a")
+
+    def call(self, x):
+        return ops.sum(x * ops.softmax(ops.matmul(x, self.a), axis=1), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[-1])
+
+
+def network(build, shape=(6,)):
+    """A network that ends as `build` says, on a layer called ``hidden`` or ``maps``."""
+    inputs = keras.Input(shape)
+    if len(shape) == 1:
+        return keras.Model(inputs, build(layers.Dense(5, activation="relu", name="hidden")(inputs)))
+    maps = layers.Conv2D(6, 3, activation="relu", name="maps")(inputs)
+    return keras.Model(inputs, build(maps))
+
+
+def dense(n=3, **options):
+    return layers.Dense(n, **options)
+
+
+def merged(merge, *branches):
+    return lambda x: merge([branch(x) for branch in branches])
+
+
+def l2(x):
+    return x / ops.norm(x, axis=-1, keepdims=True)
+
+
+SCORES = {
+    "dense": dense(),
+    "einsum": layers.EinsumDense("ab,bc->ac", output_shape=3),
+    "own layer": Prototypes(3),
+    "wrapped": layers.SpectralNormalization(dense()),
+    "float32 at the end": lambda x: layers.Activation("linear", dtype="float32")(dense()(x)),
+    "temperature": lambda x: dense()(x) / 2.0,
+    "scaled": lambda x: layers.Rescaling(4.0)(dense()(x)),
+    "dropout around": lambda x: layers.Dropout(0.5)(dense()(layers.Dropout(0.5)(x))),
+    "sum of two": merged(layers.Add(), dense(), dense()),
+}
+PROBABILITIES = {
+    "softmax": dense(activation="softmax"),
+    "sigmoid": dense(1, activation="sigmoid"),
+    "layer": lambda x: layers.Softmax()(dense()(x)),
+    "activation": lambda x: layers.Activation("softmax")(dense()(x)),
+    "operation": lambda x: ops.softmax(dense()(x)),
+    "own layer, operation": lambda x: ops.softmax(Prototypes(3)(x)),
+    "einsum": lambda x: layers.EinsumDense("ab,bc->ac", 3, activation="softmax")(x),
+    "own temperature": lambda x: layers.Softmax()(Temperature()(dense()(x))),
+    "batch normalization": lambda x: layers.Softmax()(layers.BatchNormalization()(dense()(x))),
+    "mean of two": merged(
+        layers.Average(), dense(activation="softmax"), dense(activation="softmax")
+    ),
+    "sum of two": lambda x: ops.softmax(layers.Add()([dense()(x), dense()(x)])),
+    "dropout around": lambda x: layers.Dropout(0.5)(
+        dense(activation="softmax")(layers.Dropout(0.5)(layers.GaussianNoise(0.5)(x)))
+    ),
+}
+FEATURES = {
+    "relu": dense(activation="relu"),
+    "batch normalization": lambda x: layers.BatchNormalization()(dense()(x)),
+    "layer normalization": lambda x: layers.LayerNormalization()(dense()(x)),
+    "unit length": lambda x: layers.UnitNormalization()(dense()(x)),
+    "normalize": lambda x: ops.normalize(dense()(x)),
+    "leaky": lambda x: layers.LeakyReLU()(dense()(x)),
+    "residual": merged(layers.Add(), lambda x: x, dense(5)),
+    "both": merged(layers.Concatenate(), dense(activation="relu"), lambda x: x),
+    "gated": merged(layers.Multiply(), lambda x: x, dense(5, activation="sigmoid")),
+    "recurrent": lambda x: layers.GRU(4)(layers.Reshape((5, 1))(x)),
+}
+UNCLEAR = {
+    "tanh": dense(activation="tanh"),
+    "own activation": dense(activation=lambda x: x * 2),
+    "lambda": lambda x: layers.Lambda(lambda z: z + 1, output_shape=(3,))(dense()(x)),
+    "divided by its norm": lambda x: l2(dense()(x)),
+    "own temperature": lambda x: Temperature()(dense()(x)),
+    "gate": merged(layers.Multiply(), dense(), dense(activation="sigmoid")),
+    "two scores beside another": merged(layers.Concatenate(), dense(), dense(4)),
+    "heads on different tensors": lambda x: layers.Average()(
+        [dense()(x), dense()(dense(7, activation="relu", name="other")(x))]
+    ),
+}
+MAPS = {
+    "squeezenet": (
+        lambda x: layers.Softmax()(
+            layers.GlobalAveragePooling2D()(layers.Conv2D(3, 1, activation="relu")(x))
+        ),
+        "maps",
+    ),
+    "whole map": (lambda x: ops.softmax(layers.Flatten()(layers.Conv2D(3, 6)(x))), "maps"),
+    "whole map, logits": (lambda x: layers.Flatten()(layers.Conv2D(3, 6)(x)), "maps"),
+    "one position": (lambda x: layers.Conv2D(3, 6, activation="softmax")(x), "maps"),
+    "pooled": (lambda x: layers.GlobalMaxPooling2D(name="end")(x), "end"),
+    "maps": (lambda x: layers.Conv2D(3, 3, name="end")(x), "end"),
+    "flattened maps": (lambda x: layers.Flatten(name="end")(layers.Conv2D(3, 3)(x)), "end"),
+    "pooled scores": (lambda x: layers.GlobalAveragePooling2D()(layers.Conv2D(3, 1)(x)), None),
+    "segmentation": (lambda x: layers.Conv2D(3, 1, activation="softmax")(x), None),
+    "attention": (lambda x: AttentionPooling()(layers.Reshape((36, 6))(x)), None),
+}
+
+
+@pytest.mark.parametrize("end", SCORES)
+def test_bare_scores_are_classes(end):
+    model = network(SCORES[end])
+    cut = make_cut(model, "penultimate")
+    assert cut.layer == "hidden"
+    assert cut.place.startswith("the input of '")
+    assert ends_in_logits(model)
+
+
+@pytest.mark.parametrize("end", PROBABILITIES)
+def test_probabilities_are_classes(end):
+    model = network(PROBABILITIES[end])
+    cut = make_cut(model, "penultimate")
+    assert cut.layer == "hidden"
+    assert not cut.gives_probabilities
+    assert not ends_in_logits(model)
+
+
+@pytest.mark.parametrize("end", FEATURES)
+def test_rectified_and_normalized_values_are_features(end):
+    model = network(FEATURES[end])
+    cut = make_cut(model, "penultimate")
+    assert cut.place == "the network's output"
+    assert cut.network.output_shape == model.output_shape
+    assert ends_in_logits(model)
+
+
+@pytest.mark.parametrize("end", UNCLEAR)
+def test_two_readings_are_an_error_that_lists_layers(end):
+    model = network(UNCLEAR[end])
+    with pytest.raises(
+        ValueError, match=r"It is not clear which layer .*Name it: layer='hidden'"
+    ) as e:
+        make_cut(model, "penultimate")
+    last = str(e.value).split("layer='")[-1].split("'")[0]  # as is promised, it can be named
+    assert make_cut(model, last).network.output_shape == model.output_shape
+
+
+@pytest.mark.parametrize("end", MAPS)
+def test_maps(end):
+    build, layer = MAPS[end]
+    model = network(build, (8, 8, 3))
+    if layer is None:
+        with pytest.raises(ValueError, match="It is not clear which layer"):
+            make_cut(model, "penultimate")
+    else:
+        assert make_cut(model, "penultimate").layer == layer
+
+
+def test_as_many_outputs_as_labels_are_classes():
+    model = network(UNCLEAR["tanh"])
+    assert make_cut(model, "penultimate", n_classes=3).layer == "hidden"
+    with pytest.raises(ValueError, match="It is not clear"):
+        make_cut(model, "penultimate", n_classes=4)
+    single = network(dense(1, activation="tanh"))
+    assert make_cut(single, "penultimate", n_classes=2).layer == "hidden"
+    assert make_cut(network(FEATURES["relu"]), "penultimate", n_classes=3).layer != "hidden"
+    y = np.array(["a", "b", "c"])
+    assert FeatureExtractor(model).fit(np.zeros((3, 6)), y).layer_ == "hidden"
+
+
+def test_the_size_of_maps_is_that_in_the_outer_model():
+    inner = keras.Input((None, None, 3))
+    head = keras.Model(inner, layers.Flatten()(layers.Conv2D(2, 6)(inner)))
+    outer = keras.Input((6, 6, 3))
+    body = layers.Conv2D(3, 1, activation="relu", name="body")(outer)
+    assert make_cut(keras.Model(outer, head(body)), "penultimate").layer == "body"
+
+
+def test_of_several_outputs_all_have_one_penultimate_layer():
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(5, activation="relu", name="hidden")(inputs)
+    heads = [dense()(hidden), dense(2, activation="softmax")(layers.Dropout(0.1)(hidden)), hidden]
+    assert make_cut(keras.Model(inputs, heads), "penultimate").layer == "hidden"
+    early = dense(2, activation="softmax")(inputs)
+    with pytest.raises(ValueError, match="2 outputs, with different penultimate layers.*'hidden'"):
+        make_cut(keras.Model(inputs, [heads[0], early]), "penultimate")
+    with pytest.raises(ValueError, match="3 outputs, and one is needed"):
+        ends_in_logits(keras.Model(inputs, heads))
+
+
+def test_what_cannot_be_seen_is_tried():
+    class Classifier(keras.Model):
+        def __init__(self, activation):
+            super().__init__()
+            self.dense = layers.Dense(3, activation=activation)
+
+        def call(self, x):
+            return self.dense(x)
+
+    for activation, are_logits in (("softmax", False), (None, True)):
+        model = keras.Sequential([layers.Input((6,)), Classifier(activation)])
+        assert ends_in_logits(model) == are_logits
+        alone = Classifier(activation)
+        alone(np.zeros((1, 6), np.float32))
+        assert ends_in_logits(alone)  # of unknown input there is nothing to try it on
+
+
+def test_the_classifying_layer_is_the_one_behind_the_output():
+    beside = keras.Input((6,))
+    hidden = layers.Dense(5, activation="relu", name="hidden")(beside)
+    model = keras.Model(beside, ops.softmax(layers.Rescaling(0.1)(Prototypes(3, name="p")(hidden))))
+    assert classifying_layer(model).name == "p"
+    with pytest.raises(ValueError, match="made by several layers"):
+        classifying_layer(network(SCORES["sum of two"]))

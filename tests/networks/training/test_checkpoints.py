@@ -1,0 +1,289 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from penultimate._common.progress import Progress
+from penultimate.networks import Augmentation, Training, build_network, fit_network, train
+from penultimate.networks.frameworks.backend import import_keras
+
+NAME = "network.ckpt.safetensors"
+RECIPE = Training(epochs=3, batch_size=16)
+
+
+@pytest.fixture
+def samples(shapes):
+    images, labels = shapes
+    return images[..., None], (labels == "standing").astype(int)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / NAME
+
+
+class StopAt(Progress):
+    """What Ctrl-C does, once so many epochs are done."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def update(self, step, done, total):
+        if done >= self.epochs:
+            raise KeyboardInterrupt
+
+
+def interrupt(epochs, *arguments, **kwargs):
+    with pytest.raises(KeyboardInterrupt):
+        fit_network(*arguments, **kwargs, progress=StopAt(epochs))
+
+
+def assert_same_weights(one, two):
+    # To the bit with the backend's determinism on, which the test that kills has.
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def little(shape, n_classes):
+    """A network with all kinds of state: batch statistics and two random generators."""
+    layers = import_keras().layers
+    return import_keras().Sequential(
+        [
+            layers.Input(shape),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.GaussianNoise(0.1),
+            layers.Dense(8),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_interrupted_it_goes_on_to_the_same_network(samples, path, precision):
+    recipe = Training(epochs=4, batch_size=16, precision=precision)
+    unbroken, history = fit_network(little, *samples, recipe, seed=1)
+    for epochs in (0.5, 1, 2.6):
+        interrupt(epochs, little, *samples, recipe, seed=1, checkpoint=path)
+        assert os.listdir(path.parent) == ([NAME] if epochs >= 1 else [])
+    resumed, again = fit_network(little, *samples, recipe, seed=1, checkpoint=path)
+    np.testing.assert_allclose(again.loss, history.loss, rtol=1e-4)
+    np.testing.assert_allclose(again.validation_loss, history.validation_loss, rtol=1e-4)
+    assert_same_weights(resumed, unbroken)
+
+
+def test_best_weights_of_before_the_interruption_are_kept(samples, path):
+    X, codes = samples
+    recipe = Training(epochs=5, batch_size=8, learning_rate=0.05, augmentation=None)
+    # Where the labels are wrong, the loss grows as the network learns.
+    contrary = (np.tile(X[40:], (5, 1, 1, 1)), np.tile(1 - codes[40:], 5))
+    models = [build_network(little, X.shape[1:], 2, seed=1) for _ in range(3)]
+    history = train(models[0], X[:40], codes[:40], contrary, recipe)
+    assert history.best_epoch < 4
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            *(models[1], X[:40], codes[:40], contrary, recipe),
+            progress=StopAt(4.5),
+            checkpoint=path,
+        )
+    again = train(models[2], X[:40], codes[:40], contrary, recipe, checkpoint=path)
+    assert again.best_epoch == history.best_epoch
+    assert_same_weights(models[2], models[0])
+
+
+def test_a_finished_training_returns_at_once(samples, path):
+    first, history = fit_network(little, *samples, RECIPE, checkpoint=path)
+    written = path.stat().st_mtime_ns
+    heard = []
+
+    class Listener(Progress):
+        def update(self, step, done, total):
+            heard.append((done, total))
+
+    again, same = fit_network(little, *samples, RECIPE, checkpoint=path, progress=Listener())
+    assert (same, heard) == (history, [(3, 3)])
+    assert_same_weights(first, again)
+    assert path.stat().st_mtime_ns == written
+
+
+def test_without_a_validation_slice_the_last_weights_are_kept(samples, path):
+    X, codes = samples
+    model = little(X.shape[1:], 2)
+    history = train(model, X, codes, None, RECIPE, checkpoint=path)
+    other = little(X.shape[1:], 2)
+    assert train(other, X, codes, None, RECIPE, checkpoint=str(path)) == history
+    assert history.best_epoch == 2
+    assert_same_weights(model, other)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "differing"),
+    [
+        ({"seed": 5}, "network", "seed"),
+        ({"training": Training(epochs=4, batch_size=16)}, "network", "epochs"),
+        (
+            {"training": Training(epochs=3, batch_size=16, augmentation=Augmentation(zoom=0.2))},
+            "network",
+            "augmentation",
+        ),
+        ({"network": "compact"}, "network", "architecture"),
+        ({"X": 0}, "samples", "X, validation X"),
+        ({"codes": 0}, "samples", "codes, .*validation codes"),
+    ],
+)
+def test_another_training_is_refused_with_both_fingerprints(
+    samples, path, changed, kind, differing
+):
+    X, codes = samples
+    ours = {"network": little, "X": X, "codes": codes, "training": RECIPE, "seed": 0}
+    interrupt(1, **ours, checkpoint=path)
+    content = path.read_bytes()
+    if "X" in changed:
+        changed = {"X": 255 - X}
+    if "codes" in changed:
+        changed = {"codes": 1 - codes}
+    message = (
+        f"network.ckpt.safetensors' is of another training: the fingerprint of the {kind} is "
+        r"[0-9a-f]{12} there and [0-9a-f]{12} here; they differ in "
+        rf".*{differing}.*\. Pass another path, or delete the file"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit_network(**{**ours, **changed}, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_equal_networks_have_the_same_fingerprint_whatever_keras_names_them(samples, path):
+    interrupt(1, little, *samples, RECIPE, checkpoint=path)
+    little((4, 4, 1), 3)
+    fit_network(little, *samples, RECIPE, checkpoint=path)
+
+
+def damage(content, how):
+    if how == "truncated":
+        return content[:-100]
+    if how == "one bit":
+        middle = len(content) // 2
+        return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    return {"empty": b"", "text": b"no checkpoint at all"}[how]
+
+
+@pytest.mark.parametrize("how", ["truncated", "one bit", "empty", "text"])
+def test_a_damaged_file_is_refused(samples, path, how):
+    interrupt(1, little, *samples, RECIPE, checkpoint=path)
+    path.write_bytes(damage(path.read_bytes(), how))
+    with pytest.raises(ValueError, match="is damaged, or is none: .* Delete it to train from the"):
+        fit_network(little, *samples, RECIPE, checkpoint=path)
+
+
+def test_another_safetensors_file_is_refused(samples, path):
+    from safetensors.numpy import save_file
+
+    save_file({"weights": np.zeros(3)}, path)
+    with pytest.raises(ValueError, match="its format is None, not 'penultimate checkpoint 1'"):
+        fit_network(little, *samples, RECIPE, checkpoint=path)
+
+
+def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples, path, monkeypatch):
+    interrupt(1, little, *samples, RECIPE, checkpoint=path)
+    good = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(RuntimeWarning, match="not be written: No space left.* that of an earlier"):
+        _, history = fit_network(little, *samples, RECIPE, checkpoint=path)
+    assert len(history.loss) == 3
+    assert path.read_bytes() == good
+    assert os.listdir(path.parent) == [NAME]
+
+
+def test_the_folder_is_made_and_leftovers_of_killed_runs_are_removed(samples, tmp_path):
+    path = tmp_path / "run" / NAME
+    path.parent.mkdir()
+    for name in (f".{NAME}.abcd_123.tmp", ".other.abcd_123.tmp"):
+        (path.parent / name).mkdir()
+        (path.parent / name / NAME).write_bytes(b"half")
+    fit_network(little, *samples, RECIPE, checkpoint=path)
+    assert sorted(os.listdir(path.parent)) == [".other.abcd_123.tmp", NAME]
+    fit_network(little, *samples, RECIPE, checkpoint=tmp_path / "new" / "folder" / NAME)
+
+
+def test_the_file_holds_no_pickle_and_says_what_it_is(samples, path):
+    interrupt(1, little, *samples, RECIPE, checkpoint=path)
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+        groups = {name.partition(".")[0] for name in file.keys()}  # noqa: SIM118
+    assert groups == {"model", "optimizer", "best"}
+    assert json.loads(metadata["network"])["epochs"] == 3
+    assert len(json.loads(metadata["course"])["loss"]) == 1
+
+
+KILLED = """
+    import hashlib, sys
+    from pathlib import Path
+    import numpy as np
+    from penultimate._progress import Progress
+    from penultimate.datasets import load_mnist_5k
+    from penultimate.networks import Training, fit_network, make_deterministic
+
+    class Tell(Progress):
+        def update(self, step, done, total):
+            print(done, flush=True)
+
+    make_deterministic()
+    digits = load_mnist_5k()
+    model, history = fit_network(
+        "compact", digits.images[::10], digits.labels[::10], Training(epochs=4),
+        progress=Tell(), checkpoint=sys.argv[1],
+    )
+    weights = b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights())
+    print(hashlib.sha256(weights).hexdigest(), history)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+    """Real digits, augmentation, dropout; benchmarks/resume.py does so twenty times."""
+
+    def start(folder):
+        return subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(KILLED), folder / NAME],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(process):
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0
+        return output.splitlines()[-1]
+
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    unbroken = start(tmp_path / "unbroken")
+    moments = np.random.default_rng().uniform((0, 1.2), (1.2, 2.4)).tolist()
+    for moment in moments:
+        process = start(killed)
+        while float(process.stdout.readline()) < moment:
+            pass
+        process.kill()
+        process.communicate()
+    process = start(killed)
+    while not any(name.endswith(".tmp") for name in os.listdir(killed)):
+        assert process.poll() is None
+        time.sleep(0.0005)
+    process.kill()
+    process.communicate()
+    resumed = start(killed)
+    assert finish(resumed) == finish(unbroken), f"killed after {moments} epochs, and in a write"
+    assert os.listdir(killed) == [NAME]
