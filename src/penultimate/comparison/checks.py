@@ -99,10 +99,10 @@ class Context:
         return self.network is not None and not provenance_of(self.network).known
 
 
-Outcome = Check | Iterable[Check] | NotMade | None
+Finding = Check | Iterable[Check] | NotMade | None
 
 
-def _test_samples_seen(context: Context) -> Outcome:
+def _test_samples_seen(context: Context) -> Finding:
     if context.leak:
         return Check("test-samples-seen", context.leak, "error")
     if context.training_is_unknown:
@@ -110,7 +110,7 @@ def _test_samples_seen(context: Context) -> Outcome:
     return None
 
 
-def _training_samples_unknown(context: Context) -> Outcome:
+def _training_samples_unknown(context: Context) -> Finding:
     if context.network is None:
         return NotMade("no network came trained")
     if not context.training_is_unknown:
@@ -118,7 +118,7 @@ def _training_samples_unknown(context: Context) -> Outcome:
     return Check("training-samples-unknown", "Nobody said what the network was trained on.")
 
 
-def _selection_on_training_samples(context: Context) -> Outcome:
+def _selection_on_training_samples(context: Context) -> Finding:
     selection = context.comparison.protocol["selection"]
     if not any(method.inputs == "features" for method in context.methods.values()):
         return NotMade("no head was selected on a network's features")
@@ -131,7 +131,7 @@ def _selection_on_training_samples(context: Context) -> Outcome:
     return found
 
 
-def _duplicates_in_selection(context: Context) -> Outcome:
+def _duplicates_in_selection(context: Context) -> Finding:
     split = next(iter(context.plan.development_splits.values()))
     if not len(split.second):
         return NotMade("no samples were held out to select on")
@@ -139,13 +139,13 @@ def _duplicates_in_selection(context: Context) -> Outcome:
     return checks.check_selection_duplicates(prints[split.first], prints[split.second])
 
 
-def _duplicates_across_classes(context: Context) -> Outcome:
+def _duplicates_across_classes(context: Context) -> Finding:
     data = context.plan.dataset
     files = None if data.files is None else data.files.tolist()
     return checks.check_duplicates(context.prints, data.labels, names=files)
 
 
-def _groups_split(context: Context) -> Outcome:
+def _groups_split(context: Context) -> Finding:
     plan, data = context.plan, context.plan.dataset
     if plan.known_groups is None and data.files is None:
         return NotMade("no groups and no file names")
@@ -158,7 +158,7 @@ def _groups_split(context: Context) -> Outcome:
     )
 
 
-def _misordered_labels(context: Context) -> Outcome:
+def _misordered_labels(context: Context) -> Finding:
     comparison, data = context.comparison, context.plan.dataset
     development = context.plan.split.first
     counts = np.sort(np.bincount(data.labels[development]))
@@ -171,17 +171,17 @@ def _misordered_labels(context: Context) -> Outcome:
     return checks.check_labels_order(data.images[development], data.labels[development])
 
 
-def _class_imbalance(context: Context) -> Outcome:
+def _class_imbalance(context: Context) -> Finding:
     return checks.check_balance(context.plan.dataset.labels, context.plan.dataset.classes)
 
 
-def _few_test_samples(context: Context) -> Outcome:
+def _few_test_samples(context: Context) -> Finding:
     comparison = context.comparison
     best = max(comparison.accuracy(name).value for name in comparison.names())
     return checks.check_test_size(len(comparison.test), best)
 
 
-def _images_left_out(context: Context) -> Outcome:
+def _images_left_out(context: Context) -> Finding:
     data = context.plan.dataset
     left_out = sum(note.startswith("Left out: ") for note in data.notes)
     if left_out:
@@ -189,7 +189,7 @@ def _images_left_out(context: Context) -> Outcome:
     return NotMade("the data was not read from image files") if data.files is None else None
 
 
-def _other_training_samples(context: Context) -> Outcome:
+def _other_training_samples(context: Context) -> Finding:
     if context.network is None:
         return NotMade("all methods were trained here")
     if not any(method.inputs == "pixels" for method in context.methods.values()):
@@ -207,14 +207,14 @@ def _other_training_samples(context: Context) -> Outcome:
     )
 
 
-def _probabilities_as_features(context: Context) -> Outcome:
+def _probabilities_as_features(context: Context) -> Finding:
     features = context.comparison.features
     if features is None:
         return NotMade("no network")
     return checks.check_features(features["development"], standardised=True)
 
 
-def _grid_edge(context: Context) -> Outcome:
+def _grid_edge(context: Context) -> Finding:
     found, searched = [], False
     for method in context.comparison.methods:
         if context.methods[method.name].subsets in ("routed", "head-routed"):
@@ -239,7 +239,7 @@ def _grid_edge(context: Context) -> Outcome:
     return [check for check in found if check is not None]
 
 
-def _network_undertrained(context: Context) -> Outcome:
+def _network_undertrained(context: Context) -> Finding:
     comparison = context.comparison
     if not context.uses_network:
         return NotMade("no network")
@@ -261,7 +261,7 @@ def _network_undertrained(context: Context) -> Outcome:
 
 
 # In the order in which they are reported.
-CHECKS: dict[str, Callable[[Context], Outcome]] = {
+CHECKS: dict[str, Callable[[Context], Finding]] = {
     "network-undertrained": _network_undertrained,
     "test-samples-seen": _test_samples_seen,
     "training-samples-unknown": _training_samples_unknown,

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -79,7 +80,7 @@ class Outcome(Exports):
     protocol: dict[str, Any]
     checks: list[dict[str, str]]
     features: dict[str, NDArray[np.float32]] | None = None
-    others: list["Outcome"] = field(default_factory=list)
+    others: Sequence["Outcome"] = field(default_factory=list)
     hardest: list[HardCase] = field(default_factory=list)
     learning_curves: list[LearningCurve] = field(default_factory=list)
     check_states: list[dict[str, str]] = field(default_factory=list)
