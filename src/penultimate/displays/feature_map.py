@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.labels import check_labels
 from penultimate._common.validation import check_choice
 from penultimate.datasets import natural_order
-from penultimate.displays import project_features
+from penultimate.displays.projections import project_features
 from penultimate.displays._axes import new_axes
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; their black and yellow are
