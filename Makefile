@@ -25,8 +25,8 @@ test: $(VENV)/.test
 
 # What imports Keras, on the second backend.
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(PYTEST_BESIDE) tests/networks tests/test_hybrid.py \
-	  tests/test_margin.py tests/test_comparison.py src/penultimate/networks
+	KERAS_BACKEND=torch $(PYTEST_BESIDE) tests/networks tests/classifiers/test_deep_svc.py \
+	  tests/classifiers/test_margin.py tests/comparison/test_compare.py src/penultimate/networks
 
 # And on the third, but for what takes long: compiling again in every process that is killed.
 test-jax: $(VENV)/.jax
