@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/crossfit.md"))
     options = parser.parse_args()
     digits = load_mnist_5k()
-    part = split_test(digits.labels).first
+    part = split_test(digits.labels).train
     X, y = digits.images[part], digits.labels[part]
     training = Training(options.epochs)
     fit_network("compact", X, y, Training(1))  # what is done once in a process

@@ -59,8 +59,8 @@ def measure(noise, selection, seed, epochs):
         selection=selection,
         training=Training(epochs, 32, augmentation=None, label_smoothing=0, validation_size=0),
         random_state=seed,
-    ).fit(X[parts.first], y[parts.first])
-    return model.best_score_, model.score(X[parts.second], y[parts.second])
+    ).fit(X[parts.train], y[parts.train])
+    return model.best_score_, model.score(X[parts.held_out], y[parts.held_out])
 
 
 def main():

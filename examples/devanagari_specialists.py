@@ -42,16 +42,16 @@ def add_the_last_subset(data, training):
     names, parts = np.array(data.classes)[data.labels], split_test(data.labels)
     is_new = np.isin(data.labels, data.subsets[new])
     labels = {name: [data.classes[k] for k in data.subsets[name]] for name in data.subsets}
-    old = parts.first[~is_new[parts.first]]
+    old = parts.train[~is_new[parts.train]]
     model = Specialists(
         "wide", {name: labels[name] for name in known}, training=training, random_state=0
     ).fit(data.images[old], names[old])
-    few = np.concatenate([parts.first[names[parts.first] == label][:10] for label in labels[new]])
+    few = np.concatenate([parts.train[names[parts.train] == label][:10] for label in labels[new]])
     model.add_subset(new, data.images[few], names[few])
-    test = parts.second[is_new[parts.second]]
+    test = parts.held_out[is_new[parts.held_out]]
     known_subset = np.mean(model.predict(data.images[test], subset=new) == names[test])
     print(f"{new}, never seen by the network, from 10 samples a class: {known_subset:.1%},")
-    routed = np.mean(model.predict(data.images[parts.second]) == names[parts.second])
+    routed = np.mean(model.predict(data.images[parts.held_out]) == names[parts.held_out])
     print(f"and {routed:.1%} of all test images where the subset is not told.")
 
 

@@ -13,8 +13,8 @@ from penultimate.splits import split_test
 
 digits = load_mnist_5k()
 parts = split_test(digits.labels)
-X, y = digits.images[parts.first], digits.labels[parts.first]
-X_test, y_test = digits.images[parts.second], digits.labels[parts.second]
+X, y = digits.images[parts.train], digits.labels[parts.train]
+X_test, y_test = digits.images[parts.held_out], digits.labels[parts.held_out]
 
 head = SVCSearchCV(param_grid={"C": [1, 10, 100, 1000], "gamma": [1e-3, 1e-4]})
 training = Training(epochs=int(sys.argv[1]) if sys.argv[1:] else 20)

@@ -98,14 +98,14 @@ def test_a_subset_is_added_to_a_frozen_network(characters, numerals_network):
     parts = split_test(characters.labels)
     in_vowels = np.isin(characters.labels, characters.subsets["vowels"])
     before = [w.copy() for w in numerals_network.get_weights()]
-    old, new = (parts.first[mask] for mask in (~in_vowels[parts.first], in_vowels[parts.first]))
+    old, new = (parts.train[mask] for mask in (~in_vowels[parts.train], in_vowels[parts.train]))
     model = Specialists(
         numerals_network,
         {"numerals": [characters.classes[k] for k in characters.subsets["numerals"]]},
         random_state=0,
     ).fit(characters.images[old], names[old])
     model.add_subset("vowels", characters.images[new], names[new])
-    test = parts.second
+    test = parts.held_out
     routed = model.predict(characters.images[test])
     assert np.mean(routed == names[test]) > 0.6
     vowels = test[in_vowels[test]]
@@ -121,12 +121,12 @@ def test_features_in_the_plane(characters, numerals_network):
     names = np.array(vowels.classes)[vowels.labels]
     display = FeatureMapDisplay.from_estimator(
         FeatureExtractor(numerals_network).fit(),
-        vowels.images[parts.second],
-        names[parts.second],
-        development=(vowels.images[parts.first], names[parts.first]),
+        vowels.images[parts.held_out],
+        names[parts.held_out],
+        development=(vowels.images[parts.train], names[parts.train]),
         projection="lda",
     ).plot()
-    assert display.points.shape == (len(parts.second), 2)
+    assert display.points.shape == (len(parts.held_out), 2)
     # Samples of a class lie nearer to their own median than to most others'.
     medians = [np.median(display.points[display.labels == k], axis=0) for k in range(12)]
     distances = np.linalg.norm(display.points[:, None] - np.array(medians), axis=2)

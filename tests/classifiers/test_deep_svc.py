@@ -157,16 +157,16 @@ def test_crossfit_is_what_it_says(shapes):
     codes, scores = np.unique(y, return_inverse=True)[1], []
     for fold in split_folds(y, seed=seed):
         network, _ = fit_network(
-            "compact", X[fold.first, ..., None], codes[fold.first], QUICK, seed=seed
+            "compact", X[fold.train, ..., None], codes[fold.train], QUICK, seed=seed
         )
         features = FeatureExtractor(network).fit_transform(X[..., None])
-        scaler = StandardScaler().fit(features[fold.first])
+        scaler = StandardScaler().fit(features[fold.train])
         values = scaler.transform(features)
         scores.append(
             [
                 SVC(**params)
-                .fit(values[fold.first], y[fold.first])
-                .score(values[fold.second], y[fold.second])
+                .fit(values[fold.train], y[fold.train])
+                .score(values[fold.held_out], y[fold.held_out])
                 for params in ParameterGrid(search.param_grid)
             ]
         )

@@ -139,13 +139,13 @@ def test_specialists_share_the_split_of_the_network(monkeypatch):
         lambda *args, **kw: splits.append((args[2], args[3])) or select(*args, **kw),
     )
     model = fit()
-    fit_part = split_development(y, seed=model._seed).first
+    fit_part = split_development(y, seed=model._seed).train
     np.testing.assert_array_equal(seen[0], X[fit_part][..., None])
     for (labels, split), subset in zip(splits, SUBSETS.values(), strict=True):
         positions = np.flatnonzero(np.isin(y, subset))
         np.testing.assert_array_equal(labels, y[positions])
         np.testing.assert_array_equal(
-            np.isin(positions, fit_part), np.isin(np.arange(len(positions)), split.first)
+            np.isin(positions, fit_part), np.isin(np.arange(len(positions)), split.train)
         )
 
 

@@ -20,9 +20,9 @@ def with_duplicates(shapes):
     X, y = shapes
     split = split_test((y == "standing") * 1)
     X = X.copy()
-    X[split.second[:4]] = X[[split.first[y[split.first] == y[k]][0] for k in split.second[:4]]]
-    is_test = np.isin(np.arange(60), split.second)
-    return Dataset.from_arrays(X, y, is_test=is_test), split.second[:4]
+    X[split.held_out[:4]] = X[[split.train[y[split.train] == y[k]][0] for k in split.held_out[:4]]]
+    is_test = np.isin(np.arange(60), split.held_out)
+    return Dataset.from_arrays(X, y, is_test=is_test), split.held_out[:4]
 
 
 def found(result):
@@ -95,10 +95,10 @@ def test_what_a_frozen_network_has_seen(shapes):
     network = build_network("compact", (12, 12, 1), 2)
     network.layers[-1].bias.assign([0.1, 0.2])
     methods = ["cnn+svm-rbf", "pca+svm-rbf"]
-    record(network, X[split.first[:10]])
+    record(network, X[split.train[:10]])
     result = compare(X, y, network=network, methods=methods, seeds=1)
     assert "selection-on-training-samples" in found(result)
-    record(network, X[split.second[:2]])
+    record(network, X[split.held_out[:2]])
     with pytest.raises(LeakageError, match="2 of 12"):
         compare(X, y, network=network, methods=methods, seeds=1)
     other = build_network("compact", (12, 12, 1), 2)

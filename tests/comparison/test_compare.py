@@ -33,7 +33,7 @@ def test_every_method_on_the_same_test_part(comparison, shapes):
     assert comparison.names() == flat
     assert comparison.seeds == [0, 1]
     _, y = shapes
-    np.testing.assert_array_equal(comparison.test, split_test((y == "standing") * 1).second)
+    np.testing.assert_array_equal(comparison.test, split_test((y == "standing") * 1).held_out)
     for method in comparison.methods:
         assert method.predictions.shape == (2, 12)
         assert len(method.fits[None].fit_seconds) == len(method.fits[None].params) == 2
@@ -62,7 +62,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     """With the test labels turned round, everything that is fitted stays as it was."""
     X, y = shapes
     chosen = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
-    test = split_test((y == "standing") * 1).second
+    test = split_test((y == "standing") * 1).held_out
     turned = y.copy()
     turned[test] = np.where(y[test] == "lying", "standing", "lying")
     is_test = np.isin(np.arange(60), test)
@@ -454,7 +454,7 @@ def test_every_split_is_another_one_and_keeps_its_kind(by_subset):
 
 def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
     """With the test labels of both subsets turned round, everything that is fitted stays."""
-    test = split_test(two_subsets.labels).second
+    test = split_test(two_subsets.labels).held_out
     turned = two_subsets.labels.copy()
     turned[test] ^= 1
     is_test = np.isin(np.arange(120), test)

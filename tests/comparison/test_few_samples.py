@@ -83,7 +83,7 @@ def test_methods_share_nested_samples_and_folds(network, shapes, split, monkeypa
     for (few, folds), (other, other_folds) in of.values():
         np.testing.assert_array_equal(few, other)
         assert folds is other_folds
-        assert np.isin(few, split.first).all()
+        assert np.isin(few, split.train).all()
         assert set(np.unique(shapes[1][few], return_counts=True)[1]) == {len(few) // 2}
     for seed in (0, 1):
         assert set(of[seed, 4][0][0]) < set(of[seed, 10][0][0])
@@ -93,7 +93,7 @@ def test_methods_share_nested_samples_and_folds(network, shapes, split, monkeypa
 def test_test_labels_change_nothing_that_is_fitted(network, shapes, split):
     X, y = shapes
     turned = y.copy()
-    turned[split.second] = np.where(y[split.second] == "lying", "standing", "lying")
+    turned[split.held_out] = np.where(y[split.held_out] == "lying", "standing", "lying")
     methods = ["cnn+svm-rbf", "cnn+softmax-adam", "cnn-scratch"]
     short = Training(epochs=2, batch_size=8, validation_size=0)
     parameters = {"sizes": [5], "seeds": 1, "methods": methods, "training": short}
@@ -160,7 +160,7 @@ def test_bad_input(network, shapes, split):
         ({"layers": "conv9"}, ValueError, "no layer 'conv9'"),
         ({"seeds": 0}, ValueError, "'seeds' parameter"),
         ({"network": "compact"}, TypeError, "must be a trained Keras model; got 'compact'"),
-        ({"split": Split(split.first[:1], split.second)}, ValueError, "has 0"),
+        ({"split": Split(split.train[:1], split.held_out)}, ValueError, "has 0"),
     ]:
         given = {"network": network, "split": split, "sizes": [5], **parameters}
         with pytest.raises(error, match=message):

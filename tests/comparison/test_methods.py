@@ -15,7 +15,7 @@ def test_every_head_searches_on_the_selection_part(name):
     method = METHODS[name]
     preprocessing = None
     if method.make_preprocessing is not None:
-        preprocessing = method.make_preprocessing(len(split.first), X.shape[1])
+        preprocessing = method.make_preprocessing(len(split.train), X.shape[1])
     fitted = fit_head(method.make_head(None, 0), X, y, split, preprocessing=preprocessing)
     search = fitted["head"]
     assert search.n_splits_ == 1

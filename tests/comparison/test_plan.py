@@ -22,11 +22,11 @@ def data():
 
 def splits_of(plan):
     """All pairs of positions in the dataset that a plan parts."""
-    development = plan.split.first
-    yield plan.split.first, plan.split.second
+    development = plan.split.train
+    yield plan.split.train, plan.split.held_out
     for seed in plan.development_splits:
         for split in (plan.development_splits[seed], *plan.folds[seed]):
-            yield development[split.first], development[split.second]
+            yield development[split.train], development[split.held_out]
 
 
 @pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
@@ -56,23 +56,23 @@ def test_given_selection_part_is_every_seeds(data):
     given = dataclasses.replace(data, is_test=parts == 0, is_selection=parts == 4)
     plan = make_plan(given, Holdout(), SEEDS, False)
     for split in plan.development_splits.values():
-        np.testing.assert_array_equal(plan.split.first[split.second], np.flatnonzero(parts == 4))
+        np.testing.assert_array_equal(plan.split.train[split.held_out], np.flatnonzero(parts == 4))
         np.testing.assert_array_equal(
-            plan.split.first[split.first], np.flatnonzero((parts != 4) & (parts != 0))
+            plan.split.train[split.train], np.flatnonzero((parts != 4) & (parts != 0))
         )
     assert "selection part came with the data: 9 images, the same" in plan.dataset.notes[0]
     assert "every split but the given one" in plan.dataset.notes[1]
     other = make_plan(given, Holdout(), SEEDS, False, "crossfit")
     assert "With selection='crossfit' they are development samples" in other.dataset.notes[0]
-    assert sorted(np.concatenate([f.second for f in other.folds[0]])) == list(range(81))
+    assert sorted(np.concatenate([f.held_out for f in other.folds[0]])) == list(range(81))
 
 
 def test_given_selection_part_alone_is_not_tested_on(data):
     given = dataclasses.replace(data, is_selection=np.arange(90) >= 72)
     plan = make_plan(given, Holdout(), SEEDS, False)
     prints = data.fingerprint()
-    assert not given.is_selection[plan.split.second].any()
-    assert not set(prints[plan.split.second]) & set(prints[plan.split.first])
+    assert not given.is_selection[plan.split.held_out].any()
+    assert not set(prints[plan.split.held_out]) & set(prints[plan.split.train])
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_parts_of_a_split(tmp_path, names, wrapper):
         start = 100 * label + 20 * (1 if data.is_selection[k] else 2 if data.is_test[k] else 0)
         assert start <= data.images[k, 0, 0, 0] < start + 20
     plan = make_plan(data, Holdout(), [0, 1], False)
-    np.testing.assert_array_equal(plan.split.second, np.flatnonzero(data.is_test))
+    np.testing.assert_array_equal(plan.split.held_out, np.flatnonzero(data.is_test))
     for split in plan.development_splits.values():
-        chosen = plan.split.first[split.second]
+        chosen = plan.split.train[split.held_out]
         np.testing.assert_array_equal(chosen, np.flatnonzero(data.is_selection))
 
 

@@ -81,13 +81,13 @@ def test_writers_are_on_both_sides():
     writers, labels = rng.integers(0, 30, 600), rng.integers(0, 10, 600)
     files = [f"{label}/{w:03d}_{k:02d}.jpg" for k, (label, w) in enumerate(zip(labels, writers))]
     split = split_test(labels)
-    found = checks.check_groups(split.first, split.second, files=files, labels=labels)
+    found = checks.check_groups(split.train, split.held_out, files=files, labels=labels)
     assert found.id == "groups-split"
     assert re.search("; (2[5-9]|30) are on both sides", found.message)
-    assert checks.check_groups(split.first, split.second, groups=writers).id == "groups-split"
+    assert checks.check_groups(split.train, split.held_out, groups=writers).id == "groups-split"
     apart = split_test(labels, groups=writers)
     for given in ({"groups": writers}, {"files": files, "labels": labels}):
-        assert checks.check_groups(apart.first, apart.second, **given) is None
+        assert checks.check_groups(apart.train, apart.held_out, **given) is None
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_other_names_of_files_are_no_groups(make):
     labels = np.arange(200) % 5
     files = [make(k, label) for k, label in enumerate(labels)]
     split = split_test(labels)
-    assert checks.check_groups(split.first, split.second, files=files, labels=labels) is None
+    assert checks.check_groups(split.train, split.held_out, files=files, labels=labels) is None
 
 
 def test_probabilities_are_fed_to_the_svm():
@@ -255,19 +255,19 @@ def test_what_is_no_error_is_not_reported():
     """Real images, split and scaled rightly: every check is silent."""
     split = split_test(LABELS)
     prints = fingerprint(IMAGES)
-    scaler = StandardScaler().fit(DIGITS[split.first])
+    scaler = StandardScaler().fit(DIGITS[split.train])
     model = LogisticRegression(max_iter=200).fit(
-        scaler.transform(DIGITS[split.first]), LABELS[split.first]
+        scaler.transform(DIGITS[split.train]), LABELS[split.train]
     )
-    accuracy = model.score(scaler.transform(DIGITS[split.second]), LABELS[split.second])
+    accuracy = model.score(scaler.transform(DIGITS[split.held_out]), LABELS[split.held_out])
     found = [
-        checks.check_seen(prints[split.second], prints[split.first]),
+        checks.check_seen(prints[split.held_out], prints[split.train]),
         checks.check_duplicates(prints, LABELS),
         checks.check_balance(LABELS),
         checks.check_labels_form(LABELS),
         checks.check_labels_order(IMAGES, LABELS),
-        checks.check_scaler(DIGITS[split.first], DIGITS[split.second], scaler),
-        checks.check_test_size(len(split.second), accuracy),
+        checks.check_scaler(DIGITS[split.train], DIGITS[split.held_out], scaler),
+        checks.check_test_size(len(split.held_out), accuracy),
         *checks.check_features(scaler.transform(DIGITS), standardised=True),
         *checks.check_features(softmax(DIGITS, axis=1) * 2, standardised=True),
     ]

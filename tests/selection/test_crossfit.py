@@ -25,7 +25,7 @@ def fit(head, by_layer=None):
 def same_folds():
     number = np.empty(len(y), int)
     for k, fold in enumerate(FOLDS):
-        number[fold.second] = k
+        number[fold.held_out] = k
     return PredefinedSplit(number)
 
 

@@ -13,7 +13,7 @@ def test_scaler_learns_from_the_fit_part_alone():
     X, y = load_iris(return_X_y=True)
     split = split_development(y)
     pipeline = fit_head(SVCSearchCV(), X, y, split)
-    expected = StandardScaler().fit(X[split.first])
+    expected = StandardScaler().fit(X[split.train])
     np.testing.assert_allclose(pipeline["preprocessing"].mean_, expected.mean_)
 
 
@@ -22,8 +22,8 @@ def test_selection_is_on_the_selection_part_and_refit_on_all():
     split = split_development(y)
     pipeline = fit_head(SVCSearchCV(param_grid={"C": [1.0], "gamma": [0.1]}), X, y, split)
     Z = pipeline["preprocessing"].transform(X)
-    alone = SVC(gamma=0.1).fit(Z[split.first], y[split.first])
-    assert pipeline["head"].best_score_ == alone.score(Z[split.second], y[split.second])
+    alone = SVC(gamma=0.1).fit(Z[split.train], y[split.train])
+    assert pipeline["head"].best_score_ == alone.score(Z[split.held_out], y[split.held_out])
     whole = SVC(gamma=0.1).fit(Z, y)
     np.testing.assert_allclose(
         pipeline["head"].decision_function(Z), whole.decision_function(Z), rtol=1e-6
@@ -35,7 +35,7 @@ def test_selection_does_not_look_at_the_labels_it_holds_out():
     X, y = load_iris(return_X_y=True)
     split = Split(np.arange(0, 150, 2), np.arange(1, 150, 2))
     wrong = y.copy()
-    wrong[split.second] = (y[split.second] + 1) % 3
+    wrong[split.held_out] = (y[split.held_out] + 1) % 3
     search = SVCSearchCV(param_grid={"C": [1.0], "gamma": [0.1]})
     right = fit_head(search, X, y, split)["head"].best_score_
     assert fit_head(search, X, wrong, split)["head"].best_score_ < 0.1 < 0.9 < right
@@ -67,16 +67,16 @@ def test_of_equal_layers_the_first_wins():
 def test_layer_score_of_a_head_without_search_is_that_of_the_selection_part():
     split = split_development(y)
     scores = fit_layers(LogisticRegression(), LAYERS, y, split).scores
-    petals = StandardScaler().fit(X[split.first, 2:]).transform(X[:, 2:])
-    alone = LogisticRegression().fit(petals[split.first], y[split.first])
-    assert scores["petals"] == alone.score(petals[split.second], y[split.second])
+    petals = StandardScaler().fit(X[split.train, 2:]).transform(X[:, 2:])
+    alone = LogisticRegression().fit(petals[split.train], y[split.train])
+    assert scores["petals"] == alone.score(petals[split.held_out], y[split.held_out])
 
 
 def test_layers_are_not_chosen_by_the_samples_fitted_on():
     """A layer that knows the fit part by heart, and nothing else, loses."""
     split = split_development(y)
     by_heart = np.random.default_rng(0).normal(size=(150, 3))
-    by_heart[split.first] = np.eye(3)[y[split.first]] * 10
+    by_heart[split.train] = np.eye(3)[y[split.train]] * 10
     for head in (GRID, LogisticRegression()):
         layers = {"by heart": by_heart, "petals": LAYERS["petals"]}
         assert fit_layers(head, layers, y, split).layer == "petals"
@@ -101,8 +101,8 @@ def test_folds_are_the_given_ones():
     search = fit_head(GRID, X, y, folds)["head"]
     assert search.n_splits_ == 3
     Z = StandardScaler().fit_transform(X)
-    alone = SVC(gamma=0.1).fit(Z[folds[1].first], y[folds[1].first])
-    expected = alone.score(Z[folds[1].second], y[folds[1].second])
+    alone = SVC(gamma=0.1).fit(Z[folds[1].train], y[folds[1].train])
+    expected = alone.score(Z[folds[1].held_out], y[folds[1].held_out])
     assert search.cv_results_["split1_test_score"][0] == expected
 
 

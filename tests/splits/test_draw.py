@@ -14,10 +14,10 @@ counts = st.lists(st.integers(5, 40), min_size=2, max_size=5)
 def test_parts_are_disjoint_complete_and_stratified(sizes, share, seed):
     y = np.repeat(np.arange(len(sizes)), sizes)
     split = split_development(y, selection_size=share, seed=seed)
-    assert sorted([*split.first, *split.second]) == list(range(len(y)))
-    assert set(y[split.first]) == set(y)
-    expected = np.array(sizes) * len(split.second) / len(y)
-    assert np.all(np.abs(np.bincount(y[split.second], minlength=len(sizes)) - expected) <= 1)
+    assert sorted([*split.train, *split.held_out]) == list(range(len(y)))
+    assert set(y[split.train]) == set(y)
+    expected = np.array(sizes) * len(split.held_out) / len(y)
+    assert np.all(np.abs(np.bincount(y[split.held_out], minlength=len(sizes)) - expected) <= 1)
 
 
 @given(st.integers(4, 12), st.integers(0, 99))
@@ -26,14 +26,14 @@ def test_groups_stay_whole(n_groups, seed):
     groups = np.repeat(np.arange(n_groups), 10)
     y = np.tile([0, 1], n_groups * 5)
     split = split_development(y, groups=groups, seed=seed)
-    assert not set(groups[split.first]) & set(groups[split.second])
-    assert len(split.second)
+    assert not set(groups[split.train]) & set(groups[split.held_out])
+    assert len(split.held_out)
 
 
 def test_test_part_is_always_the_same_and_selection_depends_on_the_seed():
     y = np.repeat([0, 1], 50)
-    np.testing.assert_array_equal(split_test(y).second, split_test(y).second)
-    one, two = (split_development(y, seed=seed).second for seed in (0, 1))
+    np.testing.assert_array_equal(split_test(y).held_out, split_test(y).held_out)
+    one, two = (split_development(y, seed=seed).held_out for seed in (0, 1))
     assert not np.array_equal(one, two)
 
 
@@ -41,7 +41,7 @@ def test_given_split_is_kept():
     y = np.repeat([0, 1], 10)
     is_test = np.arange(20) % 10 > 6
     split = split_test(y, is_test=is_test)
-    np.testing.assert_array_equal(split.second, np.flatnonzero(is_test))
+    np.testing.assert_array_equal(split.held_out, np.flatnonzero(is_test))
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_groups_of_another_seed_are_another_draw():
     groups[groups == 19] = 18  # one much larger than the others
     y = rng.integers(0, 3, len(groups))
     parts = [split_test(y, groups=groups, seed=seed) for seed in range(30)]
-    drawn = np.array([np.isin(np.arange(19), groups[part.second]) for part in parts])
+    drawn = np.array([np.isin(np.arange(19), groups[part.held_out]) for part in parts])
     assert len(np.unique(drawn, axis=0)) > 25
     assert drawn.any(axis=0).all()
     assert not drawn.all(axis=0).any()
     for part in parts:
-        assert 0.15 < len(part.second) / len(y) < 0.25
-        shares = np.bincount(y[part.second], minlength=3) / np.bincount(y)
+        assert 0.15 < len(part.held_out) / len(y) < 0.25
+        shares = np.bincount(y[part.held_out], minlength=3) / np.bincount(y)
         assert np.ptp(shares) < 0.1
 
 
@@ -94,7 +94,7 @@ def test_groups_leave_each_class_something_to_fit_on_where_they_can():
     y = np.array([0] * 40 + [1] * 12)
     groups = np.concatenate([np.arange(40) % 8, [8] * 6 + [9] * 6])
     for seed in range(20):
-        assert set(y[split_development(y, groups=groups, seed=seed).first]) == {0, 1}
+        assert set(y[split_development(y, groups=groups, seed=seed).train]) == {0, 1}
 
 
 def test_group_that_holds_a_class():
@@ -128,10 +128,10 @@ def test_folds_are_as_many_as_the_smallest_class_allows(n_each, n_folds):
     folds = split_folds(y, seed=1)
     assert len(folds) == n_folds
     for fold in folds:
-        assert set(y[fold.first]) == {"a", "b"}
-        assert not set(fold.first) & set(fold.second)
+        assert set(y[fold.train]) == {"a", "b"}
+        assert not set(fold.train) & set(fold.held_out)
     if folds:
-        together = np.concatenate([fold.second for fold in folds])
+        together = np.concatenate([fold.held_out for fold in folds])
         np.testing.assert_array_equal(np.sort(together), np.arange(len(y)))
 
 
@@ -140,7 +140,7 @@ def test_folds_keep_groups_whole():
     folds = split_folds(y, groups=groups)
     assert len(folds) == 4
     for fold in folds:
-        assert not set(groups[fold.first]) & set(groups[fold.second])
+        assert not set(groups[fold.train]) & set(groups[fold.held_out])
     assert split_folds(y, groups=np.zeros(40, int)) == []
 
 
@@ -155,7 +155,7 @@ copied = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60)), min_size=60,
 
 
 def _sides(fingerprints, split):
-    return set(fingerprints[split.first]) & set(fingerprints[split.second])
+    return set(fingerprints[split.train]) & set(fingerprints[split.held_out])
 
 
 @given(copied, st.integers(0, 99))
@@ -174,8 +174,8 @@ def test_copies_stay_on_one_side(samples, seed):
             raise
         splits = []
     for split in splits:
-        assert sorted([*split.first, *split.second]) == list(range(len(y)))
-        assert set(y[split.first]) == set(y)
+        assert sorted([*split.train, *split.held_out]) == list(range(len(y)))
+        assert set(y[split.train]) == set(y)
         assert not _sides(prints, split)
 
 
@@ -189,7 +189,7 @@ def test_copies_are_in_one_fold(samples, seed):
     for fold in folds:
         assert not _sides(prints, fold)
     if folds:
-        together = np.concatenate([fold.second for fold in folds])
+        together = np.concatenate([fold.held_out for fold in folds])
         np.testing.assert_array_equal(np.sort(together), np.arange(len(y)))
 
 
@@ -212,7 +212,7 @@ def test_samples_that_all_differ_are_split_as_ever(sizes, seed):
                 continue  # of a class's images, too few differ
             told = make(y, groups=drawn, fingerprints=prints, seed=seed)
             for one, two in zip(*(x if isinstance(x, list) else [x] for x in (plain, told))):
-                np.testing.assert_array_equal(one.second, two.second)
+                np.testing.assert_array_equal(one.held_out, two.held_out)
 
 
 @pytest.mark.parametrize("n_copied", [1, 5, 12])
@@ -224,9 +224,9 @@ def test_classes_keep_their_shares_beside_copies(n_copied):
         prints[60 * k + 40 : 60 * k + 40 + n_copied] = prints[60 * k + 40]
     for seed in range(10):
         split = split_test(y, fingerprints=prints, seed=seed)
-        shares = np.bincount(y[split.second]) / 60
+        shares = np.bincount(y[split.held_out]) / 60
         assert np.abs(shares - 0.2).max() < 0.13
-        assert abs(len(split.second) / 300 - 0.2) < 0.05
+        assert abs(len(split.held_out) / 300 - 0.2) < 0.05
 
 
 def test_groups_that_share_a_copy_stay_together():
@@ -241,9 +241,9 @@ def test_groups_that_share_a_copy_stay_together():
             *split_folds(y, groups=groups, fingerprints=prints, seed=seed),
         ]
         for split in parts:
-            sides = np.isin([0, 1, 2], groups[split.second])
+            sides = np.isin([0, 1, 2], groups[split.held_out])
             assert sides.all() or not sides.any()
-            assert not set(groups[split.first]) & set(groups[split.second])
+            assert not set(groups[split.train]) & set(groups[split.held_out])
 
 
 def test_one_image_that_joins_all_groups():
@@ -271,4 +271,4 @@ def test_class_that_is_all_copies_of_another():
     for seed in range(10):
         split = split_test(y, fingerprints=prints, seed=seed)
         assert not _sides(prints, split)
-        assert np.bincount(y[split.second]).tolist() == [4, 4]
+        assert np.bincount(y[split.held_out]).tolist() == [4, 4]

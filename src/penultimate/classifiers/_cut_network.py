@@ -188,7 +188,7 @@ class CutNetworkClassifier(NetworkClassifier):
         if self._selects():
             count = f"The network has seen {seen.sum():,} of {len(seen):,} samples in training. "
             if splits:
-                n_scored = len(np.unique(np.concatenate([split.second for split in splits])))
+                n_scored = len(np.unique(np.concatenate([split.held_out for split in splits])))
                 count += f"The head is selected on {n_scored:,} of the {unseen.sum():,} others."
             else:
                 count += (
@@ -221,5 +221,5 @@ def _among(samples: Samples, rows: NDArray[np.int64], folds: bool, seed: int) ->
             splits = [split_development(part.y, selection_size=share, **rest)]
     except ValueError:  # too few groups
         return []
-    held_out = [rows[split.second] for split in splits]
+    held_out = [rows[split.held_out] for split in splits]
     return [Split(np.setdiff1d(every, second), second) for second in held_out]

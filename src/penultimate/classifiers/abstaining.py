@@ -214,13 +214,13 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
             n_seen = 0
             if prints is not None:  # by a network that came trained; counted before any fit
-                n_seen = int(provenance_of(self.estimator).holds(prints[split.second]).sum())
-            self._check_enough(len(split.second), len(y), n_seen)
+                n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
+            self._check_enough(len(split.held_out), len(y), n_seen)
             self.estimator_ = clone(self.estimator)
             self.estimator_.fit(
-                take(X, split.first), y[split.first], **take_rows(params, split.first, len(y))
+                take(X, split.train), y[split.train], **take_rows(params, split.train, len(y))
             )
-            X, y = take(X, split.second), y[split.second]
+            X, y = take(X, split.held_out), y[split.held_out]
         self._take_over()
         unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
         if len(unknown):

@@ -201,7 +201,7 @@ class DeepSVC(CutNetworkClassifier):
                 split = self._split_unseen(samples, self.selection == "crossfit", seed)
             elif groups is not None:
                 split = split_folds(y, groups=groups, fingerprints=samples.copies, seed=seed)
-            fit_part = split.first if isinstance(split, Split) else np.arange(len(X))
+            fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._fit_network(samples, fit_part, seed)
             features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}
             return self._fit_head(extractors, features, y, split, samples.weights, params)
@@ -223,7 +223,7 @@ class DeepSVC(CutNetworkClassifier):
 
         chosen = fit_crossfit(
             self._make_head(),
-            ((fold, cut_network(fold.first)) for fold in folds),
+            ((fold, cut_network(fold.train)) for fold in folds),
             lambda: cut_network(np.arange(len(samples.codes))),
             samples.y,
             sample_weight=samples.weights,

@@ -164,15 +164,15 @@ class MarginClassifier(NetworkClassifier):
         self._start()
         training = self._recipe(X)
         split = validation_split(codes, None, training, self._seed, copy_prints(X, prints))
-        first = np.arange(len(X)) if split is None else split.first
+        first = np.arange(len(X)) if split is None else split.train
         if self.calibration is not None and split is not None:
-            self._check_can_calibrate(codes[split.second], training)
+            self._check_can_calibrate(codes[split.held_out], training)
         self._scale(X[first], weight[first])
         X = self._prepare(X)
         self._build(X, len(first))
         validation = None
         if split is not None:
-            validation = (X[split.second], codes[split.second], weight[split.second])
+            validation = (X[split.held_out], codes[split.held_out], weight[split.held_out])
         self.history_ = train(
             self.network_,
             X[first],
@@ -186,10 +186,10 @@ class MarginClassifier(NetworkClassifier):
         self.class_weight_ = factors
         if split is not None and self.calibration is not None:
             self.calibrator_ = calibrate_scores(
-                self._decide(X[split.second]),
-                y[split.second],
+                self._decide(X[split.held_out]),
+                y[split.held_out],
                 method=self.calibration,
-                sample_weight=weight[split.second],
+                sample_weight=weight[split.held_out],
             )
         return self
 

@@ -210,7 +210,7 @@ class Specialists(CutNetworkClassifier):
         self._warn_if_unknown()
         split = self._split_unseen(samples, folds=False, seed=self._seed)
         assert isinstance(split, Split)
-        in_selection = np.isin(np.arange(len(X)), split.second)
+        in_selection = np.isin(np.arange(len(X)), split.held_out)
         rows = {name: np.flatnonzero(np.isin(codes, subsets[name])) for name in subsets}
         for name in subsets:
             if not in_selection[rows[name]].any():
@@ -221,7 +221,7 @@ class Specialists(CutNetworkClassifier):
                 )
         self._network_classes = self.classes_[:0] if is_keras_model(self.network) else self.classes_
         with config_context(transform_output="default"):
-            self._extractors = self._fit_network(samples, split.first, self._seed)
+            self._extractors = self._fit_network(samples, split.train, self._seed)
             features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
             members = {}
             for name, part in rows.items():
@@ -300,7 +300,7 @@ class Specialists(CutNetworkClassifier):
         rest: dict[str, Any] = {"groups": groups, "fingerprints": copies, "seed": self._seed}
         folds = split_folds(y, **rest)
         for fold in split_folds(np.zeros(len(y)), **rest)[:1]:
-            selection[fold.second] = True
+            selection[fold.held_out] = True
         with config_context(transform_output="default"):
             features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
             member = self._fit_member(features, y, folds, selection, params)

@@ -215,7 +215,7 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
     }
     comparison = Comparison(
         plan.dataset,
-        plan.split.second,
+        plan.split.held_out,
         list(plan.development_splits),
         methods,
         run.histories,

@@ -39,8 +39,8 @@ def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
         If something leaked, and `on_leak` is ``"raise"``.
     """
     data, prints = plan.dataset, plan.dataset.fingerprint()
-    test = plan.split.second
-    leaked = np.isin(prints[test], prints[plan.split.first])
+    test = plan.split.held_out
+    leaked = np.isin(prints[test], prints[plan.split.train])
     if is_keras_model(network):
         seen = provenance_of(network)
         # A network may have recorded the images as decoded, or as they were fed to it.
@@ -122,7 +122,7 @@ def _selection_on_training_samples(context: Context) -> Finding:
     selection = context.comparison.protocol["selection"]
     if not any(method.inputs == "features" for method in context.methods.values()):
         return NotMade("no head was selected on a network's features")
-    development = context.plan.split.first
+    development = context.plan.split.train
     found = checks.check_selection(
         selection, network=context.network, fingerprints=context.prints[development]
     )
@@ -133,10 +133,10 @@ def _selection_on_training_samples(context: Context) -> Finding:
 
 def _duplicates_in_selection(context: Context) -> Finding:
     split = next(iter(context.plan.development_splits.values()))
-    if not len(split.second):
+    if not len(split.held_out):
         return NotMade("no samples were held out to select on")
-    prints = context.prints[context.plan.split.first]
-    return checks.check_selection_duplicates(prints[split.first], prints[split.second])
+    prints = context.prints[context.plan.split.train]
+    return checks.check_selection_duplicates(prints[split.train], prints[split.held_out])
 
 
 def _duplicates_across_classes(context: Context) -> Finding:
@@ -150,8 +150,8 @@ def _groups_split(context: Context) -> Finding:
     if plan.known_groups is None and data.files is None:
         return NotMade("no groups and no file names")
     return checks.check_groups(
-        plan.split.first,
-        plan.split.second,
+        plan.split.train,
+        plan.split.held_out,
         groups=plan.known_groups,
         files=None if data.files is None else data.files.tolist(),
         labels=data.labels,
@@ -160,7 +160,7 @@ def _groups_split(context: Context) -> Finding:
 
 def _misordered_labels(context: Context) -> Finding:
     comparison, data = context.comparison, context.plan.dataset
-    development = context.plan.split.first
+    development = context.plan.split.train
     counts = np.sort(np.bincount(data.labels[development]))
     if counts[-2:].min() < 2:
         return NotMade("too few samples of each class")
@@ -221,7 +221,7 @@ def _grid_edge(context: Context) -> Finding:
             continue  # the same searches once more
         for subset, log in method.fits.items():
             name = method.name if subset is None else f"{method.name}, {subset}"
-            n_scored = len(next(iter(context.plan.development_splits.values())).second)
+            n_scored = len(next(iter(context.plan.development_splits.values())).held_out)
             grids = [grid for grid in log.grids if grid is not None]
             if grids:
                 searched = True
@@ -230,7 +230,7 @@ def _grid_edge(context: Context) -> Finding:
                     checks.check_grid(
                         grids[0]["params"],
                         mean,
-                        n_scored or len(context.plan.split.first),
+                        n_scored or len(context.plan.split.train),
                         name=name,
                     )
                 )

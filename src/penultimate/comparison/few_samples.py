@@ -80,7 +80,7 @@ def learning_curves(
     y : array-like of shape (n_samples,)
         Labels of any type.
     split : Split
-        Samples to learn from (first) and test samples (second), as `split_test` makes them.
+        Samples to learn from (`train`) and test samples (`held_out`), as `split_test` makes them.
     sizes : list of int or None, default=(5, 10, 20, 50, None)
         Samples of each class; None for all.
     methods : list of str, optional
@@ -141,7 +141,7 @@ def learning_curves(
     layers = check_layers(layers, "learning_curves")
     inputs = check_images(X) if takes_pixels(network) else np.asarray(X)
     classes, codes = np.unique(check_labels(y, len(inputs)), return_inverse=True)
-    counts = _check_sizes(sizes, classes, codes[split.first])
+    counts = _check_sizes(sizes, classes, codes[split.train])
     data = _Data(
         codes,
         {
@@ -152,10 +152,10 @@ def learning_curves(
         check_images(X) if SCRATCH in names else inputs,
         batch_size,
     )
-    predictions = np.empty((len(names), len(counts), seeds, len(split.second)), np.int64)
+    predictions = np.empty((len(names), len(counts), seeds, len(split.held_out)), np.int64)
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):
-        order = np.random.default_rng(seed).permutation(split.first)
+        order = np.random.default_rng(seed).permutation(split.train)
         for column, (size, count) in enumerate(counts.items()):
             few = np.concatenate([order[codes[order] == k][:count] for k in range(len(classes))])
             folds = split_folds(codes[few], seed=seed)
@@ -164,13 +164,13 @@ def learning_curves(
                 start = time.perf_counter()
                 predict, chosen = _fit(name, data, few, folds, training, seed)
                 seconds = time.perf_counter() - start
-                predictions[line, column, seed] = predict(split.second)
-                accuracy = float(np.mean(predictions[line, column, seed] == codes[split.second]))
+                predictions[line, column, seed] = predict(split.held_out)
+                accuracy = float(np.mean(predictions[line, column, seed] == codes[split.held_out]))
                 progress.scored(f"{name}, {size} a class", seed, accuracy)
                 row = {"method": name, "size": size, "seed": seed, "accuracy": accuracy}
                 rows.append({**row, **chosen, "seconds": seconds})
     progress.update("learning curves", len(rows), len(rows))
-    return LearningCurves(names, list(counts), classes, codes[split.second], predictions, rows)
+    return LearningCurves(names, list(counts), classes, codes[split.held_out], predictions, rows)
 
 
 @dataclass(frozen=True)

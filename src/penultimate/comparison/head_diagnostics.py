@@ -40,7 +40,7 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
     pipeline : Pipeline
         As `fit_head` returns it.
     parts : iterable of (Split, ndarray of shape (n_samples, n_features))
-        What is fitted on (first) and held out (second), and the features of all samples by a
+        What is fitted on and what is held out, and the features of all samples by a
         network that has not seen what is held out.
     y : ndarray of shape (n_samples,)
 
@@ -53,11 +53,11 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
         return None
     scores, labels = [], []
     for split, features in parts:
-        if not len(split.second) or len(np.unique(y[split.first])) < len(pipeline.classes_):
+        if not len(split.held_out) or len(np.unique(y[split.train])) < len(pipeline.classes_):
             return None
-        fitted = fit_on(pipeline, features, y, split.first)
-        scores.append(_scores(fitted, features[split.second]))
-        labels.append(y[split.second])
+        fitted = fit_on(pipeline, features, y, split.train)
+        scores.append(_scores(fitted, features[split.held_out]))
+        labels.append(y[split.held_out])
     if not labels or len(np.unique(np.concatenate(labels))) < len(pipeline.classes_):
         return None
     return calibrate_scores(np.concatenate(scores), np.concatenate(labels), method="temperature")
@@ -142,7 +142,7 @@ def learning_curve(
     features : ndarray of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,)
     split : Split
-        Fit part (first) and selection part (second).
+        Fit part and selection part.
     seed : int
         Of the order in which samples are added; of each class the same share comes first.
 
@@ -151,7 +151,7 @@ def learning_curve(
     LearningCurve
     """
     rng = np.random.default_rng(seed)
-    order = rng.permutation(split.first)
+    order = rng.permutation(split.train)
     place = np.empty(len(order))
     for label in np.unique(y[order]):
         of_class = np.flatnonzero(y[order] == label)
@@ -159,11 +159,11 @@ def learning_curve(
         place[of_class[0]] = -1  # so that every class is there from the first
     order = order[np.argsort(place, kind="stable")]
     sizes = _sizes(len(order), len(np.unique(y[order])))
-    values = clone(pipeline["preprocessing"]).fit(features[split.first]).transform(features)
+    values = clone(pipeline["preprocessing"]).fit(features[split.train]).transform(features)
     accuracies = []
     for size in sizes:
         head = clone(chosen_estimator(pipeline)).fit(values[order[:size]], y[order[:size]])
-        accuracies.append(float(head.score(values[split.second], y[split.second])))
+        accuracies.append(float(head.score(values[split.held_out], y[split.held_out])))
     return LearningCurve(name, sizes, accuracies)
 
 

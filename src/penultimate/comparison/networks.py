@@ -96,7 +96,7 @@ class Trainer:
         """
         codes, groups = self.plan.codes, self.plan.groups
         split = self.plan.development_splits[seed] if split is None else split
-        chosen = part.development[part.restrict(split).first]
+        chosen = part.development[part.restrict(split).train]
         return fit_network(
             self.recipe.network,
             self.images[chosen],
@@ -245,7 +245,7 @@ def check_trainings(recipe: Recipe, plan: Plan) -> None:
     for seed, split in plan.development_splits.items():
         for part in trained:
             for each in (split, *plan.folds[seed]):
-                chosen = part.development[part.restrict(each).first]
+                chosen = part.development[part.restrict(each).train]
                 groups = None if plan.groups is None else plan.groups[chosen]
                 prints = plan.fingerprints[chosen]
                 validation_split(plan.codes[chosen], groups, recipe.training, seed, prints)

@@ -40,7 +40,7 @@ class Part:
 
     def restrict(self, split: Split) -> Split:
         """Return a split of development as one of this part's samples."""
-        halves = (np.intersect1d(self.development, half) for half in (split.first, split.second))
+        halves = (np.intersect1d(self.development, half) for half in (split.train, split.held_out))
         return Split(*(np.searchsorted(self.development, half) for half in halves))
 
 
@@ -54,13 +54,13 @@ class Plan:
         Without groups where these are not kept whole; with notes on how it was split.
     holdout : Holdout
     split : Split
-        Development (first) and test (second).
+        Development (`train`) and test (`held_out`).
     development_splits : dict of int to Split
-        For each seed the fit part (first) and the selection part (second) of development; where
+        For each seed the fit part (`train`) and the selection part (`held_out`) of development; where
         selection is not by holding samples out, all of development and nothing.
     folds : dict of int to list of Split
         For each seed those of cross-fitting, or of cross-validation by group: the other folds
-        (first) and the fold (second).
+        (`train`) and the fold (`held_out`).
     whole : Part
         All samples and classes.
     subset_parts : list of Part
@@ -84,21 +84,21 @@ class Plan:
     @property
     def codes(self) -> NDArray[np.int64]:
         """Class indices of the development samples."""
-        return self.dataset.labels[self.split.first]
+        return self.dataset.labels[self.split.train]
 
     @property
     def groups(self) -> NDArray[Any] | None:
         """Groups of the development samples, where they are kept whole."""
-        return None if self.dataset.groups is None else self.dataset.groups[self.split.first]
+        return None if self.dataset.groups is None else self.dataset.groups[self.split.train]
 
     @property
     def fingerprints(self) -> NDArray[np.uint64]:
         """Fingerprints of the development samples, whose copies are kept together."""
-        return self.dataset.fingerprint()[self.split.first]
+        return self.dataset.fingerprint()[self.split.train]
 
     def divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return what belongs to each sample as ``"development"`` and ``"test"``."""
-        return {"development": samples[self.split.first], "test": samples[self.split.second]}
+        return {"development": samples[self.split.train], "test": samples[self.split.held_out]}
 
     def parts(self, method: Method) -> list[Part]:
         """Return what a method makes a classifier for."""
@@ -150,7 +150,7 @@ def make_plan(
     prints = dataset.fingerprint()
     dataset = replace(dataset, fingerprints=prints)  # computed once: each split asks for them
     split = _draw_test(dataset, holdout)
-    codes, test_codes = dataset.labels[split.first], dataset.labels[split.second]
+    codes, test_codes = dataset.labels[split.train], dataset.labels[split.held_out]
     classes = np.arange(len(dataset.classes))
     whole = Part(None, classes, np.arange(len(codes)), np.arange(len(test_codes)))
     subset_parts = [
@@ -160,8 +160,8 @@ def make_plan(
     ]
     given = _given_development_split(dataset, split, subset_parts, selection)
     together: Any = {
-        "groups": None if dataset.groups is None else dataset.groups[split.first],
-        "fingerprints": prints[split.first],
+        "groups": None if dataset.groups is None else dataset.groups[split.train],
+        "fingerprints": prints[split.train],
     }
 
     def split_once(seed: int) -> Split:
@@ -175,7 +175,7 @@ def make_plan(
         )
 
     # Cross-validation inside a search would part groups, and copies: it gets folds that do not.
-    has_units = dataset.groups is not None or count_copies(prints[split.first]) > 0
+    has_units = dataset.groups is not None or count_copies(prints[split.train]) > 0
     folds = {
         seed: split_folds(codes, **together, seed=seed)
         if selection == "crossfit" or (selection == "resubstitution" and has_units)
@@ -221,7 +221,7 @@ def _draw_test(dataset: Dataset, holdout: Holdout) -> Split:
         seed=holdout.seed,
         names=dataset.classes,
     )
-    test = free[split.second]
+    test = free[split.held_out]
     return Split(np.setdiff1d(np.arange(len(keep)), test), test)
 
 
@@ -237,18 +237,18 @@ def _given_development_split(
     """
     if dataset.is_selection is None or selection != "heldout":
         return None
-    chosen = dataset.is_selection[split.first]
+    chosen = dataset.is_selection[split.train]
     if not dataset.is_selection.any():
         return None
     given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
-    codes, way_out = dataset.labels[split.first], "or draw it anew: is_selection=None."
-    if not len(given.second) or not len(given.first):
-        lacking = "selection" if not len(given.second) else "fit"
+    codes, way_out = dataset.labels[split.train], "or draw it anew: is_selection=None."
+    if not len(given.held_out) or not len(given.train):
+        lacking = "selection" if not len(given.held_out) else "fit"
         raise ValueError(
             f"The selection part that came with the data leaves no sample in the {lacking} part. "
             f"Move some there, {way_out}"
         )
-    unfit = np.setdiff1d(codes, codes[given.first])
+    unfit = np.setdiff1d(codes, codes[given.train])
     if len(unfit):
         raise ValueError(
             f"{len(unfit)} classes are in the selection part that came with the data, and have no "
@@ -256,14 +256,14 @@ def _given_development_split(
             f"{way_out}"
         )
     for part in subset_parts:
-        if not len(part.restrict(given).second):
+        if not len(part.restrict(given).held_out):
             raise ValueError(
                 f"No sample of the subset {part.subset!r} is in the selection part that came with "
                 f"the data. Move some there, {way_out}"
             )
     if dataset.groups is not None:
-        groups = dataset.groups[split.first]
-        shared = np.intersect1d(groups[given.first], groups[given.second])
+        groups = dataset.groups[split.train]
+        shared = np.intersect1d(groups[given.train], groups[given.held_out])
         if len(shared):
             raise ValueError(
                 f"{len(shared)} groups are in both the fit part and the selection part that came "

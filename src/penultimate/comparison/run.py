@@ -88,7 +88,7 @@ class Run:
         plan, methods = self.plan, self.recipe.methods
         self.inputs = plan.divide(self.all_inputs)
         self.trainer = Trainer(self.recipe, plan, self.inputs["development"], progress)
-        true = plan.dataset.labels[plan.split.second]
+        true = plan.dataset.labels[plan.split.held_out]
         results = {
             name: MethodResult(
                 name,
@@ -195,7 +195,7 @@ class Run:
         def make_preprocessing() -> Any:
             if method.make_preprocessing is None:
                 return StandardScaler()
-            n_samples = min(len(each.first) for each in (split, *folds))
+            n_samples = min(len(each.train) for each in (split, *folds))
             return method.make_preprocessing(n_samples, development.shape[1])
 
         assert method.make_head is not None
@@ -211,7 +211,7 @@ class Run:
                     make_preprocessing=make_preprocessing,
                 ).head
             else:
-                held_out = split if len(split.second) else folds or None
+                held_out = split if len(split.held_out) else folds or None
                 fitted = fit_head(
                     head, development, codes, held_out, preprocessing=make_preprocessing()
                 )
@@ -248,9 +248,9 @@ class Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fits that score nothing
             if name == HARD_CASES_OF:
-                samples = self.plan.split.first[part.development]
+                samples = self.plan.split.train[part.development]
                 self.hardest += hard_cases(head.pipeline, head.development, head.codes, samples)
-            if name in CURVES_OF and part.subset is None and len(head.split.second):
+            if name in CURVES_OF and part.subset is None and len(head.split.held_out):
                 self.learning_curves.append(
                     learning_curve(
                         name, head.pipeline, head.features, head.codes, head.split, seed=self.seed

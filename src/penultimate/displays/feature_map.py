@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.labels import check_labels
 from penultimate._common.validation import check_choice
 from penultimate.datasets import natural_order
-from penultimate.displays.projections import project_features
 from penultimate.displays._axes import new_axes
+from penultimate.displays.projections import project_features
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; their black and yellow are
 # made such that they show on white. Neighbouring classes differ in colour and in marker.

@@ -264,17 +264,17 @@ def score_fold(
     scale : float
         ``1 / (n_features * X.var())`` of the features, once preprocessed.
     """
-    preprocessing = fit_preprocessing(make_preprocessing(), features, fold.first, sample_weight)
+    preprocessing = fit_preprocessing(make_preprocessing(), features, fold.train, sample_weight)
     values = preprocessing.transform(features)
     scale = scale_of(values)
     head = clone(head)
     given = weight_params(head, sample_weight) if params is None else dict(params)
     if not is_search(head):
-        part = take_rows(given, fold.first, len(y))
-        fitted = head.fit(values[fold.first], y[fold.first], **part)
-        score = score_weighted(fitted, values[fold.second], y, fold.second, sample_weight)
+        part = take_rows(given, fold.train, len(y))
+        fitted = head.fit(values[fold.train], y[fold.train], **part)
+        score = score_weighted(fitted, values[fold.held_out], y, fold.held_out, sample_weight)
         return [{}], {"score": np.array([score])}, scale
-    head.set_params(cv=[(fold.first, fold.second)], refit=False).fit(values, y, **given)
+    head.set_params(cv=[(fold.train, fold.held_out)], refit=False).fit(values, y, **given)
     found = head.cv_results_
     before = "mean_test_"
     scores = {key[len(before) :]: np.asarray(found[key]) for key in found if key[:10] == before}

@@ -79,7 +79,7 @@ def fit_head(
     True
     """
     head = clone(head)
-    first = split.first if isinstance(split, Split) else np.arange(len(y))
+    first = split.train if isinstance(split, Split) else np.arange(len(y))
     preprocessing = fit_preprocessing(preprocessing, features, first, sample_weight)
     if split is not None:
         if _selects(split):
@@ -189,14 +189,14 @@ def _score_folds(
         folds = [split] if isinstance(split, Split) else list(split)
     scores = []
     for fold in folds:
-        preprocessing = fit_preprocessing(None, values, fold.first, sample_weight)
-        candidate, weights = clone(head), take_rows({"w": sample_weight}, fold.first, len(y))["w"]
+        preprocessing = fit_preprocessing(None, values, fold.train, sample_weight)
+        candidate, weights = clone(head), take_rows({"w": sample_weight}, fold.train, len(y))["w"]
         given = weight_params(candidate, weights)
         if params is not None:
-            given = take_rows(params, fold.first, len(y))
-        candidate.fit(preprocessing.transform(values[fold.first]), y[fold.first], **given)
-        held_out = preprocessing.transform(values[fold.second])
-        scores.append(score_weighted(candidate, held_out, y, fold.second, sample_weight))
+            given = take_rows(params, fold.train, len(y))
+        candidate.fit(preprocessing.transform(values[fold.train]), y[fold.train], **given)
+        held_out = preprocessing.transform(values[fold.held_out])
+        scores.append(score_weighted(candidate, held_out, y, fold.held_out, sample_weight))
     return scores
 
 
@@ -258,7 +258,7 @@ def _selects(split: Split | Sequence[Split]) -> bool:
 def _folds(split: Split | Sequence[Split], n_samples: int) -> Any:
     """Return the split as scikit-learn's searches take it."""
     if not isinstance(split, Split):
-        return [(fold.first, fold.second) for fold in split]
+        return [(fold.train, fold.held_out) for fold in split]
     fold = np.full(n_samples, -1)
-    fold[split.second] = 0
+    fold[split.held_out] = 0
     return PredefinedSplit(fold)

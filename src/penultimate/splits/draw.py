@@ -22,7 +22,7 @@ def split_test(
     seed: int = 0,
     names: Sequence[str] | None = None,
 ) -> Split:
-    """Split into development (first) and test (second), the same on every call.
+    """Split into development and test set, the same on every call.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def split_test(
     >>> import numpy as np
     >>> from penultimate.datasets import split_test
     >>> split = split_test(np.repeat([0, 1], 10))
-    >>> len(split.first), len(split.second)
+    >>> len(split.train), len(split.held_out)
     (16, 4)
     """
     if is_test is None:
@@ -119,7 +119,7 @@ def split_development(
     --------
     >>> import numpy as np
     >>> from penultimate.datasets import split_development
-    >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).second)
+    >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).held_out)
     6
     """
     return split_samples(
@@ -185,7 +185,7 @@ def split_folds(
     everything = np.arange(len(y))
     splits = [Split(np.setdiff1d(everything, second), second) for second in held_out if len(second)]
     for split in splits:
-        _check_classes_to_fit(y, split.first, None, groups)
+        _check_classes_to_fit(y, split.train, None, groups)
     return splits
 
 

@@ -14,12 +14,12 @@ class Split:
 
     Attributes
     ----------
-    first, second : ndarray of int
+    train, held_out : ndarray of int
         Sorted positions; disjoint.
     """
 
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -238,11 +238,11 @@ def fit_network(
     split = validation_split(codes, groups, training, seed, fingerprints)
     validation: Validation | None = None
     if split is not None:
-        validation = (X[split.second], codes[split.second])
+        validation = (X[split.held_out], codes[split.held_out])
         if sample_weight is not None:
-            validation = (*validation, sample_weight[split.second])
-            sample_weight = sample_weight[split.first]
-        X, codes = X[split.first], codes[split.first]
+            validation = (*validation, sample_weight[split.held_out])
+            sample_weight = sample_weight[split.train]
+        X, codes = X[split.train], codes[split.train]
     history = train(
         model,
         X,
