@@ -64,8 +64,8 @@ def compare(
         from it for testing. In a `Dataset`, ``is_test`` says the same.
     methods : list of str, optional
         Names in ``penultimate.comparison.METHODS``; by default all that suit the comparison but
-        those on request: networks trained with a margin loss, such as ``"cnn-hinge"``, from the same
-        first weights, and ``"cnn+rff"``.
+        those on request: networks trained with a margin loss, such as ``"cnn-hinge"``, from the
+        same first weights, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
         As in `DeepSVC`. Of a frozen model, ``cnn-softmax`` is its own softmax, where it has one
         output per class: output k stands for label k, or for the k-th of the names in order (the

@@ -56,8 +56,8 @@ class Plan:
     split : Split
         Development (`train`) and test (`held_out`).
     development_splits : dict of int to Split
-        For each seed the fit part (`train`) and the selection part (`held_out`) of development; where
-        selection is not by holding samples out, all of development and nothing.
+        For each seed the fit part (`train`) and the selection part (`held_out`) of development;
+        where selection is not by holding samples out, all of development and nothing.
     folds : dict of int to list of Split
         For each seed those of cross-fitting, or of cross-validation by group: the other folds
         (`train`) and the fold (`held_out`).

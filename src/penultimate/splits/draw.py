@@ -94,7 +94,7 @@ def split_development(
     seed: int = 0,
     names: Sequence[str] | None = None,
 ) -> Split:
-    """Split development samples into fit part (first) and selection part (second).
+    """Split development samples into fit part and selection part.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def split_folds(
     Returns
     -------
     list of Split
-        For each fold the other samples (first) and its own (second). Empty where a class has one
+        For each fold the other samples (`train`) and its own (`held_out`). Empty where a class has one
         sample, or group: nothing can then be held out.
 
     Raises
