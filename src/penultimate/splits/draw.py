@@ -153,8 +153,8 @@ def split_folds(
     Returns
     -------
     list of Split
-        For each fold the other samples (`train`) and its own (`held_out`). Empty where a class has one
-        sample, or group: nothing can then be held out.
+        For each fold the other samples (`train`) and its own (`held_out`). Empty where a class has
+        one sample, or group: nothing can then be held out.
 
     Raises
     ------
