@@ -12,7 +12,11 @@ PUBLIC = [
     "penultimate.datasets",
     "penultimate.networks",
     "penultimate.svm",
+    "penultimate.splits",
+    "penultimate.provenance",
     "penultimate.evaluation",
+    "penultimate.classifiers",
+    "penultimate.displays",
     "penultimate.report",
 ]
 # PR: parameters, RT: returns, GL08: no docstring, SS: summary.

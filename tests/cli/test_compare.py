@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from penultimate._common.imports import import_optional
 from penultimate.cli.compare import app, compare
 
-COMMAND = [sys.executable, "-m", "penultimate.cli.compare"]
+COMMAND = [sys.executable, "-m", "penultimate.cli"]
 
 
 def run(*arguments, **kwargs):
@@ -275,11 +275,11 @@ def test_debugging_shows_where(fault, monkeypatch, tmp_path):
 
 def test_a_reader_that_has_gone_is_no_error():
     code = (
-        "import penultimate.cli.compare as cli\n"
+        "import penultimate.cli.compare as cli; from penultimate.cli import main\n"
         "def long(*arguments, **kwargs):\n"
-        "    with cli._plain_errors(): print('x' * 1_000_000, flush=True)\n"
+        "    with cli.plain_errors(): print('x' * 1_000_000, flush=True)\n"
         "cli._compare = long\n"
-        "cli.main()"
+        "main()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -322,7 +322,7 @@ def test_full_disk_keeps_the_table(bars, tmp_path):
         "    if 'results' in self.name: open('/dev/full', 'w').write('x' * 99999)\n"
         "    return write(self, *a, **k)\n"
         "pathlib.Path.write_text = fail\n"
-        "from penultimate.cli.compare import main; main()"
+        "from penultimate.cli import main; main()"
     )
     arguments = ["compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf"]
     result = subprocess.run(

@@ -19,7 +19,7 @@ SIZES = (8, 16, 32, 48, 64, 80)
 # by side, this is where the difference shows (in one process of four).
 COMMANDS = """
 import sys
-from penultimate.cli import app
+from penultimate.cli.compare import app
 data, out, sizes = sys.argv[1], sys.argv[2], sys.argv[3:]
 for size in reversed(sizes):
     options = ["--out", f"{out}/{size}", "--checkpoints", f"{out}/{size} networks"]

@@ -83,7 +83,7 @@ def test_umap():
 
 
 def test_umap_is_an_extra(monkeypatch):
-    monkeypatch.setattr("penultimate._common.validation.find_spec", lambda name: None)
+    monkeypatch.setattr("penultimate._common.imports.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'penultimate\[umap\]'"):
         project_features(np.eye(4), np.eye(4), projection="umap")
 

@@ -32,7 +32,7 @@ def test_frame(comparison):
 
 
 def test_frame_names_what_to_install(comparison, monkeypatch):
-    monkeypatch.setattr("penultimate._common.validation.find_spec", lambda name: None)
+    monkeypatch.setattr("penultimate._common.imports.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'penultimate\[pandas\]'"):
         comparison.to_frame()
 
