@@ -1,5 +1,6 @@
 """What tests share: small images, the real data beside the project, and a browser."""
 
+import dataclasses
 import os
 import random
 import shutil
@@ -14,7 +15,9 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import numpy as np
 import pytest
 
+from penultimate import Training, compare
 from penultimate.datasets import Dataset
+from penultimate.results.method import HardCase, LearningCurve
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -90,3 +93,40 @@ def browser():
     page = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield page
     page.quit()
+
+
+@pytest.fixture(scope="session")
+def comparison(shapes):
+    """A comparison with errors to show: a tenth of the labels are wrong."""
+    images, labels = shapes
+    noisy = labels.copy()
+    flip = np.random.default_rng(1).choice(60, 12, replace=False)
+    noisy[flip] = np.where(labels[flip] == "lying", "standing", "lying")
+    data = Dataset.from_arrays(images, noisy, name="bars <b>&", notes=("Made of 60 bars.",))
+    data = dataclasses.replace(data, subsets={"flat": (0,)})
+    return compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
+
+
+@pytest.fixture(scope="session")
+def full(comparison):
+    """The same with all that a report can show."""
+    checks = [
+        {"id": "balance", "level": "info", "message": "Classes are <balanced>."},
+        {
+            "id": "duplicates",
+            "level": "warning",
+            "message": "Two images are in both parts.",
+            "why": "They are known by heart.",
+            "advice": "Drop them.",
+        },
+        {"id": "leak", "level": "error", "message": "The test part leaks."},
+    ]
+    return dataclasses.replace(
+        comparison,
+        checks=checks,
+        hardest=[HardCase(7, 0, 1, -1.5), HardCase(3, 1, 0, -2.25)],
+        learning_curves=[
+            LearningCurve("cnn+svm-rbf", [10, 20, 40], [0.5, 0.7, 0.8]),
+            LearningCurve("cnn+logistic", [10, 40], [0.5, 0.75]),
+        ],
+    )

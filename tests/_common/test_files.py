@@ -409,7 +409,7 @@ WRITE_TO_ARGUMENT |= {"imwrite", "dump", "save_file", "copyfile", "copy2", "move
 WRITE_TO_OBJECT = {"write_bytes", "write_text", "touch", "rename", "symlink_to"}
 # What `write_atomically` gives, and memory. The command line gives its folder to the report.
 GOOD_PLACES = {"temporary", "buffer"}
-EXCEPTIONS = {("cli.py", "result.save(out)")}
+EXCEPTIONS = {("cli/compare.py", "result.save(out)")}
 
 
 def writes_elsewhere(call):

@@ -29,7 +29,7 @@ from penultimate.evaluation.abstention.thresholds import (
 )
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.leakage import LeakageError, LeakageWarning, warn_if_unknown
-from penultimate.provenance.records import ROLES, provenance_of
+from penultimate.provenance.records import provenance_of
 from penultimate.provenance.unseen import seen_by
 from penultimate.selection.heads import weight_params
 from penultimate.splits.draw import split_samples
@@ -186,7 +186,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         LeakageWarning
             If it has seen some of them: the threshold is set on the others.
         UnknownProvenanceWarning
-            If it is frozen, and nobody said what the network in it has seen.
+            If nobody said which samples a network in it was trained on: these may be among them.
         UserWarning
             If no threshold can give the guarantee: every sample is then abstained from.
         """
@@ -204,7 +204,6 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if frozen:
             self._check_enough(len(y), len(y))
             self.estimator_ = self.estimator
-            self._warn_if_unknown()
         else:
             seed = int(check_random_state(self.random_state).randint(2**31))
             prints = copies = None
@@ -229,6 +228,9 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"knows {self.classes_.tolist()[:10]}. Leave these samples out, or pass the labels "
                 "in the form that it was fitted with."
             )
+        warn_if_unknown(
+            self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
+        )
         X, y = self._leave_seen_out(X, y)
         self._set_threshold(np.asarray(self.estimator_.predict(X)) == y, self._confidence_of(X))
         return self
@@ -284,13 +286,6 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         rows = np.flatnonzero(~seen)
         return take(X, rows), y[rows]
-
-    def _warn_if_unknown(self) -> None:
-        seen = provenance_of(self.estimator_)
-        if any(len(getattr(seen, role)) for role in ROLES):  # else there may be no network at all
-            warn_if_unknown(
-                self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
-            )
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__

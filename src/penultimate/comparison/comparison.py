@@ -8,8 +8,8 @@ from penultimate.results.outcome import Outcome
 
 
 @dataclass
-class Comparison(Outcome):
-    """The outcome of `compare`, see `Outcome` for its attributes."""
+class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
+    __doc__ = Outcome.__doc__
 
     def save(self, folder: str | Path) -> Path:
         """Write ``report.html`` and ``results.json``, each whole or not at all.

@@ -61,7 +61,8 @@ def evaluate(
     Warns
     -----
     UnknownProvenanceWarning
-        If nobody said what a Keras model has seen; see `provenance.record`.
+        If nobody said which samples the network, or one inside the classifier, was trained on; see
+        `provenance.record`.
 
     Examples
     --------
@@ -85,6 +86,7 @@ def evaluate(
         raise ValueError(f"y must have one label per sample, shape ({n_samples},); got {y.shape}.")
     groups = check_per_sample(groups, n_samples, "groups", "evaluate")
     names = _check_classes(classifier, y, classes)
+    warn_if_unknown(classifier, "this accuracy is too good", stacklevel=level_outside() + 1)
     leaked = seen_by(classifier, X)
     report_leak(
         np.flatnonzero(leaked),
@@ -125,7 +127,6 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
             f"y holds labels that are none of the classes: {unknown[:5]}; classes names "
             f"{names.tolist()[:10]}."
         )
-    warn_if_unknown(classifier, "this accuracy is too good", stacklevel=level_outside() + 1)
     return names
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from penultimate.provenance.records import provenance_of
+from penultimate.provenance.records import holds_unknown_network
 
 ON_LEAK = ("raise", "warn", "ignore")
 _EXAMPLES = 3
@@ -81,7 +81,7 @@ def warn_if_unknown(seer: Any, consequence: str, *, stacklevel: int = 2) -> None
     stacklevel : int, default=2
         As in `warnings.warn`, counted from here.
     """
-    if provenance_of(seer).known:
+    if not holds_unknown_network(seer):
         return
     warnings.warn(
         f"Nobody said which samples the network was trained on; if these are among them, "

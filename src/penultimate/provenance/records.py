@@ -199,6 +199,18 @@ def provenance_of(seer: Any) -> Provenance:
     -------
     Provenance
         An empty one, not ``known``, where nobody said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks import build_network
+    >>> from penultimate.provenance import provenance_of, record
+    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> provenance_of(network).known
+    False
+    >>> record(network, np.zeros((3, 8, 8)))
+    >>> len(provenance_of(network).trained)  # three samples, all the same
+    1
     """
     found = getattr(seer, "_penultimate_provenance", None) or getattr(seer, "provenance_", None)
     if found is not None:
@@ -211,6 +223,23 @@ def provenance_of(seer: Any) -> Provenance:
     return reduce(Provenance.__or__, telling) if telling else Provenance(known=False)
 
 
+def holds_unknown_network(seer: Any) -> bool:
+    """Whether a network in a classifier, however deep, came trained on samples nobody recorded.
+
+    Parameters
+    ----------
+    seer : object
+        As `provenance_of` takes it. A classifier without a network holds none.
+
+    Returns
+    -------
+    bool
+    """
+    if callable(getattr(seer, "get_weights", None)):
+        return not provenance_of(seer).known
+    return any(holds_unknown_network(part) for part in _parts_of(seer))
+
+
 def _parts_of(seer: Any) -> list[Any]:
     """Return the classifiers and networks in another: the fitted ones, where it is fitted."""
     inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
@@ -221,6 +250,8 @@ def _parts_of(seer: Any) -> list[Any]:
         named = getattr(seer, "estimators", None) or []
         inner += [getattr(seer, "estimator", None), *(part for _, part in named)]
     inner += [step for _, step in getattr(seer, "steps", None) or []]
+    for name in ("transformer_list", "transformers"):  # of a FeatureUnion, a ColumnTransformer
+        inner += [each[1] for each in getattr(seer, name, None) or []]
     network = getattr(seer, "network", None)
     if callable(getattr(network, "get_weights", None)):
         inner.append(network)
@@ -277,12 +308,21 @@ def record(
 
 
 def set_provenance(network: Any, provenance: Provenance) -> None:
-    """Say all that a network has seen.
+    """Replace what is recorded of the samples that a network has seen.
 
     Parameters
     ----------
     network : keras.Model
     provenance : Provenance
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network
+    >>> from penultimate.provenance import Provenance, provenance_of, set_provenance
+    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> set_provenance(network, Provenance())  # known to have seen nothing
+    >>> provenance_of(network).known
+    True
     """
     network._penultimate_provenance = provenance
     _BY_WEIGHTS[_digest(network)] = provenance
