@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from penultimate import SVC, AbstainingClassifier, FeatureExtractor
 from penultimate.evaluation import evaluate
 from penultimate.networks import build_network
-from penultimate.networks.frameworks.backend import import_keras
 from penultimate.provenance import UnknownProvenanceWarning, record
 from penultimate.provenance.records import holds_unknown_network
 
@@ -24,9 +23,8 @@ SEEDS = itertools.count(1)
 
 def network_and_samples():
     # Networks of equal weights share what is recorded: every test draws its own.
-    import_keras().utils.set_random_seed(next(SEEDS))
     X = np.random.default_rng(0).random((60, 8, 8)).astype(np.float32)
-    return build_network("compact", (8, 8, 1), 2), X, np.arange(60) % 2
+    return build_network("compact", (8, 8, 1), 2, seed=next(SEEDS)), X, np.arange(60) % 2
 
 
 HOLDERS = {
