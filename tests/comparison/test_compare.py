@@ -59,7 +59,7 @@ def test_features_are_those_of_the_first_network(shapes, monkeypatch):
 
 
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
-    """With the test labels turned round, everything that is fitted stays as it was."""
+    """With the test labels swapped, everything that is fitted stays as it was."""
     X, y = shapes
     chosen = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
     test = split_test((y == "standing") * 1).held_out
@@ -495,7 +495,7 @@ def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
 def test_subset_without_a_test_sample(two_subsets):
     is_test = (two_subsets.labels < 2) & (np.arange(120) % 3 == 0)
     data = dataclasses.replace(two_subsets, is_test=is_test, groups=None)
-    with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test part"):
+    with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test set"):
         compare(data, subsets=True)
 
 
@@ -545,7 +545,7 @@ def test_bad_data(shapes, tmp_path):
     X, y = shapes
     with pytest.raises(ValueError, match="y is missing"):
         compare(X)
-    with pytest.raises(ValueError, match="y must be None where X is a path"):
+    with pytest.raises(ValueError, match="y must be None if X is a path"):
         compare(tmp_path, y)
     few = np.array(["lying"] * 59 + ["standing"])
     with pytest.raises(ValueError, match="class 'standing' has 1 image; at least 5"):

@@ -144,7 +144,7 @@ def test_outputs_that_do_not_number_the_classes(data):
     result = compare(X, y, network=network, methods=["cnn+svm-rbf", "cnn+logistic"], seeds=1)
     assert row(result, "cnn+svm-rbf")["vs_softmax"]["baseline"] == "cnn+logistic"
     with pytest.raises(
-        ValueError, match=r"outputs do not number the classes. Take 'cnn\+logistic'"
+        ValueError, match=r"outputs do not number the classes. Use 'cnn\+logistic'"
     ):
         compare(X, y, network=network, **OWN)
 

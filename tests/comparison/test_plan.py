@@ -61,7 +61,7 @@ def test_given_selection_part_is_every_seeds(data):
             plan.split.train[split.train], np.flatnonzero((parts != 4) & (parts != 0))
         )
     assert "selection part came with the data: 9 images, the same" in plan.dataset.notes[0]
-    assert "every split but the given one" in plan.dataset.notes[1]
+    assert "every split except the given one" in plan.dataset.notes[1]
     other = make_plan(given, Holdout(), SEEDS, False, "crossfit")
     assert "With selection='crossfit' they are development samples" in other.dataset.notes[0]
     assert sorted(np.concatenate([f.held_out for f in other.folds[0]])) == list(range(81))
