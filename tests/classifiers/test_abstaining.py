@@ -157,7 +157,7 @@ def test_no_threshold_gives_the_guarantee():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2000, 3)), rng.integers(0, 2, 2000)
     model = AbstainingClassifier(LogisticRegression(), risk=0.05, random_state=0)
-    with pytest.warns(UserWarning, match="every sample is abstained from: the surest 72 of 400"):
+    with pytest.warns(UserWarning, match="abstains from every sample: the 72 most confident of 400"):
         model.fit(X, y)
     assert (model.threshold_, model.coverage_, model.risk_bound_) == (np.inf, 0, 1)
     assert set(model.predict(X).tolist()) == {None}
@@ -300,7 +300,7 @@ def test_an_estimator_that_is_none():
 def test_labels_that_a_frozen_classifier_does_not_know():
     X, y = load_iris(return_X_y=True)
     svc = FrozenEstimator(SVC().fit(X, y))
-    with pytest.raises(ValueError, match=r"such as '0'; it knows \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"such as '0'; its classes are \[0, 1, 2\]"):
         AbstainingClassifier(svc, coverage=0.5).fit(X, y.astype(str))
 
 

@@ -160,8 +160,8 @@ def test_crossfit_of_trained_networks_takes_these_heads(name):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (SVCRandomizedSearchCV(n_iter=3), "integer random_state; got None"),
-        (SVCHalvingSearchCV(random_state=0), "drops some on the way"),
+        (SVCRandomizedSearchCV(n_iter=3), "random_state to an integer; got None"),
+        (SVCHalvingSearchCV(random_state=0), "drops some during the search"),
         (LogisticRegressionCV(), "LogisticRegressionCV does not list its own"),
         (make_pipeline(PCA(5), SVCSearchCV()), "the SVCSearchCV is inside a Pipeline"),
         (VotingClassifier([("a", SVCSearchCV())]), "is inside a VotingClassifier"),

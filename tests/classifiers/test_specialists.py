@@ -263,7 +263,7 @@ def test_numbers_as_labels(network):
     assert model.predict(X_test).dtype == codes.dtype
     model.add_subset("shapes", crosses(3, 2)[0], [10, 11] * 3)
     assert model.classes_.tolist() == [0, 1, 2, 3, 10, 11]
-    with pytest.raises(TypeError, match="'more' has 'cross' where 0 is known"):
+    with pytest.raises(TypeError, match="'more' has 'cross', but other subsets have 0"):
         model.add_subset("more", *crosses(3, 2))
 
 

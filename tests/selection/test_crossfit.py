@@ -104,10 +104,10 @@ def test_layer_and_single_candidates():
 
 def test_random_candidates_must_be_the_same_in_all_folds():
     assert fit(SVCRandomizedSearchCV(n_iter=5, random_state=0)).scores["all"] > 0.9
-    with pytest.raises(ValueError, match="give a search that draws them an integer random_state"):
+    with pytest.raises(ValueError, match="random_state of a search that draws them to an integer"):
         fit(SVCRandomizedSearchCV(n_iter=5))
 
 
 def test_candidates_that_are_dropped_on_the_way_are_refused():
-    with pytest.raises(ValueError, match="SVCHalvingSearchCV drops some on the way"):
+    with pytest.raises(ValueError, match="SVCHalvingSearchCV drops some during the search"):
         fit(SVCHalvingSearchCV(random_state=0))

@@ -112,5 +112,5 @@ def test_bad_layers():
         with pytest.raises(TypeError, match="must be a layer's name or a list of names; got"):
             check_layers(layer, "DeepSVC")
     for layer in ([], ["flatten", "flatten"]):
-        with pytest.raises(ValueError, match="at least one layer, and each once; got"):
+        with pytest.raises(ValueError, match="at least one layer, and each only once; got"):
             check_layers(layer, "DeepSVC")

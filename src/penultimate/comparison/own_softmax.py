@@ -1,7 +1,7 @@
 """The softmax of a pre-trained network: which of its outputs stands for which class.
 
 A network does not record what its outputs mean, only how many there are. Labels from 0 to K - 1
-are interpreted as output numbers. Class names are first assumed in the order of the data set; some
+are interpreted as output numbers. Class names are first assumed in their own order; some
 development samples then show whether another order fits clearly better, such as that of a foreign
 list of class names, or names sorted as text ("10" before "2"). The test set is never used for this.
 """
