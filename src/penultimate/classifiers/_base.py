@@ -184,8 +184,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             self._input_scale = InputScale.of(X, self._pixel_scale or 1.0, _WHITE)
             if X.dtype.kind in "iu" and X.max() == 1:
                 warnings.warn(
-                    "X holds integers, none above 1: as pixels from 0 to 255 they are nearly black. "
-                    "Pass booleans, floats from 0 to 1, or 255 * X.",
+                    "X holds integers, none above 1: as pixels from 0 to 255 they are nearly "
+                    "black. Pass booleans, floats from 0 to 1, or 255 * X.",
                     UserWarning,
                     stacklevel=level_outside(),
                 )

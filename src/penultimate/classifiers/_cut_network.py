@@ -166,7 +166,8 @@ class CutNetworkClassifier(NetworkClassifier):
             warnings.warn(
                 f"The network has seen {seen.sum():,} of {len(seen):,} samples in training, so the "
                 "head is selected on samples that it was trained on: the selection score is too "
-                "optimistic, and the hyper-parameters may be poor. Pass samples that it has not seen.",
+                "optimistic, and the hyper-parameters may be poor. Pass samples that it has not "
+                "seen.",
                 LeakageWarning,
                 stacklevel=level_outside(),
             )
@@ -199,9 +200,9 @@ class CutNetworkClassifier(NetworkClassifier):
             else:
                 count += (
                     f"The {unseen.sum():,} others are too few to select on ({MIN_PER_CLASS} of "
-                    "each class are needed), so the head is selected on samples that the network was "
-                    "trained on: its selection score is too optimistic, and its hyper-parameters may "
-                    "be poor. Pass samples that the network has not seen."
+                    "each class are needed), so the head is selected on samples that the network "
+                    "was trained on: its selection score is too optimistic, and its "
+                    "hyper-parameters may be poor. Pass samples that the network has not seen."
                 )
             warnings.warn(count, LeakageWarning, stacklevel=level_outside())
         if not splits:

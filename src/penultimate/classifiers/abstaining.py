@@ -232,9 +232,9 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
         if len(unknown):
             raise ValueError(
-                f"y holds labels that are not classes of the classifier, such as {unknown[0]!r}; its "
-                f"classes are {self.classes_.tolist()[:10]}. Drop these samples, or pass the labels "
-                "in the form that it was fitted with."
+                f"y holds labels that are not classes of the classifier, such as {unknown[0]!r}; "
+                f"its classes are {self.classes_.tolist()[:10]}. Drop these samples, or pass the "
+                "labels in the form that it was fitted with."
             )
         X, y = self._leave_seen_out(X, y)
         self._set_threshold(np.asarray(self.estimator_.predict(X)) == y, self._confidence_of(X))
@@ -506,10 +506,10 @@ def _warn_if_nothing_certified(
     needed = error_free_samples(risk, level=level)
     surest = np.argsort(-confidence, kind="stable")[:needed]
     warnings.warn(
-        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so the classifier abstains "
-        f"from every sample: the {needed:,} most confident of {len(correct):,} held-out samples "
-        f"include {(~correct)[surest].sum()} errors, but the strictest threshold allows none. Hold "
-        "out more samples, or allow a higher risk.",
+        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so the classifier "
+        f"abstains from every sample: the {needed:,} most confident of {len(correct):,} held-out "
+        f"samples include {(~correct)[surest].sum()} errors, but the strictest threshold allows "
+        "none. Hold out more samples, or allow a higher risk.",
         UserWarning,
         stacklevel=4,
     )

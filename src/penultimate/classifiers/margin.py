@@ -1,8 +1,8 @@
 """A network, or a linear machine, trained end to end with a margin loss.
 
 The SVM objective is divided by C and the number of samples: the mean of the margin loss plus an L2
-penalty of 1 / (2 C n) on the last layer. Mini-batch training then needs no scaling of the loss, and
-C keeps the meaning that it has in `SVC`, without hidden layers even the same optimum.
+penalty of 1 / (2 C n) on the last layer. The mean over a mini-batch then estimates the loss term
+without further scaling, and C keeps the meaning that it has in `SVC`.
 """
 
 from typing import Any, Self
@@ -33,7 +33,7 @@ from penultimate.provenance.fingerprints import copy_prints
 from penultimate.provenance.records import Provenance
 
 # A linear machine is regularized by C alone: it needs no early stopping, only enough steps to
-# converge, at a rate far above that of a deep network.
+# converge.
 _LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
 _CALIBRATION_SIZE = 0.2
 
@@ -267,7 +267,7 @@ class MarginClassifier(NetworkClassifier):
             loss=self.loss_,
             # The penalty was built for the number of samples in the first call. Scaling the loss by
             # the growth of that number is equivalent to shrinking the penalty, without rebuilding.
-            sample_weight=weight * np.float32(self._n_seen / self._n_penalised),
+            sample_weight=weight * np.float32(self._n_seen / self._n_penalized),
             seed=self._seed,
             epoch=self._n_passes,
         )
@@ -436,7 +436,7 @@ class MarginClassifier(NetworkClassifier):
             penalty=1 / (2 * self.C * n_samples),
             seed=self._seed,
         )
-        self._n_penalised = self._n_seen = n_samples
+        self._n_penalized = self._n_seen = n_samples
         self._n_passes = 0
 
     def _decide(self, X: NDArray[Any]) -> NDArray[np.float32]:

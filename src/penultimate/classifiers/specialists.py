@@ -304,8 +304,8 @@ class Specialists(CutNetworkClassifier):
         prints = fingerprint(X)
         self._warn_if_seen(provenance_of(self.network_).holds(prints))
         self._note_seen(X)
-        # The specialist's head is cross-validated on `folds`. A router head needs one selection part:
-        # a fold drawn without labels, which exists even if a class has a single sample.
+        # The specialist's head is cross-validated on `folds`. A router head needs one selection
+        # part: a fold drawn without labels, which exists even if a class has a single sample.
         selection = np.zeros(len(y), bool)
         copies = copy_prints(X, prints)
         rest: dict[str, Any] = {"groups": groups, "fingerprints": copies, "seed": self._seed}

@@ -206,8 +206,9 @@ def check_candidates(head: Any) -> None:
         if inside := inner_searches(head):
             raise ValueError(
                 f"selection='crossfit' compares candidates over the folds, and the "
-                f"{type(inside[0]).__name__} is inside a {type(head).__name__}, where they are not "
-                f"accessible. Search over it instead: GridSearchCV({type(head).__name__}(...), ...)."
+                f"{type(inside[0]).__name__} is inside a {type(head).__name__}, where they "
+                "cannot be accessed. Search over it instead: "
+                f"GridSearchCV({type(head).__name__}(...), ...)."
             )
         return
     given, name = head.get_params(deep=False), type(head).__name__
@@ -451,7 +452,7 @@ def _best_score(head: Any, folds: FoldScores) -> float:
 
 
 def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) -> Any:
-    """Return the value common to all folds, or scaled by its common ratio to the features' scale."""
+    """Return the value common to all folds, or rescaled by its common ratio to their scales."""
     if all(value is values[0] or bool(value == values[0]) for value in values):
         return values[0]
     try:

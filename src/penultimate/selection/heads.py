@@ -118,7 +118,7 @@ def weight_params(head: Any, sample_weight: NDArray[Any] | None) -> dict[str, An
 
 
 def takes(head: Any, name: str) -> bool:
-    """Return whether a head's `fit` takes a parameter, or any parameters at all."""
+    """Return whether a head's `fit` takes a parameter, by name or as one of ``**kwargs``."""
     parameters = signature(head.fit).parameters
     return name in parameters or any(
         each.kind is Parameter.VAR_KEYWORD for each in parameters.values()

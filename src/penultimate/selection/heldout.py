@@ -1,8 +1,8 @@
 """Selecting a head and its layer on samples that the network has not seen.
 
 The layer is one more hyper-parameter, chosen by the same selection score. After the selection the
-head is refitted on all of development; the preprocessing is not, so that it stays the one with
-which the hyper-parameters were chosen.
+head is refitted on all of development. The preprocessing is not: with a single split it stays as
+fitted on the fit part.
 """
 
 from collections.abc import Mapping, Sequence
