@@ -110,7 +110,7 @@ def test_one_sample_of_a_class(network, shapes, split):
     assert all(row["params"] is None for row in curves.rows)
 
 
-def test_all_methods_and_the_network_is_left_as_it_is(network, shapes, split):
+def test_all_methods_leave_the_network_unchanged(network, shapes, split):
     before = [weights.copy() for weights in network.get_weights()]
     curves = learning_curves(network, *shapes, split, sizes=[20], seeds=1, training=QUICK)
     assert curves.methods == [*HEADS, "cnn-scratch"]
