@@ -1,8 +1,8 @@
-"""One network for all characters, and an SVM for each group of them, against what it should beat.
+"""One network for all characters and one SVM per group of them, against the right baselines.
 
-Compares specialists with the same network's softmax among the same classes, and with what the
-article that proposed them compared with; at random and with writers kept apart. Then it leaves one
-subset out of the network's training, and adds it from ten samples of each class.
+Compares specialists with the same network's softmax among the same classes, and with the baselines
+of the article that proposed them; on random splits and with writers kept apart. Then one subset is
+left out of the network's training, and added later from ten samples per class.
 
 Run it with: python examples/devanagari_specialists.py [--data nhcd.tar.gz] [--epochs 36]
 Without the data (see PENULTIMATE_DATA) it runs on bundled digits, 0 to 4 and 5 to 9.
@@ -20,14 +20,14 @@ from penultimate.datasets import check_subsets, load, load_mnist_5k
 from penultimate.splits import Holdout, split_test
 
 ARTICLE = (
-    "The article's 99.7 % on numerals are of the digits 1 to 9 alone, and its 94.9 % on consonants "
-    "hold the zeros: its labels were merged with i-1. Its three SVMs are right for 96.80 % and are "
-    "told the subset; its softmax is right for 95.82 % and is not."
+    "The article's 99.7 % on numerals covers only the digits 1 to 9, and its 94.9 % on consonants "
+    "includes the zeros: its labels were merged with i-1. Its three SVMs, which are given the "
+    "subset, have an accuracy of 96.80 %; its softmax, which is not, has 95.82 %."
 )
 
 
 def read(path):
-    """Read the characters with their writers, ink as large values; or digits in two subsets."""
+    """Read the characters and their writers, with bright ink; or digits in two subsets."""
     if path is not None:
         data = load(path, subsets=True, group_from_filename="(?P<group>[^_]+)_")
         return replace(data, images=255 - data.images, notes=(*data.notes, ARTICLE))
@@ -37,7 +37,7 @@ def read(path):
 
 
 def add_the_last_subset(data, training):
-    """Train without the last subset, then add it from ten samples of each of its classes."""
+    """Train without the last subset, then add it from ten samples per class."""
     *known, new = data.subsets
     names, parts = np.array(data.classes)[data.labels], split_test(data.labels)
     is_new = np.isin(data.labels, data.subsets[new])
@@ -50,9 +50,9 @@ def add_the_last_subset(data, training):
     model.add_subset(new, data.images[few], names[few])
     test = parts.held_out[is_new[parts.held_out]]
     known_subset = np.mean(model.predict(data.images[test], subset=new) == names[test])
-    print(f"{new}, never seen by the network, from 10 samples a class: {known_subset:.1%},")
+    print(f"{new}, never seen by the network, from 10 samples per class: {known_subset:.1%},")
     routed = np.mean(model.predict(data.images[parts.held_out]) == names[parts.held_out])
-    print(f"and {routed:.1%} of all test images where the subset is not told.")
+    print(f"and {routed:.1%} of all test images if the subset is not given.")
 
 
 def main():
@@ -74,7 +74,7 @@ def main():
         holdout=[Holdout(test_size=0.15, by_group=kind, seed=1) for kind in kinds],
         seeds=options.seeds,
         n_jobs=-1,
-        on_leak="warn",  # two images are in the data twice
+        on_leak="warn",  # the data contains two images twice
     )
     print(result)
     print(f"The report: {result.save(options.out)}")

@@ -1,7 +1,7 @@
-"""A CNN's features under an SVM, on real digits, with each step on the samples it may see.
+"""An SVM on a CNN's features, on real digits, with each step on the samples it may use.
 
-Answers two questions that many ask who try this: are the steps right, and how wide must the layer
-be that the features come from? Run it with: python examples/mnist_hybrid.py [EPOCHS]
+Answers two common questions about this: are the steps right, and how wide must the layer be that
+provides the features? Run it with: python examples/mnist_hybrid.py [EPOCHS]
 """
 
 import sys
@@ -21,11 +21,11 @@ training = Training(epochs=int(sys.argv[1]) if sys.argv[1:] else 20)
 model = DeepSVC("mnist-cnn", head=head, training=training, random_state=0).fit(X, y)
 softmax = predict_probabilities(model.network_, X_test).argmax(axis=1)
 
-print(f"{model.best_params_}, chosen by {model.best_score_:.1%} on held-out samples")
+print(f"{model.best_params_}, chosen with {model.best_score_:.1%} on held-out samples")
 print(f"Test accuracy: SVM on the features {model.score(X_test, y_test):.1%},")
 print(f"the network's own softmax {(softmax == y_test).mean():.1%}.")
 print("1. Are these steps right? Cutting the network before its last layer is. Testing on samples")
 print("   that the network was trained on is not, nor is choosing C and gamma on them: here the")
-print(f"   network saw neither. {len(y_test)} test samples were scored once.")
+print(f"   network saw neither set. The {len(y_test)} test samples were scored once.")
 print("2. Must the features be as wide as there are classes? No: the cut is before that layer.")
-print(f"   The SVM gets {model.extract(X_test).shape[1]} features a sample.")
+print(f"   The SVM gets {model.extract(X_test).shape[1]} features per sample.")

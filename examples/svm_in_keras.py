@@ -1,7 +1,7 @@
-"""Three ways to have an SVM in Keras, and two without: their boundaries, and when to use which.
+"""Three ways to use an SVM in Keras, two kernel machines, and when to use which.
 
-Draws the decision boundary of each on two moons, with the margin beside it, and then fits each on
-three datasets, five times on different splits, to say which is worth its time where.
+Draws the decision boundary and the margin of each on two moons, then fits each on three datasets,
+on five different splits, to show which one is worth its time.
 
 Run it with: python examples/svm_in_keras.py [--out svm_in_keras.png] [--splits 5]
 """
@@ -41,7 +41,7 @@ def dense_network(shape, n_classes):
 
 
 def approaches(of_images):
-    """What to try, in the order of the article's approaches; then an SVM's own two ways."""
+    """Return the models: the article's three approaches in order, then two kernel machines."""
     network = "compact" if of_images else dense_network
     recipe = Training(20) if of_images else Training(40, batch_size=32, learning_rate=0.01)
     machine = Training(epochs=100, batch_size=256, learning_rate=0.1, validation_size=0)
@@ -63,7 +63,7 @@ def approaches(of_images):
 
 
 def draw(out):
-    """Fit each approach to two moons, and draw where it draws the line."""
+    """Fit each approach to two moons, and draw its decision boundary and margin."""
     X, y = make_moons(500, noise=0.2, random_state=0)
     train, test = next(StratifiedShuffleSplit(1, test_size=TEST_SIZE, random_state=0).split(X, y))
     models = approaches(of_images=False)
@@ -77,7 +77,7 @@ def draw(out):
         at = boundary.xx0, boundary.xx1, boundary.response
         ax.contour(*at, levels=[-1, 0, 1], colors="k", linestyles=["--", "-", "--"], linewidths=1)
         ax.scatter(*X[test].T, c=y[test], cmap="RdBu", s=14, edgecolors="k", linewidths=0.4)
-        ax.set_title(f"{name}\n{100 * model.score(X[test], y[test]):.1f} % of test samples")
+        ax.set_title(f"{name}\n{100 * model.score(X[test], y[test]):.1f} % test accuracy")
         ax.set(xlabel="", ylabel="", xticks=[], yticks=[])
     figure.suptitle("Decision boundary (line) and margin (dashed) on two moons")
     figure.tight_layout()
@@ -86,7 +86,7 @@ def draw(out):
 
 
 def seeded(model, seed):
-    """Return a new model whose last step draws from this seed, where it draws at all."""
+    """Return a new model whose last step, if it is random, uses this seed."""
     model = clone(model)
     if "random_state" in model[-1].get_params():
         model[-1].set_params(random_state=seed)
@@ -94,7 +94,7 @@ def seeded(model, seed):
 
 
 def measure(X, y, n_splits):
-    """Accuracy on each split, and the median time to fit."""
+    """Measure the accuracy on each split, and the median time to fit."""
     splitter = StratifiedShuffleSplit(n_splits, test_size=TEST_SIZE, random_state=0)
     found = {}
     for name, model in approaches(X.ndim == 4).items():
@@ -109,8 +109,10 @@ def measure(X, y, n_splits):
 
 
 def advise(found):
-    """Take the quickest of those that the splits can't tell from the best."""
+    """Choose the fastest approach that is not significantly worse than the best one."""
     best = max(found, key=lambda name: found[name][0].mean())
+    # Training sets of different splits overlap, so their scores are correlated: the corrected
+    # t-test accounts for that by the ratio of test to training samples.
     ratio = TEST_SIZE / (1 - TEST_SIZE)
     lost = {
         name: interval_across_splits(found[best][0] - scores, ratio)
@@ -146,7 +148,7 @@ def main():
                 f"{seconds:7.2f} s{mark}"
             )
         print()
-    print("Use the quickest of those that the splits can not tell from the best.")
+    print("Use the fastest one that is not significantly worse than the best.")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_mnist_hybrid_answers_both_questions():
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "1. Are these steps right?" in output
     assert "2. Must the features be as wide as there are classes? No" in output
-    assert "128 features a sample" in output
+    assert "128 features per sample" in output
 
 
 def test_mnist_hybrid_is_short():

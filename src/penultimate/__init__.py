@@ -1,7 +1,7 @@
 """Max-margin heads for neural networks.
 
-Cut a network at its penultimate layer, put an SVM on top, and know whether it helped.
-Public names load on first use (PEP 562), so that ``import penultimate`` is quick and loads
+Cut a network at its penultimate layer, put an SVM on top, and measure whether it helped.
+Public names are imported on first use (PEP 562), so that ``import penultimate`` is fast and loads
 neither Keras nor scikit-learn.
 """
 

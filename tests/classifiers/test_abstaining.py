@@ -31,7 +31,7 @@ QUICK_GRID = {"C": [1, 10], "gamma": [0.01]}
 
 @pytest.fixture(scope="module")
 def noisy():
-    """Two classes that overlap, enough of them for a guarantee."""
+    """Two overlapping classes, with enough samples for a guarantee."""
     return make_classification(
         4000, 6, n_informative=4, n_redundant=0, class_sep=1.5, flip_y=0.02, random_state=0
     )
@@ -50,7 +50,7 @@ def test_errors_among_answers_are_rare(fitted, noisy):
     assert fitted.risk_bound_ <= 0.03
 
 
-def test_attributes_tell_of_the_held_out_samples(fitted, noisy):
+def test_attributes_describe_the_held_out_samples(fitted, noisy):
     X = noisy[0][:3000]
     assert fitted.n_heldout_ == 1200
     assert fitted.coverage_ == fitted.n_accepted_ / 1200
@@ -62,7 +62,7 @@ def test_attributes_tell_of_the_held_out_samples(fitted, noisy):
     assert np.isclose(confidence_scores(fitted.estimator_, X), fitted.threshold_).any()
 
 
-def test_abstentions_are_where_it_is_not_sure(fitted, noisy):
+def test_abstentions_have_low_confidence(fitted, noisy):
     X = noisy[0][3000:]
     answers = fitted.predict(X)
     accepted = np.abs(fitted.decision_function(X)) > fitted.threshold_
@@ -135,13 +135,13 @@ def test_coverage_is_what_was_asked(noisy, coverage):
 def test_tied_samples_are_accepted_together():
     X, y = load_digits(return_X_y=True)
     model = AbstainingClassifier(KNeighborsClassifier(3), coverage=0.5, random_state=0).fit(X, y)
-    # Most have the probability 1: they are more than half.
+    # Most samples have probability 1: these ties are more than half.
     assert 0.5 < model.coverage_ < 1
     probability = model.predict_proba(X).max(axis=1)
     assert probability[model.accepts(X)].min() == 1
 
 
-def test_too_few_samples_are_told_before_anything_is_fitted(noisy):
+def test_too_few_samples_are_refused_before_anything_is_fitted(noisy):
     class Slow(LogisticRegression):
         def fit(self, X, y):
             raise AssertionError("it must not come to this")
@@ -157,7 +157,7 @@ def test_no_threshold_gives_the_guarantee():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2000, 3)), rng.integers(0, 2, 2000)
     model = AbstainingClassifier(LogisticRegression(), risk=0.05, random_state=0)
-    with pytest.warns(UserWarning, match="every sample is abstained from: the surest 72 of 400"):
+    with pytest.warns(UserWarning, match="from every sample: the 72 most confident of 400"):
         model.fit(X, y)
     assert (model.threshold_, model.coverage_, model.risk_bound_) == (np.inf, 0, 1)
     assert set(model.predict(X).tolist()) == {None}
@@ -291,7 +291,7 @@ def test_bad_parameters(parameters, message):
         AbstainingClassifier(SVC(), **parameters).fit(X, y)
 
 
-def test_an_estimator_that_is_none():
+def test_a_non_classifier_is_refused():
     for estimator in (SVC, "SVC"):
         with pytest.raises(TypeError, match="must be a classifier, such as SVC"):
             AbstainingClassifier(estimator, coverage=0.5).fit([[0.0], [1.0]], [0, 1])
@@ -300,7 +300,7 @@ def test_an_estimator_that_is_none():
 def test_labels_that_a_frozen_classifier_does_not_know():
     X, y = load_iris(return_X_y=True)
     svc = FrozenEstimator(SVC().fit(X, y))
-    with pytest.raises(ValueError, match=r"such as '0'; it knows \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"such as '0'; its classes are \[0, 1, 2\]"):
         AbstainingClassifier(svc, coverage=0.5).fit(X, y.astype(str))
 
 
@@ -330,7 +330,7 @@ class Known(ClassifierMixin, BaseEstimator):
 
 
 def test_the_guarantee_holds_of_the_whole_classifier():
-    # Errors with probability .2 (1 - c), so .1 (1 - t) of those above t: .07 at t = .3.
+    # Errors with probability 0.2 (1 - c), so 0.1 (1 - t) of those above t: 0.07 at t = 0.3.
     rng = np.random.default_rng(0)
     n_violated, thresholds = 0, []
     with warnings.catch_warnings():
@@ -341,7 +341,7 @@ def test_the_guarantee_holds_of_the_whole_classifier():
             model = AbstainingClassifier(FrozenEstimator(Known()), risk=0.07).fit(c[:, None], y)
             n_violated += model.threshold_ < 0.3
             thresholds.append(model.threshold_)
-    assert n_violated <= 20  # of 10 that are allowed, and three standard deviations
+    assert n_violated <= 20  # the 10 that are allowed, plus three standard deviations
     assert np.isfinite(thresholds).mean() > 0.5
 
 

@@ -1,4 +1,4 @@
-"""Classifiers on a network's features, as scikit-learn's citizens: each on a frozen network."""
+"""Classifiers on a frozen network's features follow the conventions of scikit-learn."""
 
 import copy
 import io
@@ -160,8 +160,8 @@ def test_crossfit_of_trained_networks_takes_these_heads(name):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (SVCRandomizedSearchCV(n_iter=3), "integer random_state; got None"),
-        (SVCHalvingSearchCV(random_state=0), "drops some on the way"),
+        (SVCRandomizedSearchCV(n_iter=3), "random_state to an integer; got None"),
+        (SVCHalvingSearchCV(random_state=0), "drops some during the search"),
         (LogisticRegressionCV(), "LogisticRegressionCV does not list its own"),
         (make_pipeline(PCA(5), SVCSearchCV()), "the SVCSearchCV is inside a Pipeline"),
         (VotingClassifier([("a", SVCSearchCV())]), "is inside a VotingClassifier"),
@@ -178,7 +178,7 @@ def test_heads_that_crossfit_cannot_follow_are_refused_before_any_training(head,
 
 
 @pytest.mark.parametrize("head", [3, "svc", SVC, PCA()])
-def test_what_is_no_head(network, head):
+def test_a_head_must_be_a_classifier(network, head):
     with pytest.raises(TypeError, match="'head' parameter of DeepSVC must be a classifier"):
         deep(network, head).fit(UNIT, y)
 
@@ -226,7 +226,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_says_that_it_is_not_fitted(network, name):
+def test_every_method_raises_if_not_fitted(network, name):
     model = {
         "DeepSVC": deep(network),
         "Specialists": special(network),
@@ -252,7 +252,7 @@ def test_every_method_says_that_it_is_not_fitted(network, name):
             model.drop_subset("low")
 
 
-def test_a_fit_that_failed_on_the_way_leaves_nothing_that_predicts(network):
+def test_after_a_failed_fit_nothing_predicts(network):
     class Failing(SVC):
         def fit(self, X, y, sample_weight=None):
             raise RuntimeError("no")
@@ -291,7 +291,7 @@ def test_output_of_transformers_changes_nothing(network, make, when):
 def test_output_of_transformers_changes_nothing_in_a_fitted_head(network):
     model = deep(network).fit(UNIT, y)
     with sklearn.config_context(transform_output="pandas"):
-        found = model.head_.predict(model.extract(UNIT))  # which warns, if given names of features
+        found = model.head_.predict(model.extract(UNIT))  # which warns if it is given feature names
     np.testing.assert_array_equal(found, model.predict(UNIT))
 
 
@@ -313,7 +313,7 @@ def test_output_of_transformers_where_a_network_is_trained():
 
 
 class Noting(SVC):
-    """An SVC that keeps what its fit was given."""
+    """An SVC that stores the parameters of its fit."""
 
     def fit(self, X, y, sample_weight=None):
         NOTED.append(sample_weight)
@@ -364,7 +364,7 @@ def test_weights_reach_the_network_that_is_trained(selection):
         ("sample_weight", np.where(y == 2, 0, 1)),
     ],
 )
-def test_what_is_wrong_for_each_sample_is_named_by_every_fit(network, make, name, values):
+def test_invalid_per_sample_arguments_are_named_by_every_fit(network, make, name, values):
     model = make(network)
     if isinstance(model, MarginClassifier) and name == "groups":
         pytest.skip("it takes no groups")
@@ -390,7 +390,7 @@ def test_metadata_is_routed(network, make):
             model.fit(UNIT, y, sample_weight=np.ones(120), groups=groups)
             assert all((noted is not None) == asks for noted in NOTED)
             assert NOTED
-        # Groups are asked for unless they are declined, as by a splitter.
+        # Groups are requested unless they are declined, as by a splitter.
         found = cross_validate(
             make(network, SVC()), UNIT, y, cv=GroupKFold(2), params={"groups": groups}
         )
@@ -401,7 +401,7 @@ def test_metadata_is_routed(network, make):
         make(network, SVC()).fit(UNIT, y, nonsense=1)
 
 
-def test_a_calibration_by_groups_gets_them(network):
+def test_a_calibration_by_groups_receives_the_groups(network):
     with sklearn.config_context(enable_metadata_routing=True):
         head = CalibratedClassifierCV(SVC(), cv=GroupKFold(3))
         assert deep(network, head).fit(UNIT, y, groups=groups).predict_proba(UNIT).shape == (120, 4)
@@ -435,7 +435,7 @@ def test_labels_of_all_sorts(network, make, labels):
         assert model.score(flat, labels) > 0.9
 
 
-def test_threads_give_what_one_after_the_other_gives(network):
+def test_concurrent_calls_agree_with_sequential_ones(network):
     def fit(seed):
         model = DeepSVC(dense, head=SVC(), training=ONCE, random_state=seed)
         return model.fit(UNIT, y).decision_function(UNIT)
@@ -466,8 +466,8 @@ def test_another_scale_is_refused_by_every_method(network, make):
 
 
 @pytest.mark.parametrize("make", [deep, special])
-def test_an_unknown_past_is_warned_of_once_for_each_fit(make):
-    import_keras().utils.set_random_seed(7)  # networks of the same weights share what they saw
+def test_unknown_training_samples_cause_one_warning_per_fit(make):
+    import_keras().utils.set_random_seed(7)  # networks with equal weights share their provenance
     model = make(dense((8, 8, 1), 4), SVCSearchCV(param_grid=GRID))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -32,7 +32,7 @@ def feature_network(shape, n_classes):
 
 
 def untrained():
-    """A network that has seen nothing, and says so."""
+    """A network with a recorded provenance: it has seen nothing."""
     network = build_network("compact", (12, 12, 1), 2)
     record(network, [])
     return network
@@ -52,7 +52,7 @@ def test_it_learns_and_keeps_labels(fitted, shapes):
     assert 0.5 <= fitted.best_score_ <= 1
 
 
-def test_network_has_seen_the_fit_part_alone(shapes, monkeypatch):
+def test_the_network_has_seen_only_the_fit_part(shapes, monkeypatch):
     seen = []
 
     def spy(network, X, codes, *args, **kwargs):
@@ -66,17 +66,17 @@ def test_network_has_seen_the_fit_part_alone(shapes, monkeypatch):
     assert seen == [48, 60]
 
 
-def test_same_ways_to_give_pixels_predict_the_same(fitted, shapes):
+def test_all_forms_of_pixels_predict_the_same(fitted, shapes):
     X, _ = shapes
     expected = fitted.predict(X)
     for other in (X[..., None], X / 255, X.astype(np.float32)):
         np.testing.assert_array_equal(fitted.predict(other), expected)
 
 
-def test_one_dark_image_means_what_it_means_among_others(shapes):
+def test_one_dark_image_means_the_same_as_among_others(shapes):
     X, y = shapes
     X = X.astype(np.float64)
-    X[0] = X[0] > 200  # as dark as can be, from 0 to 255
+    X[0] = X[0] > 200  # almost black on the scale from 0 to 255
     model = DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(X, y)
     np.testing.assert_array_equal(model.extract(X[:1]), model.extract(X)[:1])
 
@@ -86,7 +86,7 @@ def test_one_sample_is_predicted_as_among_many(fitted, shapes):
     np.testing.assert_array_equal(fitted.extract(X[:1]), fitted.extract(X)[:1])
 
 
-def test_frozen_network_stays_as_it_is(shapes):
+def test_a_frozen_network_stays_unchanged(shapes):
     X, y = shapes
     network = untrained()
     before = [w.copy() for w in network.get_weights()]
@@ -105,7 +105,7 @@ def test_another_layer_and_head(shapes):
 
 
 @pytest.mark.parametrize("layer", ["flaten", ["penultimate", "flaten"]])
-def test_a_misspelt_layer_is_found_before_the_training(shapes, layer, monkeypatch):
+def test_a_misspelled_layer_is_found_before_the_training(shapes, layer, monkeypatch):
     monkeypatch.setattr(_cut_network, "fit_network", lambda *_, **__: pytest.fail("was trained"))
     with pytest.raises(ValueError, match="'flaten'.*'flatten'"):
         DeepSVC(layer=layer).fit(*shapes)
@@ -145,8 +145,8 @@ def test_crossfit_from_few_samples(shapes, n_each, searched):
     assert model.classes_.tolist() == ["lying", "standing"]
 
 
-def test_crossfit_is_what_it_says(shapes):
-    """Against the definition, step by step: a network a fold, and never two networks' features."""
+def test_crossfit_matches_its_definition(shapes):
+    """Compare with the definition: one network per fold, and features never mixed."""
     X, y = shapes
     few = np.concatenate([np.flatnonzero(y == label)[:12] for label in np.unique(y)])
     X, y = X[few], y[few]
@@ -187,7 +187,7 @@ def test_crossfit_needs_two_samples_of_each_class(shapes):
         DeepSVC(selection="crossfit").fit(X[one], y[one])
 
 
-def test_what_another_head_left_is_gone(shapes):
+def test_attributes_of_an_earlier_head_are_removed(shapes):
     X, y = shapes
     network = untrained()
     model = DeepSVC(network, head=SMALL).fit(X, y)
@@ -203,7 +203,7 @@ def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(fitted, shape
 
 
 def test_resubstitution_is_optimistic_on_random_labels():
-    """Why the default holds samples out: features of samples that the network was trained on."""
+    """Why the default holds samples out: features of training samples look too good."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
     recipe = Training(

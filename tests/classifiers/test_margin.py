@@ -54,7 +54,7 @@ def objective(loss, C, scores, codes, weights):
 
 
 def reference(loss, C, X, codes):
-    """Weights and intercepts of the exact solver; an intercept's penalty is scaled away."""
+    """Weights and intercepts of the exact solver, whose penalty on intercepts is scaled away."""
     if loss == "crammer_singer":
         solver = LinearSVC(C=C, multi_class=loss, intercept_scaling=10, tol=1e-6, max_iter=10**6)
     elif loss == "squared_hinge":
@@ -86,7 +86,7 @@ def test_without_hidden_layers_it_is_the_svm(load, loss, C, ratio):
     kernel, bias = model.network_.get_weights()
     reached = objective(loss, C, X @ kernel + bias, y, kernel)
     assert 0.999 * expected < reached < ratio * expected
-    # What was minimised is this objective, divided by C n; an epoch leaves some samples out.
+    # The training minimizes this objective divided by C n; an epoch drops some samples.
     assert model.history_.loss[-1] * C * len(X) == pytest.approx(reached, rel=0.25)
 
 
@@ -147,7 +147,7 @@ def test_two_classes_have_one_decision_value(wine, loss):
         model = MarginClassifier(network, loss, training=QUICK, random_state=0)
         decision = model.fit(X, codes == 0).decision_function(X)
         assert np.mean((decision > 0) == (codes == 0)) > 0.95
-        # The margin is at 1, where few samples of so easy a problem are.
+        # The margin is at 1, near which such an easy problem has few samples.
         assert np.mean(np.abs(decision) > 0.9) > 0.6
 
 
@@ -161,7 +161,7 @@ def test_network_loses_its_softmax(shapes):
     np.testing.assert_array_equal(model.predict(X / 255), model.predict(X))
 
 
-def test_a_smaller_c_holds_the_last_layer_down(wine):
+def test_a_smaller_c_shrinks_the_last_layer(wine):
     norms = [
         np.linalg.norm(MarginClassifier(C=C, training=QUICK).fit(*wine).network_.get_weights()[0])
         for C in (0.001, 0.1, 10)
@@ -215,7 +215,7 @@ def test_early_stopping_keeps_the_best_weights(wine):
     assert history.best_epoch == np.argmin(history.validation_loss)
 
 
-def test_partial_fit_sees_every_sample_and_comes_to_what_fit_does(wine):
+def test_partial_fit_sees_every_sample_and_agrees_with_fit(wine):
     X, codes = wine
     names = np.array(["a", "b", "c"])[codes]
     order = np.random.default_rng(0).permutation(len(X))
@@ -249,7 +249,7 @@ def test_the_penalty_of_a_stream_is_that_of_all_its_samples(wine):
     for _ in range(100):
         for chunk in (slice(0, None, 2), slice(1, None, 2)):
             streamed.partial_fit(X[chunk], codes[chunk], classes=[0, 1, 2])
-    # A hundred times the samples are a hundred times the C.
+    # A hundred times as many samples are equivalent to a hundred times the C.
     fitted = MarginClassifier(C=1).fit(X, codes)
     norms = [np.linalg.norm(m.network_.get_weights()[0]) for m in (streamed, fitted)]
     assert norms[0] == pytest.approx(norms[1], rel=0.25)
@@ -319,7 +319,7 @@ def test_bad_samples_and_labels(wine):
         counted.predict(X)
 
 
-def test_validation_slices_that_can_not_be_made(wine):
+def test_impossible_validation_slices_are_refused(wine):
     X, codes = wine
     alone = np.append(np.flatnonzero(codes < 2), 177)
     with pytest.raises(ValueError, match=r"validation_size=0.1.*Class 2 has 1 sample.*size=0\)"):
@@ -352,7 +352,7 @@ def test_bad_partial_fit(wine):
     np.testing.assert_array_equal(model.network_.get_weights()[0], before)
 
 
-def test_unscaled_features_are_warned_of(wine):
+def test_unscaled_features_cause_a_warning(wine):
     X, codes = wine
     with pytest.warns(
         UserWarning, match=r"deviations go from 0\.12\d? to 3\d\d; .*standardize=True"
@@ -364,7 +364,7 @@ def test_unscaled_features_are_warned_of(wine):
     MarginClassifier(standardize=False, training=QUICKER).fit(constant, codes)
 
 
-def test_it_comes_back_from_a_pickle_elsewhere(wine, tmp_path):
+def test_it_can_be_unpickled_in_another_process(wine, tmp_path):
     X, codes = wine
     model = MarginClassifier(
         small_network_of_keras, CrammerSinger(margin=2.0), training=QUICKER, random_state=0
@@ -391,8 +391,8 @@ def small_network_of_keras(shape, n_classes):
     return small_network(shape, n_classes)
 
 
-# Stochastic steps find the same minimum on other ways to say the same samples, not the same bits:
-# what scikit-learn's own SVC fails, too.
+# With equivalent forms of the same samples, stochastic steps find the same minimum, but not the
+# same bits; scikit-learn's own SVC fails these checks as well.
 EXPECTED = {"check_sample_weight_equivalence_on_dense_data"}
 
 

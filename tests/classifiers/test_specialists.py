@@ -23,7 +23,7 @@ SUBSETS = {
 
 
 def bars(n_each, seed):
-    """Bars that lie high or low, or stand to the left or right."""
+    """Horizontal bars, high or low, and vertical bars, left or right."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 60, (4 * n_each, 12, 12), dtype=np.uint8)
     labels = np.tile([label for subset in SUBSETS.values() for label in subset], n_each)
@@ -35,7 +35,7 @@ def bars(n_each, seed):
 
 
 def crosses(n_each, seed):
-    """Classes that no network here has seen: a cross, and a square."""
+    """Classes that no network here has seen: a cross and a square."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 60, (2 * n_each, 12, 12), dtype=np.uint8)
     labels = np.tile(["cross", "square"], n_each)
@@ -72,11 +72,11 @@ def network():
 
 @pytest.fixture
 def frozen(network):
-    """Specialists that a test may change."""
+    """Specialists that a test may modify."""
     return fit(network=network)
 
 
-def test_each_specialist_knows_its_subset(fitted):
+def test_each_specialist_distinguishes_the_classes_of_its_subset(fitted):
     assert list(fitted.specialists_) == list(SUBSETS)
     for name, labels in SUBSETS.items():
         rows = np.isin(y_test, labels)
@@ -109,14 +109,14 @@ def test_unknown_subset_is_found_by_the_network(fitted):
 
 @pytest.mark.parametrize("router", ["network", "head"])
 def test_a_frozen_network_is_routed_by_a_head(network, router):
-    """Nobody says which class is which output of a network that came trained."""
+    """The classes of a pre-trained network's outputs are not known."""
     model = fit(network=network, router=router)
     assert model.router_ == "head"
     assert model.network_ is network
     assert model.score(X_test, y_test) > 0.9
 
 
-def test_routed_samples_get_what_their_specialist_says(frozen):
+def test_routed_samples_get_the_prediction_of_their_specialist(frozen):
     routes, predictions = frozen.route(X_test), frozen.predict(X_test)
     for name in SUBSETS:
         rows = routes == name
@@ -124,7 +124,7 @@ def test_routed_samples_get_what_their_specialist_says(frozen):
 
 
 def test_specialists_share_the_split_of_the_network(monkeypatch):
-    """Candidates are fitted on what the network saw, and scored on what it did not."""
+    """Candidates are fitted on samples that the network saw, and scored on the others."""
     from penultimate.classifiers import _cut_network
     from penultimate.classifiers import deep_svc as hybrid
 
@@ -161,7 +161,7 @@ def test_a_specialist_is_a_classifier_of_its_own(fitted):
 
 @pytest.mark.parametrize("router", ["network", "head"])
 @pytest.mark.parametrize("n_each", [1, 2, 5])
-def test_add_subset_leaves_the_network_as_it_is(network, router, n_each):
+def test_add_subset_leaves_the_network_unchanged(network, router, n_each):
     model = fit(network=network, router=router)
     before = [weights.copy() for weights in model.network_.get_weights()]
     expected = {name: model.predict(X_test, subset=name) for name in SUBSETS}
@@ -180,7 +180,7 @@ def test_add_subset_leaves_the_network_as_it_is(network, router, n_each):
     assert set(model.predict(np.concatenate([X_new, X_test]))) <= set(model.classes_)
 
 
-def test_a_network_that_does_not_know_a_subset_does_not_route():
+def test_a_network_not_trained_on_a_subset_does_not_route():
     model = fit()
     assert model.router_ == "network"
     model.add_subset("shapes", *crosses(20, 2))
@@ -191,7 +191,7 @@ def test_a_network_that_does_not_know_a_subset_does_not_route():
     assert model.score(X_test, y_test) > 0.9
     model.drop_subset("shapes")
     assert model.router_ == "network"
-    # A subset of classes that the network knows comes back.
+    # A subset of classes that the network was trained on is added again.
     rows = np.isin(y, SUBSETS["lying"])
     with pytest.warns(LeakageWarning, match="has seen 32 of 40 samples"):
         model.drop_subset("lying").add_subset("flat", X[rows], y[rows])
@@ -206,7 +206,7 @@ def test_a_subset_of_few_samples_weighs_as_much_as_others(network):
     router, own = model._router_head["head"], model.specialists_["lying"].head_["head"]
     assert router.best_estimator_.class_weight == "balanced"
     assert router.scoring == "balanced_accuracy"
-    # The specialists' own heads stay as they were given.
+    # The specialists' own heads are not changed.
     assert own.best_estimator_.class_weight is None
     assert own.scoring is None
 
@@ -218,7 +218,7 @@ def test_balanced_heads():
     assert search.estimator["svc"].class_weight == "balanced"
     assert search.scoring == "balanced_accuracy"
     assert isinstance(_balanced(KNeighborsClassifier()), KNeighborsClassifier)
-    # What the user has set stays.
+    # Parameters set by the user are kept.
     mine = GridSearchCV(SVC(class_weight={"a": 2}), {"C": [1]}, scoring="accuracy")
     assert _balanced(mine).scoring == "accuracy"
     assert _balanced(mine).estimator.class_weight == {"a": 2}
@@ -245,7 +245,7 @@ def test_each_specialist_selects_its_layer_and_head(network):
     assert model.score(X_test, y_test) > 0.9
 
 
-def test_same_ways_to_give_pixels_predict_the_same(network):
+def test_all_forms_of_pixels_predict_the_same(network):
     as_bytes, as_shares = fit(network=network), fit(network=network)
     as_shares.fit(X / 255, y)
     expected = as_bytes.predict(X_test)
@@ -263,7 +263,7 @@ def test_numbers_as_labels(network):
     assert model.predict(X_test).dtype == codes.dtype
     model.add_subset("shapes", crosses(3, 2)[0], [10, 11] * 3)
     assert model.classes_.tolist() == [0, 1, 2, 3, 10, 11]
-    with pytest.raises(TypeError, match="'more' has 'cross' where 0 is known"):
+    with pytest.raises(TypeError, match="'more' has 'cross', but other subsets have 0"):
         model.add_subset("more", *crosses(3, 2))
 
 
@@ -278,13 +278,13 @@ def test_groups_that_make_a_split_impossible(network):
     model = Specialists(network, SUBSETS, SMALL, random_state=0)
     with pytest.raises(ValueError, match="There is 1 group to split"):
         model.fit(X, y, groups=np.zeros(80))
-    # Each class is one group: whichever is held out, nothing is left to fit on.
+    # Each class is one group: whichever is held out, none of it is left to fit on.
     with pytest.raises(ValueError, match="classes have no sample to fit on, such as class '"):
         model.fit(X, y, groups=y)
 
 
-def test_groups_that_leave_a_subset_nothing_to_select_on(network):
-    """The split holds one writer out, and nobody wrote both kinds of bars."""
+def test_groups_that_leave_a_subset_without_selection_samples(network):
+    """The split holds one writer out, and no writer wrote both kinds of bars."""
     writers = np.arange(80) // 4
     groups = np.where(np.isin(y, SUBSETS["lying"]), writers % 3, 100 + writers % 2)
     model = Specialists(network, SUBSETS, SMALL, random_state=0)

@@ -26,7 +26,7 @@ def run(*arguments, **kwargs):
 
 
 def fails(*arguments):
-    """Run in this process, and return the one line of the error."""
+    """Run in this process, and return the one-line error message."""
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == 1, result.output
     last = result.stderr.strip().splitlines()
@@ -58,13 +58,13 @@ def test_help_has_an_example(command):
 
 
 def test_help_names_every_network():
-    # By hand, for the help must not wait for what the networks import.
+    # The help lists them by hand, because it must not wait for the imports of the networks.
     from penultimate.networks import NETWORKS
 
     assert f"One of {', '.join(NETWORKS)}." in inspect.getsource(compare)
 
 
-def test_help_loads_nothing_that_is_slow():
+def test_help_imports_nothing_slow():
     code = (
         "import sys; from typer.testing import CliRunner; from penultimate.cli.compare import app;"
         "assert CliRunner().invoke(app, ['compare', '--help']).exit_code == 0;"
@@ -115,7 +115,7 @@ def test_compare_by_subset_and_by_both_kinds_of_split(letters, tmp_path):
     assert [kind["n_splits"] for kind in results["splits"]] == [2, 2]
 
 
-def test_subsets_that_are_not_there(bars, letters, tmp_path):
+def test_missing_subsets_and_groups_are_refused(bars, letters, tmp_path):
     out = tmp_path / "out"
     assert "has no folder of images for each class" in fails(
         "compare", bars, "--subsets", "--out", out
@@ -130,7 +130,7 @@ def test_subsets_that_are_not_there(bars, letters, tmp_path):
     )
 
 
-def test_json_is_all_that_is_printed(bars, tmp_path):
+def test_json_mode_prints_only_json(bars, tmp_path):
     out = tmp_path / "out"
     result = run(
         "compare", bars, "--out", out, *QUICK, "--json", "--methods", "cnn-softmax,cnn+svm-rbf"
@@ -152,7 +152,7 @@ def test_same_seed_same_bits(bars, tmp_path):
     assert outcomes[0] == outcomes[1]
 
 
-def test_corrupt_image_stops_the_run_or_is_listed(bars, tmp_path):
+def test_a_corrupt_image_stops_the_run_or_is_listed(bars, tmp_path):
     (bars / "lying" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     assert "torn.png" in fails("compare", bars, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -229,7 +229,7 @@ def reads_a_missing_file():
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (penultimate_raises, "The 'size' parameter of Thing must be"),
         (reads_a_missing_file, "No such file or directory: 'photos/missing.npz'"),
@@ -237,15 +237,15 @@ def reads_a_missing_file():
         (lambda: np.empty(1 << 55), "there is not enough memory"),
     ],
 )
-def test_what_the_user_can_fix_is_one_line(fault, told, monkeypatch, tmp_path):
+def test_user_errors_are_reported_in_one_line(fault, expected, monkeypatch, tmp_path):
     monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
     line = fails("demo", "--out", tmp_path / "out")
-    assert told in line
+    assert expected in line
     assert "bug" not in line
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (lambda: [][0], "IndexError: list index out of range"),
         (lambda: {}["key"], "KeyError: 'key'"),
@@ -258,22 +258,22 @@ def test_what_the_user_can_fix_is_one_line(fault, told, monkeypatch, tmp_path):
         (lambda: exec("import penultimate.gone"), "No module named 'penultimate.gone'"),
     ],
 )
-def test_a_fault_of_ours_is_said_to_be_one(fault, told, monkeypatch, tmp_path):
+def test_internal_errors_are_reported_as_bugs(fault, expected, monkeypatch, tmp_path):
     monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
     line = fails("demo", "--out", tmp_path / "out")
-    assert told in line
+    assert expected in line
     assert line.endswith(". This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where.")
 
 
 @pytest.mark.parametrize("fault", [penultimate_raises, lambda: [][0], lambda: np.empty(1 << 55)])
-def test_debugging_shows_where(fault, monkeypatch, tmp_path):
+def test_debugging_shows_the_traceback(fault, monkeypatch, tmp_path):
     monkeypatch.setenv("PENULTIMATE_DEBUG", "1")
     monkeypatch.setattr("penultimate.report.folder.check_folder", lambda out: fault())
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, ValueError | IndexError | MemoryError)
 
 
-def test_a_reader_that_has_gone_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     code = (
         "import penultimate.cli.compare as cli; from penultimate.cli import main\n"
         "def long(*arguments, **kwargs):\n"

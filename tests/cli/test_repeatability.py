@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 SIZES = (8, 16, 32, 48, 64, 80)
-# The largest networks come first, while the threads are still starting: where operations run side
-# by side, this is where the difference shows (in one process of four).
+# The largest networks come first, while the threads are still starting: if operations run
+# concurrently, this is where the difference shows (in one process out of four).
 COMMANDS = """
 import sys
 from penultimate.cli.compare import app
@@ -45,7 +45,7 @@ for name in NETWORKS:
 
 
 def in_a_fresh_process(code, *arguments, number):
-    """Run code in a fresh process, without this process's thread settings."""
+    """Run code in a fresh process, without the thread settings of this one."""
     environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
     environment["PYTHONHASHSEED"] = str(number)
     done = subprocess.run(
@@ -59,7 +59,7 @@ def in_a_fresh_process(code, *arguments, number):
 
 
 def write_photos(folder, *, backwards):
-    """Write noise of three classes that differ a little: nothing of it is learned by heart."""
+    """Write noise of three slightly different classes, which cannot be memorized."""
     rng = np.random.default_rng(0)
     photos = rng.integers(0, 256, (3, 30, 64, 64, 3))
     for number in range(3):
@@ -95,7 +95,7 @@ def test_the_same_command_gives_the_same_result(tmp_path):
 
 
 def untimed(value):
-    """A report's figures without times, and without the folder's name."""
+    """Return the figures of a report without times and without the folder's name."""
     if isinstance(value, dict):
         return {k: untimed(v) for k, v in value.items() if "second" not in k and k != "created"}
     return [untimed(item) for item in value] if isinstance(value, list) else value
@@ -103,7 +103,7 @@ def untimed(value):
 
 @pytest.mark.slow
 def test_the_same_call_gives_the_same_network():
-    """Every named network, in Python: where nobody asked for determinism, on any backend."""
+    """Every named network, in Python: even without asking for determinism, on any backend."""
     first, again = (in_a_fresh_process(NETWORKS, number=number) for number in (1, 2))
     assert first == again
-    assert len(set(first.split()[4::5])) == 36  # and the samples, at least, are not the same
+    assert len(set(first.split()[4::5])) == 36  # and at least the samples differ

@@ -29,7 +29,7 @@ def found(result):
     return {check["id"] for check in result.checks}
 
 
-def test_every_check_that_is_run_is_known():
+def test_every_check_that_is_run_is_documented():
     assert set(CHECKS) <= set(ABOUT)
 
 
@@ -61,7 +61,7 @@ def test_a_leak_stops_it_before_training(with_duplicates, monkeypatch):
         compare(with_duplicates[0])
 
 
-def test_copies_stop_no_split_that_is_drawn_here(with_duplicates):
+def test_copies_do_not_stop_a_split_that_is_drawn_here(with_duplicates):
     data = dataclasses.replace(with_duplicates[0], is_test=None)
     holdouts = [Holdout(seed=seed) for seed in range(6)]
     result = compare(data, **PIXELS, holdout=holdouts)
@@ -106,7 +106,7 @@ def test_what_a_frozen_network_has_seen(shapes):
     assert "other-training-samples" in found(compare(X, y, network=other, methods=methods, seeds=1))
 
 
-def test_each_is_told_with_what_to_do(shapes):
+def test_each_finding_comes_with_advice(shapes):
     X, y = shapes
     rng = np.random.default_rng(0)
     y = np.where(np.arange(60) % 9 == 0, "rare", rng.permutation(y))
@@ -123,7 +123,7 @@ def test_each_is_told_with_what_to_do(shapes):
     }
 
 
-def test_groups_and_names_that_look_like_some(two_subsets):
+def test_groups_and_file_names_that_look_like_groups(two_subsets):
     data = dataclasses.replace(two_subsets, subsets={})
     by_chance = compare(data, **PIXELS, holdout=Holdout(by_group=False))
     assert "groups-split" in found(by_chance)
@@ -133,14 +133,14 @@ def test_groups_and_names_that_look_like_some(two_subsets):
     assert "groups-split" in found(compare(named, **PIXELS))
 
 
-def test_what_could_not_be_read_is_told(shapes):
+def test_unreadable_files_are_reported(shapes):
     data = dataclasses.replace(Dataset.from_arrays(*shapes), notes=("Left out: a.png: broken.",))
     assert "images-left-out" in found(compare(data, **PIXELS))
 
 
 @pytest.mark.slow
 def test_a_clean_run_passes_every_check(shared_data):
-    """On digits as the demo has them, with a short training."""
+    """On the digits of the demo, with a short training."""
     from penultimate.datasets import load_mnist_5k
 
     result = compare(load_mnist_5k(), seeds=1, training=Training(epochs=6))

@@ -59,7 +59,7 @@ def test_features_are_those_of_the_first_network(shapes, monkeypatch):
 
 
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
-    """With the test labels turned round, everything that is fitted stays as it was."""
+    """With the test labels swapped, everything that is fitted stays as it was."""
     X, y = shapes
     chosen = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
     test = split_test((y == "standing") * 1).held_out
@@ -76,7 +76,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     )
 
 
-def test_one_network_a_seed(shapes, monkeypatch):
+def test_one_network_per_seed(shapes, monkeypatch):
     trained = []
     import penultimate._shared_network as shared_network
 
@@ -108,7 +108,7 @@ def test_frozen_network_without_outputs_for_these_classes(shapes):
 
 
 def test_methods_share_a_classifier_only_if_they_are_fitted_alike(shapes, monkeypatch):
-    """Each alone gives what it gives beside the other, in either order."""
+    """Each method gives the same result alone and with the other, in either order."""
     monkeypatch.setitem(METHODS, "raw+svm-rbf", Method("pixels", svm_rbf))
     names = ["pca+svm-rbf", "raw+svm-rbf"]
     alone = [compare(*shapes, methods=[name], seeds=1).method(name) for name in names]
@@ -169,7 +169,7 @@ def test_probabilities_are_those_of_the_predictions(comparison):
         assert agree.mean() > 0.95
 
 
-def test_what_is_told_of_the_first_seed(comparison):
+def test_diagnostics_are_of_the_first_seed(comparison):
     assert comparison.hardest
     for case in comparison.hardest:
         assert case.sample not in comparison.test
@@ -198,7 +198,7 @@ def test_what_is_told_of_the_first_seed(comparison):
         ("crossfit", 6, [38, 38, 38, 39, 39, 48]),
     ],
 )
-def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
+def test_every_selection_works(shapes, monkeypatch, selection, n_networks, n_seen):
     import penultimate._shared_network as shared_network
 
     seen = []
@@ -224,7 +224,7 @@ def test_ways_to_select(shapes, monkeypatch, selection, n_networks, n_seen):
 
 
 class Noting(DummyClassifier):
-    """Notes the samples that it is fitted on and those that it is then asked about."""
+    """Records the samples that it is fitted on, and those that it then predicts."""
 
     asked = []
 
@@ -241,7 +241,7 @@ class Noting(DummyClassifier):
     ("selection", "n_networks"), [("heldout", 1), ("resubstitution", 1), ("crossfit", 6)]
 )
 def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection, n_networks):
-    """No network and no head is asked about a group that it was fitted on."""
+    """No network and no head predicts a group that it was fitted on."""
     import penultimate.networks.training as training
 
     X, y = shapes
@@ -273,7 +273,7 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection,
         X, y, groups=groups, methods=methods, seeds=1, selection=selection, training=recipe
     )
     assert len(networks) == n_networks
-    # Each setting on the selection part, or on each of five folds; then the test part.
+    # Each setting on the selection part, or on each of five folds; then the test set.
     assert len(asked) == (3 if selection == "heldout" else 11)
     for seen, others in [*networks, *asked]:
         assert groups_of(seen)
@@ -284,12 +284,12 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection,
     of_development = set(groups) - of_test
     for seen, others in networks:
         assert groups_of(seen) | groups_of(others) <= of_development
-    if selection == "crossfit":  # the network of each fold has seen nothing of it
+    if selection == "crossfit":  # the network of each fold has not seen the fold
         unseen = [of_development - groups_of(np.concatenate(parts)) for parts in networks]
         assert sorted(group for some in unseen for group in some) == sorted(of_development)
 
 
-def test_crossfit_that_has_no_folds_is_refused(shapes):
+def test_crossfit_without_folds_is_refused(shapes):
     X, y = shapes
     groups = np.where(y == "lying", np.arange(60) % 2, 2 + np.arange(60) % 7)
     data = Dataset.from_arrays(X, y, groups=groups, is_test=np.isin(groups, [1, 2]))
@@ -329,7 +329,7 @@ def test_path(shapes, tmp_path):
     assert result.dataset.name == "bars"
 
 
-def test_no_softmax_no_difference(shapes):
+def test_without_softmax_there_is_no_difference(shapes):
     result = compare(*shapes, methods=["pca+svm-rbf"], seeds=1)
     assert result.vs_softmax("pca+svm-rbf") is None
     assert result.features is None
@@ -387,7 +387,7 @@ def by_subset(two_subsets):
     )
 
 
-def test_methods_that_know_the_subset_predict_its_classes_alone(by_subset):
+def test_methods_that_are_given_the_subset_predict_only_its_classes(by_subset):
     assert by_subset.subsets == ["bright", "dark"]
     true = by_subset.dataset.labels[by_subset.test]
     knows = {method.name for method in by_subset.methods if method.knows_subset}
@@ -431,7 +431,7 @@ def test_a_router_may_leave_a_subset_without_samples(two_subsets, monkeypatch):
     assert set(result.methods[0].predictions[0] // 2) == {0}
 
 
-def test_a_subset_s_accuracy_is_that_of_its_samples(by_subset):
+def test_the_accuracy_of_a_subset_is_that_of_its_samples(by_subset):
     both = [by_subset.correct("cnn+logistic", name) for name in by_subset.subsets]
     assert sum(part.shape[1] for part in both) == len(by_subset.test)
     assert np.hstack(both).mean() == by_subset.accuracy("cnn+logistic").value
@@ -453,7 +453,7 @@ def test_every_split_is_another_one_and_keeps_its_kind(by_subset):
 
 
 def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
-    """With the test labels of both subsets turned round, everything that is fitted stays."""
+    """With the test labels of both subsets swapped, everything that is fitted stays as it was."""
     test = split_test(two_subsets.labels).held_out
     turned = two_subsets.labels.copy()
     turned[test] ^= 1
@@ -495,7 +495,7 @@ def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
 def test_subset_without_a_test_sample(two_subsets):
     is_test = (two_subsets.labels < 2) & (np.arange(120) % 3 == 0)
     data = dataclasses.replace(two_subsets, is_test=is_test, groups=None)
-    with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test part"):
+    with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test set"):
         compare(data, subsets=True)
 
 
@@ -534,7 +534,7 @@ def test_frozen_network_by_subset(two_subsets):
 def test_bad_parameters_fail_before_anything_is_trained(shapes, monkeypatch, arguments, message):
     import penultimate.networks.training as training
 
-    # Whatever would be fitted then fails, and not with a ValueError.
+    # Any attempt to fit something then fails, but not with a ValueError.
     monkeypatch.setattr(training, "train", None)
     monkeypatch.setattr(Run, "fit_and_predict", None)
     with pytest.raises(ValueError, match=message):
@@ -545,7 +545,7 @@ def test_bad_data(shapes, tmp_path):
     X, y = shapes
     with pytest.raises(ValueError, match="y is missing"):
         compare(X)
-    with pytest.raises(ValueError, match="y must be None where X is a path"):
+    with pytest.raises(ValueError, match="y must be None if X is a path"):
         compare(tmp_path, y)
     few = np.array(["lying"] * 59 + ["standing"])
     with pytest.raises(ValueError, match="class 'standing' has 1 image; at least 5"):
@@ -555,7 +555,7 @@ def test_bad_data(shapes, tmp_path):
 MARGINS = ["cnn-hinge", "cnn-squared-hinge", "cnn-crammer-singer", "cnn-weston-watkins"]
 
 
-def test_margin_losses_join_on_request_from_the_same_weights(shapes, monkeypatch, tmp_path):
+def test_margin_losses_on_request_start_from_the_same_weights(shapes, monkeypatch, tmp_path):
     import penultimate.networks.training as training
 
     def spy(model, *args, **kwargs):
@@ -581,11 +581,11 @@ def test_margin_losses_join_on_request_from_the_same_weights(shapes, monkeypatch
     for name in methods:
         assert result.accuracy(name).value > 0.8
         assert result.method(name).fits[None].fit_seconds[0] > 0
-    assert len(list((tmp_path / "runs").iterdir())) == 5  # each has a checkpoint of its own
+    assert len(list((tmp_path / "runs").iterdir())) == 5  # each has its own checkpoint
     assert result.vs_softmax("cnn-hinge") is not None
 
 
-def test_random_features_join_on_request(shapes):
+def test_random_features_on_request(shapes):
     result = compare(*shapes, methods=["cnn-softmax", "cnn+rff"], seeds=1, training=QUICK)
     assert result.accuracy("cnn+rff").value > 0.8
     fits = result.method("cnn+rff").fits[None]

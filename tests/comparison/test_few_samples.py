@@ -110,7 +110,7 @@ def test_one_sample_of_a_class(network, shapes, split):
     assert all(row["params"] is None for row in curves.rows)
 
 
-def test_all_methods_and_the_network_is_left_as_it_is(network, shapes, split):
+def test_all_methods_leave_the_network_unchanged(network, shapes, split):
     before = [weights.copy() for weights in network.get_weights()]
     curves = learning_curves(network, *shapes, split, sizes=[20], seeds=1, training=QUICK)
     assert curves.methods == [*HEADS, "cnn-scratch"]
@@ -143,16 +143,16 @@ def test_progress(network, shapes, split):
     )
     assert heard == [
         ("learning curves", 0, 2),
-        ("cnn+svm-linear, 5 a class", 0, curves.accuracies[0, 0, 0]),
+        ("cnn+svm-linear, 5 per class", 0, curves.accuracies[0, 0, 0]),
         ("learning curves", 1, 2),
-        ("cnn+svm-linear, 5 a class", 1, curves.accuracies[0, 0, 1]),
+        ("cnn+svm-linear, 5 per class", 1, curves.accuracies[0, 0, 1]),
         ("learning curves", 2, 2),
     ]
 
 
 def test_bad_input(network, shapes, split):
     for parameters, error, message in [
-        ({"sizes": [5, 25]}, ValueError, "no 25 samples of each class .* 'lying' has 24"),
+        ({"sizes": [5, 25]}, ValueError, "fewer than 25 samples .* 'lying' has 24"),
         ({"sizes": []}, ValueError, "sizes is empty"),
         ({"sizes": [0]}, ValueError, "'sizes' parameter"),
         ({"methods": ["svm"]}, ValueError, "must be one of 'cnn.svm-rbf', .*; got 'svm'"),

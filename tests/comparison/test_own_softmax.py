@@ -1,4 +1,4 @@
-"""Networks that came trained: their own softmax, the scale of their inputs, an own test set."""
+"""Pre-trained networks: their softmax, the scale of their inputs, a separate test set."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ OWN = {"methods": ["cnn-softmax", "cnn+logistic"], "seeds": 1}
 
 
 def bands(n, seed):
-    """Images in [0, 1] of one brighter band of rows per class, and their classes."""
+    """Images in [0, 1] with one brighter band of rows per class, and their classes."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % CLASSES
     X = rng.random((n, 8, 8, 1), dtype=np.float32) * 0.4
@@ -29,7 +29,7 @@ def bands(n, seed):
 
 
 def network_of(order=range(CLASSES), *, ending="softmax", gain=1.0):
-    """A network that reads the bands off; output k stands for class ``order[k]``."""
+    """A network that detects the bands; output k stands for class ``order[k]``."""
     inputs = keras.Input((8, 8, 1))
     hidden = keras.layers.Dense(CLASSES, activation="relu")
     outputs = keras.layers.Dense(len(order), activation=ending)
@@ -56,7 +56,9 @@ def row(result, name):
 def test_the_row_is_the_networks_own_accuracy(data, ending):
     X, y = data
     network = network_of(ending=ending)
-    network.layers[-1].set_weights([np.eye(CLASSES) * 0.2, np.float32([0.35, 0, 0, 0])])  # leans
+    network.layers[-1].set_weights(
+        [np.eye(CLASSES) * 0.2, np.float32([0.35, 0, 0, 0])]
+    )  # biased to class 0
     result = compare(X, y, network=network, **OWN)
     predicted = np.asarray(network(X[result.test])).argmax(axis=1)
     assert row(result, "cnn-softmax")["accuracy"] == np.mean(predicted == y[result.test])
@@ -81,7 +83,7 @@ def test_names_are_matched_in_their_order(data):
         (["dog", "cat", "ant", "bee"], "in the order that fits best"),
     ],
 )
-def test_another_order_of_names_is_seen(data, names, words):
+def test_another_order_of_names_is_detected(data, names, words):
     X, y = data
     result = compare(X, np.array(names)[y], network=network_of(), **OWN)
     assert row(result, "cnn-softmax")["accuracy"] > 0.8
@@ -90,11 +92,11 @@ def test_another_order_of_names_is_seen(data, names, words):
 
 
 def test_an_order_that_noise_fits_better_is_not_taken():
-    """Where the order as text is nearly as good as the best of all orders, it is the reason."""
+    """If sorting as text is nearly as good as the best of all orders, it is the explanation."""
     X, y = bands(240, 0)
     network = network_of()
     weights = np.eye(CLASSES) * 2
-    weights[[2, 3]] = weights[[2, 3]] * 0.5 + 0.26  # classes 2 and 3 are hardly told apart
+    weights[[2, 3]] = weights[[2, 3]] * 0.5 + 0.26  # classes 2 and 3 are hardly distinguished
     network.layers[-1].set_weights([weights, np.float32([0, 0, 0.02, -0.02])])
     names = ("class 1", "class 2", "class 3", "class 10")  # as text: 1, 10, 2, 3
     codes = np.array([0, 3, 1, 2])[y]
@@ -103,7 +105,7 @@ def test_an_order_that_noise_fits_better_is_not_taken():
     assert "sorted as text" in matched.message
 
 
-def test_labels_that_are_numbers_are_never_matched_anew(data):
+def test_numeric_labels_are_never_rematched(data):
     X, y = data
     result = compare(X, (y + 1) % CLASSES, network=network_of(), **OWN)
     assert row(result, "cnn-softmax")["accuracy"] < 0.3
@@ -143,15 +145,13 @@ def test_outputs_that_do_not_number_the_classes(data):
     assert not numbers_classes(network, CLASSES)
     result = compare(X, y, network=network, methods=["cnn+svm-rbf", "cnn+logistic"], seeds=1)
     assert row(result, "cnn+svm-rbf")["vs_softmax"]["baseline"] == "cnn+logistic"
-    with pytest.raises(
-        ValueError, match=r"outputs do not number the classes. Take 'cnn\+logistic'"
-    ):
+    with pytest.raises(ValueError, match=r"outputs do not number the classes. Use 'cnn\+logistic'"):
         compare(X, y, network=network, **OWN)
 
 
 @pytest.mark.parametrize("scale", ["shares", "bytes", "standardized"])
 def test_a_dataset_gives_samples_on_their_own_scale(data, scale):
-    """Like arrays: what a network of one's own is fed with is what was passed."""
+    """As with arrays: the user's own network is fed exactly what was passed."""
     X, y = data
     X = {"shares": X, "bytes": np.float32(255) * X, "standardized": (X - X.mean()) / X.std()}[scale]
     network = network_of(ending="linear", gain=0.01 if scale == "bytes" else 1.0)
@@ -166,14 +166,14 @@ def test_a_dataset_gives_samples_on_their_own_scale(data, scale):
     np.testing.assert_allclose(dataset.take(kept).inputs, X[kept], rtol=1e-5, atol=1e-5)
 
 
-def test_standardized_values_are_no_pixels_for_a_named_network(data):
+def test_a_named_network_refuses_standardized_values(data):
     X, y = data
     for samples in ((X - 0.5, y), (Dataset.from_arrays(X - 0.5, y),)):
         with pytest.raises(ValueError, match=r"takes pixels in \[0, 1\] or \[0, 255\]"):
             compare(*samples, seeds=1)
 
 
-def test_a_test_set_of_ones_own(data):
+def test_a_test_set_passed_by_the_user(data):
     X, y = data
     X_test, y_test = bands(60, 1)
     result = compare(X, y, test=(X_test, y_test), network=network_of(), **OWN)
@@ -195,14 +195,14 @@ def test_a_test_set_of_ones_own(data):
         (lambda X, y: (X, np.eye(4)[y]), "one label per sample"),
     ],
 )
-def test_test_sets_that_do_not_fit(data, make, message):
+def test_unusable_test_sets_are_refused(data, make, message):
     with pytest.raises(ValueError, match=message):
         compare(*data, test=make(*bands(60, 1)), network=network_of(), **OWN)
     with pytest.raises(ValueError, match="goes with arrays"):
         compare(Dataset.from_arrays(*data), test=bands(60, 1), network=network_of(), **OWN)
 
 
-def test_what_a_network_was_trained_on_is_unknown_until_it_is_told(data):
+def test_training_samples_are_unknown_until_recorded(data):
     X, y = data
     network = network_of()
     del network._penultimate_provenance

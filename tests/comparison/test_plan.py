@@ -12,7 +12,7 @@ SEEDS = (0, 1)
 
 @pytest.fixture
 def data():
-    """Three classes of 30 images, of which the last ten of each are there twice."""
+    """Three classes of 30 images; the last ten of each occur twice."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (90, 6, 6), np.uint8)
     y = np.arange(90) % 3
@@ -21,7 +21,7 @@ def data():
 
 
 def splits_of(plan):
-    """All pairs of positions in the dataset that a plan parts."""
+    """All pairs of position arrays that a plan separates."""
     development = plan.split.train
     yield plan.split.train, plan.split.held_out
     for seed in plan.development_splits:
@@ -31,7 +31,7 @@ def splits_of(plan):
 
 @pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
 @pytest.mark.parametrize("by_group", [None, True])
-def test_no_split_parts_copies(data, selection, by_group):
+def test_no_split_separates_copies(data, selection, by_group):
     if by_group:
         data = dataclasses.replace(data, groups=np.arange(90) % 15)
     plan = make_plan(data, Holdout(), SEEDS, False, selection)
@@ -45,13 +45,13 @@ def test_no_split_parts_copies(data, selection, by_group):
     assert any(len(folds) for folds in plan.folds.values()) == (selection != "heldout")
 
 
-def test_nothing_is_said_or_changed_where_all_differ(data):
+def test_without_copies_nothing_is_noted_or_changed(data):
     plan = make_plan(data.without_duplicates(), Holdout(), SEEDS, False, "resubstitution")
     assert (plan.n_copies, plan.folds) == (0, {0: [], 1: []})
     assert len(plan.dataset.notes) == 1  # of without_duplicates itself
 
 
-def test_given_selection_part_is_every_seeds(data):
+def test_a_given_selection_part_is_used_for_every_seed(data):
     parts = np.arange(90) % 10
     given = dataclasses.replace(data, is_test=parts == 0, is_selection=parts == 4)
     plan = make_plan(given, Holdout(), SEEDS, False)
@@ -61,7 +61,7 @@ def test_given_selection_part_is_every_seeds(data):
             plan.split.train[split.train], np.flatnonzero((parts != 4) & (parts != 0))
         )
     assert "selection part came with the data: 9 images, the same" in plan.dataset.notes[0]
-    assert "every split but the given one" in plan.dataset.notes[1]
+    assert "every split except the given one" in plan.dataset.notes[1]
     other = make_plan(given, Holdout(), SEEDS, False, "crossfit")
     assert "With selection='crossfit' they are development samples" in other.dataset.notes[0]
     assert sorted(np.concatenate([f.held_out for f in other.folds[0]])) == list(range(81))
@@ -89,7 +89,7 @@ def test_given_selection_part_alone_is_not_tested_on(data):
         ),
     ],
 )
-def test_given_selection_part_that_will_not_do(data, change, message):
+def test_an_unusable_given_selection_part_is_refused(data, change, message):
     is_test = np.arange(90) % 10 == 0
     groups = change.get("groups")
     if groups is not None:
@@ -99,6 +99,6 @@ def test_given_selection_part_that_will_not_do(data, change, message):
         make_plan(given, Holdout(), SEEDS, False)
 
 
-def test_sample_that_is_in_two_parts(data):
+def test_a_sample_in_two_parts_is_refused(data):
     with pytest.raises(ValueError, match="90 samples are in both is_test and is_selection"):
         dataclasses.replace(data, is_test=np.ones(90, bool), is_selection=np.ones(90, bool))

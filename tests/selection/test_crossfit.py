@@ -56,7 +56,7 @@ def test_with_one_network_for_all_folds_it_is_cross_validation(search, estimator
 
 
 def test_features_of_two_networks_are_not_mixed():
-    """Each network turns its features in another way: together they would be nonsense."""
+    """Each network rotates its features differently: mixed, they would be meaningless."""
     rng = np.random.default_rng(0)
     turns = [np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in FOLDS]
     networks = ((fold, {"all": X @ turn}) for fold, turn in zip(FOLDS, turns))
@@ -67,7 +67,7 @@ def test_features_of_two_networks_are_not_mixed():
 
 @pytest.mark.parametrize("head", [SVCSearchCV(), SVCRandomizedSearchCV(n_iter=6, random_state=0)])
 def test_default_gammas_follow_the_features_of_each_network(head):
-    """Dead units are constant: a network with few live ones has another scale than its fold's."""
+    """Dead units are constant: a network with few live ones has a different scale."""
     rng = np.random.default_rng(0)
 
     def features(n_dead):
@@ -79,7 +79,7 @@ def test_default_gammas_follow_the_features_of_each_network(head):
     chosen = fit_crossfit(head, by_fold, lambda: last, y)
     assert chosen.scores["all"] > 0.9
     params = chosen.head["head"].cv_results_["params"]
-    # As the search would have found them on the last network's features.
+    # As the search would have derived them from the last network's features.
     Z = chosen.head["preprocessing"].transform(last["all"])
     direct = clone(head).fit(Z, y).cv_results_["params"]
     for found, expected in zip(params, direct, strict=True):
@@ -91,7 +91,7 @@ def test_one_fold_of_dead_units_alone():
     by_fold = [(fold, {"all": X}) for fold in FOLDS[1:]]
     by_fold.append((FOLDS[0], {"all": np.ones((len(X), 7))}))
     chosen = fit_crossfit(SVCSearchCV(), by_fold, lambda: {"all": X}, y)
-    assert 0.7 < chosen.scores["all"] < 0.9  # chance in one of five
+    assert 0.7 < chosen.scores["all"] < 0.9  # chance level in one of the five folds
     assert chosen.head.score(X, y) > 0.9
 
 
@@ -104,10 +104,10 @@ def test_layer_and_single_candidates():
 
 def test_random_candidates_must_be_the_same_in_all_folds():
     assert fit(SVCRandomizedSearchCV(n_iter=5, random_state=0)).scores["all"] > 0.9
-    with pytest.raises(ValueError, match="give a search that draws them an integer random_state"):
+    with pytest.raises(ValueError, match="random_state of a search that draws them to an integer"):
         fit(SVCRandomizedSearchCV(n_iter=5))
 
 
-def test_candidates_that_are_dropped_on_the_way_are_refused():
-    with pytest.raises(ValueError, match="SVCHalvingSearchCV drops some on the way"):
+def test_searches_that_drop_candidates_are_refused():
+    with pytest.raises(ValueError, match="SVCHalvingSearchCV drops some during the search"):
         fit(SVCHalvingSearchCV(random_state=0))

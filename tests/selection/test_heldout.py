@@ -9,7 +9,7 @@ from penultimate.selection.heldout import check_layers, fit_head, fit_layers
 from penultimate.splits import Split, split_development, split_folds
 
 
-def test_scaler_learns_from_the_fit_part_alone():
+def test_the_scaler_is_fitted_on_the_fit_part_only():
     X, y = load_iris(return_X_y=True)
     split = split_development(y)
     pipeline = fit_head(SVCSearchCV(), X, y, split)
@@ -30,8 +30,8 @@ def test_selection_is_on_the_selection_part_and_refit_on_all():
     )
 
 
-def test_selection_does_not_look_at_the_labels_it_holds_out():
-    """With wrong labels in the selection part the candidates are as they were."""
+def test_selection_does_not_use_held_out_labels_for_fitting():
+    """Wrong labels in the selection part do not change the fitted candidates."""
     X, y = load_iris(return_X_y=True)
     split = Split(np.arange(0, 150, 2), np.arange(1, 150, 2))
     wrong = y.copy()
@@ -59,7 +59,7 @@ def test_best_layer_wins_and_is_refitted_on_all(head, split):
     )
 
 
-def test_of_equal_layers_the_first_wins():
+def test_the_first_of_equal_layers_wins():
     same = {"b": X, "a": X, "c": X}
     assert fit_layers(GRID, same, y, split_development(y)).layer == "b"
 
@@ -72,13 +72,13 @@ def test_layer_score_of_a_head_without_search_is_that_of_the_selection_part():
     assert scores["petals"] == alone.score(petals[split.held_out], y[split.held_out])
 
 
-def test_layers_are_not_chosen_by_the_samples_fitted_on():
-    """A layer that knows the fit part by heart, and nothing else, loses."""
+def test_layers_are_not_chosen_on_the_samples_fitted_on():
+    """A layer that has only memorized the fit part loses."""
     split = split_development(y)
-    by_heart = np.random.default_rng(0).normal(size=(150, 3))
-    by_heart[split.train] = np.eye(3)[y[split.train]] * 10
+    memorized = np.random.default_rng(0).normal(size=(150, 3))
+    memorized[split.train] = np.eye(3)[y[split.train]] * 10
     for head in (GRID, LogisticRegression()):
-        layers = {"by heart": by_heart, "petals": LAYERS["petals"]}
+        layers = {"memorized": memorized, "petals": LAYERS["petals"]}
         assert fit_layers(head, layers, y, split).layer == "petals"
 
 
@@ -112,5 +112,5 @@ def test_bad_layers():
         with pytest.raises(TypeError, match="must be a layer's name or a list of names; got"):
             check_layers(layer, "DeepSVC")
     for layer in ([], ["flatten", "flatten"]):
-        with pytest.raises(ValueError, match="at least one layer, and each once; got"):
+        with pytest.raises(ValueError, match="at least one layer, and each only once; got"):
             check_layers(layer, "DeepSVC")

@@ -1,4 +1,4 @@
-"""Classifiers of images: an SVM head, one per subset of classes, a margin loss, and abstention."""
+"""Image classifiers: one SVM head, one per subset of classes, margin losses, and abstention."""
 
 from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC

@@ -1,4 +1,8 @@
-"""What classifiers with a network share: reading samples and labels."""
+"""Base of the classifiers with a network: validation of samples and labels.
+
+Named networks always take pixels from 0 to 255, so images are brought to that scale; the scale seen
+in `fit` is kept, because a single dark image in `predict` does not reveal its own.
+"""
 
 import warnings
 from typing import Any
@@ -31,7 +35,7 @@ _WHITE = 255.0
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
-    """What classifiers with a network share: checking parameters, samples and labels."""
+    """Base class of classifiers with a network: checks of parameters, samples and labels."""
 
     network: Any
     training: Training | None
@@ -40,7 +44,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     history_: History | None
     provenance_: Provenance
 
-    # What `fit` sets last: without it a fit has failed on the way, or there was none.
+    # The attribute that `fit` sets last: without it there was no fit, or it failed half-way.
     _SET_LAST = "network_"
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -49,7 +53,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _check_fit(
         self, X: Any, y: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
-        """Check parameters, samples and labels; return these, class indices and fingerprints."""
+        """Check the input; return samples, labels, class indices and fingerprints."""
         self._check_network()
         self._check_training()
         X, y = self._check_samples(X, y, reset=True)
@@ -61,7 +65,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _check_weights(
         self, sample_weight: Any, codes: NDArray[np.int64]
     ) -> NDArray[np.float64] | None:
-        """Check weights; each class has to have some."""
+        """Check sample weights; every class must have a positive total weight."""
         weights = check_per_sample(sample_weight, len(codes), "sample_weight", type(self).__name__)
         if weights is not None and np.any(empty := np.bincount(codes, weights) == 0):
             raise ValueError(
@@ -71,11 +75,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return weights
 
     def _forget(self) -> None:
-        """Count as unfitted until this fit is done; called when all that can be checked was."""
+        """Count as unfitted until this fit is complete; called after all checks of the input."""
         self.__dict__.pop(self._SET_LAST, None)
 
     def _note_seen(self, X: NDArray[Any]) -> NDArray[np.uint64]:
-        """Add samples to those that the classifier was fitted on, a frozen network's included."""
+        """Record the samples that the classifier is fitted on, and those of a frozen network."""
         prints = fingerprint(X)
         self.provenance_ = self.provenance_ | Provenance.of(prints, "trained")
         if is_keras_model(self.network):
@@ -83,21 +87,21 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return prints
 
     def _warn_if_unknown(self) -> None:
-        """Warn, once for each fit, of a frozen network that may have seen any of the samples."""
+        """Warn, once per fit, if a frozen network may have seen some of the samples."""
         if is_keras_model(self.network):
             warn_if_unknown(
                 self.network,
-                "the selection score, and every figure on samples that it has seen, is too good",
+                "the selection score, and any score on samples that it has seen, is too optimistic",
                 stacklevel=level_outside() + 1,
             )
 
     def fingerprint(self, X: Any) -> NDArray[np.uint64]:
-        """Compute the fingerprints by which `provenance_` knows samples.
+        """Compute the fingerprints that identify samples in `provenance_`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -112,10 +116,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples in the accuracy.
 
         Returns
         -------
@@ -124,13 +129,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         LeakageWarning
-            If some of the samples were seen in training; `provenance_` knows which.
+            If some of the samples were seen in training, according to `provenance_`.
         """
         check_is_fitted(self)
         X = self._check_samples(X, reset=False)
         seen = self.provenance_.holds(fingerprint(X))
         weights = check_per_sample(sample_weight, len(X), "sample_weight", type(self).__name__)
-        advice = "This accuracy says little about new data: score other samples."
+        advice = "This accuracy says little about new data: score on other samples."
         report_leak(
             np.flatnonzero(seen),
             len(seen),
@@ -141,7 +146,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return float(accuracy_score(typed_labels(y), self._predict(X), sample_weight=weights))
 
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Predict classes of samples that `_check_samples` has returned."""
+        """Predict the classes of samples returned by `_check_samples`."""
         raise NotImplementedError
 
     def _check_network(self) -> None:
@@ -171,21 +176,21 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
 
     def _check_pixels(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
-        """Return images with pixels from 0 to 255, on the scale that they had in `fit`."""
+        """Return images with pixels from 0 to 255, converted by the scale found in `fit`."""
         if reset:
-            # One dark image must mean what it means among others: floats keep the scale of `fit`.
+            # A dark image must mean the same alone as among others: floats keep the scale of `fit`.
             self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
             images = check_images(X, scale=self._pixel_scale)
             self._input_scale = InputScale.of(X, self._pixel_scale or 1.0, _WHITE)
             if X.dtype.kind in "iu" and X.max() == 1:
                 warnings.warn(
-                    "X holds integers, none above 1: as pixels from 0 to 255 all but black. Pass "
-                    "booleans, floats from 0 to 1, or 255 * X.",
+                    "X holds integers, none above 1: as pixels from 0 to 255 they are nearly "
+                    "black. Pass booleans, floats from 0 to 1, or 255 * X.",
                     UserWarning,
                     stacklevel=level_outside(),
                 )
             return images
-        if X.size and X.ndim > 2:  # what has another form is refused below
+        if X.size and X.ndim > 2:  # arrays of another shape are rejected below
             factor = 1.0
             if X.dtype.kind == "f":
                 factor = pixel_scale(X) if self._pixel_scale is None else self._pixel_scale
@@ -193,7 +198,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return check_images(X, scale=self._pixel_scale)
 
     def _check_scale(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
-        """Check the scale of samples that the network gets as they are."""
+        """Check the scale of samples that are fed to the network unchanged."""
         if reset:
             self._input_scale = InputScale.of(X)
         else:

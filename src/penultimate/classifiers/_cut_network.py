@@ -1,4 +1,9 @@
-"""What classifiers on a network's features share: the network, the split, what the head gets."""
+"""Base of the classifiers on a network's features: the network, the split, the head's input.
+
+A head must be selected on samples that its network has not seen, since features of training samples
+are separated far better than those of new ones. For a network trained here that is the selection
+part; for a frozen one, provenance decides which of the samples qualify.
+"""
 
 import warnings
 from dataclasses import dataclass, fields
@@ -22,12 +27,12 @@ from penultimate.splits.draw import MIN_PER_CLASS, split_development, split_fold
 from penultimate.splits.parts import Split
 from penultimate.svm import SVCSearchCV
 
-_SELECTION_SIZE = 0.2
+_SELECTION_SIZE = 0.2  # as the default of `split_development`
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples, and what there is for each: positions in all of these are the same."""
+    """Samples with their labels, class indices, fingerprints, groups and weights, aligned."""
 
     X: NDArray[Any]
     y: NDArray[Any]
@@ -38,27 +43,27 @@ class Samples:
 
     @property
     def copies(self) -> NDArray[np.uint64] | None:
-        """What the splits keep exact copies together by."""
+        """The fingerprints by which splits keep exact copies together."""
         return copy_prints(self.X, self.prints)
 
     def part(self, rows: NDArray[np.int64]) -> "Samples":
-        """Take some of them."""
+        """Take some of the samples."""
         given: list[Any] = [getattr(self, field.name) for field in fields(self)]
         parts: list[Any] = [None if values is None else values[rows] for values in given]
         return Samples(*parts)
 
 
 class CutNetworkClassifier(NetworkClassifier):
-    """What classifiers on a network's features share: training the network, and cutting it."""
+    """Base class of classifiers on a network's features: trains the network and cuts it."""
 
     layer: str | list[str]
     head: Any
 
-    # As scikit-learn's splitters do, they ask for groups wherever these are passed.
+    # Like scikit-learn's splitters, these classifiers request groups by default.
     __metadata_request__fit = {"groups": True}
 
     def _make_head(self) -> Any:
-        """Return the head that is to be fitted; a caller clones it."""
+        """Return the unfitted head; callers clone it."""
         return SVCSearchCV() if self.head is None else self.head
 
     def _check_fit(
@@ -70,21 +75,21 @@ class CutNetworkClassifier(NetworkClassifier):
         X, y, codes, prints = super()._check_fit(X, y)
         named = [layer for layer in layers if layer != "penultimate"]
         if named and not is_keras_model(self.network):
-            # A misspelt name should not be found out after the training.
+            # A misspelled name must be found before the training, not after it.
             untrained = build_network(self.network, X.shape[1:], len(self.classes_))
             for layer in named:
                 cut(untrained, layer)
         return X, y, codes, prints
 
     def _head_params(self, weights: NDArray[Any] | None, params: dict[str, Any]) -> dict[str, Any]:
-        """Return what the head's `fit` gets: what it asks for, or without routing all of it."""
+        """Return the parameters of the head's `fit`: those requested, or all without routing."""
         head = self._make_head()
         if get_config()["enable_metadata_routing"]:
             given = {"sample_weight": weights, **params}
             given = {name: value for name, value in given.items() if value is not None}
             routed = dict(process_routing(self, "fit", **given)["head"]["fit"])
             if inner_searches(head):
-                routed.pop("groups", None)  # its folds are ours, and keep groups whole already
+                routed.pop("groups", None)  # it is given our folds, which already keep groups whole
             return routed
         if unknown := [name for name in params if name != "groups" and not takes(head, name)]:
             raise TypeError(
@@ -100,15 +105,15 @@ class CutNetworkClassifier(NetworkClassifier):
         Returns
         -------
         MetadataRouter
-            `groups` and `sample_weight` are for the network and the splits; the head gets what it
-            asks for.
+            `groups` and `sample_weight` are used by the network and the splits; the head receives
+            what it requests.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(head=self._make_head(), method_mapping=mapping)
 
     def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
-        """Take over the network of a fitted classifier, and how it reads samples."""
+        """Take over the network of a fitted classifier, and the form of its input."""
         self.network_, self.history_ = other.network_, None
         for name in (
             "n_features_in_",
@@ -127,7 +132,7 @@ class CutNetworkClassifier(NetworkClassifier):
         fit_part: NDArray[np.int64],
         seed: int,
     ) -> dict[str, FeatureExtractor]:
-        """Train the network on the fit part, or take it as it is; return it cut at each layer."""
+        """Train the network on the fit part, or use a frozen one; return it cut at each layer."""
         if is_keras_model(self.network):
             self.network_, self.history_ = self.network, None
         else:
@@ -140,7 +145,8 @@ class CutNetworkClassifier(NetworkClassifier):
                 self.training,
                 groups=given.groups,
                 fingerprints=given.copies,
-                # Of mean 1, so that their unit changes nothing beside the other terms of the loss.
+                # Normalized to mean 1: their unit must not change the weight of the loss relative
+                # to its other terms, such as a regularizer.
                 sample_weight=None
                 if weights is None
                 else (weights / weights.mean()).astype(np.float32),
@@ -155,24 +161,25 @@ class CutNetworkClassifier(NetworkClassifier):
         }
 
     def _warn_if_seen(self, seen: NDArray[np.bool_]) -> None:
-        """Warn of samples to select on that the network knows."""
+        """Warn if the network has seen samples that the head is selected on."""
         if seen.any() and self._selects():
             warnings.warn(
                 f"The network has seen {seen.sum():,} of {len(seen):,} samples in training, so the "
-                "head is selected on samples that it knows: the selection score is too good, and "
-                "the parameters may be poor. Pass samples that it has not seen.",
+                "head is selected on samples that it was trained on: the selection score is too "
+                "optimistic, and the hyper-parameters may be poor. Pass samples that it has not "
+                "seen.",
                 LeakageWarning,
                 stacklevel=level_outside(),
             )
 
     def _selects(self) -> bool:
-        """Say whether there is anything to choose by a score."""
+        """Return whether anything is chosen by a score."""
         return bool(inner_searches(self._make_head())) or len(check_layers(self.layer, "")) > 1
 
     def _split_unseen(self, samples: Samples, folds: bool, seed: int) -> Split | list[Split]:
-        """Split into fit part and selection part, or folds, that a frozen network has not seen.
+        """Split so that the selection part, or each fold, is unseen by a frozen network.
 
-        Where it has seen too many of the samples, it is warned that the selection is optimistic.
+        If the network has seen too many of the samples, warn that the selection is optimistic.
         """
         make: Any = split_folds if folds else split_development
         rest = {"groups": samples.groups, "fingerprints": samples.copies, "seed": seed}
@@ -182,7 +189,7 @@ class CutNetworkClassifier(NetworkClassifier):
         if not seen.any():
             return make(samples.y, **rest)
         unseen = ~seen
-        if samples.groups is not None:  # none of which is on both sides
+        if samples.groups is not None:  # no group may be partly seen
             unseen &= ~np.isin(samples.groups, samples.groups[seen])
         splits = _among(samples, np.flatnonzero(unseen), folds, seed)
         if self._selects():
@@ -194,8 +201,8 @@ class CutNetworkClassifier(NetworkClassifier):
                 count += (
                     f"The {unseen.sum():,} others are too few to select on ({MIN_PER_CLASS} of "
                     "each class are needed), so the head is selected on samples that the network "
-                    "knows: its selection score is too good, and its parameters may be poor. Pass "
-                    "samples that the network has not seen."
+                    "was trained on: its selection score is too optimistic, and its "
+                    "hyper-parameters may be poor. Pass samples that the network has not seen."
                 )
             warnings.warn(count, LeakageWarning, stacklevel=level_outside())
         if not splits:
@@ -204,7 +211,7 @@ class CutNetworkClassifier(NetworkClassifier):
 
 
 def _among(samples: Samples, rows: NDArray[np.int64], folds: bool, seed: int) -> list[Split]:
-    """Split so that all that is held out is among some samples; empty where they are too few."""
+    """Split so that only the given samples are held out; empty if there are too few of them."""
     part = samples.part(rows)
     every = np.arange(len(samples.codes))
     if len(rows) == 0 or np.bincount(part.codes, minlength=samples.codes.max() + 1).min() < (
@@ -212,7 +219,7 @@ def _among(samples: Samples, rows: NDArray[np.int64], folds: bool, seed: int) ->
     ):
         return []
     rest: dict[str, Any] = {"groups": part.groups, "fingerprints": part.copies, "seed": seed}
-    # As many as there would be, but at most half of these: the others are fitted on as well.
+    # Hold out as many as usual, but at most half of these: the head is also fitted on the rest.
     share = min(0.5, _SELECTION_SIZE * len(every) / len(rows))
     try:
         if folds:
@@ -222,4 +229,4 @@ def _among(samples: Samples, rows: NDArray[np.int64], folds: bool, seed: int) ->
     except ValueError:  # too few groups
         return []
     held_out = [rows[split.held_out] for split in splits]
-    return [Split(np.setdiff1d(every, second), second) for second in held_out]
+    return [Split(np.setdiff1d(every, rows_out), rows_out) for rows_out in held_out]

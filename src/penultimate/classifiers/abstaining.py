@@ -1,4 +1,9 @@
-"""A classifier that abstains where it is not sure enough."""
+"""Selective classification: a classifier that abstains if it is not confident enough.
+
+Confidence (a margin or a probability) ranks the samples, and a threshold on it, set on held-out
+samples, decides which get an answer. With `risk` the threshold is certified by exact binomial
+tests in a fixed sequence, so that trying many thresholds does not void the guarantee.
+"""
 
 import warnings
 from typing import Any, Self
@@ -36,68 +41,70 @@ from penultimate.splits.draw import split_samples
 
 
 def _has(method: str) -> Any:
-    """Whether the classifier has a method, for ``available_if``."""
+    """Return a check for ``available_if``: whether the classifier has a method."""
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), method)
 
 
 class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that answers only where it is sure enough.
+    """A classifier that answers only if it is confident enough.
 
-    Part of the samples is held out, the classifier is fitted on the rest, and the threshold of
-    confidence is set on the held-out ones: so that errors among the answers are as rare as `risk`
-    says, with a guarantee (see `certified_threshold`), or so that it answers for a share `coverage`
-    of them. One of the two is given.
+    Part of the samples is held out, the classifier is fitted on the rest, and a threshold on its
+    confidence is set on the held-out samples. Either the error rate among the answers is at most
+    `risk`, with a guarantee (see `certified_threshold`), or a share `coverage` of the samples gets
+    an answer. Exactly one of the two must be given.
 
     Parameters
     ----------
     estimator : classifier
-        It is cloned and fitted. A ``FrozenEstimator(fitted)`` stays as it is, and all samples given
-        to `fit` are held-out ones; it must not have seen them.
+        The classifier, which is cloned and fitted. A ``FrozenEstimator(fitted)`` is used unchanged;
+        all samples passed to `fit` are then held-out samples, which it must not have seen.
     risk : float, optional
-        The error rate among answers, at most. It holds for new samples like the held-out ones, with
-        probability `confidence` over the draw of these. That takes many of them: without a single
-        error 72 for a risk of .05, 368 for .01, 3,688 for .001 (see `error_free_samples`).
+        Maximum error rate among the answers. It holds for new samples from the distribution of the
+        held-out ones, with probability `confidence` over the draw of these. That takes many of
+        them: even without a single error, 72 for a risk of 0.05, 368 for 0.01 and 3,688 for 0.001
+        (see `error_free_samples`).
     coverage : float, optional
-        The share of held-out samples that gets an answer, at least.
+        Minimum share of held-out samples that get an answer.
     confidence : float, default=0.95
-        The probability of the guarantee, or with `coverage` of `risk_bound_`.
+        Probability with which the guarantee holds, or, with `coverage`, the bound `risk_bound_`.
     criterion : {"auto", "margin", "probability"}, default="auto"
-        What the threshold is put on, as in `confidence_scores`: the margin of a classifier that has
-        a `decision_function`, else the probability.
+        The measure of confidence, as in `confidence_scores`: ``"auto"`` uses the margin if the
+        classifier has a `decision_function`, else the probability.
     holdout : float, default=0.2
-        The share of samples that is held out.
+        Share of the samples that is held out.
     reject_label : label, optional
-        What `predict` returns where it abstains. With None that is None, in an array of objects,
-        as no number and no string is safe from being a class. A label of the classes' type, such
-        as ``-1`` or ``"unknown"``, keeps `predict` to an array of this type, as scikit-learn's
-        metrics want it, and to them an abstention is one more class.
+        Label of abstentions. If None (the default), abstentions are None and `predict` returns an
+        object array, since any number or string could be a class. With a label of the classes'
+        type, such as ``-1`` or ``"unknown"``, `predict` returns an array of this type, as
+        scikit-learn's metrics require; they treat an abstention as one more class.
     random_state : int, RandomState instance or None, default=None
-        Of the split.
+        Controls the split.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted classifier.
     threshold_ : float
-        Samples of a confidence above it get an answer: ``-inf`` is all, ``inf`` none.
+        Samples whose confidence exceeds it get an answer; ``-inf`` accepts all, ``inf`` none.
     coverage_ : float
-        The share of held-out samples above the threshold.
+        Share of the held-out samples above the threshold.
     risk_bound_ : float
-        An upper bound on the error rate among answers, Clopper and Pearson's of the held-out
+        Upper bound on the error rate among answers: the Clopper-Pearson bound from the held-out
         samples above the threshold; 1 if there are none. With `coverage` it holds with probability
-        `confidence`. With `risk` it is one of several that were tried: no more than `risk`, and it
-        is `risk` that is guaranteed.
+        `confidence`. With `risk` it belongs to one of several thresholds that were tried, and is at
+        most `risk`; the guarantee is then for `risk`, not for this bound.
     n_heldout_, n_accepted_, n_errors_ : int
-        Held-out samples, those above the threshold, and the errors among these.
+        Numbers of held-out samples, of those above the threshold, and of errors among these.
     classes_ : ndarray of shape (n_classes,)
+        The class labels of the fitted classifier.
     n_features_in_ : int
-        Where the fitted classifier has it.
+        Number of features; only if the fitted classifier has this attribute.
 
     Notes
     -----
-    Samples are taken as independent draws of what will come. Samples of one group, such as a
-    writer, are not independent: where `groups` are given none is on both sides of the split, but
-    the bound still counts samples, and is too low for new groups.
+    The guarantee assumes independent samples from the distribution of future ones. Samples of one
+    group, such as a writer, are not independent: if `groups` are passed, none is on both sides of
+    the split, but the bound still counts samples, and is too low for new groups.
 
     References
     ----------
@@ -138,7 +145,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.reject_label = reject_label
         self.random_state = random_state
 
-    # As scikit-learn's splitters do, it asks for groups wherever these are passed.
+    # Like scikit-learn's splitters, this classifier requests groups by default.
     __metadata_request__fit = {"groups": True}
 
     def fit(
@@ -155,18 +162,18 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            What the classifier takes.
+            Samples, in the form that the classifier takes.
         y : array-like of shape (n_samples,)
             Labels.
         groups : array-like of shape (n_samples,), optional
-            No group is both fitted on and held out. The classifier's `fit` gets them, too, if it
-            names such a parameter.
+            Groups, none of which is both fitted on and held out. They are also passed to the
+            classifier's `fit`, if it has such a parameter.
         sample_weight : array-like of shape (n_samples,), optional
-            For the classifier's `fit`. Held-out samples count the same, whatever their weight: it
-            is samples that `risk` is a rate of.
+            Weights for the classifier's `fit`. Held-out samples all count the same, whatever their
+            weight, because `risk` is an error rate over samples.
         **fit_params : dict
-            For the classifier's `fit`; of what has a value for each sample, it gets its part. With
-            metadata routing it gets what it asks for.
+            Parameters of the classifier's `fit`; arrays with one value per sample are restricted to
+            the samples that it is fitted on. With metadata routing it receives what it requests.
 
         Returns
         -------
@@ -175,20 +182,20 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If `X` is no array but a data object, such as a path or a generator.
+            If `X` is a data object instead of an array, such as a path or a generator.
         LeakageError
             If the classifier, or a network in it, has seen all held-out samples; a ``ValueError``.
         ValueError
-            If a parameter or the data is unusable, or fewer samples are held out than `risk` needs.
+            If a parameter or the data is invalid, or fewer samples are held out than `risk` needs.
 
         Warns
         -----
         LeakageWarning
-            If it has seen some of them: the threshold is set on the others.
+            If it has seen some of them; the threshold is then set on the others.
         UnknownProvenanceWarning
             If nobody said which samples a network in it was trained on: these may be among them.
         UserWarning
-            If no threshold can give the guarantee: every sample is then abstained from.
+            If no threshold gives the guarantee; the classifier then abstains from every sample.
         """
         self._check_parameters()
         owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
@@ -212,7 +219,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 copies = copy_prints(np.asarray(X), prints)
             split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
             n_seen = 0
-            if prints is not None:  # by a network that came trained; counted before any fit
+            if prints is not None:  # by a pre-trained network; must be counted before any fit
                 n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
             self._check_enough(len(split.held_out), len(y), n_seen)
             self.estimator_ = clone(self.estimator)
@@ -224,9 +231,9 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
         if len(unknown):
             raise ValueError(
-                f"y holds labels that the classifier does not know, such as {unknown[0]!r}; it "
-                f"knows {self.classes_.tolist()[:10]}. Leave these samples out, or pass the labels "
-                "in the form that it was fitted with."
+                f"y holds labels that are not classes of the classifier, such as {unknown[0]!r}; "
+                f"its classes are {self.classes_.tolist()[:10]}. Drop these samples, or pass the "
+                "labels in the form that it was fitted with."
             )
         warn_if_unknown(
             self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
@@ -252,7 +259,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         weights: NDArray[Any] | None,
         fit_params: dict[str, Any],
     ) -> dict[str, Any]:
-        """Return what the classifier's `fit` gets."""
+        """Return the parameters of the classifier's `fit`."""
         if isinstance(self.estimator, FrozenEstimator):
             return {}
         if get_config()["enable_metadata_routing"]:
@@ -265,9 +272,9 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return params
 
     def _leave_seen_out(self, X: Any, y: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
-        """Return held-out samples that the classifier has not seen: the others guarantee nothing.
+        """Return the held-out samples that the classifier has not seen; the others prove nothing.
 
-        A network classifies the samples that it was trained on better than it will any other.
+        A network classifies the samples that it was trained on better than new ones.
         """
         seen = seen_by(self.estimator_, X)
         if not seen.any():
@@ -275,8 +282,8 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         count = f"{seen.sum():,} of {len(seen):,} held-out samples were seen in training"
         if seen.all():
             raise LeakageError(
-                f"{count}, by the classifier or a network in it, and say nothing of how often it "
-                "errs on new ones. Pass samples that it has not seen."
+                f"{count}, by the classifier or a network in it, and cannot show how often it errs "
+                "on new ones. Pass samples that it has not seen."
             )
         self._check_enough(len(seen), len(seen), int(seen.sum()))
         warnings.warn(
@@ -308,13 +315,13 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
 
     def _check_enough(self, n_heldout: int, n_samples: int, n_seen: int = 0) -> None:
-        """Raise, before anything is fitted, if no outcome of it could give the guarantee."""
+        """Raise, before anything is fitted, if no outcome of the fit could give the guarantee."""
         if self.risk is None:
             return
         needed = error_free_samples(self.risk, level=self.confidence)
         n_heldout -= n_seen
         if n_heldout < needed:
-            seen = f", and {n_seen:,} that were seen in training do not count" if n_seen else ""
+            seen = f", not counting {n_seen:,} that were seen in training" if n_seen else ""
             raise ValueError(
                 f"risk={self.risk:g} at confidence={self.confidence:g} needs at least {needed:,} "
                 f"held-out samples without an error; {n_heldout:,} of {n_samples:,} samples are "
@@ -323,10 +330,10 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
 
     def _take_over(self) -> None:
-        """Take over what the fitted classifier knows of its classes and features."""
+        """Take over the classes and feature names of the fitted classifier."""
         self.classes_ = np.asarray(self.estimator_.classes_)
         for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)  # of an earlier fit
+            self.__dict__.pop(name, None)  # left by an earlier fit
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         if any(label == self.reject_label for label in self.classes_.tolist()):
@@ -342,8 +349,8 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         elif self.risk is not None:
             self.threshold_ = certified_threshold(correct, confidence, self.risk, level=level)
             if self.threshold_ == np.inf:
-                _warn_of_nothing(correct, confidence, self.risk, level)
-            level = 1 - (1 - level) / 2  # that of each of its two sequences
+                _warn_if_nothing_certified(correct, confidence, self.risk, level)
+            level = 1 - (1 - level) / 2  # it splits the error over two sequences of thresholds
         accepted = confidence > self.threshold_
         self.n_heldout_, self.n_accepted_ = len(correct), int(accepted.sum())
         self.n_errors_ = int((~correct)[accepted].sum())
@@ -354,12 +361,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return confidence_scores(self.estimator_, X, criterion=self.criterion)
 
     def accepts(self, X: Any) -> NDArray[np.bool_]:
-        """Say which samples get an answer.
+        """Decide which samples get an answer.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -374,13 +381,13 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            With `reject_label` where it abstains: an array of objects, unless that is of the
-            classes' type.
+            Labels, or `reject_label` for abstentions; an object array, unless `reject_label` has
+            the classes' type.
         """
         accepted = self.accepts(X)
         labels = np.asarray(self.estimator_.predict(X))
@@ -394,16 +401,17 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy among the samples that get an answer.
 
-        Beside it, look at the share of these, ``accepts(X).mean()``: the fewer, the easier. Where
-        there are none the score is NaN, with a warning.
+        Report it together with their share, ``accepts(X).mean()``: the lower the coverage, the
+        easier the samples. If no sample gets an answer, the score is NaN, with a warning.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples in the accuracy.
 
         Returns
         -------
@@ -425,12 +433,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the decision values of the fitted classifier, of every sample.
+        """Compute the decision values of the fitted classifier for every sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -441,12 +449,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Compute the probabilities of the fitted classifier, of every sample.
+        """Compute the probabilities of the fitted classifier for every sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -457,12 +465,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(_has("class_margins"))
     def class_margins(self, X: Any) -> NDArray[Any]:
-        """Compute `SVC.class_margins` of the fitted classifier, of every sample.
+        """Compute `SVC.class_margins` of the fitted classifier for every sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -485,16 +493,16 @@ def _is_numeric(X: Any) -> bool:
     return not hasattr(X, "toarray") and np.asarray(X).dtype.kind in "biuf"
 
 
-def _warn_of_nothing(
+def _warn_if_nothing_certified(
     correct: NDArray[np.bool_], confidence: NDArray[np.float64], risk: float, level: float
 ) -> None:
     needed = error_free_samples(risk, level=level)
     surest = np.argsort(-confidence, kind="stable")[:needed]
     warnings.warn(
-        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so every sample is "
-        f"abstained from: the surest {needed:,} of {len(correct):,} held-out samples hold "
-        f"{(~correct)[surest].sum()} errors, where the strictest threshold allows none. Hold out "
-        "more samples, or allow a higher risk.",
+        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so the classifier "
+        f"abstains from every sample: the {needed:,} most confident of {len(correct):,} held-out "
+        f"samples include {(~correct)[surest].sum()} errors, but the strictest threshold allows "
+        "none. Hold out more samples, or allow a higher risk.",
         UserWarning,
         stacklevel=4,
     )

@@ -1,4 +1,9 @@
-"""A network's features under a max-margin head, as one scikit-learn classifier."""
+"""A max-margin head on a network's features, as one scikit-learn classifier.
+
+The network supplies the representation, trained with its usual loss; only the last layer is
+replaced, by a head whose margin is maximal. The delicate part is the selection of the head, see
+`selection`: on samples that the network was trained on, almost any setting looks perfect.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -24,7 +29,7 @@ SELECTIONS = ("heldout", "crossfit", "resubstitution")
 
 
 def _head_has(method: str) -> Any:
-    """Whether the head has a method, for ``available_if``: the fitted one, where there is one."""
+    """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
 
     def check(self: "DeepSVC") -> bool:
         head = self.head_["head"] if hasattr(self, "head_") else self._make_head()
@@ -36,64 +41,68 @@ def _head_has(method: str) -> Any:
 class DeepSVC(CutNetworkClassifier):
     """An SVM on the features of a neural network.
 
-    The network is trained on the fit part of the samples (or is taken as it is), cut at a layer,
-    and its features are standardised. The head's parameters are chosen on the selection part, which
-    the network has not seen; then the head is refitted on the features of all samples.
+    The network is trained on the fit part of the samples (or used as it is, if frozen) and cut at a
+    layer, and its features are standardized. The head's hyper-parameters are chosen on the
+    selection part, which the network has not seen; then the head is refitted on the features of all
+    samples.
 
     Parameters
     ----------
     network : str, callable or keras.Model, default="compact"
-        A name in ``networks.NETWORKS`` or a function of (input_shape, n_classes) that returns a
-        Keras model is trained. A Keras model is frozen, and gets `X` as it is given; or pixels from
-        0 to 255, if it begins by scaling these down, as the named ones do.
+        The network. A name in ``networks.NETWORKS``, or a function of (input_shape, n_classes) that
+        returns a Keras model, is trained. A Keras model is frozen, and is fed `X` unchanged, or
+        pixels from 0 to 255 if it begins by scaling them down, as the named networks do.
     layer : str or list of str, default="penultimate"
-        Where the network is cut; see `FeatureExtractor`. Of a list, the layer with the best
-        selection score is taken.
+        Where the network is cut; see `FeatureExtractor`. From a list, the layer with the best
+        selection score is used.
     head : classifier, optional
-        By default ``SVCSearchCV()``.
+        The classifier on the features; by default ``SVCSearchCV()``.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
-        ``"crossfit"`` trains a network for each of 5 stratified folds, or as many as the smallest
-        class has samples, on the others; a candidate's score is the mean of what it scores on the
-        fold's features by that network. One network and one head are then fitted on all samples:
-        the best use of few samples, for about five times the training. A frozen network, which has
-        not seen these samples, serves all folds; with one sample of a class nothing can then be
-        selected: the first layer is taken, and the head is what its search would search over, as
-        it is (``SVC()``).
-        ``"resubstitution"`` trains the network on all samples and chooses the head's parameters by
-        cross-validation on the features of these same samples. That is what most published code
-        does; its `best_score_` is optimistic, the more so the longer the network is trained.
+        How the head is selected. ``"heldout"`` uses the selection part.
+        ``"crossfit"`` uses 5 stratified folds, or as many as the smallest class has samples. For
+        each fold a network is trained on the other folds, and every candidate is scored on that
+        network's features of the fold; scores are averaged over folds. One network and one head are
+        then fitted on all samples. This makes the best use of few samples, at about five times the
+        training cost. A frozen network, which has not seen these samples, serves all folds; if a
+        class then has a single sample, nothing can be selected: the first layer is used, with the
+        search's estimator as it was passed (by default ``SVC()``).
+        ``"resubstitution"`` trains the network on all samples and chooses the head's
+        hyper-parameters by cross-validation on the features of the same samples. That is what most
+        published code does; its `best_score_` is optimistic, the more so the longer the network is
+        trained.
     training : Training, optional
-        How a network is trained; by default ``Training()``.
+        How the network is trained; by default ``Training()``.
     random_state : int, RandomState instance or None, default=None
-        Of the split, the initial weights and the training. An integer gives the same classifier
-        on every call, if the backend's operations are deterministic.
+        Controls the split, the initial weights and the training. An integer gives the same
+        classifier on every call, if the backend's operations are deterministic.
     batch_size : int, default=256
-        Samples that pass through the network at once, when it is used; memory follows it. Training
-        has its own, in `training`.
+        Batch size for inference, which determines its memory use. The mini-batch size of training
+        is set in `training`.
 
     Attributes
     ----------
     network_ : keras.Model
-        The trained network; predicts the class indices of `classes_`.
+        The trained network; its outputs follow the order of `classes_`.
     layer_ : str
-        The layer that was selected.
+        The selected layer.
     layer_scores_ : dict of str to float
-        The selection score on each layer; empty if there was nothing to select.
+        The selection score of each layer; empty if nothing was selected.
     extractor_ : FeatureExtractor
-        The network, cut there.
+        The network, cut at `layer_`.
     head_ : Pipeline
-        Fitted standardisation and head.
+        The fitted standardization and head.
     classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
     best_score_ : float
-        The head's selection score, where it searches.
+        The head's selection score, if it is a search.
     best_params_ : dict
-        The head's chosen parameters, where it searches.
+        The head's selected hyper-parameters, if it is a search.
     history_ : History or None
-        The course of the training; None for a frozen network.
+        The training history; None for a frozen network.
     n_features_in_ : int
         Length of the second axis of `X`.
     provenance_ : Provenance
-        Fingerprints of the samples that network and head have seen.
+        Fingerprints of the samples that the network and the head were fitted on.
 
     References
     ----------
@@ -144,24 +153,24 @@ class DeepSVC(CutNetworkClassifier):
         sample_weight: Any = None,
         **fit_params: Any,
     ) -> Self:
-        """Train the network, select and fit the head.
+        """Train the network, then select and fit the head.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Images of shape (height, width) or (height, width, channels), pixels in [0, 255] or
-            [0, 1]; or whatever samples the builder's network, or the frozen one, takes.
+            Images of shape (height, width) or (height, width, channels), with pixels in [0, 255]
+            or [0, 1]; or any samples that a builder's or frozen network accepts.
         y : array-like of shape (n_samples,)
             Labels of any type.
         groups : array-like of shape (n_samples,), optional
-            No group is in both the fit part and the selection part.
+            Groups, such as writers; none is in both the fit part and the selection part.
         sample_weight : array-like of shape (n_samples,), optional
-            The factor of each sample's loss: of the network, if it is trained here (weights of any
-            mean count as if it were 1), of the standardization and of the head, whose scores they
-            weight where it does so itself, as `SVCSearchCV`. With metadata routing the head gets
-            them if it asks for them.
+            Weights of the samples: in the loss of the network, if it is trained here (normalized to
+            mean 1), in the standardization and in the head. A head that weights its selection
+            scores, such as `SVCSearchCV`, uses them there, too. With metadata routing the head
+            receives them if it requests them.
         **fit_params : dict
-            For the head's `fit`.
+            Parameters of the head's `fit`.
 
         Returns
         -------
@@ -170,17 +179,17 @@ class DeepSVC(CutNetworkClassifier):
         Raises
         ------
         TypeError
-            If `X` is no array but a data object, such as a ``tf.data.Dataset`` or a path.
+            If `X` is a data object instead of an array, such as a ``tf.data.Dataset`` or a path.
         ValueError
-            If a parameter, the samples or the labels are unusable; before any training.
+            If a parameter, the samples or the labels are invalid; raised before any training.
 
         Warns
         -----
         LeakageWarning
-            If a frozen network has seen some of the samples: it says on how many others the head
-            is selected, or that there are too few.
+            If a frozen network has seen some of the samples. The message states on how many
+            others the head is selected, or that there are too few.
         UnknownProvenanceWarning
-            If nobody said what a frozen network has seen; see `provenance.record`.
+            If the training samples of a frozen network are not recorded; see `provenance.record`.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
         head, frozen = self._make_head(), is_keras_model(self.network)
@@ -248,7 +257,7 @@ class DeepSVC(CutNetworkClassifier):
         self.layer_, self.layer_scores_, self.head_ = chosen.layer, chosen.scores, chosen.head
         search = chosen_search(self.head_["head"])
         for name in ("best_score_", "best_params_"):
-            self.__dict__.pop(name, None)  # of an earlier fit, with another head
+            self.__dict__.pop(name, None)  # left by an earlier fit with another head
             if hasattr(search, name):
                 setattr(self, name, getattr(search, name))
         self.extractor_ = extractors[chosen.layer]
@@ -260,7 +269,7 @@ class DeepSVC(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`, and on the same scale.
+            Samples, as in `fit` and on the same scale.
 
         Returns
         -------
@@ -269,12 +278,12 @@ class DeepSVC(CutNetworkClassifier):
         Raises
         ------
         ValueError
-            If the samples have another shape or scale than in `fit`.
+            If the samples differ in shape or scale from those in `fit`.
 
         Warns
         -----
         UserWarning
-            If it cannot be told whether they are on the same scale.
+            If it cannot be determined whether they are on the same scale.
         """
         check_is_fitted(self)
         return self._predict(self._check_samples(X, reset=False))
@@ -284,12 +293,12 @@ class DeepSVC(CutNetworkClassifier):
 
     @available_if(_head_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the head's decision values; only where it has some.
+        """Compute the head's decision values; available only if the head has them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -299,15 +308,15 @@ class DeepSVC(CutNetworkClassifier):
 
     @available_if(_head_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Compute the head's probabilities; only where it has some.
+        """Compute the head's probabilities; available only if the head has them.
 
-        An SVM has none. ``head=CalibratedClassifierCV(SVC(), ensemble=False)`` gives it some; they
-        are learned on samples that a network trained here has seen, and so are too sure.
+        An SVM has none. ``head=CalibratedClassifierCV(SVC(), ensemble=False)`` adds them, but they
+        are calibrated on samples that a network trained here has seen, and so are overconfident.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -317,12 +326,12 @@ class DeepSVC(CutNetworkClassifier):
 
     @available_if(_head_has("class_margins"))
     def class_margins(self, X: Any) -> NDArray[Any]:
-        """Compute for each class its least decision value, as `SVC.class_margins` does.
+        """Compute the smallest decision value of each class, like `SVC.class_margins`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -331,20 +340,20 @@ class DeepSVC(CutNetworkClassifier):
         return self._ask_head("class_margins", self.extract(X))
 
     def _ask_head(self, method: str, features: NDArray[np.float32]) -> NDArray[Any]:
-        # Transformers in the head give arrays, as they did in `fit`, whatever is set by now.
+        # Transformers in the head must return arrays, as in `fit`, whatever is configured by now.
         with config_context(transform_output="default"):
             values = self.head_["preprocessing"].transform(features)
             return getattr(self.head_["head"], method)(values)
 
     def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
-        """Compute the features that the head sees, before they are standardised.
+        """Compute the features that are the head's input, before standardization.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         progress : Progress, optional
-            Hears of every batch.
+            Observer of progress; see `Progress`.
 
         Returns
         -------

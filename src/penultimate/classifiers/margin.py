@@ -1,4 +1,9 @@
-"""A network, or a linear machine, trained end to end with a margin loss."""
+"""A network, or a linear machine, trained end to end with a margin loss.
+
+The SVM objective is divided by C and the number of samples: the mean of the margin loss plus an L2
+penalty of 1 / (2 C n) on the last layer. The mean over a mini-batch then estimates the loss term
+without further scaling, and C keeps the meaning that it has in `SVC`.
+"""
 
 from typing import Any, Self
 
@@ -27,66 +32,72 @@ from penultimate.networks.training.recipe import suited_to
 from penultimate.provenance.fingerprints import copy_prints
 from penultimate.provenance.records import Provenance
 
-# A linear machine has nothing to overfit with but its C: it gets steps until it stands still.
+# A linear machine is regularized by C alone: it needs no early stopping, only enough steps to
+# converge.
 _LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
 _CALIBRATION_SIZE = 0.2
 
 
 class MarginClassifier(NetworkClassifier):
-    r"""A neural network that is trained with the loss of a support vector machine.
+    r"""A neural network trained with the loss of a support vector machine.
 
-    With scores :math:`s(x)`, and W the weights of the last layer, minimises over all weights
+    With scores :math:`s(x)` and the weights W of the last layer, minimizes over all weights
 
     .. math:: \tfrac12 \lVert W \rVert^2 + C \sum_i w_i\, \ell(y_i, s(x_i))
 
-    by AdamW, for a margin loss :math:`\ell` and sample weights w. Without hidden layers that is a
-    linear SVM, whose intercept is not penalised.
+    by AdamW, for a margin loss :math:`\ell` and sample weights w. Without hidden layers this is a
+    linear SVM whose intercept is not penalized.
 
     Parameters
     ----------
     network : str, callable or None, default=None
-        A name in ``networks.NETWORKS``, or a function of (input_shape, n_classes) that returns a
-        Keras model; a softmax at its end is removed. None is a linear machine.
+        The network: a name in ``networks.NETWORKS``, or a function of (input_shape, n_classes) that
+        returns a Keras model, whose final softmax is removed. None stands for a linear machine.
     loss : str or MarginLoss, default="squared_hinge"
-        ``"hinge"`` or ``"squared_hinge"``, of each class against the rest (of two classes, one
-        machine); ``"crammer_singer"`` or ``"weston_watkins"``, also with ``"squared_"`` before
-        them; or a loss from ``networks.losses``, which can have another margin.
+        The margin loss: ``"hinge"`` or ``"squared_hinge"``, one-vs-rest (a single machine for two
+        classes); ``"crammer_singer"`` or ``"weston_watkins"``, also with the prefix
+        ``"squared_"``; or a loss from ``networks.losses``, which may have a different margin.
     C : float, default=1.0
-        As in `SVC`: the smaller, the more the last layer's weights are held down.
+        Inverse regularization strength, as in `SVC`: the smaller, the smaller the last layer's
+        weights.
     class_weight : dict or "balanced", optional
-        As in `SVC`: the factor of C for each class.
+        The factor of C for each class, as in `SVC`.
     standardize : bool, default=True
-        Scale each feature to mean 0 and standard deviation 1, where samples are vectors. Images
-        are left as they are.
+        Whether to scale each feature to mean 0 and standard deviation 1, if samples are vectors.
+        Images are not changed.
     training : Training, optional
-        How the network is trained; its `patience` stops early, its `validation_size` chooses the
-        best weights. By default ``Training()``, and for a linear machine some 3,000 steps on all
-        samples. Its label smoothing is not used, nor its weight decay on the last layer.
+        How the network is trained; its `patience` sets early stopping, and its `validation_size`
+        the validation slice that chooses the best weights. By default ``Training()``, or about
+        3,000 steps on all samples for a linear machine. Label smoothing, and weight decay on the
+        last layer, are not used.
     calibration : {"sigmoid", "isotonic", "temperature"}, optional
-        How `predict_proba` makes probabilities of scores; scikit-learn's `CalibratedClassifierCV`
-        learns it from the validation slice (by default a fifth of the samples for a linear
-        machine). None gives no probabilities.
+        How `predict_proba` turns scores into probabilities; fitted on the validation slice by
+        scikit-learn's `CalibratedClassifierCV` (for a linear machine the slice is by default a
+        fifth of the samples). With None there are no probabilities.
     random_state : int, RandomState instance or None, default=None
-        Of the initial weights, the validation slice and the training.
+        Controls the initial weights, the validation slice and the training.
     batch_size : int, default=256
-        Samples that pass through the network at once, when it is used; memory follows it. Training
-        has its own, in `training`.
+        Batch size for inference, which determines its memory use. The mini-batch size of training
+        is set in `training`.
 
     Attributes
     ----------
     network_ : keras.Model
-        The trained network; gives scores.
+        The trained network; its outputs are scores.
     classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
     class_weight_ : ndarray of shape (n_classes,)
-        The factors of C; absent after `partial_fit`.
+        The factor of C for each class; absent after `partial_fit`.
     history_ : History or None
-        The course of the training; None after `partial_fit`.
+        The training history; None after `partial_fit`.
     scaler_ : StandardScaler or None
+        The fitted standardization; None if there is none.
     loss_ : MarginLoss
+        The loss in use.
     n_features_in_ : int
         Length of the second axis of `X`.
     provenance_ : Provenance
-        Fingerprints of the samples that it has seen.
+        Fingerprints of the samples that it was fitted on.
 
     References
     ----------
@@ -130,10 +141,10 @@ class MarginClassifier(NetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Vectors; images, as in `DeepSVC`, for a named network; or what a builder's network
-            takes.
+            Feature vectors; images, as in `DeepSVC`, for a named network; or the input of a
+            builder's network.
         y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
-            Labels of any type, or one-hot rows, whose classes are numbered from 0.
+            Labels of any type, or one-hot rows, whose classes are the column numbers from 0.
         sample_weight : array-like of shape (n_samples,), optional
             The factor of C for each sample.
 
@@ -144,12 +155,12 @@ class MarginClassifier(NetworkClassifier):
         Raises
         ------
         ValueError
-            If a parameter, the samples or the labels are unusable; before any training.
+            If a parameter, the samples or the labels are invalid; raised before any training.
 
         Warns
         -----
         UserWarning
-            If features are of very different scales, or far from 1, and are not standardised.
+            If features have very different scales, or scales far from 1, and are not standardized.
         """
         self._check_parameters()
         X, y, codes, prints = self._check_fit(X, None if y is None else from_one_hot(y))
@@ -196,21 +207,21 @@ class MarginClassifier(NetworkClassifier):
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None
     ) -> Self:
-        """Take the network once through more samples, at the recipe's learning rate.
+        """Train for one epoch on `X`, at `training.learning_rate`.
 
-        The more samples have been seen, the less the penalty counts beside them, so that C means
-        what it means in `fit`. The scale of features is that of all samples so far.
+        The more samples have been seen, the smaller the relative weight of the penalty, so that C
+        has the same meaning as in `fit`. Features are standardized by all samples seen so far.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         y : array-like of shape (n_samples,)
-            As in `fit`.
+            Labels, as in `fit`.
         classes : array-like of shape (n_classes,), optional
-            All classes that will ever come; needed in the first call, unless `fit` came before.
+            All classes that will ever occur; required in the first call, unless `fit` came first.
         sample_weight : array-like of shape (n_samples,), optional
-            As in `fit`.
+            Weights, as in `fit`.
 
         Returns
         -------
@@ -219,15 +230,15 @@ class MarginClassifier(NetworkClassifier):
         Raises
         ------
         ValueError
-            As in `fit`; or if a label is none of the classes.
+            If the input is invalid, as in `fit`, or if a label is not among the classes.
         """
         self._check_parameters()
         first = not hasattr(self, "network_")
         if self.class_weight is not None or self.calibration is not None:
             name = "class_weight" if self.class_weight is not None else "calibration"
             raise ValueError(
-                f"{name}={getattr(self, name)!r} is for fit: partial_fit does not see all samples "
-                "at once. Pass sample_weight, or wrap the fitted classifier in "
+                f"{name}={getattr(self, name)!r} is for fit only: partial_fit does not have all "
+                "samples. Pass sample_weight, or wrap the fitted classifier in "
                 "CalibratedClassifierCV(FrozenEstimator(...))."
             )
         self._check_training()
@@ -254,8 +265,9 @@ class MarginClassifier(NetworkClassifier):
             codes,
             self._recipe(X),
             loss=self.loss_,
-            # The penalty is that of the first samples; what has grown since is their number.
-            sample_weight=weight * np.float32(self._n_seen / self._n_penalised),
+            # The penalty was built for the number of samples in the first call. Scaling the loss by
+            # the growth of that number is equivalent to shrinking the penalty, without rebuilding.
+            sample_weight=weight * np.float32(self._n_seen / self._n_penalized),
             seed=self._seed,
             epoch=self._n_passes,
         )
@@ -263,17 +275,18 @@ class MarginClassifier(NetworkClassifier):
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float32]:
-        """Compute the scores.
+        """Compute the scores of the classes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one value, positive for the second; the margin is at -1 and 1.
+            The scores. Two classes have a single value, positive for the second, with the margin
+            at -1 and 1.
         """
         check_is_fitted(self)
         return self._decide(self._prepare(self._check_samples(X, reset=False)))
@@ -284,7 +297,7 @@ class MarginClassifier(NetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -299,12 +312,12 @@ class MarginClassifier(NetworkClassifier):
 
     @available_if(lambda self: self.calibration is not None)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Compute calibrated probabilities; only with `calibration`.
+        """Compute calibrated probabilities; available only with `calibration`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -325,7 +338,7 @@ class MarginClassifier(NetworkClassifier):
             check_choice(self.calibration, "calibration", owner, CALIBRATIONS)
             if self.training is not None and getattr(self.training, "validation_size", 1) == 0:
                 raise ValueError(
-                    f"calibration={self.calibration!r} is learnt on the validation slice, and "
+                    f"calibration={self.calibration!r} is fitted on the validation slice, and "
                     "Training(validation_size=0) leaves none. Set a validation_size."
                 )
         self._check_network()
@@ -339,7 +352,7 @@ class MarginClassifier(NetworkClassifier):
     def _check_further_labels(
         self, y: Any, n_samples: int, classes: Any, first: bool
     ) -> NDArray[np.int64]:
-        """Return class indices; of the classes that are passed, or were in an earlier call."""
+        """Return class indices, by the classes passed in this or in an earlier call."""
         y = check_labels(from_one_hot(y, whole=False), n_samples, n_classes=1)
         if first:
             self.classes_ = np.unique(np.asarray(classes))
@@ -354,13 +367,13 @@ class MarginClassifier(NetworkClassifier):
         if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist())):
             raise ValueError(
                 f"y holds labels that are none of the classes: {unseen[:5]}. The network has one "
-                f"output for each of {self.classes_.tolist()[:20]}; name all classes in the first "
+                f"output per class of {self.classes_.tolist()[:20]}; pass all classes in the first "
                 "call."
             )
         return np.searchsorted(self.classes_, y)
 
     def _check_loss(self) -> None:
-        """Choose the loss for these classes, and the number of outputs it needs."""
+        """Choose the loss for these classes, and the number of outputs that it needs."""
         loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss]()
         n_classes = len(self.classes_)
         if n_classes == 2 and self.network is None and isinstance(loss, OneVsRestHinge):
@@ -368,8 +381,8 @@ class MarginClassifier(NetworkClassifier):
         if isinstance(loss, BinaryHinge) and n_classes > 2:
             raise ValueError(
                 f"BinaryHinge is a loss of two classes, and y has {n_classes}: "
-                f"{self.classes_.tolist()[:5]}. Take loss='hinge' or 'squared_hinge' (each class "
-                "against the rest), 'crammer_singer' or 'weston_watkins'."
+                f"{self.classes_.tolist()[:5]}. Use loss='hinge' or 'squared_hinge' (one-vs-rest), "
+                "'crammer_singer' or 'weston_watkins'."
             )
         self.loss_ = loss
         self._n_outputs = 1 if isinstance(loss, BinaryHinge) else n_classes
@@ -384,7 +397,7 @@ class MarginClassifier(NetworkClassifier):
         validation_size = 0.0 if self.calibration is None else _CALIBRATION_SIZE
         batch_size = min(_LINEAR_BATCH, max(1, int(len(X) * (1 - validation_size))))
         return Training(
-            epochs=-(-_LINEAR_STEPS * batch_size // len(X)),
+            epochs=-(-_LINEAR_STEPS * batch_size // len(X)),  # rounded up
             batch_size=batch_size,
             learning_rate=_LINEAR_RATE,
             augmentation=None,
@@ -392,13 +405,13 @@ class MarginClassifier(NetworkClassifier):
         )
 
     def _start(self) -> None:
-        """Forget what an earlier fit has left."""
+        """Remove the results of an earlier fit, and draw the seed."""
         for name in ("scaler_", "calibrator_", "class_weight_"):
             self.__dict__.pop(name, None)
         self._seed = int(check_random_state(self.random_state).randint(2**31))
 
     def _scale(self, X: NDArray[Any], weight: NDArray[np.float32]) -> None:
-        """Learn the features' scale, or warn where nobody mends it."""
+        """Update the scale of the features, or warn if they are poorly scaled and stay so."""
         if X.ndim != 2:
             self.scaler_ = None
         elif self.standardize:
@@ -423,7 +436,7 @@ class MarginClassifier(NetworkClassifier):
             penalty=1 / (2 * self.C * n_samples),
             seed=self._seed,
         )
-        self._n_penalised = self._n_seen = n_samples
+        self._n_penalized = self._n_seen = n_samples
         self._n_passes = 0
 
     def _decide(self, X: NDArray[Any]) -> NDArray[np.float32]:
@@ -432,7 +445,8 @@ class MarginClassifier(NetworkClassifier):
             return scores[:, 0]
         if len(self.classes_) > 2:
             return scores
-        # Against the rest, each of the two has the whole margin on its side.
+        # With one-vs-rest, both scores reach the full margin with opposite signs, so that their
+        # difference is twice the margin; the other losses put the margin on the difference itself.
         share = np.float32(0.5 if isinstance(self.loss_, OneVsRestHinge) else 1)
         return share * (scores[:, 1] - scores[:, 0])
 

@@ -1,4 +1,9 @@
-"""One network, and a head for each subset of classes."""
+"""One network, and one head per subset of classes.
+
+A specialist distinguishes only the classes of its subset, on features that were learned from all
+classes. All specialists share the network's split: a sample that the network was trained on selects
+no head. A router predicts the subset of samples for which it is not known.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +38,7 @@ Extract = Callable[[str], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class _Member:
-    """A specialist, and what a router that is a head learns of its subset from."""
+    """A specialist, and the samples of its subset from which a router head is fitted."""
 
     specialist: DeepSVC
     features: NDArray[np.float32]
@@ -42,7 +47,7 @@ class _Member:
 
 
 def _heads_have(method: str) -> Any:
-    """Whether the heads have a method, for ``available_if``: the fitted ones, where there are."""
+    """Return a check for ``available_if``: whether all heads, fitted if any, have a method."""
 
     def check(self: "Specialists") -> bool:
         fitted = list(getattr(self, "specialists_", {}).values())
@@ -52,64 +57,65 @@ def _heads_have(method: str) -> Any:
 
 
 class Specialists(CutNetworkClassifier):
-    """One network for all classes, and an SVM of its own for each subset of them.
+    """One network for all classes, and one SVM per subset of the classes.
 
-    The network is trained once, on the fit part of all samples, and then stays as it is. Each
-    subset, such as the vowels among characters, gets a specialist: a standardisation and a head
-    that are fitted and selected on this subset's samples alone, split as the network's were, so
-    that no parameter is chosen on a sample that the network was trained on. Where a sample's subset
-    is not known, a router tells: of the subsets `S` it takes the most probable one,
+    The network is trained once, on the fit part of all samples, and then stays unchanged. Each
+    subset, such as the vowels among characters, gets a specialist: a standardization and a head
+    that are fitted and selected on the samples of this subset only. They use the network's split,
+    so that no hyper-parameter is chosen on a sample that the network was trained on. If the subset
+    of a sample is not known, a router predicts it. It chooses the most probable subset `S`,
 
         argmax over S of the sum over c in S of p(c | x)
 
-    with the probabilities `p` of the network's softmax; or what a further head says, which is
-    fitted on the same features with the subsets' names as labels, subsets of all sizes weighing
-    the same (``class_weight="balanced"``, ``scoring="balanced_accuracy"``, where it has these).
+    with the probabilities `p` of the network's softmax; or it is a further head, fitted on the same
+    features with the subsets' names as labels, in which subsets of all sizes have equal weight
+    (``class_weight="balanced"``, ``scoring="balanced_accuracy"``, if it has these parameters).
 
     Parameters
     ----------
     network : str, callable or keras.Model, default="compact"
-        As in `DeepSVC`: a name or a builder is trained, a Keras model is frozen.
+        The network, as in `DeepSVC`: a name or a builder is trained, a Keras model is frozen.
     subsets : dict of str to list
-        For each subset's name its labels. Every class is in exactly one subset, and a subset has
-        at least two.
+        The labels of each subset, by its name. Every class is in exactly one subset, and a subset
+        has at least two classes.
     head : classifier, optional
-        Of each specialist and of the router; by default ``SVCSearchCV()``.
+        The classifier of each specialist and of the router; by default ``SVCSearchCV()``.
     layer : str or list of str, default="penultimate"
-        As in `DeepSVC`; each specialist selects its own. The router uses the first.
+        Where the network is cut, as in `DeepSVC`; each specialist selects its own layer, and the
+        router uses the first.
     router : {"network", "head"}, default="network"
-        How the subset of a sample is found. The network can tell only classes that it was trained
-        on here. While there is another one, among those of a frozen network or of a subset that
-        was added, ``"network"`` stands for ``"head"``; `router_` says what is used.
+        How the subset of a sample is predicted. The network can only predict classes that it was
+        trained on here. As long as there are others, because the network is frozen or a subset was
+        added, ``"network"`` falls back to ``"head"``; see `router_`.
     training : Training, optional
         How the network is trained; by default ``Training()``.
     random_state : int, RandomState instance or None, default=None
-        Of the split, the initial weights and the training.
+        Controls the split, the initial weights and the training.
     batch_size : int, default=256
-        Samples that pass through the network at once, when it is used; memory follows it. Training
-        has its own, in `training`.
+        Batch size for inference, which determines its memory use. The mini-batch size of training
+        is set in `training`.
 
     Attributes
     ----------
     specialists_ : dict of str to DeepSVC
-        For each subset a fitted classifier of its own, which takes `X` as `fit` did.
+        A fitted classifier per subset, which takes `X` in the same form as `fit`.
     classes_ : ndarray of shape (n_classes,)
         The labels of all subsets.
     network_ : keras.Model
-        No method but `fit` changes it.
+        The network. No method except `fit` changes it.
     history_ : History or None
-        The course of the training; None for a frozen network.
+        The training history; None for a frozen network.
     router_ : {"network", "head"}
-        What tells the subset.
+        The router in use.
     n_features_in_ : int
         Length of the second axis of `X`.
     provenance_ : Provenance
-        Fingerprints of the samples that it has seen.
+        Fingerprints of the samples that it was fitted on.
 
     Notes
     -----
-    For a router that may become a head, the features of all samples at the first layer are kept, in
-    float32.
+    Because a later subset may require a router head, the features of all samples at the first layer
+    are kept, in float32.
 
     References
     ----------
@@ -171,13 +177,13 @@ class Specialists(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `DeepSVC`.
+            Samples, as in `DeepSVC`.
         y : array-like of shape (n_samples,)
             Labels of any type.
         groups : array-like of shape (n_samples,), optional
-            No group is in both the fit part and the selection part.
+            Groups, none of which is in both the fit part and the selection part.
         sample_weight : array-like of shape (n_samples,), optional
-            As in `DeepSVC`, for the network, every specialist and the router.
+            Weights, as in `DeepSVC`, for the network, every specialist and the router.
 
         Returns
         -------
@@ -186,18 +192,19 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         TypeError
-            If `subsets` is no dict of names to lists, a parameter is of a wrong type, or `X` is no
-            array but a data object.
+            If `subsets` is not a dict from names to lists, a parameter has a wrong type, or `X` is
+            a data object instead of an array.
         ValueError
-            If a parameter, the samples or the labels are unusable; if the subsets do not have each
-            class once; or if the groups leave a class without samples to fit or select on.
+            If a parameter, the samples or the labels are invalid; if the subsets do not contain
+            each class exactly once; or if the groups leave a class without samples to fit or
+            select on.
 
         Warns
         -----
         LeakageWarning
-            If a frozen network has seen some of the samples, as `DeepSVC`.
+            If a frozen network has seen some of the samples, as in `DeepSVC`.
         UnknownProvenanceWarning
-            If nobody said what a frozen network has seen; see `provenance.record`.
+            If the training samples of a frozen network are not recorded; see `provenance.record`.
         """
         check_choice(self.router, "router", "Specialists", ROUTERS)
         X, y, codes, prints = self._check_fit(X, y)
@@ -219,6 +226,7 @@ class Specialists(CutNetworkClassifier):
                     f"such as {y[rows[name]].tolist()[0]!r}, are in too few groups. Drop the "
                     "groups, or the subset."
                 )
+        # It is not known which class each output of a frozen network stands for: it cannot route.
         self._network_classes = self.classes_[:0] if is_keras_model(self.network) else self.classes_
         with config_context(transform_output="default"):
             self._extractors = self._fit_network(samples, split.train, self._seed)
@@ -239,25 +247,25 @@ class Specialists(CutNetworkClassifier):
     def add_subset(
         self, name: str, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
     ) -> Self:
-        """Fit a specialist for further classes; the network stays as it is.
+        """Fit a specialist for further classes; the network stays unchanged.
 
         The samples should be new to the network. The head is selected on 5 stratified folds of
-        them, or as many as the smallest class has samples. With one sample of a class nothing can
-        be selected: the first layer is taken, and the head is what its search would search over,
-        as it is (``SVC()``).
+        them, or as many as the smallest class has samples. If a class has a single sample, nothing
+        can be selected: the first layer is used, with the search's estimator as it was passed (by
+        default ``SVC()``).
 
         Parameters
         ----------
         name : str
-            Of the subset.
+            Name of the subset.
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         y : array-like of shape (n_samples,)
-            At least two labels, none of them in another subset.
+            Labels of at least two classes, none of them in another subset.
         groups : array-like of shape (n_samples,), optional
-            No group is in two folds.
+            Groups, none of which is in two folds.
         sample_weight : array-like of shape (n_samples,), optional
-            As in `fit`, for this specialist and the router.
+            Weights, as in `fit`, for this specialist and the router.
 
         Returns
         -------
@@ -266,9 +274,9 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         TypeError
-            If `y` holds text where the labels so far are numbers, or the reverse.
+            If `y` holds strings and the labels so far are numbers, or vice versa.
         ValueError
-            If there is such a subset, a label is in another one, or the samples are unusable.
+            If the subset exists already, a label is in another one, or the samples are invalid.
 
         Warns
         -----
@@ -284,8 +292,9 @@ class Specialists(CutNetworkClassifier):
         X, y = self._check_samples(X, y, reset=False)
         if isinstance(y.tolist()[0], str) != isinstance(self.classes_.tolist()[0], str):
             raise TypeError(
-                "Labels must be all text or all numbers; the subset "
-                f"{name!r} has {y.tolist()[0]!r} where {self.classes_.tolist()[0]!r} is known."
+                "Labels must be all strings or all numbers; the subset "
+                f"{name!r} has {y.tolist()[0]!r}, but other subsets have "
+                f"{self.classes_.tolist()[0]!r}. Convert them to one type."
             )
         present = {other: member.specialist.classes_ for other, member in self._members.items()}
         check_subsets({**present, name: np.unique(y)}, np.union1d(self.classes_, y))
@@ -295,6 +304,8 @@ class Specialists(CutNetworkClassifier):
         prints = fingerprint(X)
         self._warn_if_seen(provenance_of(self.network_).holds(prints))
         self._note_seen(X)
+        # The specialist's head is cross-validated on `folds`. A router head needs one selection
+        # part: a fold drawn without labels, which exists even if a class has a single sample.
         selection = np.zeros(len(y), bool)
         copies = copy_prints(X, prints)
         rest: dict[str, Any] = {"groups": groups, "fingerprints": copies, "seed": self._seed}
@@ -308,12 +319,12 @@ class Specialists(CutNetworkClassifier):
         return self
 
     def drop_subset(self, name: str) -> Self:
-        """Forget a specialist and its classes.
+        """Remove a specialist and its classes.
 
         Parameters
         ----------
         name : str
-            Of the subset.
+            Name of the subset.
 
         Returns
         -------
@@ -322,7 +333,7 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         ValueError
-            If there is no such subset, or no other.
+            If there is no such subset, or it is the only one.
         """
         self._specialist(name)
         if len(self._members) == 1:
@@ -336,9 +347,9 @@ class Specialists(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`, and on the same scale.
+            Samples, as in `fit` and on the same scale.
         subset : str, optional
-            The subset that all samples are of; by default the router finds each sample's.
+            The subset of all samples; by default the router predicts it for each sample.
 
         Returns
         -------
@@ -347,7 +358,7 @@ class Specialists(CutNetworkClassifier):
         Raises
         ------
         ValueError
-            If there is no such subset, or the samples have another shape or scale than in `fit`.
+            If there is no such subset, or the samples differ in shape or scale from those in `fit`.
         """
         if subset is not None:
             return self._specialist(subset).predict(X)
@@ -365,22 +376,22 @@ class Specialists(CutNetworkClassifier):
 
     @available_if(_heads_have("decision_function"))
     def decision_function(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's decision values; only where the head has some.
+        """Compute a specialist's decision values; available only if the head has them.
 
-        Without a subset they are those of the specialist that each sample is routed to; classes of
-        other subsets have a lower value than any of its own.
+        Without a subset, they come from the specialist that each sample is routed to; classes of
+        other subsets get a lower value than any of its own classes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         subset : str, optional
-            Whose.
+            The subset whose specialist is used; by default the router predicts it.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Of the classes of the subset, or of all.
+            Values for the classes of the subset, or for all classes.
 
         Raises
         ------
@@ -391,17 +402,17 @@ class Specialists(CutNetworkClassifier):
 
     @available_if(_heads_have("predict_proba"))
     def predict_proba(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's probabilities; only where the head has some.
+        """Compute a specialist's probabilities; available only if the head has them.
 
-        Without a subset they are those of the specialist that each sample is routed to, as if the
-        router were sure; classes of other subsets have 0.
+        Without a subset, they come from the specialist that each sample is routed to, as if the
+        router were certain; classes of other subsets have probability 0.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         subset : str, optional
-            Whose.
+            The subset whose specialist is used; by default the router predicts it.
 
         Returns
         -------
@@ -416,16 +427,16 @@ class Specialists(CutNetworkClassifier):
 
     @available_if(_heads_have("class_margins"))
     def class_margins(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's `SVC.class_margins`; only where the head has some.
+        """Compute a specialist's `SVC.class_margins`; available only if the head has them.
 
-        Without a subset as in `decision_function`.
+        Without a subset, the values are combined as in `decision_function`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
         subset : str, optional
-            Whose.
+            The subset whose specialist is used; by default the router predicts it.
 
         Returns
         -------
@@ -449,12 +460,12 @@ class Specialists(CutNetworkClassifier):
         for name in np.unique(names):
             rows, specialist = np.flatnonzero(names == name), self.specialists_[name]
             given = specialist._ask_head(method, extract(specialist.layer_)[rows])
-            if given.ndim == 1:  # of two classes one value, positive for the second
+            if given.ndim == 1:  # two classes have one value, positive for the second
                 given = np.column_stack([-given, given])
             if given.shape[1] != len(specialist.classes_):
                 raise ValueError(
                     f"The head gives {given.shape[1]} values for {len(specialist.classes_)} "
-                    "classes; one for each is needed. Of an SVC, set "
+                    "classes; one per class is needed. For an SVC, set "
                     "decision_function_shape='ovr'."
                 )
             columns = np.searchsorted(self.classes_, specialist.classes_)
@@ -468,7 +479,7 @@ class Specialists(CutNetworkClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            As in `fit`.
+            Samples, as in `fit`.
 
         Returns
         -------
@@ -485,7 +496,7 @@ class Specialists(CutNetworkClassifier):
         return self.specialists_[name]
 
     def _extract_once(self, X: NDArray[Any]) -> Extract:
-        """Return a function that passes these samples through each layer once."""
+        """Return a function that computes the features at each layer at most once."""
         return cache(lambda layer: self._extractors[layer].extract(X))
 
     def _route(self, X: NDArray[Any], extract: Extract) -> NDArray[Any]:
@@ -511,7 +522,7 @@ class Specialists(CutNetworkClassifier):
         selection: NDArray[np.bool_],
         params: Mapping[str, Any],
     ) -> _Member:
-        """Fit the specialist of a subset, as if it had computed these features itself."""
+        """Fit the specialist of a subset on features that were computed for it."""
         specialist = DeepSVC(
             self.network_,
             self.layer,
@@ -527,7 +538,10 @@ class Specialists(CutNetworkClassifier):
         return _Member(specialist, features[next(iter(features))], selection, weights)
 
     def _set_members(self, members: dict[str, _Member]) -> None:
-        """Take these specialists, once the router for them is fitted."""
+        """Fit the router for these specialists, then take them over.
+
+        In this order, so that a failing fit leaves the specialists as they were.
+        """
         classes = [member.specialist.classes_ for member in members.values()]
         known = all(np.isin(labels, self._network_classes).all() for labels in classes)
         router = self.router if known else "head"
@@ -555,10 +569,10 @@ class Specialists(CutNetworkClassifier):
 
 
 def _balanced(head: Any) -> Any:
-    """Copy a head, with subsets of equal weight where it lets them have it, and was told nothing.
+    """Copy a head, giving subsets equal weight if it has such parameters and they are not set.
 
-    Else a subset of few samples is hardly ever routed to: on few-shot numerals beside thousands of
-    letters, this is the difference between 64 and 92 % of them.
+    Otherwise a small subset is hardly ever predicted: with few-shot numerals among thousands of
+    letters, 64 % of the numerals are routed correctly without it, and 92 % with it.
     """
     head = clone(head)
     if head.get_params(deep=False).get("estimator", head) is None:

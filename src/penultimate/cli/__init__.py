@@ -1,4 +1,4 @@
-"""The command line: thin commands over the library."""
+"""The command line: thin wrappers around the library."""
 
 import logging
 import os
@@ -7,11 +7,11 @@ import warnings
 
 def main() -> None:
     """Run the command line."""
-    # Before any backend is imported: its notices are no news for users.
+    # Must be set before any backend is imported; its startup notices do not concern users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    from penultimate.cli import compare  # noqa: F401  a command is there once it is imported
+    from penultimate.cli import compare  # noqa: F401  importing registers the commands
     from penultimate.cli.app import app
 
     app()

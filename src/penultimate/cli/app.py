@@ -1,4 +1,4 @@
-"""The command line's application: its name, how it ends, and what it says when it fails."""
+"""The command-line application: its name, exit codes and error messages."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from penultimate._common.imports import is_debugging
 app = typer.Typer(
     name="penultimate",
     help="Max-margin heads for neural networks: put an SVM on a network's features, "
-    "and know whether it helped.",
+    "and measure whether it helped.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -23,14 +23,14 @@ app = typer.Typer(
 
 @app.callback()
 def _root() -> None:
-    """Keep the commands' names in the usage, also while there are few."""
+    """Keep the command names in the usage: typer drops the name of a single command."""
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """End with one line, which says whether it is for the user to fix or a bug of ours.
+    """Turn exceptions into one line that says whether the input or Penultimate is at fault.
 
-    PENULTIMATE_DEBUG=1 shows the traceback of either.
+    PENULTIMATE_DEBUG=1 shows the traceback in both cases.
     """
     try:
         yield
@@ -38,7 +38,7 @@ def plain_errors() -> Iterator[None]:
         print("penultimate: interrupted; no report was written.", file=sys.stderr)
         raise typer.Exit(130) from None
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
-        raise  # typer's own way to end; whoever reads our output has gone, as `head` does
+        raise  # typer handles these; a pipe breaks when its reader, such as `head`, has exited
     except MemoryError:
         if is_debugging():
             raise
@@ -53,22 +53,23 @@ def plain_errors() -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     if not is_from_input(error):
-        told = f"{type(error).__name__}: {error}".strip(" .:")
-        return f"{told}. This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where."
+        reason = f"{type(error).__name__}: {error}".strip(" .:")
+        return f"{reason}. This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where."
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.strerror}: {os.fsdecode(error.filename)!r}"
     return str(error) or type(error).__name__
 
 
 def print_reason(text: str) -> None:
-    """Print one line on stderr, whatever its encoding."""
+    """Print one line on stderr, whatever the encoding of the text."""
     line = f"penultimate: {' '.join(text.split())}"
     print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
 @contextmanager
 def muted_native_stderr() -> Iterator[None]:
-    """Drop what native code prints while a backend starts; Python's exceptions are unaffected."""
+    """Discard what native code prints while a backend starts; Python exceptions are unaffected."""
+    # Native code writes to file descriptor 2, which replacing `sys.stderr` would not redirect.
     sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

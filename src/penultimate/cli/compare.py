@@ -1,4 +1,4 @@
-"""The commands that compare: of a user's data, and the demo on real digits."""
+"""The commands that run a comparison: on the user's data, and the demo on real digits."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ _MOST_NOTES = 8
 
 
 class SplitBy(StrEnum):
-    """What a split keeps on one side."""
+    """Whether a split is random or keeps groups on one side."""
 
     RANDOM = "random"
     GROUP = "group"
@@ -34,14 +34,14 @@ class Selection(StrEnum):
 
 
 class OnLeak(StrEnum):
-    """What to do about test samples that were seen in training."""
+    """What to do if test samples were seen in training."""
 
     RAISE = "raise"
     WARN = "warn"
     IGNORE = "ignore"
 
 
-# The first split is the one that the report is about: where there is a choice, that by group.
+# The report is about the first split, so the stricter one, by group, comes first.
 _KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
     None: [None],
     SplitBy.RANDOM: [False],
@@ -49,8 +49,8 @@ _KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
     SplitBy.BOTH: [True, False],
 }
 
-Seeds = Annotated[int, typer.Option(min=1, help="How many trainings, each with its own seed.")]
-FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds (training runs).")]
+FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="First seed.")]
 Out = Annotated[Path, typer.Option(help="Folder for report.html and results.json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 
@@ -65,7 +65,7 @@ def demo(
     """Does an SVM on a CNN's features beat its softmax? On 5,000 real handwritten digits."""
     from penultimate.datasets import load_mnist_5k
 
-    # By name, so that the demo stays what it is when other methods join.
+    # Listed by name, so that the demo does not change when methods are added.
     methods = [
         "cnn-softmax",
         "cnn+logistic",
@@ -89,9 +89,9 @@ def compare(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder with a folder per class (with --subsets, a folder of such folders), "
-            "a CSV manifest (path,label[,group][,subset][,split]), an .npz, or a folder of IDX "
-            "files.",
+            help="A folder with one folder per class (with --subsets, a folder of such folders), "
+            "a CSV manifest (path,label[,group][,subset][,split]), an .npz file, or a folder of "
+            "IDX files.",
             show_default=False,
         ),
     ],
@@ -105,59 +105,60 @@ def compare(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Methods, separated by commas. By default all that suit the data but those that "
+            help="Comma-separated methods. By default all that suit the data, except those that "
             "train a network with a margin loss (cnn-hinge, cnn-squared-hinge, "
             "cnn-crammer-singer, cnn-weston-watkins) and cnn+rff."
         ),
     ] = None,
     seeds: Seeds = 3,
     seed: FirstSeed = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of the network's training.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 30,
     image_size: Annotated[
         str | None, typer.Option(help="Resize image files: 64, or 48x64 (height x width).")
     ] = None,
     skip_corrupt: Annotated[
-        bool, typer.Option("--skip-corrupt", help="Leave out unreadable files, and list them.")
+        bool, typer.Option("--skip-corrupt", help="Skip unreadable files, and list them.")
     ] = False,
     subsets: Annotated[
-        bool, typer.Option("--subsets", help="One SVM for each subset of the classes.")
+        bool, typer.Option("--subsets", help="Train one SVM per subset of the classes.")
     ] = False,
     group_from_filename: Annotated[
         str | None,
-        typer.Option(help="A regular expression that finds a file's group, such as its writer."),
+        typer.Option(help="Regular expression that extracts a file's group, such as its writer."),
     ] = None,
     split_by: Annotated[
         SplitBy | None,
-        typer.Option(help="How to split; by default by group where there are groups."),
+        typer.Option(help="How to split. Default: by group if the data has groups."),
     ] = None,
     splits: Annotated[
-        int, typer.Option(min=1, help="How many splits of each kind; the first has all seeds.")
+        int,
+        typer.Option(min=1, help="Number of splits of each kind; only the first uses all seeds."),
     ] = 1,
     checkpoints: Annotated[
         Path | None,
-        typer.Option(help="Folder from which an interrupted comparison goes on."),
+        typer.Option(help="Folder of training states, to resume an interrupted comparison."),
     ] = None,
     selection: Annotated[
         Selection,
         typer.Option(
-            help="How heads are selected: on held-out samples; by cross-fitting, which makes more "
-            "of few samples and trains six networks a seed; or on samples that the network was "
+            help="How heads are selected: on held-out samples; by cross-fitting, which suits small "
+            "data sets and trains six networks per seed; or on samples that the network was "
             "trained on, which is optimistic."
         ),
     ] = Selection.HELDOUT,
     on_leak: Annotated[
         OnLeak,
         typer.Option(
-            help="What to do about test images that are in the development part, too, where the "
-            "data came with its own split. (Splits made here keep exact copies on one side.)"
+            help="What to do if test images are also in the development set, when the data came "
+            "with its own split. (Splits drawn here keep exact copies on one side.)"
         ),
     ] = OnLeak.RAISE,
     drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Keep one of images that are the same.")
+        bool, typer.Option("--drop-duplicates", help="Keep only one copy of identical images.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compare heads on a network's features with its softmax, on your own images."""
+    """Compare heads on a network's features with the network's softmax, on your own images."""
     size = _parse_size(image_size)
 
     def read(progress: Any) -> "Dataset":
@@ -191,15 +192,15 @@ def compare(
     )
 
 
-def _told(check: dict[str, str]) -> str:
-    """Say what a check has found, and what to do."""
+def _describe(check: dict[str, str]) -> str:
+    """Format what a check found, and what to do about it."""
     word = {"info": "Note", "warning": "Warning", "error": "ERROR"}[check["level"]]
     named = f" [{check['id']}]" if "advice" in check else ""
     return f"{word}{named}: {check['message']} {check.get('advice', '')}".rstrip()
 
 
 def _summary(result: Any) -> str:
-    """Count what became of the checks: one that could not be made is not one that passed."""
+    """Count the checks by state: one that could not be run does not count as passed."""
     by_state: dict[str, list[dict[str, str]]] = {}
     for state in result.check_states:
         by_state.setdefault(state["state"], []).append(state)
@@ -244,6 +245,7 @@ def _compare(
     on_leak: str = "raise",
 ) -> None:
     """Run a comparison with a live table, and write its report."""
+    # Imports are here, in the order of need: `--help` and wrong usage must not wait for a backend.
     with plain_errors():
         from penultimate.cli.live import LiveTable
         from penultimate.report.folder import RESULTS, check_folder
@@ -265,7 +267,7 @@ def _compare(
                 from penultimate.splits import Holdout
 
                 make_deterministic()
-                warnings.simplefilter("ignore", LeakageWarning)  # told below, as a check
+                warnings.simplefilter("ignore", LeakageWarning)  # reported below, as a check
             live.update("load the network's backend", 1, 1)
             result = comparison.compare(
                 dataset,
@@ -287,7 +289,7 @@ def _compare(
             print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
         else:
             notes = [f"Note: {note}" for note in result.dataset.notes]
-            notes += [_told(check) for check in result.checks]
+            notes += [_describe(check) for check in result.checks]
             for note in notes[:_MOST_NOTES]:
                 live.print(note)
             if notes[_MOST_NOTES:]:

@@ -1,4 +1,4 @@
-"""What the terminal shows during a comparison: the table as it fills, and a progress bar."""
+"""Terminal output during a comparison: a table that fills up, and a progress bar."""
 
 import time
 from types import TracebackType
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from penultimate.results.outcome import Outcome
 
 
-_MOST_SEEDS = 4  # columns that fit beside the names and the mean
+_MOST_SEEDS = 4  # columns that fit next to the names and the mean
 
 
 class LiveTable(Progress):
-    """A table of accuracies that fills in place on a terminal, and line by line elsewhere.
+    """A table of accuracies, updated in place on a terminal and printed by line elsewhere.
 
     Parameters
     ----------
     quiet : bool, default=False
-        Show everything on standard error, and no table at the end.
+        Write to standard error, and print no table at the end.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -68,7 +68,7 @@ class LiveTable(Progress):
         self.live.stop()
 
     def update(self, step: str, done: float, total: float) -> None:
-        """Show how far a step is."""
+        """Show the progress of a step."""
         if step != self.step:
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
@@ -76,17 +76,17 @@ class LiveTable(Progress):
             if not self.console.is_terminal and not step.startswith("fit "):
                 self.console.print(f"{step} ...", highlight=False)
         self.step = None if done == total else step
-        # One unit of unknown length is shown as a moving bar.
+        # A single unit has no measurable progress: without a total, the bar just moves.
         self.bar.update(self.task, completed=done, total=None if total == 1 and not done else total)
 
     def scored(self, method: str, seed: int, accuracy: float) -> None:
-        """Fill a cell."""
+        """Fill in one cell of the table."""
         self.scores.setdefault(method, {})[seed] = accuracy
         if not self.console.is_terminal:
             self.console.print(f"seed {seed}  {method:<14} {accuracy:.2%}", highlight=False)
 
     def finish(self, comparison: "Outcome") -> None:
-        """Replace the live table by the final one, with intervals."""
+        """Replace the live table with the final one, which has intervals."""
         self.live.stop()
         if self.quiet:
             return
@@ -97,7 +97,7 @@ class LiveTable(Progress):
             )
         )
         table.add_column("method")
-        for heading in ("accuracy", "95 % interval", "less softmax, points"):
+        for heading in ("accuracy", "95 % interval", "vs softmax (percentage points)"):
             table.add_column(heading, justify="right")
         for method in comparison.methods:
             accuracy, difference = (
@@ -119,10 +119,10 @@ class LiveTable(Progress):
         if comparison.others:
             self.console.print(_table_of_splits(comparison))
         seconds = time.perf_counter() - self.started
-        self.console.print(f"{seconds:.0f} s in all.", highlight=False)
+        self.console.print(f"Total time: {seconds:.0f} s.", highlight=False)
 
     def print(self, text: str) -> None:
-        """Print a line of text, never cut."""
+        """Print a line of text, without truncation."""
         self.console.print(Text(text), soft_wrap=True)
 
     def _render(self) -> Group:
@@ -140,8 +140,10 @@ class LiveTable(Progress):
 
 
 def _table_of_subsets(comparison: "Outcome") -> Table:
-    """Accuracy on each subset's images, and the difference to the softmax that knows as much."""
-    table = Table(title="By subset: accuracy, and less the softmax that knows as much, in points")
+    """Tabulate accuracy per subset, and the difference to the softmax with the same information."""
+    table = Table(
+        title="By subset: accuracy, vs the softmax with the same information (percentage points)"
+    )
     table.add_column("method")
     for name in comparison.subsets:
         table.add_column(name, justify="right")
@@ -156,9 +158,9 @@ def _table_of_subsets(comparison: "Outcome") -> Table:
 
 
 def _table_of_splits(comparison: "Outcome") -> Table:
-    """Means over all splits of a kind, the first seed of each."""
+    """Tabulate means over all splits of each kind, for the first seed."""
     kinds = comparison.to_dict()["splits"]
-    table = Table(title="All splits: mean accuracy, and less the softmax, in points")
+    table = Table(title="All splits: mean accuracy, vs softmax (percentage points)")
     table.add_column("method")
     for kind in kinds:
         name = "by group" if kind["by_group"] else "at random"

@@ -1,4 +1,4 @@
-"""Comparing heads and networks on one protocol: the methods, their fits, and the checks."""
+"""Comparing heads and networks under one protocol: the methods, their fits, and the checks."""
 
 from penultimate.comparison._compare import compare
 from penultimate.comparison.comparison import Comparison

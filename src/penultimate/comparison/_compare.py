@@ -1,4 +1,8 @@
-"""The comparison: every method on the same split and, where they share one, the same network."""
+"""The comparison: every method on the same split and, where shared, on the same network.
+
+`compare` validates all of its input and makes every split before it trains anything, so that an
+error costs no training. Then one `Run` per split fits and scores the methods.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,62 +49,64 @@ def compare(
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
 
-    The samples are split once into development and test. For each seed, development is split into
-    fit part and selection part; the network is trained on the fit part (a slice of it chooses the
-    best weights), and cut; features are standardised on the fit part; each head is selected on the
-    selection part and refitted on all of development, then scored on the test part, once.
+    The samples are split once into a development set and a test set. For each seed, development is
+    split into a fit part and a selection part. The network is trained on the fit part (a slice of
+    it chooses the best weights) and cut, and its features are standardized on the fit part. Each
+    head is selected on the selection part, refitted on all of development, and scored once on the
+    test set.
 
     Parameters
     ----------
     X : array-like of images, str, Path or Dataset
-        Images with labels in `y`, or where `penultimate.datasets.load` finds both. A builder's
-        network, or a frozen one, gets samples on the scale on which they are given, here or in a
-        `Dataset`, unless it scales pixels itself (it begins with ``Rescaling``): then it gets
-        pixels from 0 to 255, as files give them.
+        Images with labels in `y`, or a path from which `penultimate.datasets.load` reads both. A
+        builder's network, or a frozen one, is fed samples on the scale on which they are passed,
+        here or in a `Dataset`. If it scales pixels itself (it begins with ``Rescaling``), it is
+        fed pixels from 0 to 255, as in image files.
     y : array-like of shape (n_samples,), optional
-        Labels, where `X` is an array.
+        Labels, if `X` is an array.
     test : tuple of (X_test, y_test), optional
-        A test set of your own, beside arrays: `X` is then all development, and nothing is drawn
-        from it for testing. In a `Dataset`, ``is_test`` says the same.
+        Your own test set, if `X` is an array: all of `X` is then development, and no test samples
+        are drawn from it. The equivalent for a `Dataset` is ``is_test``.
     methods : list of str, optional
-        Names in ``penultimate.comparison.METHODS``; by default all that suit the comparison but
-        those on request: networks trained with a margin loss, such as ``"cnn-hinge"``, from the
-        same first weights, and ``"cnn+rff"``.
+        Names in ``penultimate.comparison.METHODS``; by default all that suit the comparison, except
+        those on request: networks trained with a margin loss from the same initial weights, such as
+        ``"cnn-hinge"``, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
-        As in `DeepSVC`. Of a frozen model, ``cnn-softmax`` is its own softmax, where it has one
-        output per class: output k stands for label k, or for the k-th of the names in order (the
-        report says so, and whether another order fits better). Where it has not, differences are to
-        ``cnn+logistic``, a converged logistic head on its features.
+        As in `DeepSVC`. For a frozen model with one output per class, ``cnn-softmax`` is its own
+        softmax: output k stands for label k, or for the k-th class name in sorted order (the report
+        states this, and whether another order fits better). For any other frozen model, differences
+        are to ``cnn+logistic``, a converged logistic head on its features.
     training : Training, optional
-        How a network is trained.
+        How networks are trained; by default ``Training()``.
     subsets : True, dict or array-like of shape (n_samples,), optional
-        Compare specialists, one for each subset of the classes. True takes the subsets that the
-        data came with; a dict names the classes of each; beside arrays also a name for each sample.
-        All subsets share one split, so that no specialist is tested on a sample that the network
-        has seen.
+        Compare specialists, one per subset of the classes. True uses the subsets that the data
+        came with; a dict maps each subset's name to its classes; with arrays, the subset's name of
+        each sample is also accepted. All subsets share one split, so that no specialist is tested
+        on a sample that the network has seen.
     groups : array-like of shape (n_samples,), optional
-        What no split may divide, such as writers; overrides the dataset's own.
+        Groups that no split may divide, such as writers; overrides those of the dataset.
     holdout : Holdout or list of Holdout, optional
-        What is held out; by default ``Holdout()``. Of several, the first is the comparison's own;
-        with each of the others all is done again with the first seed, and is told in `others`.
+        What is held out; by default ``Holdout()``. If there are several, the first is the main
+        one; the whole comparison is repeated on each of the others with the first seed only, and
+        the results are in `others`.
     seeds : int or list of int, default=3
-        How many seeds, counted from 0, or which.
+        The number of seeds, counted from 0, or a list of seeds.
     n_jobs : int, optional
-        Processes for searches; -1 for all cores.
+        Number of processes for searches; -1 uses all cores.
     checkpoints : str or Path, optional
-        A folder in which every training leaves its state after each epoch. Called again with the
-        same folder after an interruption, trainings go on where they were.
+        Folder in which every training saves its state after each epoch. If `compare` is called
+        again with the same folder after an interruption, trainings resume from there.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
         How heads are selected, as in `DeepSVC`. With ``"crossfit"`` and ``"resubstitution"``
-        networks are trained on all of development. The latter is optimistic, and labelled so.
+        networks are trained on all of development. The latter is optimistic, and labeled so.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
-        What to do about test samples that are exactly the same as one of development, or that a
-        frozen network is known to have seen (`provenance.record`).
+        What to do if test samples are exact copies of development samples, or if a frozen network
+        is known to have seen them (`provenance.record`).
     batch_size : int, default=256
-        Samples that pass through a network at once, when it is used; memory follows it. Training
-        has its own, in `training`.
+        Batch size for inference, which determines its memory use. The mini-batch size of training
+        is set in `training`.
     progress : Progress, optional
-        Hears of every long step and every score.
+        Observer of progress; see `Progress`.
 
     Returns
     -------
@@ -111,19 +117,19 @@ def compare(
     LeakageError
         If test samples were seen in training; a ``ValueError``.
     ValueError
-        If the data or a parameter is unusable; before anything is trained.
+        If the data or a parameter is invalid; raised before anything is trained.
 
     Warns
     -----
     UnknownProvenanceWarning
-        If the network came trained, and nobody said on what.
+        If the network is pre-trained, and its training samples are not recorded.
 
     Notes
     -----
     The same seeds, data, versions and number of threads give the same result on a CPU. With
-    TensorFlow that takes one operation at a time, which is set where TensorFlow is started here; a
-    warning says so if it was started before with more. See `networks.make_deterministic`, which
-    the command line calls.
+    TensorFlow this requires running one operation at a time, which is set when TensorFlow is first
+    started here; if it was started earlier with more, a warning is issued. See
+    `networks.make_deterministic`, which the command line calls.
 
     Examples
     --------
@@ -154,7 +160,9 @@ def compare(
     check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
-    choose_methods(methods, by_subset=by_subset, frozen=frozen)  # a misspelt one fails at once
+    choose_methods(
+        methods, by_subset=by_subset, frozen=frozen
+    )  # misspelled names fail before any data is read
     dataset, inputs = read_given(X, y, test, subsets, groups, network, progress)
     classifies = not frozen or numbers_classes(network, len(dataset.classes))
     chosen = choose_methods(methods, by_subset=by_subset, frozen=frozen, classifies=classifies)
@@ -173,22 +181,26 @@ def compare(
     ]
     leaks = []
     for plan in plans:
-        leaks.append(find_leaks(plan, network, on_leak))  # a warning names the caller of this
+        # Not in a helper or comprehension: the warning's stacklevel points to our caller.
+        leaks.append(find_leaks(plan, network, on_leak))
     if frozen:
-        warn_if_unknown(network, "every figure here is too good", stacklevel=3)
+        warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for plan in plans:
         check_trainings(recipe, plan)
     results = []
     for number, run in enumerate(runs, 1):
-        told = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
-        results.append(_finish(run, run.execute(told), leaks[number - 1]))
+        shown = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
+        results.append(_finish(run, run.execute(shown), leaks[number - 1]))
     results[0].others = results[1:]
     return results[0]
 
 
 class _OfSplit(Progress):
-    """Tells of another split's steps under its name; its scores are no cells of the table."""
+    """Reports the steps of a further split under its name, and drops its scores.
+
+    The live table has cells for the first split only.
+    """
 
     def __init__(self, progress: Progress, name: str) -> None:
         self.progress = progress
@@ -231,8 +243,8 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
             {
                 "id": "input-scale",
                 "level": "info",
-                "message": "The network gets pixels from 0 to 255, as files give them. If it was "
-                "trained on another scale, pass arrays on that scale.",
+                "message": "The network is fed pixels from 0 to 255, as in the image files. If it "
+                "was trained on another scale, pass arrays on that scale.",
             }
         )
     states, found = run_checks(comparison, plan, recipe.methods, network, leak)

@@ -1,8 +1,8 @@
-"""The checks of a comparison: which are made, on what, and what became of each.
+"""The checks of a comparison: which are run, on what, and the state of each.
 
-A check that can't be made is never one that passed. It is *not applicable* where there is nothing
-to look at, such as groups in data that has none, and *unknown* where the answer depends on
-something that nobody said, such as what a network from elsewhere was trained on.
+A check that cannot be run never counts as passed. It is *not applicable* if there is nothing to
+check, such as groups in data without groups. It is *unknown* if the answer depends on something
+that was not recorded, such as the training samples of a network from elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
 from penultimate.results.outcome import BASELINE, LOGISTIC_BASELINE, Outcome
 
-_UNTOLD = "nobody said what the network was trained on (penultimate.provenance.record)"
+_NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
 
 
 def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
@@ -31,7 +31,7 @@ def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
     Returns
     -------
     str
-        The message; empty where nothing leaked.
+        The message; empty if nothing leaked.
 
     Raises
     ------
@@ -43,20 +43,20 @@ def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
     leaked = np.isin(prints[test], prints[plan.split.train])
     if is_keras_model(network):
         seen = provenance_of(network)
-        # A network may have recorded the images as decoded, or as they were fed to it.
+        # The network may have recorded the images as decoded, or on the scale it was fed.
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
         leaked |= seen.holds(fingerprint(data.inputs[test]))
     names = test if data.files is None else data.files[test]
     advice = (
-        "Leave out duplicates (--drop-duplicates, Dataset.without_duplicates), test on others, or "
-        "pass on_leak='warn' (--on-leak warn)."
+        "Drop duplicates (--drop-duplicates, Dataset.without_duplicates), use other test samples, "
+        "or pass on_leak='warn' (--on-leak warn)."
     )
     return report_leak(names[leaked], len(test), on_leak=on_leak, advice=advice, stacklevel=4)
 
 
 @dataclass(frozen=True)
 class NotMade:
-    """Why a check was not made: it does not apply, or its outcome can't be known."""
+    """Why a check was not run: it does not apply, or its outcome cannot be known."""
 
     why: str
     state: str = "not applicable"
@@ -64,7 +64,7 @@ class NotMade:
 
 @dataclass(frozen=True)
 class Context:
-    """What the checks look at.
+    """The input of the checks.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class Context:
     plan : Plan
     methods : dict of str to Method
     network : keras.Model or None
-        The frozen network; None where networks were trained here.
+        The frozen network; None if networks were trained here.
     leak : str
-        What `find_leaks` has found.
+        The message of `find_leaks`.
     """
 
     comparison: Outcome
@@ -90,12 +90,12 @@ class Context:
 
     @property
     def uses_network(self) -> bool:
-        """Whether a method used the network that the methods of a seed share."""
+        """Whether a method used the shared network of its seed."""
         return self.comparison.features is not None
 
     @property
     def training_is_unknown(self) -> bool:
-        """Whether the network came trained, and nobody said on what."""
+        """Whether the network is pre-trained, and its training samples are not recorded."""
         return self.network is not None and not provenance_of(self.network).known
 
 
@@ -106,16 +106,18 @@ def _test_samples_seen(context: Context) -> Finding:
     if context.leak:
         return Check("test-samples-seen", context.leak, "error")
     if context.training_is_unknown:
-        return NotMade(_UNTOLD, "unknown")
+        return NotMade(_NOT_RECORDED, "unknown")
     return None
 
 
 def _training_samples_unknown(context: Context) -> Finding:
     if context.network is None:
-        return NotMade("no network came trained")
+        return NotMade("no pre-trained network was used")
     if not context.training_is_unknown:
         return None
-    return Check("training-samples-unknown", "Nobody said what the network was trained on.")
+    return Check(
+        "training-samples-unknown", "The samples that the network was trained on are not recorded."
+    )
 
 
 def _selection_on_training_samples(context: Context) -> Finding:
@@ -127,7 +129,7 @@ def _selection_on_training_samples(context: Context) -> Finding:
         selection, network=context.network, fingerprints=context.prints[development]
     )
     if found is None and context.training_is_unknown:
-        return NotMade(_UNTOLD, "unknown")
+        return NotMade(_NOT_RECORDED, "unknown")
     return found
 
 
@@ -167,7 +169,7 @@ def _misordered_labels(context: Context) -> Finding:
     best = max((comparison.accuracy(name) for name in comparison.names()), key=lambda a: a.value)
     test_labels = data.labels[comparison.test]
     if best.low > np.bincount(test_labels).max() / len(test_labels):
-        return None  # a method learned the labels from the images: they belong together
+        return None  # a method beats the majority class, so images and labels do match
     return checks.check_labels_order(data.images[development], data.labels[development])
 
 
@@ -185,7 +187,7 @@ def _images_left_out(context: Context) -> Finding:
     data = context.plan.dataset
     left_out = sum(note.startswith("Left out: ") for note in data.notes)
     if left_out:
-        return Check("images-left-out", f"{left_out:,} files could not be read, and were left out.")
+        return Check("images-left-out", f"{left_out:,} files could not be read, and were skipped.")
     return NotMade("the data was not read from image files") if data.files is None else None
 
 
@@ -195,13 +197,13 @@ def _other_training_samples(context: Context) -> Finding:
     if not any(method.inputs == "pixels" for method in context.methods.values()):
         return NotMade("all methods use the same network")
     if context.training_is_unknown:
-        return NotMade(_UNTOLD, "unknown")
+        return NotMade(_NOT_RECORDED, "unknown")
     own = np.setdiff1d(provenance_of(context.network).trained, context.prints)
     if not len(own):
         return None
     return Check(
         "other-training-samples",
-        f"The frozen network was trained on {len(own):,} samples that are not here; "
+        f"The frozen network was trained on {len(own):,} samples that are not in this data set; "
         "methods on pixels were not.",
         "info",
     )
@@ -218,7 +220,7 @@ def _grid_edge(context: Context) -> Finding:
     found, searched = [], False
     for method in context.comparison.methods:
         if context.methods[method.name].subsets in ("routed", "head-routed"):
-            continue  # the same searches once more
+            continue  # these repeat the searches of another method
         for subset, log in method.fits.items():
             name = method.name if subset is None else f"{method.name}, {subset}"
             n_scored = len(next(iter(context.plan.development_splits.values())).held_out)
@@ -245,7 +247,7 @@ def _network_undertrained(context: Context) -> Finding:
         return NotMade("no network")
     has_softmax = BASELINE in comparison.names()
     if not (has_softmax or comparison.histories):
-        return NotMade(f"the network came trained, and {BASELINE} was not compared")
+        return NotMade(f"the network is pre-trained, and {BASELINE} was not compared")
     logistic = None
     if LOGISTIC_BASELINE in comparison.names():
         head = comparison.method(LOGISTIC_BASELINE)
@@ -260,7 +262,7 @@ def _network_undertrained(context: Context) -> Finding:
     )
 
 
-# In the order in which they are reported.
+# In the order of the report: what invalidates a result comes first.
 CHECKS: dict[str, Callable[[Context], Finding]] = {
     "network-undertrained": _network_undertrained,
     "test-samples-seen": _test_samples_seen,
@@ -286,24 +288,24 @@ def run_checks(
     network: Any,
     leak: str,
 ) -> tuple[list[dict[str, str]], list[Check]]:
-    """Make every check that a comparison allows.
+    """Run every check that a comparison allows.
 
     Parameters
     ----------
     comparison : Outcome
-        Without its checks.
+        The comparison, still without checks.
     plan : Plan
     methods : dict of str to Method
-        Those compared.
+        The methods compared.
     network : object
-        As `compare` was given it.
+        The network, as passed to `compare`.
     leak : str
-        What `find_leaks` has found.
+        The message of `find_leaks`.
 
     Returns
     -------
     states : list of dict
-        For every check its ``id``, its ``state``, and ``why`` where it was not made.
+        The ``id`` and ``state`` of every check, and ``why`` if it was not run.
     found : list of Check
     """
     frozen = network if is_keras_model(network) else None

@@ -12,22 +12,22 @@ class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
     __doc__ = Outcome.__doc__
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and ``results.json``, each whole or not at all.
+        """Write ``report.html`` and ``results.json``, each completely or not at all.
 
         Parameters
         ----------
         folder : str or Path
-            Made if need be. An earlier comparison there is replaced, and `test_uses` counts on
-            from it if it was on the same test samples.
+            Created if needed. An earlier comparison there is replaced; if it used the same test
+            samples, `test_uses` continues its count.
 
         Returns
         -------
         Path
-            Of the report.
+            Path of the report.
 
         Raises
         ------
         ValueError
-            If the folder holds something that is no comparison.
+            If the folder contains something other than a comparison.
         """
         return write_report(self, folder)

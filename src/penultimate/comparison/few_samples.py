@@ -1,4 +1,9 @@
-"""Learning curves from few samples, on classes that a frozen network was not trained on."""
+"""Few-sample learning curves, on classes that a frozen network was not trained on.
+
+Answers which head to put on an existing network for new classes, and from how many samples on a
+network trained from scratch is better. All methods of a seed learn from the same nested samples,
+so differences between methods and between sizes are paired.
+"""
 
 import time
 import warnings
@@ -32,12 +37,13 @@ from penultimate.splits.parts import Split
 
 SIZES = (5, 10, 20, 50, None)
 SCRATCH = "cnn-scratch"
+# With few samples, 30 epochs would be only a handful of steps: train for at least this many.
 _SCRATCH_BATCH = 32
 _SCRATCH_STEPS = 500
 
 
 def short_softmax(n_jobs: int | None, seed: int) -> Any:
-    """Make a new softmax layer that Adam trains for 30 epochs, converged or not."""
+    """Make a new softmax layer, trained by Adam for 30 epochs, converged or not."""
     return MLPClassifier(
         (), batch_size=32, alpha=0, max_iter=30, n_iter_no_change=30, random_state=seed
     )
@@ -64,42 +70,44 @@ def learning_curves(
     batch_size: int = 256,
     progress: Progress = SILENT,
 ) -> LearningCurves:
-    """Learn classes that are new to a network from few samples, in several ways.
+    """Compare ways to learn classes that are new to a network from few samples.
 
-    For each seed the samples of a class are put in an order; a size takes the first so many of
-    each, so that smaller sets are in larger ones, and all methods learn from the same samples.
-    What a method selects (the layer, C, gamma, ...) it selects on stratified folds of these
-    samples, the same for all methods: honest as long as the network was not trained on them.
+    For each seed the samples of each class are shuffled, and a training set of a given size takes
+    the first ones of each class. Smaller sets are thus nested in larger ones, and all methods learn
+    from the same samples. Whatever a method selects (the layer, C, gamma, ...) is selected on
+    stratified folds of these samples, the same for all methods. This is unbiased as long as the
+    network was not trained on them.
 
     Parameters
     ----------
     network : keras.Model
-        Trained on other classes. It is not changed.
+        A network trained on other classes. It is not modified.
     X : array-like of shape (n_samples, ...)
-        As `DeepSVC` takes it.
+        Samples, as in `DeepSVC`.
     y : array-like of shape (n_samples,)
         Labels of any type.
     split : Split
-        Samples to learn from (`train`) and test samples (`held_out`), as `split_test` makes them.
+        Training samples (`train`) and test samples (`held_out`), as returned by `split_test`.
     sizes : list of int or None, default=(5, 10, 20, 50, None)
-        Samples of each class; None for all.
+        Numbers of samples per class; None for all.
     methods : list of str, optional
-        By default all: an SVM with an RBF and with a linear kernel (``"cnn+svm-rbf"``,
-        ``"cnn+svm-linear"``), a converged logistic regression (``"cnn+logistic"``) and a new
-        softmax layer that Adam trains for 30 epochs (``"cnn+softmax-adam"``) on the features; an
-        SVM on principal components of the pixels (``"pca+svm-rbf"``); and a ``"compact"`` network
-        trained on these samples alone (``"cnn-scratch"``).
+        Methods to compare. By default all: on the features, an SVM with an RBF and with a linear
+        kernel (``"cnn+svm-rbf"``, ``"cnn+svm-linear"``), a converged logistic regression
+        (``"cnn+logistic"``) and a new softmax layer trained by Adam for 30 epochs
+        (``"cnn+softmax-adam"``); an SVM on principal components of the pixels
+        (``"pca+svm-rbf"``); and a ``"compact"`` network trained on these samples alone
+        (``"cnn-scratch"``).
     layers : str or list of str, default=("penultimate", "flatten")
-        Where the network is cut; selected as C is.
+        Where the network is cut; selected in the same way as C.
     seeds : int, default=3
-        How often samples are drawn, and a network is trained from scratch.
+        Number of draws of samples, and of networks trained from scratch.
     training : Training, optional
         How ``"cnn-scratch"`` is trained. By default with augmentation, on all of its samples, for
-        30 epochs, and at least 500 steps of 32 samples.
+        at least 30 epochs and at least 500 steps with mini-batches of 32.
     batch_size : int, default=256
-        Samples that pass through a network at once, when it is used; memory follows it.
+        Batch size for inference, which determines its memory use.
     progress : Progress, optional
-        Hears of every fit and every score.
+        Observer of progress; see `Progress`.
 
     Returns
     -------
@@ -110,7 +118,7 @@ def learning_curves(
     TypeError
         If the network is not a Keras model.
     ValueError
-        If a parameter or the data is unusable, such as a size that a class does not have.
+        If a parameter or the data is invalid, such as a size that exceeds a class.
 
     Examples
     --------
@@ -166,7 +174,7 @@ def learning_curves(
                 seconds = time.perf_counter() - start
                 predictions[line, column, seed] = predict(split.held_out)
                 accuracy = float(np.mean(predictions[line, column, seed] == codes[split.held_out]))
-                progress.scored(f"{name}, {size} a class", seed, accuracy)
+                progress.scored(f"{name}, {size} per class", seed, accuracy)
                 row = {"method": name, "size": size, "seed": seed, "accuracy": accuracy}
                 rows.append({**row, **chosen, "seconds": seconds})
     progress.update("learning curves", len(rows), len(rows))
@@ -175,7 +183,7 @@ def learning_curves(
 
 @dataclass(frozen=True)
 class _Data:
-    """All samples, as the methods take them."""
+    """All samples, in the form that each kind of method takes."""
 
     codes: NDArray[np.int64]
     features: dict[str, NDArray[np.float32]]
@@ -187,7 +195,7 @@ class _Data:
 def _check_sizes(
     sizes: Sequence[int | None], classes: NDArray[Any], codes: NDArray[np.int64]
 ) -> dict[int, int | None]:
-    """Return by ascending size how many samples are taken of each class; None for all."""
+    """Return the number of samples per class by ascending size; None for all samples."""
     n_each = np.bincount(codes, minlength=len(classes))
     counts: dict[int, int | None] = {}
     for size in sizes:
@@ -197,13 +205,13 @@ def _check_sizes(
         check_number(size, "sizes", "learning_curves", low=1, integer=True)
         if size > n_each.min():
             raise ValueError(
-                f"There are no {size} samples of each class to learn from: class "
-                f"{classes.tolist()[n_each.argmin()]!r} has {n_each.min()}. Leave this size out, "
+                f"There are fewer than {size} samples of some classes to learn from: class "
+                f"{classes.tolist()[n_each.argmin()]!r} has {n_each.min()}. Drop this size, "
                 "or pass None for all samples."
             )
         counts[int(size)] = int(size)
     if not counts:
-        raise ValueError("sizes is empty; give at least one, or None for all samples.")
+        raise ValueError("sizes is empty; pass at least one size, or None for all samples.")
     return dict(sorted(counts.items()))
 
 
@@ -215,7 +223,7 @@ def _fit(
     training: Training | None,
     seed: int,
 ) -> tuple[Callable[[NDArray[np.int64]], NDArray[np.int64]], dict[str, Any]]:
-    """Fit a method on few samples; return how it predicts others, and what it selected."""
+    """Fit a method on few samples; return its prediction function, and what it selected."""
     y = data.codes[few]
     if name == SCRATCH:
         if training is None:
@@ -231,9 +239,9 @@ def _fit(
     method = FEW_SAMPLES_METHODS[name]
     assert method.make_head is not None
     head = method.make_head(None, seed)
-    # Products of small matrices are faster on one thread, and a hundred times so on a busy machine.
+    # Products of small matrices are faster on one thread: a hundred times on a busy machine.
     with single_threaded_blas(), warnings.catch_warnings():
-        # That Adam stops early, and sees fewer samples than a batch, is the point of it.
+        # Adam stopping before convergence, on less than a mini-batch, is what this measures.
         warnings.filterwarnings("ignore", "Stochastic Optimizer|Got `batch_size`", UserWarning)
         if method.inputs == "features":
             samples = {layer: values[few] for layer, values in data.features.items()}

@@ -1,4 +1,8 @@
-"""What `compare` is given: a dataset of arrays or files, and what its network is fed with."""
+"""The input of `compare`: a dataset from arrays or files, and the array its network is fed.
+
+The two differ: the dataset holds 8-bit images for the report and for methods on pixels, but a
+network that does not scale pixels itself must be fed samples on their original scale.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,18 +21,18 @@ from penultimate.networks import takes_pixels
 def read_given(
     X: Any, y: Any, test: Any, subsets: Any, groups: Any, network: Any, progress: Progress
 ) -> tuple[Dataset, NDArray[Any]]:
-    """Return the dataset, and what the network is fed with."""
+    """Return the dataset, and the array that the network is fed."""
     own = subsets is True
     takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
     if isinstance(X, (str, Path, Dataset)):
         if test is not None:
             raise ValueError(
-                "test=(X_test, y_test) goes with arrays. In a Dataset, say which samples are the "
-                "test set: Dataset.from_arrays(..., is_test=mask). In folders, name them train/ "
-                "and test/."
+                "test=(X_test, y_test) goes with arrays. In a Dataset, mark the test samples: "
+                "Dataset.from_arrays(..., is_test=mask). In folders, name the parts train/ and "
+                "test/."
             )
         if y is not None:
-            raise ValueError("y must be None where X is a path or a Dataset, which has labels.")
+            raise ValueError("y must be None if X is a path or a Dataset, which has labels.")
         data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
         given = None if own or subsets is None or subsets is False else subsets
         if groups is not None or given is not None:
@@ -40,7 +44,7 @@ def read_given(
             )
         return data, data.inputs if takes_own_scale else _pixels(data)
     if y is None:
-        raise ValueError("y is missing: compare needs a label for each image.")
+        raise ValueError("y is missing: compare needs one label per image.")
     if own:
         raise ValueError(
             "subsets is True, but arrays have none of their own. Pass a dict of names to classes, "
@@ -50,7 +54,7 @@ def read_given(
     if test is not None:
         if groups is not None:
             raise ValueError(
-                "groups and test=(X_test, y_test) do not go together here; pass a Dataset: "
+                "groups cannot be combined with test=(X_test, y_test); pass a Dataset: "
                 "Dataset.from_arrays(X_all, y_all, groups=groups_all, is_test=mask)."
             )
         X, y, is_test = _join(X, y, test)
@@ -59,7 +63,7 @@ def read_given(
 
 
 def _pixels(data: Dataset) -> NDArray[Any]:
-    """Return images for a network that scales pixels itself."""
+    """Return the images for a network that scales pixels itself."""
     low, high = data.given_range
     if low < 0:
         raise ValueError(
@@ -70,7 +74,7 @@ def _pixels(data: Dataset) -> NDArray[Any]:
 
 
 def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Put a test set of the user's own behind the other samples."""
+    """Append the user's own test set to the other samples."""
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
     X, X_test = np.asarray(X), np.asarray(test[0])
@@ -105,7 +109,7 @@ def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
 
 
 def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
-    """Give a dataset other subsets or groups than its own."""
+    """Replace the subsets or groups of a dataset."""
     if subsets is not None:
         if isinstance(subsets, Mapping):
             subsets = {name: [str(label) for label in members] for name, members in subsets.items()}

@@ -1,4 +1,9 @@
-"""What a fitted head says of samples that it was not fitted on, and of those that it was."""
+"""Diagnostics of fitted heads for the report: calibration, hard cases and learning curves.
+
+Calibration and learning curves refit the chosen setting and score it on held-out samples only.
+Hard cases look at the training samples instead: a support vector at its bound is a sample that the
+machine could not place outside its margin although it was fitted on it, often a wrong label.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,39 +20,39 @@ from penultimate.splits.parts import Split
 from penultimate.svm import SVC
 
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
-_AT_BOUND = 1 - 1e-6
+_AT_BOUND = 1 - 1e-6  # coefficients reach C up to rounding
 Parts = Iterable[tuple[Split, NDArray[Any]]]
 
 
 def chosen_estimator(pipeline: Pipeline) -> Any:
-    """Return the classifier that a pipeline's search has chosen, or its classifier."""
+    """Return the classifier chosen by the search of a pipeline, or its plain classifier."""
     return getattr(pipeline["head"], "best_estimator_", pipeline["head"])
 
 
 def fit_on(
     pipeline: Pipeline, features: NDArray[Any], y: NDArray[Any], rows: NDArray[np.int64]
 ) -> Pipeline:
-    """Fit the chosen setting anew, on some samples alone."""
+    """Refit the chosen setting on the given samples only."""
     steps = [("preprocessing", pipeline["preprocessing"]), ("head", chosen_estimator(pipeline))]
     return Pipeline([(name, clone(step)) for name, step in steps]).fit(features[rows], y[rows])
 
 
 def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedClassifierCV | None:
-    """Calibrate an SVM head on scores of held-out samples, by one temperature.
+    """Calibrate an SVM head on scores of held-out samples, with a single temperature.
 
     Parameters
     ----------
     pipeline : Pipeline
-        As `fit_head` returns it.
+        The pipeline returned by `fit_head`.
     parts : iterable of (Split, ndarray of shape (n_samples, n_features))
-        What is fitted on and what is held out, and the features of all samples by a
-        network that has not seen what is held out.
+        Splits into fitted and held-out samples, each with the features of all samples from a
+        network that has not seen the held-out ones.
     y : ndarray of shape (n_samples,)
 
     Returns
     -------
     CalibratedClassifierCV or None
-        None for what is no SVM, or where nothing, or not every class, is held out.
+        None if the head is not an SVM, or if not every class is among the held-out samples.
     """
     if not isinstance(chosen_estimator(pipeline), SVC):
         return None
@@ -64,7 +69,7 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
 
 
 def _scores(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
-    """Decision values that grow with how sure a machine is, which votes hardly do."""
+    """Compute scores that grow with confidence; the votes of `decision_function` hardly do."""
     if len(pipeline.classes_) == 2:
         return pipeline.decision_function(features)
     return pipeline["head"].class_margins(pipeline["preprocessing"].transform(features))
@@ -73,7 +78,7 @@ def _scores(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
 def probabilities_of(
     pipeline: Pipeline, calibrator: CalibratedClassifierCV | None, features: NDArray[Any]
 ) -> NDArray[np.floating] | None:
-    """Compute probabilities, a column for each of the pipeline's classes; None if it has none."""
+    """Compute probabilities, one column per class of the pipeline; None if it has none."""
     if calibrator is not None:
         return calibrator.predict_proba(as_columns(_scores(pipeline, features)))
     if hasattr(chosen_estimator(pipeline), "predict_proba"):
@@ -84,24 +89,24 @@ def probabilities_of(
 def hard_cases(
     pipeline: Pipeline, features: NDArray[Any], y: NDArray[np.int64], samples: NDArray[np.int64]
 ) -> list[HardCase]:
-    """Find support vectors that an SVM, though fitted on them, has inside or beyond its margin.
+    """Find the support vectors inside their margin or on its wrong side.
 
-    These are the ones with a coefficient at its bound, C.
+    These are the ones whose coefficient is at its bound, C.
 
     Parameters
     ----------
     pipeline : Pipeline
-        Fitted on these samples.
+        The pipeline, fitted on these samples.
     features : ndarray of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,), int
         Class indices.
     samples : ndarray of shape (n_samples,), int
-        What each sample is called.
+        Identifiers of the samples.
 
     Returns
     -------
     list of HardCase
-        The worst first.
+        The hard cases, worst first.
     """
     machine = chosen_estimator(pipeline)
     if not isinstance(machine, SVC):
@@ -129,22 +134,22 @@ def learning_curve(
     *,
     seed: int,
 ) -> LearningCurve:
-    """Score the chosen setting, fitted on a growing share of the fit part, on the selection part.
+    """Score the chosen setting on the selection part, fitted on growing shares of the fit part.
 
-    What comes before the head is fitted once, on the whole fit part.
+    The preprocessing is fitted once, on the whole fit part.
 
     Parameters
     ----------
     name : str
-        The method's.
+        Name of the method.
     pipeline : Pipeline
-        As `fit_head` returns it.
+        The pipeline returned by `fit_head`.
     features : ndarray of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,)
     split : Split
-        Fit part and selection part.
+        The fit part and the selection part.
     seed : int
-        Of the order in which samples are added; of each class the same share comes first.
+        Controls the order in which samples are added; it keeps classes in proportion.
 
     Returns
     -------
@@ -155,8 +160,9 @@ def learning_curve(
     place = np.empty(len(order))
     for label in np.unique(y[order]):
         of_class = np.flatnonzero(y[order] == label)
+        # Evenly spaced in [0, 1) with a random offset, so that every prefix is stratified.
         place[of_class] = (np.arange(len(of_class)) + rng.random()) / len(of_class)
-        place[of_class[0]] = -1  # so that every class is there from the first
+        place[of_class[0]] = -1  # so that every class is present from the start
     order = order[np.argsort(place, kind="stable")]
     sizes = _sizes(len(order), len(np.unique(y[order])))
     values = clone(pipeline["preprocessing"]).fit(features[split.train]).transform(features)

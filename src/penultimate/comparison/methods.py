@@ -1,4 +1,9 @@
-"""The methods of a comparison, by name: what each is fitted on, and with which classifier."""
+"""The methods of a comparison, by name: what each is fitted on, and with which classifier.
+
+Besides the SVM heads there are controls, which separate the possible causes of a gain: a converged
+logistic head (refitting, without a margin), the softmax masked to a subset (knowing the subset),
+and networks trained from scratch (fewer classes).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,33 +26,34 @@ N_COMPONENTS = 50
 
 @dataclass(frozen=True)
 class Method:
-    """How a method of the comparison is made.
+    """Definition of a method of the comparison.
 
     Attributes
     ----------
     inputs : {"probabilities", "features", "pixels", "network"}
-        What it works on: the shared network's own outputs, its features, or the flattened images;
-        ``"network"`` trains a network of its own.
+        What it works on: the outputs of the shared network, its features, or the flattened images;
+        ``"network"`` trains a separate network.
     make_head : callable or None
-        A function of (n_jobs, seed) that returns an unfitted search or classifier; None where a
+        A function of (n_jobs, seed) that returns an unfitted search or classifier; None if a
         network itself classifies.
     make_preprocessing : callable or None
-        A function of (n_samples, n_features) that returns what comes before the head; None stands
-        for standardisation.
+        A function of (n_samples, n_features) that returns the preprocessing of the head's input;
+        None stands for standardization.
     control : bool
-        Whether the method is there to explain the others rather than to win.
+        Whether the method serves to explain the others rather than to win.
     subsets : {"optional", "ignored", "needed", "routed", "head-routed"}
-        What it does where the classes come in subsets. One classifier for each subset, whose
-        samples' subset is known, is made by ``"optional"`` (else one for all classes) and
-        ``"needed"``; ``"ignored"`` makes one for all classes. ``"routed"`` lets the shared network
-        choose the subset of each sample first, ``"head-routed"`` a further head on its features.
+        How it handles subsets of classes. ``"needed"`` fits one classifier per subset, and takes
+        the subset of each sample as known; ``"optional"`` does the same, or fits one classifier for
+        all classes if there are no subsets; ``"ignored"`` always fits one for all classes. With
+        ``"routed"`` the shared network first predicts the subset of each sample, with
+        ``"head-routed"`` a further head on its features.
     augmented : bool
-        Whether a network of its own is trained with the augmentation of the shared one, or none.
+        Whether a separate network is trained with the augmentation of the shared one, or without.
     loss : str or None
-        The margin loss of a network of its own, a name in ``networks.losses.LOSSES``; None stands
-        for the cross-entropy.
+        The margin loss of a separate network, a name in ``networks.losses.LOSSES``; None stands
+        for cross-entropy.
     on_request : bool
-        Whether it is left out unless it is named: what takes long, or answers a further question.
+        Whether it runs only if named, because it is slow or answers a separate question.
     """
 
     inputs: Literal["probabilities", "features", "pixels", "network"]
@@ -68,8 +74,8 @@ class Method:
 class OneThreadSearchCV(GridSearchCV):
     """GridSearchCV whose matrix products run on one thread.
 
-    Those of a logistic regression are too small to share: threads gain nothing on a quiet machine,
-    and spin while they wait for each other on a busy one (24 s against .7 s).
+    Those of a logistic regression are too small to parallelize: threads gain nothing on an idle
+    machine, and spin while they wait for each other on a busy one (24 s instead of 0.7 s).
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -79,7 +85,7 @@ class OneThreadSearchCV(GridSearchCV):
 
 
 class ByFeaturesSearchCV(GridSearchCV):
-    """GridSearchCV whose values are multiples of one over the number of features."""
+    """GridSearchCV whose grid values are in units of 1 / n_features."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, as GridSearchCV does."""
@@ -92,30 +98,30 @@ class ByFeaturesSearchCV(GridSearchCV):
 
 
 def logistic(n_jobs: int | None, seed: int) -> Any:
-    """Multinomial logistic regression, converged."""
+    """Make a multinomial logistic regression, trained to convergence, with a search over C."""
     return OneThreadSearchCV(
         LogisticRegression(max_iter=3000), {"C": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0]}
     )
 
 
 def svm_rbf(n_jobs: int | None, seed: int) -> Any:
-    """SVM with an RBF kernel, over C and gamma."""
+    """Make an SVM with an RBF kernel, with a search over C and gamma."""
     return SVCSearchCV(n_jobs=n_jobs)
 
 
 def svm_linear(n_jobs: int | None, seed: int) -> Any:
-    """SVM with a linear kernel, over C."""
+    """Make an SVM with a linear kernel, with a search over C."""
     return SVCSearchCV(SVC(kernel="linear"), n_jobs=n_jobs)
 
 
 def random_forest(n_jobs: int | None, seed: int) -> Any:
-    """Random forest of 200 trees, over the smallest leaf."""
+    """Make a random forest of 200 trees, with a search over the minimum leaf size."""
     forest = RandomForestClassifier(200, n_jobs=n_jobs, random_state=seed)
     return GridSearchCV(forest, {"min_samples_leaf": [1, 3]})
 
 
-def nearest_neighbours(n_jobs: int | None, seed: int) -> Any:
-    """Nearest neighbours, over their number and weights."""
+def nearest_neighbors(n_jobs: int | None, seed: int) -> Any:
+    """Make a nearest-neighbor classifier, with a search over their number and weights."""
     return GridSearchCV(
         KNeighborsClassifier(),
         {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]},
@@ -123,7 +129,7 @@ def nearest_neighbours(n_jobs: int | None, seed: int) -> Any:
 
 
 def random_features(n_jobs: int | None, seed: int) -> Any:
-    """Linear SVM on 4,096 random Fourier features, over gamma."""
+    """Make a linear SVM on 4,096 random Fourier features, with a search over gamma."""
     from penultimate.classifiers.margin import MarginClassifier
     from penultimate.networks.margins.builders import RandomFeatureNetwork
 
@@ -135,12 +141,12 @@ def random_features(n_jobs: int | None, seed: int) -> Any:
         training=Training(20, 256, learning_rate=0.1, validation_size=0),
         random_state=seed,
     )
-    # By name: the machine's own score would warn of samples that the data has twice.
+    # The classifier's own `score` would warn about duplicates in the data; this scorer does not.
     return ByFeaturesSearchCV(machine, {"network__gamma": [0.03, 0.1, 0.3]}, scoring="accuracy")
 
 
 def principal_components(n_samples: int, n_features: int) -> Any:
-    """Make the projection on the first 50 principal components, not rescaled."""
+    """Make the projection onto the first 50 principal components, without whitening."""
     return PCA(min(N_COMPONENTS, n_samples, n_features), random_state=0)
 
 
@@ -163,7 +169,7 @@ METHODS: dict[str, Method] = {
     "cnn+svm-rbf-routed": Method("features", svm_rbf, subsets="routed"),
     "cnn+svm-rbf-head-routed": Method("features", svm_rbf, subsets="head-routed"),
     "cnn+rf": Method("features", random_forest),
-    "cnn+knn": Method("features", nearest_neighbours),
+    "cnn+knn": Method("features", nearest_neighbors),
     "cnn-scratch": Method("network", None, control=True, subsets="needed"),
     "cnn-scratch-plain": Method("network", None, control=True, subsets="needed", augmented=False),
     "pca+svm-rbf": Method("pixels", svm_rbf, principal_components),
@@ -181,13 +187,13 @@ def choose_methods(
     Parameters
     ----------
     names : sequence of str, optional
-        In `METHODS`; by default those that are not on request.
+        Names in `METHODS`; by default all suitable ones that are not on request.
     by_subset : bool
         Whether the comparison is by subset.
     frozen : bool
-        Whether the shared network came trained: there is then none to train from scratch.
+        Whether the shared network is pre-trained; none can then be trained from scratch.
     classifies : bool, default=True
-        Whether the shared network has an output for each class, and so a softmax of its own.
+        Whether the shared network has one output per class, and thus its own softmax.
 
     Returns
     -------
@@ -196,7 +202,7 @@ def choose_methods(
     Raises
     ------
     ValueError
-        If there is no name, one is unknown, or a method can't be had in such a comparison.
+        If there are no names, one is unknown, or a method is impossible in such a comparison.
     """
     if names is None:
         return {
@@ -217,15 +223,15 @@ def choose_methods(
 
 def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: bool) -> str:
     if method.subsets not in ("optional", "ignored") and not by_subset:
-        return "is for comparisons by subset; pass subsets=True (--subsets), or leave it out."
+        return "is for comparisons by subset; pass subsets=True (--subsets), or drop the method."
     if frozen and method.inputs == "network":
         return (
-            "needs a network that is trained here; got one that came trained. Pass its name or "
-            "builder, or leave the method out."
+            "needs a network that is trained here; got a pre-trained one. Pass a name or a "
+            "builder, or drop the method."
         )
     if not classifies and (method.inputs == "probabilities" or method.subsets == "routed"):
         return (
-            "needs a network with one output for each class, and this network's outputs do not "
-            "number the classes. Take 'cnn+logistic', a logistic head on its features."
+            "needs a network with one output per class, and this network's outputs do not "
+            "number the classes. Use 'cnn+logistic', a logistic head on its features."
         )
     return ""

@@ -1,4 +1,8 @@
-"""The networks of a comparison: how they are trained, and the one that a seed's methods share."""
+"""The networks of a comparison: their training, and the one shared by the methods of a seed.
+
+All heads of a seed stand on the same network, so that differences between them are due to the head
+alone. With cross-fitting there is one more network per fold, used only to select the heads.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -27,7 +31,7 @@ from penultimate.splits.parts import Split
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done on every split.
+    """The settings of a comparison, the same for every split.
 
     Attributes
     ----------
@@ -36,11 +40,11 @@ class Recipe:
     training : Training
     n_jobs : int or None
     checkpoints : Path or None
-        A folder from which interrupted trainings go on.
+        Folder from which interrupted trainings resume.
     selection : {"heldout", "crossfit", "resubstitution"}
         As in `DeepSVC`.
     batch_size : int
-        Samples that pass through a network at once.
+        Batch size for inference.
     """
 
     methods: dict[str, Method]
@@ -53,25 +57,25 @@ class Recipe:
 
     @property
     def frozen(self) -> bool:
-        """Whether the network came trained, and stays as it is."""
+        """Whether the network is pre-trained, and stays unchanged."""
         return is_keras_model(self.network)
 
     @property
     def needs_network(self) -> bool:
-        """Whether any method uses the network that the methods of a seed share."""
+        """Whether any method uses the shared network of a seed."""
         return any(method.needs_shared_network for method in self.methods.values())
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains the networks of one split, each on the fit part of some classes.
+    """Trains the networks of one split, each on the fit part of some or all classes.
 
     Attributes
     ----------
     recipe : Recipe
     plan : Plan
     images : ndarray of shape (n_development, ...)
-        What networks are fed with.
+        The input of the networks.
     progress : Progress
     """
 
@@ -90,9 +94,9 @@ class Trainer:
         split: Split | None = None,
         suffix: str = "",
     ) -> tuple[Any, History]:
-        """Train a network, which numbers the classes of its part from 0.
+        """Train a network whose outputs number the classes of its part from 0.
 
-        Of one seed all have the same first weights, whatever the loss.
+        All networks of a seed have the same initial weights, whatever the loss.
         """
         codes, groups = self.plan.codes, self.plan.groups
         split = self.plan.development_splits[seed] if split is None else split
@@ -113,7 +117,7 @@ class Trainer:
     def _checkpoint(
         self, part: Part, seed: int, training: Training, loss: str | None, suffix: str
     ) -> Path | None:
-        """Name the file of one training among all those of a comparison."""
+        """Return the file of one training, unique among all those of a comparison."""
         folder = self.recipe.checkpoints
         if folder is None:
             return None
@@ -128,25 +132,25 @@ class Trainer:
 
 @dataclass
 class SharedNetwork:
-    """The network of one seed, and what the methods take from it.
+    """The shared network of one seed, and what the methods derive from it.
 
     Attributes
     ----------
     model : keras.Model
     history : History or None
-        None for one that came trained.
+        None for a pre-trained network.
     test_images : ndarray of shape (n_test, ...)
-        What it is fed with.
+        The test set, as input of the network.
     features : dict of str to ndarray of shape (n_samples, n_features)
-        Of the parts ``"development"`` and ``"test"``.
+        The features of ``"development"`` and ``"test"``.
     fold_features : list of ndarray of shape (n_development, n_features)
-        What the network of each fold makes of development, where heads are cross-fitted.
+        The features of development from each fold's network, if heads are cross-fitted.
     fit_seconds : float
-        All its trainings, and the extraction from development.
+        Time of all its trainings, and of the extraction from development.
     extract_seconds : float
-        The extraction from the test part.
+        Time of the extraction from the test set.
     batch_size : int
-        Samples that pass through `model` at once.
+        Batch size for inference.
     """
 
     model: Any
@@ -162,12 +166,12 @@ class SharedNetwork:
 
     @property
     def train_seconds(self) -> float:
-        """The time of its own training."""
+        """The time of its own training, without the networks of the folds."""
         return 0.0 if self.history is None else self.history.seconds
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """Those of all classes for the test part, computed once."""
+        """The probabilities of all classes for the test set, computed once."""
         if self._probabilities is None:
             outputs = predict_probabilities(
                 self.model, self.test_images, batch_size=self.batch_size
@@ -177,17 +181,17 @@ class SharedNetwork:
         return self._probabilities
 
     def masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the most probable class among those of a part."""
+        """Return the most probable among the classes of a part."""
         return part.classes[self.probabilities[chosen][:, part.classes].argmax(axis=1)]
 
     def masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the probabilities of a part's classes, which add up to one."""
+        """Return the probabilities of a part's classes, renormalized to sum to one."""
         kept = self.probabilities[chosen][:, part.classes]
         return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
 def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:
-    """Train the network of a seed (or take it as it came), and cut it."""
+    """Train the network of a seed, or use the pre-trained one, and cut it."""
     recipe, plan, progress = trainer.recipe, trainer.plan, trainer.progress
     folds = plan.folds[seed] if recipe.selection == "crossfit" else []
     fold_features, fit_seconds, history = [], 0.0, None
@@ -208,6 +212,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
     extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
     features = {"development": extractor.extract(trainer.images, progress)}
     if recipe.frozen:
+        # A frozen network has not learned from development: it serves every fold.
         fold_features = [features["development"]] * len(folds)
     middle = time.perf_counter()
     features["test"] = extractor.extract(test_images, progress)
@@ -237,7 +242,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
 
 
 def check_trainings(recipe: Recipe, plan: Plan) -> None:
-    """Raise ``ValueError`` if a network's training will lack a validation slice."""
+    """Raise ``ValueError`` if the validation slice of any planned training cannot be drawn."""
     trained = [plan.whole] if recipe.needs_network and not recipe.frozen else []
     for method in recipe.methods.values():
         if method.inputs == "network":

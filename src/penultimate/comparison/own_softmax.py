@@ -1,9 +1,9 @@
-"""The softmax of a network that came trained: which of its outputs stands for which class.
+"""The softmax of a pre-trained network: which of its outputs stands for which class.
 
-A network does not say what its outputs mean, only how many there are. Labels from 0 to K - 1 are
-taken for the outputs' own numbers. Names are taken in their order, and on some samples of
-development it is seen whether another order fits clearly better: a list of class names from
-somewhere else, or names sorted as text ("10" before "2"). The test set has no part in it.
+A network does not record what its outputs mean, only how many there are. Labels from 0 to K - 1
+are interpreted as output numbers. Class names are first assumed in their own order; some
+development samples then show whether another order fits clearly better, such as that of a foreign
+list of class names, or names sorted as text ("10" before "2"). The test set is never used for this.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from sklearn.metrics import confusion_matrix
 
 from penultimate.networks import predict_probabilities
 
-_MOST_SAMPLES = 1000  # enough to tell two orders apart, and a second of inference at most
-# Another order is believed where it beats always answering the most frequent class beyond chance
-# (p), and the given order by a wide margin: one of K! orders always fits a little better.
+_MOST_SAMPLES = 1000  # enough to distinguish two orders, at a second of inference at most
+# Another order is accepted if it beats the majority class beyond chance (p-value), and the given
+# order by a wide margin of accuracy: one of K! orders always fits a little better.
 _CLEARLY = 0.001
 _BY = 0.1
 
@@ -31,11 +31,11 @@ class OwnSoftmax:
     Attributes
     ----------
     columns : ndarray of shape (n_classes,), int
-        For each class the output that stands for it.
+        The output that stands for each class.
     message : str
-        How they were matched, for the report.
+        How outputs were matched to classes, for the report.
     in_doubt : bool
-        Whether another order would fit the samples clearly better, though the labels say this one.
+        Whether another order would fit clearly better than the one given by the labels.
     """
 
     columns: NDArray[np.int64]
@@ -52,22 +52,22 @@ def match_outputs(
     seed: int = 0,
     batch_size: int = 256,
 ) -> OwnSoftmax:
-    """Find which output stands for which class.
+    """Match the outputs of a network to the classes.
 
     Parameters
     ----------
     network : keras.Model
-        With as many outputs as there are classes; see `networks.extraction.numbers_classes`.
+        A network with one output per class; see `networks.extraction.numbers_classes`.
     inputs : ndarray of shape (n_samples, ...)
-        Of development.
+        Development samples.
     labels : ndarray of shape (n_samples,), int
         Class indices.
     classes : tuple of str
-        Names, in the order of the indices.
+        Class names, in the order of the indices.
     seed : int, default=0
-        Controls the draw of the samples that are looked at.
+        Controls which samples are used for matching.
     batch_size : int, default=256
-        Samples that pass through the network at once.
+        Batch size for inference.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def match_outputs(
     predicted = outputs.argmax(axis=1)
     counts = confusion_matrix(labels[rows], predicted, labels=range(n_classes))
     by_index, n_seen = np.arange(n_classes), len(rows)
-    # The best of all orders, by the Hungarian method.
+    # The best of all K! orders is an assignment problem, solved by the Hungarian method.
     _, best = linear_sum_assignment(counts, maximize=True)
     right, most = counts[by_index, by_index].sum(), counts[by_index, best].sum()
     majority = counts.sum(axis=1).max() / n_seen
@@ -91,20 +91,20 @@ def match_outputs(
         message = f"cnn-softmax is the network's own softmax; its outputs are the classes, {how}."
         if other_fits:
             message += (
-                f" In another order its outputs would be right for {most:,} of {n_seen:,} "
-                f"development samples, and so they are for {right:,}: check what each output means."
+                f" In another order its outputs would classify {most:,} of {n_seen:,} development "
+                f"samples correctly, in this order {right:,}: check what each output means."
             )
         return OwnSoftmax(by_index, message, other_fits)
     as_text = np.argsort(np.argsort(classes))
     of_text = counts[by_index, as_text].sum()
-    if most - of_text <= _BY * n_seen:  # the best of all orders fits noise, too
+    if most - of_text <= _BY * n_seen:  # the best of all orders also fits noise
         best, most, order = as_text, of_text, "sorted as text"
     else:
         shown = ", ".join(f"{k} is {classes[c]!r}" for c, k in enumerate(best[:3].tolist()))
         order = f"in the order that fits best (output {shown}{' ...' if n_classes > 3 else ''})"
     return OwnSoftmax(
         best.astype(np.int64),
-        f"cnn-softmax is the network's own softmax; classes were matched to outputs {order}: right "
-        f"for {most:,} of {n_seen:,} development samples, and in the order of their names for "
-        f"{right:,}. To name the order yourself, pass labels that are the outputs' numbers.",
+        f"cnn-softmax is the network's own softmax; classes were matched to outputs {order}, which "
+        f"classifies {most:,} of {n_seen:,} development samples correctly; the order of their "
+        f"names classifies {right:,}. To set the order yourself, pass output numbers as labels.",
     )

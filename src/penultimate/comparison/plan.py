@@ -1,4 +1,9 @@
-"""Which samples are for what: the splits of a comparison, and those of each classifier."""
+"""The role of every sample: the splits of a comparison, and those of each classifier.
+
+All splits are made here, before anything is fitted, so that an impossible one fails early and the
+test set cannot depend on a result. Groups and exact copies are units that no split divides: a copy
+on the other side would be a leak.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,15 +27,15 @@ from penultimate.splits.units import join_copies
 
 @dataclass(frozen=True)
 class Part:
-    """The samples that one classifier is for: all of them, or those of a subset.
+    """The samples of one classifier: all of them, or those of a subset.
 
     Attributes
     ----------
     subset : str or None
     classes : ndarray of int
-        The indices of its classes.
+        Indices of its classes.
     development, test : ndarray of int
-        Positions in the development part and in the test part.
+        Positions within the development set and within the test set.
     """
 
     subset: str | None
@@ -39,36 +44,36 @@ class Part:
     test: NDArray[np.int64]
 
     def restrict(self, split: Split) -> Split:
-        """Return a split of development as one of this part's samples."""
+        """Restrict a split of development to the samples of this part."""
         halves = (np.intersect1d(self.development, half) for half in (split.train, split.held_out))
         return Split(*(np.searchsorted(self.development, half) for half in halves))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every split of a comparison on one test part.
+    """Every split of a comparison on one test set.
 
     Attributes
     ----------
     dataset : Dataset
-        Without groups where these are not kept whole; with notes on how it was split.
+        The data, without groups if these are not kept whole; with notes on how it was split.
     holdout : Holdout
     split : Split
-        Development (`train`) and test (`held_out`).
+        Development (`train`) and test set (`held_out`).
     development_splits : dict of int to Split
-        For each seed the fit part (`train`) and the selection part (`held_out`) of development;
-        where selection is not by holding samples out, all of development and nothing.
+        Fit part (`train`) and selection part (`held_out`) of development, by seed; if selection
+        is not on held-out samples, all of development and nothing.
     folds : dict of int to list of Split
-        For each seed those of cross-fitting, or of cross-validation by group: the other folds
-        (`train`) and the fold (`held_out`).
+        Folds of cross-fitting, or of cross-validation by group, by seed: the other folds
+        (`train`) and the fold itself (`held_out`).
     whole : Part
         All samples and classes.
     subset_parts : list of Part
-        One for each subset; empty where there is one classifier for all classes.
+        One part per subset; empty if there is one classifier for all classes.
     known_groups : ndarray of shape (n_samples,) or None
         The groups that the data came with, kept whole or not.
     n_copies : int
-        How many samples are exact copies of others.
+        Number of samples that are exact copies of others.
     """
 
     dataset: Dataset
@@ -88,26 +93,26 @@ class Plan:
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """Groups of the development samples, where they are kept whole."""
+        """Groups of the development samples, if they are kept whole."""
         return None if self.dataset.groups is None else self.dataset.groups[self.split.train]
 
     @property
     def fingerprints(self) -> NDArray[np.uint64]:
-        """Fingerprints of the development samples, whose copies are kept together."""
+        """Fingerprints of the development samples, by which copies are kept together."""
         return self.dataset.fingerprint()[self.split.train]
 
     def divide(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Return what belongs to each sample as ``"development"`` and ``"test"``."""
+        """Divide an array with one entry per sample into ``"development"`` and ``"test"``."""
         return {"development": samples[self.split.train], "test": samples[self.split.held_out]}
 
     def parts(self, method: Method) -> list[Part]:
-        """Return what a method makes a classifier for."""
+        """Return the parts for each of which a method fits a classifier."""
         if method.subsets == "ignored" or not self.subset_parts:
             return [self.whole]
         return self.subset_parts
 
     def knows_subset(self, method: Method) -> bool:
-        """Say whether a method is told the subset of each sample."""
+        """Return whether a method is given the subset of each sample."""
         return bool(self.subset_parts) and method.subsets in ("optional", "needed")
 
 
@@ -118,7 +123,7 @@ def make_plan(
     by_subset: bool,
     selection: str = "heldout",
 ) -> Plan:
-    """Make every split, so that one that can't be made fails before anything is fitted.
+    """Make every split, so that an impossible one fails before anything is fitted.
 
     Parameters
     ----------
@@ -126,7 +131,7 @@ def make_plan(
     holdout : Holdout
     seeds : sequence of int
     by_subset : bool
-        Whether there are classifiers for each subset.
+        Whether there is one classifier per subset.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
 
     Returns
@@ -136,16 +141,16 @@ def make_plan(
     Raises
     ------
     ValueError
-        If a split can't be made, or leaves a subset without test samples.
+        If a split is impossible, or leaves a subset without test samples.
     """
     if holdout.by_group and dataset.groups is None:
         raise ValueError(
-            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or have them "
-            "found in the names of files (--group-from-filename)."
+            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or extract "
+            "them from the file names (--group-from-filename)."
         )
     known_groups = dataset.groups
     if holdout.by_group is False:
-        # Nothing here keeps groups whole, intervals included: samples are drawn one by one.
+        # Samples are drawn independently, so the intervals must not treat groups as units either.
         dataset = replace(dataset, groups=None)
     prints = dataset.fingerprint()
     dataset = replace(dataset, fingerprints=prints)  # computed once: each split asks for them
@@ -174,7 +179,7 @@ def make_plan(
             codes, **together, selection_size=size, seed=seed, names=dataset.classes
         )
 
-    # Cross-validation inside a search would part groups, and copies: it gets folds that do not.
+    # Cross-validation inside a search would divide groups and copies, so it is given folds.
     has_units = dataset.groups is not None or count_copies(prints[split.train]) > 0
     folds = {
         seed: split_folds(codes, **together, seed=seed)
@@ -185,10 +190,10 @@ def make_plan(
     if selection == "crossfit" and not all(folds.values()):
         raise ValueError(
             "selection='crossfit' needs samples of each class in at least 2 groups of the "
-            "development part. Drop the groups, or use selection='heldout'."
+            "development set. Drop the groups, or use selection='heldout'."
             if dataset.groups is not None
-            else "selection='crossfit' needs at least 2 samples of each class in the development "
-            "part that differ. Add samples, or use selection='heldout'."
+            else "selection='crossfit' needs at least 2 different samples of each class in the "
+            "development set. Add samples, or use selection='heldout'."
         )
     n_copies = count_copies(prints)
     return Plan(
@@ -205,7 +210,7 @@ def make_plan(
 
 
 def _draw_test(dataset: Dataset, holdout: Holdout) -> Split:
-    """Split into development and test; a selection part that came with the data is development."""
+    """Split into development and test; a selection part in the data belongs to development."""
     keep = np.zeros(len(dataset.labels), bool)
     if dataset.is_selection is not None and dataset.is_test is None:
         units = join_copies(dataset.groups, dataset.fingerprint())
@@ -228,12 +233,12 @@ def _draw_test(dataset: Dataset, holdout: Holdout) -> Split:
 def _given_development_split(
     dataset: Dataset, split: Split, subset_parts: Sequence[Part], selection: str
 ) -> Split | None:
-    """Return the fit and selection parts that the data came with, where heads are selected so.
+    """Return the fit and selection parts that the data came with, if heads are selected on them.
 
     Raises
     ------
     ValueError
-        If one of them lacks what it is for.
+        If one of them lacks samples, classes or subsets that it needs.
     """
     if dataset.is_selection is None or selection != "heldout":
         return None
@@ -241,7 +246,7 @@ def _given_development_split(
     if not dataset.is_selection.any():
         return None
     given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
-    codes, way_out = dataset.labels[split.train], "or draw it anew: is_selection=None."
+    codes, way_out = dataset.labels[split.train], "or draw it at random: is_selection=None."
     if not len(given.held_out) or not len(given.train):
         lacking = "selection" if not len(given.held_out) else "fit"
         raise ValueError(
@@ -251,7 +256,7 @@ def _given_development_split(
     unfit = np.setdiff1d(codes, codes[given.train])
     if len(unfit):
         raise ValueError(
-            f"{len(unfit)} classes are in the selection part that came with the data, and have no "
+            f"{len(unfit)} classes are in the selection part that came with the data, but have no "
             f"sample to fit on, such as class {dataset.classes[unfit[0]]!r}. Move some there, "
             f"{way_out}"
         )
@@ -273,7 +278,7 @@ def _given_development_split(
 
 
 def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
-    """Say what was done about copies, and with a selection part that came with the data."""
+    """Return notes on exact copies, and on a selection part that came with the data."""
     notes = []
     if dataset.is_selection is not None and dataset.is_selection.any():
         n_selection = int(dataset.is_selection.sum())
@@ -282,10 +287,10 @@ def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
             f"{came}, the same for every seed."
             if selection == "heldout"
             else f"{came}. With selection={selection!r} they are development samples like any "
-            "other; selection='heldout' would choose parameters on them alone."
+            "other; selection='heldout' would choose hyper-parameters on them alone."
         )
     if n_copies:
-        drawn = "every split" if dataset.is_test is None else "every split but the given one"
+        drawn = "every split" if dataset.is_test is None else "every split except the given one"
         word, are = (
             ("image", "is an exact copy") if n_copies == 1 else ("images", "are exact copies")
         )
@@ -301,7 +306,7 @@ def _part_of_subset(
     development: NDArray[np.int64],
     test: NDArray[np.int64],
 ) -> Part:
-    """Find the samples of a subset, by the class indices of both parts."""
+    """Find the samples of a subset from the class indices of development and test."""
     part = Part(
         name,
         classes,
@@ -310,7 +315,7 @@ def _part_of_subset(
     )
     if not len(part.test):
         raise ValueError(
-            f"No sample of the subset {name!r} is in the test part. Hold out more (test_size), or "
-            "split otherwise."
+            f"No sample of the subset {name!r} is in the test set. Hold out more (test_size), or "
+            "split differently."
         )
     return part

@@ -1,4 +1,8 @@
-"""The work of a comparison: a network a seed, the classifiers on it, and what each did."""
+"""Running a comparison: one network per seed, the classifiers on it, and their predictions.
+
+Only predictions on the test set are kept; accuracies and intervals are computed from them later.
+The test labels are used for nothing here but the accuracy that is shown as progress.
+"""
 
 import time
 import warnings
@@ -27,16 +31,16 @@ from penultimate.selection.crossfit import fit_crossfit
 from penultimate.selection.heldout import fit_head, plain_params
 from penultimate.splits.parts import Split
 
-# What the report tells of the first seed.
+# Methods whose heads the report examines closely, for the first seed.
 HARD_CASES_OF = "cnn+svm-rbf"
 CURVES_OF = ("cnn+svm-rbf", "cnn+logistic", "pca+svm-rbf")
-_MOST_PROBABILITIES = 100_000_000
+_MOST_PROBABILITIES = 100_000_000  # 400 MB of float32 per method; beyond that, none are kept
 _ROUTED = ("routed", "head-routed")
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A classifier of one part, ready to predict class indices from what `inputs` names."""
+    """A fitted classifier of one part; predicts class indices for positions in the test set."""
 
     predict: Any
     head_seconds: float
@@ -51,7 +55,7 @@ class _Fitted:
 
 @dataclass(frozen=True)
 class _HeadFit:
-    """What a head was fitted with: kept for a closer look, under each name that shares the head.
+    """The data of a fitted head, kept for the diagnostics of every method that shares the head.
 
     Attributes
     ----------
@@ -59,7 +63,7 @@ class _HeadFit:
     development : ndarray of shape (n_development, n_features)
     codes : ndarray of shape (n_development,), int
     split, features : Split, ndarray of shape (n_development, n_features)
-        The first that it was selected on: the only one, or that of the first fold.
+        The split and features it was selected on; with folds, those of the first.
     """
 
     pipeline: Any
@@ -70,7 +74,7 @@ class _HeadFit:
 
 
 class Run:
-    """The work of a comparison on one test part: a network a seed, and the classifiers on it."""
+    """A comparison on one test set: one network per seed, and the classifiers on it."""
 
     def __init__(self, recipe: Recipe, plan: Plan, inputs: NDArray[Any]) -> None:
         self.recipe = recipe
@@ -83,7 +87,7 @@ class Run:
         self.learning_curves: list[LearningCurve] = []
 
     def execute(self, progress: Progress) -> list[MethodResult]:
-        """Do all that was planned, and return what each method did."""
+        """Carry out the plan, and return the result of each method."""
         self.progress = progress
         plan, methods = self.plan, self.recipe.methods
         self.inputs = plan.divide(self.all_inputs)
@@ -108,7 +112,7 @@ class Run:
         return list(results.values())
 
     def start(self, seed: int) -> None:
-        """Train and cut the shared network of this seed."""
+        """Train and cut the shared network of a seed."""
         self.seed = seed
         self.fitted: dict[tuple[Method, str | None], _Fitted] = {}
         if not self.recipe.needs_network:
@@ -122,7 +126,7 @@ class Run:
             self.first_features = self.network.features
 
     def fit_and_predict(self, name: str, method: Method, result: MethodResult) -> NDArray[np.int64]:
-        """Fit a method on development, and predict the test part: its only use."""
+        """Fit a method on development and predict the test set; it is used nowhere else."""
         parts = self.plan.parts(method)
         positions, router_seconds = [part.test for part in parts], 0.0
         if method.subsets in _ROUTED:
@@ -137,7 +141,7 @@ class Run:
             self._note_warnings(name, fitted.warnings)
             self._look_closer(name, part, fitted)
             start = time.perf_counter()
-            if len(chosen):  # a router may send nothing to a subset
+            if len(chosen):  # a router may send no sample to a subset
                 predictions[chosen] = fitted.predict(chosen)
             seconds = time.perf_counter() - start
             if method.subsets not in _ROUTED:
@@ -159,9 +163,9 @@ class Run:
         return predictions
 
     def _fit(self, method: Method, part: Part) -> _Fitted:
-        """Fit a classifier for a part; one that two methods share is fitted once.
+        """Fit a classifier for a part; a classifier shared by several methods is fitted once.
 
-        They share it if they differ only in what decides nothing about the fit.
+        Methods share it if they differ only in attributes that do not affect the fit.
         """
         fit_alike = replace(method, subsets="optional", control=False, on_request=False)
         key = (fit_alike, part.subset)
@@ -185,7 +189,7 @@ class Run:
         folds = [part.restrict(fold) for fold in self.plan.folds[self.seed]]
         fold_parts = []
         if self.recipe.selection == "crossfit":
-            # What each fold's network makes of development; of pixels there is but one form.
+            # Features of development from each fold's network; pixels are the same in every fold.
             of_folds = [samples["development"]] * len(folds)
             if method.inputs == "features":
                 of_folds = self.network.fold_features
@@ -218,7 +222,7 @@ class Run:
         seconds = time.perf_counter() - start
         parts = fold_parts or [(split, development)]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fits that score nothing
+            warnings.simplefilter("ignore")  # these fits yield no score of their own
             calibrator = calibrate(fitted, parts, codes)
         search = fitted["head"]
         return _Fitted(
@@ -237,16 +241,16 @@ class Run:
         )
 
     def _look_closer(self, name: str, part: Part, fitted: _Fitted) -> None:
-        """Add what the report shows of the first seed's heads.
+        """Add the diagnostics that the report shows for the heads of the first seed.
 
-        By the method's name, whether or not it was fitted for another method before: the order of
-        the methods changes nothing.
+        They go by the method's name, even if the head was first fitted for another method: the
+        order of the methods must not matter.
         """
         head = fitted.head
         if head is None or self.seed != next(iter(self.plan.development_splits)):
             return
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about fits that score nothing
+            warnings.simplefilter("ignore")  # these fits yield no score of their own
             if name == HARD_CASES_OF:
                 samples = self.plan.split.train[part.development]
                 self.hardest += hard_cases(head.pipeline, head.development, head.codes, samples)
@@ -258,7 +262,7 @@ class Run:
                 )
 
     def _add_probabilities(self, result: MethodResult, fitted: _Fitted, part: Part) -> None:
-        """Add this seed's probabilities of a part's test samples, where the method has them all."""
+        """Add this seed's probabilities for the test samples of a part, if the method has any."""
         n_classes = len(self.plan.dataset.classes)
         shape = (*result.predictions.shape, n_classes)
         if fitted.probabilities is None or np.prod(shape) > _MOST_PROBABILITIES:
@@ -287,7 +291,7 @@ class Run:
         return _Fitted(predict, history.seconds)
 
     def _route(self, name: str, method: Method, parts: Sequence[Part]) -> list[NDArray[np.int64]]:
-        """For each subset the test samples that are taken to be of it."""
+        """Return for each subset the positions of the test samples that are routed to it."""
         if method.subsets == "routed":
             shares = [self.network.probabilities[:, part.classes].sum(axis=1) for part in parts]
             chosen = np.argmax(shares, axis=0)

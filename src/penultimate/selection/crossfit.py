@@ -1,10 +1,11 @@
 """Cross-fitting: a head selected on features of samples that their network has not seen.
 
-Every fold has a network, and so features, of its own: candidates are compared by what they score,
-fold by fold, and never meet two networks' features at once. What a default grid takes from its
-features has to be carried over from one network to another: of an RBF kernel's gamma that is not
-the number but its ratio to ``1 / (n_features * X.var())``. Networks differ much in that scale, for
-dead units are constant, and early in a training half of them may be dead.
+Every fold has its own network, and thus its own features: candidates are compared by their scores,
+fold by fold, and are never fitted on features of two networks at once. Hyper-parameters that a
+default grid derives from the features must be carried over from one network to another: for the
+gamma of an RBF kernel not its value, but its ratio to ``1 / (n_features * X.var())``. Networks
+differ much in that scale, because dead units are constant, and early in a training half of them may
+be dead.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,21 +30,21 @@ from penultimate.splits.parts import Split
 from penultimate.svm import SVC
 
 MakePreprocessing = Callable[[], Any]
-_SAME = 1e-3  # scales are computed in float32 by one and float64 by another
+_SAME = 1e-3  # relative tolerance: scales are computed in float32 here, in float64 there
 
 
 @dataclass
 class FoldScores:
-    """What each candidate for a head scored in each fold.
+    """The score of each candidate for a head in each fold.
 
     Attributes
     ----------
     params : list of list of dict
-        For each fold the candidates' parameters, in the same order.
+        Parameters of the candidates, per fold, in the same order.
     scores : list of dict of str to ndarray of shape (n_candidates,)
-        For each fold the scores by metric; ``"score"`` where there is but one.
+        Scores by metric, per fold; the key is ``"score"`` if there is a single metric.
     scales : list of float
-        For each fold ``1 / (n_features * X.var())`` of its features.
+        ``1 / (n_features * X.var())`` of the features, per fold.
     """
 
     params: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -51,7 +52,7 @@ class FoldScores:
     scales: list[float] = field(default_factory=list)
 
     def settings(self, scale: float) -> list[dict[str, Any]]:
-        """Return each candidate's parameters for features of another network.
+        """Return the parameters of each candidate for the features of another network.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class FoldScores:
         ]
 
     def results(self, scale: float) -> dict[str, Any]:
-        """Return what `GridSearchCV` calls ``cv_results_``, but for its times."""
+        """Return ``cv_results_`` in the format of `GridSearchCV`, without times."""
         settings = self.settings(scale)
         columns: dict[str, Any] = {"params": settings}
         for name in dict.fromkeys(name for setting in settings for name in setting):
@@ -77,12 +78,14 @@ class FoldScores:
         for metric in self.scores[0]:
             of_folds = [fold[metric] for fold in self.scores]
             mean = np.mean(of_folds, axis=0)
-            comparable = np.nan_to_num(mean, nan=-np.inf)  # what could not be fitted ranks last
+            comparable = np.nan_to_num(
+                mean, nan=-np.inf
+            )  # candidates that could not be fitted rank last
             for number, scores in enumerate(of_folds):
                 columns[f"split{number}_test_{metric}"] = scores
             columns[f"mean_test_{metric}"] = mean
             columns[f"std_test_{metric}"] = np.std(of_folds, axis=0)
-            # By numbers, as scikit-learn ranks: of equal scores all have the best rank.
+            # As in scikit-learn (method "min"): tied candidates all get the best rank.
             columns[f"rank_test_{metric}"] = np.array(
                 [1 + int((comparable > value).sum()) for value in comparable], np.int32
             )
@@ -90,27 +93,31 @@ class FoldScores:
 
 
 class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A head that was selected by cross-fitting, with the methods and scores of a search.
+    """A head selected by cross-fitting, with the methods and attributes of a search.
 
     Parameters
     ----------
     estimator : classifier
-        With the parameters that were chosen.
+        The classifier with the selected hyper-parameters.
     scoring : str, callable or None, default=None
-        What `score` is, and the selection score was.
+        The metric of `score`, and of the selection.
 
     Attributes
     ----------
     best_estimator_ : classifier
-        Fitted on all samples.
+        The classifier, fitted on all samples.
     best_params_ : dict
+        The selected hyper-parameters.
     best_index_ : int
+        Index of the selected candidate in `cv_results_`.
     best_score_ : float
-        The mean over folds; absent where a callable `refit` chose.
+        Mean score over folds; absent if a callable `refit` chose the candidate.
     cv_results_ : dict of ndarrays
-        As `GridSearchCV` has it, but for its times.
+        Results in the format of `GridSearchCV`, without times.
     n_splits_ : int
+        Number of folds.
     scorer_ : callable
+        The scorer used by `score`.
 
     Examples
     --------
@@ -126,14 +133,14 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.scoring = scoring
 
     def fit(self, X: Any, y: Any, **params: Any) -> Self:
-        """Fit the chosen classifier.
+        """Fit the selected classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         **params : dict
-            For its `fit`.
+            Parameters of its `fit`.
 
         Returns
         -------
@@ -145,7 +152,7 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        """The labels, as the chosen classifier has them."""
+        """The class labels of the selected classifier."""
         return self._best().classes_
 
     @property
@@ -159,21 +166,21 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(lambda self: _chosen_has(self, "decision_function"))
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the decision values of the chosen classifier."""
+        """Compute the decision values of the selected classifier."""
         return self._best().decision_function(X)
 
     @available_if(lambda self: _chosen_has(self, "predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Compute the probabilities of the chosen classifier."""
+        """Compute the probabilities of the selected classifier."""
         return self._best().predict_proba(X)
 
     @available_if(lambda self: _chosen_has(self, "class_margins"))
     def class_margins(self, X: Any) -> NDArray[Any]:
-        """Compute for each class its least decision value, as `SVC.class_margins` does."""
+        """Compute the smallest decision value of each class, like `SVC.class_margins`."""
         return self._best().class_margins(X)
 
     def score(self, X: Any, y: Any) -> float:
-        """Score the chosen classifier by the metric that it was chosen by."""
+        """Score the selected classifier with the metric of its selection."""
         best = self._best()
         return float(self.scorer_(best, X, y))
 
@@ -187,43 +194,44 @@ def _chosen_has(head: SelectedHead, method: str) -> bool:
 
 
 def check_candidates(head: Any) -> None:
-    """Raise for a head whose candidates could not be followed from fold to fold.
+    """Raise for a head whose candidates cannot be matched across folds.
 
     Raises
     ------
     ValueError
-        If its candidates are drawn anew in each fold, some are dropped on the way, it does not
-        list them, or the search is inside something else.
+        If the head draws different candidates in each fold, drops some during the search, does not
+        list them, or contains the search inside another estimator.
     """
     if not is_search(head):
         if inside := inner_searches(head):
             raise ValueError(
                 f"selection='crossfit' compares candidates over the folds, and the "
-                f"{type(inside[0]).__name__} is inside a {type(head).__name__}, where they cannot "
-                f"be seen. Search over it instead: GridSearchCV({type(head).__name__}(...), ...)."
+                f"{type(inside[0]).__name__} is inside a {type(head).__name__}, where they "
+                "cannot be accessed. Search over it instead: "
+                f"GridSearchCV({type(head).__name__}(...), ...)."
             )
         return
     given, name = head.get_params(deep=False), type(head).__name__
     if not any(key.startswith("param_") or key == "search_spaces" for key in given):
         raise ValueError(
             f"selection='crossfit' compares candidates over the folds, and {name} does not list "
-            "its own. Search over its classifier, as with SVCSearchCV or GridSearchCV."
+            "its own. Search over its classifier, for example with SVCSearchCV or GridSearchCV."
         )
     if "min_resources" in given:
         raise ValueError(
-            f"selection='crossfit' scores every candidate on every fold, and {name} drops some on "
-            "the way. Take SVCSearchCV or SVCRandomizedSearchCV."
+            f"selection='crossfit' scores every candidate on every fold, and {name} drops some "
+            "during the search. Use SVCSearchCV or SVCRandomizedSearchCV."
         )
     if "random_state" in given and not isinstance(given["random_state"], Integral):
         raise ValueError(
             f"selection='crossfit' compares candidates over the folds, and {name} would draw "
-            "others in each: give a search that draws them an integer random_state; got "
+            "different ones in each: set its random_state to an integer; got "
             f"{given['random_state']!r}."
         )
     if callable(given.get("refit")) and isinstance(given["scoring"], (list, tuple, set, dict)):
         raise ValueError(
-            "selection='crossfit' takes a callable refit with a single metric; with several, "
-            "refit must name one."
+            "selection='crossfit' accepts a callable refit only with a single metric; with "
+            "several, refit must name one."
         )
 
 
@@ -237,32 +245,33 @@ def score_fold(
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.float64]], float]:
-    """Fit every candidate on the other folds, and score it on one.
+    """Fit every candidate on the other folds, and score it on this one.
 
     Parameters
     ----------
     head : classifier
         A search, or a single candidate.
     features : ndarray of shape (n_samples, n_features)
-        Of all development samples, by the network of this fold.
+        Features of all development samples, from the network of this fold.
     y : ndarray of shape (n_samples,)
     fold : Split
-        The other folds (first), on which this network was trained, and the fold itself (second).
+        The other folds (`train`), on which this network was trained, and the fold itself
+        (`held_out`).
     make_preprocessing : callable, default=StandardScaler
-        Makes what is fitted on the other folds before the head.
+        Returns an unfitted preprocessing step, which is fitted on the other folds.
     sample_weight : ndarray of shape (n_samples,), optional
-        For the preprocessing, the head and the scores.
+        Weights for the preprocessing, the head and the scores.
     params : dict, optional
-        For the head's `fit`; by default the weights.
+        Parameters of the head's `fit`; by default the weights.
 
     Returns
     -------
     params : list of dict
-        Of each candidate.
+        Parameters of each candidate.
     scores : dict of str to ndarray of shape (n_candidates,)
-        By metric.
+        Scores by metric.
     scale : float
-        ``1 / (n_features * X.var())`` of the features, once preprocessed.
+        ``1 / (n_features * X.var())`` of the preprocessed features.
     """
     preprocessing = fit_preprocessing(make_preprocessing(), features, fold.train, sample_weight)
     values = preprocessing.transform(features)
@@ -299,16 +308,18 @@ def refit(
         As in `score_fold`.
     folds : FoldScores
     features : ndarray of shape (n_samples, n_features)
-        Of all development samples, by the one network that was trained on all of them.
+        Features of all development samples, from the network that was trained on all of them.
     y : ndarray of shape (n_samples,)
     make_preprocessing : callable, default=StandardScaler
+        Returns an unfitted preprocessing step.
     sample_weight, params
-        As in `score_fold`.
+        Weights and parameters of `fit`, as in `score_fold`.
 
     Returns
     -------
     Pipeline
-        The fitted steps ``"preprocessing"`` and ``"head"``: for a search a `SelectedHead`.
+        The fitted steps ``"preprocessing"`` and ``"head"``; for a search, the latter is a
+        `SelectedHead`.
     """
     preprocessing = fit_preprocessing(
         make_preprocessing(), features, np.arange(len(y)), sample_weight
@@ -335,18 +346,18 @@ def refit(
 
 
 def _choose(head: Any, results: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the metric and the candidate that a search's `refit` chooses."""
+    """Return the metric and the index of the candidate chosen by `refit` of a search."""
     metric = head.refit if isinstance(head.refit, str) else "score"
     if f"mean_test_{metric}" not in results:
         known = [key[10:] for key in results if key.startswith("mean_test_")]
-        raise ValueError(f"refit={head.refit!r} is none of the head's metrics, {known}.")
+        raise ValueError(f"refit={head.refit!r} must be one of the head's metrics, {known}.")
     if callable(head.refit):
         return metric, int(head.refit(results))
     return metric, int(results[f"rank_test_{metric}"].argmin())
 
 
 def scale_of(values: NDArray[Any]) -> float:
-    """Return ``1 / (n_features * X.var())``, as ``SVC(gamma="scale")`` has it."""
+    """Return ``1 / (n_features * X.var())``, the value of ``SVC(gamma="scale")``."""
     variance = float(np.var(values, dtype=np.float64))
     return 1.0 / (values.shape[1] * variance) if variance else 1.0
 
@@ -361,27 +372,28 @@ def fit_crossfit(
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> LayerHead:
-    """Select a head and its layer by cross-fitting, and fit it on one network's features.
+    """Select a head and its layer by cross-fitting, then fit it on features of one network.
 
-    In each fold a network is trained on the other folds; every candidate is fitted on that
-    network's features of those, and scored on its features of the fold. The features of two
-    networks are never mixed, for their units do not correspond. Scores are averaged over folds; the
-    best candidate is then fitted on the features of a network that was trained on all samples.
+    For each fold a network is trained on the other folds; every candidate is fitted on that
+    network's features of the other folds, and scored on its features of the fold. The features of
+    two networks are never mixed, because their units do not correspond. Scores are averaged over
+    folds; the best candidate is then fitted on the features of a network trained on all samples.
 
-    Candidates are scored in a thread, while the next network is trained.
+    Candidates are scored in a separate thread, while the next network is trained.
 
     Parameters
     ----------
     head : classifier
         A search, or a single candidate.
     networks : iterable of (Split, dict of str to ndarray of shape (n_samples, n_features))
-        For each fold the split, and by layer the features of all samples; asked for one by one.
+        The split of each fold, and the features of all samples by layer; consumed one by one.
     final : callable
-        Returns, by layer, the features by the network that was trained on all samples.
+        Returns the features by layer, from the network that was trained on all samples.
     y : ndarray of shape (n_samples,)
     make_preprocessing : callable, default=StandardScaler
+        Returns an unfitted preprocessing step.
     sample_weight, params
-        As in `score_fold`.
+        Weights and parameters of `fit`, as in `score_fold`.
 
     Returns
     -------
@@ -390,7 +402,7 @@ def fit_crossfit(
     Raises
     ------
     ValueError
-        As `check_candidates`, before the first network is asked for.
+        If `check_candidates` rejects the head, before the first network is trained.
 
     References
     ----------
@@ -411,11 +423,11 @@ def fit_crossfit(
     check_candidates(head)
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
     scored: list[dict[str, Future[Any]]] = []
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as scoring:
         for fold, features in networks:
             scored.append(
                 {
-                    layer: beside.submit(
+                    layer: scoring.submit(
                         score_fold, head, values, y, fold, make_preprocessing, **given
                     )
                     for layer, values in features.items()
@@ -433,14 +445,14 @@ def fit_crossfit(
 
 
 def _best_score(head: Any, folds: FoldScores) -> float:
-    """Return what the best candidate scored on average."""
+    """Return the mean score of the best candidate."""
     results = folds.results(folds.scales[0])
     metric, best = _choose(head, results) if is_search(head) else ("score", 0)
     return float(results[f"mean_test_{metric}"][best])
 
 
 def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) -> Any:
-    """Return what all folds agree on, or what has the same ratio to the features' scale in all."""
+    """Return the value common to all folds, or rescaled by its common ratio to their scales."""
     if all(value is values[0] or bool(value == values[0]) for value in values):
         return values[0]
     try:
@@ -450,7 +462,7 @@ def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) 
     if not np.allclose(ratios, ratios[0], rtol=_SAME, atol=0):
         other = next(value for value in values if value != values[0])
         raise ValueError(
-            f"The folds' candidates differ, such as {values[0]!r} and {other!r}: give a search "
-            "that draws them an integer random_state."
+            f"The folds' candidates differ, such as {values[0]!r} and {other!r}: set the "
+            "random_state of a search that draws them to an integer."
         )
     return float(np.mean(ratios)) * scale

@@ -1,9 +1,10 @@
-"""What a head is: a search, or something that holds one, and how `fit` hands it things.
+"""Kinds of heads: searches, estimators that contain one, and the parameters of their `fit`.
 
-A head stands on features of samples that its network may have been trained on. Whatever chooses
-parameters by a score has to score samples that the network has not seen, so it is given our split
-in place of its own folds. What has folds for another purpose keeps them: `CalibratedClassifierCV`
-and `StackingClassifier` need a prediction of every sample, which our split does not give.
+A head is fitted on features of samples that its network may have been trained on. Anything that
+chooses hyper-parameters by a score must score samples that the network has not seen, so it is given
+our split instead of its own folds. Estimators with folds for another purpose keep them:
+`CalibratedClassifierCV` and `StackingClassifier` need a prediction of every sample, which our split
+does not provide.
 """
 
 from inspect import Parameter, signature
@@ -19,10 +20,10 @@ from penultimate.svm import SVC
 
 
 def is_search(head: Any) -> bool:
-    """Say whether a classifier chooses parameters by a score on folds: it has both of these.
+    """Return whether a classifier chooses hyper-parameters by a score on folds.
 
-    scikit-learn's searches and ours do, and so do `LogisticRegressionCV` or
-    `TunedThresholdClassifierCV`.
+    Such a classifier has the parameters `cv` and `scoring`: scikit-learn's searches and ours, and
+    also `LogisticRegressionCV` and `TunedThresholdClassifierCV`.
     """
     return {"cv", "scoring"} <= set(_params(head))
 
@@ -30,8 +31,8 @@ def is_search(head: Any) -> bool:
 def inner_searches(head: Any) -> list[Any]:
     """Return the searches in an unfitted head that will be fitted on all of its samples, in order.
 
-    Those in a calibration, a stack or another search get parts of the samples, and keep their
-    folds.
+    Searches inside a calibration, a stack or another search are fitted on parts of the samples, and
+    keep their own folds.
     """
     if is_search(head):
         return [head]
@@ -43,13 +44,13 @@ def inner_searches(head: Any) -> list[Any]:
 
 
 def give_folds(head: Any, folds: Any) -> None:
-    """Let every search in an unfitted head score on these folds."""
+    """Set the folds of every search in an unfitted head."""
     for search in inner_searches(head):
         search.set_params(cv=folds)
 
 
 def without_search(head: Any) -> Any:
-    """Return an unfitted head with what it would search over in place of each search."""
+    """Replace each search in an unfitted head with the estimator that it searches over."""
     if isinstance(head, Pipeline):
         name, last = head.steps[-1]
         return head.set_params(**{name: without_search(last)})
@@ -61,21 +62,21 @@ def without_search(head: Any) -> Any:
 
 
 def chosen_search(head: Any) -> Any:
-    """Return the last step of a fitted pipeline, or the head: what has the `best_score_`."""
+    """Return the last step of a fitted pipeline, or the head itself; it has `best_score_`."""
     while isinstance(head, Pipeline):
         head = head[-1]
     return head
 
 
 def check_head(head: Any, owner: str) -> None:
-    """Raise for a head that could not be used, before anything is trained for it.
+    """Raise for an unusable head, before anything is trained for it.
 
     Raises
     ------
     TypeError
-        If it is no classifier.
+        If it is not a classifier.
     ValueError
-        If its search would not refit, or does not say by which of several metrics.
+        If its search does not refit, or does not name one of several metrics for it.
     """
     if isinstance(head, type) or not hasattr(head, "get_params") or not is_classifier(head):
         raise TypeError(
@@ -88,36 +89,36 @@ def check_head(head: Any, owner: str) -> None:
         if refit is False:
             raise ValueError(
                 f"The head's {name} has refit=False, and so no classifier to predict with; set "
-                "refit=True, or with several metrics the name of one."
+                "refit=True, or the name of a metric if there are several."
             )
         if isinstance(given["scoring"], (list, tuple, set, dict)) and refit is True:
             raise ValueError(
-                f"The head's {name} has several metrics, {list(given['scoring'])}; say which one "
-                f"chooses, as with refit={next(iter(given['scoring']))!r}."
+                f"The head's {name} has several metrics, {list(given['scoring'])}; name the one "
+                f"that chooses, for example refit={next(iter(given['scoring']))!r}."
             )
 
 
 def weight_params(head: Any, sample_weight: NDArray[Any] | None) -> dict[str, Any]:
-    """Return weights as the head's `fit` takes them, also where it is a pipeline.
+    """Return sample weights as a parameter of the head's `fit`, even if it is a pipeline.
 
     Raises
     ------
     ValueError
-        If it takes none.
+        If it takes no weights.
     """
     if sample_weight is None:
         return {}
     name = _weight_name(head)
     if name is None:
         raise ValueError(
-            f"sample_weight was passed, and {head!r} takes none. Leave it out, or take another "
+            f"sample_weight was passed, but {head!r} takes none. Omit it, or use another "
             "classifier, such as SVC()."
         )
     return {name: sample_weight}
 
 
 def takes(head: Any, name: str) -> bool:
-    """Say whether a head's `fit` takes a parameter, or passes on all that it gets."""
+    """Return whether a head's `fit` takes a parameter, by name or as one of ``**kwargs``."""
     parameters = signature(head.fit).parameters
     return name in parameters or any(
         each.kind is Parameter.VAR_KEYWORD for each in parameters.values()
@@ -125,7 +126,7 @@ def takes(head: Any, name: str) -> bool:
 
 
 def _weight_name(head: Any) -> str | None:
-    """Return what `fit` calls the weights; None where it takes none."""
+    """Return the name of the weights in `fit`; None if it takes none."""
     if isinstance(head, Pipeline):
         name, last = head.steps[-1]
         inner = _weight_name(last)
@@ -135,7 +136,7 @@ def _weight_name(head: Any) -> str | None:
         return "sample_weight"
     if not any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
         return None
-    # What passes all it gets on to the classifiers in it, as the searches do.
+    # Searches and ensembles pass all parameters on to their classifiers, so ask those.
     inside = [part for _, part in getattr(head, "estimators", None) or []]
     if (estimator := getattr(head, "estimator", None)) is not None:
         inside.append(estimator)
@@ -150,7 +151,7 @@ def score_weighted(
     rows: NDArray[np.int64],
     sample_weight: NDArray[Any] | None,
 ) -> float:
-    """Score a fitted head on some samples, by their weights where its `score` takes them."""
+    """Score a fitted head on some samples, with weights if its `score` takes them."""
     weights = {}
     if sample_weight is not None and "sample_weight" in signature(head.score).parameters:
         weights["sample_weight"] = sample_weight[rows]

@@ -1,4 +1,9 @@
-"""Selecting a head, and the layer it stands on, on samples held out of the fitting."""
+"""Selecting a head and its layer on samples that the network has not seen.
+
+The layer is one more hyper-parameter, chosen by the same selection score. After the selection the
+head is refitted on all of development. The preprocessing is not: with a single split it stays as
+fitted on the fit part.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,32 +41,32 @@ def fit_head(
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> Pipeline:
-    """Select a head's parameters on held-out samples, then fit it on all of development.
+    """Select a head's hyper-parameters on held-out samples, then fit it on all of development.
 
-    The preprocessing learns from the fit part only. Every candidate is fitted on the fit part and
-    scored on the selection part; the best is refitted on both.
+    The preprocessing is fitted on the fit part only. Every candidate is fitted on the fit part and
+    scored on the selection part; the best one is refitted on both.
 
     Parameters
     ----------
     head : classifier
-        A search (see `is_search`) is given the split, also one at the end of a pipeline or in a
-        vote; any other classifier is just fitted, with folds of its own where it has some, as
-        `CalibratedClassifierCV` has.
+        The head. A search (see `is_search`) is given the split, even at the end of a pipeline or in
+        a voting classifier. Any other classifier is simply fitted, with its own folds if it has
+        some, as `CalibratedClassifierCV` does.
     features : ndarray of shape (n_samples, n_features)
-        Of the development samples.
+        Features of the development samples.
     y : ndarray of shape (n_samples,)
         Their labels.
     split : Split, list of Split or None
-        Fit part (first) and selection part (second). A list has one for each fold; with an empty
-        one nothing can be selected, and the classifier that a search would search over is fitted
-        as it is. None leaves a search its own folds. Without a single fit part the preprocessing
-        is fitted on all samples; it sees no labels.
+        Fit part (`train`) and selection part (`held_out`), or a list with one split per fold. With
+        an empty list nothing can be selected, and the estimator of a search is fitted as it was
+        passed. None leaves a search its own folds. Unless there is a single fit part, the
+        preprocessing is fitted on all samples; it uses no labels.
     preprocessing : transformer, optional
-        By default ``StandardScaler()``.
+        Transformer of the features; by default ``StandardScaler()``.
     sample_weight : ndarray of shape (n_samples,), optional
-        For the preprocessing, where it takes weights, and the head.
+        Weights for the preprocessing, if it takes any, and for the head.
     params : dict, optional
-        For the head's `fit`; by default the weights, under the name that the head has for them.
+        Parameters of the head's `fit`; by default the weights, under the head's name for them.
 
     Returns
     -------
@@ -94,17 +99,17 @@ def fit_head(
 
 @dataclass(frozen=True)
 class LayerHead:
-    """A head, and the layer whose features it is fitted on.
+    """A fitted head, and the layer whose features it uses.
 
     Attributes
     ----------
     layer : str
-        The layer with the best selection score; of equal ones, the first.
+        The layer with the best selection score; the first in case of ties.
     scores : dict of str to float
-        The selection score on each layer. Empty where nothing was selected: for one layer and a
-        head that does not search, or without samples to select on.
+        The selection score of each layer. Empty if nothing was selected: with one layer and a head
+        that is not a search, or without samples to select on.
     head : Pipeline
-        As `fit_head` returns it.
+        The pipeline returned by `fit_head`.
     """
 
     layer: str
@@ -121,23 +126,23 @@ def fit_layers(
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> LayerHead:
-    """Select the layer as any other hyper-parameter: a head on each, the best selection score wins.
+    """Select the layer like any hyper-parameter: fit a head on each, keep the best selection score.
 
     Parameters
     ----------
     head : classifier
-        As in `fit_head`. One that does not search is scored in the same way: fitted on the fit
-        part, scored on the selection part.
+        The head, as in `fit_head`. One that is not a search is scored in the same way: fitted on
+        the fit part, scored on the selection part.
     features : dict of str to ndarray of shape (n_samples, n_features)
-        Of the development samples, by layer.
+        Features of the development samples, by layer.
     y : ndarray of shape (n_samples,)
         Their labels.
     split : Split, list of Split or None
-        As in `fit_head`; None stands for 5 stratified folds where the head does not search.
+        Splits, as in `fit_head`; None stands for 5 stratified folds if the head is not a search.
     sample_weight : ndarray of shape (n_samples,), optional
-        As in `fit_head`; also of the scores.
+        Weights, as in `fit_head`, and also for the scores.
     params : dict, optional
-        As in `fit_head`.
+        Parameters of the head's `fit`, as in `fit_head`.
 
     Returns
     -------
@@ -166,7 +171,7 @@ def fit_layers(
             scores[layer] = float(search.best_score_)
         elif len(features) > 1:
             scores[layer] = float(np.mean(_score_folds(head, values, y, split, **given)))
-    best = max(scores, key=scores.__getitem__, default=first)  # of equals, the first
+    best = max(scores, key=scores.__getitem__, default=first)  # the first in case of ties
     return LayerHead(best, scores, fitted[best])
 
 
@@ -179,9 +184,9 @@ def _score_folds(
     sample_weight: NDArray[Any] | None,
     params: Mapping[str, Any] | None,
 ) -> list[float]:
-    """Score a head that has no selection score of its own: fitted on one part, scored on another.
+    """Score a head without a selection score of its own, fitted and scored on separate samples.
 
-    As scikit-learn's `cross_val_score`, but for weights, which it does not take for pipelines.
+    Like scikit-learn's `cross_val_score`, which does not accept weights for pipelines.
     """
     if split is None:
         folds = [Split(*fold) for fold in check_cv(None, y, classifier=True).split(values, y)]
@@ -208,7 +213,7 @@ def check_layers(layer: Any, owner: str) -> list[str]:
     TypeError
         If `layer` is neither a name nor a list of names.
     ValueError
-        If the list is empty, or names a layer twice.
+        If the list is empty, or contains a layer twice.
     """
     if isinstance(layer, str):
         return [layer]
@@ -219,14 +224,14 @@ def check_layers(layer: Any, owner: str) -> list[str]:
         )
     if not layer or len(set(layer)) < len(layer):
         raise ValueError(
-            f"The 'layer' parameter of {owner} must name at least one layer, and each once; "
+            f"The 'layer' parameter of {owner} must name at least one layer, and each only once; "
             f"got {layer!r}."
         )
     return list(layer)
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn NumPy scalars among a head's parameters into Python ones, for JSON."""
+    """Convert NumPy scalars among a head's parameters to Python ones, for JSON."""
     return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
 
 
@@ -236,13 +241,13 @@ def fit_preprocessing(
     rows: NDArray[np.int64],
     sample_weight: NDArray[Any] | None = None,
 ) -> Any:
-    """Fit a copy of what comes before the head (by default a ``StandardScaler``) on some samples.
+    """Fit a copy of the preprocessing (by default a ``StandardScaler``) on some samples.
 
-    It gives arrays, whatever ``sklearn.set_config(transform_output=...)`` says: a head that was
-    fitted on arrays is never given a data frame.
+    Its output is an array, regardless of ``sklearn.set_config(transform_output=...)``: a head that
+    was fitted on arrays must never be given a data frame.
     """
     preprocessing = StandardScaler() if preprocessing is None else clone(preprocessing)
-    with suppress(AttributeError, ValueError):  # of a transformer that knows no output but its own
+    with suppress(AttributeError, ValueError):  # for a transformer whose output format is fixed
         preprocessing.set_output(transform="default")
     weights = {}
     if sample_weight is not None and has_fit_parameter(preprocessing, "sample_weight"):
@@ -251,12 +256,12 @@ def fit_preprocessing(
 
 
 def _selects(split: Split | Sequence[Split]) -> bool:
-    """Say whether there is anything to select on."""
+    """Return whether there are samples to select on."""
     return isinstance(split, Split) or len(split) > 0
 
 
 def _folds(split: Split | Sequence[Split], n_samples: int) -> Any:
-    """Return the split as scikit-learn's searches take it."""
+    """Return the split in the form of the `cv` parameter of scikit-learn's searches."""
     if not isinstance(split, Split):
         return [(fold.train, fold.held_out) for fold in split]
     fold = np.full(n_samples, -1)
