@@ -2,7 +2,7 @@
 //
 // The full Gram matrix is never needed: each round takes the samples that violate the optimality
 // conditions the most into a small working set, solves the problem on that set alone (sequential
-// minimal optimisation, kernels.inl), and updates the residuals of all samples with the rows of
+// minimal optimization, kernels.inl), and updates the residuals of all samples with the rows of
 // those that moved. The residuals and coefficients are float64 in both precisions; T is the type of
 // the kernel values and of the inner loop.
 #pragma once
@@ -70,7 +70,7 @@ public:
         balance(excess);
     }
 
-    // Runs rounds of: add the worst violators, optimise the working set, update all residuals.
+    // Runs rounds of: add the worst violators, optimize the working set, update all residuals.
     // `gap` receives the gap that remains.
     Status run(int64_t* iterations, Gap& gap) {
         double best = std::numeric_limits<double>::infinity(), gain = 0;
@@ -96,10 +96,10 @@ public:
     }
 
 private:
-    // kMostAdditions, kInnerShare and kSmall change how long a solution takes, not what is certified,
-    // which depends on the tolerance alone. Many additions per round mean few multiplications of
-    // large blocks, which BLAS does fast; few mean that fewer rows are made for samples that never
-    // move.
+    // kMostAdditions, kInnerShare and kSmall change how long a solution takes, not what is
+    // certified, which depends on the tolerance alone. Many additions per round mean few
+    // multiplications of large blocks, which BLAS does fast; few mean that fewer rows are made for
+    // samples that never move.
     static constexpr int kMostAdditions = 256;   // violators that join the working set per round
     static constexpr int kPatience = 12;         // rounds without progress before giving up
     // Progress is a gap below this share of the best gap, or this relative gain of the objective.
@@ -107,7 +107,7 @@ private:
     // iterations.
     static constexpr double kProgress = 0.9;
     static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
-    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimised
+    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimized
     static constexpr int kNewtonSteps = 32;      // at most, after a round that hit its limit
     static constexpr int kSmall = 128;           // pairs up to this size are one working set
 

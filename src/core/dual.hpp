@@ -29,7 +29,7 @@ struct Dual {
     double label(int k) const { return k < n_first ? 1.0 : -1.0; }
     bool may_grow(int k) const { return b[size_t(k)] < high[size_t(k)]; }
     bool may_shrink(int k) const { return b[size_t(k)] > low[size_t(k)]; }
-    // sum_k y_k b_k - 1/2 sum_kl b_k b_l K_kl, which is maximised; with f instead of K, O(n).
+    // sum_k y_k b_k - 1/2 sum_kl b_k b_l K_kl, which is maximized; with f instead of K, O(n).
     double objective() const {
         double sum = 0;
         for (int k = 0; k < n; ++k) sum += b[size_t(k)] * (label(k) + f[size_t(k)]);

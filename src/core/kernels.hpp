@@ -14,7 +14,7 @@ struct Kernel {
     int degree = 3;
 };
 
-// A working set: the part of a dual problem that sequential minimal optimisation works on.
+// A working set: the part of a dual problem that sequential minimal optimization works on.
 //
 // With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals
 // f_k = y_k - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow
@@ -55,7 +55,7 @@ struct Kernels {
     // summation, and so the rounding, does not depend on the number of rows.
     void (*multiply)(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
                      int64_t out_stride);
-    // Optimises a working set; returns the number of iterations.
+    // Optimizes a working set; returns the number of iterations.
     int64_t (*optimise)(WorkingSet<T>& set);
     // Turns inner products <x, z_j> into kernel values; `row` may be `products`.
     void (*finish_row)(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,

@@ -1,6 +1,6 @@
 // The inner loops themselves; included by each variant_*.cpp. See kernels.hpp for what they do.
 //
-// An iteration of sequential minimal optimisation makes two passes over the working set: one that
+// An iteration of sequential minimal optimization makes two passes over the working set: one that
 // finds the partner j of i, and one that updates all residuals and finds the next i. Both search
 // for a maximum and its position; `Best` makes that a single comparison per vector.
 

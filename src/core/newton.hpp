@@ -15,7 +15,7 @@ namespace penultimate {
 // are very many and small; these are few and large.
 //
 // With the free part K of the kernel matrix, residuals f and a common value rho, the direction d
-// solves K d = f - rho 1 with sum d = 0. Two solves with one factorisation give K^-1 f and K^-1 1,
+// solves K d = f - rho 1 with sum d = 0. Two solves with one factorization give K^-1 f and K^-1 1,
 // and rho is the quotient of their sums.
 template <class T>
 class Newton {
@@ -48,7 +48,7 @@ public:
     }
 
 private:
-    // Free coefficients at most. The factorisation takes n^3 / 3 multiply-adds, and the matrix 8
+    // Free coefficients at most. The factorization takes n^3 / 3 multiply-adds, and the matrix 8
     // n^2 bytes: 8 MB at this bound.
     static constexpr size_t kMost = 1000;
 

@@ -10,7 +10,7 @@ namespace penultimate {
 template <class T>
 class Storage {
 public:
-    // Room for `size` values, uninitialised; the content is lost when it has to grow.
+    // Room for `size` values, uninitialized; the content is lost when it has to grow.
     T* at_least(size_t size) {
         if (size > size_) {
             values_.reset();  // first, so that both are never held
