@@ -102,5 +102,5 @@ def test_fits_that_are_repeated_are_reported_where_they_take_time(n_samples, war
     labels = np.arange(n_samples) % 2
     samples = rng.normal(size=(n_samples, 3)) + 3e3 * labels[:, None]
     SVCSearchCV(SVC(), {"C": [1, 10], "gamma": [0.3, 1.0]}, cv=2).fit(samples, labels)
-    reported = [w for w in recwarn if "repeated one by one" in str(w.message)]
+    reported = [w for w in recwarn if "repeated separately" in str(w.message)]
     assert len(reported) == warns

@@ -12,7 +12,7 @@ from penultimate.svm import _native
 def test_without_the_compiled_part_the_import_says_what_to_do(monkeypatch):
     monkeypatch.delattr(svm, "_core")
     monkeypatch.setitem(sys.modules, "penultimate.svm._core", None)  # as if not installed
-    with pytest.raises(ImportError, match=r"Reinstall .* where a C\+\+17 compiler is \(g\+\+"):
+    with pytest.raises(ImportError, match=r"Reinstall .* with a C\+\+17 compiler \(g\+\+"):
         runpy.run_path(_native.__file__)
 
 
