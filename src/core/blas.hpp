@@ -1,5 +1,5 @@
-// The BLAS and LAPACK that SciPy brings, by the addresses in scipy.linalg.cython_blas and
-// scipy.linalg.cython_lapack.
+// The BLAS and LAPACK that SciPy ships, called at the addresses in scipy.linalg.cython_blas and
+// scipy.linalg.cython_lapack: nothing is linked, and nothing has to be found when building.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,16 @@ struct Blas {
     }
 };
 
-// Rows of values, so many apart.
+// Row-major block; rows are `stride` apart.
 template <class T>
 struct Block {
     const T* values;
     int n_rows, stride;
 };
 
-// c[r][s] = <b's row r, a's row s>, of `length` values each; rows of c are `stride` apart.
+// c[r][s] = <row r of b, row s of a>, of `length` values each; rows of c are `stride` apart. BLAS
+// is column-major: to it a row-major block is its transpose, hence 'T' for `a`, 'N' for `b`, and
+// the two in this order.
 template <class T>
 void inner_products(const Blas& blas, Block<T> a, Block<T> b, int length, T* c, int stride) {
     if (a.n_rows == 0 || b.n_rows == 0) return;

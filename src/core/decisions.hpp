@@ -1,4 +1,8 @@
 // Decision values of all pairs of classes, and the classes that they vote for.
+//
+// The kernel values of a sample with the support vectors of a class serve all pairs of that class
+// and, in a search, all settings of a kernel: they are made once, class by class, and multiplied by
+// all coefficient rows together. A pair's value is then the sum of two of these products.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +14,8 @@
 
 namespace penultimate {
 
-// Where inner products of samples with support vectors come from: a matrix that has them among its
-// rows and columns, or else both as rows of features.
+// Source of the inner products of samples with support vectors: a matrix with these among its rows
+// and columns, or else the features of both.
 template <class T>
 struct Cross {
     const T* products = nullptr;
@@ -25,12 +29,12 @@ struct Cross {
     const T* support_norms = nullptr;
 };
 
-// Classifiers on the same support vectors, sorted by class.
+// Classifiers that share their support vectors, which are sorted by class.
 template <class T>
 struct Machines {
     int n_settings, n_classes;
     const int64_t* starts;     // where each class begins, n_classes + 1 values
-    // (settings, classes - 1, support vectors), laid out as libsvm's: for a support vector of class
+    // (settings, classes - 1, support vectors), in libsvm's layout: for a support vector of class
     // c, the row of another class o is o, or o - 1 where o > c.
     const T* coefficients;
     const double* intercepts;  // (settings, pairs)
@@ -40,8 +44,8 @@ struct Machines {
     int n_rows() const { return n_settings * (n_classes - 1); }  // of coefficients
 };
 
-// What is wanted of `n` samples: (settings, n) indices of classes, and (settings, n, pairs) values
-// that are positive for the first class of a pair. Either may be null.
+// Outputs for `n` samples: (settings, n) class indices, and (settings, n, pairs) values that are
+// positive for the first class of a pair. Either may be null.
 template <class T>
 struct Decisions {
     int64_t n;
@@ -57,8 +61,9 @@ public:
         : machines_(machines), cross_(cross), kernel_(kernel), blas_(blas), kernels_(kernels),
           out_(out) {}
 
-    // So few that they, and a class's kernel values, stay in cache, and that sums of all classes are
-    // not large.
+    // Rows per block: few enough that they and the kernel values of a class stay in cache (in
+    // float64, where our own loops read the samples; BLAS makes blocks of its own), and that the
+    // sums of all classes stay below 4 million values. At least 4, the height of a tile.
     int rows_at_once() const {
         const int64_t sums = int64_t(machines_.n_classes) * machines_.n_rows();
         const int64_t most = std::min<int64_t>(256, (int64_t(1) << 22) / sums);
@@ -67,7 +72,7 @@ public:
             ? std::min(most, std::max<int64_t>(16, kept / std::max(1, cross_.n_features))) : most));
     }
 
-    // Multiplications and additions for so many samples, about.
+    // Approximate number of multiply-adds for `n` samples.
     double work(int64_t n) const {
         return double(n) * machines_.n_support() *
                double((cross_.products ? 1 : cross_.n_features) + machines_.n_rows());
@@ -94,11 +99,11 @@ public:
     }
 
 private:
-    // c[r][s] = <b's row r, a's row s>. In float32, as a search asks, by BLAS. In float64, as
-    // `predict` does, by our own loops: BLAS packs what it multiplies, which for a single row costs
-    // more than the products; it rounds by the number of rows, so that a sample's values would
-    // depend on its neighbors; and it has threads of its own, whose limit is a setting of the
-    // process that threads which predict at the same time would have to share.
+    // c[r][s] = <row r of b, row s of a>. Searches use float32, and BLAS. `predict` uses float64,
+    // and our own loops, for three reasons: BLAS packs its operands, which for a single row costs
+    // more than the products; its rounding depends on the number of rows, so a sample's values
+    // would depend on its neighbors; and it has its own threads, whose limit is a process-wide
+    // setting that concurrent predictions would have to share.
     void multiply(Block<T> a, Block<T> b, int length, T* c, int stride) const {
         if constexpr (sizeof(T) == 4)
             inner_products<T>(blas_, a, b, length, c, stride);
@@ -133,8 +138,8 @@ private:
         }
     }
 
-    // `sums` are those of a sample with the first class; each next class is `class_stride` further.
-    // The class that wins most pairs; the lowest where several do, as in libsvm.
+    // Writes the class that wins the most pairs; ties go to the lowest index, as in libsvm. `sums`
+    // are a sample's with the first class; those of each next class are `class_stride` further.
     void vote(int setting, int64_t sample, const T* sums, size_t class_stride) {
         const int n_classes = machines_.n_classes;
         const double* intercept = machines_.intercepts + int64_t(setting) * machines_.n_pairs();

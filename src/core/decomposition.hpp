@@ -1,4 +1,10 @@
-// Decomposition of a pair's dual problem: a working set at a time, in float32 or in float64.
+// Decomposition of a pair's dual problem, in float32 or in float64.
+//
+// The full Gram matrix is never needed: each round takes the samples that violate the optimality
+// conditions the most into a small working set, solves the problem on that set alone (sequential
+// minimal optimization, kernels.inl), and updates the residuals of all samples with the rows of
+// those that moved. The residuals and coefficients are float64 in both precisions; T is the type of
+// the kernel values and of the inner loop.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +41,7 @@ public:
         : rows_(products, kernel, kernels, memory, buffers.rows), kernels_(kernels), blas_(blas),
           limits_(limits), dual_(dual), packed_(dual.n, buffers.packed), chosen_(size_t(dual.n), 0) {}
 
-    // Residuals from scratch, with this precision's kernel values.
+    // Computes the residuals from scratch, with kernel values of this precision.
     void recompute_residuals() {
         moved_.clear();
         steps_.clear();
@@ -47,7 +53,7 @@ public:
         subtract_moves();
     }
 
-    // Makes the coefficients obey new bounds, and their sum zero again.
+    // Makes the coefficients feasible for new bounds: clips them, then restores their zero sum.
     void repair() {
         moved_.clear();
         steps_.clear();
@@ -64,8 +70,8 @@ public:
         balance(excess);
     }
 
-    // Rounds of: add the worst violators, optimise the working set, update all residuals.
-    // `gap` is what is left in the end.
+    // Runs rounds of: add the worst violators, optimize the working set, update all residuals.
+    // `gap` receives the gap that remains.
     Status run(int64_t* iterations, Gap& gap) {
         double best = std::numeric_limits<double>::infinity(), gain = 0;
         int stale = 0;
@@ -90,14 +96,19 @@ public:
     }
 
 private:
-    static constexpr int kMostAdditions = 256;   // violators that join the working set in a round
-    static constexpr int kPatience = 12;         // rounds without progress before it gives up
-    // Progress is a gap below this share of the best, or so much of the objective: on kernels of
-    // low rank the gap goes up and down for many thousands of iterations.
+    // kMostAdditions, kInnerShare and kSmall change how long a solution takes, not what is
+    // certified, which depends on the tolerance alone. Many additions per round mean few
+    // multiplications of large blocks, which BLAS does fast; few mean that fewer rows are made for
+    // samples that never move.
+    static constexpr int kMostAdditions = 256;   // violators that join the working set per round
+    static constexpr int kPatience = 12;         // rounds without progress before giving up
+    // Progress is a gap below this share of the best gap, or this relative gain of the objective.
+    // The gap alone would not do: on kernels of low rank it goes up and down for many thousands of
+    // iterations.
     static constexpr double kProgress = 0.9;
     static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
-    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimised
-    static constexpr int kNewtonSteps = 32;      // after a round that does not end by itself
+    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimized
+    static constexpr int kNewtonSteps = 32;      // at most, after a round that hit its limit
     static constexpr int kSmall = 128;           // pairs up to this size are one working set
 
     bool cancelled() const {
@@ -130,7 +141,8 @@ private:
         const int additions = std::clamp(dual_.n / 16, 32, kMostAdditions);
         const size_t wanted = std::min<size_t>(size_t(additions), candidates_.size());
         if (first && set_.empty()) {
-            // All residuals are still equal within a class: spread over both.
+            // A cold start: the residuals are the labels, equal within a class, and an order by
+            // violation would be arbitrary. Take candidates evenly from both classes.
             for (size_t z = 0; z < wanted; ++z)
                 choose(candidates_[z * candidates_.size() / wanted].second);
         } else {
@@ -149,12 +161,15 @@ private:
         load(gap.middle(), width);
         WorkingSet<T> set{packed_.values(), width, packed_.stride(), f_.data(), diagonal_.data(),
                           grow_.data(), shrink_.data(), b_.data(), low_.data(), high_.data(),
-                          // Far from the end, samples that are not in the set will change it.
+                          // Far from the end, samples outside the set will still change its
+                          // solution, and precision here is wasted; a set of all samples has no
+                          // outside.
                           int(set_.size()) == dual_.n
                               ? limits_.tolerance
                               : std::max(limits_.tolerance, kInnerShare * gap.size()),
                           std::min<int64_t>(max_iterations, 2000 + int64_t(20) * n)};
         const int64_t iterations = kernels_.optimise(set);
+        // Pairwise steps that do not end by themselves are many and tiny; see newton.hpp.
         if (iterations == set.max_iterations)
             for (int k = 0; k < kNewtonSteps && !cancelled() && newton_.step(set, blas_); ++k)
                 continue;
@@ -170,16 +185,19 @@ private:
         return iterations;
     }
 
-    // What the last moves added to the objective, which is quadratic: by the mean of the residuals
-    // before and after.
+    // The increase of the objective by the last moves. The objective is quadratic and the residuals
+    // are its gradient, so this is exactly the moves times the mean of the residuals before and
+    // after.
     double gain_of_moves() const {
         double after = 0;
         for (size_t m = 0; m < moved_.size(); ++m) after += steps_[m] * dual_.f[size_t(moved_[m])];
         return 0.5 * (gain_ + after);
     }
 
-    // The working set's arrays, place by place. Residuals are relative to the middle of the gap:
-    // only differences matter, and near zero a T resolves them best.
+    // Fills the working set's arrays, place by place. Only differences of residuals matter, so they
+    // are taken relative to the middle of the gap: a T resolves values best near zero, and the bits
+    // that `Best` (kernels.inl) takes from them are then a share of the gap, not of the residuals'
+    // common offset. Places that are vacant or padding can neither grow nor shrink.
     void load(double middle, int width) {
         const size_t size = size_t(width);
         for (auto* v : {&f_, &diagonal_}) v->assign(size, T(0));
@@ -198,7 +216,8 @@ private:
         }
     }
 
-    // Keeps the free coefficients, and those at a bound that are near to leaving it.
+    // Keeps the free coefficients, and those at a bound that are close to leaving it. The distance
+    // of f from the intercept, here the middle, is that of a decision value from its margin of +-1.
     void keep_active(const Gap& gap) {
         const double margin = std::max(gap.size(), 0.5);
         size_t kept = 0;
@@ -211,7 +230,7 @@ private:
         set_.resize(kept);
     }
 
-    // Gives `excess` of the sum of all coefficients back, to those that gain most by it.
+    // Removes `excess` from the sum of all coefficients, where that raises the objective the most.
     void balance(double excess) {
         const double sign = excess > 0 ? -1.0 : 1.0;
         candidates_.clear();

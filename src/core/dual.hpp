@@ -1,8 +1,9 @@
-// The state of a pair's dual problem, and how far it is from its optimum.
+// The state of a pair's dual problem, and its distance from the optimum.
 //
-// With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals
-// f_k = y_k - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow
-// exceeds an f of one that may shrink.
+// With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals f_k = y_k
+// - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow exceeds an f of
+// one that may shrink: f is the gradient of the objective in b, and the sum of all b stays zero, so
+// an improvement moves one coefficient up and another down by the same amount.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 
 namespace penultimate {
 
-// All samples of the pair, those of class +1 first.
+// All samples of the pair, class +1 first. Always float64.
 struct Dual {
     int n, n_first;
     std::vector<double> b, low, high, f;
@@ -28,7 +29,7 @@ struct Dual {
     double label(int k) const { return k < n_first ? 1.0 : -1.0; }
     bool may_grow(int k) const { return b[size_t(k)] < high[size_t(k)]; }
     bool may_shrink(int k) const { return b[size_t(k)] > low[size_t(k)]; }
-    // sum_k y_k b_k - 1/2 sum_kl b_k b_l K_kl, which is to be maximised.
+    // sum_k y_k b_k - 1/2 sum_kl b_k b_l K_kl, which is maximized; with f instead of K, O(n).
     double objective() const {
         double sum = 0;
         for (int k = 0; k < n; ++k) sum += b[size_t(k)] * (label(k) + f[size_t(k)]);
@@ -38,8 +39,8 @@ struct Dual {
 };
 
 struct Gap {
-    double largest, smallest;  // of residuals that may grow, and that may shrink
-    // Not a number where a residual is not finite; minus infinity where nothing may move.
+    double largest, smallest;  // largest f that may grow, smallest f that may shrink
+    // NaN if a residual is not finite; minus infinity if a side is empty, where nothing may move.
     double size() const { return largest - smallest; }
     double middle() const {
         const double middle = 0.5 * (largest + smallest);
@@ -57,7 +58,8 @@ inline Gap find_gap(const Dual& dual) {
         gap.smallest = std::min(gap.smallest, dual.may_shrink(k) ? f : infinity);
         sum += f;
     }
-    // Comparisons do not see residuals that are no numbers, as when kernel values overflow.
+    // Every comparison with NaN is false, so the maxima above miss it; a sum does not. Residuals
+    // are NaN or infinite when kernel values overflow.
     if (!std::isfinite(sum)) gap.largest = std::nan("");
     return gap;
 }

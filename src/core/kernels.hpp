@@ -1,4 +1,4 @@
-// The inner loops, compiled once for each instruction set and chosen at run time.
+// The inner loops, compiled once per instruction set and chosen at run time.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,18 @@ struct Kernel {
     int degree = 3;
 };
 
-// A working set: the part of a dual problem that sequential minimal optimisation sees.
+// A working set: the part of a dual problem that sequential minimal optimization works on.
 //
 // With signed coefficients b_k = alpha_k y_k, each in [low_k, high_k], and the residuals
 // f_k = y_k - sum_l b_l K_kl, the problem is optimal when no f of a coefficient that may grow
-// exceeds an f of one that may shrink.
+// exceeds an f of one that may shrink. See dual.hpp.
+//
+// `grow` and `shrink` are added to f instead of being tested: a forbidden sample then loses every
+// comparison, and the loops have no branch.
 template <class T>
 struct WorkingSet {
     const T* K;          // rows of `stride` values, of which `width` are read
-    int width;           // samples, rounded up to two whole vectors; padding never moves
+    int width;           // places in use, rounded up to two whole vectors; padding never moves
     int stride;
     T* f;                // residuals, updated in place
     const T* diagonal;   // K_kk
@@ -34,11 +37,12 @@ struct WorkingSet {
     int64_t max_iterations;
 };
 
-// More than any residual, and finite, so that sums with it stay numbers.
+// Larger than any residual, yet finite: infinity would make NaN of differences and of the bits that
+// `Best` sets. Twice as much is still finite, too.
 template <class T>
 constexpr T forbidden = sizeof(T) == 4 ? T(1e38) : T(1e300);
 
-// Rows of values that begin `stride` apart.
+// Rows of values, which begin `stride` apart.
 template <class T>
 struct RowsOf {
     const T* values;
@@ -47,11 +51,11 @@ struct RowsOf {
 
 template <class T>
 struct Kernels {
-    // out[r][c] = <row r of `left`, row c of `right`>, of `length` values each. Each of them is
-    // summed in the same order, whatever rows are beside its own.
+    // out[r][c] = <row r of `left`, row c of `right`>, of `length` values each. The order of
+    // summation, and so the rounding, does not depend on the number of rows.
     void (*multiply)(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
                      int64_t out_stride);
-    // Optimises a working set; returns the number of iterations.
+    // Optimizes a working set; returns the number of iterations.
     int64_t (*optimise)(WorkingSet<T>& set);
     // Turns inner products <x, z_j> into kernel values; `row` may be `products`.
     void (*finish_row)(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,
@@ -67,7 +71,7 @@ struct Variant {
     Kernels<double> twice;
 };
 
-// The best variant that this processor runs, or the one named; null for a name that it can't run.
+// The best variant that this processor supports, or the one named; null if it does not support it.
 const Variant* choose_variant(const char* name = nullptr);
 
 template <class T>

@@ -1,4 +1,8 @@
 // The inner loops themselves; included by each variant_*.cpp. See kernels.hpp for what they do.
+//
+// An iteration of sequential minimal optimization makes two passes over the working set: one that
+// finds the partner j of i, and one that updates all residuals and finds the next i. Both search
+// for a maximum and its position; `Best` makes that a single comparison per vector.
 
 #include "kernels.hpp"
 #include "simd.hpp"
@@ -10,8 +14,15 @@ using penultimate::KernelType;
 using penultimate::RowsOf;
 using penultimate::WorkingSet;
 
-// A running maximum that knows where its value comes from: the position takes the value's lowest
-// bits. Which of two nearly equal samples is chosen does not matter, and so one instruction compares.
+// A running maximum (argmax) that carries the position in the lowest mantissa bits of the value, so
+// that a single comparison updates both.
+//
+// The price is precision: with 2^k places, a float keeps 23 - k bits of its mantissa, and at 32,768
+// places (whose matrix already takes 4 GiB) values within 1 part in 256 of each other may be equal
+// here. That is harmless, for three reasons. Either of two nearly equal samples is a good choice.
+// The values stored in f keep all their bits, and the test against the tolerance uses these. And f
+// is relative to the middle of the gap (Decomposition::load), so what is lost is a share of the
+// gap, which the next round, in float64, finds again.
 template <class T>
 class Best {
 public:
@@ -21,6 +32,7 @@ public:
         Bits at[lanes<T>];
         for (int k = 0; k < lanes<T>; ++k) at[k] = Bits(first + k);
         std::memcpy(&at_, at, sizeof at_);
+        // Below everything that is offered: a sample that may not grow offers f - forbidden.
         best_ = with_position(splat<T>(-T(2) * penultimate::forbidden<T>));
     }
 
@@ -29,7 +41,7 @@ public:
         at_ += stride;
     }
 
-    // Of this one and another: the position, and about the value.
+    // The better of this one and another: its position and, up to the lost bits, its value.
     int winner(const Best& other, T* value) const {
         const Vec<T> best = max<T>(best_, other.best_);
         *value = largest_at<T>(&best);
@@ -39,7 +51,7 @@ public:
     }
 
 private:
-    // Whatever the value, even where it is none: a position that is one.
+    // Even for NaN, the low bits hold a valid position.
     Vec<T> with_position(Vec<T> value) const {
         return of_bits<T>((bits_of<T>(value) & ~position_bits_) | at_);
     }
@@ -49,6 +61,7 @@ private:
     Bits position_bits_;
 };
 
+// A mask of as many low bits as positions below `width` need.
 template <class T>
 inline typename Simd<T>::Bits position_bits(int width) {
     typename Simd<T>::Bits bits = 1;
@@ -56,8 +69,8 @@ inline typename Simd<T>::Bits position_bits(int width) {
     return bits - 1;
 }
 
-// One pass: f -= step * (Ki - Kj), and the position of the largest f that may grow. Two maxima
-// run beside each other, and do not wait for one another.
+// One pass: f -= step * (Ki - Kj), and the position of the largest f that may grow. Two independent
+// maxima hide the latency of the comparison: each would otherwise wait for the one before.
 template <class T>
 inline int update_and_find_largest(const WorkingSet<T>& set, const T* Ki, const T* Kj, T step,
                                    typename Simd<T>::Bits position_bits) {
@@ -79,6 +92,8 @@ inline int update_and_find_largest(const WorkingSet<T>& set, const T* Ki, const 
 // (second-order selection of Fan, Chen and Lin, 2005), or -1 where no violation exceeds tolerance.
 template <class T>
 inline int find_partner(const WorkingSet<T>& set, int i, typename Simd<T>::Bits position_bits) {
+    // The curvature is a squared distance in feature space, zero for equal samples; rounding may
+    // make it negative. The bound is above the rounding of kernel values near one.
     constexpr T flattest = sizeof(T) == 4 ? T(1e-6) : T(1e-12);
     const T* Ki = set.K + int64_t(i) * set.stride;
     const T largest = set.f[i], diagonal = set.diagonal[i];
@@ -98,6 +113,8 @@ inline int find_partner(const WorkingSet<T>& set, int i, typename Simd<T>::Bits 
     if (!(largest_at<T>(&violation) > T(set.tolerance))) return -1;
     T gain;
     const int j = even.winner(odd, &gain);
+    // `shrink` is what rejects a sample that may not move: its gain of zero with position bits is a
+    // denormal, and larger than zero. `gain > 0` rejects NaN.
     return gain > 0 && set.shrink[j] == 0 ? j : -1;
 }
 
@@ -105,19 +122,22 @@ template <class T>
 int64_t optimise(WorkingSet<T>& set) {
     constexpr T never = penultimate::forbidden<T>;
     const auto bits = position_bits<T>(set.width);
+    // A step of zero changes nothing: this finds the first i.
     int i = update_and_find_largest<T>(set, set.K, set.K, T(0), bits);
     int64_t iteration = 0;
     for (; iteration < set.max_iterations && set.grow[i] == 0; ++iteration) {
         const int j = find_partner<T>(set, i, bits);
         if (j < 0) break;
         const T *Ki = set.K + int64_t(i) * set.stride, *Kj = set.K + int64_t(j) * set.stride;
+        // The step itself is computed in float64, from values with all their bits.
         double curvature = double(set.diagonal[i]) + double(set.diagonal[j]) - 2.0 * double(Ki[j]);
-        if (!(curvature > 1e-12)) curvature = 1e-12;
+        if (!(curvature > 1e-12)) curvature = 1e-12;  // libsvm's bound; NaN, too, ends up there
         double step = (double(set.f[i]) - double(set.f[j])) / curvature;
         const double room_i = set.high[i] - set.b[i], room_j = set.b[j] - set.low[j];
         const double room = room_i < room_j ? room_i : room_j;
         if (step > room) step = room;
-        // At a bound the coefficient is the bound, to the last bit.
+        // At a bound the coefficient is the bound to the last bit: whether it may grow or shrink is
+        // decided by exact comparison, here and in dual.hpp.
         set.b[i] = step == room_i ? set.high[i] : set.b[i] + step;
         set.b[j] = step == room_j ? set.low[j] : set.b[j] - step;
         set.grow[i] = set.b[i] < set.high[i] ? T(0) : -never;
@@ -129,6 +149,7 @@ int64_t optimise(WorkingSet<T>& set) {
     return iteration;
 }
 
+// By squaring; in vectors, where the library's pow would take one value at a time.
 template <class T>
 inline Vec<T> power(Vec<T> base, int exponent) {
     Vec<T> result = splat<T>(1);
@@ -137,7 +158,7 @@ inline Vec<T> power(Vec<T> base, int exponent) {
     return result;
 }
 
-// row[k] = value(products[k], norms[k]), a vector at a time; the last one is filled up with zeros.
+// row[k] = value(products[k], norms[k]), a vector at a time; the last one is padded with zeros.
 template <class T, class Value>
 inline void map_row(const T* products, const T* norms, T* row, int64_t n, const Value& value) {
     int64_t k = 0;
@@ -162,6 +183,7 @@ void finish_row(const Kernel& kernel, const T* products, T* row, T norm, const T
         });
     } else if (kernel.type == KernelType::rbf) {
         map_row<T>(products, norms, row, n, [&](Vec<T> product, Vec<T> other) {
+            // Cancellation may leave a small negative number for samples that are nearly equal.
             const Vec<T> distance = max<T>((norm + other) - T(2) * product, Vec<T>{});
             return exp_nonpositive<T>(-gamma * distance);
         });
@@ -170,7 +192,7 @@ void finish_row(const Kernel& kernel, const T* products, T* row, T norm, const T
     }
 }
 
-// Eight rows at a time, so that f is read and written once for all of them.
+// Eight rows at a time, so that f is read and written once for the eight of them.
 template <class T>
 void subtract_rows(double* f, const T* const* rows, const double* coefficients, int n_rows,
                    int64_t n) {
@@ -188,9 +210,9 @@ void subtract_rows(double* f, const T* const* rows, const double* coefficients, 
         for (int64_t k = 0; k < n; ++k) f[k] -= coefficients[r] * rows[r][k];
 }
 
-// Inner products of `n_left` rows with `n_right`. All sums stay in registers, and each value that is
-// loaded serves several of them. Every sum is one chain of additions over the features, so it does
-// not depend on how many rows are taken together.
+// Inner products of `n_left` rows with `n_right`. All sums stay in registers, and each loaded value
+// serves several of them. Every sum is one chain of additions over the features, so it does not
+// depend on how many rows are taken together.
 template <class T, int n_left, int n_right>
 inline void multiply_tile(const T* left, int64_t left_stride, const T* right, int64_t right_stride,
                           int64_t length, T* out, int64_t out_stride) {
@@ -205,8 +227,8 @@ inline void multiply_tile(const T* left, int64_t left_stride, const T* right, in
             for (int c = 0; c < n_right; ++c) sums[r][c] += own * others[c];
         }
     };
-    // What does not fill a vector comes first, so that sums go from the long loop to the result
-    // without leaving their registers.
+    // The remainder that does not fill a vector comes first, so that the sums go from the long loop
+    // to the result without leaving their registers.
     const int64_t rest = length % lanes<T>;
     if (rest)
         add([rest](const T* row) {
@@ -222,9 +244,11 @@ inline void multiply_tile(const T* left, int64_t left_stride, const T* right, in
 template <class T>
 void multiply(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
               int64_t out_stride) {
-    // 32 registers hold the sums of four rows with four; the 16 of AVX2, of two with four.
+    // 32 registers hold the sums of four rows with four, and their operands; the 16 of AVX2, those
+    // of two rows with four.
     constexpr int tall = PENULTIMATE_BYTES == 32 ? 2 : 4;
-    // So many rows of the right stay in the second-level cache while all of the left pass by.
+    // Rows of the right, in multiples of four, stay in the second-level cache while all rows of the
+    // left pass by.
     constexpr int64_t kept_bytes = 256 * 1024;
     const int64_t fits = kept_bytes / (int64_t(sizeof(T)) * (length > 0 ? length : 1)) / 4 * 4;
     const int64_t step = fits > 4 ? fits : 4;

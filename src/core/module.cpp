@@ -1,4 +1,7 @@
-// The Python module penultimate.svm._core: arrays in, arrays out, no policy.
+// The Python module penultimate.svm._core: bindings, and the division of the work into tasks.
+//
+// Arrays for the results are passed in. Shapes are not checked here: penultimate.svm makes all
+// arrays, and users do not call this module.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -29,7 +32,7 @@ auto* data_or_null(const std::optional<AnyArray>& array) {
     return array ? array->data() : nullptr;
 }
 
-// With what work is done: BLAS, vector instructions, threads, and who hears of progress.
+// The means of the computation: BLAS, vector instructions, threads, and a progress callback.
 struct Context {
     Blas blas;
     const Variant* variant;
@@ -45,7 +48,9 @@ struct Context {
         if (!variant) throw nb::value_error(("this processor does not run " + name).c_str());
     }
 
-    // Runs tasks without the interpreter's lock; Ctrl-C ends them.
+    // Runs tasks with the interpreter's lock released; Ctrl-C ends them. Python handles signals in
+    // its main thread only: elsewhere PyErr_CheckSignals returns 0 without looking, so a fit on
+    // another thread, as in a pool, goes on to its end after Ctrl-C.
     template <class MakeTask>
     void run(size_t count, std::atomic<bool>& cancelled, const MakeTask& make_task) const {
         bool failed = false;
@@ -57,7 +62,8 @@ struct Context {
                 failed = !answer;
                 Py_XDECREF(answer);
             }
-            // An exception may not be pending while other code runs, but this thread runs none.
+            // The Python error stays set until `run` rethrows it; no Python code runs on this
+            // thread in between.
             return !failed;
         };
         {
@@ -84,7 +90,8 @@ std::vector<Places> all_pairs(const Array<int64_t, 1>& starts) {
     return pairs;
 }
 
-// Positions by descending size, so that no thread ends with the longest task.
+// Positions by descending size: a large task that begins last would keep one thread busy after the
+// others have finished.
 std::vector<size_t> largest_first(const std::vector<Places>& pairs) {
     std::vector<size_t> order(pairs.size());
     for (size_t k = 0; k < order.size(); ++k) order[k] = k;
@@ -93,8 +100,9 @@ std::vector<size_t> largest_first(const std::vector<Places>& pairs) {
     return order;
 }
 
-// Where solutions go. `coefficients` is (settings, classes - 1, samples), laid out as in
-// `Machines`; the rest is (settings, pairs).
+// Destination of the solutions. `coefficients` is (settings, classes - 1, samples), laid out as in
+// `Machines`; the others are (settings, pairs). Each pair writes to places of its own, so threads
+// need no lock.
 template <class T>
 struct Solutions {
     T* coefficients;
@@ -111,7 +119,8 @@ struct Solutions {
     }
 };
 
-// Every pair on its own, certified. `coefficients` is (1, classes - 1, samples), the rest (1, pairs).
+// Solves every pair on its own, certified. `coefficients` is (1, classes - 1, samples), the other
+// outputs are (1, pairs).
 void solve_pairs(const Context& context, const std::optional<Source<float>>& single,
                  const Source<double>& twice, const Kernel& kernel, const Array<double, 1>& upper,
                  const Array<int64_t, 1>& starts, double tolerance, int64_t max_iterations,
@@ -136,9 +145,10 @@ void solve_pairs(const Context& context, const std::optional<Source<float>>& sin
     });
 }
 
-// A kernel with its folds and factors, and where their solutions go. `upper` has a row a fold: the
-// weights of its training samples, and zero for those held out. Settings of the outputs are (fold,
-// factor), folds first.
+// A kernel with its folds and factors (values of C), and the destination of their solutions.
+// `upper` has one row per fold: the weights of its training samples, and zero for those held out,
+// whose coefficients then cannot leave zero. Settings of the outputs are (fold, factor), folds
+// first.
 struct GridJob {
     Kernel kernel;
     Array<double, 2> upper;
@@ -164,8 +174,9 @@ struct GridJob {
     }
 };
 
-// Every pair in all jobs. Jobs and folds of a pair share inner products and kernel values, and
-// start from one another; few pairs are split by job and fold nevertheless, for the threads.
+// Solves every pair in all jobs. The jobs of a pair share inner products, its folds share kernel
+// values and start from one another's solutions. Where there are fewer than kEnough pairs, they are
+// nevertheless split by job and fold, so that every thread has work.
 void solve_grid(const Context& context, const Source<float>& source,
                 const Array<int64_t, 1>& starts, const std::vector<const GridJob*>& jobs,
                 int64_t max_iterations, size_t memory) {
@@ -197,7 +208,8 @@ void solve_grid(const Context& context, const Source<float>& source,
     });
 }
 
-// All inner products of `samples` into `products`: blocks of the lower triangle, and their mirrors.
+// Writes all inner products of `samples` into `products`: blocks of the lower triangle, and their
+// mirror images. A block of 256 x 256 floats is 256 KiB, and is in cache when it is mirrored.
 void multiply_all(const Context& context, const Array<float, 2>& samples,
                   Output<float, 2> products) {
     constexpr size_t block = 256;
@@ -221,7 +233,7 @@ void multiply_all(const Context& context, const Array<float, 2>& samples,
     });
 }
 
-// Inner products within each class, block after block, into `within`.
+// Writes the inner products within each class into `within`, one class after the other.
 void multiply_within(const Context& context, const Array<float, 2>& samples,
                      const Array<int64_t, 1>& starts, Output<float, 1> within) {
     constexpr int64_t step = 256;
@@ -248,9 +260,9 @@ void multiply_within(const Context& context, const Array<float, 2>& samples,
     });
 }
 
-// Winning classes, (settings, samples), and decision values, (settings, samples, pairs), of which
-// either may be None. With `samples` and `support`, rows of features; else with the rows and
-// columns of `products` that `sample_at` and `support_at` name.
+// Computes winning classes, (settings, samples), and decision values, (settings, samples, pairs);
+// either may be None. The inputs are rows of features, `samples` and `support`, or else the rows
+// and columns of `products` at `sample_at` and `support_at`.
 template <class T>
 void decide(const Context& context, const Kernel& kernel,
             const std::optional<Array<T, 2>>& samples, const std::optional<Array<T, 2>>& support,
@@ -275,7 +287,7 @@ void decide(const Context& context, const Kernel& kernel,
     const int64_t n = int64_t(samples ? samples->shape(0) : sample_at->shape(0));
     const Decisions<T> out{n, data_or_null(winners), data_or_null(values)};
     Decider<T> decider(machines, cross, kernel, context.blas, kernels<T>(*context.variant), out);
-    // A few milliseconds of work: to start threads would take a good part of it.
+    // A few milliseconds of work, of which starting threads would take a good part.
     constexpr double kInline = double(1 << 25);
     if (decider.work(n) <= kInline) {
         const nb::gil_scoped_release release;
@@ -284,7 +296,8 @@ void decide(const Context& context, const Kernel& kernel,
             decider.decide(begin, std::min(n, begin + step));
         return;
     }
-    // Of few rows each thread gets a part, in fours as they are multiplied.
+    // If there are few rows, each thread gets an equal share of them, in multiples of four, the
+    // height of a tile.
     const int64_t share = (n + context.n_threads - 1) / context.n_threads;
     const int64_t step = std::min<int64_t>(decider.rows_at_once(), (share + 3) / 4 * 4);
     std::atomic<bool> cancelled{false};
@@ -322,7 +335,8 @@ void bind_source(nb::module_& m, const char* name) {
 
 template <class T>
 void bind_decide(nb::module_& m) {
-    // What is not converted cannot be a copy that the caller never sees.
+    // Without conversion, a wrong dtype is an error instead of a copy: for inputs a hidden cost,
+    // and for outputs a result that the caller would never see.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("decide", &decide<T>, "context"_a, "kernel"_a, array("samples").none(),
           array("support").none(), array("products").none(), array("sample_at").none(),

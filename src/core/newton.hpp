@@ -1,4 +1,4 @@
-// A Newton step on the free coefficients of a working set.
+// Newton steps on the free coefficients of a working set.
 #pragma once
 
 #include <algorithm>
@@ -10,20 +10,25 @@
 
 namespace penultimate {
 
-// Solves for the residuals of all free coefficients to be equal, with their sum unchanged, and goes
-// there as far as bounds allow. Where a kernel matrix has a low rank or large entries, pairs of
-// coefficients take very many small steps; this takes few large ones.
+// Makes the residuals of all free coefficients equal, with the sum of the coefficients unchanged,
+// as far as the bounds allow. Where a kernel matrix has a low rank or large entries, pairwise steps
+// are very many and small; these are few and large.
+//
+// With the free part K of the kernel matrix, residuals f and a common value rho, the direction d
+// solves K d = f - rho 1 with sum d = 0. Two solves with one factorization give K^-1 f and K^-1 1,
+// and rho is the quotient of their sums.
 template <class T>
 class Newton {
 public:
-    // True where a bound stopped the step, and another may follow.
+    // True if a bound stopped the step, so that another may follow on the coefficients still free.
     bool step(const WorkingSet<T>& set, const Blas& blas) {
         free_.clear();
         for (int k = 0; k < set.width; ++k)
             if (set.grow[k] == 0 && set.shrink[k] == 0) free_.push_back(k);
         const size_t n = free_.size();
         if (n < 2 || n > kMost || !solve(set, blas)) return false;
-        // rho makes the sum of the direction zero, up to rounding, which the mean takes away.
+        // rho makes the sum of the direction zero up to rounding, which subtracting the mean
+        // removes.
         double sum_f = 0, sum_one = 0, mean = 0;
         for (size_t p = 0; p < n; ++p) sum_f += solution_[p], sum_one += solution_[n + p];
         const double rho = sum_f / sum_one;
@@ -43,6 +48,8 @@ public:
     }
 
 private:
+    // Free coefficients at most. The factorization takes n^3 / 3 multiply-adds, and the matrix 8
+    // n^2 bytes: 8 MB at this bound.
     static constexpr size_t kMost = 1000;
 
     bool solve(const WorkingSet<T>& set, const Blas& blas) {
@@ -55,8 +62,8 @@ private:
         for (size_t p = 0; p < size; ++p) {
             const T* row = set.K + int64_t(free_[p]) * set.stride;
             for (size_t q = 0; q <= p; ++q) matrix_[p * size + q] = double(row[free_[q]]);
-            // So that there is one solution where the matrix is singular: where samples are more than
-            // dimensions, or the same one comes twice.
+            // The ridge makes the solution unique where the matrix is singular: with more samples
+            // than dimensions, or with duplicates.
             matrix_[p * size + p] = double(set.diagonal[free_[p]]) + kRidge * largest;
             solution_[p] = double(set.f[free_[p]]);
             solution_[size + p] = 1;
@@ -69,6 +76,8 @@ private:
     void move(const WorkingSet<T>& set, size_t p, double step, bool to_bound) {
         const size_t k = size_t(free_[p]);
         if (to_bound) {
+            // Lands on the bound exactly, as in `optimise`. A free coefficient has room on both
+            // sides, so that `step`, about that room, is not zero and has a sign.
             const double bound = step > 0 ? set.high[k] : set.low[k];
             step = bound - set.b[k];
             set.b[k] = bound;
@@ -83,6 +92,7 @@ private:
         for (int m = 0; m < set.width; ++m) set.f[m] -= T(step) * row[m];
     }
 
+    // Relative to the largest diagonal entry, and well above the rounding of a kernel value in T.
     static constexpr double kRidge = sizeof(T) == 4 ? 1e-6 : 1e-12;
 
     std::vector<int> free_;

@@ -8,16 +8,16 @@
 
 namespace penultimate {
 
-// A sample that joins gets a place, and with it a row and a column of a dense matrix. It keeps them
-// while it is out of the working set, for it often comes back: so that a change of the set, of the
-// bounds or of the fold costs only the rows of new samples.
+// A sample that joins gets a place, that is, a row and a column of a dense matrix. It keeps them
+// when it leaves the working set, because it often comes back: a change of the set, of the bounds
+// or of the fold then costs only the rows of new samples.
 template <class T>
 class Packed {
 public:
     Packed(int n_samples, Storage<T>& storage)
         : place_(size_t(n_samples), -1), storage_(storage) {}
 
-    // To two whole vectors, of the longest.
+    // Rounded up to 32: two AVX-512 vectors of float.
     static int round_up(size_t n) { return int((n + 31) / 32) * 32; }
 
     int size() const { return int(samples_.size()); }
@@ -26,14 +26,15 @@ public:
     int sample(int place) const { return samples_[size_t(place)]; }
     int place(int sample) const { return place_[size_t(sample)]; }
 
-    // Gives a place to each sample of the set; false where `cancelled` came before the end, after
-    // which nothing here may be used.
+    // Gives each sample of the set a place. False if `cancelled` interrupted it; nothing here may
+    // be used after that.
     template <class Cancelled>
     bool admit(const std::vector<int>& set, Rows<T>& rows, const Cancelled& cancelled) {
         incoming_.clear();
         for (int k : set)
             if (place(k) < 0) incoming_.push_back(k);
-        // Places of samples that left make every pass longer.
+        // Places of samples that left make every pass of the inner loop longer: if there are too
+        // many of them, start over with the set alone.
         const size_t most = set.size() + set.size() / 4 + 32;
         if (samples_.size() + incoming_.size() > most ||
             round_up(samples_.size() + incoming_.size()) > stride_) {
@@ -42,7 +43,7 @@ public:
             incoming_ = set;
             reserve(most);
         }
-        // In order, so that rows are read forwards.
+        // In ascending order, as `Products::fill` needs them, and so that memory is read forwards.
         std::sort(incoming_.begin(), incoming_.end());
         for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce) {
             if (cancelled()) return false;
@@ -72,7 +73,7 @@ private:
         }
         for (size_t c = 0; c < old; ++c)
             for (size_t a = old; a < samples_.size(); ++a) K_[c * stride + a] = K_[a * stride + c];
-        // Padding is compared with what counts, and so must be numbers.
+        // The inner loop reads padding, too, and compares the results: they must not be NaN.
         const size_t width = size_t(round_up(samples_.size()));
         for (size_t c = 0; c < samples_.size(); ++c)
             std::fill(K_ + c * stride + samples_.size(), K_ + c * stride + width, T(0));

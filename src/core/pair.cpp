@@ -1,12 +1,21 @@
+// Solving one pair: to a certificate (solve_pair), or many times for a search (solve_jobs).
+//
+// solve_pair runs in float32 first, where rows take half the memory and vectors hold twice as many
+// values, then in float64 from that solution. solve_jobs stays in float32 and saves work by order:
+// it keeps kernel values while it goes through the folds, and along ascending C starts each problem
+// from the solution of the one before, which stays feasible, as the bounds only widen.
 #include "pair.hpp"
 
 namespace penultimate {
 namespace {
 
 constexpr int kTiny = 64;           // pairs up to this size are solved in float64 alone
-constexpr int kAttempts = 5;        // with fresh residuals
-constexpr double kFastShare = 0.8;  // of the tolerance, so that float64 mostly has only to agree
+constexpr int kAttempts = 5;        // runs in float64, each checked on fresh residuals
+// The float32 phase aims at this share of the tolerance. Its gap is off by the rounding of kernel
+// values; with some room, float64 mostly has nothing left to do but confirm.
+constexpr double kFastShare = 0.8;
 
+// Signed coefficients: class +1 is in [0, C_k], class -1 in [-C_k, 0]. The other bound stays zero.
 void set_bounds(Dual& dual, const Pair& pair, const double* upper, double factor) {
     for (int k = 0; k < dual.n_first; ++k)
         dual.high[size_t(k)] = factor * upper[pair.first.begin + k];
@@ -14,8 +23,9 @@ void set_bounds(Dual& dual, const Pair& pair, const double* upper, double factor
         dual.low[size_t(k)] = -factor * upper[pair.second.begin + k - dual.n_first];
 }
 
-// The mean residual of the free coefficients; without any, the middle of all optimal values. A start
-// elsewhere may leave coefficients beside their bounds by rounding, which are not free.
+// The mean residual of the free coefficients; without any, the middle of the interval of optimal
+// values. After a warm start, rounding may leave a coefficient just off its bound: it does not
+// count as free, since its residual is not the intercept.
 double find_intercept(const Dual& dual, bool started_warm) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     Gap gap{-infinity, infinity};
@@ -34,15 +44,17 @@ double find_intercept(const Dual& dual, bool started_warm) {
 }
 
 void conclude(const Dual& dual, const Gap& gap, bool started_warm, Solution& solution) {
-    // Infinite where a side is empty, and nothing may move: that is an optimum.
+    // Infinite if a side is empty, so that nothing may move: that is an optimum.
     solution.gap = std::isinf(gap.size()) ? 0.0 : std::max(gap.size(), 0.0);
     if (std::isnan(gap.size())) solution.gap = std::numeric_limits<double>::infinity();
     solution.intercept = find_intercept(dual, started_warm);
     solution.b = dual.b;
 }
 
-// Runs to the tolerance with residuals that are what the coefficients make them: each move changes
-// them, and many moves of large kernel values leave them wrong.
+// Runs to the tolerance, and certifies it on residuals that are computed from scratch. During a run
+// each move only updates them, and many moves with large kernel values accumulate rounding errors.
+// On return, the gap always belongs to fresh residuals, unless cancelled: a run without an
+// iteration has not touched them.
 void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limits,
              Solution& solution, Gap& gap) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -64,8 +76,8 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
     set_bounds(dual, pair, upper, 1.0);
     Solution solution;
     Gap gap;
-    // The float32 phase cannot see below the rounding of its residuals: it ends when it makes no
-    // more progress. What is left is for float64.
+    // The float32 phase cannot resolve violations below the rounding of its kernel values, and ends
+    // when it makes no more progress. The float64 phase does the rest.
     const bool begin_fast = data.single && dual.n > kTiny;
     if (begin_fast) {
         Limits fast = limits;
@@ -74,6 +86,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
         Decomposition<float> phase(products, kernel, kernels<float>(*data.variant), data.blas,
                                    data.memory, fast, dual, workspace.single);
         solution.status = phase.run(&solution.iterations, gap);
+        // Kernel values that overflow float32 have spoilt the coefficients: start afresh.
         if (std::isnan(gap.size())) {
             dual.start_cold();
             set_bounds(dual, pair, upper, 1.0);
@@ -101,7 +114,9 @@ void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs
         Decomposition<float> phase(products, job.kernel, kernels<float>(*data.variant), data.blas,
                                    data.memory / 2, limits, dual, workspace.single);
         Gap gap;
-        std::vector<double> b, f;  // of the last fold, at the smallest factor
+        // The solution of the last fold at the smallest factor. The next fold starts from it, since
+        // folds share most of their samples; `repair` then makes it feasible.
+        std::vector<double> b, f;
         for (size_t fold = 0; fold < job.folds.size(); ++fold) {
             for (size_t c = 0; c < job.factors.size(); ++c) {
                 if (c == 0 && fold > 0) {

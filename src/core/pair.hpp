@@ -11,12 +11,12 @@ namespace penultimate {
 struct Solution {
     std::vector<double> b;  // signed coefficients, the first class's samples first
     double intercept = 0;
-    double gap = 0;         // the largest violation of the optimality conditions, in float64
+    double gap = 0;         // the largest violation of the optimality conditions
     int64_t iterations = 0;
     Status status = Status::converged;
 };
 
-// Two ranges of samples: the classes +1 and -1.
+// Two ranges of samples: classes +1 and -1.
 struct Pair {
     Range first, second;
 };
@@ -26,7 +26,7 @@ struct Data {
     Source<double> twice;
     Blas blas;
     const Variant* variant;
-    size_t memory;          // bytes for rows of matrices, for each problem
+    size_t memory;          // bytes for matrix rows, per problem
 };
 
 struct Workspace {
@@ -34,12 +34,13 @@ struct Workspace {
     Buffers<double> twice;
 };
 
-// One problem to its tolerance, finished and certified in float64. `upper` has C times its weight
-// for each sample (of all samples, sorted by class).
+// Solves one problem to its tolerance, finished and certified in float64. `upper` holds C times the
+// weight of each sample, for all samples of all classes, sorted by class.
 Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, const double* upper,
                     const Limits& limits, Workspace& workspace);
 
-// A kernel with several folds, each with weights of its own, and ascending factors of them.
+// A kernel with several folds, each with its own sample weights, and ascending factors of these
+// (the values of C).
 struct Job {
     Kernel kernel;
     std::vector<const double*> folds;
@@ -48,7 +49,7 @@ struct Job {
     std::function<void(size_t, size_t, const Solution&)> found;  // (fold, factor, solution)
 };
 
-// A pair in several jobs: in float32 alone, for scores and not for certificates.
+// Solves a pair in several jobs, in float32 only: for scores, not for certificates.
 void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
                 Workspace& workspace);
 

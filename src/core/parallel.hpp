@@ -1,4 +1,4 @@
-// Tasks on threads, while the calling thread listens.
+// Tasks on threads, while the calling thread reports progress and checks for interrupts.
 #pragma once
 
 #include <algorithm>
@@ -12,9 +12,14 @@
 
 namespace penultimate {
 
-// Runs task(0) ... task(count - 1) on threads. Each thread asks `make_task` for a task of its own,
-// which may keep buffers. Meanwhile `listen(done)` hears every 50 ms, and in the end, how many tasks
-// are done; when it returns false, `cancelled` becomes true, and no other task begins.
+// Runs task(0) ... task(count - 1) on threads. Each thread calls `make_task` for a task of its own,
+// which may keep buffers. Meanwhile the calling thread calls `listen(done)` with the number of
+// finished tasks, every 50 ms and at the end; if it returns false, `cancelled` becomes true, and no
+// further task begins. Polling, because `listen` needs the interpreter's lock: taken 20 times per
+// second, it costs next to nothing, and Ctrl-C still feels immediate.
+//
+// An exception in a task cancels the others, and is rethrown here after all threads have been
+// joined.
 template <class MakeTask, class Listen>
 void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const MakeTask& make_task,
                   const Listen& listen) {
@@ -41,18 +46,18 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
         changed.notify_all();
     };
     std::vector<std::thread> threads;
-    // Beforehand: were the vector to throw while it grows, it would destroy threads that run, and
-    // end the process.
+    // Reserved beforehand: if the vector threw while growing, it would destroy running threads, and
+    // that terminates the process.
     threads.reserve(size_t(wanted));
     try {
         for (int t = 0; t < wanted; ++t) threads.emplace_back(work);
     } catch (const std::exception&) {
-        // The system has no more threads, or no memory for one; those that there are do all tasks.
+        // The system has no more threads, or no memory for one; those already running do all tasks.
         const std::lock_guard<std::mutex> lock(mutex);
         running -= wanted - int(threads.size());
     }
     if (threads.empty()) {
-        // Not even one: the calling thread does the work, and listens when all is done.
+        // Not even one: the calling thread does the work, and calls `listen` only at the end.
         running = 1;
         work();
     }

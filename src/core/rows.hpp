@@ -1,4 +1,8 @@
-// Rows of a pair's Gram matrix, made when they are first asked for.
+// Rows of a pair's Gram matrix, computed when they are first needed.
+//
+// Two layers: `Products` yields inner products, which do not depend on the kernel and are shared by
+// all kernels of a search; `Rows` turns them into kernel values for one kernel, and keeps those
+// that fit.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +14,14 @@
 
 namespace penultimate {
 
-// A class: samples are sorted by class, so that each is a range of them.
+// A class: samples are sorted by class, so each class is a range.
 struct Range {
     int64_t begin, end;
     int size() const { return int(end - begin); }
 };
 
-// Where inner products come from: a matrix of all of them (for the precomputed kernel, of kernel
-// values), or else the samples.
+// Source of inner products: a matrix of all of them (for the precomputed kernel, of kernel values),
+// or else the samples.
 template <class T>
 struct Source {
     const T* samples = nullptr;   // n rows of n_features values
@@ -25,8 +29,8 @@ struct Source {
     const T* norms = nullptr;     // squared norms of the samples
     int64_t n = 0;
     int n_features = 0;
-    // Of each sample, inner products with its own class, which all pairs of that class share; or
-    // nothing.
+    // For each sample, its inner products with its own class, which all pairs of that class share;
+    // may be empty.
     std::vector<const T*> within = {};
 
     explicit operator bool() const { return samples || products; }
@@ -39,8 +43,9 @@ public:
     Products(const Source<T>& source, Range first, Range second, const Blas& blas)
         : source_(source), first_(first), second_(second), blas_(blas) {}
 
-    // Makes those between the two classes at once, for all rows, which is quicker than a few rows
-    // at a time; unless they take more than `capacity` bytes.
+    // Computes those between the two classes for all rows together, which is faster than a few rows
+    // at a time, unless they take more than `capacity` bytes. They are kept twice, the second time
+    // transposed, so that rows of either class are contiguous.
     void make_between(Storage<T>& storage, size_t capacity) {
         const size_t rows = size_t(n_first()), columns = size_t(second_.size());
         if (source_.products || 2 * rows * columns * sizeof(T) > capacity) return;
@@ -67,7 +72,8 @@ public:
         return k < first_.size() ? first_.begin + k : second_.begin + k - first_.size();
     }
 
-    // Rows of the samples `wanted`, in ascending order, one after the other into `block`.
+    // Writes the rows of the samples `wanted`, which are in ascending order, one after the other
+    // into `block`. Each row has a part per class.
     void fill(const std::vector<int>& wanted, T* block) {
         const size_t d = size_t(source_.n_features);
         if (!source_.products && (source_.within.empty() || !between_)) {
@@ -86,7 +92,7 @@ public:
     }
 
 private:
-    // Rows `begin` to `end` of those wanted, all of one class, with the samples of a class.
+    // Rows `begin` to `end` of those wanted, all of one class, with the samples of class `others`.
     void part(const std::vector<int>& wanted, size_t begin, size_t end, Range others, T* out) {
         if (begin == end) return;
         if (known(wanted[begin], others)) {
@@ -101,7 +107,7 @@ private:
                           {packed_.data() + begin * size_t(d), int(end - begin), d}, d, out, n());
     }
 
-    // Inner products of a sample with a class, where they have been made.
+    // Inner products of a sample with a class, or null if they have not been computed yet.
     const T* known(int k, Range others) const {
         if (source_.products) return source_.products + sample(k) * source_.n + others.begin;
         const bool in_first = k < n_first(), with_first = others.begin == first_.begin;
@@ -122,7 +128,8 @@ private:
 template <class T>
 class Rows {
 public:
-    // `capacity` is in bytes, and no less than a few hundred rows are kept whatever it says.
+    // `capacity` is in bytes. Whatever it is, kMostAtOnce rows are kept, if there are that many: a
+    // call of `ensure` must fit.
     Rows(Products<T>& products, const Kernel& kernel, const Kernels<T>& kernels, size_t capacity,
          Storage<T>& storage)
         : products_(products), kernel_(kernel), kernels_(kernels), rows_(size_t(n()), nullptr) {
@@ -143,8 +150,9 @@ public:
     T diagonal(int k) const { return diagonal_[size_t(k)]; }
     const T* operator[](int k) const { return rows_[size_t(k)]; }
 
-    // Makes the rows of `wanted` present, at most kMostAtOnce. All others are dropped when there
-    // is no room for more.
+    // Makes the rows of `wanted` present, at most kMostAtOnce. When there is no room for more, all
+    // others are dropped, even recently used ones: a working set copies its part of each row
+    // (packed.hpp), so that few rows are needed again.
     void ensure(const int* wanted, size_t count) {
         missing_.clear();
         for (size_t k = 0; k < count; ++k)
@@ -175,7 +183,7 @@ private:
             const size_t k = size_t(missing_[r]);
             T* row = block + r * size_t(n());
             kernels_.finish_row(kernel_, row, row, norms_[k], norms_.data(), n());
-            row[k] = diagonal_[k];
+            row[k] = diagonal_[k];  // exactly, as rounding would leave k at a distance from itself
             rows_[k] = row;
         }
     }

@@ -1,4 +1,5 @@
-// Memory that grows and is used again: fresh pages cost more than filling them.
+// Memory that grows and is reused: getting fresh pages from the system costs more than filling
+// them.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +10,10 @@ namespace penultimate {
 template <class T>
 class Storage {
 public:
-    // Room for `size` values; what was there is lost when it has to grow.
+    // Room for `size` values, uninitialized; the content is lost when it has to grow.
     T* at_least(size_t size) {
         if (size > size_) {
-            values_.reset();
+            values_.reset();  // first, so that both are never held
             values_.reset(new T[size]);
             size_ = size;
         }

@@ -1,10 +1,10 @@
-// The inner loops for avx2.
+// The inner loops for AVX2 and FMA.
 #define PENULTIMATE_VARIANT penultimate_avx2
 #define PENULTIMATE_BYTES 32
 #include "kernels.inl"
 
 namespace penultimate {
-// A constant, lest code of this instruction set run when the module is loaded.
+// constexpr, so that no code of this instruction set runs when the module is loaded.
 extern const Variant variant_avx2;
 constexpr Variant variant_avx2 = {"avx2", PENULTIMATE_VARIANT::table<float>(),
                             PENULTIMATE_VARIANT::table<double>()};

@@ -1,4 +1,4 @@
-// Which variant of the inner loops this processor runs.
+// The choice of the variant of the inner loops, by what this processor supports.
 #include <cstring>
 
 #include "kernels.hpp"

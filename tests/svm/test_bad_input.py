@@ -1,4 +1,4 @@
-"""Input that a classifier cannot use, or only just: as scikit-learn, or an error that says more."""
+"""Invalid and borderline input: handled as in scikit-learn, or with a better error message."""
 
 import time
 import tracemalloc
@@ -72,7 +72,7 @@ def test_unusable_data(ours, theirs, samples, labels, message):
 
 @pytest.mark.parametrize("make", [SVC, search])
 def test_sparse_samples(make):
-    """Only dense ones are taken; the error says how to make them."""
+    """Only dense samples are accepted; the error says how to convert them."""
     with pytest.raises(TypeError, match=r"Use '.toarray\(\)'"):
         make().fit(csr_array(X), y)
     with pytest.raises(TypeError, match=r"Use '.toarray\(\)'"):
@@ -253,7 +253,7 @@ def test_weights_at_the_edge(weight):
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
 @pytest.mark.parametrize("C", [np.inf, 1e300, 1e-300])
 def test_extreme_factors(kernel, C):
-    """On separable samples a boundless C is the hard margin."""
+    """On separable samples, an unbounded C gives the hard margin."""
     samples = X + 10 * np.eye(2, 3)[TWO]
     weight = np.r_[0.0, 0.0, np.ones(28)]
     params = {"kernel": kernel, "C": C, "tol": 1e-6}
@@ -265,7 +265,7 @@ def test_extreme_factors(kernel, C):
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-162, 1e-100, 1e-15, 1e15, 1e100, 1e150])
 def test_any_scale_with_gamma_scale(factor):
-    """With gamma="scale" the scale of the features cancels, until float64 ends."""
+    """With gamma="scale" the scale of the features cancels, up to the range of float64."""
     ours, theirs = (cls().fit(X * factor, y) for cls in (SVC, svm.SVC))
     np.testing.assert_allclose(
         ours.decision_function(X * factor), theirs.decision_function(X * factor), atol=0.01
@@ -295,7 +295,7 @@ def test_beyond_float64(factor, params):
         SVC(**params).fit(X * factor, y)
 
 
-def test_float32_close_to_its_end():
+def test_features_near_the_limits_of_float32():
     """Differences that float32 cannot hold."""
     samples = (X / np.abs(X).max() * 3e38).astype(np.float32)
     with warnings.catch_warnings():
@@ -308,7 +308,7 @@ def test_float32_close_to_its_end():
 
 @pytest.mark.parametrize("value", [1e30, 1e160, 1e300, 1e307])
 def test_far_samples_to_predict(value):
-    """No support vector is near: the intercept is left, as it should be."""
+    """No support vector is near, so only the intercept remains, as it should."""
     model = SVC().fit(X, TWO)
     far = value * np.sign(X)
     np.testing.assert_allclose(model.decision_function(far), np.full(30, model.intercept_[0]))
@@ -327,7 +327,7 @@ def test_far_samples_to_predict(value):
         ({"memory_limit": "1e3"}, "must be a positive number of bytes or text such as '2GiB'"),
     ],
 )
-def test_parameters_beyond_what_the_core_takes(params, message):
+def test_parameters_out_of_the_range_of_the_core(params, message):
     with pytest.raises(ValueError, match=message):
         SVC(**params).fit(X, y)
 
@@ -336,7 +336,7 @@ def test_parameters_beyond_what_the_core_takes(params, message):
     "params",
     [{"n_jobs": 10**12}, {"n_jobs": -100}, {"memory_limit": 1e300}, {"memory_limit": 1}],
 )
-def test_more_than_there_is(params):
+def test_more_resources_than_available(params):
     np.testing.assert_array_equal(
         SVC(**params).fit(X, y).decision_function(X), SVC().fit(X, y).decision_function(X)
     )
@@ -344,7 +344,7 @@ def test_more_than_there_is(params):
 
 
 @pytest.mark.parametrize("make", [SVC, search])
-def test_names_of_features(make):
+def test_feature_names(make):
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     model = make().fit(frame, y)
     np.testing.assert_array_equal(model.feature_names_in_, ["a", "b", "c"])
@@ -360,7 +360,7 @@ def test_names_of_features(make):
 
 
 def test_a_thousand_classes():
-    """499,500 pairs: predictions in batches, never all pairs of all samples at once."""
+    """499,500 pairs: predictions run in batches, never on all pairs of all samples together."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(1000), 2)
     samples = rng.normal(size=(1000, 16))[labels] * 3 + rng.normal(size=(2000, 16)) * 0.5

@@ -1,4 +1,4 @@
-"""Every solve ends, and says how: any C and tolerance, scaled features or not."""
+"""Every solve ends with a true status, for any C and tolerance, with or without scaling."""
 
 import warnings
 
@@ -31,13 +31,13 @@ DATA = {
     "noise": noise,
     "unscaled": unscaled,
 }
-# Where float64 and some thousand iterations a sample must be enough.
+# Problems for which float64 and a few thousand iterations per sample must suffice.
 EASY = {"digits", "iris"}
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
 @pytest.mark.parametrize("name", DATA)
-def test_every_solve_says_how_it_ended(name, kernel):
+def test_every_solve_reports_how_it_ended(name, kernel):
     X, y = DATA[name]()
     for C in (1e-6, 1e-3, 1.0, 1e3, 1e6, 1e9):
         for tol in (1e-1, 1e-3, 1e-5, 1e-8):
@@ -47,7 +47,7 @@ def test_every_solve_says_how_it_ended(name, kernel):
             case = f"C={C:g}, tol={tol:g}"
             converged = model.status_ == "converged"
             within = model.optimality_gap_ <= tol
-            # A pair that used up its iterations may have arrived with the last of them.
+            # A pair that used up its iterations may have converged with the last of them.
             assert (within[converged]).all(), case
             assert not (within & (model.status_ == "precision_limit")).any(), case
             expected = [] if converged.all() else [ConvergenceWarning]
@@ -61,7 +61,7 @@ def test_every_solve_says_how_it_ended(name, kernel):
 
 
 def test_the_gap_is_that_of_the_coefficients():
-    """Residuals are carried along; where kernel values are large, they end far from the truth."""
+    """Residuals are updated; with large kernel values, they drift far from the true ones."""
     rng = np.random.default_rng(4)
     samples, labels = rng.normal(size=(20, 3)) + 100, np.arange(20) % 2
     model = SVC(kernel="poly", gamma=1.0, coef0=1.0, C=100).fit(samples, labels)

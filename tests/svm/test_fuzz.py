@@ -1,4 +1,4 @@
-"""Random small problems, degenerate ones too, against scikit-learn and the rules of an optimum."""
+"""Random small problems, some degenerate, against scikit-learn and the optimality conditions."""
 
 import warnings
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from penultimate import SVC, SVCSearchCV
 
 SHAPES = ("normal", "duplicates", "integers", "constant column", "collinear", "two places")
 KERNELS = ("rbf", "linear", "poly", "precomputed")
-# libsvm need not end where float32 kernel values cannot reach the tolerance.
+# libsvm may not terminate where its float32 kernel values cannot reach the tolerance.
 THEIR_LIMIT = 100_000
 
 quick = settings(deadline=None, max_examples=250, derandomize=True)
@@ -88,7 +88,7 @@ def problems(draw):
 
 
 def scale(X):
-    """What gamma="scale" stands for."""
+    """The value of gamma="scale"."""
     variance = X.astype(np.float64).var()
     return 1 / (X.shape[1] * variance) if variance else 1.0
 
@@ -146,7 +146,7 @@ def has_free(b, bound):
 
 
 def gap_of(K, sign, b, upper):
-    """The violation of the optimality conditions: what may grow against what may shrink."""
+    """The violation of the optimality conditions: may grow against may shrink."""
     f = sign - K @ b
     low, high = np.where(sign > 0, 0, -upper), np.where(sign > 0, upper, 0)
     grow, shrink = f[b < high], f[b > low]
@@ -166,8 +166,8 @@ def check_problem(problem):
     assert (ours.optimality_gap_[converged] <= params["tol"]).all()
     upper = bounds(y, weight, params)
 
-    # Among samples without weight scikit-learn's support_ and precomputed kernel go astray: it gets
-    # the others alone.
+    # With samples of zero weight, scikit-learn's support_ and precomputed kernel are wrong: it gets
+    # only the others.
     kept = np.flatnonzero(upper > 0)
     columns = kept if params["kernel"] == "precomputed" else np.arange(X.shape[1])
     gamma = params["gamma"] if params["gamma"] != "scale" else scale(X)
@@ -193,11 +193,11 @@ def check_problem(problem):
         other = 0.5 * reference @ sub @ reference - np.abs(reference).sum()
         if converged[p]:
             assert low <= other + 2 * params["tol"] * abs(other) + rounding
-        # Within the tolerance two solutions are functions this far apart.
+        # Two solutions within the tolerance can differ this much as functions.
         their_gap = gap_of(sub, sign, reference, bound)
         apart = max(gap, their_gap) * np.abs(b - reference).sum() + rounding
         slack.append(2 * np.sqrt(apart * np.abs(np.diag(K)).max()) + gap + their_gap)
-        # libsvm finds its intercept with kernel values in float32.
+        # libsvm computes its intercept with float32 kernel values.
         slack[-1] += 2**-23 * np.abs(sub).max() * np.abs(reference).sum()
         agree &= has_free(b, bound)
 
@@ -274,7 +274,7 @@ def check_search(search):
 
 
 def near_ties(X, y, weight, params, train, test):
-    """Test samples that a solution within the tolerance may put into another class."""
+    """Test samples that a solution within the tolerance may assign to another class."""
     exact = svm.SVC(**{**params, "tol": 1e-8}, decision_function_shape="ovo", max_iter=10**6)
     pairwise = params["kernel"] == "precomputed"
     inside = X[np.ix_(train, train)] if pairwise else X[train]

@@ -29,7 +29,7 @@ def outcomes():
     return run()
 
 
-def test_each_outcome_is_that_of_a_classifier_of_its_own(outcomes):
+def test_each_outcome_equals_that_of_a_separate_classifier(outcomes):
     for setting in SETTINGS:
         for number, fold in enumerate(FOLDS):
             outcome = outcomes[setting.index, number]
@@ -47,12 +47,12 @@ def test_threads_and_memory_change_nothing(params, outcomes):
         np.testing.assert_allclose(outcome.decisions, outcomes[place].decisions, atol=2e-4)
 
 
-def test_the_same_twice(outcomes):
+def test_a_second_run_gives_the_same(outcomes):
     for place, outcome in run().items():
         np.testing.assert_array_equal(outcome.decisions, outcomes[place].decisions)
 
 
-def test_solutions_that_do_not_fit_at_once(outcomes, monkeypatch):
+def test_solutions_that_do_not_fit_into_memory_together(outcomes, monkeypatch):
     batches, batch = [], GridEngine._batch
 
     def note(engine, jobs):
@@ -68,7 +68,7 @@ def test_solutions_that_do_not_fit_at_once(outcomes, monkeypatch):
     assert batches == [3, 1, 1, 1]
 
 
-def test_two_classes_of_which_folds_are_tasks_of_their_own():
+def test_with_two_classes_each_fold_is_a_task():
     keep = y < 2
     folds = [Fold(*split) for split in StratifiedKFold(3).split(X[keep], y[keep])]
     engine = GridEngine(X[keep], y[keep], folds, memory=2**30)
@@ -81,7 +81,7 @@ def test_two_classes_of_which_folds_are_tasks_of_their_own():
         assert outcome.decisions is None
 
 
-def test_progress_goes_forward_to_its_end():
+def test_progress_only_increases_and_reaches_the_end():
     heard = []
     run(with_decisions=False, on_progress=heard.append)
     assert heard == sorted(heard)

@@ -1,4 +1,4 @@
-"""Searches that the engine could get wrong: each gets what scikit-learn's own gets."""
+"""Searches that the engine could get wrong: each must match scikit-learn's."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def scores(samples, labels, grid, **params):
         {"coef0": [0, 1]},
     ],
 )
-def test_settings_that_are_one_problem_all_get_its_score(grid):
+def test_duplicate_settings_all_get_the_score_of_their_problem(grid):
     ours, theirs = scores(X, y, grid)
     np.testing.assert_allclose(ours, theirs, atol=1 / 150)
 
@@ -37,7 +37,7 @@ def test_settings_that_are_one_problem_all_get_its_score(grid):
 @pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
 @pytest.mark.parametrize("distance", [1e3, 1e4])
 def test_far_clusters(distance):
-    """Squared distances to the mean of which float32 loses what gamma resolves."""
+    """Distances to the mean so large that float32 loses what gamma resolves."""
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(200, 2))
     labels = (samples[:, 0] * samples[:, 1] > 0).astype(int)
@@ -47,7 +47,7 @@ def test_far_clusters(distance):
 
 
 def test_features_with_an_offset():
-    """A linear classifier with an intercept does not change; scikit-learn's loses digits."""
+    """An offset does not change a linear classifier; scikit-learn's loses digits."""
     grid = {"C": [0.1, 1]}
     ours = SVCSearchCV(SVC(kernel="linear"), grid, cv=3).fit(X + 1000, y)
     theirs = GridSearchCV(svm.SVC(kernel="linear"), grid, cv=3).fit(X, y)
@@ -72,7 +72,7 @@ def test_scorer_that_fails_follows_error_score(scoring):
     assert set(search.fit(X, y).cv_results_["mean_test_score"]) == {0.25}
 
 
-def test_best_classifier_knows_the_names_of_the_features():
+def test_best_classifier_has_the_feature_names():
     frame = pd.DataFrame(X, columns=list("abcd"))
     search = SVCSearchCV(SVC(), {"C": [1, 10]}).fit(frame, y)
     np.testing.assert_array_equal(search.best_estimator_.predict(frame), search.predict(frame))
@@ -91,16 +91,16 @@ def test_folds_as_lists():
 
 
 @pytest.mark.parametrize(("params", "grid"), [({"error_score": "x"}, {"C": [1]}), ({}, [])])
-def test_unusable_parameters_are_refused_as_by_grid_search(params, grid):
+def test_invalid_parameters_are_rejected_as_by_grid_search(params, grid):
     with pytest.raises(ValueError, match="error_score|No fits"):
         SVCSearchCV(SVC(), grid, **params).fit(X, y)
 
 
 @pytest.mark.parametrize(("n_samples", "warns"), [(60, False), (240, True)])
-def test_fits_that_are_repeated_are_reported_where_they_take_time(n_samples, warns, recwarn):
+def test_repeated_fits_are_reported_if_they_take_time(n_samples, warns, recwarn):
     rng = np.random.default_rng(0)
     labels = np.arange(n_samples) % 2
     samples = rng.normal(size=(n_samples, 3)) + 3e3 * labels[:, None]
     SVCSearchCV(SVC(), {"C": [1, 10], "gamma": [0.3, 1.0]}, cv=2).fit(samples, labels)
-    reported = [w for w in recwarn if "repeated one by one" in str(w.message)]
+    reported = [w for w in recwarn if "repeated separately" in str(w.message)]
     assert len(reported) == warns

@@ -1,4 +1,4 @@
-"""One row at a time, as a service asks, costs no more than with scikit-learn."""
+"""Predicting one row at a time, as a service does, takes no longer than with scikit-learn."""
 
 import pickle
 import time
@@ -21,7 +21,7 @@ def problem(kernel, n, d, n_classes):
 
 
 def best_ratio(ours, theirs, row, method):
-    """The lowest of a few ratios of medians: what else the machine does only makes them differ."""
+    """The lowest of a few ratios of medians: other load on the machine only adds noise."""
     ratios = []
     for _ in range(12):
         medians = []
@@ -43,7 +43,7 @@ def best_ratio(ours, theirs, row, method):
 @pytest.mark.parametrize(
     ("n", "d", "n_classes"), [(1000, 128, 2), (1500, 128, 10), (1000, 1280, 10)]
 )
-def test_one_row_costs_at_most_what_it_does_in_scikit_learn(kernel, n, d, n_classes):
+def test_one_row_takes_no_longer_than_in_scikit_learn(kernel, n, d, n_classes):
     X, y = problem(kernel, n, d, n_classes)
     ours, theirs = SVC(kernel=kernel).fit(X, y), svm.SVC(kernel=kernel).fit(X, y)
     for method in ("predict", "decision_function"):
@@ -52,7 +52,7 @@ def test_one_row_costs_at_most_what_it_does_in_scikit_learn(kernel, n, d, n_clas
 
 @pytest.fixture
 def preparations(monkeypatch):
-    """How often support vectors were prepared."""
+    """Counts how often the support vectors were prepared."""
     calls, prepare = [], Machine.of.__func__
     monkeypatch.setattr(
         Machine, "of", classmethod(lambda cls, fitted: calls.append(1) or prepare(cls, fitted))
@@ -80,7 +80,7 @@ def test_a_pickle_holds_the_support_vectors_once(dtype):
     assert len(pickle.dumps(fitted)) < 1.1 * fitted.support_vectors_.nbytes + 20_000
 
 
-def test_what_replaces_an_attribute_is_predicted_by():
+def test_predictions_follow_a_replaced_attribute():
     X, y = problem("rbf", 200, 30, 2)
     fitted = SVC().fit(X, y)
     before = fitted.decision_function(X)
@@ -93,8 +93,10 @@ def test_what_replaces_an_attribute_is_predicted_by():
 @pytest.mark.parametrize("variant", _native.core.variants())
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly", "precomputed"])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_a_row_is_predicted_as_among_others(kernel, n_classes, variant, monkeypatch):
-    """To the last bit, whatever rows are beside it, however many, and on however many threads."""
+def test_a_row_is_predicted_the_same_alone_and_among_others(
+    kernel, n_classes, variant, monkeypatch
+):
+    """To the last bit, for any number of other rows and any number of threads."""
     monkeypatch.setattr(_native, "VARIANT", variant)
     X, y = problem(kernel, 203, 37, n_classes)
     fitted = SVC(kernel=kernel, decision_function_shape="ovo").fit(X, y)
@@ -138,7 +140,7 @@ def test_rows_of_any_kind_are_predicted_alike(make):
         np.zeros((1, 8), complex),
     ],
 )
-def test_rows_that_scikit_learn_refuses_are_refused_alike(bad):
+def test_rows_that_scikit_learn_rejects_are_rejected_alike(bad):
     X, y = problem("rbf", 100, 8, 3)
     errors = []
     for make in (SVC, svm.SVC):

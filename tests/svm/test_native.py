@@ -9,10 +9,10 @@ from penultimate import svm
 from penultimate.svm import _native
 
 
-def test_without_the_compiled_part_the_import_says_what_to_do(monkeypatch):
+def test_import_without_the_compiled_part_says_what_to_do(monkeypatch):
     monkeypatch.delattr(svm, "_core")
     monkeypatch.setitem(sys.modules, "penultimate.svm._core", None)  # as if not installed
-    with pytest.raises(ImportError, match=r"Reinstall .* where a C\+\+17 compiler is \(g\+\+"):
+    with pytest.raises(ImportError, match=r"Reinstall .* with a C\+\+17 compiler \(g\+\+"):
         runpy.run_path(_native.__file__)
 
 
@@ -22,7 +22,7 @@ def test_linear_algebra_is_found():
     assert len(set(addresses)) == 3
 
 
-def test_plain_variant_is_always_there():
+def test_plain_variant_is_always_available():
     assert "plain" in _native.core.variants()
 
 
@@ -35,7 +35,7 @@ def test_memory(limit, size):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say; 1 GiB is taken there")
-def test_default_memory_is_a_share_of_what_is_free():
+def test_default_memory_is_a_share_of_free_memory():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < _native.memory_in_bytes(None) <= total / 4
 

@@ -19,7 +19,7 @@ def test_forms():
     assert [form_for(k) for k in kernels] == ["centred", "centred", "plain", "gram"]
 
 
-def test_few_features_have_inner_products_within_classes():
+def test_with_few_features_inner_products_are_within_classes():
     X = RNG.normal(size=(60, 4)) + 5
     samples = make(X)
     assert samples.products is None
@@ -31,7 +31,7 @@ def test_few_features_have_inner_products_within_classes():
         np.testing.assert_allclose(block.reshape(size, size), part @ part.T, atol=1e-4)
 
 
-def test_many_features_have_all_inner_products():
+def test_with_many_features_all_inner_products_are_computed():
     X = RNG.normal(size=(60, 300)).astype(np.float32)
     samples = make(X, "plain")
     X = X[LAYOUT.order]
@@ -41,14 +41,14 @@ def test_many_features_have_all_inner_products():
 
 
 @pytest.mark.parametrize("n_features", [4, 300])
-def test_memory_that_holds_no_inner_products(n_features):
+def test_memory_too_small_for_inner_products(n_features):
     samples = make(RNG.normal(size=(60, n_features)), memory=1000)
     assert samples.products is None
     assert samples.within is None
     assert samples.nbytes == 0
 
 
-def test_what_is_given_does_not_change():
+def test_inputs_are_not_changed():
     X = RNG.normal(size=(60, 4)).astype(np.float32)
     before = X.copy()
     make(X)
@@ -64,6 +64,6 @@ def test_what_float32_resolves(factor, gamma, resolved):
 
 
 def test_constant_features_are_resolved_by_float32():
-    """All distances are 0; those of features so faint that their squares are lost are not."""
+    """All distances are 0, unlike those of features so small that their squares underflow."""
     assert make(np.ones((60, 4))).resolve(1.0)
     assert not make(np.linspace(0, 1e-30, 240).reshape(60, 4)).resolve(1.0)

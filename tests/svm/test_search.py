@@ -37,7 +37,7 @@ GRID = {"C": [0.1, 1, 10], "gamma": [0.01, 0.1]}
 def compare_searches(X, y, grid, fit_params=None, ours=None, theirs=None, solver="joint", **params):
     """Both searches, with the same results."""
     fit_params = fit_params or {}
-    # At the default tolerance, a sample beside the boundary may go either way.
+    # At the default tolerance, a sample near the boundary may go either way.
     ours = SVCSearchCV(ours or SVC(tol=1e-5), grid, **params).fit(X, y, **fit_params)
     theirs = GridSearchCV(theirs or svm.SVC(tol=1e-5), grid, **params).fit(X, y, **fit_params)
     same_results(ours, theirs)
@@ -141,7 +141,7 @@ def test_memory_limit_changes_nothing(limit):
             np.testing.assert_array_equal(kept.cv_results_[name], expected)
 
 
-def test_float32_that_gives_up_is_fitted_apart(monkeypatch):
+def test_settings_that_float32_does_not_resolve_are_fitted_separately(monkeypatch):
     monkeypatch.setattr(_problem, "_SLACK", -1.0)
     with pytest.warns(PerformanceWarning, match="30 of the 30 fits .* float32"):
         compare_searches(X, y, GRID)
@@ -192,7 +192,7 @@ def test_a_failing_progress_ends_the_search(monkeypatch):
 
 
 def test_threads_change_nothing():
-    """Those of one search, and those of a user who runs several searches at once."""
+    """Neither the threads of one search, nor several searches at the same time."""
     parts = [slice(start, start + 600) for start in (0, 300, 600)]
 
     def scores(part, n_jobs):

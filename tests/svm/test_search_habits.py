@@ -1,4 +1,4 @@
-"""What scikit-learn's searches allow and refuse, ours do; and what is slow says so."""
+"""Our searches accept and reject what scikit-learn's do, and warn when they are slow."""
 
 import copy
 import pickle
@@ -54,7 +54,7 @@ def both(fitted, samples, labels):
 
 
 class Sure:
-    """A scorer that is an object, and asks for decision values."""
+    """A scorer that is an object, and uses decision values."""
 
     def __call__(self, fitted, samples, labels):
         return float(np.sort(fitted.decision_function(samples))[:, -1].mean())
@@ -80,7 +80,7 @@ SCORINGS = {
 
 
 def fit_both(params, fit_params=None, grid=GRID, samples=X, labels=y):
-    """Fit our search and scikit-learn's, with what each warned of."""
+    """Fit our search and scikit-learn's; return both with their warnings."""
     found = []
     for make in (SVCSearchCV, GridSearchCV):
         with warnings.catch_warnings(record=True) as caught:
@@ -135,8 +135,8 @@ def test_any_scoring_with_weights(params):
     assert set(our_warnings) == set(their_warnings)
 
 
-def test_a_scorer_may_ask_for_more():
-    """Support vectors, another classifier's method, and other samples than it was given."""
+def test_a_scorer_may_use_more_than_predictions():
+    """Support vectors, other methods, and samples other than those it was given."""
 
     def few(fitted, samples, labels):
         return -len(fitted.support_)
@@ -165,7 +165,7 @@ def test_a_failing_scorer_keeps_its_error(scoring):
     assert repr(errors[0]) == repr(errors[1])
 
 
-def test_a_failing_scorer_is_called_once_a_fit_and_gets_error_score():
+def test_a_failing_scorer_is_called_once_per_fit_and_gets_error_score():
     calls = []
 
     def scorer(fitted, samples, labels):
@@ -189,7 +189,7 @@ def test_a_failing_scorer_is_called_once_a_fit_and_gets_error_score():
         {"refit": "x", "scoring": {"a": "accuracy"}},
     ],
 )
-def test_a_refit_by_no_metric_is_refused_before_anything_is_computed(params, monkeypatch):
+def test_refit_that_names_no_metric_is_rejected_before_anything_is_computed(params, monkeypatch):
     monkeypatch.setattr("penultimate.svm._problem.Problem.solve", None)
     with pytest.raises(ValueError, match="refit"):
         SVCSearchCV(SVC(), GRID, **params).fit(X, y)
@@ -201,7 +201,7 @@ def test_a_function_that_scores_one_metric_is_not_refitted_by_another():
 
 
 SLOW = {
-    "training scores": ({"return_train_score": True}, GRID, X, y, "training samples"),
+    "training scores": ({"return_train_score": True}, GRID, X, y, "training scores"),
     "a parameter that is not shared": ({}, {"shrinking": [True, False]}, X, y, "'shrinking'"),
     "a limit": ({"estimator": SVC(max_iter=100_000)}, GRID, X, y, "max_iter"),
     "a setting that fails": ({"error_score": 0.5}, {"C": [-1, 1]}, X, y, "'C': -1"),
@@ -224,7 +224,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("case", SLOW.values(), ids=SLOW)
-def test_a_slow_way_says_why_and_once(case, capsys):
+def test_a_slow_search_warns_once_with_the_reason(case, capsys):
     params, grid, samples, labels, why = case
     params = {"estimator": SVC(), **params}
     with warnings.catch_warnings(record=True) as caught:
@@ -243,7 +243,7 @@ def test_a_slow_way_says_why_and_once(case, capsys):
 
 
 @every_search
-def test_a_quick_way_says_nothing(make):
+def test_a_fast_search_does_not_warn(make):
     search = make().fit(X, y)  # a warning is an error here
     assert search.solver_ == "joint"
     assert search.cv_results_["mean_fit_time"].min() > 0
@@ -263,7 +263,7 @@ def test_a_quick_way_says_nothing(make):
     ids=["generator", "iterator", "shuffled", "random", "random by the process"],
 )
 @pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
-def test_folds_that_can_be_had_once(cv, grid):
+def test_folds_from_a_generator_are_read_once(cv, grid):
     found = []
     for make in (SVCSearchCV, GridSearchCV):
         np.random.seed(5)
@@ -335,7 +335,7 @@ def test_weights_are_routed_as_requested(make):
 
 
 @every_search
-def test_the_router_says_what_goes_where(make):
+def test_metadata_routing(make):
     with sklearn.config_context(enable_metadata_routing=True):
         search = make(cv=GroupKFold(3))
         search.set_params(estimator=SVC().set_fit_request(sample_weight=True))
@@ -348,14 +348,14 @@ def test_the_router_says_what_goes_where(make):
 
 @pytest.mark.parametrize("name", ["groups", "sample_weight"])
 @every_search
-def test_what_does_not_fit_the_samples_is_refused_by_name(make, name):
+def test_arrays_of_the_wrong_length_are_rejected_by_name(make, name):
     with pytest.raises(ValueError, match=rf"{name} of SVC\w+ has 149 for 150"):
         make().fit(X, y, **{name: np.ones(149, int)})
     with pytest.raises(TypeError, match="positional"):
         make().fit(X, y, np.ones(150))
 
 
-def test_groups_are_no_weights():
+def test_groups_are_not_weights():
     writers = [f"writer {k % 7}" for k in range(150)]
     SEARCHES["grid"](cv=GroupKFold(3)).fit(X, y, groups=writers)
     with pytest.raises(ValueError, match="sample_weight of SVCSearchCV must hold numbers"):
@@ -365,7 +365,7 @@ def test_groups_are_no_weights():
         SEARCHES["grid"](cv=GroupKFold(3)).fit(X, y, groups=writers)
 
 
-# Citizens.
+# Good citizens of scikit-learn.
 
 
 @every_search
@@ -394,7 +394,7 @@ def test_transform_output_changes_nothing(make, transform_output):
 
 
 @every_search
-def test_nothing_before_fit(make):
+def test_no_predictions_before_fit(make):
     for method, args in (
         ("predict", (X,)),
         ("decision_function", (X,)),

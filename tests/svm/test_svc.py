@@ -23,7 +23,7 @@ from penultimate.svm import _native
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT_LABELS = load_digits(return_X_y=True)
 
-# One that scikit-learn's own SVC fails too: a solver stops at a tolerance.
+# scikit-learn's own SVC fails this one, too: a solver stops at a tolerance.
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
         "repeated samples and weights agree only within the solver's tolerance"
@@ -40,7 +40,7 @@ def both(X, y, *, sample_weight=None, **params):
 
 
 def dual_objective(model, K):
-    """Sum over pairs of the dual objective, to be minimised, from the public attributes."""
+    """Sum over pairs of the dual objective, to be minimized, from the public attributes."""
     starts = np.concatenate([[0], np.cumsum(model.n_support_)])
     total, n_classes = 0.0, len(model.n_support_)
     for i in range(n_classes):
@@ -167,7 +167,7 @@ def test_random_problems(n_classes, n, d, kernel, log_C, seed, weighted):
 @pytest.mark.parametrize("C", [1e-6, 1, 1e3, 1e6, 1e9])
 @pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-8])
 @pytest.mark.parametrize("separable", [True, False])
-def test_every_solve_ends_and_says_how(C, tol, separable):
+def test_every_solve_ends_and_reports_how(C, tol, separable):
     X, y = make_classification(
         150, 6, flip_y=0 if separable else 0.3, class_sep=3 if separable else 0.3, random_state=0
     )
@@ -264,7 +264,7 @@ def test_bad_parameter(params, message):
         SVC(**params).fit(X, y)
 
 
-def test_sparse_is_refused():
+def test_sparse_input_is_rejected():
     with pytest.raises(TypeError, match="[Ss]parse"):
         SVC().fit(csr_array(X), y)
 
@@ -274,7 +274,7 @@ def test_probabilities_come_from_calibration():
     assert calibrated.predict_proba(X).shape == (150, 3)
 
 
-def test_parameters_taken_for_scikit_learns_sake_change_nothing():
+def test_compatibility_parameters_change_nothing():
     idle = {"shrinking": False, "cache_size": 1, "random_state": 0, "verbose": True}
     plain = SVC().fit(X, y)
     np.testing.assert_array_equal(SVC(**idle).fit(X, y).dual_coef_, plain.dual_coef_)
@@ -284,7 +284,7 @@ def test_parameters_taken_for_scikit_learns_sake_change_nothing():
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba"])
-def test_no_probabilities_names_the_way_out(method):
+def test_missing_probabilities_say_what_to_do(method):
     fitted = SVC().fit(X, y)
     assert not hasattr(fitted, method)
     with pytest.raises(AttributeError, match=r"CalibratedClassifierCV\(.*ensemble=False"):
@@ -295,7 +295,7 @@ def test_no_probabilities_names_the_way_out(method):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_same_bits_with_the_same_threads(n_jobs):
+def test_bits_repeat_with_the_same_number_of_threads(n_jobs):
     first, second = (SVC(n_jobs=n_jobs, C=10).fit(DIGITS, DIGIT_LABELS) for _ in range(2))
     np.testing.assert_array_equal(first.dual_coef_, second.dual_coef_)
     np.testing.assert_array_equal(first.decision_function(DIGITS), second.decision_function(DIGITS))
@@ -304,7 +304,7 @@ def test_the_same_bits_with_the_same_threads(n_jobs):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 @pytest.mark.serial
 @pytest.mark.parametrize("estimator", ["SVC(C=1e6, tol=1e-8)", "SVCSearchCV(verbose=1)"])
-def test_ctrl_c_returns_at_once(estimator):
+def test_ctrl_c_returns_immediately(estimator):
     code = (
         "import numpy as np; from penultimate import SVC, SVCSearchCV\n"
         "rng = np.random.default_rng(0); X = rng.normal(size=(12000, 30))\n"
@@ -337,7 +337,7 @@ def test_estimator_check(estimator, check):
     check(estimator)
 
 
-def test_class_margins_are_the_least_decision_values():
+def test_class_margins_are_the_smallest_decision_values():
     rng = np.random.default_rng(0)
     for n_classes in (2, 3, 5):
         X, y = rng.normal(size=(90, 4)), rng.integers(0, n_classes, 90)

@@ -31,7 +31,7 @@ def both(X, y, sample_weight=None, **params):
 
 
 def test_known_solution():
-    """The closest corners carry the plane x + y = 0, a quarter each."""
+    """The closest corners define the plane x + y = 0, with a coefficient of a quarter each."""
     model = SVC(kernel="linear").fit(CORNERS, SIDES)
     np.testing.assert_allclose(model.dual_coef_, [[-0.25, 0.25]])
     np.testing.assert_array_equal(model.support_, [1, 3])
@@ -58,7 +58,7 @@ def test_attributes_are_of_the_same_kinds(kernel):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
-def test_iterations_are_counted_for_each_pair(n_classes):
+def test_iterations_are_counted_per_pair(n_classes):
     X, y = make_classification(
         60, 8, n_classes=n_classes, n_informative=n_classes, random_state=n_classes
     )
@@ -86,7 +86,7 @@ def test_precomputed_on_known_data():
         SVC(kernel="precomputed").fit(CORNERS, SIDES)
 
 
-def test_precomputed_is_the_kernel_it_holds():
+def test_precomputed_equals_the_kernel_in_the_matrix():
     K = IRIS @ IRIS.T
     ours = SVC(kernel="precomputed", tol=1e-8).fit(K, KINDS)
     linear = SVC(kernel="linear", tol=1e-8).fit(IRIS, KINDS)
@@ -156,14 +156,14 @@ def test_shapes_of_decision_values_and_votes(n_classes):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_inside_one_against_the_rest(n_classes):
+def test_inside_one_vs_rest(n_classes):
     X, y = make_blobs(60, centers=n_classes, random_state=0)
     ours, theirs = (OneVsRestClassifier(cls()).fit(X, y) for cls in (SVC, svm.SVC))
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
 
 def test_decision_values_grow_away_from_the_boundaries():
-    """One class a quadrant: the own class wins, and more clearly farther out."""
+    """One class per quadrant: its own class wins, by more the farther out."""
     corners = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     model = SVC(kernel="linear").fit(corners, [0, 1, 2, 3])
     near, far = (model.decision_function(factor * corners) for factor in (5, 10))
@@ -213,7 +213,7 @@ def test_balanced_weights_help_the_rare_class():
     assert scores["balanced"] >= scores[None]
 
 
-def test_heavy_samples_draw_the_boundary():
+def test_heavy_samples_pull_the_boundary():
     X = np.array([[-2.0, 0], [-1, -1], [0, -2], [0, 2], [1, 1], [2, 0]])
     between = [[-1.0, 1.0]]
 
@@ -233,7 +233,7 @@ def test_weights_are_factors_of_c():
 
 
 @pytest.mark.parametrize("weight", [np.zeros(6), np.full(6, -0.3)])
-def test_no_positive_weight(weight):
+def test_without_any_positive_weight(weight):
     with pytest.raises(ValueError, match="weight"):
         SVC(kernel="linear").fit(CORNERS, SIDES, sample_weight=weight)
 
@@ -287,7 +287,7 @@ def test_sample_weights_with_a_precomputed_kernel():
         ({"break_ties": 1}, "break_ties"),
     ],
 )
-def test_the_same_parameters_are_refused(params, message):
+def test_the_same_parameters_are_rejected(params, message):
     for model in (SVC(**params), svm.SVC(**params)):
         with pytest.raises(ValueError, match=message) as caught:
             model.fit(CORNERS, SIDES)
@@ -307,7 +307,7 @@ def test_the_same_parameters_are_refused(params, message):
         {"max_iter": np.int64(1000)},
     ],
 )
-def test_the_same_parameters_are_taken(params):
+def test_the_same_parameters_are_accepted(params):
     ours, theirs = both(CORNERS, SIDES, **params)
     np.testing.assert_allclose(
         ours.decision_function(NEW), theirs.decision_function(NEW), atol=0.01
@@ -329,7 +329,7 @@ def test_coef_is_read_only():
         model.coef_[0, 0] = 0
 
 
-def test_early_end_warns_and_counts():
+def test_reaching_max_iter_warns_and_counts():
     with pytest.warns(ConvergenceWarning, match=r"tol=0.001.*iteration_limit.*max_iter"):
         model = SVC(max_iter=2).fit(IRIS, KINDS)
     np.testing.assert_array_equal(model.n_iter_, [2, 2, 2])
@@ -339,7 +339,7 @@ def test_early_end_warns_and_counts():
         assert SVC().fit(IRIS, KINDS).fit_status_ == 0
 
 
-def test_the_same_again():
+def test_a_second_fit_gives_the_same():
     with pytest.warns(ConvergenceWarning):
         first, second = (SVC(max_iter=1).fit(CORNERS, SIDES) for _ in range(2))
     np.testing.assert_array_equal(

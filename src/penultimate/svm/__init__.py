@@ -1,4 +1,4 @@
-"""The max-margin half: support vector classifiers and the search for their parameters."""
+"""The max-margin half: support vector classifiers and hyper-parameter searches for them."""
 
 from penultimate.svm.search import SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 from penultimate.svm.svc import SVC

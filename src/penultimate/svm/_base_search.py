@@ -1,4 +1,8 @@
-"""Base class of the searches: scikit-learn chooses the candidates, the joint solver fits them."""
+"""Base class of the searches: scikit-learn generates the candidates, the joint solver fits them.
+
+`fit` tries the joint solver first. If that raises `NotJointError`, scikit-learn's own search starts
+over, with the same data, folds and random state: the two are alternatives, and never mixed.
+"""
 
 import time
 import warnings
@@ -25,19 +29,20 @@ from penultimate.svm._joint_search import scorers_of, solve_jointly
 from penultimate.svm._problem import NotJointError, Problem
 from penultimate.svm.svc import SVC
 
+# Default grids, mostly in half decades; those of gamma are factors of `_scale`.
 RBF_C = (1.0, 3.0, 10.0, 30.0)
 RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
 LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
 def _has(name: str) -> Any:
-    """Whether a search has a method of its classifier's."""
+    """Make a method available if the classifier of the search has it."""
 
     def check(search: "Search") -> bool:
         if not search.refit:
             raise AttributeError(
-                f"This {type(search).__name__} has refit=False, and so has no classifier to "
-                f"{name} with; set refit=True."
+                f"This {type(search).__name__} has refit=False, so it has no classifier "
+                f"to {name} with; set refit=True."
             )
         getattr(getattr(search, "best_estimator_", search._estimator()), name)
         return True
@@ -48,9 +53,9 @@ def _has(name: str) -> Any:
 class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base class of the searches.
 
-    scikit-learn's own search says what is tried and what its scores mean; the joint solver takes
-    the fits from it where it can. Where it cannot, scikit-learn's search does all, and a
-    `PerformanceWarning` says why.
+    scikit-learn's own search defines the candidates and the meaning of their scores; the joint
+    solver replaces the fits where it can. Where it cannot, scikit-learn's search does everything,
+    and a `PerformanceWarning` gives the reason.
     """
 
     estimator: Any
@@ -61,13 +66,13 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def _make_search(self, estimator: Any, X: Any) -> Any:
-        """Make scikit-learn's search."""
+        """Return the equivalent search of scikit-learn."""
 
     def _estimator(self) -> Any:
         return SVC() if self.estimator is None else self.estimator
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Score settings, and refit the best.
+        """Score all settings, and refit the best one.
 
         Parameters
         ----------
@@ -75,7 +80,7 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
         **params : dict
             ``groups`` for the splitter, ``sample_weight`` for the classifier and the scores.
-            With ``sklearn.set_config(enable_metadata_routing=True)`` whatever was requested.
+            With ``sklearn.set_config(enable_metadata_routing=True)``, whatever was requested.
 
         Returns
         -------
@@ -84,23 +89,24 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data is unusable, or `refit` names no metric.
+            If a parameter or the data is invalid, or `refit` does not name a metric.
 
         Warns
         -----
         PerformanceWarning
-            If settings are fitted one by one, which takes several times as long; it says why.
+            If settings are fitted one by one, which takes several times as long; the message gives
+            the reason.
         """
         estimator = clone(self._estimator())
         self._check_refit()
-        given = X  # whose features may have names
+        given = X  # may have feature names, which validation removes
         if type(estimator) is SVC:
             X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
             check_classification_targets(y)
             for name in ("groups", "sample_weight"):
                 check_per_sample(params.get(name), len(y), name, type(self).__name__)
         search = self._make_search(estimator, X)
-        # Once: a generator of folds is used up by the first who asks.
+        # Only once: a generator of folds is exhausted by its first user.
         search.cv = check_cv(search.cv, y, classifier=True)
         states = _RandomStates(
             getattr(search, "random_state", 0), getattr(search.cv, "random_state", 0)
@@ -112,11 +118,12 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         except NotJointError as why:
             if str(why):
                 warnings.warn(
-                    f"{type(self).__name__} fits every setting on every fold one by one, which "
-                    f"takes several times as long as to solve all at once, because {why}.",
+                    f"{type(self).__name__} fits every setting on every fold separately, which "
+                    f"takes several times as long as solving them jointly, because {why}.",
                     PerformanceWarning,
                     stacklevel=2,
                 )
+            # What the joint attempt drew is undone, so that the result is scikit-learn's.
             states.restore()
             search.set_params(verbose=self.verbose).fit(given, y, **params)
         if callable(self.scoring) and isinstance(self.refit, str) and not search.multimetric_:
@@ -131,7 +138,7 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def _check_refit(self) -> None:
-        """Refuse a metric's name that no metric has, before anything is computed."""
+        """Reject a `refit` that names no metric, before anything is computed."""
         several = isinstance(self.scoring, (list, tuple, set, dict))  # scikit-learn checks these
         if several or callable(self.scoring) or not isinstance(self.refit, str):
             return
@@ -154,7 +161,7 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for_fit = {name: value for name, value in params.items() if name != "groups"}
             for_split = {"groups": params.get("groups")}
         if not set(for_fit) <= {"sample_weight"}:
-            raise NotJointError  # what SVC.fit does not know, it will say itself
+            raise NotJointError  # SVC.fit raises its own error for an unknown argument
         weights = (
             check_per_sample(
                 for_fit.get("sample_weight"), len(y), "sample_weight", type(self).__name__
@@ -187,32 +194,32 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @_has("decision_function")
     def decision_function(self, X: Any) -> Any:
-        """Compute the decision values of the refitted classifier, as `SVC` shapes them."""
+        """Compute the decision values of the refitted classifier, shaped as those of `SVC`."""
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
     @_has("class_margins")
     def class_margins(self, X: Any) -> Any:
-        """Compute for each class its least decision value, as `SVC.class_margins` does."""
+        """Compute the smallest decision value of each class; see `SVC.class_margins`."""
         check_is_fitted(self)
         return self.best_estimator_.class_margins(X)
 
     @_has("predict_proba")
     def predict_proba(self, X: Any) -> Any:
-        """Estimate probabilities, where the classifier does so: an `SVC` does not."""
+        """Estimate probabilities, if the classifier supports it; an `SVC` does not."""
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
     @_has("score")
     def score(self, X: Any, y: Any, **params: Any) -> float:
-        """Score the refitted classifier with `scoring`; of several metrics, by that of `refit`.
+        """Score the refitted classifier with `scoring`; with several metrics, with that of `refit`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         **params : dict
-            For the scorer, where metadata routing is enabled.
+            Metadata for the scorer, if metadata routing is enabled.
 
         Returns
         -------
@@ -231,7 +238,7 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return score[self.refit] if isinstance(score, dict) else score
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say where metadata goes: to the classifier, the scorer and the splitter.
+        """Return the routing of metadata to the classifier, the scorer and the splitter.
 
         Returns
         -------
@@ -258,12 +265,12 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 
 class _RandomStates:
-    """Generators that a search draws from, to let another one draw the same.
+    """States of the random generators of a search, so that another search can draw the same.
 
     Parameters
     ----------
     *sources : int, RandomState or None
-        None is NumPy's own generator, which the whole process shares.
+        None is NumPy's global generator.
     """
 
     def __init__(self, *sources: Any) -> None:
@@ -271,19 +278,20 @@ class _RandomStates:
         self.states = [(generator, generator.get_state()) for generator in generators]
 
     def restore(self) -> None:
-        """Set them to where they were."""
+        """Restore the generators to the recorded states."""
         for generator, state in self.states:
             generator.set_state(state)
 
 
 def _scale(X: NDArray[Any]) -> float:
+    """Return the gamma of `SVC`'s ``gamma="scale"``."""
     return SVC(gamma="scale")._resolve_gamma(X)
 
 
 def _check_has_default(estimator: Any, name: str) -> None:
     if not isinstance(estimator, SVC):
         raise ValueError(
-            f"Only an SVC has a default for {name}; pass one for {type(estimator).__name__}."
+            f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}."
         )
 
 

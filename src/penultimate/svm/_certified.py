@@ -1,4 +1,9 @@
-"""All pairs of classes of one classifier, solved to the end and certified in float64."""
+"""All pairs of classes of one classifier, solved to the tolerance and certified in float64.
+
+The samples go to the core twice: it does most of the work in float32, and finishes in float64
+(``pair.cpp``). They are sorted by class, so that a class is a range of rows, and for an RBF
+centered, which changes no distance and leaves float32 more digits for it.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,13 +19,13 @@ from penultimate.svm._pairs import SortedClasses
 
 @dataclass
 class Solutions:
-    """What the core fills in, for samples sorted by class.
+    """Results that the core fills in, for samples sorted by class.
 
     Attributes
     ----------
     coefficients : ndarray of shape (n_classes - 1, n_samples)
-        As libsvm lays them out: for a sample of class c, the row of another class o is o, or o - 1
-        where o > c. Positive in the first class of a pair.
+        In libsvm's layout: for a sample of class c, the row of another class o is o, or o - 1 where
+        o > c. Positive in the first class of a pair.
     intercepts, gaps : ndarray of shape (n_pairs,)
     iterations, statuses : ndarray of shape (n_pairs,), int64
     """
@@ -33,7 +38,7 @@ class Solutions:
 
     @classmethod
     def empty(cls, n_classes: int, n_samples: int) -> Self:
-        """Make room for solutions."""
+        """Allocate room for solutions."""
         n_pairs = n_classes * (n_classes - 1) // 2
         coefficients = np.zeros((n_classes - 1, n_samples))
         intercepts, gaps = np.zeros((2, n_pairs))
@@ -59,20 +64,20 @@ def solve_pairs(
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Or, for the precomputed kernel, the Gram matrix.
+        The samples or, for the precomputed kernel, the Gram matrix.
     mean : ndarray of shape (n_features,)
-        Taken from each sample.
+        Subtracted from each sample.
     upper : ndarray of shape (n_samples,)
-        `C` times its weight, for each sample.
+        `C` times the weight of each sample.
     layout : SortedClasses
     kernel : Kernel
     tol : float
     max_iter : int
     n_jobs : int or None
     memory : int
-        Bytes for Gram rows.
+        Bytes for rows of the Gram matrix.
     single : core.SingleSource, optional
-        The samples in float32, where the core has them already.
+        The samples in float32, if the core already has them.
 
     Returns
     -------
@@ -97,6 +102,7 @@ def solve_pairs(
     if single is None:
         single = _single_source(X64, kernel)
     solutions = Solutions.empty(layout.n_classes, len(X))
+    # The core's threads each call BLAS; with threads of its own, there would be too many.
     with single_threaded_blas():
         _native.core.solve_pairs(
             _native.make_context(n_jobs),
@@ -117,7 +123,7 @@ def _single_source(X64: NDArray[np.float64], kernel: Kernel) -> Any:
     with np.errstate(over="ignore"):
         X32 = X64.astype(np.float32)
     if not np.isfinite(X32).all():
-        return None  # beyond float32: all in float64
+        return None  # out of the range of float32: the core uses float64 only
     if kernel.name == "precomputed":
         return _native.core.SingleSource(None, X32, None)
     return _native.core.SingleSource(X32, None, np.einsum("ij,ij->i", X32, X32))

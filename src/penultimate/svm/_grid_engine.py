@@ -1,4 +1,9 @@
-"""Every setting, fold and pair of classes as one problem."""
+"""All settings, folds and pairs of classes of a search as one problem.
+
+Settings are grouped into jobs, one per kernel, class weights and tolerance: within a job only `C`
+and the fold differ, so that kernel values can be shared and solutions reused as starting points
+(``src/core/README.md``). Jobs are solved in batches whose solutions fit into memory, then scored.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +33,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Setting:
-    """A point of the grid: its place in it, and its classifier."""
+    """A point of the grid: its index and its classifier."""
 
     index: int
     estimator: SVC
@@ -36,19 +41,19 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a setting did on a fold.
+    """Result of a setting on a fold.
 
     Attributes
     ----------
     setting : int
     fold : int
     winners : ndarray of shape (n_test,), int32
-        Indices of the classes that win most pairs.
+        Index of the class that wins the most pairs, per sample.
     decisions : ndarray of shape (n_test, n_pairs) or None
         Positive for the first class of a pair.
     gap : float
-        The largest violation of the optimality conditions among the pairs, in float32; infinite
-        where float32 cannot tell.
+        Largest violation of the optimality conditions over all pairs, with float32 kernel values;
+        infinite where float32 does not resolve these.
     """
 
     setting: int
@@ -61,11 +66,11 @@ class Outcome:
 class GridEngine:
     """Solves every setting, fold and pair of classes on shared kernel values.
 
-    A pair of classes makes the inner products that it needs once for all gammas, and the Gram rows
-    once for all its folds and values of `C`: along ascending `C` a problem starts where the last
-    one ended, and a fold where the last fold began. Where that pays, all inner products are made
-    beforehand, once for all pairs.
-    All in float32: what decides between settings are validation scores.
+    For a pair of classes, inner products are computed once for all values of gamma, and Gram rows
+    once for all folds and values of `C`. Along ascending `C`, a problem starts from the solution
+    of the previous one; a fold starts from the previous fold's solution at the smallest `C`. Where
+    it pays, all inner products are computed beforehand, once for all pairs.
+    Everything is in float32, since only validation scores decide between settings.
 
     Parameters
     ----------
@@ -78,7 +83,7 @@ class GridEngine:
     memory : int
         Bytes for inner products and Gram rows.
     on_progress : callable, optional
-        Hears of the share that is done, from 0 to 1.
+        Called with the completed fraction, in [0, 1].
     """
 
     def __init__(
@@ -103,13 +108,13 @@ class GridEngine:
         self._samples: SingleSamples | None = None
 
     def bytes_of_solutions(self, n_factors: int) -> int:
-        """Memory for the coefficients of all folds and so many values of `C`, and their scores."""
+        """Return the bytes that all folds take for `n_factors` values of `C`, scores included."""
         n_classes, n_folds = len(self.classes), len(self.folds)
         n_test = max(len(fold.test) for fold in self.folds)
         return 4 * n_factors * (n_folds * (n_classes - 1) * len(self.y) + n_classes**2 * n_test)
 
     def run(self, settings: list[Setting], with_decisions: bool = False) -> Iterator[Outcome]:
-        """Solve all settings, grouped by what they share.
+        """Solve all settings, grouped by the kernel values that they share.
 
         Parameters
         ----------
@@ -120,7 +125,7 @@ class GridEngine:
         Yields
         ------
         Outcome
-            One for each setting and fold.
+            One per setting and fold.
         """
         groups: dict[tuple[Any, ...], list[tuple[Setting, int]]] = {}
         for setting in settings:
@@ -157,7 +162,7 @@ class GridEngine:
             done += len(batch)
 
     def _batch(self, jobs: "list[_Job]") -> "list[_Job]":
-        """Return the first jobs, with the same samples, whose solutions fit into memory."""
+        """Return the longest run of jobs on the same samples whose solutions fit into memory."""
         batch: list[_Job] = []
         size = 0
         for job in jobs:
@@ -189,7 +194,7 @@ class GridEngine:
         return _native.make_context(self.n_jobs)
 
     def weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
-        """Weights of the training samples, sorted by class; zero for all others."""
+        """Return the weights of the training samples, sorted by class; zero for all others."""
         weights = np.maximum(self.sample_weight[fold.train], 0)
         if class_weight is not None:
             y = self.y[fold.train]
@@ -200,7 +205,7 @@ class GridEngine:
         return upper
 
     def single_source(self, kernel: str) -> Any:
-        """Return the samples for `kernel` as the core has them, if it still has them."""
+        """Return the core's samples for `kernel`, or None if they are not the ones in memory."""
         if self._samples is None or self._samples.form != form_for(kernel):
             return None
         return self._samples.source
@@ -208,7 +213,7 @@ class GridEngine:
     def _samples_for(self, kernel: str) -> SingleSamples:
         form = form_for(kernel)
         if self._samples is None or self._samples.form != form:
-            self._samples = None  # two of them might not fit
+            self._samples = None  # freed first: two of them might not fit
             self._samples = SingleSamples(self.X, self.layout, form, self.memory, self._context())
         return self._samples
 
@@ -222,11 +227,12 @@ class _Job:
         self.engine, self.members = engine, members
         self.kernel, self.gamma, degree, coef0, _, self.tol = key
         self.core_kernel = Kernel(self.kernel, self.gamma, coef0, degree).for_core()
-        self.numbers = sorted({number for _, number in members})  # of folds
+        self.numbers = sorted({number for _, number in members})  # indices of folds
+        # Ascending, as the core requires: a solution stays feasible when the bounds widen.
         self.factors = sorted({float(setting.estimator.C) for setting, _ in members})
 
     def make(self) -> Any:
-        """Return what the core solves, with arrays for its solutions."""
+        """Return the core's job, and allocate the arrays for its solutions."""
         engine = self.engine
         class_weight = self.members[0][0].estimator.class_weight
         upper = np.stack([engine.weights(engine.folds[n], class_weight) for n in self.numbers])
@@ -238,12 +244,12 @@ class _Job:
         return _native.core.GridJob(self.core_kernel, upper, self.factors, self.tol, *outputs)
 
     def forget(self) -> None:
-        """Let the solutions go."""
+        """Free the solutions."""
         del self.coefficients, self.intercepts, self.gaps
 
     def outcomes(self, samples: SingleSamples, with_decisions: bool) -> Iterator[Outcome]:
         """Score the solutions."""
-        wanted: dict[tuple[int, float], list[int]] = {}  # several, where a grid repeats itself
+        wanted: dict[tuple[int, float], list[int]] = {}  # several if a grid has duplicates
         for setting, number in self.members:
             wanted.setdefault((number, float(setting.estimator.C)), []).append(setting.index)
         resolved = samples.resolve(self.gamma)
@@ -258,7 +264,7 @@ class _Job:
     def _decide(
         self, samples: SingleSamples, row: int, number: int, with_decisions: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
-        """Of a fold: what wins, (n_factors, n_test), and decision values where they are wanted."""
+        """Return the winners on a fold, (n_factors, n_test), and decision values if requested."""
         engine, coefficients = self.engine, self.coefficients[row]
         test = engine.place[engine.folds[number].test]
         support = np.flatnonzero(coefficients.any(axis=(0, 1)))

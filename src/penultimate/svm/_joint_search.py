@@ -1,11 +1,11 @@
 """One of scikit-learn's searches over an `SVC`, solved as one problem.
 
-scikit-learn's own search decides everything that can be seen: which settings are tried, what a
-failing scorer means, how several metrics are ranked, which setting is the best. Only the fits are
-taken from it. Before it scores settings, all of them are solved at once, on all folds
-(`_run_search`, the method that its documentation gives to subclasses, says which). It then "fits"
-instances of `JointSVC`, on positions of samples in place of the samples, and these answer with what
-has been solved.
+scikit-learn's own search keeps all decisions that a user can observe: which settings are tried,
+what a failing scorer means, how several metrics are ranked, which setting is best. Only the fits
+are replaced. `_run_search`, the method that its documentation offers to subclasses, is where
+candidates become known; before they are scored, all of them are solved jointly, on all folds. The
+search then "fits" instances of `JointSVC`, on positions of samples in place of the samples, and
+these return the solutions that were already computed.
 """
 
 import warnings
@@ -23,19 +23,19 @@ from penultimate.svm._joint_svc import JointSVC, OnSamples
 from penultimate.svm._problem import NotJointError, Problem
 from penultimate.svm.svc import SVC
 
-# Of all fits, how many may be repeated one by one before the user should know.
+# Share of the fits that may be repeated separately before the user is warned.
 _REPEATED_SHARE = 0.1
-# Of fewer samples a fit takes about a millisecond, and repeating it is not worth a word.
+# With fewer samples a fit takes about a millisecond, which does not deserve a warning.
 _FEWEST_SAMPLES = 200
 
 
 def scorers_of(estimator: Any, scoring: Any) -> Any:
-    """Return what a search calls ``scorer_``: one, or one for each metric by its name.
+    """Return the ``scorer_`` of a search: one scorer, or a dict of them by metric.
 
     Raises
     ------
     ValueError, TypeError
-        As scikit-learn raises for `scoring`.
+        If `scoring` is invalid; the errors are scikit-learn's.
     """
     if callable(scoring):
         return scoring
@@ -47,7 +47,7 @@ def scorers_of(estimator: Any, scoring: Any) -> Any:
 
 
 class _Jointly:
-    """Mixed into one of scikit-learn's searches, to solve what it is about to score."""
+    """Mixin for scikit-learn's searches that solves the candidates before they are scored."""
 
     problem: Problem
 
@@ -58,13 +58,13 @@ class _Jointly:
             self.problem.solve(candidates, folds)
             return evaluate_candidates(candidates, _Folds(folds), more_results, **rest)
 
-        # From scikit-learn 1.9 on there is a context to hand through.
+        # scikit-learn 1.9 added a context, which is passed on.
         rest = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         super()._run_search(evaluate, **rest)  # type: ignore[misc]
 
 
 class _Folds:
-    """Folds that were drawn already, as a splitter."""
+    """A splitter that returns folds that were already drawn."""
 
     def __init__(self, folds: list[Fold]) -> None:
         self.folds = folds
@@ -89,32 +89,32 @@ def solve_jointly(
     Parameters
     ----------
     search : BaseSearchCV
-        Says what is asked for; is left as it is.
+        Defines the search; it is not changed.
     X, y : ndarray
     params : dict
-        What its ``fit`` would be given.
+        Keyword arguments of its ``fit``.
     sample_weight : ndarray or None
-        What of `params` are weights for the classifier's ``fit``.
+        The weights in `params` that go to the classifier's ``fit``.
     split : callable
-        A function of a splitter that returns its folds of the samples.
+        Function that maps a splitter to its folds of the samples.
     progress : Progress, optional
 
     Returns
     -------
     search : BaseSearchCV
-        Another one, fitted, but for its ``best_estimator_``.
+        A fitted copy, without ``best_estimator_``.
     problem : Problem
 
     Raises
     ------
     NotJointError
-        If it cannot be; nothing was done then.
+        If the search cannot be solved as one problem; nothing has been changed in that case.
     """
     estimator = search.estimator
     if type(estimator) is not SVC:
         raise NotJointError(f"the estimator is {_a(type(estimator).__name__)}, not an SVC")
     if search.return_train_score:
-        raise NotJointError("scores on the training samples were asked for")
+        raise NotJointError("training scores were requested")
     if estimator.max_iter != -1:
         raise NotJointError("max_iter limits the iterations of each fit")
     problem = Problem(
@@ -150,18 +150,18 @@ def _warn_of_repeats(problem: Problem, n_fits: int) -> None:
     for count, why in (
         (
             problem.n_imprecise,
-            "float32, in which all are solved at once, does not resolve their kernel values. Scale "
-            "the features, or leave out extreme settings.",
+            "float32, which the joint solver uses, does not resolve their kernel values. Scale the "
+            "features, or leave out extreme settings.",
         ),
         (
             problem.n_asked_more,
-            "the scorer asks for more than predictions for the samples that it is given, or these "
-            "do not fit into memory_limit.",
+            "the scorer needs more than predictions for the samples that it is given, or these "
+            "predictions do not fit into memory_limit.",
         ),
     ):
         if count > _REPEATED_SHARE * n_fits:
             warnings.warn(
-                f"{count} of the {n_fits} fits of a search were repeated one by one, which takes "
+                f"{count} of the {n_fits} fits of a search were repeated separately, which takes "
                 f"several times as long, because {why}",
                 PerformanceWarning,
                 stacklevel=5,

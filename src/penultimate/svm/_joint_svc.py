@@ -1,4 +1,8 @@
-"""What scikit-learn's search fits and scores, in a search that is solved as one problem."""
+"""The stand-in classifier that scikit-learn's search fits and scores in a joint search.
+
+The search clones, fits and scores it like any estimator. Its `X` are positions of samples, one
+integer column; fitting records the training positions, and predictions are looked up in `Problem`.
+"""
 
 from inspect import signature
 from typing import Any, Self
@@ -13,21 +17,21 @@ from penultimate.svm.svc import SVC
 
 
 class JointSVC(SVC):
-    """A setting on a fold: fitted on positions, it answers with what the problem's solution says.
+    """A setting on a fold: fitted on positions, it predicts with the solution of the problem.
 
-    Whoever asks for more than that (other samples, support vectors) gets a classifier that is
-    fitted then, on its own.
+    Anything beyond that (other samples, support vectors) is answered by a real `SVC`, which is
+    fitted when it is first needed.
     """
 
     _problem: Problem
     _train: NDArray[Any]  # positions
     _test: NDArray[Any]
-    _asked: Any  # the samples at _test
-    _alone: Any  # an SVC
+    _asked: Any  # the samples at _test, or these positions; recognised by identity
+    _alone: Any  # the real SVC, once fitted
 
     @classmethod
     def of(cls, estimator: SVC, problem: Problem) -> Self:
-        """Make one with the parameters, and the requests for metadata, of `estimator`."""
+        """Make one with the parameters and metadata requests of `estimator`."""
         made = cls()
         made.__dict__.update(vars(clone(estimator)), _problem=problem)
         return made
@@ -40,17 +44,17 @@ class JointSVC(SVC):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = False  # positions are no Gram matrix
+        tags.input_tags.pairwise = False  # positions are not a Gram matrix
         return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Take note of the training samples' positions."""
+        """Record the positions of the training samples."""
         self._train, self._asked, self._alone = X[:, 0], None, None
         self.classes_ = self._problem.classes
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy on samples; or on their positions, where no scorer asked for them."""
+        """Return the accuracy on samples, or on positions if no scorer requested samples."""
         if self._asked is None:
             self._test, self._asked = X[:, 0], X
         if X is not self._asked:
@@ -59,7 +63,7 @@ class JointSVC(SVC):
         return float(np.average(right, weights=sample_weight))
 
     def samples(self, positions: NDArray[Any]) -> NDArray[Any]:
-        """Return the samples at positions, of which the next questions will be."""
+        """Return the samples at positions; predictions for this very array will be looked up."""
         self._test, pairwise = positions[:, 0], self.kernel == "precomputed"
         self._asked = self._problem.samples(self._train, self._test, pairwise)
         return self._asked
@@ -70,7 +74,7 @@ class JointSVC(SVC):
         return self._problem.outcome(self, self._train, self._test)
 
     def _real(self, X: Any) -> Any:
-        """Return samples; for positions, which alone are integers here, those that they name."""
+        """Return samples; positions, which alone are integers here, are replaced by theirs."""
         return self.samples(X) if X is self._asked and X.dtype.kind == "i" else X
 
     def _winners(self, X: Any) -> NDArray[np.int32]:
@@ -105,9 +109,9 @@ class JointSVC(SVC):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-JointSVC.__name__ = JointSVC.__qualname__ = "SVC"  # as errors of scorers name it
+JointSVC.__name__ = JointSVC.__qualname__ = "SVC"  # for the error messages of scorers
 
-# Fitted attributes that the joint solution does not have.
+# Fitted attributes that the joint solution lacks; `__getattr__` takes them from the real SVC.
 _ONLY_ALONE = (
     "support_",
     "support_vectors_",
@@ -125,7 +129,7 @@ _ONLY_ALONE = (
 
 
 class OnSamples:
-    """A scorer of the user's, that is given samples where the search has only their positions.
+    """A user's scorer, called with samples where the search has only their positions.
 
     Parameters
     ----------
@@ -137,11 +141,11 @@ class OnSamples:
         self.__signature__ = signature(scorer)
 
     def __call__(self, estimator: JointSVC, X: Any, y: Any, **params: Any) -> Any:
-        """Score, as the scorer does."""
+        """Score with the wrapped scorer."""
         return self._scorer(estimator, estimator.samples(X), y, **params)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._scorer, name)  # what it says of weights and metadata
+        return getattr(self._scorer, name)  # its metadata requests, for example
 
     def __repr__(self) -> str:
         return repr(self._scorer)

@@ -1,4 +1,8 @@
-"""Kernel functions, and which samples they can take."""
+"""Kernel functions, and the range of samples for which their values are finite.
+
+Kernel values that overflow would leave the solver with NaN. So samples are checked beforehand, by
+their largest norm, which bounds all inner products and distances.
+"""
 
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
@@ -12,7 +16,7 @@ from penultimate.svm import _native
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel function, its parameters resolved.
+    """A kernel function with resolved parameters.
 
     Attributes
     ----------
@@ -28,17 +32,18 @@ class Kernel:
     degree: int
 
     def for_core(self) -> Any:
-        """Return the core's own description."""
+        """Return the core's description of the kernel."""
         return _native.make_kernel(self.name, self.gamma, self.coef0, self.degree)
 
     def check_fit(self, X: NDArray[Any], largest_norm: float) -> None:
-        """Refuse samples, of squared norms up to `largest_norm`, whose kernel values overflow.
+        """Raise if kernel values of samples with squared norms up to `largest_norm` overflow.
 
         Raises
         ------
         ValueError
         """
         with np.errstate(over="ignore"):
+            # A squared distance is at most four times the largest squared norm.
             largest = self._of_product(4 * largest_norm)
         if not (np.isfinite(largest) and (self.name == "linear" or np.isfinite(self.gamma))):
             raise ValueError(
@@ -47,9 +52,9 @@ class Kernel:
             )
 
     def check_prediction(self, X: Any, X_norms: Any, support: Any, largest_norm: float) -> None:
-        """Refuse samples whose kernel values with `support` overflow; an RBF's are zero there.
+        """Raise if kernel values of `X` with `support` overflow; those of an RBF become zero.
 
-        Such samples are changed in place, so that products with them stay numbers.
+        For an RBF such samples are changed in place, so that products with them stay finite.
 
         Raises
         ------
@@ -60,19 +65,20 @@ class Kernel:
             if far.any():
                 X[far], X_norms[far] = 0.0, np.inf
             return
-        # With Python's own numbers: for a single row NumPy's would take as long as the products.
+        # With Python floats: for a single row, NumPy would take as long as the products themselves.
         product = sqrt(X_norms.max()) * sqrt(largest_norm)
+        # The norms may overflow where the products do not; then a bound by entries decides.
         if not isfinite(product):
             with np.errstate(over="ignore", invalid="ignore"):
                 product = X.shape[1] * np.abs(X).max() * np.abs(support).max(initial=0.0)
         if not np.isfinite(self._of_product(product)):
             raise ValueError(
                 f"The kernel values of X, with entries up to {np.abs(X).max():g}, overflow "
-                "float64. Scale the features as those that the classifier was fitted on."
+                "float64. Scale the features as those used for fitting."
             )
 
     def _of_product(self, product: float) -> float:
-        """About the largest kernel value, by the largest inner product."""
+        """Bound the largest kernel value, given the largest inner product."""
         if self.name != "poly":
             return product
         try:

@@ -1,9 +1,9 @@
 """A fitted classifier as the core predicts with it: prepared once, used for every call.
 
-Support vectors are kept in float64 and centered, with their squared norms; without that, each call
-would convert thousands of them to judge a single row. Prediction calls no BLAS and, for few rows,
-starts no threads (`decisions.hpp` says why), so that threads may predict at the same time without
-sharing any setting.
+Support vectors are kept in float64 and centered, with their squared norms; otherwise each call
+would convert thousands of them to classify a single row. Prediction calls no BLAS and, for few
+rows, starts no threads (`decisions.hpp` gives the reasons), so that threads can predict at the same
+time without sharing any setting.
 """
 
 from dataclasses import dataclass
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 from penultimate.svm import _native
 from penultimate.svm._kernel import Kernel
 
-_PREDICT_CHUNK = 2**21  # feature values at a time, as float64
+_PREDICT_CHUNK = 2**21  # feature values per call of the core: 16 MiB of float64
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the core needs to know of a fitted classifier, in libsvm's sense of signs.
+    """A fitted classifier in the form that the core takes, with the signs of libsvm.
 
     Attributes
     ----------
     mean : ndarray of shape (n_features,)
         Subtracted from each sample.
     starts : ndarray of shape (n_classes + 1,), int64
-        Where each class begins among the support vectors.
+        Start of each class among the support vectors.
     coefficients : ndarray of shape (1, n_classes - 1, n_support)
     intercepts : ndarray of shape (1, n_pairs)
     support : ndarray of shape (n_support, n_features) or None
         None for the precomputed kernel.
     norms : ndarray of shape (n_support,) or None
-        Squared.
+        Squared norms of `support`.
     largest_norm : float
     columns : ndarray of shape (n_support,), int64, or None
-        For the precomputed kernel, the support vectors' columns.
+        For the precomputed kernel, the columns of the support vectors.
     """
 
     mean: NDArray[np.float64]
@@ -52,16 +52,16 @@ class Machine:
     @classmethod
     def of(cls, fitted: Any) -> Self:
         """Prepare an `SVC`."""
-        # As in scikit-learn, a positive value of two classes is for the second; in libsvm and in
-        # the core, for the first.
+        # With two classes, a positive value means the second one in scikit-learn, and the first
+        # one in libsvm and the core.
         sign = -1.0 if len(fitted.classes_) == 2 else 1.0
         support: Any = None
         columns = None
         if fitted.kernel == "precomputed":
             columns = fitted.support_.astype(np.int64)
         else:
-            # In float64 whatever the samples were: in float32 the sums over many support vectors
-            # lose digits that decide between classes.
+            # In float64 whatever the dtype of the samples: in float32 the sums over many support
+            # vectors lose digits that decide between classes.
             support = np.subtract(
                 fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C"
             )
@@ -83,13 +83,13 @@ class Machine:
         )
 
     def winners(self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None) -> NDArray[np.int32]:
-        """Return for each sample the index of the class that wins most pairs."""
+        """Return the index of the class that wins the most pairs, per sample."""
         out = np.empty((1, len(X)), np.int32)
         self._decide(X, kernel, n_jobs, out, None)
         return out[0]
 
     def decisions(self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None) -> NDArray[np.float64]:
-        """Return for each sample and pair a value that is positive for the pair's first class."""
+        """Return a value per sample and pair, positive for the first class of the pair."""
         out = np.empty((1, len(X), self.intercepts.shape[1]))
         self._decide(X, kernel, n_jobs, None, out)
         return out[0]
@@ -113,7 +113,7 @@ class Machine:
             )
 
     def _with_support(self, X: NDArray[Any], kernel: Kernel) -> tuple[Any, ...]:
-        """Return where the core finds the kernel values of `X` with the support vectors."""
+        """Return the arguments of `decide` for kernel values of `X` with the support vectors."""
         if self.support is None:
             K = np.ascontiguousarray(X, dtype=np.float64)
             return None, None, K, np.arange(len(X)), self.columns, None, None
@@ -127,9 +127,9 @@ class Machine:
 def _summed(
     support: NDArray[np.float64], starts: NDArray[np.int64], coefficients: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Replace the support vectors of each class by their weighted sums, one for each other class.
+    """Replace the support vectors of each class by their weighted sums, one per other class.
 
-    A linear kernel of a sum is the sum of the kernels, so these few predict what all did.
+    The linear kernel of a sum is the sum of the kernels, so these few vectors predict the same.
     """
     n_others = len(coefficients)
     n_classes = n_others + 1

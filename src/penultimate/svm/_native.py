@@ -1,4 +1,4 @@
-"""What the compiled core needs from Python: its own import, BLAS, threads and memory."""
+"""Access to the compiled core: its import, and the BLAS, threads and memory that it uses."""
 
 import ctypes
 import os
@@ -14,18 +14,18 @@ try:
     from penultimate.svm import _core as core  # type: ignore[attr-defined]
 except ImportError as error:
     raise ImportError(
-        "The compiled part of penultimate.svm is missing. Reinstall the package where a C++17 "
-        "compiler is (g++ 9, clang 10 or newer): pip install --force-reinstall penultimate"
+        "The compiled part of penultimate.svm is missing. Reinstall the package on a system with a "
+        "C++17 compiler (g++ 9, clang 10 or newer): pip install --force-reinstall penultimate"
     ) from error
 
 KERNELS: dict[str, int] = {"rbf": 0, "linear": 1, "poly": 2, "precomputed": 3}
-# The vector instructions to use, "avx512", "avx2" or "plain"; by default the best there are.
+# The vector instructions to use, "avx512", "avx2" or "plain"; by default the best available.
 VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
 STATUS = np.array(["converged", "precision_limit", "iteration_limit"])
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-_SAFE_SHARE = 0.25
-UNLIMITED = 10_000_000  # iterations of a pair
-_MOST_THREADS = 1024
+_SAFE_SHARE = 0.25  # of the free memory, since other processes allocate, too
+UNLIMITED = 10_000_000  # iterations per pair
+_MOST_THREADS = 1024  # whatever n_jobs says
 
 
 def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
@@ -35,7 +35,10 @@ def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
 
 @cache
 def linear_algebra() -> tuple[int, int, int]:
-    """Find the BLAS and LAPACK that SciPy brings: sgemm, dgemm and dposv."""
+    """Return the addresses of sgemm, dgemm and dposv in the BLAS and LAPACK that SciPy ships.
+
+    SciPy publishes them for Cython, as capsules; reading these needs no Cython.
+    """
     from scipy.linalg import cython_blas, cython_lapack
 
     api = ctypes.pythonapi
@@ -52,7 +55,7 @@ def linear_algebra() -> tuple[int, int, int]:
 
 
 def count_threads(n_jobs: int | None) -> int:
-    """Turn `n_jobs` into a number of threads; None takes as many as scikit-learn's own would."""
+    """Convert `n_jobs` to a number of threads; None takes as many as scikit-learn's own loops."""
     available = int(_openmp_effective_n_threads())
     if n_jobs is None:
         return available
@@ -62,17 +65,17 @@ def count_threads(n_jobs: int | None) -> int:
 
 
 def make_context(n_jobs: int | None, progress: Callable[[int, int], None] | None = None) -> Any:
-    """Make the core's means: BLAS, vector instructions, threads, and who hears of progress."""
+    """Make the context of the core: BLAS, vector instructions, threads, progress callback."""
     return core.Context(linear_algebra(), count_threads(n_jobs), VARIANT, progress)
 
 
 def memory_in_bytes(limit: int | str | None) -> int:
-    """Turn a memory limit into bytes; None is a quarter of what is free now.
+    """Convert a memory limit to bytes; None is a quarter of what is currently free.
 
     Raises
     ------
     ValueError
-        If the limit is no positive number of bytes, nor such as "500MiB" or "2GiB".
+        If the limit is neither a positive number of bytes nor text such as "500MiB" or "2GiB".
     """
     if limit is None:
         try:

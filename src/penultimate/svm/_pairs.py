@@ -1,4 +1,4 @@
-"""One class against one: the layout that pairs of classes share, and their votes."""
+"""One-vs-one classification: the sample layout that all pairs share, and their votes."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class SortedClasses:
-    """Samples ordered by class, so that a class is a range of rows.
+    """Samples sorted by class, so that each class is a range of rows.
 
     Attributes
     ----------
     order : ndarray of shape (n_samples,)
-        Positions of the samples as given, class by class.
+        Original positions of the samples, class by class.
     starts : ndarray of shape (n_classes + 1,), int64
-        Where each class begins.
+        Start of each class in `order`.
     """
 
     order: NDArray[np.intp]
@@ -24,7 +24,7 @@ class SortedClasses:
 
     @classmethod
     def of(cls, codes: NDArray[np.integer], n_classes: int) -> Self:
-        """Order samples by their class indices, stably."""
+        """Sort samples by class index, stably."""
         order = np.argsort(codes, kind="stable")
         starts = np.searchsorted(codes[order], np.arange(n_classes + 1)).astype(np.int64)
         return cls(order, starts)
@@ -41,10 +41,11 @@ def pair_indices(n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
-    """Turn decision values of pairs into one a class: its votes, and less than one for their size.
+    """Turn pairwise decision values into one score per class.
 
-    As scikit-learn's own for one against one, but a class at a time: a thousand classes have half
-    a million pairs.
+    The score is the number of votes plus a tie-breaker smaller than 1/3 in magnitude, as in
+    scikit-learn. It is computed one class at a time, because a thousand classes have half a
+    million pairs.
     """
     votes, sums = np.zeros((2, n_classes, len(decisions)))
     start = 0
@@ -59,7 +60,7 @@ def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
 
 
 def least_by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
-    """Turn decision values of pairs into one a class: the least that it has against another."""
+    """Turn pairwise decision values into one score per class: the smallest against any other."""
     least = np.full((n_classes, len(decisions)), np.inf)
     start = 0
     for c in range(n_classes - 1):

@@ -1,4 +1,9 @@
-"""Every setting of a search on every fold, as one problem; and what was solved of it."""
+"""All settings of a search on all folds, as one problem, and its solutions.
+
+`Problem` decides whether a search can be solved jointly (`NotJointError` if not), has `GridEngine`
+solve it, and keeps the results by setting and fold, where `JointSVC` looks them up. Results that
+float32 did not resolve are dropped; `JointSVC` then fits that setting separately.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +17,7 @@ from penultimate.svm import _native
 from penultimate.svm._grid_engine import Fold, GridEngine, Outcome, Setting
 from penultimate.svm.svc import SVC
 
-# What a setting may differ in and still share kernel values with the others.
+# Parameters that settings of a joint search may differ in.
 _SHARED = (
     "C",
     "gamma",
@@ -24,24 +29,24 @@ _SHARED = (
     "break_ties",
     "decision_function_shape",
 )
-# A float32 solution this many times over the tolerance is not good enough to choose by.
+# A float32 solution whose gap is this many times the tolerance is too coarse to choose by.
 _SLACK = 10.0
-# Of the memory limit, for decision values until they are scored.
+# Share of the memory limit for decision values that wait to be scored.
 _DECISIONS_SHARE = 0.25
-# And for the validation samples, for scorers.
+# Share of the memory limit for copies of the validation samples, for scorers.
 _TESTS_SHARE = 0.25
 
 
 class NotJointError(Exception):
-    """What was asked for cannot be solved as one problem.
+    """The search cannot be solved as one problem.
 
-    The message says why, in the middle of a sentence; there is none where scikit-learn's search
-    will refuse the same with an error of its own.
+    The message is the reason, worded to follow "because". It is empty where scikit-learn's search
+    will raise its own error for the same input.
     """
 
 
 class Problem:
-    """Samples and folds of a search, and what was solved on them.
+    """Samples and folds of a search, and the solutions on them.
 
     Parameters
     ----------
@@ -49,9 +54,9 @@ class Problem:
     X, y : ndarray
     sample_weight : ndarray of shape (n_samples,) or None
     split : callable
-        A function of a splitter that returns its folds.
+        Function that maps a splitter to its folds.
     with_decisions : bool
-        Whether scores may need more than the winning classes.
+        Whether scorers may need more than the winning classes.
     n_jobs : int or None
     progress : Progress
     """
@@ -73,14 +78,14 @@ class Problem:
         self.n_jobs, self.progress = n_jobs, progress
         self.classes, self.codes = np.unique(y, return_inverse=True)
         self.memory = _native.memory_in_bytes(estimator.memory_limit)
-        self.seconds: list[float] = []  # a fit of each setting took, by their order
-        self.n_imprecise = self.n_asked_more = 0  # fits that were repeated on their own
+        self.seconds: list[float] = []  # mean fit time of each setting, in order
+        self.n_imprecise = self.n_asked_more = 0  # counts of fits that were repeated
         self._engine: GridEngine | None = None
         self._outcomes: dict[tuple[Any, ...], Outcome | None] = {}
         self._tests: dict[bytes, NDArray[Any]] = {}
 
     def folds_of(self, splitter: Any) -> list[Fold]:
-        """Return the folds as positions, of which lists, masks and negative places are some."""
+        """Return the folds as positions; a splitter may yield lists, masks or negative indices."""
         places = np.arange(len(self.y))
         folds = [Fold(*(places[np.asarray(p)] for p in split)) for split in self.split(splitter)]
         if not folds or any(len(fold.test) == 0 or len(fold.train) == 0 for fold in folds):
@@ -93,7 +98,7 @@ class Problem:
         """Solve all candidates on all folds."""
         start = time.perf_counter()
         settings = self._settings(candidates)
-        # Subsamples, as successive halving takes them, are a smaller problem.
+        # Successive halving uses subsamples: those make a smaller problem.
         used = np.unique(np.concatenate([np.concatenate([f.train, f.test]) for f in folds]))
         is_whole = len(used) == len(self.y)
         pairwise = any(s.estimator.kernel == "precomputed" for s in settings)
@@ -129,21 +134,21 @@ class Problem:
         self.seconds += [spent / (len(settings) * len(folds))] * len(settings)
 
     def outcome(self, estimator: SVC, train: NDArray[Any], test: NDArray[Any]) -> Outcome | None:
-        """Return what is known of a setting on a fold; None where float32 could not tell."""
+        """Return the result of a setting on a fold; None where float32 did not resolve it."""
         return self._outcomes.get((_identity(estimator), train.tobytes(), test.tobytes()))
 
     def samples(self, train: NDArray[Any], test: NDArray[Any], pairwise: bool) -> NDArray[Any]:
-        """Return samples to score on; each fold's once, for all settings."""
+        """Return the samples to score on, copied once per fold for all settings."""
         key = test.tobytes() + (train.tobytes() if pairwise else b"")
         if (kept := self._tests.get(key)) is not None:
             return kept
         samples = self.X[np.ix_(test, train)] if pairwise else self.X[test]
-        if self.X.nbytes <= _TESTS_SHARE * self.memory:  # as much as those of all folds
+        if self.X.nbytes <= _TESTS_SHARE * self.memory:  # the size of the test sets of all folds
             self._tests[key] = samples
         return samples
 
     def single_source(self, kernel: str) -> Any:
-        """Return what the core knows of all samples in float32, or None."""
+        """Return the core's float32 copy of all samples, or None."""
         return None if self._engine is None else self._engine.single_source(kernel)
 
     def _settings(self, candidates: list[dict[str, Any]]) -> list[Setting]:
@@ -157,7 +162,7 @@ class Problem:
             estimator = SVC(**{**shared, **params})
             try:
                 estimator._validate_params()
-            except (ValueError, TypeError):  # scikit-learn has rules for fits that fail
+            except (ValueError, TypeError):  # left to scikit-learn's `error_score`
                 raise NotJointError(f"the setting {params} cannot be fitted") from None
             settings.append(Setting(index, estimator))
         if not settings:
@@ -171,9 +176,9 @@ class Problem:
         needed = engine.bytes_of_solutions(n_factors) + (4 * len(engine.y) ** 2 if pairwise else 0)
         if needed > engine.memory:
             raise NotJointError(
-                f"its solutions take {needed / 2**20:.0f} MiB, more than the memory limit"
+                f"the solutions take {needed / 2**20:.0f} MiB, more than the memory limit"
             )
-        # What a fold without a class means, scikit-learn's search knows.
+        # A fold without a class is handled by scikit-learn's search.
         for fold in engine.folds:
             trained = fold.train[engine.sample_weight[fold.train] > 0]
             if np.bincount(engine.codes[trained], minlength=len(self.classes)).min() == 0:
@@ -188,7 +193,7 @@ class Problem:
 
 
 def _identity(estimator: SVC) -> tuple[Any, ...]:
-    """What tells settings apart; equal ones, such as 1 and 1.0, have equal solutions."""
+    """Return a key per setting; equal values such as 1 and 1.0 share a key, and a solution."""
     return tuple(
         str(value) if isinstance(value, dict) else value
         for value in (getattr(estimator, name) for name in _SHARED)

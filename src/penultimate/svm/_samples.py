@@ -1,4 +1,10 @@
-"""Samples as the search has them: sorted by class, in float32, with shared inner products."""
+"""Samples of a search: sorted by class, in float32, with shared inner products.
+
+All kernels but the precomputed one are functions of inner products (an RBF also of squared norms),
+so these are computed once and serve every value of gamma and `C`, and every fold. Which of them are
+computed beforehand depends on the number of features and the memory; the core computes the others
+itself.
+"""
 
 from typing import Any
 
@@ -8,27 +14,27 @@ from numpy.typing import NDArray
 from penultimate.svm import _native
 from penultimate.svm._pairs import SortedClasses
 
-# Of the memory limit, for inner products; the rest is for Gram rows of pairs.
+# Share of the memory limit for inner products; the rest is for Gram rows of pairs.
 _PRODUCTS_SHARE = 0.8
-# All inner products of all samples are a lot of fresh memory, which costs more than making those of
-# few features for each pair, and only where they are needed.
+# Inner products of all samples take much fresh memory, which costs more than computing those of few
+# features again for each pair, and only where they are needed. From this many features on they pay.
 _MANY_FEATURES = 256
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
-_NORMS_IN_FLOAT32 = 1e-25, 1e25  # where neither products nor their sums leave float32
-_KERNEL_ERROR = 1e-3  # of an exponent, by the rounding of a squared distance
+_NORMS_IN_FLOAT32 = 1e-25, 1e25  # in between, neither products nor their sums leave float32
+_KERNEL_ERROR = 1e-3  # largest error of an RBF's exponent by the rounding of a squared distance
 
 
 def form_for(kernel: str) -> str:
-    """Return what of the samples a kernel needs: "gram", "plain" or "centred".
+    """Return the form of the samples that a kernel needs: "gram", "plain" or "centred".
 
-    Neither distances nor linear classifiers change when samples are centred, and float32 resolves
-    them better.
+    Centering changes neither distances nor linear classifiers, and float32 resolves centered
+    samples better.
     """
     return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
 
 
 class SingleSamples:
-    """Samples in float32, with all inner products, or those within classes, where these fit.
+    """Samples in float32, with all inner products or those within classes, if these fit.
 
     Parameters
     ----------
@@ -36,7 +42,7 @@ class SingleSamples:
     layout : SortedClasses
     form : {"gram", "plain", "centred"}
     memory : int
-        Bytes for the whole search.
+        Bytes available to the whole search.
     context : core.Context
     """
 
@@ -59,7 +65,7 @@ class SingleSamples:
                 self.X = sorted_X.astype(np.float32, copy=False)
                 self.norms = np.einsum("ij,ij->i", self.X, self.X)
             self.largest_norm = float(self.norms.max())
-            # Of constant features every distance is 0, which float32 resolves as well as any.
+            # With constant features every distance is 0, which float32 represents exactly.
             self.is_constant = self.largest_norm == 0 and not np.ptp(X, axis=0).any()
             self._multiply(layout, _PRODUCTS_SHARE * memory, context)
         kept = (self.products, self.within)
@@ -76,13 +82,14 @@ class SingleSamples:
             self.products = np.empty((len(X), len(X)), np.float32)
             _native.core.multiply_all(context, X, self.products)
             self.norms = np.diagonal(self.products).copy()
-            self.X = None
+            self.X = None  # not needed any more: the products replace them
+        # With two classes there is one pair, which computes them itself.
         elif layout.n_classes > 2 and 4 * n_within <= memory:
             self.within = np.empty(n_within, np.float32)
             _native.core.multiply_within(context, X, layout.starts, self.within)
 
     def resolve(self, gamma: float) -> bool:
-        """Whether float32 resolves kernel values: norms, and distances where they matter."""
+        """Return whether float32 resolves the kernel values: norms in range, distances accurate."""
         if self.form == "gram":
             return True
         smallest, largest = _NORMS_IN_FLOAT32
@@ -90,7 +97,7 @@ class SingleSamples:
         return in_range and gamma * self.largest_norm * _FLOAT32_EPS < _KERNEL_ERROR
 
     def between(self, test: NDArray[np.int64], support: NDArray[np.int64]) -> tuple[Any, ...]:
-        """What the core needs for kernel values of `test` with `support`."""
+        """Return the arguments of `decide` for kernel values of `test` with `support`."""
         norms = (None, None) if self.norms is None else (self.norms[test], self.norms[support])
         if self.X is None:
             return None, None, self.products, test, support, *norms

@@ -1,4 +1,4 @@
-"""The search for the parameters of an SVC: over a grid, at random, and by successive halving."""
+"""Hyper-parameter searches for an SVC: grid, random, and successive halving."""
 
 from typing import Any
 
@@ -13,56 +13,56 @@ __all__ = ["SVCHalvingSearchCV", "SVCRandomizedSearchCV", "SVCSearchCV"]
 class SVCSearchCV(Search):
     """Grid search for an `SVC`: ``GridSearchCV(SVC(), ...)`` as one problem.
 
-    Every parameter setting is scored on each validation fold; the classifier is then refitted with
-    the best one on all samples. Settings, folds and pairs of classes share their kernel values,
-    and start from one another's solutions. What the joint solver does not support (training
-    scores, a fold that lacks a class, another classifier than `SVC`) is left to scikit-learn's
-    search, which fits every setting on every fold separately and takes several times as long; a
-    `PerformanceWarning` says why, and ``solver_`` that it was so.
+    Every setting of the hyper-parameters is scored on each validation fold; the classifier is then
+    refitted with the best one on all samples. Settings, folds and pairs of classes share kernel
+    values and start from one another's solutions. Requests that the joint solver does not support
+    (training scores, a fold that lacks a class, a classifier other than `SVC`) are delegated to
+    scikit-learn's search, which fits every setting on every fold separately and takes several times
+    as long; a `PerformanceWarning` gives the reason, and ``solver_`` is then ``"per-fit"``.
 
     Parameters
     ----------
     estimator : SVC, optional
-        By default ``SVC()``. Its `memory_limit` holds for the whole search.
+        Classifier to tune; by default ``SVC()``. Its `memory_limit` applies to the whole search.
     param_grid : dict or list of dicts, optional
         Lists of values by parameter name. By default, for an RBF kernel, ``C`` in 1, 3, 10, 30 and
-        ``gamma`` in .03, .1, .3, 1, 3 times ``1 / (n_features * X.var())``; for a linear kernel,
-        ``C`` in .001, .003, .01, .03, .1, 1.
+        ``gamma`` in 0.03, 0.1, 0.3, 1, 3 times ``1 / (n_features * X.var())``; for a linear kernel,
+        ``C`` in 0.001, 0.003, 0.01, 0.03, 0.1, 1.
     scoring : str, callable, list, tuple or dict, optional
-        One metric or several, as `GridSearchCV` takes them. By default accuracy.
+        One or several metrics, as in `GridSearchCV`; by default accuracy.
     n_jobs : int, optional
-        Threads; by default as many as scikit-learn's own parallel loops would take.
+        Number of threads; by default as many as scikit-learn's own parallel loops would use.
     refit : bool, str or callable, default=True
-        Whether to fit the best setting on all samples. Of several metrics, the name of the one to
-        choose by; or a function of `cv_results_` that returns an index.
+        Whether to refit the best setting on all samples. With several metrics, the name of the one
+        to choose by; or a function that maps `cv_results_` to an index.
     cv : int, splitter or iterable, optional
-        By default 5 stratified folds.
+        Splitting strategy; by default 5 stratified folds.
     verbose : int, default=0
-        1 shows a progress bar on standard error; where settings are fitted one by one, it is
+        1 shows a progress bar on standard error. Where settings are fitted separately, this is
         scikit-learn's `verbose`.
     error_score : "raise" or float, default=nan
-        The score of a setting that cannot be fitted.
+        Score of a setting that cannot be fitted.
     return_train_score : bool, default=False
-        Whether `cv_results_` has training scores.
+        Whether `cv_results_` includes training scores.
 
     Attributes
     ----------
     cv_results_ : dict of ndarrays
-        As `GridSearchCV` has it.
+        Results with the columns of `GridSearchCV`.
     solver_ : {"joint", "per-fit"}
-        Whether all settings were solved at once, or fitted one by one.
+        Whether the settings were solved jointly or fitted separately.
     best_estimator_ : SVC
-        If ``refit=True``.
+        Classifier refitted on all samples; only if ``refit=True``.
     best_params_ : dict
     best_score_ : float
         Mean validation score of the best setting.
     best_index_ : int
     scorer_ : callable, or dict of them
     multimetric_ : bool
-        Whether there are several metrics.
+        Whether several metrics were computed.
     n_splits_ : int
     refit_time_ : float
-        Seconds, if ``refit=True``.
+        Seconds for refitting; only if ``refit=True``.
     classes_ : ndarray of shape (n_classes,)
 
     Examples
@@ -121,14 +121,14 @@ class SVCRandomizedSearchCV(Search):
         By default ``SVC()``.
     param_distributions : dict or list of dicts, optional
         Lists, or distributions with a method ``rvs``, by parameter name. By default log-uniform:
-        ``C`` from .1 to 1,000 and, for an RBF kernel, ``gamma`` from .01 to 10 times
-        ``1 / (n_features * X.var())``; for a linear kernel, ``C`` from .0001 to 10.
+        ``C`` from 0.1 to 1,000 and, for an RBF kernel, ``gamma`` from 0.01 to 10 times
+        ``1 / (n_features * X.var())``; for a linear kernel, ``C`` from 0.0001 to 10.
     n_iter : int, default=20
-        How many settings are tried.
+        Number of settings that are sampled.
     scoring, n_jobs, refit, cv, verbose : optional
         As `SVCSearchCV` has them.
     random_state : int, RandomState instance or None, default=None
-        Decides which settings are tried.
+        Controls which settings are sampled.
 
     Attributes
     ----------
@@ -192,31 +192,31 @@ class SVCRandomizedSearchCV(Search):
 class SVCHalvingSearchCV(Search):
     """Successive halving for an `SVC`: ``HalvingGridSearchCV(SVC(), ...)`` as one problem.
 
-    All settings begin on few samples; the best share of them goes on with more, until few settings
-    are left, on all samples.
+    All settings start on few samples; in each iteration the best of them continue with more, until
+    few settings are left, on all samples.
 
     Parameters
     ----------
     estimator : SVC, optional
         By default ``SVC()``.
     param_grid : dict or list of dicts, optional
-        As `SVCSearchCV` has it, its default too.
+        As in `SVCSearchCV`, with the same default.
     factor : int or float, default=3
-        One in so many settings goes on, on so many times as many samples.
+        Each iteration keeps one in `factor` settings and uses `factor` times as many samples.
     min_resources : {"exhaust", "smallest"} or int, default="exhaust"
-        Samples of the first iteration, as `HalvingGridSearchCV` has them.
+        Number of samples in the first iteration, as in `HalvingGridSearchCV`.
     scoring, n_jobs, refit, cv, verbose : optional
         As `SVCSearchCV` has them.
     random_state : int, RandomState instance or None, default=None
-        Decides which samples are taken.
+        Controls which samples are drawn.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, classes_,
     solver_
-        As `SVCSearchCV` has them; the best is among the settings of the last iteration.
+        As in `SVCSearchCV`; the best setting is one of those in the last iteration.
     n_resources_, n_candidates_ : list of int
-        Samples and settings of each iteration.
+        Number of samples and of settings in each iteration.
 
     References
     ----------

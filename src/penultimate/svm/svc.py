@@ -1,4 +1,8 @@
-"""The support vector classifier."""
+"""The support vector classifier.
+
+`SVC` holds the scikit-learn interface. The problems are solved in ``_certified``, which calls the
+compiled core; predictions are made by a `Machine`, which is prepared once per fit.
+"""
 
 import warnings
 from numbers import Integral, Real
@@ -26,12 +30,12 @@ _NO_PROBABILITIES = (
     "An SVM has no probabilities of its own; wrap it for calibrated ones: "
     "sklearn.calibration.CalibratedClassifierCV(SVC(...), ensemble=False)."
 )
-# The fitted attributes that predictions are made by.
+# The fitted attributes that predictions depend on.
 _PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_")
 
 
 def _is_plain(X: Any) -> bool:
-    """Whether scikit-learn's validation would return `X` as it is: for one row it takes longest."""
+    """Return whether validation would return `X` unchanged; for one row it takes longest."""
     if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _FLOATS:
         return False
     with np.errstate(all="ignore"):
@@ -39,7 +43,7 @@ def _is_plain(X: Any) -> bool:
 
 
 class SVC(ClassifierMixin, BaseEstimator):
-    r"""Support vector classification, one class against one, on several threads.
+    r"""Support vector classification, one-vs-one, on several threads.
 
     For each pair of classes, with labels :math:`y_i = \pm 1` and kernel :math:`k`, the dual problem
 
@@ -47,48 +51,50 @@ class SVC(ClassifierMixin, BaseEstimator):
               - \sum_i \alpha_i, \quad 0 \le \alpha_i \le C_i, \quad \sum_i \alpha_i y_i = 0
 
     is solved by decomposition with second-order working sets: first in float32, then finished and
-    certified in float64. A sample gets the class that wins most pairs. Parameters, attributes and
-    results are those of :class:`sklearn.svm.SVC`. For probabilities wrap the classifier in
-    :class:`sklearn.calibration.CalibratedClassifierCV`, as scikit-learn now asks for its own.
+    certified in float64. The predicted class is the one that wins the most pairs. Parameters,
+    attributes and results are those of :class:`sklearn.svm.SVC`. For probabilities, wrap the
+    classifier in :class:`sklearn.calibration.CalibratedClassifierCV`, as scikit-learn now
+    recommends for its own.
 
     Parameters
     ----------
     C : float, default=1.0
-        Weight of the errors; smaller values regularise more.
+        Weight of the errors; smaller values regularize more.
     kernel : {"rbf", "linear", "poly", "precomputed"}, default="rbf"
         ``"rbf"`` is :math:`\exp(-\gamma \|x - z\|^2)`, ``"poly"`` is
         :math:`(\gamma \langle x, z\rangle + c_0)^d`.
     degree : int, default=3
-        Of the kernel ``"poly"``.
+        Degree of the kernel ``"poly"``.
     gamma : {"scale", "auto"} or float, default="scale"
         ``"scale"`` is ``1 / (n_features * X.var())``, ``"auto"`` is ``1 / n_features``.
     coef0 : float, default=0.0
         Constant of the kernel ``"poly"``.
     tol : float, default=1e-3
-        Largest violation of the optimality conditions.
+        Largest accepted violation of the optimality conditions.
     class_weight : dict or "balanced", default=None
-        Factors of `C` for each class.
+        Factor of `C` for each class.
     max_iter : int, default=-1
         Limit on the iterations of each pair; -1 for ten million.
     decision_function_shape : {"ovr", "ovo"}, default="ovr"
-        Whether `decision_function` has a column a class or a column a pair.
+        Whether `decision_function` returns one column per class or one column per pair.
     break_ties : bool, default=False
         Whether `predict` breaks ties by the decision values.
     shrinking, cache_size, verbose, random_state : default=True, 200, False, None
         Not used, present for compatibility with :class:`sklearn.svm.SVC`.
     probability : bool, default=False
-        Present for compatibility; `fit` refuses True, and names what to do instead.
+        Present for compatibility; `fit` rejects True and names the alternative.
     n_jobs : int, default=None
-        Threads; None takes as many as scikit-learn's own parallel loops would, -1 all.
+        Number of threads; None uses as many as scikit-learn's own parallel loops would, -1 all
+        cores. Ctrl-C stops a fit in Python's main thread only.
     memory_limit : int or str, default=None
-        For rows of the Gram matrix, in bytes or such as ``"2GiB"``; by default a quarter of what
-        is free. Rows that do not fit are computed again when they are needed.
+        Memory for rows of the Gram matrix, in bytes or as text such as ``"2GiB"``; by default a
+        quarter of the free memory. Rows that do not fit are computed again when they are needed.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     support_ : ndarray of shape (n_support,)
-        Positions of the support vectors, class by class.
+        Indices of the support vectors, class by class.
     support_vectors_ : ndarray of shape (n_support, n_features)
         Empty for a precomputed kernel.
     n_support_ : ndarray of shape (n_classes,)
@@ -99,7 +105,7 @@ class SVC(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (n_pairs,)
     n_iter_ : ndarray of shape (n_pairs,)
     optimality_gap_ : ndarray of shape (n_pairs,)
-        The violation of the optimality conditions that was reached, computed in float64.
+        Remaining violation of the optimality conditions, computed in float64.
     status_ : ndarray of shape (n_pairs,)
         ``"converged"``, ``"precision_limit"`` (float64 cannot resolve `tol`) or
         ``"iteration_limit"``.
@@ -191,10 +197,11 @@ class SVC(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Or the Gram matrix, (n_samples, n_samples), for a precomputed kernel. float32 is kept.
+            Training samples or, for a precomputed kernel, the Gram matrix, (n_samples, n_samples).
+            float32 is kept.
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), optional
-            Factors of `C` for each sample; samples with none are left out.
+            Factor of `C` for each sample; samples with a factor of zero are left out.
 
         Returns
         -------
@@ -203,19 +210,19 @@ class SVC(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data is unusable; for ``probability=True``.
+            If a parameter or the data is invalid, or for ``probability=True``.
         TypeError
             If `X` is sparse.
 
         Warns
         -----
         ConvergenceWarning
-            If a pair did not reach `tol`; `status_` says why.
+            If a pair did not reach `tol`; `status_` gives the reason.
         """
         return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, single: Any = None) -> Self:
-        """Fit; `single` may be what the core knows already of the samples in float32."""
+        """Fit; `single` may be the core's float32 copy of the samples, if there already is one."""
         if self.probability is True:
             raise ValueError(f"probability=True is not supported. {_NO_PROBABILITIES}")
         with validating():
@@ -234,18 +241,18 @@ class SVC(ClassifierMixin, BaseEstimator):
             )
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         with np.errstate(invalid="ignore"):
-            # Zero times an infinite C is zero.
+            # A weight of zero excludes a sample, even if C is infinite (0 * inf would be NaN).
             upper = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
         if len(np.unique(codes[upper > 0])) < len(self.classes_):
             raise ValueError(
                 "Invalid input - sample_weight (or class_weight) leaves a class without any "
-                "positive weight; drop the class, or weight its samples."
+                "positive weight; drop the class, or give its samples weights."
             )
         self._mean = np.zeros(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):  # the range is checked later
             self._gamma = self._resolve_gamma(X)
             if self.kernel == "rbf":
-                # Distances do not change, and float32 resolves them better.
+                # Centering changes no distance, and float32 resolves distances better.
                 self._mean = X.mean(axis=0, dtype=np.float64)
         layout = SortedClasses.of(codes, len(self.classes_))
         solutions = solve_pairs(
@@ -279,7 +286,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.support_vectors_ = (
             np.empty((0, 0), X.dtype) if self.kernel == "precomputed" else X[self.support_]
         )
-        # As in scikit-learn, a positive value of two classes is for the second.
+        # As in scikit-learn, with two classes a positive value means the second.
         sign = -1.0 if layout.n_classes == 2 else 1.0
         self.dual_coef_ = sign * solutions.coefficients[:, is_support]
         self.intercept_ = sign * solutions.intercepts
@@ -316,11 +323,11 @@ class SVC(ClassifierMixin, BaseEstimator):
                 for i, j in zip(*pair_indices(len(self.n_support_)))
             ]
         )
-        weights.flags.writeable = False  # a change would change no prediction
+        weights.flags.writeable = False  # changing it would not change any prediction
         return weights
 
     def _prepared(self) -> Machine:
-        """Return what predicts; made when fitted, and again where an attribute was replaced."""
+        """Return the `Machine`, made anew if a fitted attribute has been replaced since."""
         made_of = tuple(getattr(self, name) for name in _PREDICTS_BY)
         machine, made_before = vars(self).get("_machine", (None, ()))
         if machine is None or any(a is not b for a, b in zip(made_of, made_before)):
@@ -329,14 +336,14 @@ class SVC(ClassifierMixin, BaseEstimator):
         return machine
 
     def _freeze(self) -> None:
-        """Let nobody change in place what predictions would not follow."""
+        """Make arrays read-only: predictions would not follow a change in place."""
         for name in _PREDICTS_BY:
             if isinstance(array := vars(self).get(name), np.ndarray):
                 array.flags.writeable = False
 
     def __getstate__(self) -> Any:
-        # What predicts is larger than all the rest, and quickly made again.
-        state = super().__getstate__()  # may be the attributes themselves, not a copy of them
+        # The `Machine` is larger than everything else, and quickly made again.
+        state = super().__getstate__()  # may be __dict__ itself, not a copy
         return {name: value for name, value in state.items() if name != "_machine"}
 
     def __setstate__(self, state: Any) -> None:
@@ -345,18 +352,18 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     def _check(self, X: Any) -> NDArray[Any]:
         if _is_plain(X) and X.shape[1] == self.n_features_in_:
-            names = vars(self).get("feature_names_in_")  # whoever has none is warned otherwise
+            names = vars(self).get("feature_names_in_")  # without names, validation has to warn
             if names is None:
                 return np.ascontiguousarray(X)
         with validating():
             return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
 
     def _winners(self, X: Any) -> NDArray[np.int32]:
-        """Return for each sample the index of the class that wins most pairs."""
+        """Return the index of the class that wins the most pairs, per sample."""
         return self._prepared().winners(self._check(X), self._fitted_kernel(), self.n_jobs)
 
     def _decisions(self, X: Any) -> NDArray[np.float64]:
-        """Return for each sample and pair a value that is positive for the pair's first class."""
+        """Return a value per sample and pair, positive for the first class of the pair."""
         return self._prepared().decisions(self._check(X), self._fitted_kernel(), self.n_jobs)
 
     def decision_function(self, X: Any) -> NDArray[Any]:
@@ -369,7 +376,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray
-            Of shape (n_samples,) for two classes; else (n_samples, n_classes) for ``"ovr"``, or
+            Shape (n_samples,) for two classes; otherwise (n_samples, n_classes) for ``"ovr"``, or
             (n_samples, n_pairs) for ``"ovo"``.
         """
         check_is_fitted(self)
@@ -381,11 +388,12 @@ class SVC(ClassifierMixin, BaseEstimator):
         return by_class(decisions, len(self.classes_))
 
     def class_margins(self, X: Any) -> NDArray[Any]:
-        """Compute for each class the least of its decision values against the others.
+        """Compute the smallest decision value of each class against the others.
 
-        The class of the highest is nearly always the predicted one, and its value says how sure
-        that is: at 1 and above, the sample is outside the margin of all pairs. The values of
-        `decision_function`, which count votes, say it badly: most samples have all votes.
+        The class with the largest value is nearly always the predicted one, and the value is a
+        measure of confidence: at 1 and above, the sample is outside the margin of all its pairs.
+        `decision_function` is unsuitable for this: it counts votes, and for most samples one class
+        wins all of its pairs.
 
         Parameters
         ----------
@@ -412,7 +420,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `break_ties` is asked for with ``decision_function_shape="ovo"``.
+            If `break_ties` is combined with ``decision_function_shape="ovo"``.
         """
         check_is_fitted(self)
         if self.break_ties and self.decision_function_shape == "ovo":
@@ -423,12 +431,12 @@ class SVC(ClassifierMixin, BaseEstimator):
 
     @property
     def predict_proba(self) -> Any:
-        """There is none: an SVM has no probabilities of its own."""
+        """Not available: an SVM has no probabilities of its own."""
         raise AttributeError(f"SVC has no predict_proba. {_NO_PROBABILITIES}")
 
     @property
     def predict_log_proba(self) -> Any:
-        """There is none, as there is no `predict_proba`."""
+        """Not available, like `predict_proba`."""
         raise AttributeError(f"SVC has no predict_log_proba. {_NO_PROBABILITIES}")
 
     def __sklearn_tags__(self) -> Any:
