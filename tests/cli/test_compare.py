@@ -191,7 +191,7 @@ def test_bad_input_is_one_line(bars, tmp_path, arguments, message):
 def test_foreign_folder_is_refused_before_any_work(bars, tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     start = time.perf_counter()
-    assert "no comparison of ours" in fails("compare", bars, "--out", tmp_path)
+    assert "not written by penultimate" in fails("compare", bars, "--out", tmp_path)
     assert time.perf_counter() - start < 2
 
 

@@ -285,13 +285,13 @@ def right_for(share):
 @pytest.mark.parametrize(
     ("correct", "others", "words"),
     [
-        (right_for(0.23), {}, "most frequent class is right for 16.7 %"),
+        (right_for(0.23), {}, "(majority class: 16.7 %)"),
         (right_for(0.6), {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
-         "the best epoch was 2 of 30, right for 50 % of the validation slice"),
+         "the best epoch was 2 of 30, with a validation accuracy of 50 %"),
         (None, {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
          "the best epoch was 2 of 30"),
         (right_for(0.5), {"logistic_correct": right_for(0.8)[None]},
-         "a logistic head on the same features for 80.0 %"),
+         "a logistic head on the same features has 80.0 %"),
     ],
 )  # fmt: skip
 def test_a_network_that_did_not_train(correct, others, words):
