@@ -329,7 +329,7 @@ def test_full_disk_keeps_the_table(bars, tmp_path):
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert "could not be written: No space left on device. What was there" in result.stderr
+    assert "could not be written: No space left on device. Existing files" in result.stderr
     assert result.stderr.startswith(f"penultimate: '{out}")
     assert "cnn+svm-rbf" in result.stdout
     assert list(out.iterdir()) == []

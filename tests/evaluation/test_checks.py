@@ -47,7 +47,7 @@ def test_the_test_set_is_a_slice_of_the_training_set():
     assert "500 of 500" in check.message
     assert checks.check_seen(fingerprint(IMAGES[1000:]), network) is None
     named = checks.check_seen(fingerprint(IMAGES[998:1002]), network, names=["a", "b", "c", "d"])
-    assert named.message.endswith("exactly as they are: a, b.")
+    assert named.message.endswith("(exact copies): a, b.")
 
 
 def test_parameters_are_selected_on_what_the_network_was_trained_on():

@@ -236,7 +236,8 @@ def _check(
             columns if columns.dtype.kind not in "iu" else np.array([columns.min(), columns.max()])
         )
         raise ValueError(
-            f"codes must be column indices of probabilities, integers from 0 to "
-            f"{rows.shape[1] - 1}; got {bad[:2].tolist()}. Pass numpy.searchsorted(classifier.classes_, y)."
+            "codes must be column indices of probabilities, integers from 0 to "
+            f"{rows.shape[1] - 1}; got {bad[:2].tolist()}. Pass "
+            "numpy.searchsorted(classifier.classes_, y)."
         )
     return rows / sums[:, None], columns.astype(np.int64)

@@ -40,7 +40,7 @@ def check_seen(
     >>> from penultimate.provenance.records import fingerprint
     >>> images = np.arange(160).reshape(10, 4, 4)
     >>> check_seen(fingerprint(images[6:]), fingerprint(images[:8])).message
-    '2 of 4 test samples were seen in training, exactly as they are: 0, 1.'
+    '2 of 4 test samples were seen in training (exact copies): 0, 1.'
     """
     if isinstance(seen, np.ndarray):
         leaked = np.isin(fingerprints, seen)
