@@ -38,7 +38,7 @@ class Sequence:
         ({1, 2}, "a builtins.set"),
         (Loader(), "Loader, a data set or loader.*np.concatenate"),
         (Sequence(), "Sequence, a data set or loader"),
-        (Image.new("L", (8, 8)), "a single image of Pillow's.*newaxis"),
+        (Image.new("L", (8, 8)), "a single Pillow image.*newaxis"),
         ([Image.new("L", (8, 8)), Image.new("L", (9, 8))], "2 sizes and 1 modes.*resize"),
         ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], "1 sizes and 2 modes"),
     ],

@@ -179,7 +179,11 @@ def test_errors_of_other_files_pass_unchanged(path):
 @pytest.mark.parametrize(
     ("place", "kind", "message"),
     [
-        ("missing/file", FileNotFoundError, "missing/file' could not be written.*Make the folder"),
+        (
+            "missing/file",
+            FileNotFoundError,
+            "missing/file' could not be written.*Create the folder",
+        ),
         ("file.bin/file", NotADirectoryError, "Choose another folder"),
         ("folder", IsADirectoryError, "Choose another name"),
         ("x" * 300, OSError, "Choose a shorter name"),
@@ -365,7 +369,7 @@ def test_together_all_or_none(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match=r"a' and .*b' and .*c' could not be .* is unchanged"):
+        with pytest.raises(OSError, match=r"a' and .*b' and .*c' could not be .* are unchanged"):
             write_all([NEW] * 3)
     assert [path.read_bytes() for path in paths] == [OLD] * 3
     assert names_in(tmp_path) == ["a", "b", "c"]

@@ -49,11 +49,11 @@ def test_labels_pass_in_any_type():
     [
         (np.eye(3), "one-hot, of shape"),
         ([1, 2], "3 images but 2 labels"),
-        ([1, 1, 1], "1 class, 1; a classifier needs samples of at least two"),
+        ([1, 1, 1], "1 class, 1; a classifier needs at least two"),
         (["a", "a", "a"], "1 class, 'a'"),
         ([1.0, np.nan, 2.0], "1 missing labels .* the first at 1"),
         (["a", None, "b"], "1 missing labels"),
-        (np.zeros((3, 2)), "one label a sample"),
+        (np.zeros((3, 2)), "one label per sample"),
     ],
 )
 def test_bad_labels(y, message):

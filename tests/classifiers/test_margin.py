@@ -303,7 +303,7 @@ def test_bad_samples_and_labels(wine):
         (holed, codes, "NaN"),
         (X, np.zeros(len(X)), "1 class"),
         (X, codes[:-1], "inconsistent"),
-        (X, np.eye(4)[codes], "no sample is of column 3"),
+        (X, np.eye(4)[codes], "no sample belongs to column 3"),
         (X, np.linspace(0, 1, len(X)), "continuous"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -355,7 +355,7 @@ def test_bad_partial_fit(wine):
 def test_unscaled_features_cause_a_warning(wine):
     X, codes = wine
     with pytest.warns(
-        UserWarning, match=r"deviations go from 0\.12\d? to 3\d\d; .*standardize=True"
+        UserWarning, match=r"deviations range from 0\.12\d? to 3\d\d; .*standardize=True"
     ):
         MarginClassifier(standardize=False, training=QUICKER).fit(X, codes)
     scaled = StandardScaler().fit_transform(X)

@@ -191,7 +191,7 @@ def test_bad_input_is_one_line(bars, tmp_path, arguments, message):
 def test_foreign_folder_is_refused_before_any_work(bars, tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     start = time.perf_counter()
-    assert "no comparison of ours" in fails("compare", bars, "--out", tmp_path)
+    assert "not written by penultimate" in fails("compare", bars, "--out", tmp_path)
     assert time.perf_counter() - start < 2
 
 
@@ -329,7 +329,7 @@ def test_full_disk_keeps_the_table(bars, tmp_path):
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert "could not be written: No space left on device. What was there" in result.stderr
+    assert "could not be written: No space left on device. Existing files" in result.stderr
     assert result.stderr.startswith(f"penultimate: '{out}")
     assert "cnn+svm-rbf" in result.stdout
     assert list(out.iterdir()) == []

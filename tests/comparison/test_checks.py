@@ -35,7 +35,7 @@ def test_every_check_that_is_run_is_documented():
 
 def test_test_samples_in_development_stop_it(with_duplicates):
     data, leaked = with_duplicates
-    message = "4 of 12 test samples were seen in training, exactly as they are: "
+    message = "4 of 12 test samples were seen in training (exact copies): "
     message += ", ".join(map(str, leaked[:3])) + " ... .*--drop-duplicates"
     with pytest.raises(LeakageError, match=message):
         compare(data, **PIXELS)

@@ -97,9 +97,9 @@ X3 = np.random.default_rng(0).normal(size=(6, 3))
         (X3, None, "tsne", "'projection' parameter of project_features must be one of 'pca'"),
         (X3[:, :2], None, "pca", "features has 2 columns, but development has 3"),
         (X3, None, "lda", "y_development is missing: 'lda' needs the labels"),
-        (X3, [0, 1] * 3, "lda", "'lda' of 2 classes has a single axis"),
+        (X3, [0, 1] * 3, "lda", "'lda' with 2 classes has a single axis"),
         (X3, [0, 1], "lda", "6 images but 2 labels"),
-        (X3, None, None, "'identity' needs features of 2 columns; got 3"),
+        (X3, None, None, "'identity' needs features with 2 columns; got 3"),
     ],
 )
 def test_bad_input(features, y, projection, message):

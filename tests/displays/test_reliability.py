@@ -54,7 +54,7 @@ def test_bad_input():
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="needs predict_proba, and SVC.*calibrated"):
         ReliabilityDisplay.from_estimator(SVC().fit(X, y), X, y)
-    with pytest.raises(ValueError, match="none of the classes, such as 2; these are"):
+    with pytest.raises(ValueError, match="not among the classes, such as 2; the classes are"):
         ReliabilityDisplay.from_predictions([2], [[0.5, 0.5]], classes=[0, 1])
-    with pytest.raises(ValueError, match="3 columns of probabilities, and 2 classes"):
+    with pytest.raises(ValueError, match="3 columns of probabilities but 2 classes"):
         ReliabilityDisplay.from_predictions([0, 1], [[0.2, 0.3, 0.5]] * 2)

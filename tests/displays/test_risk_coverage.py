@@ -33,7 +33,7 @@ def test_steps_from_the_surest_sample_to_all():
     assert (chosen.get_xdata().tolist(), chosen.get_ydata().tolist()) == ([50], [50])
     assert [t.get_text() for t in ax.get_legend().get_texts()] == [
         "a, area 0.25",
-        "its threshold: 50.0 % answered, 50 % errors",
+        "its threshold: 50.0 % accepted, 50 % errors",
     ]
 
 

@@ -115,6 +115,6 @@ def test_a_fitted_classifier_is_only_calibrated(scored):
         ([1, 1, 2, 2], {"method": "temperature"}, r"0, 1, 2 and so on.*got \[1, 2\].*sigmoid"),
     ],
 )
-def test_labels_and_parameters_that_will_not_do(y, arguments, message):
+def test_bad_labels_and_parameters(y, arguments, message):
     with pytest.raises(ValueError, match=message):
         calibrated(SVC(), y, **arguments)

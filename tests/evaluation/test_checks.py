@@ -47,7 +47,7 @@ def test_the_test_set_is_a_slice_of_the_training_set():
     assert "500 of 500" in check.message
     assert checks.check_seen(fingerprint(IMAGES[1000:]), network) is None
     named = checks.check_seen(fingerprint(IMAGES[998:1002]), network, names=["a", "b", "c", "d"])
-    assert named.message.endswith("exactly as they are: a, b.")
+    assert named.message.endswith("(exact copies): a, b.")
 
 
 def test_parameters_are_selected_on_what_the_network_was_trained_on():
@@ -285,13 +285,13 @@ def right_for(share):
 @pytest.mark.parametrize(
     ("correct", "others", "words"),
     [
-        (right_for(0.23), {}, "most frequent class is right for 16.7 %"),
+        (right_for(0.23), {}, "(majority class: 16.7 %)"),
         (right_for(0.6), {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
-         "the best epoch was 2 of 30, right for 50 % of the validation slice"),
+         "the best epoch was 2 of 30, with a validation accuracy of 50 %"),
         (None, {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
          "the best epoch was 2 of 30"),
         (right_for(0.5), {"logistic_correct": right_for(0.8)[None]},
-         "a logistic head on the same features for 80.0 %"),
+         "a logistic head on the same features has 80.0 %"),
     ],
 )  # fmt: skip
 def test_a_network_that_did_not_train(correct, others, words):

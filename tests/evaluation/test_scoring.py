@@ -88,9 +88,9 @@ def test_what_a_network_does_not_say(fitted, shapes):
     model, X = outputs("softmax", 3), np.eye(3)
     for y, classes, message in [
         ([0, 1, 2], None, "pass classes=.*in the order of its outputs"),
-        ([0, 1, 1], [0, 1], "has 3 outputs, and classes names 2"),
-        ([0, 1, 2], [1, 2, 3], r"none of the classes: \[0\]"),
-        (["0", "1", "2"], [0, 1, 2], "none of the classes"),
+        ([0, 1, 1], [0, 1], "has 3 outputs, but classes has 2"),
+        ([0, 1, 2], [1, 2, 3], r"not among the classes: \[0\]"),
+        (["0", "1", "2"], [0, 1, 2], "not among the classes"),
         ([0, 1, 1], [0, 1, 1], "each class once"),
     ]:
         with pytest.raises(ValueError, match=message):

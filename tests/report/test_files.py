@@ -42,7 +42,7 @@ def test_another_test_part_is_counted_anew(comparison, tmp_path):
 
 def test_foreign_folder_is_left_alone(comparison, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(ValueError, match="no comparison of ours"):
+    with pytest.raises(ValueError, match="not written by penultimate"):
         comparison.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -32,7 +32,7 @@ def test_our_folder_gives_its_results(tmp_path):
 def test_folder_that_is_not_ours(tmp_path, text):
     data = text if isinstance(text, bytes) else text.encode()
     (tmp_path / "results.json").write_bytes(data)
-    with pytest.raises(ValueError, match="no comparison of ours, such as 'results.json'"):
+    with pytest.raises(ValueError, match="not written by penultimate, such as 'results.json'"):
         check_folder(tmp_path)
 
 

@@ -14,16 +14,17 @@ def test_what_a_reader_needs(results):
     text = methods_paragraph(results)
     for words in (
         "We compared cnn-softmax, cnn+logistic (a control), cnn+svm-rbf,",
-        "on bars <b>&: 60 images of 12 x 12 pixels in 2 classes, of which 48 were for development "
-        "and 12 for testing; the test part was drawn at random, stratified by class (seed 0).",
-        "Each method was scored on the test part once.",
+        "on bars <b>&: 60 images of 12 x 12 pixels in 2 classes, of which 48 were used for "
+        "development and 12 for testing. The test set was drawn at random, stratified by "
+        "class (seed 0).",
+        "Each method was evaluated on the test set once.",
         "a network (compact, 4 epochs) was trained",
         "on which neither the network nor any candidate was fitted",
-        "There were 2 seeds (0, 1);",
-        "95 % Wilson intervals for an effective sample size (Dean and Pagano, 2015), from crossed "
-        "random effects of test samples and seeds.",
+        "run with 2 seeds (0, 1);",
+        "95 % Wilson confidence intervals for an effective sample size (Dean and Pagano, 2015) "
+        "that is estimated from crossed random effects of test samples and seeds.",
         "adjusted by Holm's method",
-        "Differences to the softmax are paired",
+        "Differences from the softmax are paired",
         f"penultimate {results['versions']['penultimate']}",
         f"Python {results['versions']['python']}",
     ):
@@ -53,7 +54,7 @@ def test_protocols_are_told_apart(results):
 def test_groups(results):
     results["protocol"]["groups"] = True
     text = methods_paragraph(results)
-    assert "no group is in both parts" in text
+    assert "no group occurs in both sets" in text
     assert "selection part, with groups kept whole" in text
     assert "random effects of groups of test samples" in text
 
@@ -61,8 +62,8 @@ def test_groups(results):
 def test_given_test_part_that_was_used_before(results):
     results["protocol"] |= {"given_split": True, "test_uses": 3}
     text = methods_paragraph(results)
-    assert "the test part came with the data" in text
-    assert "had been scored by 2 earlier comparisons" in text
+    assert "The test set was supplied with the data" in text
+    assert "had been used by 2 earlier comparisons" in text
 
 
 def test_subsets_splits_and_adjusted_values(results):
@@ -70,9 +71,9 @@ def test_subsets_splits_and_adjusted_values(results):
     results["splits"][0]["n_splits"] = 4
     results["methods"][1]["vs_softmax"]["p_holm"] = 0.04
     text = methods_paragraph(results)
-    assert "The classes come in subsets (flat)." in text
+    assert "The classes are grouped into subsets (flat)." in text
     assert "restricted to the classes of that subset" in text
-    assert "on 4 splits at random" in text
+    assert "on 4 random splits" in text
     assert "Holm's method" in text
 
 
@@ -81,7 +82,7 @@ def test_one_seed_without_a_network(results):
     results["methods"] = [row for row in results["methods"] if row["name"] == "pca+svm-rbf"]
     results["methods"][0]["vs_softmax"] = None
     text = methods_paragraph(results)
-    assert "There was one seed (5)." in text
-    assert "which leave out how much training varies" in text
+    assert "run with a single seed (5)." in text
+    assert "which do not include the variation between training runs" in text
     assert "network" not in text
     assert "softmax" not in text

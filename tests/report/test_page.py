@@ -75,10 +75,10 @@ def test_data_names_are_text_not_markup(page):
 
 def test_errors_and_warnings_stand_out_with_words(page):
     error, warning = (item.text for item in find(page, "ul.alarms li"))
-    assert error == "\u2716 Error: The test part leaks."
+    assert error == "\u2716 Error: The test set leaks."
     assert warning.splitlines() == [
         "\u26a0 Warning: Two images are in both parts.",
-        "Why it matters: They are known by heart.",
+        "Why it matters: The network has memorized them.",
         "What to do: Drop them.",
     ]
 
@@ -92,7 +92,7 @@ def test_forest_plot_has_a_dot_and_words_for_each_method(page, comparison):
     text = words.get_attribute("textContent")
     for row in rows:
         points = f"{100 * row['vs_softmax']['difference']:+.2f}".replace("-", "\u2212")
-        assert f"{row['name']}: {points} points" in text
+        assert f"{row['name']}: {points} percentage points" in text
 
 
 def test_hardest_cases_the_worst_first(page):
@@ -256,7 +256,7 @@ def test_nothing_is_cut_off_on_a_phone(page):
 
 
 @pytest.mark.serial
-def test_ten_thousand_images_open_at_once(browser, comparison, tmp_path):
+def test_ten_thousand_images_open_quickly(browser, comparison, tmp_path):
     """Digits in size and number, a tenth of them wrong: under 8 MB, open within a second."""
     rng = np.random.default_rng(0)
     labels = np.arange(10_100) % 10

@@ -15,18 +15,27 @@ def results(difference, low, high, name="cnn+svm-rbf", **others):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((0.006, 0.002, 0.01), "better than cnn-softmax by 0.60 points (95 % interval 0.20 to 1.0"),
-        ((-0.01, -0.02, -0.003), "worse than cnn-softmax by 1.00 points (95 % interval 0.30 to 2."),
-        ((0.002, -0.001, 0.005), "no difference that 1,000 test samples could show: +0.20 points"),
-        ((0.0, 0.0, 0.0), "no difference"),
+        (
+            (0.006, 0.002, 0.01),
+            "more accurate than cnn-softmax by 0.60 percentage points (95 % CI 0.20 to 1.0",
+        ),
+        (
+            (-0.01, -0.02, -0.003),
+            "less accurate than cnn-softmax by 1.00 percentage points (95 % CI 0.30 to 2.",
+        ),
+        (
+            (0.002, -0.001, 0.005),
+            "on 1,000 test samples: +0.20 percentage points (95 % CI -0.10 to 0.50).",
+        ),
+        ((0.0, 0.0, 0.0), "No significant difference between cnn+svm-rbf and cnn-softmax"),
     ],
 )
 def test_verdict(values, words):
     assert words in verdict(results(*values))
 
 
-def test_verdict_tells_how_many_samples_would_do():
-    words = "About 12,400 test samples would be needed to show a difference of this size."
+def test_verdict_gives_the_number_of_samples_needed():
+    words = "About 12,400 test samples would be needed to detect a difference of this size."
     unclear, clear = results(0.002, -0.001, 0.005), results(0.006, 0.002, 0.01)
     for made in (unclear, clear):
         made["methods"][0]["vs_softmax"]["samples_needed"] = 12_400
@@ -35,21 +44,21 @@ def test_verdict_tells_how_many_samples_would_do():
     unclear["methods"][0]["vs_softmax"]["samples_needed"] = None
     assert "needed" not in verdict(unclear)
     unclear["protocol"] = {"seeds": [0, 1, 2]}
-    assert verdict(unclear).endswith("it takes more seeds.")
+    assert verdict(unclear).endswith("more seeds are needed.")
 
 
 def test_verdict_falls_back_on_the_linear_head():
-    assert "cnn+svm-linear is better" in verdict(results(0.1, 0.05, 0.2, "cnn+svm-linear"))
+    assert "cnn+svm-linear is more accurate" in verdict(results(0.1, 0.05, 0.2, "cnn+svm-linear"))
 
 
-def test_verdict_tells_what_the_control_did():
+def test_verdict_reports_the_control():
     both = results(0.02, 0.01, 0.03)
     control = {"difference": 0.018, "ci95": [0.01, 0.03], "p": 0.01}
     both["methods"].append(row("cnn+logistic", control))
-    assert verdict(both).endswith("Refitting a logistic head, with no margin, gives +1.80 points.")
+    assert verdict(both).endswith("changes the accuracy by +1.80 percentage points.")
 
 
-def test_verdict_names_the_softmax_that_knows_as_much():
+def test_verdict_names_the_softmax_with_the_same_information():
     assert "than cnn-softmax-masked by" in verdict(results(0.1, 0.05, 0.2, knows_subset=True))
     of_a_subset = results(0.1, 0.05, 0.2, subset="vowels")
     assert verdict(of_a_subset) == ""
@@ -62,23 +71,23 @@ def test_no_verdict_without_a_softmax():
 
 def test_no_winner_against_a_network_that_did_not_train():
     made = results(0.2174, 0.1, 0.3)
-    message = "Seed 1: the softmax is right for 22.8 % of 92 test samples."
+    message = "Seed 1: the softmax has an accuracy of 22.8 % on 92 test samples."
     made["checks"] = [{"id": "network-undertrained", "level": "error", "message": message}]
     assert verdict(made).startswith("No verdict: the network did not train properly. Seed 1")
-    assert "better" not in verdict(made)
+    assert "accurate" not in verdict(made)
     made["checks"][0]["id"] = "grid-edge"
-    assert "is better" in verdict(made)
+    assert "is more accurate" in verdict(made)
 
 
-def test_one_seed_speaks_of_two_classifiers():
+def test_one_seed_compares_two_trained_classifiers():
     made = results(0.006, 0.002, 0.01)
     made["protocol"] = {"seeds": [0]}
-    assert "about these two classifiers, not about the methods" in verdict(made)
+    assert "compares two trained classifiers, not the methods" in verdict(made)
     made["protocol"] = {"seeds": [0, 1, 2]}
-    assert "these two classifiers" not in verdict(made)
+    assert "two trained classifiers" not in verdict(made)
 
 
 def test_the_baseline_is_named():
     made = results(0.006, 0.002, 0.01)
     made["methods"][0]["vs_softmax"]["baseline"] = "cnn+logistic"
-    assert "better than cnn+logistic by" in verdict(made)
+    assert "more accurate than cnn+logistic by" in verdict(made)

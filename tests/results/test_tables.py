@@ -44,7 +44,7 @@ def test_json_is_the_dictionary(comparison):
 
 def test_markdown(comparison):
     head, rule, softmax, svm = comparison.to_markdown().splitlines()
-    assert head == "| Method | Accuracy, % | Less softmax, points | p |"
+    assert head == "| Method | Accuracy, % | vs softmax (percentage points) | p |"
     assert rule == "| --- | ---: | ---: | ---: |"
     accuracy = comparison.accuracy("cnn-softmax")
     assert softmax == (

@@ -1,4 +1,4 @@
-"""What is passed for samples and is no array: what it is, and how arrays are made of it."""
+"""Recognition of data objects that are passed instead of arrays, and advice on converting them."""
 
 from collections.abc import Iterator, Mapping, Set
 from pathlib import PurePath
@@ -10,24 +10,24 @@ _TENSORS = ("torch", "tensorflow", "jax", "jaxlib")
 
 
 def as_samples(X: Any, owner: str) -> Any:
-    """Return tensors as arrays and the rest as it is, or say what to do with a data object.
+    """Convert tensors to arrays, return the rest unchanged, or refuse a data object with advice.
 
-    Arrays, lists and data frames are left to scikit-learn, which knows them.
+    Arrays, lists and data frames are left to scikit-learn, which handles them.
 
     Parameters
     ----------
     X : object
-        What `owner` was given for samples.
+        Samples passed to `owner`.
     owner : str
-        Whose method it is, for the messages.
+        Name of the class or function, for the messages.
 
     Raises
     ------
     TypeError
-        If `X` is a path, an image of Pillow's, a generator, or a data set or loader of a
-        deep-learning framework: these are read one batch at a time and hold labels, too.
+        If `X` is a path, a Pillow image, a generator, or a data set or loader of a deep-learning
+        framework, which is read batch by batch and also holds the labels.
     ValueError
-        If it is a list of samples that differ in shape.
+        If `X` is a list of samples of different shapes.
     """
     kind, advice = _kind_of(X)
     if kind:
@@ -41,7 +41,7 @@ def as_samples(X: Any, owner: str) -> Any:
         except Exception as error:  # a tensor with gradients, or on an accelerator
             raise TypeError(
                 f"X is a {type(X).__module__}.{type(X).__qualname__} that NumPy cannot read "
-                f"({error}). Pass X.detach().cpu().numpy(), or its like."
+                f"({error}). Pass X.detach().cpu().numpy() or an equivalent."
             ) from error
     if isinstance(X, (list, tuple)) and len(X):
         shapes = {np.shape(sample) for sample in X if hasattr(sample, "shape")}
@@ -52,7 +52,7 @@ def as_samples(X: Any, owner: str) -> Any:
 
 
 def _kind_of(X: Any) -> tuple[str, str]:
-    """Say what a data object is, and what to do with it; nothing of what is none."""
+    """Return a description of a data object and advice; empty strings for anything else."""
     read = "Read it first: penultimate.datasets.load(path) gives images and labels."
     collect = "Collect it first: X = np.concatenate([np.asarray(x) for x, _ in data]), y likewise."
     name = f"{type(X).__module__}.{type(X).__qualname__}"
@@ -66,12 +66,11 @@ def _kind_of(X: Any) -> tuple[str, str]:
         if len(sizes) > 1 or len(modes) > 1:
             return (
                 f"a list of images of {len(sizes)} sizes and {len(modes)} modes",
-                "Bring them to one: np.stack([np.asarray(im.convert('RGB').resize((w, h))) for "
-                "im in X]).",
+                "Convert them: np.stack([np.asarray(im.convert('RGB').resize((w, h))) for im in X]).",
             )
         return "", ""
     if _package(X) == "PIL":
-        return "a single image of Pillow's", "Pass np.asarray(image)[np.newaxis]."
+        return "a single Pillow image", "Pass np.asarray(image)[np.newaxis]."
     if isinstance(X, Iterator):
         return f"a generator or iterator ({name})", collect
     if isinstance(X, (Mapping, Set)):

@@ -1,10 +1,9 @@
-"""Whose fault an error is: what the user gave, or this package.
+"""Distinction between errors caused by the user's input and bugs in this package.
 
-Both come as a `ValueError` or a `TypeError`, as everywhere in scikit-learn and Keras, and users
-may catch them as such. They differ in where they come from: what is wrong with the user's input
-is said by a ``raise`` statement of ours, with what to do; a slip of ours surfaces where some
-expression fails, in our code or in that of a library. So the innermost frame of the traceback
-decides, and no raising function has to be told.
+Both are a `ValueError` or a `TypeError`, as everywhere in scikit-learn and Keras, and users may
+catch them as such. They differ in their origin: wrong input is reported by a ``raise`` statement of
+this package, with advice; a bug surfaces where some expression fails, in our code or in a library.
+So the innermost frame of the traceback decides, and raising functions need no special exception.
 """
 
 import dis
@@ -15,12 +14,12 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def is_from_input(error: BaseException) -> bool:
-    """Say whether an error is about the user's input or machine, and no fault of this package.
+    """Return whether an error is about the user's input or machine rather than a bug here.
 
     Parameters
     ----------
     error : BaseException
-        With its traceback. One that has crossed processes has lost it, and counts as ours.
+        Error with its traceback. One from another process has lost it and counts as a bug.
 
     Returns
     -------
@@ -42,8 +41,8 @@ def is_from_input(error: BaseException) -> bool:
     False
     """
     if isinstance(error, OSError):
-        # Of the user's files, disk or rights, wherever it surfaces; a file of ours is missing only
-        # from a broken installation.
+        # About the user's files, disk or permissions, wherever it surfaces; a file of this package
+        # is only missing from a broken installation.
         return error.filename is None or not _is_ours(error.filename)
     if isinstance(error, ImportError):
         return not (error.name or "").startswith("penultimate")
@@ -60,7 +59,7 @@ def _is_ours(filename: object) -> bool:
 
 
 def _was_raised_by_us(error: BaseException) -> bool:
-    """Say whether a ``raise`` statement of this package made the error."""
+    """Return whether a ``raise`` statement of this package raised the error."""
     traceback = error.__traceback__
     if traceback is None:
         return False
@@ -69,5 +68,5 @@ def _was_raised_by_us(error: BaseException) -> bool:
     frame = traceback.tb_frame
     if frame.f_globals.get("__name__", "").partition(".")[0] != "penultimate":
         return False
-    # The instruction that the frame stopped at: indexing and calls stop at others.
+    # The bytecode instruction at which the frame stopped; a failed index or call is another one.
     return frame.f_code.co_code[traceback.tb_lasti] == _RAISE

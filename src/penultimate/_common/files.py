@@ -1,9 +1,9 @@
-"""Writing files whole or not at all: the one place that puts a file on a user's disk.
+"""Atomic writing of files; all files that this package writes go through here.
 
 A file is written under another name in the same folder, synced, and renamed over the old one; the
 folder is synced last. Renaming is atomic within a file system, hence the same folder; syncing
-before it keeps a power cut from leaving the new name on an empty file. Whoever opens the path at
-any moment finds the old content or the new, and after an error the old.
+before the rename prevents a power failure from leaving the new name on an empty file. Readers see
+either the old content or the new at any time, and the old content after an error.
 """
 
 import errno
@@ -20,42 +20,42 @@ from pathlib import Path
 _ADVICE = {
     errno.ENOSPC: "Free some space, or choose another folder.",
     errno.EDQUOT: "Your quota is used up: free some space, or choose another folder.",
-    errno.EFBIG: "Choose a folder on a file system that takes files of this size.",
+    errno.EFBIG: "Choose a folder on a file system that supports files of this size.",
     errno.EACCES: "Choose a file and a folder that you may write to.",
     errno.EPERM: "Choose a file and a folder that you may write to.",
     errno.EROFS: "Choose a folder that you may write to.",
-    errno.ENOENT: "Make the folder first, or choose another one.",
+    errno.ENOENT: "Create the folder first, or choose another one.",
     errno.ENOTDIR: "Choose another folder.",
     errno.EISDIR: "Choose another name.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }
-# Some network and FUSE file systems cannot sync; there a file is as safe as they make it.
+# Some network and FUSE file systems cannot sync; durability is then up to them.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
-_LONGEST = 200  # bytes of a name that something can be added to; file systems take 255
+_LONGEST = 200  # bytes of a name, so that a suffix fits into the usual limit of 255
 
 
 @contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Replace a file by what the body of the ``with`` statement writes, or leave it as it is.
+    """Replace a file with what the ``with`` body writes, or leave it unchanged on an error.
 
     Parameters
     ----------
     path : str or path-like
-        In a folder that exists. A link stays a link, and the file that it names is replaced. A
-        file that is replaced keeps its mode; a new one has the mode that `open` would give it.
+        Path in an existing folder. A link is kept, and the file that it points to is replaced. A
+        replaced file keeps its mode; a new one gets the mode that `open` would give it.
 
     Yields
     ------
     Path
-        Where to write instead. It has the file's name and suffix and is in a temporary folder
-        of its own beside the file, so that writers that look at the suffix, or write more than
-        one file, can be given it. The folder is removed, whatever happens.
+        Path to write to instead. It has the same name and suffix and is in a temporary folder of
+        its own next to the file, so that it suits writers that check the suffix or write more than
+        one file. The folder is always removed.
 
     Raises
     ------
     OSError
-        If the file cannot be written, with its path and what to do. The subclass and ``errno``
-        are those of the cause. Errors of the body that are about other files pass unchanged.
+        If the file cannot be written, with its path and advice. The subclass and ``errno`` are
+        those of the cause. Errors in the body about other files are not changed.
 
     Examples
     --------
@@ -73,10 +73,10 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def write_together(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Path]]:
-    """Replace several files, once all of them are written; see `write_atomically`.
+    """Replace several files once all of them are written; see `write_atomically`.
 
-    Killed between two renames, which take microseconds, it leaves the earlier files new and the
-    later ones old, each of them whole.
+    If the process is killed between two renames, which take microseconds, the earlier files are new
+    and the later ones old, but each of them is complete.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def write_together(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Pat
     Yields
     ------
     list of Path
-        Where to write instead, in the order of `paths`.
+        Paths to write to instead, in the order of `paths`.
 
     Raises
     ------
     OSError
-        As in `write_atomically`.
+        See `write_atomically`.
     """
     targets = [Path(os.path.realpath(path)) for path in paths]
     temporaries: list[Path] = []
@@ -122,15 +122,15 @@ def write_together(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Pat
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove what writers of a file that were killed have left beside it.
+    """Remove temporary folders that killed writers of a file have left next to it.
 
     Parameters
     ----------
     path : str or path-like
-        Of a file that no other process writes just now.
+        Path of a file that no other process is writing.
     """
     target = Path(os.path.realpath(path))
-    # Exactly what `mkdtemp` appends: the files "a" and "a.b" must not lose each other's folder.
+    # Matches exactly what `mkdtemp` appends, so that "a" never removes a folder of "a.b".
     leftover = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]+\.tmp")
     for other in target.parent.iterdir():
         if leftover.fullmatch(other.name):
@@ -138,13 +138,13 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 
 
 def _prefix(target: Path) -> str:
-    """Begin the name of a temporary folder, which has to fit where the file's own just fits."""
+    """Return the prefix of a temporary folder's name, short enough for long file names."""
     name = os.fsencode(target.name)
     return f".{target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()}."
 
 
 def _check_target(target: Path) -> int | None:
-    """Return the mode of the file that is there, if any; refuse what `open` would refuse, too."""
+    """Return the mode of an existing file, if any; refuse whatever `open` would refuse."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -152,16 +152,16 @@ def _check_target(target: Path) -> int | None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if not stat.S_ISREG(mode):
-        # Renaming would put a file in the place of /dev/null or of a pipe that someone reads.
+        # Renaming would replace /dev/null, or a pipe that someone reads, by a file.
         raise OSError(errno.EINVAL, "It is a device or a pipe, not a file", str(target))
     if not os.access(target, os.W_OK):
-        # A rename would replace a write-protected file without a question.
+        # A rename would silently replace a write-protected file.
         raise PermissionError(errno.EACCES, "The file is write-protected", str(target))
     return stat.S_IMODE(mode)
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb+") as file:  # writable, which Windows asks for
+    with path.open("rb+") as file:  # Windows can only sync files opened for writing
         try:
             os.fsync(file.fileno())
         except OSError as error:
@@ -170,7 +170,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last; the file is complete already, so a failure is no failure of ours."""
+    """Make the rename durable; the file is already complete, so errors are ignored."""
     if os.name == "nt":  # folders cannot be opened there
         return
     with suppress(OSError):
@@ -182,8 +182,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _is_about(error: OSError, temporaries: Sequence[Path]) -> bool:
-    """Say whether an error of the body is about what it writes, not about a file that it reads."""
-    if error.filename is None:  # as for a full disk
+    """Return whether an error in the body is about a file that it writes, not one that it reads."""
+    if error.filename is None:  # for example for a full disk
         return True
     path = Path(os.path.realpath(os.fsdecode(error.filename)))
     return any(path.is_relative_to(temporary.parent) for temporary in temporaries)
@@ -193,13 +193,13 @@ def _explained(
     error: OSError, paths: Sequence[str | os.PathLike[str]], replaced: Sequence[Path]
 ) -> OSError:
     names = " and ".join(repr(os.fspath(path)) for path in paths)
-    state = "What was there before is unchanged."
+    state = "Existing files are unchanged."
     if replaced:
         state = f"Only {' and '.join(repr(path.name) for path in replaced)} could be replaced."
     advice = _ADVICE.get(error.errno or 0, "Choose another path.")
     message = f"{names} could not be written: {error.strerror or error}. {state} {advice}"
-    # The subclass that belongs to the number, as Python chooses it; the number given on
-    # construction would make `str` show "[Errno 28] " and nothing that we say.
+    # Python picks the subclass from the number; but passing the number to the constructor would
+    # make `str` show "[Errno 28] " and hide the message.
     explained = type(OSError(error.errno, ""))(message) if error.errno else OSError(message)
     explained.errno = error.errno
     return explained

@@ -1,4 +1,4 @@
-"""Where a warning points to: the line of the user's that led to it, however deep we are."""
+"""Stack levels of warnings, so that they point to the user's line of code at any depth."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,10 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def level_outside() -> int:
-    """Return the ``stacklevel`` with which our caller's warning points outside the package.
+    """Return the ``stacklevel`` with which the caller's warning points outside the package.
 
-    Python shows a warning once for each line that it points to: one that points at a line of the
-    package is shown once for a whole program, whatever led to it.
+    Python shows a warning once per line that it points to: a warning that pointed at a line of the
+    package would be shown only once per program, whatever caused it.
 
     Examples
     --------

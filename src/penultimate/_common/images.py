@@ -1,4 +1,4 @@
-"""Checks of images, and the scale of their pixels."""
+"""Checks of images and of the scale of their pixels."""
 
 import warnings
 from typing import Any
@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_UNEVEN, _FAR = 100, 10  # of standard deviations: between features, and from 1
+# Factors between standard deviations: of two features, and of a feature and 1.
+_UNEVEN, _FAR = 100, 10
 
 
 def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDArray[Any]:
-    """Return images as an array of shape (n_samples, height, width, channels), values 0 to 255.
+    """Return images as an array of shape (n_samples, height, width, channels) from 0 to 255.
 
-    8-bit images are returned as they are, without a copy. Booleans become 0 and 255. Integers are
-    pixels from 0 to 255. Floats are multiplied by `scale`; where it is None, by `pixel_scale`.
+    8-bit images are returned without a copy. Booleans become 0 and 255. Integers are pixels from 0
+    to 255. Floats are multiplied by `scale` or, if it is None, by `pixel_scale`.
 
     Raises
     ------
     ValueError
-        If `X` is not of 3 or 4 dimensions, is empty, has neither 1 nor 3 channels, or holds NaN
+        If `X` does not have 3 or 4 dimensions, is empty, has neither 1 nor 3 channels, or holds NaN
         or values outside [0, 1] and [0, 255].
     """
     X = np.asarray(X)
@@ -47,25 +48,25 @@ def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDAr
     if low < 0 or high > 255:
         raise ValueError(
             f"{name} must hold pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
-            "Undo the standardisation, or pass 8-bit images."
+            "Undo the standardization, or pass 8-bit images."
         )
     if X.dtype.kind != "f":
         return X.astype(np.uint8)
     if 1 < high <= 2 and scale != 1:
         raise ValueError(
             f"{name} holds floats up to {high:g}: just outside [0, 1], and too small for [0, 255]. "
-            "Clip them, as with numpy.clip(X, 0, 1), or pass 8-bit images."
+            "Clip them, for example with numpy.clip(X, 0, 1), or pass 8-bit images."
         )
     return X.astype(np.float32) * np.float32(pixel_scale(X) if scale is None else scale)
 
 
 def pixel_scale(X: NDArray[Any]) -> float:
-    """What makes pixels from 0 to 255 of these: 255 for floats of which none is above 1, else 1."""
+    """Return the factor to pixels from 0 to 255: 255 for floats of at most 1, else 1."""
     return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
 
 
 def uneven_scales(X: NDArray[Any]) -> tuple[float, float] | None:
-    """Return the least and the largest standard deviation where they are far apart, or from 1."""
+    """Return the extreme standard deviations if far from each other or from 1, else None."""
     deviations = X.std(axis=0, dtype=np.float64)
     deviations = deviations[deviations > 0]
     if not len(deviations):
@@ -76,13 +77,13 @@ def uneven_scales(X: NDArray[Any]) -> tuple[float, float] | None:
 
 
 def warn_if_unscaled(X: NDArray[Any]) -> None:
-    """Warn of features whose standard deviations are far from each other, or from 1."""
+    """Warn about features whose standard deviations are far from each other or from 1."""
     if (scales := uneven_scales(X)) is not None:
         low, high = scales
         warnings.warn(
-            f"The features' standard deviations go from {low:.3g} to {high:.3g}; margins, C and "
-            "the learning rate are meant for features near 1. Pass standardize=True, or scale "
-            "them.",
+            f"The features' standard deviations range from {low:.3g} to {high:.3g}; margins, C and "
+            "the learning rate are meant for values near 1. Pass standardize=True, or scale the "
+            "features.",
             UserWarning,
             stacklevel=4,
         )

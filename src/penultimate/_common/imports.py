@@ -1,4 +1,4 @@
-"""Optional imports, and whether we are debugging."""
+"""Optional imports, and the debugging switch."""
 
 import os
 from importlib import import_module
@@ -7,14 +7,14 @@ from types import ModuleType
 
 
 def import_optional(name: str, extra: str) -> ModuleType:
-    """Import an optional package, or say which extra brings it.
+    """Import an optional package, or raise an error that names the extra to install.
 
     Parameters
     ----------
     name : str
-        The module to import.
+        Module to import.
     extra : str
-        The extra of this package that installs it.
+        Extra of this package that installs it.
 
     Raises
     ------
@@ -30,5 +30,5 @@ def import_optional(name: str, extra: str) -> ModuleType:
 
 
 def is_debugging() -> bool:
-    """Say whether the user asked for tracebacks, with ``PENULTIMATE_DEBUG=1``."""
+    """Return whether the user asked for tracebacks, with ``PENULTIMATE_DEBUG=1``."""
     return os.environ.get("PENULTIMATE_DEBUG", "") not in ("", "0")

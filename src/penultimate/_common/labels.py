@@ -1,4 +1,4 @@
-"""Checks of labels: one per sample, of a kind that can be told apart, not one-hot."""
+"""Checks of labels: one per sample, of one type, not one-hot."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ def check_not_one_hot(y: Any) -> None:
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
         raise ValueError(
-            f"y is one-hot, of shape {y.shape}; a classifier here takes one label a sample. "
+            f"y is one-hot, of shape {y.shape}; classifiers take one label per sample. "
             "Pass y.argmax(axis=1), or the class names."
         )
 
 
 def from_one_hot(y: Any, *, whole: bool = True) -> Any:
-    """Turn one-hot rows, of 0 and 1 or -1 and 1, into class indices; leave other labels.
+    """Convert one-hot rows, of 0 and 1 or -1 and 1, to class indices; return others unchanged.
 
     Raises
     ------
     ValueError
-        If a column of them is empty, and these are the `whole` of the labels.
+        If a column is empty and these are the `whole` set of labels.
     """
     rows = np.asarray(y)
     if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "bifu":
@@ -35,27 +35,27 @@ def from_one_hot(y: Any, *, whole: bool = True) -> Any:
     if whole and not chosen.any(axis=0).all():
         empty = np.flatnonzero(~chosen.any(axis=0)).tolist()
         raise ValueError(
-            f"y is one-hot with {rows.shape[1]} columns, and no sample is of column {empty[0]}. "
-            "Drop empty columns, or pass labels."
+            f"y is one-hot with {rows.shape[1]} columns, but no sample belongs to column "
+            f"{empty[0]}. Drop empty columns, or pass labels."
         )
     return chosen.argmax(axis=1)
 
 
 def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
-    """Return `y` as a vector of one label a sample.
+    """Return `y` as a vector with one label per sample.
 
     Raises
     ------
     ValueError
-        If `y` is one-hot, has another length than there are samples, holds a missing value or
-        names fewer than `n_classes` classes.
+        If `y` is one-hot, its length is not the number of samples, it holds a missing value, or it
+        has fewer than `n_classes` classes.
     """
     y = np.asarray(typed_labels(y))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     check_not_one_hot(y)
     if y.ndim != 1:
-        raise ValueError(f"y must have one label a sample, shape (n_samples,); got {y.shape}.")
+        raise ValueError(f"y must have one label per sample, shape (n_samples,); got {y.shape}.")
     if len(y) != n_samples:
         raise ValueError(
             f"There are {n_samples} images but {len(y)} labels; each image needs one label."
@@ -63,7 +63,7 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
     check_none_missing(y, "y", "labels", "drop these samples, or label them")
     if len(set(y.tolist())) < n_classes:
         raise ValueError(
-            f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs samples of at least two."
+            f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs at least two."
             if len(y)
             else "There are no samples."
         )
@@ -71,10 +71,10 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
 
 
 def typed_labels(y: Any) -> Any:
-    """Give labels that come in an array of objects the type that all of them have.
+    """Convert labels in an object array to the type that they have in common.
 
-    pandas hands on nullable integers, and categories of numbers, as objects, which scikit-learn
-    takes for no labels at all. Text stays as it is.
+    pandas returns nullable integers and numeric categories as objects, which scikit-learn does not
+    accept as labels. Text is returned unchanged.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def typed_labels(y: Any) -> Any:
     if len(kinds) > 1:
         raise ValueError(
             "y mixes text and other labels, such as "
-            f"{sorted({repr(label) for label in labels.ravel().tolist()})[:3]}; give all the same "
-            "type, as with y.astype(str)."
+            f"{sorted({repr(label) for label in labels.ravel().tolist()})[:3]}; convert all to one "
+            "type, for example with y.astype(str)."
         )
     if kinds == {True} or not labels.size:
         return y

@@ -1,15 +1,15 @@
-"""Taking some samples of whatever has a value for each."""
+"""Selection of some samples from parameters with one value per sample."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing as take  # public by its documentation, if not by its name
+from sklearn.utils import _safe_indexing as take  # documented as public, despite its name
 
 
 def take_rows(params: Mapping[str, Any], rows: NDArray[np.int64], n_samples: int) -> dict[str, Any]:
-    """Return parameters of `fit`; of those that have a value for each sample, these samples'.
+    """Return parameters of `fit`, with only these rows of those that have one value per sample.
 
     Examples
     --------

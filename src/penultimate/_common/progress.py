@@ -1,18 +1,18 @@
-"""How long work tells of its progress: one small observer, silent unless overridden."""
+"""Observer of the progress of long operations, silent unless overridden."""
 
 
 class Progress:
-    """Hears what long work is doing; this base class ignores it.
+    """Observer of long operations; this base class ignores all reports.
 
-    Override either method to show something. Both are called from the thread that works, and
-    must return quickly.
+    Override either method to show progress. Both are called from the working thread and must return
+    quickly.
     """
 
     def update(self, step: str, done: float, total: float) -> None:
-        """Hear that ``done`` of ``total`` units of `step` are finished."""
+        """Called when ``done`` of ``total`` units of `step` are finished."""
 
     def scored(self, method: str, seed: int, accuracy: float) -> None:
-        """Hear that `method` got `accuracy`, a fraction, on the test part with `seed`."""
+        """Called when `method` reached `accuracy`, a fraction, on the test set with `seed`."""
 
 
 SILENT = Progress()

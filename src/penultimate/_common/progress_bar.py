@@ -6,11 +6,12 @@ from penultimate._common.progress import Progress
 
 
 class SearchBar(Progress):
-    """A bar with the time that is left, on standard error; nothing where it is not shown.
+    """Progress bar with the remaining time, on standard error, if it is shown.
 
     Parameters
     ----------
     shown : bool
+        Whether to show the bar.
     """
 
     def __init__(self, shown: bool) -> None:
@@ -47,9 +48,9 @@ class SearchBar(Progress):
             self._bar.stop()
 
     def update(self, step: str, done: float, total: float) -> None:
-        """Show that ``done`` of ``total`` is finished."""
+        """Show that ``done`` of ``total`` units are finished."""
         if not self.shown:
             return
         if self._bar is None:
-            self._start()  # not before: what is not solved here would leave it at nothing
+            self._start()  # only now: searches that are delegated elsewhere never report progress
         self._bar.update(self._task, description=step, completed=done, total=total)

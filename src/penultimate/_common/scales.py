@@ -1,10 +1,10 @@
-"""The scale that inputs had when a classifier was fitted, and whether others are on it.
+"""Detection of inputs on a different scale than those that a classifier was fitted on.
 
-A network that was fitted on pixels from 0 to 1 and is given pixels from 0 to 255 answers without
-a word, at chance. Values alone tell most such slips: what exceeds the range of `fit` many times
-over, or is negative where nothing was, is on another scale for certain. What is merely faint, or
-has no negative values where all samples in `fit` had some, may be a dark or bright image: of one
-that cannot be told, of many it can.
+A network fitted on pixels from 0 to 1 that is given pixels from 0 to 255 fails silently, at chance
+level. Values alone reveal most of these mistakes: values far outside the range of `fit`, or
+negative values where `fit` had none, are certainly on another scale. A faint image, or one without
+negative values where all samples in `fit` had some, may just be dark or bright: one such image only
+gives a warning, but a whole batch of them is an error.
 """
 
 import warnings
@@ -16,36 +16,36 @@ from numpy.typing import NDArray
 
 from penultimate._common.frames import level_outside
 
-_WHITES = (1.0, 255.0)  # what pixels go up to, by convention
-_ABOVE = 1.5  # of white: resizing overshoots it by some per cent, another scale by far more
-_FAR = 10.0  # of the largest value, where there is no such convention
-_OVERSHOOT = 0.1  # of an image's largest value: below zero, that much is resizing's
-_MOST = 0.95  # of the samples in `fit`: what they all but all are, many others are, too
-_PIXELS = 16  # vectors of fewer values are not taken for images
+_WHITES = (1.0, 255.0)  # conventional maxima of pixels
+_ABOVE = 1.5  # times white: resizing overshoots it by a few percent, another scale by far more
+_FAR = 10.0  # times the largest value, for data without such a convention
+_OVERSHOOT = 0.1  # of an image's largest value: resizing undershoots zero by less
+_MOST = 0.95  # of the samples in `fit`: a property that nearly all of them have is expected
+_PIXELS = 16  # shorter vectors are not treated as images
 
 
 @dataclass(frozen=True)
 class InputScale:
-    """What the values of samples were like in `fit`.
+    """Properties of the sample values in `fit`.
 
     Attributes
     ----------
     low, high : float
-        Of all values, as they were given.
+        Range of all values, as given.
     white : float or None
-        What pixels on this scale go up to, 1 or 255; None for standardized values and others.
+        Maximum of pixels on this scale, 1 or 255; None for standardized and other values.
     size : float
-        The largest absolute value.
+        Largest absolute value.
     nonnegative : bool
-        Whether there was no negative value.
+        Whether there were no negative values.
     signed : bool
-        Whether all but all samples had values far below zero.
+        Whether nearly all samples had values far below zero.
     faint : float
-        The share of samples, black ones left out, with no value above the first level of gray.
+        Fraction of samples, ignoring black ones, with no value above the first level of gray.
     whole : bool
         Whether all values were whole numbers.
     checked : bool
-        Whether these are images, or vectors that look like some.
+        Whether the samples are images, or vectors that look like images.
     """
 
     low: float
@@ -65,16 +65,19 @@ class InputScale:
         Parameters
         ----------
         X : ndarray of shape (n_samples, ...)
+            Samples of `fit`.
         factor : float, default=1.0
-            What they are multiplied by before the network gets them.
+            Factor applied to the samples before they enter the network.
         white : float, optional
-            What pixels then go up to, where that is known.
+            Maximum of the pixels after that, if known.
         """
         lows, highs, sizes = _extremes(X, factor)
         low, high = float(lows.min()), float(highs.max())
         if white is None:
             white = next((w for w in _WHITES if max(-low, high) <= w), None)
-            if low < 0 and white == 255:  # standardized: pixels are not negative by so much
+            if (
+                low < 0 and white == 255
+            ):  # standardized values, because pixels are never that negative
                 white = None
         lit = sizes[sizes > 0]
         gray = (white or 0) / 255
@@ -92,25 +95,25 @@ class InputScale:
         )
 
     def check(self, X: NDArray[Any], owner: str, factor: float = 1.0) -> None:
-        """Refuse samples that are on another scale; warn of those that may be.
+        """Refuse samples that are on another scale; warn about those that may be.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, ...)
         owner : str
-            What was fitted, for the messages.
+            Name of the classifier, for the messages.
         factor : float, default=1.0
-            As in `of`, of these samples.
+            Factor for these samples, as in `of`.
 
         Raises
         ------
         ValueError
-            If samples are on another scale for certain.
+            If samples are certainly on another scale.
 
         Warns
         -----
         UserWarning
-            If that cannot be told.
+            If samples may be on another scale.
         """
         if not self.checked:
             return
@@ -124,7 +127,7 @@ class InputScale:
         unsigned = self.signed & (lows >= 0) & (sizes > 0)
         doubtful = unsigned | (faint if self.faint <= 1 - _MOST else np.zeros_like(faint))
         all_of_many = len(X) > 1 and doubtful.all()
-        # Pixels that were whole numbers and are fractions now were divided.
+        # Whole-number pixels in fit, but fractions now: these samples were divided.
         divided = faint.any() and self.whole and not _are_whole(X[faint])
         if other.any() or all_of_many or divided:
             raise ValueError(self._message(X, owner, "are on another scale"))
@@ -142,7 +145,7 @@ class InputScale:
         if self.high <= 1 < high and low >= 0:
             advice = " Divide by 255, as before fit."
         elif self.high > 1 >= high and low >= 0:
-            advice = " Multiply by 255, or pass the samples as they were before they were scaled."
+            advice = " Multiply by 255, or pass the samples before scaling."
         return (
             f"The samples {verdict} than those that this {owner} was fitted on: values from "
             f"{low:g} to {high:g}, where fit had values from {self.low:g} to {self.high:g}."
@@ -151,7 +154,7 @@ class InputScale:
 
 
 def _extremes(X: NDArray[Any], factor: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return each sample's least, largest and largest absolute value, times `factor`."""
+    """Return each sample's minimum, maximum and maximum absolute value, times `factor`."""
     rows = X.reshape(len(X), -1)
     lows = rows.min(axis=1).astype(np.float64) * factor
     highs = rows.max(axis=1).astype(np.float64) * factor

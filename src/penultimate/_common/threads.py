@@ -1,9 +1,9 @@
-"""One thread for BLAS while threads of our own call it.
+"""Limit BLAS to one thread while several threads of this package call it.
 
-The number of threads of a BLAS library is a setting of the whole process. Two threads that each
-save it, lower it and restore it leave it lowered for good when they overlap (A saves 2, B saves 1,
-A restores 2, B restores 1). So the limit is counted: the first to come saves and lowers, the last
-to leave restores, and whoever comes in between only adds to the count.
+The number of threads of a BLAS library is a setting of the whole process. If two threads each save
+it, lower it and restore it, overlapping calls leave it lowered for good (A saves 2, B saves 1, A
+restores 2, B restores 1). So the limit is reference-counted: the first user saves and lowers the
+setting, the last one restores it.
 """
 
 import os
@@ -19,7 +19,7 @@ _validation = threading.RLock()
 
 
 class _Limit:
-    """How many hold the limit, and what was set before the first of them."""
+    """Reference count of the limit, and the setting before the first user."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class _Limit:
                 self._before.restore_original_limits()
 
     def abandon(self) -> None:
-        """Restore what was set, whoever still holds the limit."""
+        """Restore the original setting, even if the limit is still held."""
         if self._depth:
             self._before.restore_original_limits()
 
@@ -49,15 +49,15 @@ _limit = _Limit()
 
 @cache
 def _controller() -> ThreadpoolController:
-    # Made once: it lists every library of the process, which takes milliseconds. SciPy's BLAS is
-    # the one that the solver calls, so it has to be among them.
+    # Cached, because listing every library of the process takes milliseconds. The solver calls
+    # SciPy's BLAS, which therefore has to be loaded first.
     import scipy.linalg  # noqa: F401
 
     return ThreadpoolController()
 
 
 def _start_anew() -> None:
-    """Forget, in a forked process, the threads that were not forked with it."""
+    """Reset the state in a forked process, which does not inherit the other threads."""
     global _limit, _validation
     _limit.abandon()
     _limit, _validation = _Limit(), threading.RLock()
@@ -69,10 +69,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Keep BLAS to one thread, in the whole process, until the last of all who asked is done.
+    """Limit BLAS to one thread in the whole process, until the last concurrent user is done.
 
-    Do not hold it across a ``yield`` or while code of the user's runs: what never resumes never
-    lets go.
+    Do not hold it across a ``yield`` or while user code runs: a generator that never resumes would
+    never release it.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def single_threaded_blas() -> Iterator[None]:
     >>> with single_threaded_blas(), single_threaded_blas():
     ...     pass
     """
-    limit = _limit  # after a fork the one that was entered is another
+    limit = _limit  # a fork replaces the global: leave the one that was entered
     limit.enter()
     try:
         yield
@@ -90,10 +90,11 @@ def single_threaded_blas() -> Iterator[None]:
 
 @contextmanager
 def validating() -> Iterator[None]:
-    """Let one thread at a time have scikit-learn validate its arrays.
+    """Serialize scikit-learn's array validation across threads.
 
-    It does so within ``warnings.catch_warnings``, which saves the filters of the whole process and
-    sets them back: of two threads that overlap, the second leaves those that the first had set.
+    The validation uses ``warnings.catch_warnings``, which saves and restores the filters of the
+    whole process: with two overlapping threads, the second one restores the temporary filters of
+    the first.
     """
     lock = _validation
     with lock:

@@ -1,4 +1,4 @@
-"""Checks shared by everything public, and the import of optional packages."""
+"""Checks of parameters that are shared by the public classes and functions."""
 
 from collections.abc import Collection
 from numbers import Integral, Real
@@ -24,7 +24,7 @@ def check_number(
     Raises
     ------
     TypeError
-        If `value` is not a number of the asked kind.
+        If `value` is not a number of the required kind.
     ValueError
         If it lies outside the interval.
     """
@@ -52,22 +52,23 @@ def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) ->
 
 
 def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
-    """Return what `fit` is given for each sample, groups or weights, as a vector; None as None.
+    """Return per-sample parameters of `fit`, groups or weights, as a vector; None stays None.
 
     Parameters
     ----------
     values : array-like of shape (n_samples,) or None
     n_samples : int
     name : {"groups", "sample_weight"}
-        Groups are labels of any kind; fractions are refused, as they are weights. Weights are
-        finite numbers, none negative and not all 0; they come back as float64.
+        Name of the parameter. Groups are labels of any kind; fractions are refused, because they
+        are probably weights. Weights are finite numbers, none negative and not all 0; they are
+        returned as float64.
     owner : str
-        Whose `fit` it is, for the messages.
+        Name of the class with this `fit`, for the messages.
 
     Raises
     ------
     ValueError
-        If the length is another, a value is missing, or the values are of the other kind.
+        If the length is wrong, a value is missing, or the values are of the wrong kind.
     """
     if values is None:
         return None
@@ -75,11 +76,11 @@ def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDAr
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape != (n_samples,):
-        # scikit-learn's checks look for the first words where weights have two axes.
+        # scikit-learn's estimator checks expect the first words if weights have two axes.
         got = f"{array.shape[0]}" if array.ndim == 1 else f"shape {array.shape}"
         raise ValueError(
             f"{'Sample weights must be 1D' if name == 'sample_weight' else 'Groups must be 1D'}, "
-            f"one for each sample: {name} of {owner} has {got} for {n_samples} samples."
+            f"one per sample: {name} of {owner} has {got} for {n_samples} samples."
         )
     if array.dtype == object or name == "groups":
         check_none_missing(array, name, "values", "fill them in, or drop these samples")
@@ -87,7 +88,7 @@ def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDAr
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """Return an array; of a list with text an array of objects, for NumPy makes text of all else.
+    """Return an array; for a list with text, an object array, so that nothing becomes text.
 
     ``np.asarray(["a", nan])`` holds ``"nan"``, which is no longer missing.
     """
@@ -100,12 +101,12 @@ def as_array(values: Any) -> NDArray[Any]:
 def _check_groups(groups: NDArray[Any], owner: str) -> NDArray[Any]:
     if groups.dtype.kind == "f" and (fractions := groups[groups != np.rint(groups)]).size:
         raise ValueError(
-            f"groups of {owner} holds fractions, such as {fractions[0]:g}: these are no groups. "
+            f"groups of {owner} holds fractions, such as {fractions[0]:g}, which are not groups. "
             "Weights are passed as sample_weight=..."
         )
     if groups.dtype == object and len({isinstance(g, str) for g in groups.tolist()}) > 1:
         raise ValueError(
-            f"groups of {owner} mixes text and numbers; give all the same type, as with "
+            f"groups of {owner} mixes text and numbers; convert all to one type, for example with "
             "groups.astype(str)."
         )
     return np.array(groups.tolist()) if groups.dtype == object else groups
@@ -134,7 +135,7 @@ def _check_weights(weights: NDArray[Any], owner: str) -> NDArray[np.float64]:
 
 
 def check_none_missing(values: NDArray[Any], name: str, what: str, advice: str) -> None:
-    if values.dtype.kind not in "fO":  # no other kind has a missing value
+    if values.dtype.kind not in "fO":  # other types cannot hold missing values
         return
     missing = [k for k, value in enumerate(values.ravel().tolist()) if _is_missing(value)]
     if missing:

@@ -1,12 +1,12 @@
-"""Warnings that more than one part of the package gives."""
+"""Warnings that are shared by several parts of the package."""
 
 
 class PerformanceWarning(UserWarning):
-    """What was asked for is done in a way that takes several times as long.
+    """The request is carried out in a way that takes several times as long.
 
     Examples
     --------
-    To be stopped rather than made to wait:
+    Turn it into an error instead of waiting:
 
     >>> import warnings
     >>> from penultimate import PerformanceWarning

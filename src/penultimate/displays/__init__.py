@@ -1,4 +1,4 @@
-"""Pictures of features, searches, trainings and results, each a scikit-learn Display."""
+"""Plots of features, searches, training runs and results, as scikit-learn Displays."""
 
 from penultimate.displays.confused_pairs import ConfusedPair, ConfusedPairsDisplay, most_confused
 from penultimate.displays.feature_map import FeatureMapDisplay

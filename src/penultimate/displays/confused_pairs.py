@@ -1,4 +1,4 @@
-"""Which class is taken for which, the most confused first."""
+"""Pairs of classes that are confused, the most frequent first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from penultimate.displays._axes import new_axes
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """A class, what it was taken for, and how often.
+    """A true class, the class predicted instead, and how often.
 
     Attributes
     ----------
     true, predicted : int
         Class indices.
     count : int
-        Predictions, over all samples and seeds.
+        Number of such predictions, over all samples and seeds.
     """
 
     true: int
@@ -35,12 +35,12 @@ def most_confused(counts: ArrayLike) -> list[ConfusedPair]:
     Parameters
     ----------
     counts : array-like of shape (n_classes, n_classes), int
-        A row a true class, a column a predicted one.
+        Confusion matrix, with one row per true class and one column per predicted class.
 
     Returns
     -------
     list of ConfusedPair
-        Those that occur; ties in the order of the true class, then of the predicted one.
+        Pairs that occur; ties are ordered by true class, then by predicted class.
 
     Examples
     --------
@@ -64,14 +64,14 @@ class ConfusedPairsDisplay:
     Parameters
     ----------
     counts : ndarray of shape (n_classes, n_classes), int
-        A row a true class, a column a predicted one.
+        Confusion matrix, with one row per true class and one column per predicted class.
     classes : list of str
         Class names.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     Examples
@@ -88,12 +88,12 @@ class ConfusedPairsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike) -> Self:
-        """Predict, and count.
+        """Predict the samples and count the errors.
 
         Parameters
         ----------
         estimator : classifier
-            Fitted.
+            Fitted classifier.
         X : array-like of shape (n_samples, ...)
         y : array-like of shape (n_samples,)
             True labels.
@@ -106,7 +106,7 @@ class ConfusedPairsDisplay:
 
     @classmethod
     def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike) -> Self:
-        """Count which label was taken for which.
+        """Count the pairs of true and predicted labels.
 
         Parameters
         ----------
@@ -130,9 +130,9 @@ class ConfusedPairsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
         n_pairs : int, default=15
-            How many at most.
+            Maximum number of pairs shown.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The feature map as a picture: samples in the plane, coloured by class."""
+"""The feature map: samples in the plane, colored by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -12,16 +12,16 @@ from penultimate.datasets import natural_order
 from penultimate.displays._axes import new_axes
 from penultimate.displays.projections import project_features
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; their black and yellow are
-# made such that they show on white. Neighbouring classes differ in colour and in marker.
+# Okabe and Ito's palette, which color-blind readers can tell apart, with a softer black and a
+# darker yellow that is visible on white. Neighboring classes differ in color and in marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#333333", "#56B4E9", "#A8A000")
 MARKERS = "os^DvP*X"
 _LEGEND_UP_TO = 10
-_LEAST_DISTANCE = 0.04  # between two names, as a share of each axis
+_LEAST_DISTANCE = 0.04  # between two names, as a fraction of each axis, so that they do not overlap
 
 
 class FeatureMapDisplay:
-    """Features of samples in the plane, coloured by class.
+    """Features of samples in the plane, colored by class.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ class FeatureMapDisplay:
     subsets : dict of str to tuple of int, optional
         Named groups of classes, by their indices, that can be drawn alone.
     title : str, default=""
-        What the axes are.
+        Title of the plot, by default the projection.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     See Also
     --------
-    penultimate.displays.project_features : How points are made of features.
+    penultimate.displays.project_features : Computes the points from features.
 
     Examples
     --------
@@ -85,19 +85,19 @@ class FeatureMapDisplay:
         subsets: Mapping[str, Sequence[int]] | None = None,
         random_state: int = 0,
     ) -> Self:
-        """Extract features, and project them.
+        """Extract features and project them.
 
         Parameters
         ----------
         extractor : transformer
             A fitted `FeatureExtractor`, or any other fitted transformer.
         X : array-like of shape (n_samples, ...)
-            Samples to show, as `extractor` takes them.
+            Samples to show, in the form that `extractor` accepts.
         y : array-like of shape (n_samples,)
-            Their labels, of any type.
+            Labels of these samples, of any type.
         development : tuple of (X, y), optional
             The samples that the projection is fitted on, and their labels. Needed for all
-            projections but ``"identity"``.
+            projections except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
             As in `project_features`.
         subsets : dict of str to tuple of int, optional
@@ -112,7 +112,7 @@ class FeatureMapDisplay:
         Raises
         ------
         ValueError
-            If `development` is missing, or anything does not fit.
+            If `development` is missing, or shapes do not match.
         """
         if development is not None:
             development = extractor.transform(development[0]), development[1]
@@ -141,11 +141,12 @@ class FeatureMapDisplay:
         Parameters
         ----------
         features : array-like of shape (n_samples, n_features)
-            Of the samples to show.
+            Features of the samples to show.
         y : array-like of shape (n_samples,)
-            Their labels, of any type.
+            Labels of these samples, of any type.
         development : tuple of (features, y), optional
-            What the projection is fitted on. Needed for all projections but ``"identity"``.
+            Features and labels that the projection is fitted on. Needed for all projections
+            except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
             As in `project_features`.
         subsets : dict of str to tuple of int, optional
@@ -160,7 +161,7 @@ class FeatureMapDisplay:
         Raises
         ------
         ValueError
-            If `development` is missing, or anything does not fit.
+            If `development` is missing, or shapes do not match.
         """
         if development is None and projection not in ("identity", None):
             raise ValueError(
@@ -173,24 +174,24 @@ class FeatureMapDisplay:
             features, fitted_on, labels, projection=projection, random_state=random_state
         )
         names = check_labels(y, len(points)).astype(str).tolist()
-        # A class that no shown sample has still counts: subsets go by its index, too.
+        # Classes without a shown sample are kept, because subsets refer to classes by index.
         classes = natural_order([*names, *np.asarray(labels, dtype=str).ravel().tolist()])
         position = {name: index for index, name in enumerate(classes)}
         codes = np.array([position[name] for name in names])
         return cls(points, codes, classes, subsets=subsets, title=title_of(projection))
 
     def plot(self, ax: Any = None, *, subset: str | None = None, size: float = 16) -> Self:
-        """Draw the points: with a legend for up to ten classes, else with names at their medians.
+        """Draw the points, with a legend for up to ten classes, else with names at their medians.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure. The legend goes to its right, where a figure with
-            ``layout="constrained"`` makes room.
+            Axes to draw on; by default those of a new figure. The legend is placed to the right,
+            where a figure with ``layout="constrained"`` makes room for it.
         subset : str, optional
-            Draw the classes of this subset alone, in the same projection.
+            Subset whose classes are drawn; by default all classes. The projection is the same.
         size : float, default=16
-            Of a point, in square points.
+            Marker area, in square points.
 
         Returns
         -------
@@ -209,9 +210,9 @@ class FeatureMapDisplay:
         names, key = short_names(self.classes, subsets, subset)
         ax = new_axes(ax)
         for label in members:
-            colour, marker = look_of(label)
+            color, marker = look_of(label)
             x, y = self.points[self.labels == label].T
-            ax.scatter(x, y, s=size, c=colour, marker=marker, label=names[label], alpha=0.6, lw=0)
+            ax.scatter(x, y, s=size, c=color, marker=marker, label=names[label], alpha=0.6, lw=0)
         if len(members) <= _LEGEND_UP_TO:
             ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=1.5, frameon=False)
         else:
@@ -236,13 +237,14 @@ class FeatureMapDisplay:
 
 
 def look_of(label: int) -> tuple[str, str]:
-    """Return a class's colour and marker, another pair for each of 64 classes."""
+    """Return a class's color and marker; the pair is unique among 64 classes."""
+    # The markers shift by one with each round of colors, so that all 8 x 8 pairs are used.
     marker = MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
     return COLOURS[label % len(COLOURS)], marker
 
 
 def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray[Any]]:
-    """Find where to write each class's name.
+    """Find a position for each class's name.
 
     Parameters
     ----------
@@ -252,8 +254,8 @@ def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray
     Returns
     -------
     dict of int to ndarray of shape (2,)
-        For each label the sample of its own that is nearest to the median of its samples and not
-        too near to another's name.
+        For each label, the point of the sample of this class that is nearest to the median of the
+        class and not too close to another name.
     """
     extent = np.ptp(points, axis=0)
     scaled = points / np.where(extent == 0, 1, extent)
@@ -278,15 +280,15 @@ def short_names(
     classes : list of str
     subsets : dict of str to tuple of int
     subset : str, optional
-        The one that is shown alone.
+        The subset that is shown, if not all classes are.
 
     Returns
     -------
     names : list of str
-        In `subset` without its name; over all with the initial of theirs, where the initials
-        differ.
+        Class names without the name of `subset`; for all classes, with the initial of their
+        subset instead of its name, if the initials differ.
     key : str
-        What the initials stand for; empty where there are none.
+        Explanation of the initials; empty if there are none.
     """
     names = list(classes)
     initials = {name: name[:1] for name in subsets}
@@ -302,5 +304,5 @@ def short_names(
 
 
 def title_of(projection: str | None) -> str:
-    """Name a projection for readers."""
+    """Return the display name of a projection."""
     return "The layer's two units" if projection in ("identity", None) else projection.upper()

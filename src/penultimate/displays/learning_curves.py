@@ -1,4 +1,4 @@
-"""Learning curves as a picture."""
+"""Plots of learning curves."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -13,23 +13,23 @@ from penultimate.results.outcome import Outcome
 
 
 class LearningCurvesDisplay:
-    """Accuracy over the number of samples, a line for each method.
+    """Accuracy over the number of samples, one line per method.
 
     Parameters
     ----------
     methods : list of str
-        The names in the legend.
+        Method names, shown in the legend.
     sizes : list of int
         Numbers of samples, ascending.
     accuracies : ndarray of shape (n_methods, n_sizes, n_seeds)
-        Fractions; NaN where a method was not fitted on so many.
+        Accuracies as fractions; NaN for sizes that a method was not fitted on.
     xlabel, ylabel : str
-        What the sizes and the accuracies are.
+        Axis labels for the sizes and the accuracies.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     Examples
@@ -48,7 +48,7 @@ class LearningCurvesDisplay:
         sizes: Sequence[int],
         accuracies: NDArray[np.float64],
         *,
-        xlabel: str = "samples of a class",
+        xlabel: str = "samples per class",
         ylabel: str = "test accuracy, %",
     ) -> None:
         self.methods = methods
@@ -59,7 +59,7 @@ class LearningCurvesDisplay:
 
     @classmethod
     def from_curves(cls, curves: LearningCurves) -> Self:
-        """Take the outcome of `learning_curves`.
+        """Create the display from the outcome of `learning_curves`.
 
         Parameters
         ----------
@@ -73,7 +73,9 @@ class LearningCurvesDisplay:
 
     @classmethod
     def from_comparison(cls, comparison: Outcome) -> Self:
-        """Take the learning curves of a comparison's heads, on the selection part.
+        """Create the display from the learning curves of a comparison's heads.
+
+        Their accuracies are those on the selection part.
 
         Parameters
         ----------
@@ -86,11 +88,11 @@ class LearningCurvesDisplay:
         Raises
         ------
         ValueError
-            If it has none.
+            If the comparison has no learning curves.
         """
         curves = comparison.learning_curves
         if not curves:
-            raise ValueError("This comparison has no learning curves: none were made.")
+            raise ValueError("This comparison has no learning curves: none were computed.")
         sizes = sorted({size for curve in curves for size in curve.n_samples})
         accuracies = np.full((len(curves), len(sizes), 1), np.nan)
         for row, curve in zip(accuracies, curves):
@@ -104,12 +106,12 @@ class LearningCurvesDisplay:
         )
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw for each method the mean over seeds, and a band from the worst to the best of them.
+        """Draw for each method the mean over seeds and a band from the worst to the best seed.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
 
         Returns
         -------

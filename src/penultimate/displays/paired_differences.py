@@ -1,4 +1,4 @@
-"""Paired differences of accuracies as a forest plot."""
+"""Forest plots of paired accuracy differences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -12,26 +12,26 @@ from penultimate.results.outcome import Outcome
 
 
 class PairedDifferencesDisplay:
-    """How much better than a baseline each method is, with its interval.
+    """Accuracy of each method minus that of a baseline, with confidence intervals.
 
     Parameters
     ----------
     methods : list of str
-        The names of the rows, from the top.
+        Names of the rows, from top to bottom.
     differences : list of Interval
-        Of each method's accuracy less the baseline's, fractions.
+        Accuracy of each method minus that of the baseline, as fractions.
     baseline : str, default="the baseline"
-        The name of what they are compared with.
+        Name of the baseline, for the axis label.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     See Also
     --------
-    penultimate.evaluation.compare_accuracies : How a difference and its interval are computed.
+    penultimate.evaluation.compare_accuracies : Computes a difference and its interval.
 
     Examples
     --------
@@ -64,19 +64,19 @@ class PairedDifferencesDisplay:
         baseline: str,
         groups: NDArray[Any] | None = None,
     ) -> Self:
-        """Compare predictions of the same samples.
+        """Compare predictions for the same samples.
 
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
             True labels.
         predictions : dict of str to array-like of shape (n_samples,) or (n_seeds, n_samples)
-            The labels that each method predicted, those of a seed beside those that the others
-            predicted with the same seed.
+            Labels predicted by each method. Rows are paired: row i of every method belongs to the
+            same seed.
         baseline : str
-            The one of `predictions` that the others are compared with.
+            Key of `predictions` that the other methods are compared with.
         groups : ndarray of shape (n_samples,), optional
-            What samples have in common, such as a writer.
+            Group of each sample, such as its writer.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class PairedDifferencesDisplay:
         if baseline not in predictions:
             raise ValueError(
                 f"The baseline {baseline!r} is not among the predictions: {list(predictions)}. "
-                "Pass its predictions, too, or another baseline."
+                "Pass its predictions as well, or choose another baseline."
             )
         true = np.asarray(y_true)
         correct = {}
@@ -99,7 +99,7 @@ class PairedDifferencesDisplay:
             if labels.shape[-1] != len(true):
                 raise ValueError(
                     f"{name!r} has predictions for {labels.shape[-1]} samples, y_true has "
-                    f"{len(true)}; pass the predictions of all of these."
+                    f"{len(true)}; pass one prediction per sample."
                 )
             correct[name] = labels == true
         methods = [name for name in predictions if name != baseline]
@@ -110,13 +110,15 @@ class PairedDifferencesDisplay:
 
     @classmethod
     def from_comparison(cls, comparison: Outcome, subset: str | None = None) -> Self:
-        """Take the differences to the softmax that knows as much as each method does.
+        """Create the display from the differences between methods and their softmax baselines.
+
+        The baseline of each method is the softmax with the same information.
 
         Parameters
         ----------
         comparison : Outcome
         subset : str, optional
-            Only on the samples of this subset.
+            Restrict the accuracies to the samples of this subset.
 
         Returns
         -------
@@ -131,20 +133,20 @@ class PairedDifferencesDisplay:
         known = {name: difference for name, difference in pairs.items() if difference is not None}
         if not known:
             raise ValueError(
-                f"None of {comparison.names()} was compared with a softmax; compare with "
-                "'cnn-softmax' among the methods."
+                f"None of {comparison.names()} was compared with a softmax; include "
+                "'cnn-softmax' in the methods."
             )
         return cls(list(known), list(known.values()), baseline="softmax")
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw a row for each method: a dot, its 95 % interval, and a line where both are equal.
+        """Draw one row per method: the difference as a dot, with its 95 % confidence interval.
 
-        A dot is full where the interval leaves out zero.
+        A dashed line marks zero. A dot is filled if the interval excludes zero.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
 
         Returns
         -------
@@ -159,7 +161,7 @@ class PairedDifferencesDisplay:
         ax.axvline(0, color="0.4", lw=1, ls="--")
         ax.set_yticks(range(len(self.methods)), self.methods)
         ax.set_ylim(len(self.methods) - 0.5, -0.5)
-        ax.set_xlabel(f"accuracy less that of {self.baseline}, points")
+        ax.set_xlabel(f"accuracy vs {self.baseline} (percentage points)")
         ax.grid(axis="x", alpha=0.3)
         self.ax_, self.figure_ = ax, ax.figure
         return self

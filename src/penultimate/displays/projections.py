@@ -1,4 +1,9 @@
-"""Features in the plane: projections fitted on development, and applied to other samples."""
+"""Two-dimensional projections of features, fitted on development and applied to other samples.
+
+A projection that uses labels has to be fitted on samples other than those it shows: with many
+features and few samples, LDA separates the classes of its own training samples even where the
+features carry no information about them.
+"""
 
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +20,7 @@ from penultimate._common.labels import check_labels
 from penultimate._common.validation import check_choice
 
 PROJECTIONS = ("pca", "lda", "umap", "identity")
-_UMAP_SAMPLES = 2000
+_UMAP_SAMPLES = 2000  # most samples to fit UMAP on, which is by far the slowest projection
 
 
 def project_features(
@@ -27,31 +32,31 @@ def project_features(
     signed_log: bool = True,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
-    """Project features to two dimensions, to be looked at.
+    """Project features to two dimensions, for plots.
 
     Everything is fitted on development features and only applied to the others: the features are
-    standardised, projected, and the two axes standardised in their turn. Fitted on the very
-    samples that are shown, LDA would flatter: with many features and classes it pulls classes
-    apart by what is chance in these samples.
+    standardized, projected, and the two axes are standardized in turn. Fitted on the very samples
+    that are shown, LDA would be misleading: with many features and classes it separates classes by
+    chance patterns of these samples.
 
     Parameters
     ----------
     features : array-like of shape (n_samples, n_features)
-        Of the samples to show, such as the test part.
+        Features of the samples to show, such as the test set.
     development : array-like of shape (n_development, n_features)
-        What the projection is fitted on.
+        Features that the projection is fitted on.
     y_development : array-like of shape (n_development,), optional
-        Their labels. Only ``"lda"`` needs them, and at least three classes.
+        Labels of `development`. Needed by ``"lda"`` only, with at least three classes.
     projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
-        ``"lda"`` estimates the covariance of each class with the shrinkage of Ledoit and Wolf, as
-        units that never fire make it singular. ``"umap"`` needs the extra ``umap``, and is fitted
-        on at most 2,000 development samples, drawn at random, as it takes seconds where the others
-        take hundredths. ``"identity"``, or None, takes features of two columns as they are.
+        ``"lda"`` estimates the class covariances with Ledoit-Wolf shrinkage, because units that
+        never fire make them singular. ``"umap"`` needs the extra ``umap`` and is fitted on at most
+        2,000 random development samples, because it takes seconds where the others take
+        hundredths. ``"identity"``, or None, uses features with two columns unchanged.
     signed_log : bool, default=True
-        Whether to squeeze far points of each axis: sign(x) log(1 + abs(x)), where x is in standard
-        deviations from the mean of development.
+        Whether to compress the outer range of each axis: sign(x) log(1 + abs(x)), where x is in
+        standard deviations from the mean of development.
     random_state : int, default=0
-        Of ``"umap"``, and of the solver of ``"pca"`` where it is a random one.
+        Seed of ``"umap"``, and of ``"pca"`` if it uses a randomized solver.
 
     Returns
     -------
@@ -60,10 +65,10 @@ def project_features(
     Raises
     ------
     ImportError
-        If ``"umap"`` is asked for and umap-learn is not installed.
+        If ``"umap"`` is requested and umap-learn is not installed.
     ValueError
-        If the features do not fit each other or the projection, or ``"lda"`` has no labels or
-        fewer than three classes.
+        If the shapes of the features do not match each other or the projection, or if ``"lda"``
+        has no labels or fewer than three classes.
 
     References
     ----------
@@ -87,17 +92,17 @@ def project_features(
     if shown.shape[1] != fitted_on.shape[1]:
         raise ValueError(
             f"features has {shown.shape[1]} columns, but development has {fitted_on.shape[1]}; "
-            "both must be of the same layer."
+            "both must come from the same layer."
         )
     labels = _check_labels(y_development, len(fitted_on)) if projection == "lda" else None
     if projection == "umap" and len(fitted_on) > _UMAP_SAMPLES:
         rng = np.random.default_rng(random_state)
         fitted_on = rng.choice(fitted_on, _UMAP_SAMPLES, replace=False)
     scaler = StandardScaler().fit(fitted_on)
-    standardised = scaler.transform(fitted_on)
+    standardized = scaler.transform(fitted_on)
     projector = _make_projector(projection, len(fitted_on), shown.shape[1], random_state)
-    projector.fit(standardised, labels)
-    axes = StandardScaler().fit(projector.transform(standardised))
+    projector.fit(standardized, labels)
+    axes = StandardScaler().fit(projector.transform(standardized))
     points = axes.transform(projector.transform(scaler.transform(shown)))
     return np.sign(points) * np.log1p(np.abs(points)) if signed_log else points
 
@@ -109,7 +114,8 @@ def _check_labels(y: ArrayLike | None, n_samples: int) -> NDArray[Any]:
     n_classes = len(np.unique(labels))
     if n_classes < 3:
         raise ValueError(
-            f"'lda' of {n_classes} classes has a single axis; use projection='pca', or add classes."
+            f"'lda' with {n_classes} classes has a single axis; use projection='pca' or "
+            "add classes."
         )
     return labels
 
@@ -119,7 +125,7 @@ def _make_projector(projection: str, n_samples: int, n_features: int, random_sta
     if projection == "identity":
         if n_features != 2:
             raise ValueError(
-                f"'identity' needs features of 2 columns; got {n_features}. Use projection='pca'."
+                f"'identity' needs features with 2 columns; got {n_features}. Use projection='pca'."
             )
         return FunctionTransformer()
     if n_features < 2:
@@ -128,14 +134,14 @@ def _make_projector(projection: str, n_samples: int, n_features: int, random_sta
         return PCA(2, random_state=random_state)
     if projection == "lda":
         return LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=2)
-    # A seed allows UMAP one thread; it warns unless that is said.
+    # With a seed, UMAP runs on one thread, and warns unless n_jobs=1 is explicit.
     return import_optional("umap", "umap").UMAP(
         n_neighbors=min(15, n_samples - 1), n_jobs=1, random_state=random_state
     )
 
 
 def possible_projections(n_features: int, n_classes: int) -> list[str]:
-    """Name the projections that features allow, and the installed packages.
+    """List the projections that are possible with these features and the installed packages.
 
     Parameters
     ----------
@@ -145,7 +151,8 @@ def possible_projections(n_features: int, n_classes: int) -> list[str]:
     Returns
     -------
     list of str
-        Of `project_features`; empty for a single feature. Two features are shown as they are.
+        Names as in `project_features`; empty for a single feature. Two features are shown
+        unchanged.
 
     Examples
     --------

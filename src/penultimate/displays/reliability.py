@@ -1,4 +1,8 @@
-"""The reliability diagram."""
+"""The reliability diagram: accuracy by confidence, in bins.
+
+A calibrated classifier lies on the diagonal; below it, it is overconfident. The bars show how many
+samples each bin holds, because a bin with few samples can be far from the diagonal by chance.
+"""
 
 from typing import Any, Self
 
@@ -16,21 +20,21 @@ _BLUE, _GREY = "#0072b2", "#bbbbbb"
 
 
 class ReliabilityDisplay:
-    """How often the likeliest class is right, over the probability that it was given.
+    """Accuracy of the most probable class, over the probability that was predicted for it.
 
     Parameters
     ----------
     curve : ReliabilityCurve
-        As from `reliability_curve`.
+        Returned by `reliability_curve`.
     error : float, optional
-        The expected calibration error.
+        Expected calibration error, shown in the legend.
     name : str, optional
-        Of the classifier, for the legend.
+        Name of the classifier, for the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     Examples
@@ -38,7 +42,7 @@ class ReliabilityDisplay:
     >>> from penultimate.report import ReliabilityDisplay
     >>> display = ReliabilityDisplay.from_predictions(["b", "a"], [[0.1, 0.9], [0.3, 0.7]])
     >>> round(display.error, 2), display.plot().ax_.get_ylabel()
-    (0.4, 'share that is right')
+    (0.4, 'accuracy')
     """
 
     def __init__(
@@ -52,20 +56,20 @@ class ReliabilityDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 10, name: str | None = None
     ) -> Self:
-        """Score samples that a fitted classifier has not seen.
+        """Compute the curve from a fitted classifier and samples that it was not fitted on.
 
         Parameters
         ----------
         estimator : classifier
-            With `predict_proba`.
+            Fitted classifier with `predict_proba`.
         X : array-like of shape (n_samples, ...)
-            What it takes.
+            Samples, in the form that the classifier accepts.
         y : array-like of shape (n_samples,)
             True labels.
         n_bins : int, default=10
-            Bins of equal width.
+            Number of bins of equal width.
         name : str, optional
-            By default the class's name.
+            Name in the legend; by default the classifier's type.
 
         Returns
         -------
@@ -74,7 +78,7 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If the classifier gives no probabilities, or does not know a label.
+            If the classifier has no `predict_proba`, or if `y` holds an unknown label.
         """
         if not hasattr(estimator, "predict_proba"):
             raise ValueError(
@@ -97,20 +101,20 @@ class ReliabilityDisplay:
         n_bins: int = 10,
         name: str | None = None,
     ) -> Self:
-        """Take probabilities and true labels.
+        """Compute the curve from probabilities and true labels.
 
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
             True labels.
         y_prob : array-like of shape (n_samples, n_classes)
-            Probabilities, a column for each class.
+            Predicted probabilities, with one column per class.
         classes : array-like of shape (n_classes,), optional
             The label of each column, sorted; by default the labels that occur.
         n_bins : int, default=10
-            Bins of equal width.
+            Number of bins of equal width.
         name : str, optional
-            Of the classifier.
+            Name of the classifier.
 
         Returns
         -------
@@ -119,19 +123,20 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If `y_true` holds labels that are none of the classes, or the probabilities do not fit
-            these.
+            If `y_true` holds labels that are not among the classes, or if the number of columns
+            differs from the number of classes.
         """
         probabilities, labels = np.asarray(y_prob), np.asarray(y_true)
         known = np.unique(labels) if classes is None else np.asarray(classes)
         if len(unknown := np.setdiff1d(labels, known)):
             raise ValueError(
-                f"y_true holds labels that are none of the classes, such as "
-                f"{unknown.tolist()[0]!r}; these are {known.tolist()[:10]}. Leave such samples out."
+                f"y_true holds labels that are not among the classes, such as "
+                f"{unknown.tolist()[0]!r}; the classes are {known.tolist()[:10]}. Remove "
+                "such samples."
             )
         if probabilities.ndim == 2 and probabilities.shape[1] != len(known):
             raise ValueError(
-                f"There are {probabilities.shape[1]} columns of probabilities, and {len(known)} "
+                f"There are {probabilities.shape[1]} columns of probabilities but {len(known)} "
                 "classes; pass classes=classifier.classes_."
             )
         codes = np.searchsorted(known, labels)
@@ -140,14 +145,14 @@ class ReliabilityDisplay:
         return cls(curve, error=error, name=name)
 
     def plot(self, ax: Any = None, *, name: str | None = None) -> Self:
-        """Draw accuracy with its interval for each bin, and how many samples are in it.
+        """Draw the accuracy of each bin with its interval, and the fraction of samples in it.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
         name : str, optional
-            Instead of that of the display.
+            Name in the legend; by default that of the display.
 
         Returns
         -------
@@ -160,20 +165,20 @@ class ReliabilityDisplay:
         widths, shares = np.diff(curve.edges), curve.counts / curve.counts.sum()
         ax.bar(
             curve.edges[:-1], shares, widths, align="edge", color=_GREY, alpha=0.5,
-            edgecolor="white", label="share of samples",
+            edgecolor="white", label="fraction of samples",
         )  # fmt: skip
         ax.plot([0, 1], [0, 1], color="black", ls="--", lw=1, label="perfectly calibrated")
         filled = curve.counts > 0
         middle, right = curve.confidence[filled], curve.accuracy[filled]
-        # An interval holds its value but for rounding.
+        # An interval contains its value, except for rounding errors.
         reach = np.maximum([right - curve.low[filled], curve.high[filled] - right], 0)
         ax.errorbar(
             middle, right, reach, fmt="o-", color=_BLUE, ms=5, lw=1.5, capsize=3, label=label
         )
-        ax.set(xlabel="highest probability", ylabel="share that is right")
+        ax.set(xlabel="confidence (highest probability)", ylabel="accuracy")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         ax.grid(alpha=0.3)
-        # Above: inside, it would hide intervals.
+        # The legend is above the axes; inside, it would hide intervals.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize="small", frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self

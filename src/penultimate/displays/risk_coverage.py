@@ -1,4 +1,4 @@
-"""The risk-coverage curve as a picture."""
+"""Plots of the risk-coverage curve."""
 
 from typing import Any, Self
 
@@ -11,23 +11,23 @@ from penultimate.evaluation import area_under_risk_coverage, confidence_scores, 
 
 
 class RiskCoverageDisplay:
-    """Error rate among answers, over the share of samples that get one.
+    """Error rate of the accepted samples, over the fraction that is accepted.
 
     Parameters
     ----------
     coverage, risk : ndarray of shape (n_thresholds,)
-        As from `risk_coverage_curve`.
+        Returned by `risk_coverage_curve`.
     area : float, optional
-        Under the curve.
+        Area under the curve, shown in the legend.
     chosen : (float, float), optional
-        Coverage and risk at a threshold that was set beforehand.
+        Coverage and risk at a threshold that was fixed beforehand.
     name : str, optional
-        Of the classifier, for the legend.
+        Name of the classifier, for the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     Examples
@@ -35,7 +35,7 @@ class RiskCoverageDisplay:
     >>> from penultimate.report import RiskCoverageDisplay
     >>> display = RiskCoverageDisplay.from_predictions([True, True, False], [0.9, 0.8, 0.1])
     >>> display.plot().ax_.get_ylabel()
-    'errors among answers, %'
+    'errors among accepted samples, %'
     """
 
     def __init__(
@@ -57,20 +57,21 @@ class RiskCoverageDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, criterion: str = "auto", name: str | None = None
     ) -> Self:
-        """Score samples that a fitted classifier has not seen.
+        """Compute the curve from a fitted classifier and samples that it was not fitted on.
 
         Parameters
         ----------
         estimator : classifier
-            Of an `AbstainingClassifier`, which has a criterion of its own, the threshold is marked.
+            Fitted classifier. The threshold of an `AbstainingClassifier` is marked, and its own
+            criterion is used.
         X : array-like of shape (n_samples, ...)
-            What it takes.
+            Samples, in the form that the classifier accepts.
         y : array-like of shape (n_samples,)
             True labels.
         criterion : {"auto", "margin", "probability"}, default="auto"
-            As in `confidence_scores`.
+            Confidence criterion, as in `confidence_scores`.
         name : str, optional
-            By default the class's name.
+            Name in the legend; by default the classifier's type.
 
         Returns
         -------
@@ -94,18 +95,18 @@ class RiskCoverageDisplay:
         threshold: float | None = None,
         name: str | None = None,
     ) -> Self:
-        """Take what is known of samples.
+        """Compute the curve from the outcome and the confidence of each sample.
 
         Parameters
         ----------
         correct : array-like of shape (n_samples,), bool
-            Whether each is classified rightly.
+            Whether each sample is classified correctly.
         confidence : array-like of shape (n_samples,)
-            The surer, the higher.
+            Confidence of each prediction; higher is more confident.
         threshold : float, optional
-            Marked, if samples have a confidence above it.
+            Threshold to mark, if any sample has a confidence above it.
         name : str, optional
-            Of the classifier.
+            Name of the classifier.
 
         Returns
         -------
@@ -120,16 +121,16 @@ class RiskCoverageDisplay:
         return cls(coverage, risk, area=area, chosen=chosen, name=name)
 
     def plot(self, ax: Any = None, *, name: str | None = None, **line: Any) -> Self:
-        """Draw the curve; several on the same axes can be compared.
+        """Draw the curve; several curves can share the same axes.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
         name : str, optional
-            Instead of that of the display.
+            Name in the legend; by default that of the display.
         **line : dict
-            For matplotlib's `plot`, such as ``color`` and ``linestyle``.
+            Passed to matplotlib's `plot`, such as ``color`` and ``linestyle``.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class RiskCoverageDisplay:
         name = self.name if name is None else name
         area = None if self.area is None else f"area {self.area:.2g}"
         label = ", ".join(part for part in (name, area) if part)
-        # Steps, as the area counts them: up to each coverage, the risk there.
+        # Drawn as steps, which is how the area is computed: up to each coverage, the risk there.
         coverage, risk = (
             np.append(0, self.coverage) * 100,
             np.append(self.risk[:1], self.risk) * 100,
@@ -153,12 +154,12 @@ class RiskCoverageDisplay:
         drawn = ax.plot(coverage, risk, **style)[0]
         if self.chosen is not None:
             x, y = 100 * self.chosen[0], 100 * self.chosen[1]
-            mark = f"its threshold: {x:.1f} % answered, {y:.2g} % errors"
+            mark = f"its threshold: {x:.1f} % accepted, {y:.2g} % errors"
             ax.plot(
                 x, y, "o", ms=8, mfc="white", mew=2, color=drawn.get_color(), zorder=3, label=mark
             )
-        ax.set(xlabel="answered samples, %", ylabel="errors among answers, %", xlim=(0, 101))
-        ax.set_ylim(bottom=0, auto=None)  # the top stays free for further curves
+        ax.set(xlabel="coverage, %", ylabel="errors among accepted samples, %", xlim=(0, 101))
+        ax.set_ylim(bottom=0, auto=None)  # the upper limit still adapts to further curves
         ax.grid(alpha=0.3)
         if ax.get_legend_handles_labels()[1]:
             ax.legend()

@@ -1,4 +1,4 @@
-"""Pictures as scikit-learn's Displays are: arrays, and a `plot` that draws them."""
+"""Plots of a hyper-parameter search and of the training of networks, as scikit-learn Displays."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate.displays._axes import new_axes
 from penultimate.networks import History
 
-_VALUES_UP_TO = 64
+_VALUES_UP_TO = 64  # cells; in larger grids the numbers would overlap
 
 
 class SearchHeatmapDisplay:
@@ -18,14 +18,14 @@ class SearchHeatmapDisplay:
     Parameters
     ----------
     C, gamma : ndarray of shape (n_C,) and (n_gamma,)
-        The grid, ascending.
+        Grid values, ascending.
     scores : ndarray of shape (n_gamma, n_C)
-        Mean selection score, a fraction; NaN where a setting was not tried.
+        Mean selection score, as a fraction; NaN for settings that were not tried.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew.
+        Axes that `plot` drew on.
     figure_ : matplotlib Figure
 
     Examples
@@ -46,12 +46,12 @@ class SearchHeatmapDisplay:
 
     @classmethod
     def from_estimator(cls, search: Any) -> Self:
-        """Take the scores of a fitted search over C and gamma.
+        """Create the display from a fitted search over C and gamma.
 
         Parameters
         ----------
         search : SVCSearchCV
-            Fitted; or anything with its ``cv_results_``.
+            Fitted search, or any object with such ``cv_results_``.
 
         Returns
         -------
@@ -62,12 +62,12 @@ class SearchHeatmapDisplay:
 
     @classmethod
     def from_scores(cls, params: Sequence[dict[str, Any]], scores: ArrayLike) -> Self:
-        """Arrange a list of settings and their scores as a grid.
+        """Arrange a list of settings and their scores in a grid.
 
         Parameters
         ----------
         params : list of dict
-            Each with ``C`` and a numeric ``gamma``.
+            Settings, each with ``C`` and a numeric ``gamma``.
         scores : array-like of shape (n_settings,)
 
         Returns
@@ -92,12 +92,12 @@ class SearchHeatmapDisplay:
         return cls(C, gamma, grid)
 
     def plot(self, ax: Any = None, *, cmap: str = "viridis") -> Self:
-        """Draw the heat map, its best cell framed.
+        """Draw the heat map, with a frame around its best cell.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
         cmap : str, default="viridis"
 
         Returns
@@ -108,6 +108,7 @@ class SearchHeatmapDisplay:
 
         ax = new_axes(ax)
         low, high = np.nanmin(self.scores), np.nanmax(self.scores)
+        # Equal scores: without a range, the color scale would be undefined.
         if low == high:
             low = max(0.0, high - 0.01)
         image = ax.imshow(
@@ -119,8 +120,8 @@ class SearchHeatmapDisplay:
         if self.scores.size <= _VALUES_UP_TO:
             middle = (low + high) / 2
             for (row, column), score in np.ndenumerate(self.scores):
-                colour = "white" if score < middle else "black"
-                ax.text(column, row, f"{score:.2%}", ha="center", va="center", color=colour)
+                color = "white" if score < middle else "black"
+                ax.text(column, row, f"{score:.2%}", ha="center", va="center", color=color)
         row, column = np.unravel_index(np.nanargmax(self.scores), self.scores.shape)
         ax.add_patch(
             Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="crimson", lw=2.5)
@@ -133,17 +134,17 @@ class SearchHeatmapDisplay:
 
 
 class TrainingCurvesDisplay:
-    """Loss and validation accuracy, epoch by epoch, for each seed.
+    """Loss and validation accuracy per epoch, for each seed.
 
     Parameters
     ----------
     histories : list of History
-        Of one or more trainings.
+        Histories of one or more training runs.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where `plot` drew; its twin has the accuracy.
+        Axes that `plot` drew on; its twin shows the accuracy.
     figure_ : matplotlib Figure
 
     Examples
@@ -161,7 +162,7 @@ class TrainingCurvesDisplay:
 
     @classmethod
     def from_histories(cls, histories: Sequence[History]) -> Self:
-        """Take the course of some trainings.
+        """Create the display from the histories of training runs.
 
         Parameters
         ----------
@@ -174,12 +175,12 @@ class TrainingCurvesDisplay:
         return cls(histories)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw losses on the left axis, and validation accuracy on the right one.
+        """Draw losses on the left axis and validation accuracy on the right one.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            By default of a new figure.
+            Axes to draw on; by default those of a new figure.
 
         Returns
         -------

@@ -1,4 +1,9 @@
-"""Calibrated probabilities from scores, through scikit-learn."""
+"""Calibrated probabilities from scores, with scikit-learn.
+
+A calibration must be fitted on scores of samples that the classifier was not fitted on: on its own
+training samples, an SVM's scores are too confident. `calibrated` therefore uses held-out folds, and
+`calibrate_scores` takes scores that were computed on held-out samples.
+"""
 
 import warnings
 from typing import Any, Self
@@ -24,36 +29,37 @@ def calibrated(
     n_folds: int = 5,
     random_state: int | None = 0,
 ) -> CalibratedClassifierCV:
-    """Make scikit-learn's calibration of a classifier, with folds that suit the labels.
+    """Wrap a classifier in scikit-learn's calibration, with folds that suit the labels.
 
-    The scores that the calibration is learnt from are those of samples held out of each fold, and
-    the classifier is then fitted on all (``ensemble=False``): one classifier, as for an SVM it is
-    the one wanted. The folds keep the shares of the classes, and there are no more of them than the
-    smallest class has samples, where scikit-learn's own 5 would raise.
+    The calibration is fitted on the scores of held-out folds, and the classifier is then refitted
+    on all samples (``ensemble=False``): the result is a single classifier rather than an ensemble
+    with one SVM per fold. The folds are stratified, and there are at most as many of them as the
+    smallest class has samples, a case in which scikit-learn's own 5 folds would raise.
 
     Parameters
     ----------
     estimator : classifier
-        With `decision_function` or `predict_proba`. A ``FrozenEstimator(fitted)`` is only
-        calibrated, and must not have seen the samples.
+        Classifier with `decision_function` or `predict_proba`. A ``FrozenEstimator(fitted)`` is
+        only calibrated; it must not have been fitted on the samples.
     y : array-like of shape (n_samples,)
-        The labels that it will be fitted with.
+        Labels that the result will be fitted with.
     method : {"sigmoid", "isotonic", "temperature"}, default="sigmoid"
-        Isotonic regression wants some thousand samples.
+        Calibration method; isotonic regression needs on the order of a thousand samples or more.
     n_folds : int, default=5
-        At most this many.
+        Maximum number of folds.
     random_state : int or None, default=0
-        Of the folds.
+        Controls the assignment of samples to folds.
 
     Returns
     -------
     CalibratedClassifierCV
-        Not yet fitted.
+        Unfitted.
 
     Raises
     ------
     ValueError
-        If a class has a single sample, the method is unknown, or takes other labels (temperature).
+        If a class has a single sample, the method is unknown, or the method does not support the
+        labels (temperature).
 
     References
     ----------
@@ -80,8 +86,8 @@ def calibrated(
     if counts.min() < 2:
         name = classes.tolist()[counts.argmin()]
         raise ValueError(
-            f"Class {name!r} has 1 sample; calibration needs at least 2 of each, one of them held "
-            "out. Add samples, drop the class, or do without probabilities."
+            f"Class {name!r} has 1 sample; calibration needs at least 2 per class, one of them "
+            "held out. Add samples, drop the class, or turn probabilities off."
         )
     if (
         method == "temperature"
@@ -89,9 +95,9 @@ def calibrated(
         and not np.array_equal(classes, np.arange(len(classes)))
     ):
         raise ValueError(
-            "method='temperature' needs labels that are strings, or 0, 1, 2 and so on, which "
-            f"scikit-learn takes for columns; got {classes.tolist()[:3]}... Encode them "
-            "(LabelEncoder), or use method='sigmoid'."
+            "method='temperature' needs labels that are strings, or 0, 1, 2 and so on, because "
+            f"scikit-learn uses integers as column indices; got {classes.tolist()[:3]}... Encode "
+            "them (LabelEncoder), or use method='sigmoid'."
         )
     folds = StratifiedKFold(
         min(n_folds, int(counts.min())), shuffle=True, random_state=random_state
@@ -106,22 +112,22 @@ def calibrate_scores(
     method: str = "sigmoid",
     sample_weight: NDArray[np.floating] | None = None,
 ) -> CalibratedClassifierCV:
-    """Learn how probable classes are, given a classifier's scores of samples it was not fitted on.
+    """Fit a calibration to a classifier's scores for samples that it was not fitted on.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        As `decision_function` gives them.
+        Scores, as returned by `decision_function`.
     y : ndarray of shape (n_samples,)
-        Labels; every class occurs.
+        Labels; every class must occur.
     method : {"sigmoid", "isotonic", "temperature"}, default="sigmoid"
-        As in `sklearn.calibration.CalibratedClassifierCV`.
+        Calibration method, as in `sklearn.calibration.CalibratedClassifierCV`.
     sample_weight : ndarray of shape (n_samples,), optional
 
     Returns
     -------
     CalibratedClassifierCV
-        Whose `predict_proba` takes `as_columns` of scores.
+        Its `predict_proba` takes the `as_columns` of scores.
 
     Examples
     --------
@@ -133,17 +139,18 @@ def calibrate_scores(
     [0.2, 0.8]
     """
     columns, every = as_columns(scores), np.arange(len(scores))
-    # Where it looks for a temperature, scikit-learn (1.9) takes integer labels for the positions of
-    # columns, unchecked: they have to be.
+    # Temperature scaling in scikit-learn 1.9 uses integer labels as column indices without a check,
+    # so the labels are encoded as 0, 1, 2, ... here.
     classes, codes = np.unique(y, return_inverse=True)
     calibrated = CalibratedClassifierCV(
         FrozenEstimator(_GivenScores().fit(columns, codes)),
         method=method,
-        cv=[(every, every)],  # nothing is fitted on them that could be fitted too well
+        cv=[(every, every)],  # the estimator is frozen: no fit, so no overfitting
         ensemble=False,
     )
     with warnings.catch_warnings():
-        # It warns that a frozen estimator takes no weights; they are for the calibration.
+        # scikit-learn warns that a frozen estimator ignores weights; here only the calibration
+        # uses them.
         warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear")
         calibrated.fit(columns, codes, sample_weight=sample_weight)
     calibrated.classes_ = classes
@@ -151,12 +158,12 @@ def calibrate_scores(
 
 
 def as_columns(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return scores with a row for each sample, in double precision."""
+    """Return scores as a matrix with one row per sample, in double precision."""
     return scores.reshape(len(scores), -1).astype(np.float64)
 
 
 class _GivenScores(ClassifierMixin, BaseEstimator):
-    """A classifier whose samples are the scores that it gives them."""
+    """A classifier whose input is already the scores, which it returns unchanged."""
 
     def fit(self, X: Any, y: Any) -> Self:
         self.classes_ = np.unique(y)

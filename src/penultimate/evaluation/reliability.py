@@ -1,4 +1,8 @@
-"""How far probabilities can be trusted: proper scores, and accuracy beside confidence."""
+"""Quality of predicted probabilities: proper scores, and accuracy compared with confidence.
+
+The Brier score and the log loss are proper: in expectation, the true probabilities minimize them.
+The calibration error is not, and depends on the bins; it is meant for reading, not for selection.
+"""
 
 from dataclasses import dataclass
 
@@ -10,26 +14,26 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from penultimate._common.validation import check_number
 from penultimate.evaluation.intervals.accuracy import wilson_interval
 
-_TOLERANCE = 1e-3  # of a row's sum: float32 softmaxes are far closer to 1
+_TOLERANCE = 1e-3  # on each row's sum; float32 softmax outputs are much closer to 1
 
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """How often the likeliest class is right, by its probability.
+    """Accuracy of the most probable class, by its predicted probability.
 
     Attributes
     ----------
     edges : ndarray of shape (n_bins + 1,)
-        The bins of the highest probability. A value at an edge is in the bin to its right; 1 is in
-        the last one.
+        Edges of the bins of the highest probability. A value at an edge is in the bin to its right;
+        1 is in the last bin.
     counts : ndarray of shape (n_bins,), int
-        Samples in each.
+        Number of samples per bin.
     confidence : ndarray of shape (n_bins,)
-        Their mean highest probability; NaN in an empty bin, as are the following.
+        Mean highest probability per bin. NaN in empty bins, as in the arrays below.
     accuracy : ndarray of shape (n_bins,)
-        The share of them that is right.
+        Accuracy per bin.
     low, high : ndarray of shape (n_bins,)
-        The 95 % interval of the accuracy, Wilson's.
+        Wilson's 95 % confidence interval of the accuracy.
     """
 
     edges: NDArray[np.float64]
@@ -43,16 +47,16 @@ class ReliabilityCurve:
 def reliability_curve(
     probabilities: ArrayLike, codes: ArrayLike, *, n_bins: int = 10
 ) -> ReliabilityCurve:
-    """Compare the highest probability of samples with how often it is the right class's.
+    """Compare the highest predicted probability with the accuracy, in bins.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_classes)
-        As `predict_proba` gives them.
+        Class probabilities, as returned by `predict_proba`.
     codes : array-like of shape (n_samples,), int
-        The column of each sample's class.
+        Column index of each sample's true class.
     n_bins : int, default=10
-        Bins of equal width, from 0 to 1.
+        Number of bins of equal width between 0 and 1.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def reliability_curve(
     Raises
     ------
     ValueError
-        If the rows are no probabilities, or a code is no column.
+        If a row does not hold probabilities, or a code is not a column index.
 
     References
     ----------
@@ -94,30 +98,30 @@ def reliability_curve(
 def expected_calibration_error(
     probabilities: ArrayLike, codes: ArrayLike, *, n_bins: int = 10
 ) -> float:
-    r"""Compute how far the highest probability is from the accuracy, on average over samples.
+    r"""Compute the expected calibration error (ECE): the mean gap between confidence and accuracy.
 
     :math:`\sum_b \frac{n_b}{n} \lvert \mathrm{acc}_b - \mathrm{conf}_b \rvert` over the bins of
-    `reliability_curve`. It depends on the number of bins, and is above 0 by chance alone: the Brier
-    score and the log loss are the ones to choose by.
+    `reliability_curve`. It depends on the number of bins and is above 0 by chance alone; to choose
+    between classifiers, use the Brier score or the log loss.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_classes)
-        As in `reliability_curve`.
+        See `reliability_curve`.
     codes : array-like of shape (n_samples,), int
-        As in `reliability_curve`.
+        See `reliability_curve`.
     n_bins : int, default=10
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     Returns
     -------
     float
-        From 0 to 1.
+        Value between 0 and 1.
 
     Raises
     ------
     ValueError
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     References
     ----------
@@ -138,17 +142,17 @@ def expected_calibration_error(
 
 
 def brier_score(probabilities: ArrayLike, codes: ArrayLike) -> float:
-    r"""Compute the mean squared distance of probabilities from what came true.
+    r"""Compute the Brier score: the mean squared distance of probabilities from the outcome.
 
-    :math:`\frac1n \sum_i \sum_k (p_{ik} - [y_i = k])^2`, from 0 to 2; of two classes, twice what is
-    often given.
+    :math:`\frac1n \sum_i \sum_k (p_{ik} - [y_i = k])^2`, from 0 to 2; for two classes, this is
+    twice the value of the common binary definition.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_classes)
-        As in `reliability_curve`.
+        See `reliability_curve`.
     codes : array-like of shape (n_samples,), int
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     Returns
     -------
@@ -157,7 +161,7 @@ def brier_score(probabilities: ArrayLike, codes: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     References
     ----------
@@ -176,14 +180,14 @@ def brier_score(probabilities: ArrayLike, codes: ArrayLike) -> float:
 
 
 def log_loss(probabilities: ArrayLike, codes: ArrayLike) -> float:
-    r"""Compute the mean of :math:`-\log p` of the right class.
+    r"""Compute the log loss: the mean of :math:`-\log p` of the true class.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_classes)
-        As in `reliability_curve`.
+        See `reliability_curve`.
     codes : array-like of shape (n_samples,), int
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     Returns
     -------
@@ -192,7 +196,7 @@ def log_loss(probabilities: ArrayLike, codes: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        As in `reliability_curve`.
+        See `reliability_curve`.
 
     References
     ----------
@@ -211,13 +215,13 @@ def log_loss(probabilities: ArrayLike, codes: ArrayLike) -> float:
 def _check(
     probabilities: ArrayLike, codes: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return probabilities whose rows have a sum of 1 to the last digit, and the codes."""
+    """Return checked probabilities, with rows rescaled to sum to 1, and the codes."""
     rows = check_array(probabilities, dtype=np.float64, input_name="probabilities")
     columns = column_or_1d(codes)
     check_consistent_length(rows, columns)
     if rows.shape[1] < 2:
         raise ValueError(
-            f"probabilities must have a column for each class; got shape {rows.shape}. Of two "
+            f"probabilities must have one column per class; got shape {rows.shape}. For two "
             "classes, pass both columns of predict_proba."
         )
     sums = rows.sum(axis=1)
@@ -225,14 +229,15 @@ def _check(
     if wrong.any():
         raise ValueError(
             f"probabilities must be at least 0 and sum to 1 in each row; row {wrong.argmax()} is "
-            f"{rows[wrong.argmax()][:5].tolist()}. Pass what predict_proba gives, not scores."
+            f"{rows[wrong.argmax()][:5].tolist()}. Pass the output of predict_proba, not scores."
         )
     if columns.dtype.kind not in "iu" or columns.min() < 0 or columns.max() >= rows.shape[1]:
         bad = (
             columns if columns.dtype.kind not in "iu" else np.array([columns.min(), columns.max()])
         )
         raise ValueError(
-            f"codes must be columns of probabilities, integers from 0 to {rows.shape[1] - 1}; got "
-            f"{bad[:2].tolist()}. Pass numpy.searchsorted(classifier.classes_, y)."
+            "codes must be column indices of probabilities, integers from 0 to "
+            f"{rows.shape[1] - 1}; got {bad[:2].tolist()}. Pass "
+            "numpy.searchsorted(classifier.classes_, y)."
         )
     return rows / sums[:, None], columns.astype(np.int64)

@@ -1,4 +1,8 @@
-"""The accuracy of a fitted classifier on samples that it has not seen."""
+"""Test accuracy of a fitted classifier, on samples that it was not trained on.
+
+Before anything is scored, the fingerprints of the test samples are compared with those recorded
+while the classifier and the networks in it were trained.
+"""
 
 from typing import Any
 
@@ -25,27 +29,28 @@ def evaluate(
     groups: ArrayLike | None = None,
     on_leak: str = "raise",
 ) -> Interval:
-    """Compute the accuracy on test samples and its interval, unless some were seen in training.
+    """Compute the accuracy on test samples with its interval, unless some were seen in training.
 
-    A classifier with a `provenance_` then remembers them, in the role ``"tested"``.
+    A classifier with a `provenance_` records the test samples in it, in the role ``"tested"``.
 
     Parameters
     ----------
     classifier : classifier or keras.Model
-        Fitted. What `DeepSVC`, `MarginClassifier` and `Specialists` have seen is known; of another,
-        what is known of the networks in it. A Keras model needs `classes`.
+        Fitted classifier. `DeepSVC`, `MarginClassifier` and `Specialists` record their training
+        samples; for other classifiers, the records of the networks in them are used. A Keras model
+        needs `classes`.
     X : array-like of shape (n_samples, ...)
-        What it takes.
+        Test samples, in the form that the classifier accepts.
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), optional
-        For a Keras model what each of its outputs stands for, in the order of the outputs: the
-        first label is that of output 0. Of a single output the second label is that of values
-        above one half, or above 0 where it is no sigmoid. Probabilities and logits are the same.
+        For a Keras model, the label of each output, in the order of the outputs: the first label
+        belongs to output 0. For a single output, the second label belongs to values above one half,
+        or above 0 if the output is not a sigmoid. Probabilities and logits are treated alike.
     groups : array-like of shape (n_samples,), optional
-        As in `accuracy_interval`.
+        Group of each sample, as in `accuracy_interval`.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
-        What to do about samples that were seen in training.
+        Action if test samples were seen in training.
 
     Returns
     -------
@@ -54,9 +59,10 @@ def evaluate(
     Raises
     ------
     LeakageError
-        If samples were seen in training, with their number and three examples; a ``ValueError``.
+        If test samples were seen in training; a ``ValueError`` with their number and three
+        examples.
     ValueError
-        If there is not one label per sample, or for a Keras model not one class per output.
+        If there is not one label per sample or, for a Keras model, not one class per output.
 
     Warns
     -----
@@ -77,7 +83,7 @@ def evaluate(
     >>> evaluate(model, X[90:], y[90:])
     Traceback (most recent call last):
     ...
-    penultimate.provenance.leakage.LeakageError: 10 of 110 test samples were seen in training, ...
+    penultimate.provenance.leakage.LeakageError: 10 of 110 test samples were seen in training ...
     """
     check_choice(on_leak, "on_leak", "evaluate", ON_LEAK)
     X, y = as_samples(X, "evaluate"), np.asarray(typed_labels(y))
@@ -92,7 +98,7 @@ def evaluate(
         np.flatnonzero(leaked),
         len(leaked),
         on_leak=on_leak,
-        advice="Evaluate on other samples; on_leak='warn' evaluates on these all the same.",
+        advice="Evaluate on other samples; on_leak='warn' evaluates on these anyway.",
         stacklevel=level_outside() + 1,
     )
     if names is None:
@@ -105,7 +111,7 @@ def evaluate(
 
 
 def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[Any] | None:
-    """Return the labels of a network's outputs; None for a classifier, which has its own."""
+    """Return the labels of a network's outputs; None for a classifier, which has `classes_`."""
     if not callable(getattr(classifier, "get_weights", None)):
         if classes is not None:
             raise ValueError(
@@ -115,29 +121,32 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
         return None
     if classes is None:
         raise ValueError(
-            f"The network {classifier.name!r} does not say which class each output stands for; "
-            "pass classes=[...], the labels in the order of its outputs (range(n) where the labels "
-            "number the outputs)."
+            f"The network {classifier.name!r} does not define which class each output stands for; "
+            "pass classes=[...], the labels in the order of its outputs (range(n) if the labels "
+            "are the output indices)."
         )
     names = np.asarray(typed_labels(classes if hasattr(classes, "dtype") else list(classes)))
     if names.ndim != 1 or len(set(names.tolist())) < len(names):
-        raise ValueError(f"classes must name each class once, in a vector; got {names.tolist()}.")
+        raise ValueError(
+            f"classes must be a vector that lists each class once; got {names.tolist()}."
+        )
     if unknown := [label for label in dict.fromkeys(y.tolist()) if label not in names.tolist()]:
         raise ValueError(
-            f"y holds labels that are none of the classes: {unknown[:5]}; classes names "
+            f"y holds labels that are not among the classes: {unknown[:5]}; classes is "
             f"{names.tolist()[:10]}."
         )
     return names
 
 
 def _codes_of(network: Any, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
-    """Return for each sample the position of the class that a Keras model predicts."""
+    """Return the index of the class that a Keras model predicts, for each sample."""
     shape = tuple(network.inputs[0].shape)
+    # Gray images may come without the channel axis that the network expects.
     if X.ndim == len(shape) - 1 and shape[-1] == 1:
         X = X[..., np.newaxis]
     if not numbers_classes(network, n_classes):
         n_outputs = " and ".join(str(output.shape[-1]) for output in network.outputs)
         raise ValueError(
-            f"The network {network.name!r} has {n_outputs} outputs, and classes names {n_classes}."
+            f"The network {network.name!r} has {n_outputs} outputs, but classes has {n_classes}."
         )
     return predict_probabilities(network, X).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Which samples a model has seen, and what follows for those that it is tested on."""
+"""Provenance: which samples a model was trained on, and detection of data leakage."""
 
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import LeakageError, LeakageWarning, UnknownProvenanceWarning

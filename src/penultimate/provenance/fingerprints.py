@@ -1,4 +1,9 @@
-"""Fingerprints of samples: what makes two of them the same."""
+"""Fingerprints of samples, by which identical ones are recognized.
+
+The same image has to have the same fingerprint in the forms in which users pass it: as bytes, as
+floats in [0, 255] or [0, 1], with or without a channel axis. So pixels are hashed as bytes after
+undoing the scaling, and everything else as float32.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,22 +12,23 @@ import numpy as np
 import xxhash
 from numpy.typing import ArrayLike, NDArray
 
-_ROUNDING = 5e-7  # of a pixel that was divided by 255 and multiplied again, in float32
-_CHUNK = 1 << 16  # values converted at once, so that they stay in the cache
-_LEAST_COPIED = 16  # values of a vector
+_ROUNDING = 5e-7  # relative error of a pixel divided by 255 and multiplied again, in float32
+_CHUNK = 1 << 16  # values converted at a time, so that they stay in the cache
+_LEAST_COPIED = 16  # shorter vectors can be equal by coincidence
 
 
 def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
-    """Compute a fingerprint of each sample: the first half of `hash_samples`.
+    """Compute a fingerprint of each sample, the first half of `hash_samples`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
+        Samples.
 
     Returns
     -------
     ndarray of shape (n_samples,), uint64
-        Two different samples among a million have the same one with a probability of 3e-8.
+        Fingerprints. Any collision among a million different samples has a probability of 3e-8.
 
     Examples
     --------
@@ -38,15 +44,15 @@ def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
 def copy_prints(
     X: NDArray[Any], prints: NDArray[np.uint64] | None = None
 ) -> NDArray[np.uint64] | None:
-    """Return the fingerprints by which a split keeps exact copies on one side.
+    """Return the fingerprints with which a split keeps exact copies on one side.
 
-    None for vectors of few values: equal ones are measurements that agree, not copies of one thing.
+    None for short vectors: equal ones are measurements that agree, not copies of one object.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...)
     prints : ndarray of shape (n_samples,), uint64, optional
-        Their fingerprints, where these are known.
+        Fingerprints of the samples, if already known.
     """
     if X.dtype.kind not in "biuf" or (X.ndim < 3 and X[:1].size < _LEAST_COPIED):
         return None
@@ -56,14 +62,14 @@ def copy_prints(
 def hash_samples(X: ArrayLike) -> NDArray[np.uint64]:
     """Hash the values of each sample, with its shape, to 128 bits (XXH3).
 
-    Samples of two axes and more are taken for images: the same one as bytes, as floats from 0 to
-    255 or from 0 to 1, and with or without a last axis of length 1, has the same hash. Values that
-    are no pixels, and vectors, are hashed as float32.
+    Samples with two or more axes are treated as images: an image has the same hash as bytes, as
+    floats from 0 to 255 or from 0 to 1, and with or without a last axis of length 1. Vectors, and
+    values that are not pixels, are hashed as float32.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Numbers, or booleans.
+        Samples of numbers or booleans.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def hash_samples(X: ArrayLike) -> NDArray[np.uint64]:
     Raises
     ------
     ValueError
-        If `X` has no axis of samples, or holds no numbers.
+        If `X` has no sample axis or does not hold numbers.
     """
     X = np.asarray(X)
     if X.ndim < 1 or X.dtype.kind not in "biuf":
@@ -104,14 +110,14 @@ def _hash(rows: NDArray[Any], seed: int, are_images: bool) -> Iterator[bytes]:
         for row in rows:
             yield xxhash.xxh3_128_digest(row, seed)
         return
-    values = rows.astype(np.float32) + np.float32(0)  # which has no -0
+    values = rows.astype(np.float32) + np.float32(0)  # turns -0 into 0
     pixels, are_pixels = _as_pixels(values) if are_images else (rows, np.zeros(len(rows), bool))
     for value, pixel, is_pixels in zip(values, pixels, are_pixels.tolist()):
         yield xxhash.xxh3_128_digest(pixel if is_pixels else value, seed)
 
 
 def _as_pixels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return rows of floats as bytes, and tell which rows are pixels."""
+    """Return rows of floats as bytes, and which of the rows are pixels."""
     highest = values.max(axis=1, initial=0)
     are_pixels = (values.min(axis=1, initial=0) >= 0) & (highest <= 255)  # False for NaN
     scaled = np.where(are_pixels, np.where(highest <= 1, 255, 1), 0).astype(np.float32)[:, None]

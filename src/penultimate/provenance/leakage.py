@@ -1,4 +1,4 @@
-"""What is said where test samples were seen in training, or where nobody can know."""
+"""Errors and warnings for data leakage, and for networks of unknown provenance."""
 
 import warnings
 from typing import Any
@@ -16,11 +16,11 @@ class LeakageError(ValueError):
 
 
 class LeakageWarning(UserWarning):
-    """Samples that are scored were seen in training."""
+    """Scored samples were seen in training."""
 
 
 class UnknownProvenanceWarning(UserWarning):
-    """Nobody said which samples a network has seen; `record` does."""
+    """The training samples of a network were not recorded; use `record`."""
 
 
 def report_leak(
@@ -36,30 +36,31 @@ def report_leak(
     Parameters
     ----------
     leaked : ndarray
-        Positions, or names, of the samples that were.
+        Positions, or names, of the samples that were seen.
     n_tested : int
-        How many are tested.
+        Number of test samples.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
+        Action if there are leaked samples.
     advice : str, default=""
-        What to do, for the error or the warning.
+        Advice to the user, appended to the error or warning.
     stacklevel : int, default=3
-        Of the warning.
+        Stack level of the warning.
 
     Returns
     -------
     str
-        What was seen; empty where nothing leaked.
+        The message without advice; empty if nothing leaked.
 
     Raises
     ------
     LeakageError
-        If something leaked, and `on_leak` is ``"raise"``.
+        If samples leaked and `on_leak` is ``"raise"``.
     """
     if not len(leaked):
         return ""
     examples = ", ".join(str(sample) for sample in leaked[:_EXAMPLES].tolist())
     message = (
-        f"{len(leaked):,} of {n_tested:,} test samples were seen in training, exactly as they are: "
+        f"{len(leaked):,} of {n_tested:,} test samples were seen in training (exact copies): "
         f"{examples}{' ...' if len(leaked) > _EXAMPLES else '.'}"
     )
     if on_leak == "raise":
@@ -70,23 +71,23 @@ def report_leak(
 
 
 def warn_if_unknown(seer: Any, consequence: str, *, stacklevel: int = 2) -> None:
-    """Warn where nobody said what a network, or the one in a classifier, has seen.
+    """Warn if the training samples of a network, or of the one in a classifier, are unknown.
 
     Parameters
     ----------
     seer : object
-        As `provenance_of` takes it.
+        Network or classifier, as accepted by `provenance_of`.
     consequence : str
-        What is not so if it has seen these samples, for the warning.
+        What would be wrong if the network was trained on these samples, for the warning.
     stacklevel : int, default=2
-        As in `warnings.warn`, counted from here.
+        Stack level, as in `warnings.warn`, counted from this function.
     """
     if not holds_unknown_network(seer):
         return
     warnings.warn(
-        f"Nobody said which samples the network was trained on; if these are among them, "
-        f"{consequence}. Say so first: penultimate.provenance.record(network, X) with the samples "
-        "that it has seen, or record(network, []) if it has seen none of yours.",
+        f"It is unknown which samples the network was trained on; if these are among them, "
+        f"{consequence}. Record them first: penultimate.provenance.record(network, X) with its "
+        "training samples, or record(network, []) if it was trained on none of yours.",
         UnknownProvenanceWarning,
         stacklevel=stacklevel,
     )

@@ -1,4 +1,8 @@
-"""Which samples a network or a head has seen: fingerprints, and the guard against leakage."""
+"""Records of the samples that a network or a head has seen, by role.
+
+Eight bytes per sample are enough to tell later whether a test sample was used in training. The
+record follows a network through copies, which drop its attributes, by a digest of its weights.
+"""
 
 import weakref
 from collections.abc import Sequence
@@ -17,7 +21,7 @@ from penultimate.provenance.fingerprints import fingerprint
 
 ROLES = ("trained", "selected", "tested")
 
-# Copies of a network (by copy, clone or pickle) lose its attributes, and keep its weights.
+# Copies of a network (by copy, clone or pickle) lose its attributes but keep its weights.
 _BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
 
 
@@ -32,14 +36,14 @@ class Provenance:
     Attributes
     ----------
     trained : ndarray of uint64
-        Of samples that weights or coefficients were fitted on. Sorted, each once; so the others.
+        Fingerprints of the samples used for fitting. All three arrays are sorted and unique.
     selected : ndarray of uint64
-        Of samples that parameters or the best epoch were chosen on.
+        Fingerprints of the samples used to select hyper-parameters or the best epoch.
     tested : ndarray of uint64
-        Of samples that were scored at the end.
+        Fingerprints of the samples used for the final evaluation.
     known : bool
-        Whether this is all that was seen. False where nobody said, as for a network that was
-        trained elsewhere without a call of `record`: it may have seen any sample.
+        Whether the record is complete. False if it is missing, as for a network that was trained
+        elsewhere without a call of `record`: it may have seen any sample.
 
     Examples
     --------
@@ -57,13 +61,14 @@ class Provenance:
 
     @classmethod
     def of(cls, fingerprints: NDArray[np.uint64], role: str) -> Self:
-        """Take the fingerprints of samples that were all seen in one role.
+        """Create a record of samples that were all seen in the same role.
 
         Parameters
         ----------
         fingerprints : ndarray of uint64
-            In any order.
+            Fingerprints in any order.
         role : {"trained", "selected", "tested"}
+            Role of these samples.
 
         Returns
         -------
@@ -74,7 +79,7 @@ class Provenance:
         return cls(**seen)
 
     def __or__(self, other: "Provenance") -> "Provenance":
-        """Return what either has seen."""
+        """Return the union of both records."""
         seen: dict[str, Any] = {
             role: np.union1d(getattr(self, role), getattr(other, role)) for role in ROLES
         }
@@ -83,7 +88,7 @@ class Provenance:
     def holds(
         self, fingerprints: NDArray[np.uint64], roles: Sequence[str] = ("trained", "selected")
     ) -> NDArray[np.bool_]:
-        """Tell which samples were seen in some roles.
+        """Return which samples were seen in any of the given roles.
 
         Parameters
         ----------
@@ -103,7 +108,7 @@ class Provenance:
         return seen
 
     def write(self, path: str | Path) -> None:
-        """Write a safetensors file.
+        """Write the record to a safetensors file.
 
         Parameters
         ----------
@@ -112,14 +117,14 @@ class Provenance:
         Raises
         ------
         OSError
-            If it cannot be written; what was there before is unchanged.
+            If the file cannot be written; an existing file is left unchanged.
         """
         with write_atomically(path) as temporary:
             temporary.write_bytes(self.to_bytes())
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read what `write` has written.
+        """Read a file written by `write`.
 
         Parameters
         ----------
@@ -132,7 +137,7 @@ class Provenance:
         Raises
         ------
         ValueError
-            If it is no such file.
+            If it is not such a file.
         """
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
@@ -142,23 +147,24 @@ class Provenance:
         Returns
         -------
         bytes
-            Eight for each sample, and a short head.
+            Eight bytes per sample, and a short header.
         """
         from safetensors.numpy import save
 
         arrays = {role: getattr(self, role) for role in ROLES}
-        # Read again, what nobody knew must not pass for a network that has seen nothing.
+        # Without this key, an unknown record would be read as that of an untrained network.
         return save(arrays if self.known else {**arrays, "unknown": _none()})
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str = "provenance") -> Self:
-        """Read what `to_bytes` has returned.
+        """Read a record from the output of `to_bytes`.
 
         Parameters
         ----------
         content : bytes
+            Content of a safetensors file.
         name : str, default="provenance"
-            What an error calls it.
+            Name used in error messages.
 
         Returns
         -------
@@ -167,7 +173,7 @@ class Provenance:
         Raises
         ------
         ValueError
-            If it is damaged, or something else.
+            If the content is damaged or is not a record.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -182,18 +188,18 @@ class Provenance:
         except SafetensorError:
             good = False
         if not good:
-            raise ValueError(f"{name!r} holds no provenance, or is damaged; write it anew.")
+            raise ValueError(f"{name!r} is damaged or holds no provenance; write it again.")
         return cls(**arrays, known=known)
 
 
 def provenance_of(seer: Any) -> Provenance:
-    """Return what a network or a classifier has seen.
+    """Return the record of the samples that a network or a classifier has seen.
 
     Parameters
     ----------
     seer : object
-        A Keras model, or a classifier; a pipeline, a search, and other classifiers that hold
-        some (frozen, calibrated, voting, stacked) are looked into.
+        Keras model or classifier. Pipelines, searches and other meta-estimators (frozen,
+        calibrated, voting, stacked) are searched for models inside them.
 
     Returns
     -------
@@ -218,9 +224,9 @@ def provenance_of(seer: Any) -> Provenance:
     if callable(getattr(seer, "get_weights", None)):
         return _BY_WEIGHTS.get(_digest(seer), Provenance(known=False))
     parts = [provenance_of(part) for part in _parts_of(seer)]
-    # A scaler beside a network says nothing of what was seen; a part that says some counts.
-    telling = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
-    return reduce(Provenance.__or__, telling) if telling else Provenance(known=False)
+    # Parts without any record, such as a scaler, must not make a recorded network unknown.
+    recorded = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
+    return reduce(Provenance.__or__, recorded) if recorded else Provenance(known=False)
 
 
 def holds_unknown_network(seer: Any) -> bool:
@@ -241,10 +247,10 @@ def holds_unknown_network(seer: Any) -> bool:
 
 
 def _parts_of(seer: Any) -> list[Any]:
-    """Return the classifiers and networks in another: the fitted ones, where it is fitted."""
+    """Return the estimators and networks inside a meta-estimator, fitted ones if it is fitted."""
     inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
     fitted = getattr(seer, "estimators_", None)
-    inner += fitted if isinstance(fitted, list) else []  # of boosted trees it is an array
+    inner += fitted if isinstance(fitted, list) else []  # for boosted trees it is an array
     inner += [each.estimator for each in getattr(seer, "calibrated_classifiers_", None) or []]
     if all(part is None for part in inner):
         named = getattr(seer, "estimators", None) or []
@@ -265,26 +271,26 @@ def record(
     role: str = "trained",
     fingerprints: NDArray[np.uint64] | None = None,
 ) -> None:
-    """Note that a network has seen samples, beside those that are known.
+    """Record that a network has seen samples, in addition to those already recorded.
 
     Parameters
     ----------
     network : keras.Model
-        As one that was trained elsewhere.
+        Network, for example one that was trained elsewhere.
     X : array-like of shape (n_samples, ...), optional
-        The samples, as they were before any scaling. An empty list says that it has seen none of
-        yours: a network pretrained on other data.
+        The samples before any scaling. An empty list records that the network has seen none of your
+        samples, for example because it was pretrained on other data.
     role : {"trained", "selected", "tested"}, default="trained"
-        What they were seen for.
+        Role in which the samples were seen.
     fingerprints : ndarray of uint64, optional
-        Theirs, where they are known.
+        Fingerprints of the samples, instead of `X`.
 
     Raises
     ------
     TypeError
         If `network` has no weights.
     ValueError
-        If neither samples nor fingerprints are given, or both are.
+        Unless exactly one of samples and fingerprints is given.
 
     Examples
     --------

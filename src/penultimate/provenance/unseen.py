@@ -1,4 +1,4 @@
-"""Which samples a classifier has seen, whatever it is wrapped in."""
+"""Detection of samples that a classifier has seen, through pipelines and other wrappers."""
 
 from typing import Any
 
@@ -12,16 +12,17 @@ from penultimate.provenance.records import Provenance, provenance_of
 
 
 def seen_by(classifier: Any, X: Any) -> NDArray[np.bool_]:
-    """Tell which samples a classifier, or a network in it, has seen in training or selection.
+    """Return which samples a classifier, or a network in it, saw in training or selection.
 
-    Inside a pipeline the classifier sees what the steps before it make of the samples: both forms
-    are looked for, these and the samples as they come.
+    Inside a pipeline, the classifier sees the samples transformed by the previous steps: both the
+    transformed and the original samples are looked up.
 
     Parameters
     ----------
     classifier : object
-        Fitted, for what is inside a pipeline.
+        Classifier; a pipeline has to be fitted.
     X : array-like of shape (n_samples, ...)
+        Samples to look up.
     """
     seen = provenance_of(classifier)
     found = np.zeros(np.shape(X)[0], bool)
@@ -31,7 +32,7 @@ def seen_by(classifier: Any, X: Any) -> NDArray[np.bool_]:
 
 
 def forms_of(classifier: Any, X: Any) -> list[NDArray[np.uint64]]:
-    """Return the fingerprints of samples, in each form in which something here may know them."""
+    """Return the fingerprints of samples in every form that part of a classifier may have seen."""
     if isinstance(classifier, FrozenEstimator):
         return forms_of(classifier.estimator, X)
     for name in ("best_estimator_", "estimator_"):
@@ -49,12 +50,12 @@ def forms_of(classifier: Any, X: Any) -> list[NDArray[np.uint64]]:
 
 def _prints(X: Any) -> list[NDArray[np.uint64]]:
     values = np.asarray(X)
-    # Text, sparse matrices and the like are nothing that a network has seen.
+    # Text, sparse matrices and the like cannot have been input of a network.
     return [fingerprint(values)] if values.dtype.kind in "biuf" and values.ndim else []
 
 
 def note_tested(classifier: Any, prints: NDArray[np.uint64]) -> None:
-    """Let a classifier that keeps a record remember samples that it was tested on."""
+    """Record test samples in a classifier that keeps a record."""
     while isinstance(classifier, FrozenEstimator):
         classifier = classifier.estimator
     if hasattr(classifier, "provenance_"):

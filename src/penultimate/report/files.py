@@ -1,4 +1,4 @@
-"""Writing a comparison's two files, each whole or not at all."""
+"""Writing of a comparison's two files, each completely or not at all."""
 
 import json
 from pathlib import Path
@@ -21,19 +21,20 @@ def write_report(comparison: Outcome, folder: str | Path) -> Path:
     Returns
     -------
     Path
-        Of the report.
+        Path of the report.
 
     Raises
     ------
     OSError
-        If there is no room for both, or no right to write; what was there before is unchanged.
+        If there is not enough space for both files, or no permission to write; existing files are
+        left unchanged.
     """
     folder = Path(folder)
     earlier = check_folder(folder)
     results = comparison.to_dict()
     is_same = earlier and earlier["dataset"]["test_sha256"] == results["dataset"]["test_sha256"]
     uses = earlier["protocol"]["test_uses"] + 1 if earlier and is_same else 1
-    # The object says the same as its file, whoever asks it later.
+    # The object in memory has to agree with its file if it is used again later.
     comparison.protocol = {**comparison.protocol, "test_uses": uses}
     results["protocol"] = dict(comparison.protocol)
     html = render_html(summarize(comparison, results))

@@ -1,4 +1,4 @@
-"""The folder that a comparison is written into, which must be ours and writable."""
+"""The output folder of a comparison, which must be writable and must not hold foreign files."""
 
 import json
 import tempfile
@@ -9,22 +9,22 @@ REPORT, RESULTS = "report.html", "results.json"
 
 
 def check_folder(folder: str | Path) -> dict[str, Any] | None:
-    """Make sure that a comparison may be written into a folder.
+    """Check that a comparison can be written into a folder.
 
     Parameters
     ----------
     folder : str or Path
-        Need not exist.
+        Output folder; need not exist.
 
     Returns
     -------
     dict or None
-        The results that are in it, if any.
+        The results that the folder already holds, if any.
 
     Raises
     ------
     ValueError
-        If it is no folder, or holds files but no comparison.
+        If it is not a folder, or holds files but no comparison.
     OSError
         If it cannot be written to.
     """
@@ -36,12 +36,13 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
     entries = [name for name in entries if not name.startswith(".")]
     if entries and earlier is None:
         raise ValueError(
-            f"The output folder {str(folder)!r} holds files that are no comparison of ours, such "
-            f"as {entries[0]!r}. Choose an empty or a new folder."
+            f"The output folder {str(folder)!r} holds files that were not written by penultimate, "
+            f"such as {entries[0]!r}. Choose an empty or a new folder."
         )
     place = folder.absolute()
     while not place.exists():
         place = place.parent
+    # Permission bits do not tell whether writing will succeed (ACLs, read-only mounts): try it.
     with tempfile.TemporaryFile(dir=place):
         pass
     return earlier

@@ -1,28 +1,34 @@
-"""Where everything in the page's forest plot is drawn, as plain data."""
+"""Coordinates of everything in the page's forest plot, as plain data.
+
+The plot itself is SVG markup in the template: computing the coordinates here keeps arithmetic out
+of Jinja and lets the tests check the geometry without a browser.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-_MARGIN = 0.04  # of the width, on both sides
+# Fraction of the width left free on each side, so that the end caps and dots are not clipped.
+_MARGIN = 0.04
 
 
 def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Place the differences to the softmax on a common axis.
+    """Place the differences from the softmax on a common axis.
 
     Parameters
     ----------
     rows : list of dict
-        ``methods`` of the results, those of one subset or of all samples.
+        The ``methods`` entries of the results that belong to one subset, or to all samples.
 
     Returns
     -------
     dict or None
-        ``rows``, for each method with a difference its ``name``, the ``difference`` as in the
-        results, whether the interval ``leaves_out_zero``, and where its interval and dot are
-        (``low``, ``at``, ``high``); ``zero``, where zero is; ``ticks``, each with ``at`` and
-        ``label``. Places are shares of the width. None where nothing was compared with a softmax.
+        ``rows``, with one entry per method that has a difference: its ``name``, the ``difference``
+        as in the results, whether the interval excludes zero (``leaves_out_zero``), and the
+        positions of the interval and the dot (``low``, ``at``, ``high``); ``zero``, the position of
+        zero; and ``ticks``, each with ``at`` and ``label``. Positions are fractions of the width.
+        None if nothing was compared with a softmax.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -32,6 +38,7 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     ends = [0.0, *(100 * end for _, difference in compared for end in difference["ci95"])]
     ends += [100 * difference["difference"] for _, difference in compared]
     low, high = min(ends), max(ends)
+    # All differences are exactly zero, for example identical predictions: any axis will fit.
     if low == high:
         low, high = low - 0.5, high + 0.5
     span = (high - low) / (1 - 2 * _MARGIN)

@@ -1,4 +1,4 @@
-"""The gallery of the hardest cases: the samples that most look mislabelled."""
+"""The gallery of the hardest cases: the samples most likely to be mislabeled."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MAX_HARD_CASES = 60
 
 
 def hard_cases(comparison: Outcome) -> dict[str, Any] | None:
-    """Take the hardest development samples and their images.
+    """Collect the hardest development samples and their images.
 
     Parameters
     ----------
@@ -18,9 +18,9 @@ def hard_cases(comparison: Outcome) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``cases``, each with ``sample`` (position in the dataset), ``true``, ``predicted`` (class
-        names) and ``margin``, the most negative first; ``sprites``, their images in this order;
-        and ``n_cases``, how many there are in all. None where there are none.
+        ``cases``, the most negative margin first, each with ``sample`` (position in the dataset),
+        ``true``, ``predicted`` (class names) and ``margin``; ``sprites``, their images in the same
+        order; and ``n_cases``, the total number of cases. None if there are none.
     """
     hardest = sorted(comparison.hardest, key=lambda case: case.margin)
     shown = hardest[:MAX_HARD_CASES]

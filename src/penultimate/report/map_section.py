@@ -1,4 +1,9 @@
-"""What the report's interactive feature map shows, as plain data."""
+"""Data of the report's interactive feature map.
+
+Projections are fitted on development features and only applied to the test samples: an LDA fitted
+on the samples that it shows would separate them even by chance. Coordinates are stored as whole
+numbers, which keeps a page with thousands of points small.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -14,11 +19,11 @@ from penultimate.results.outcome import Outcome
 
 MAX_POINTS = 5000
 _THUMBNAIL_SIDE = 32
-_STEPS = 1000  # an axis, in whole numbers: finer than the pixels of most screens
+_STEPS = 1000  # integer coordinates per axis: finer than the pixels of most screens
 
 
 def feature_map(comparison: Outcome) -> dict[str, Any] | None:
-    """Project the test samples in every way that is possible: all classes, and each subset.
+    """Project the test samples with every possible projection, for all classes and each subset.
 
     Parameters
     ----------
@@ -27,9 +32,10 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``views``, each a projection of some samples; of the shown samples ``samples`` (positions
-        in the dataset), ``true``, ``predicted`` and ``sprites``; the ``method`` that predicted;
-        ``classes``, ``colours``, ``n_test`` and ``seed``. None where nothing can be projected.
+        ``views``, each a projection of some samples; ``samples`` (positions in the dataset),
+        ``true``, ``predicted`` and ``sprites`` of the samples shown; the ``method`` that made the
+        predictions; ``classes``, ``colours``, ``n_test`` and ``seed``. None if nothing can be
+        projected.
     """
     data, features = comparison.dataset, comparison.features
     if features is None:
@@ -68,7 +74,7 @@ def _views(
     test: tuple[NDArray[Any], NDArray[np.int64]],
     members: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
-    """Project the samples of some classes, fitted on development samples of the same classes."""
+    """Project the samples of some classes, fitting on development samples of the same classes."""
     (fitted_on, labels), (features, true) = (
         (rows[np.isin(codes, members)], codes[np.isin(codes, members)])
         for rows, codes in (development, test)
@@ -79,7 +85,7 @@ def _views(
         points = project_features(features, fitted_on, labels, projection=projection)
         extent = np.ptp(points, axis=0)
         scaled = _STEPS * (points - points.min(axis=0)) / np.where(extent == 0, 1, extent)
-        # Up is up in the plane, and down on a screen.
+        # The vertical axis points up in the plane, but down on a screen.
         scaled[:, 1] = _STEPS - scaled[:, 1]
         whole = np.rint(scaled).astype(int)
         places = {label: place.tolist() for label, place in name_places(whole, true).items()}

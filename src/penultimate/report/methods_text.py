@@ -1,4 +1,4 @@
-"""How a comparison was done, as a paragraph that can be pasted into a paper."""
+"""The methods of a comparison, as a paragraph that can be pasted into a paper."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     Parameters
     ----------
     results : dict
-        As `Outcome.to_dict` gives it.
+        Returned by `Outcome.to_dict`.
 
     Returns
     -------
     str
-        A paragraph of plain text.
+        One paragraph of plain text.
 
     Examples
     --------
@@ -53,24 +53,24 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
     controls = {row["name"] for row in results["methods"] if row["control"]}
     listed = _enumerate([f"{name} (a control)" if name in controls else name for name in names])
     if protocol["given_split"]:
-        drawn = "came with the data"
+        drawn = "was supplied with the data"
     elif protocol["groups"]:
         drawn = (
-            "was drawn by group, so that no group is in both parts, and stratified by class as far "
-            f"as that allows (seed {protocol['split_seed']})"
+            "was drawn by group, so that no group occurs in both sets, and stratified by class as "
+            f"far as the groups allow (seed {protocol['split_seed']})"
         )
     else:
         drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
     yield (
         f"We compared {listed} on {data['name']}: {total:,} images of {height} x {width} pixels in "
-        f"{len(data['classes'])} classes, of which {data['n_development']:,} were for development "
-        f"and {data['n_test']:,} for testing; the test part {drawn}."
+        f"{len(data['classes'])} classes, of which {data['n_development']:,} were used for "
+        f"development and {data['n_test']:,} for testing. The test set {drawn}."
     )
     earlier = protocol["test_uses"] - 1
-    yield "Each method was scored on the test part once."
+    yield "Each method was evaluated on the test set once."
     if earlier:
         yield (
-            f"The same test part had been scored by {earlier} earlier "
+            f"The same test set had been used by {earlier} earlier "
             f"{'comparison' if earlier == 1 else 'comparisons'}."
         )
 
@@ -81,17 +81,18 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         return
     if protocol["frozen"]:
         yield (
-            "Heads were fitted on the features of one frozen network, trained beforehand, cut "
-            "before its last layer and the same for every seed; cnn-softmax, where it is listed, "
-            "is that network's own softmax."
+            "All heads were fitted on the features before the last layer of one frozen network, "
+            "which had been trained beforehand and was the same for every seed; cnn-softmax, where "
+            "listed, is that network's own softmax."
         )
         return
     epochs = protocol["epochs"]
     yield (
         f"For each seed, a network ({protocol['network']}, {epochs} "
-        f"{'epoch' if epochs == 1 else 'epochs'}) was trained on a part of development, a slice of "
-        "which chose the epoch whose weights were kept; heads were fitted on its features before "
-        "the last layer, the same for all heads of a seed."
+        f"{'epoch' if epochs == 1 else 'epochs'}) was trained on a part of the development set; "
+        "the epoch whose weights were kept was chosen on a validation slice of that part. All "
+        "heads of a seed were fitted on the same features, those before the last layer of this "
+        "network."
     )
 
 
@@ -100,33 +101,34 @@ def _selection(results: dict[str, Any]) -> Iterator[str]:
     trained = _uses_network(results) and not protocol["frozen"]
     if protocol["selection"] == "resubstitution":
         yield (
-            "The parameters of the heads were chosen by cross-validation on features of samples "
-            "that the network had been trained on: the selection is optimistic."
+            "The hyper-parameters of the heads were chosen by cross-validation on features of "
+            "samples that the network had been trained on, so the selection is optimistic."
         )
     elif protocol["selection"] == "crossfit":
         networks = "a network was trained and " if trained else ""
         again = "one network and the chosen heads were" if trained else "the chosen heads were"
         yield (
-            f"The parameters of the heads were chosen by cross-fitting: in each fold {networks}"
-            "every candidate was fitted on the other folds and scored on the fold left out; scores "
-            f"were averaged over the folds, and {again} refitted on all development samples."
+            "The hyper-parameters of the heads were chosen by cross-fitting: in each fold "
+            f"{networks}every candidate was fitted on the other folds, and the candidates were "
+            "evaluated on the held-out fold. Scores were averaged over the folds, and "
+            f"{again} refitted on all development samples."
         )
     else:
         kept = "with groups kept whole" if protocol["groups"] else "stratified by class"
         which = "neither the network nor any candidate was" if trained else "no candidate was"
         yield (
-            f"Development was split into a fit part and a selection part, {kept}; the parameters "
-            f"of the heads were chosen by the accuracy on the selection part, on which {which} "
-            "fitted, and the chosen heads were refitted on all development samples."
+            f"The development set was split into a fit part and a selection part, {kept}. The "
+            "hyper-parameters of the heads were chosen by accuracy on the selection part, on which "
+            f"{which} fitted; the chosen heads were then refitted on all development samples."
         )
     seeds = protocol["seeds"]
     if len(seeds) > 1:
         yield (
-            f"There were {len(seeds)} seeds ({', '.join(map(str, seeds))}); all but the test part "
-            "was drawn anew with each."
+            f"Experiments were run with {len(seeds)} seeds ({', '.join(map(str, seeds))}); "
+            "everything except the test set was redrawn for each seed."
         )
     else:
-        yield f"There was one seed ({seeds[0]})."
+        yield f"Experiments were run with a single seed ({seeds[0]})."
 
 
 def _subsets(results: dict[str, Any]) -> Iterator[str]:
@@ -134,9 +136,9 @@ def _subsets(results: dict[str, Any]) -> Iterator[str]:
         return
     names = _enumerate(list(results["dataset"]["subsets"]))
     yield (
-        f"The classes come in subsets ({names}). A method that is told the subset of each image "
-        "has one classifier for each, and is compared with the network's softmax restricted to the "
-        "classes of that subset."
+        f"The classes are grouped into subsets ({names}). Methods that are given the subset of "
+        "each image use one classifier per subset and are compared with the network's softmax "
+        "restricted to the classes of that subset."
     )
 
 
@@ -145,34 +147,38 @@ def _statistics(results: dict[str, Any]) -> Iterator[str]:
     units = "groups of test samples" if protocol["groups"] else "test samples"
     if len(protocol["seeds"]) > 1:
         yield (
-            "Accuracies are means over seeds with 95 % Wilson intervals for an effective sample "
-            f"size (Dean and Pagano, 2015), from crossed random effects of {units} and seeds."
+            "Accuracies are means over seeds, with 95 % Wilson confidence intervals for an "
+            "effective sample size (Dean and Pagano, 2015) that is estimated from crossed random "
+            f"effects of {units} and seeds."
         )
     else:
         yield (
-            f"Accuracies have 95 % Wilson intervals over {units}, which leave out how much "
-            "training varies from seed to seed."
+            f"Accuracies are reported with 95 % Wilson confidence intervals over {units}, which do "
+            "not include the variation between training runs."
         )
     differences = [row["vs_softmax"] for row in results["methods"] if row["vs_softmax"]]
     if differences:
         words = (
-            "Differences to the softmax are paired, on the same samples and seeds, with t "
-            "intervals and two-sided p-values of the same variance"
+            "Differences from the softmax are paired over the same samples and seeds, with t "
+            "intervals and two-sided p-values based on the same variance estimate"
         )
         adjusted = any(difference.get("p_holm") is not None for difference in differences)
-        yield words + ("; p-values adjusted by Holm's method are given, too." if adjusted else ".")
+        yield words + (
+            "; p-values adjusted by Holm's method are also reported." if adjusted else "."
+        )
 
 
 def _splits(results: dict[str, Any]) -> Iterator[str]:
     several = [kind for kind in results["splits"] if kind["n_splits"] > 1]
     if several:
         kinds = [
-            f"{kind['n_splits']} splits {'by group' if kind['by_group'] else 'at random'}"
+            f"{kind['n_splits']} {'group-wise' if kind['by_group'] else 'random'} splits"
             for kind in several
         ]
         yield (
-            f"All was repeated on {_enumerate(kinds)}, with the first seed; intervals across "
-            "splits are those of the corrected resampled t-test (Nadeau and Bengio, 2003)."
+            f"All experiments were repeated on {_enumerate(kinds)}, with the first seed only; "
+            "confidence intervals across splits are those of the corrected resampled t-test "
+            "(Nadeau and Bengio, 2003)."
         )
 
 

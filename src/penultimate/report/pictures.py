@@ -1,4 +1,4 @@
-"""The pictures of the page: its sections, and the displays that each of them shows."""
+"""The pictures of the page: its picture sections and the displays in each of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Section:
     Attributes
     ----------
     title, note : str
-        What stands above them.
+        Heading and introduction above the pictures.
     displays : callable
-        A function of the comparison that returns displays by their captions; none where there is
+        Function of the comparison that returns displays keyed by caption; empty if there is
         nothing to show.
     width : float, default=5.2
-        Of a picture, in inches.
+        Width of each picture, in inches.
     """
 
     title: str
@@ -45,7 +45,7 @@ def displays_by_section(comparison: Outcome) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict of str to dict
-        For the name of each section, as in `SECTIONS`, its displays by their captions.
+        Displays keyed by caption, for each section name as in `SECTIONS`.
     """
     made = {name: section.displays(comparison) for name, section in SECTIONS.items()}
     return {name: displays for name, displays in made.items() if displays}
@@ -55,19 +55,19 @@ def _heatmaps(comparison: Outcome) -> dict[str, Any]:
     return {
         m.name if subset is None else f"{m.name}, {subset}": display
         for m in comparison.methods
-        if not m.name.endswith("routed")  # the same searches once more
+        if not m.name.endswith("routed")  # routing reuses the same searches
         for subset, log in m.fits.items()
         if (display := _heatmap(log)) is not None
     }
 
 
 def _heatmap(log: FitLog) -> SearchHeatmapDisplay | None:
-    """Mean selection scores over seeds, where the search was over C and gamma."""
+    """Show selection scores averaged over seeds, if the search was over C and gamma."""
     grids = [grid for grid in log.grids if grid is not None]
     if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
         return None
-    # Gamma's grid follows the features' variance, which differs a little from seed to seed: the
-    # grids are averaged point by point, and named by the first.
+    # Gamma's grid follows the features' variance, which differs slightly between seeds: the grids
+    # are averaged point by point and labeled with the values of the first seed.
     scores = np.mean([grid["score"] for grid in grids], axis=0)
     return SearchHeatmapDisplay.from_scores(grids[0]["params"], scores)
 
@@ -85,7 +85,7 @@ def _training(comparison: Outcome) -> dict[str, Any]:
 
 
 def _reliability(comparison: Outcome) -> dict[str, Any]:
-    """One for each method that gives probabilities, over all samples and seeds."""
+    """Make one display per method with probabilities, over all samples and seeds."""
     true = comparison.dataset.labels[comparison.test]
     classes = np.arange(len(comparison.dataset.classes))
     return {
@@ -100,7 +100,7 @@ def _reliability(comparison: Outcome) -> dict[str, Any]:
 
 
 class _Together:
-    """Several displays on the same axes."""
+    """Several displays drawn on the same axes."""
 
     def __init__(self, displays: list[Any]) -> None:
         self.displays = displays
@@ -111,7 +111,7 @@ class _Together:
 
 
 def _risk_coverage(comparison: Outcome) -> dict[str, Any]:
-    """All methods that give probabilities in one picture, of the first seed."""
+    """Draw all methods with probabilities in one picture, for the first seed."""
     displays = [
         RiskCoverageDisplay.from_predictions(
             comparison.correct(m.name)[0], m.probabilities[0].max(axis=1), name=m.name
@@ -122,39 +122,42 @@ def _risk_coverage(comparison: Outcome) -> dict[str, Any]:
     return {"": _Together(displays)} if displays else {}
 
 
-# To add a section, write a function as those above, and name it here: the page follows.
+# To add a section to the page, write a function like those above and list it here.
 SECTIONS = {
     "search": Section(
         "C and gamma",
-        "Mean accuracy over seeds on the samples that heads were selected on. Framed: the best; "
-        "each seed chooses for itself.",
+        "Selection accuracy, averaged over seeds. The frame marks the best cell of the average; "
+        "each seed makes its own selection.",
         _heatmaps,
     ),
     "learning-curves": Section(
         "Learning curves",
-        "What heads make of fewer samples of the fit part: accuracy on the selection part, for the "
-        "first seed. The cnn heads stand on one network that was trained on the whole fit part; "
-        "pca+svm-rbf uses none. A curve that still rises says that more samples would help.",
+        "Accuracy of the heads on the selection part when fitted on fewer samples of the fit part, "
+        "for the first seed. The cnn heads share one network, trained on the whole fit part; "
+        "pca+svm-rbf uses no network. A curve that is still rising suggests that more samples "
+        "would help.",
         _learning_curves,
         width=8.0,
     ),
     "reliability": Section(
         "Reliability",
-        "How often a method is right where it says that it is so sure: on the diagonal it is right "
-        "as often as it says. Over all seeds.",
+        "Accuracy by confidence (the highest predicted probability), over all seeds. On the "
+        "diagonal the two agree: the probabilities are calibrated.",
         _reliability,
         width=3.7,
     ),
     "risk-coverage": Section(
         "Risk and coverage",
-        "Samples answered, the surest first, and the errors among them; for the first seed.",
+        "Error rate among the accepted samples as a function of the fraction accepted, the most "
+        "confident first; for the first seed.",
         _risk_coverage,
         width=8.0,
     ),
     "training": Section(
         "Training of the network",
-        "Training loss is of augmented images, with dropout; validation is a slice of the fit "
-        "part, as it is. Dots: the weights that were kept.",
+        "The training loss is computed on augmented images, with dropout; validation uses a slice "
+        "of the fit part, without augmentation or dropout. Dots mark the epochs whose weights were "
+        "kept.",
         _training,
         width=8.0,
     ),

@@ -1,4 +1,4 @@
-"""The page: a Jinja template filled with the summary, every picture inside it."""
+"""The page: a Jinja template filled with the summary, with every picture embedded."""
 
 import base64
 import io
@@ -8,13 +8,13 @@ from typing import Any
 from penultimate.displays.feature_map import COLOURS
 from penultimate.report.pictures import SECTIONS
 
-_PIXELS_PER_INCH = 90  # of a picture on the page
+_PIXELS_PER_INCH = 90  # scale of the pictures on the page
 _SELECTION = {
-    "heldout": "heads are chosen on samples that the network and the candidates were not fitted "
-    "on, then refitted on all of development",
-    "crossfit": "heads are chosen by cross-validation in which each fold has a network of its own, "
-    "then refitted on all of development",
-    "resubstitution": "heads are chosen by cross-validation on features of samples that the "
+    "heldout": "heads are selected on samples that neither the network nor the candidates were "
+    "fitted on, then refitted on all development samples",
+    "crossfit": "heads are selected by cross-validation with a separate network per fold, then "
+    "refitted on all development samples",
+    "resubstitution": "heads are selected by cross-validation on features of samples that the "
     "network was trained on",
 }
 
@@ -25,7 +25,7 @@ def render_html(summary: dict[str, Any]) -> str:
     Parameters
     ----------
     summary : dict
-        As `summarize` gives it.
+        Returned by `summarize`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def _p_value(p: float | None) -> str:
 
 
 def _axis(results: dict[str, Any]) -> tuple[float, float]:
-    """Ends of the table's accuracy axis, as fractions: round, and around every interval."""
+    """Return the ends of the table's accuracy axis, as fractions that enclose every interval."""
     low = min(method["ci95"][0] for method in results["methods"])
     high = max(method["ci95"][1] for method in results["methods"])
     margin = max(0.05 * (high - low), 0.001)
@@ -86,11 +86,12 @@ def _section(name: str, displays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(display: Any, width: float) -> str:
-    """Draw a display as SVG, in a ``data:`` address; the same display gives the same text."""
+    """Draw a display as SVG in a ``data:`` URI; the same display always gives the same text."""
     import matplotlib as mpl
     from cycler import cycler
     from matplotlib.figure import Figure
 
+    # A fixed salt and no date make the SVG reproducible; text stays text, so it can be searched.
     settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "penultimate",

@@ -1,4 +1,8 @@
-"""Many thumbnails in one picture."""
+"""Sprite sheets: many thumbnails in one picture.
+
+The page embeds its images, and a single picture compresses better and decodes faster than hundreds
+of small ones.
+"""
 
 import base64
 import io
@@ -15,16 +19,16 @@ COLUMNS = 20
 
 @dataclass(frozen=True)
 class SpriteSheet:
-    """A picture with thumbnails in rows of `COLUMNS`.
+    """Picture of thumbnails in rows of `COLUMNS`.
 
     Attributes
     ----------
     uri : str
-        The picture, as a ``data:`` address.
+        The picture, as a ``data:`` URI.
     width, height : int
-        Of one thumbnail, in pixels.
+        Size of one thumbnail, in pixels.
     columns, rows : int
-        Thumbnails across and down.
+        Number of thumbnails across and down.
     """
 
     uri: str
@@ -37,21 +41,21 @@ class SpriteSheet:
 def make_sprite_sheet(
     images: NDArray, *, largest_side: int = LARGEST_SIDE, lossy: bool = False
 ) -> SpriteSheet | None:
-    """Arrange images in rows; shrink those that are larger than asked.
+    """Arrange images in rows, shrinking them if they are too large.
 
     Parameters
     ----------
     images : ndarray of shape (n_samples, height, width, 1 or 3)
-        Pixels from 0 to 255.
+        Pixel values from 0 to 255.
     largest_side : int, default=48
-        Of a thumbnail, in pixels.
+        Longest side of a thumbnail, in pixels.
     lossy : bool, default=False
-        A JPEG, a fraction of the size for photographs, rather than a PNG.
+        Whether to encode as JPEG, a fraction of the size for photographs, instead of PNG.
 
     Returns
     -------
     SpriteSheet or None
-        None for no images.
+        None if there are no images.
     """
     n_samples, height, width, channels = images.shape
     if not n_samples:

@@ -1,4 +1,4 @@
-"""A comparison as plain data for the page: everything shown is computed here."""
+"""A comparison as plain data for the page; everything that the page shows is computed here."""
 
 from dataclasses import astuple
 from typing import Any
@@ -22,28 +22,29 @@ MAX_PAIRS = 20
 
 
 def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
-    """Compute all that the report shows.
+    """Compute everything that the report shows.
 
     Parameters
     ----------
     comparison : Outcome
     results : dict
-        As `Outcome.to_dict` gives it.
+        Returned by `Outcome.to_dict`.
 
     Returns
     -------
     dict
-        ``results``, ``verdict``, ``methods_paragraph``, ``alarms`` (the checks above info, errors
-        first), ``overall`` (the rows of ``results`` that are no subset's), ``forest`` (their
-        differences to the softmax), ``by_subset`` (all rows, by method and subset),
-        ``split_rows`` (what is told of several splits), ``confusion`` (counts over seeds, by
-        method), ``pairs`` (the classes most confused, by method), ``errors`` (the misclassified
-        images), ``n_errors``, ``sprites``, ``hard_cases``, ``feature_map``, ``pictures``
-        (displays by section and caption) and ``seeds``.
+        ``results``, ``verdict``, ``methods_paragraph``, ``alarms`` (the checks above level info,
+        errors first), ``overall`` (the rows of ``results`` for all samples), ``forest`` (their
+        differences from the softmax), ``by_subset`` (all rows, by method and subset),
+        ``split_rows`` (methods and subsets in the table of splits), ``confusion`` (counts over
+        seeds, by method), ``pairs`` (the most confused classes, by method), ``errors`` (the
+        misclassified images), ``n_errors``, ``sprites``, ``hard_cases``, ``feature_map``,
+        ``pictures`` (displays by section and caption) and ``seeds``.
     """
     data = comparison.dataset
     true = data.labels[comparison.test]
     wrong = np.stack([~comparison.correct(m.name) for m in comparison.methods])
+    # The page holds a limited number of images: those that most methods and seeds got wrong.
     by_sample = wrong.sum(axis=(0, 1))
     order = np.argsort(-by_sample, kind="stable")[: int((by_sample > 0).sum())]
     shown = order[:MAX_THUMBNAILS]

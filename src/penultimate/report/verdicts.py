@@ -1,4 +1,8 @@
-"""The verdict: the outcome of a comparison in a sentence or two."""
+"""The verdict: the outcome of a comparison in a sentence or two.
+
+It is about one head only, the first of `_HEADLINE` that was compared: picking the best of several
+heads by their test accuracy would be a selection on the test set.
+"""
 
 from typing import Any
 
@@ -9,20 +13,21 @@ _CONTROL = "cnn+logistic"
 
 
 def verdict(results: dict[str, Any]) -> str:
-    """Say in words whether the SVM head beat the softmax that knows as much as it does.
+    """State whether the SVM head beat the softmax that has the same information.
 
-    Where the network did not train, no head is said to be better than its softmax. With one seed
-    the words are about these two classifiers, for another training may turn out otherwise.
+    If the network did not train properly, there is no verdict, because any head looks good next to
+    an undertrained softmax. With a single seed the verdict says that it compares two trained
+    classifiers, since another training run may give a different result.
 
     Parameters
     ----------
     results : dict
-        As `Outcome.to_dict` gives it.
+        Returned by `Outcome.to_dict`.
 
     Returns
     -------
     str
-        A sentence or two; empty where no SVM head was compared with a softmax.
+        A sentence or two; empty if no SVM head was compared with a softmax.
 
     Examples
     --------
@@ -30,7 +35,7 @@ def verdict(results: dict[str, Any]) -> str:
     >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
     ...     "subset": None, "knows_subset": False,
     ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
-    'On this data cnn+svm-rbf is better than cnn-softmax by 0.60 points (95 % ...).'
+    'On these data, cnn+svm-rbf is more accurate than cnn-softmax by 0.60 percentage points ...'
     """
     methods = {m["name"]: m for m in results["methods"] if m["subset"] is None}
     differences = {
@@ -43,8 +48,8 @@ def verdict(results: dict[str, Any]) -> str:
     if undertrained:
         return (
             f"No verdict: the network did not train properly. {undertrained[0]['message']} A "
-            "difference from it says nothing about a head. Train longer (--epochs), use more "
-            "images, or another network."
+            "difference from such a baseline says nothing about a head. Train longer (--epochs), "
+            "use more images, or choose another network."
         )
     if name is None:
         return ""
@@ -56,32 +61,37 @@ def verdict(results: dict[str, Any]) -> str:
     points = 100 * differences[name]["difference"]
     if low <= 0 <= high:
         words = (
-            f"Between {name} and {softmax} there is no difference that "
-            f"{results['dataset']['n_test']:,} test samples could show: {points:+.2f} points "
-            f"(95 % interval {low:+.2f} to {high:+.2f})."
+            f"No significant difference between {name} and {softmax} on "
+            f"{results['dataset']['n_test']:,} test samples: {points:+.2f} percentage points "
+            f"(95 % CI {low:.2f} to {high:.2f})."
         )
         if needed := differences[name].get("samples_needed"):
             words += (
-                f" About {needed:,} test samples would be needed to show a difference of this size."
+                f" About {needed:,} test samples would be needed to detect a difference of this "
+                "size."
             )
         elif points and len(seeds) > 1:
             words += (
-                " Seeds differ too much for any number of test samples to show a difference of "
-                "this size: it takes more seeds."
+                " The variation between seeds is too large to detect a difference of this size "
+                "with any number of test samples: more seeds are needed."
             )
     else:
-        word, sign = ("better", 1) if points > 0 else ("worse", -1)
+        # Both directions read as a positive amount: "less accurate by 1.00", not "by -1.00".
+        word, sign = ("more", 1) if points > 0 else ("less", -1)
         low, high = sorted((sign * low, sign * high))
         words = (
-            f"On this data {name} is {word} than {softmax} by {sign * points:.2f} points "
-            f"(95 % interval {low:.2f} to {high:.2f})."
+            f"On these data, {name} is {word} accurate than {softmax} by {sign * points:.2f} "
+            f"percentage points (95 % CI {low:.2f} to {high:.2f})."
         )
     if _CONTROL in differences:
         control = 100 * differences[_CONTROL]["difference"]
-        words += f" Refitting a logistic head, with no margin, gives {control:+.2f} points."
+        words += (
+            " For comparison, refitting a logistic head, which has no margin, changes the accuracy "
+            f"by {control:+.2f} percentage points."
+        )
     if len(seeds) == 1 and not results["protocol"].get("frozen"):
         words += (
-            " With one seed this is about these two classifiers, not about the methods: another "
-            "training may turn out otherwise (--seeds 3)."
+            " With a single seed, this compares two trained classifiers, not the methods: another "
+            "training run may give a different result (use --seeds 3)."
         )
     return words

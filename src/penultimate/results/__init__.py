@@ -1,1 +1,1 @@
-"""What a comparison measured: outcomes, methods, tables, splits."""
+"""Results of a comparison: outcomes, methods, tables, splits."""

@@ -1,4 +1,8 @@
-"""Several splits of the same data side by side: what a method does on each, and on the whole."""
+"""Results of several splits of the same data: per split, and averaged over splits.
+
+Random splits and splits by group answer different questions (new images of known groups, new
+groups), so they are never averaged with each other.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,21 +13,21 @@ from penultimate.evaluation import Interval, interval_across_splits
 
 
 def split_table(comparisons: Sequence[Any]) -> list[dict[str, Any]]:
-    """Summarise comparisons on several splits, those by group apart from those at random.
+    """Summarize comparisons on several splits, separately for splits by group and random splits.
 
-    Of each split the first seed counts, so that all count alike.
+    Only the first seed of each split is used, so that all splits have the same weight.
 
     Parameters
     ----------
     comparisons : list of Outcome
-        Of the same data and subsets.
+        Comparisons of the same data and subsets.
 
     Returns
     -------
     list of dict
-        ``by_group``, ``n_splits``, ``split_seeds`` and ``methods``: for each method and subset the
-        accuracy on every split, their mean with its interval, and the same of the difference to the
-        softmax (None where there is none).
+        ``by_group``, ``n_splits``, ``split_seeds`` and ``methods``: for each method and subset, the
+        accuracy on every split, the mean accuracy with its interval, and the mean difference from
+        the softmax with its interval (None if there is none).
     """
     table = []
     for by_group in sorted({c.protocol["groups"] for c in comparisons}):

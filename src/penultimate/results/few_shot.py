@@ -12,21 +12,22 @@ from penultimate.evaluation import Interval, accuracy_interval, compare_accuraci
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """The outcome of `learning_curves`.
+    """Outcome of `learning_curves`.
 
     Attributes
     ----------
     methods : list of str
+        Names of the methods.
     sizes : list of int
-        Samples of a class, ascending; the mean over classes where all samples are taken.
+        Numbers of samples per class, ascending; if all samples are used, their mean over classes.
     classes : ndarray of shape (n_classes,)
     y_test : ndarray of shape (n_test,), int64
-        Class indices.
+        Class indices of the test samples.
     predictions : ndarray of shape (n_methods, n_sizes, n_seeds, n_test), int64
-        Class indices.
+        Predicted class indices.
     rows : list of dict
-        For each method, size and seed the ``accuracy``, the ``layer`` and ``params`` that were
-        selected (None where nothing was), and the ``seconds`` of fitting.
+        For each method, size and seed, the ``accuracy``, the selected ``layer`` and ``params``
+        (None if nothing was selected), and the ``seconds`` spent on fitting.
     """
 
     methods: list[str]
@@ -38,11 +39,11 @@ class LearningCurves:
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
-        """Accuracy on the test part, of shape (n_methods, n_sizes, n_seeds)."""
+        """Accuracy on the test set, of shape (n_methods, n_sizes, n_seeds)."""
         return (self.predictions == self.y_test).mean(axis=-1)
 
     def correct(self, method: str, size: int) -> NDArray[np.bool_]:
-        """Tell which test samples a method got right.
+        """Return which test samples a method classified correctly.
 
         Parameters
         ----------
@@ -57,12 +58,12 @@ class LearningCurves:
         """
         check_choice(method, "method", "LearningCurves", self.methods)
         if size not in self.sizes:
-            raise ValueError(f"There is no size {size!r}; there are {self.sizes}.")
+            raise ValueError(f"There is no size {size!r}; the sizes are {self.sizes}.")
         place = self.methods.index(method), self.sizes.index(size)
         return self.predictions[place] == self.y_test
 
     def accuracy(self, method: str, size: int) -> Interval:
-        """Compute a method's accuracy, the mean over seeds, and its interval.
+        """Compute a method's mean accuracy over seeds, with its confidence interval.
 
         Parameters
         ----------
@@ -78,7 +79,7 @@ class LearningCurves:
         return accuracy_interval(self.correct(method, size))
 
     def difference(self, method: str, other: str, size: int) -> Interval:
-        """Compute a method's accuracy less that of another, paired by test sample and seed.
+        """Compute a method's accuracy minus that of another, paired by test sample and seed.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class LearningCurves:
         return compare_accuracies(self.correct(method, size), self.correct(other, size))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the results as plain data; ``pandas.DataFrame(curves.rows)`` makes a table of it.
+        """Return the results as plain data; ``pandas.DataFrame(curves.rows)`` gives a table.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What a method of a comparison did: its predictions, what it chose, and how long it took."""
+"""Results of one method of a comparison: predictions, selected hyper-parameters and times."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 @dataclass
 class FitLog:
-    """What a classifier chose, and how long it took; an entry a seed.
+    """Selected hyper-parameters and times of a classifier, with one entry per seed.
 
     Attributes
     ----------
     fit_seconds, head_seconds, predict_seconds : list of float
-        To fit all of it from images, a shared network included; the part of it that is its own; and
-        to predict its test samples from images.
+        Time to fit everything from images, including a shared network; the part of it that belongs
+        to this classifier alone; and the time to predict its test samples from images.
     params : list of dict
-        The head's chosen parameters.
+        The head's selected hyper-parameters.
     selection_scores : list of float or None
-        Accuracy of the chosen head on the selection part.
+        Accuracy of the selected head on the selection part.
     grids : list of dict or None
-        The head's ``cv_results_``, reduced to ``params`` and ``score``.
+        The ``cv_results_`` of the head, reduced to ``params`` and ``score``.
     """
 
     fit_seconds: list[float] = field(default_factory=list)
@@ -34,24 +34,25 @@ class FitLog:
 
 @dataclass
 class MethodResult:
-    """What a method did on the test part, for each seed.
+    """Results of a method on the test set, for each seed.
 
     Attributes
     ----------
     name : str
     control : bool
-        As in `Method`.
+        Whether it is a control, as in `Method`.
     knows_subset : bool
-        Whether it is told the subset of each sample, and chooses among that subset's classes only.
+        Whether it is given the subset of each sample and predicts among its classes only.
     predictions : ndarray of shape (n_seeds, n_test), int64
-        Class indices.
+        Predicted class indices.
     fits : dict of str or None to FitLog
-        For each subset that has a classifier of its own; under None where there is one for all.
+        Logs keyed by subset, one per classifier; the key is None for a single classifier of all
+        classes.
     probabilities : ndarray of shape (n_seeds, n_test, n_classes), float32, or None
-        Of every class; zero outside a known subset. None where the method gives none.
+        Class probabilities; zero outside a known subset. None if the method has none.
     calibrated : bool
-        Whether they were made from scores of samples of the selection part, or came from the
-        method itself.
+        Whether the probabilities were fitted to scores of samples of the selection part, rather
+        than returned by the method itself.
     """
 
     name: str
@@ -63,9 +64,9 @@ class MethodResult:
     calibrated: bool = False
 
     def seconds(self, subset: str | None) -> dict[str, float]:
-        """Mean times over seeds, of the classifier of a subset, or (None) of all that there are.
+        """Return mean times over seeds, of the classifier of a subset or (None) of all classifiers.
 
-        What all classifiers share, such as a network, counts once.
+        Shared parts, such as a network, are counted once.
         """
         logs = [self.fits[subset]] if subset in self.fits else list(self.fits.values())
         fit, head, predict = (
@@ -80,7 +81,7 @@ class MethodResult:
         }
 
     def choices(self, subset: str | None) -> FitLog | None:
-        """Return what the one classifier for a subset chose; None where there are several."""
+        """Return the log of the single classifier for a subset; None if there are several."""
         if subset in self.fits:
             return self.fits[subset]
         return self.fits.get(None)
@@ -88,17 +89,17 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class HardCase:
-    """A development sample that an SVM head has on the wrong side of its margin.
+    """A development sample on the wrong side of an SVM head's margin.
 
     Attributes
     ----------
     sample : int
         Position in the dataset.
     true, predicted : int
-        Class indices: of its label, and of the highest score.
+        Class indices of the label and of the highest score.
     margin : float
-        The least decision value of its own class against another: below 1 within the margin,
-        negative where it is taken for another class.
+        The smallest decision value of its own class against any other: below 1 inside the margin,
+        negative if another class is predicted.
     """
 
     sample: int
@@ -109,7 +110,7 @@ class HardCase:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What a head makes of fewer samples of the fit part, judged on the selection part.
+    """Accuracy of a head on the selection part when fitted on fewer samples of the fit part.
 
     Attributes
     ----------

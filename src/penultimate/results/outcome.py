@@ -1,4 +1,4 @@
-"""What a comparison found: predictions, accuracies with intervals, and what goes into a file."""
+"""Outcome of a comparison: predictions, accuracies with intervals, and the content of its file."""
 
 import hashlib
 import platform
@@ -25,7 +25,7 @@ from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodRe
 from penultimate.results.tables import Exports
 
 BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
-# What methods are compared with where the network has no softmax over these classes.
+# Baseline for networks whose softmax does not cover these classes.
 LOGISTIC_BASELINE = "cnn+logistic"
 _PACKAGES = (
     "penultimate",
@@ -40,36 +40,36 @@ _PACKAGES = (
 
 @dataclass
 class Outcome(Exports):
-    """What a comparison found; `Comparison` is one that can be saved.
+    """Outcome of a comparison; `Comparison` adds saving.
 
     Attributes
     ----------
     dataset : Dataset
-        The data compared on.
+        Data that the methods were compared on.
     test : ndarray of int
-        Positions of the test samples in it.
+        Positions of the test samples in the dataset.
     seeds : list of int
     methods : list of MethodResult
     histories : list of History
-        Of the network's training, for each seed; empty where no network was trained.
+        Training histories of the network, one per seed; empty if no network was trained.
     protocol : dict
-        How it was done: as in ``results.json``.
+        Protocol of the comparison, as in ``results.json``.
     checks : list of dict
-        What a reader should know: ``id``, ``level`` and ``message``.
+        Findings of the checks: ``id``, ``level`` and ``message``.
     check_states : list of dict
-        What became of every check: its ``id``, its ``state`` (``"passed"``, ``"found"``,
-        ``"not applicable"`` or ``"unknown"``) and, of the last two, ``why``.
+        State of every check: its ``id``, its ``state`` (``"passed"``, ``"found"``,
+        ``"not applicable"`` or ``"unknown"``) and, for the last two, ``why``.
     features : dict of str to ndarray of shape (n_samples, n_features), or None
-        Of the first seed's network, for its map in the report: ``"development"``, in the order of
-        the samples in the dataset, and ``"test"``, in the order of `test`. None where no method
-        used a network.
+        Features of the first seed's network, for the feature map of the report:
+        ``"development"``, in the order of the samples in the dataset, and ``"test"``, in the order
+        of `test`. None if no method used a network.
     others : list of Outcome
-        The same on other splits of the same data, with the first seed alone.
+        Outcomes on other splits of the same data, with the first seed only.
     hardest : list of HardCase
-        Development samples that an SVM head, fitted on them, still has on the wrong side of its
-        margin, the worst first; of the first seed.
+        Development samples on the wrong side of the margin of an SVM head that was fitted on them,
+        the worst first; for the first seed.
     learning_curves : list of LearningCurve
-        What heads make of fewer samples; of the first seed.
+        Accuracies of heads fitted on fewer samples; for the first seed.
     """
 
     dataset: Dataset
@@ -87,7 +87,7 @@ class Outcome(Exports):
 
     @property
     def subsets(self) -> list[str]:
-        """Names of the subsets by which was compared; empty where it was not."""
+        """Names of the subsets of the comparison; empty if methods were not compared by subset."""
         return list(self.dataset.subsets) if self.protocol["subsets"] else []
 
     def method(self, name: str) -> MethodResult:
@@ -96,7 +96,7 @@ class Outcome(Exports):
         Parameters
         ----------
         name : str
-            A method of this comparison.
+            Name of a method of this comparison.
 
         Returns
         -------
@@ -105,12 +105,12 @@ class Outcome(Exports):
         Raises
         ------
         KeyError
-            If it was not compared.
+            If the method was not compared.
         """
         for method in self.methods:
             if method.name == name:
                 return method
-        raise KeyError(f"{name!r} was not compared; these were: {self.names()}.")
+        raise KeyError(f"{name!r} was not compared; the methods compared are {self.names()}.")
 
     def names(self) -> list[str]:
         """Return the names of the methods compared.
@@ -122,7 +122,7 @@ class Outcome(Exports):
         return [method.name for method in self.methods]
 
     def samples(self, subset: str | None = None) -> NDArray[np.int64]:
-        """Find the test samples of a subset, or all.
+        """Return the test samples of a subset, or all of them.
 
         Parameters
         ----------
@@ -131,21 +131,21 @@ class Outcome(Exports):
         Returns
         -------
         ndarray of int
-            Positions in the test part.
+            Positions within the test set.
         """
         if subset is None:
             return np.arange(len(self.test))
         return np.flatnonzero(np.isin(self.test, self.dataset.subset_samples(subset)))
 
     def correct(self, name: str, subset: str | None = None) -> NDArray[np.bool_]:
-        """Tell which test samples a method got right.
+        """Return which test samples a method classified correctly.
 
         Parameters
         ----------
         name : str
-            A method of this comparison.
+            Name of a method of this comparison.
         subset : str, optional
-            Only the samples of this subset.
+            Restrict the result to the samples of this subset.
 
         Returns
         -------
@@ -155,14 +155,14 @@ class Outcome(Exports):
         return right[:, self.samples(subset)]
 
     def accuracy(self, name: str, subset: str | None = None) -> Interval:
-        """Compute a method's accuracy on the test part, the mean over seeds, and its interval.
+        """Compute a method's mean test accuracy over seeds, with its confidence interval.
 
         Parameters
         ----------
         name : str
-            A method of this comparison.
+            Name of a method of this comparison.
         subset : str, optional
-            Only on the samples of this subset.
+            Restrict the accuracy to the samples of this subset.
 
         Returns
         -------
@@ -171,15 +171,15 @@ class Outcome(Exports):
         return accuracy_interval(self.correct(name, subset), groups=self._groups(subset))
 
     def baseline(self, name: str) -> str:
-        """Name what a method is compared with: the softmax that knows as much as it does.
+        """Return the name of a method's baseline: the softmax with the same information.
 
-        That is the masked one where the method knows the subset. Where the network has no softmax
+        This is the masked softmax if the method is given the subset. If the network has no softmax
         over these classes, it is the converged logistic head on the same features.
 
         Parameters
         ----------
         name : str
-            A method of this comparison.
+            Name of a method of this comparison.
 
         Returns
         -------
@@ -198,19 +198,19 @@ class Outcome(Exports):
         return softmax
 
     def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
-        """Compute a method's accuracy minus that of its `baseline`, and its interval.
+        """Compute a method's accuracy minus that of its `baseline`, with its confidence interval.
 
         Parameters
         ----------
         name : str
-            A method of this comparison.
+            Name of a method of this comparison.
         subset : str, optional
-            Only on the samples of this subset.
+            Restrict the accuracy to the samples of this subset.
 
         Returns
         -------
         Interval or None
-            None for the baseline itself, or where it was not compared.
+            None for the baseline itself, or if the baseline was not compared.
         """
         baseline = self.baseline(name)
         if name == baseline or baseline not in self.names():
@@ -265,7 +265,7 @@ class Outcome(Exports):
     def _method_dict(self, method: MethodResult, subset: str | None) -> dict[str, Any]:
         accuracy = self.accuracy(method.name, subset)
         difference = self.vs_softmax(method.name, subset)
-        log = method.choices(subset) or FitLog()
+        log = method.choices(subset) or FitLog()  # several classifiers have no common choice
         return {
             "name": method.name,
             "subset": subset,
@@ -316,7 +316,7 @@ class Outcome(Exports):
 
 
 def _with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add Holm's p-values: of all methods, on all samples and on each subset's apart."""
+    """Add Holm-adjusted p-values, over all methods, separately for all samples and each subset."""
     for subset in dict.fromkeys(row["subset"] for row in rows):
         tested = [row["vs_softmax"] for row in rows if row["subset"] == subset]
         tested = [difference for difference in tested if difference is not None]

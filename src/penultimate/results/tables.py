@@ -1,4 +1,4 @@
-"""A comparison's results in other forms: a data frame, JSON, Markdown."""
+"""Exports of a comparison's results: a data frame, JSON, Markdown."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Exports:
-    """Gives what has a ``to_dict``, as `Comparison` has it, further forms."""
+    """Mixin that adds exports to a class whose ``to_dict`` is that of `Comparison`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all results as plain data."""
@@ -22,7 +22,7 @@ class Exports:
         Parameters
         ----------
         indent : int or None, default=2
-            As in `json.dumps`.
+            Indentation, as in `json.dumps`.
 
         Returns
         -------
@@ -31,14 +31,14 @@ class Exports:
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
 
     def to_frame(self) -> "DataFrame":
-        """Return accuracies, differences and times as a data frame, a row a method and subset.
+        """Return accuracies, differences and times as a data frame, one row per method and subset.
 
         Returns
         -------
         pandas.DataFrame
-            Fractions and seconds, in the columns ``method``, ``subset`` (None for all samples),
+            Fractions and seconds, with the columns ``method``, ``subset`` (None for all samples),
             ``knows_subset``, ``control``, ``accuracy``, ``accuracy_low``, ``accuracy_high``,
-            ``difference``, ``difference_low``, ``difference_high``, ``p`` (NaN where there is no
+            ``difference``, ``difference_low``, ``difference_high``, ``p`` (NaN if there is no
             softmax to compare with), ``fit_seconds``, ``head_seconds`` and ``predict_seconds``.
 
         Raises
@@ -55,11 +55,13 @@ class Exports:
         Returns
         -------
         str
-            Accuracies in percent, differences in points, with 95 % intervals in brackets.
+            Accuracies in percent and differences in percentage points, with 95 % confidence
+            intervals in parentheses.
         """
         rows = self.to_dict()["methods"]
         by_subset = any(row["subset"] is not None for row in rows)
-        head = ["Method", *["Subset"] * by_subset, "Accuracy, %", "Less softmax, points", "p"]
+        difference = "vs softmax (percentage points)"
+        head = ["Method", *["Subset"] * by_subset, "Accuracy, %", difference, "p"]
         lines = [head, ["---", *["---"] * by_subset, "---:", "---:", "---:"]]
         for row in rows:
             flat = _flat(row)
@@ -77,7 +79,7 @@ class Exports:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """One row of the results without anything nested."""
+    """Flatten one row of the results."""
     difference = row["vs_softmax"] or {"difference": None, "ci95": [None, None], "p": None}
     return {
         "method": row["name"],

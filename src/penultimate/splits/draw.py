@@ -1,4 +1,8 @@
-"""The parts of the data: development and test; and, inside development, fit and selection."""
+"""Drawing the parts of the data: development and test set; fit and selection part of development.
+
+All splits are stratified by class, deterministic for a seed, and keep groups and exact copies on
+one side. The checks refuse data in which some class could not be fitted, selected and tested on.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +13,9 @@ from numpy.typing import NDArray
 from penultimate.splits.parts import Split
 from penultimate.splits.units import describe, draw_groups, draw_samples, join_copies, stratify
 
-MIN_PER_CLASS = 5
+MIN_PER_CLASS = (
+    5  # the fewest distinct samples with which a class can be fitted, selected and tested
+)
 
 
 def split_test(
@@ -27,20 +33,20 @@ def split_test(
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        Labels; the split keeps their shares.
+        Labels; the split is stratified by them.
     groups : ndarray of shape (n_samples,), optional
-        No group is in both parts.
+        Groups; no group is in both parts.
     fingerprints : ndarray of shape (n_samples,), uint64, optional
-        As `penultimate.provenance.fingerprint` makes them: samples with the same one are exact
-        copies, and stay on one side.
+        Fingerprints, as returned by `penultimate.provenance.fingerprint`. Samples with the same
+        fingerprint are exact copies and stay on one side.
     is_test : ndarray of bool, optional
-        A split that came with the data, and is taken as it is, copies on both sides included.
+        Split that came with the data; it is kept, even with copies on both sides.
     test_size : float, default=0.2
-        The share of the test part, where `is_test` does not tell.
+        Fraction of test samples, if `is_test` is not given.
     seed : int, default=0
-        Each seed gives another split.
+        Seed of the draw; each seed gives a different split.
     names : sequence of str, optional
-        What messages call the classes, where labels are their indices.
+        Class names for messages, if the labels are indices.
 
     Returns
     -------
@@ -49,7 +55,7 @@ def split_test(
     Raises
     ------
     ValueError
-        If a class has fewer than 5 samples that differ, or, with groups, fewer than 2 groups.
+        If a class has fewer than 5 distinct samples or, with groups, fewer than 2 groups.
 
     Examples
     --------
@@ -70,9 +76,9 @@ def split_test(
     unknown = np.setdiff1d(y[is_test], y[~is_test])
     if len(unknown):
         raise ValueError(
-            f"{len(unknown)} classes of the test part have no sample to train on, "
+            f"{len(unknown)} classes of the test set have no sample to train on, "
             f"such as class {describe(unknown.tolist()[0], names)!r}. Add some to the training "
-            "part, or leave these classes out of the test part."
+            "part, or leave these classes out of the test set."
         )
     check_class_sizes(y, names)
     if groups is not None:
@@ -94,22 +100,22 @@ def split_development(
     seed: int = 0,
     names: Sequence[str] | None = None,
 ) -> Split:
-    """Split development samples into fit part and selection part.
+    """Split development samples into a fit part and a selection part.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
         Labels of the development samples.
     groups : ndarray of shape (n_samples,), optional
-        No group is in both parts.
+        Groups; no group is in both parts.
     fingerprints : ndarray of shape (n_samples,), uint64, optional
-        As in `split_test`.
+        Fingerprints, as in `split_test`.
     selection_size : float, default=0.2
-        The share of the selection part.
+        Fraction of samples in the selection part.
     seed : int, default=0
-        Each seed gives another split.
+        Seed of the draw; each seed gives a different split.
     names : sequence of str, optional
-        As in `split_test`.
+        Class names, as in `split_test`.
 
     Returns
     -------
@@ -135,31 +141,32 @@ def split_folds(
     n_folds: int = 5,
     seed: int = 0,
 ) -> list[Split]:
-    """Split samples that no network has seen into folds, fewer where a class has few samples.
+    """Split samples that no network was trained on into folds, fewer if a class has few samples.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        Labels; the folds keep their shares.
+        Labels; the folds are stratified by them.
     groups : ndarray of shape (n_samples,), optional
-        No group is in two folds.
+        Groups; no group is in two folds.
     fingerprints : ndarray of shape (n_samples,), uint64, optional
-        As in `split_test`.
+        Fingerprints, as in `split_test`.
     n_folds : int, default=5
-        At most this many, and no more than the smallest class has samples that differ (or groups).
+        Maximum number of folds; reduced to the number of distinct samples (or groups) of the
+        smallest class.
     seed : int, default=0
-        Each seed gives other folds.
+        Seed of the draw; each seed gives different folds.
 
     Returns
     -------
     list of Split
-        For each fold the other samples (`train`) and its own (`held_out`). Empty where a class has
-        one sample, or group: nothing can then be held out.
+        For each fold, the samples of the other folds (`train`) and its own (`held_out`). Empty if a
+        class has a single sample or group, because then nothing can be held out.
 
     Raises
     ------
     ValueError
-        If, split by group, a class is missing from what a fold would be fitted on.
+        If, when splitting by group, a fold would be fitted without samples of some class.
 
     Examples
     --------
@@ -194,7 +201,7 @@ def check_class_sizes(
     names: Sequence[str] | None = None,
     fingerprints: NDArray[np.uint64] | None = None,
 ) -> None:
-    """Raise ``ValueError`` for a class with too few samples (that differ) to be split."""
+    """Raise ``ValueError`` for a class with too few distinct samples to be split."""
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     differ = counts
     if fingerprints is not None:
@@ -207,7 +214,7 @@ def check_class_sizes(
     has = f"The class {name!r} has {n_images} {'image' if n_images == 1 else 'images'}"
     needed = f"at least {MIN_PER_CLASS}"
     if n_images > differ[least]:
-        has += f", but only {differ[least]} that differ: the others are exact copies of these"
+        has += f", but only {differ[least]} that differ: the others are exact copies"
         needed += " different ones"
     raise ValueError(
         f"{has}; {needed} are needed to fit, select and test. Add images, or drop the class."
@@ -223,12 +230,12 @@ def split_samples(
     names: Sequence[str] | None = None,
     fingerprints: NDArray[np.uint64] | None = None,
 ) -> Split:
-    """Split at random, keeping class shares, and groups and exact copies whole.
+    """Split at random, stratified by class, keeping groups and exact copies whole.
 
     Raises
     ------
     ValueError
-        If a class can't be on both sides, or the groups leave one out of the first part.
+        If a class can't be on both sides, or the groups leave no sample of a class to fit on.
     """
     units: Any = join_copies(groups, fingerprints)
     if groups is None:
@@ -241,11 +248,12 @@ def split_samples(
                 ""
                 if n_units == n_groups
                 else f"; the data has {n_groups}, but they share exact copies of images, which "
-                "keep them together (leave out duplicates: --drop-duplicates)"
+                "joins them (remove duplicates: --drop-duplicates)"
             )
             raise ValueError(
-                f"There is {n_units} group to split{joined}; a test part, a selection part and a "
-                "validation slice by group need at least four in all. Drop the groups, or add some."
+                f"There is {n_units} group to split{joined}; a test set, a selection part and a "
+                "validation slice by group need at least four groups in total. Drop the groups, or "
+                "add some."
             )
         in_second = draw_groups(y, units, second_size, seed)
     first, second = np.flatnonzero(~in_second), np.flatnonzero(in_second)
@@ -263,7 +271,7 @@ def _check_two_of_each(
         name = describe(label, names)
         has = "1 sample" if count == 1 else f"{count} samples, all exact copies of one image,"
         raise ValueError(
-            f"Class {name!r} has {has} here; a split needs at least 2 of each"
+            f"Class {name!r} has {has} here; a split needs at least 2 per class"
             f"{' that differ' if count > 1 else ''}. Add samples, or drop the class."
         )
 
@@ -282,7 +290,7 @@ def _check_classes_to_fit(
         raise ValueError(
             f"With exact copies on one side of the split, {len(missing)} classes have no sample to "
             f"fit on, such as class {name!r}: too few of its images differ from each other and "
-            "from other classes'. Add images, or drop these classes."
+            "from those of other classes. Add images, or drop these classes."
         )
     raise ValueError(
         f"Split by group, {len(missing)} classes have no sample to fit on, such as class "

@@ -1,4 +1,4 @@
-"""A split in two, and what is held out of the data as the test set."""
+"""A split into two parts, and the settings of how parts are held out."""
 
 from dataclasses import dataclass
 
@@ -24,20 +24,20 @@ class Split:
 
 @dataclass(frozen=True)
 class Holdout:
-    """What of the data is held out, and how it is drawn.
+    """Settings of which parts of the data are held out, and how they are drawn.
 
     Parameters
     ----------
     test_size : float, default=0.2
-        The share of test samples, unless the data came with a split.
+        Fraction of test samples, unless the data came with a split.
     selection_size : float, default=0.2
-        The selection part's share of development.
+        Fraction of the development samples in the selection part.
     by_group : bool, optional
-        Whether no group may be on both sides of a split; by default where the data has groups.
-        Splits at random of data with groups tell how well new samples of known groups are
-        classified; splits by group tell it of new groups.
+        Whether splits keep groups whole; by default, if the data has groups. Random splits of
+        grouped data measure the accuracy on new samples of known groups; splits by group measure
+        it on new groups.
     seed : int, default=0
-        Of the draw of the test part.
+        Seed with which the test set is drawn.
 
     Examples
     --------

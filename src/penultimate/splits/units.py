@@ -1,9 +1,9 @@
 """Drawing one part of the samples, stratified, with groups and exact copies kept whole.
 
-Copies of one image are one thing that was photographed once: a network that has seen one of them
-knows the others. So what is drawn is a *unit*: a sample with all its copies; and where there are
-groups, all groups that share an image are one. Without copies every sample is its own unit, and
-what is drawn is what scikit-learn draws from the samples.
+Copies of an image must not end up on both sides of a split: a network that was trained on one of
+them has seen the others. So the splits draw *units*: a sample with all its copies or, with groups,
+all groups that are connected by a shared image. Without copies every sample is a unit of its own,
+and the draw is exactly scikit-learn's.
 """
 
 from collections.abc import Sequence
@@ -12,26 +12,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Draws of whole groups to try, and the relative deviation from the requested share to accept.
 _DRAWS, _TOLERANCE = 100, 0.15
-_DRAWS_OF_COPIES = 20  # a unit of several samples makes shares uneven; so does chance, seldom twice
+# A unit of many copies can make the class shares uneven; the most even of some draws is taken.
+_DRAWS_OF_COPIES = 20
 
 
 def join_copies(
     groups: NDArray[Any] | None, fingerprints: NDArray[np.uint64] | None
 ) -> NDArray[Any] | None:
-    """Number what no split may divide.
+    """Number the units that no split may divide.
 
     Parameters
     ----------
     groups : ndarray of shape (n_samples,) or None
     fingerprints : ndarray of shape (n_samples,), uint64, or None
-        Samples with the same one are copies of each other.
+        Fingerprints; samples with the same one are copies of each other.
 
     Returns
     -------
     ndarray of shape (n_samples,) or None
-        The groups as they came where no two share a copy; else a number for all that belong
-        together. None where neither groups nor copies keep samples together.
+        The given groups if no two of them share a copy; else one number per set of samples that
+        belong together. None if neither groups nor copies keep samples together.
     """
     if fingerprints is None:
         return groups
@@ -43,7 +45,7 @@ def join_copies(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # A graph of groups and images: an image joins all the groups that it is in.
+    # Connected components of a graph of groups and images: an image joins all groups it occurs in.
     names, members = np.unique(groups, return_inverse=True)
     n_nodes = len(names) + len(distinct)
     edges = coo_array(
@@ -54,10 +56,10 @@ def join_copies(
 
 
 def stratify(y: NDArray[Any], units: NDArray[Any], least: int) -> tuple[NDArray[Any], Any]:
-    """Give each unit of samples one label to stratify by: that of its rarest class.
+    """Give each unit one label for stratification: that of its rarest class.
 
-    Copies may lie in several classes. A label with fewer units than `least` can't be stratified
-    by, and its units join those of the commonest.
+    Copies of an image may have several labels. A label with fewer units than `least` can't be
+    stratified; its units are assigned to the most frequent label.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def stratify(y: NDArray[Any], units: NDArray[Any], least: int) -> tuple[NDArray[
         Each sample's unit.
     """
     _, first, members = np.unique(units, return_index=True, return_inverse=True)
-    # Numbered as they come, so that units of one sample each stand in the samples' own order.
+    # Units are numbered by first occurrence, so that without copies their order is the samples'.
     rank = np.empty(len(first), np.int64)
     rank[first.argsort()] = np.arange(len(first))
     members = rank[members]
@@ -84,12 +86,12 @@ def stratify(y: NDArray[Any], units: NDArray[Any], least: int) -> tuple[NDArray[
 def draw_samples(
     y: NDArray[Any], units: NDArray[Any] | None, share: float, seed: int
 ) -> NDArray[np.bool_]:
-    """Draw samples (or units) at random, about this share of each class.
+    """Draw samples (or units) at random, about the same share of each class.
 
     Returns
     -------
     ndarray of shape (n_samples,), bool
-        Which are drawn.
+        Which samples are drawn.
     """
     from sklearn.model_selection import StratifiedShuffleSplit
 
@@ -105,10 +107,10 @@ def draw_samples(
 
 
 def _unevenness(y: NDArray[Any], drawn: NDArray[np.bool_], share: float) -> float:
-    """Say how far the classes' shares are from what was asked for, on average."""
+    """Return the mean deviation of the classes' shares from the requested share."""
     classes, codes = np.unique(y, return_inverse=True)
     shares = np.bincount(codes, drawn, len(classes)) / np.bincount(codes)
-    # A class that is missing on the first side can't be fitted: anything is better.
+    # A class that is drawn entirely can't be fitted; the penalty makes any other draw better.
     return float(np.abs(shares - share).mean() + np.sum(shares == 1))
 
 
@@ -117,14 +119,14 @@ def draw_groups(
 ) -> NDArray[np.bool_]:
     """Draw whole groups at random, with about this share of the samples and some of each class.
 
-    The first draw that will do is taken, so that every group may be in it; where none will, the one
-    with the most even classes. (The folds of scikit-learn's StratifiedGroupKFold hardly depend on
-    its seed: the first always has the largest groups.)
+    The first acceptable draw is used, so that every group has a chance of being drawn; if none is
+    acceptable, the one with the most even class shares. (The folds of scikit-learn's
+    StratifiedGroupKFold hardly depend on its seed: the first always has the largest groups.)
 
     Returns
     -------
     ndarray of shape (n_samples,), bool
-        Which are drawn.
+        Which samples are drawn.
     """
     names, member = np.unique(groups, return_inverse=True)
     classes, codes = np.unique(y, return_inverse=True)
@@ -153,7 +155,7 @@ def count_copies(fingerprints: NDArray[np.uint64]) -> int:
     Parameters
     ----------
     fingerprints : ndarray of shape (n_samples,), uint64
-        As `Dataset.fingerprint` returns them.
+        Fingerprints, as returned by `Dataset.fingerprint`.
 
     Returns
     -------
@@ -170,5 +172,5 @@ def count_copies(fingerprints: NDArray[np.uint64]) -> int:
 
 
 def describe(label: Any, names: Sequence[str] | None) -> Any:
-    """Return what a message calls a class."""
+    """Return the name of a class for messages."""
     return label if names is None else names[label]

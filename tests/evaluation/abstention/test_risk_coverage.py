@@ -109,7 +109,7 @@ def test_a_classifier_without_the_method_or_with_other_columns():
         confidence_scores(SVC().fit(X, y), X, criterion="probability")
     four = np.append(y, 3), np.append(X, X[:1] + 9, axis=0)
     pairs = svm.SVC(decision_function_shape="ovo").fit(four[1], four[0])
-    with pytest.raises(ValueError, match="6 values a sample for 4 classes"):
+    with pytest.raises(ValueError, match="6 values per sample for 4 classes"):
         confidence_scores(pairs, X)
     with pytest.raises(ValueError, match="must be one of 'auto', 'margin', 'probability'"):
         confidence_scores(pairs, X, criterion="entropy")

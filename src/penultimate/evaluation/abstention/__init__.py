@@ -1,1 +1,1 @@
-"""Risk and coverage: which samples to leave unanswered, and what that guarantees."""
+"""Selective classification: which samples to reject, and what risk that guarantees."""

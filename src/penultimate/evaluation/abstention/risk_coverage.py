@@ -1,4 +1,8 @@
-"""What a classifier that may abstain pays for its coverage: the risk-coverage curve, its area."""
+"""Risk and coverage in selective classification: the curve, its area, and confidence scores.
+
+A classifier that may abstain trades coverage (the fraction of samples it accepts) against risk (the
+error rate among these). The curve shows the trade for every threshold on the confidence.
+"""
 
 from typing import Any
 
@@ -17,26 +21,26 @@ _METHODS = {"margin": "decision_function", "probability": "predict_proba"}
 def risk_coverage_curve(
     correct: ArrayLike, confidence: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Compute the error rate among the most confident samples, for every share of them.
+    """Compute the error rate of the most confident samples, for every coverage.
 
-    Samples of the same confidence are accepted together, so the curve has one point for each value
-    of the confidence.
+    Samples with the same confidence are accepted together, so the curve has one point per distinct
+    value of the confidence.
 
     Parameters
     ----------
     correct : array-like of shape (n_samples,), bool
-        Whether each sample was classified rightly.
+        Whether each sample was classified correctly.
     confidence : array-like of shape (n_samples,)
-        The surer, the higher; as from `confidence_scores`.
+        Confidence of each prediction, as from `confidence_scores`; higher is more confident.
 
     Returns
     -------
     coverage : ndarray of shape (n_thresholds,)
-        The share of samples that are accepted, ascending to 1.
+        Fraction of samples that are accepted, ascending to 1.
     risk : ndarray of shape (n_thresholds,)
-        The share of errors among these.
+        Error rate of the accepted samples.
     thresholds : ndarray of shape (n_thresholds,)
-        Samples of at least this confidence are accepted; descending.
+        Smallest accepted confidence, descending.
 
     Raises
     ------
@@ -58,7 +62,9 @@ def risk_coverage_curve(
     correct, confidence = check_outcomes(correct, confidence)
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # of each tie
+    last = np.flatnonzero(
+        np.append(ordered[1:] != ordered[:-1], True)
+    )  # only at the end of each tie
     errors = np.cumsum(~correct[order])[last]
     return (last + 1) / len(ordered), errors / (last + 1), ordered[last]
 
@@ -67,25 +73,26 @@ def area_under_risk_coverage(correct: ArrayLike, confidence: ArrayLike) -> float
     r"""Compute the area under the risk-coverage curve (AURC), the mean risk over all coverages.
 
     With n samples in the order of their confidence, :math:`\frac1n \sum_k r_k`, where :math:`r_k`
-    is the share of errors among the first k and those tied with them. The lower, the better; a
-    confidence that knows nothing has the error rate, and no order makes it 0 unless all is right.
+    is the error rate of the first k samples and those tied with them. Lower is better. An
+    uninformative confidence gives the overall error rate, and even a perfect ranking gives 0 only
+    if there are no errors.
 
     Parameters
     ----------
     correct : array-like of shape (n_samples,), bool
-        As in `risk_coverage_curve`.
+        See `risk_coverage_curve`.
     confidence : array-like of shape (n_samples,)
-        As in `risk_coverage_curve`.
+        See `risk_coverage_curve`.
 
     Returns
     -------
     float
-        A fraction.
+        Area as a fraction.
 
     Raises
     ------
     ValueError
-        As in `risk_coverage_curve`.
+        See `risk_coverage_curve`.
 
     References
     ----------
@@ -104,19 +111,19 @@ def area_under_risk_coverage(correct: ArrayLike, confidence: ArrayLike) -> float
 
 
 def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDArray[np.float64]:
-    """Compute how sure a fitted classifier is of each sample.
+    """Compute the confidence of a fitted classifier in its prediction for each sample.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted.
+        Fitted classifier.
     X : array-like of shape (n_samples, ...)
-        What it takes.
+        Samples, in the form that the classifier accepts.
     criterion : {"auto", "margin", "probability"}, default="auto"
-        ``"margin"`` is the highest of the decision values less the second, and of two classes the
-        size of the single one; of an SVM here it is the highest of its `class_margins`.
-        ``"probability"`` is the highest probability. ``"auto"`` is the margin of a classifier with
-        a `decision_function`, else the probability.
+        Confidence measure. ``"margin"`` is the highest decision value minus the second highest or,
+        for two classes, the absolute value of the single one; for the SVMs of this library it is
+        the highest of `class_margins`. ``"probability"`` is the highest probability. ``"auto"`` is
+        the margin if the classifier has a `decision_function`, else the probability.
 
     Returns
     -------
@@ -125,8 +132,8 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
     Raises
     ------
     ValueError
-        If the classifier has no such method, does not give one value a class, or gives NaN or
-        infinity.
+        If the classifier lacks the required method, or if that does not return one finite value per
+        class.
 
     Examples
     --------
@@ -145,7 +152,7 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
         other = "probability" if criterion == "margin" else "margin"
         raise ValueError(
             f"criterion={criterion!r} needs a classifier with {method}, and {estimator!r} has "
-            f"none. Take criterion={other!r}, or wrap it in CalibratedClassifierCV."
+            f"none. Use criterion={other!r}, or wrap it in CalibratedClassifierCV."
         )
     if criterion == "margin" and (least := _class_margins(estimator, X)) is not None:
         return least.max(axis=1)
@@ -153,14 +160,14 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
     n_classes = len(estimator.classes_)
     if values.ndim == 2 and values.shape[1] != n_classes:
         raise ValueError(
-            f"{method} gives {values.shape[1]} values a sample for {n_classes} classes; one for "
-            "each class is needed. Of an SVC, set decision_function_shape='ovr'."
+            f"{method} gives {values.shape[1]} values per sample for {n_classes} classes; one per "
+            "class is needed. For an SVC, set decision_function_shape='ovr'."
         )
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
         raise ValueError(
-            f"{method} gives NaN or infinity, for {count} of {len(values)} samples; no threshold "
-            "can be put on that. Scale the features, or train with a lower learning rate."
+            f"{method} gives NaN or infinity, for {count} of {len(values)} samples, which no "
+            "threshold can be applied to. Scale the features, or train with a lower learning rate."
         )
     if criterion == "probability":
         return values.max(axis=1)
@@ -171,7 +178,7 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
 
 
 def _class_margins(estimator: Any, X: Any) -> NDArray[np.float64] | None:
-    """Margins of classes, where a classifier, or the last step of a pipeline, has them."""
+    """Return the class margins if a classifier, or the last step of a pipeline, has them."""
     if isinstance(estimator, Pipeline):
         if len(estimator.steps) == 1 or not hasattr(estimator[-1], "class_margins"):
             return None
@@ -184,7 +191,7 @@ def _class_margins(estimator: Any, X: Any) -> NDArray[np.float64] | None:
 def check_outcomes(
     correct: ArrayLike, confidence: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return both as vectors of the same length, or raise ``ValueError``."""
+    """Return both as vectors of the same length; raise ``ValueError`` for invalid values."""
     rights = column_or_1d(correct)
     sure = column_or_1d(confidence, dtype=np.float64)
     check_consistent_length(rights, sure)
@@ -192,7 +199,7 @@ def check_outcomes(
         raise ValueError("There are no samples; pass at least one.")
     if not np.isin(rights, (0, 1)).all():
         raise ValueError(
-            f"correct must hold True where a sample is classified rightly, else False; got "
+            f"correct must be True where a sample is classified correctly, else False; got "
             f"{rights[~np.isin(rights, (0, 1))][0]!r}. Pass y == classifier.predict(X)."
         )
     if not np.isfinite(sure).all():

@@ -1,4 +1,9 @@
-"""Thresholds of confidence for classifiers that may abstain, with a guarantee of their risk."""
+"""Confidence thresholds for selective classification, with a guarantee on the risk.
+
+Trying many thresholds on the same held-out samples and keeping the best would be a selection that
+voids a simple confidence bound. Fixed-sequence testing avoids that without a Bonferroni correction:
+thresholds are tested in a fixed order, each at the full level, and the first failure ends the test.
+"""
 
 from math import ceil, log, log1p
 
@@ -9,31 +14,33 @@ from scipy.stats import beta
 from penultimate._common.validation import check_number
 from penultimate.evaluation.abstention.risk_coverage import check_outcomes
 
-_STEPS = 100  # from the strictest threshold that can be tested to the laxest
+_STEPS = 100  # steps from the strictest testable threshold to the laxest
+# Two sequences, because one error among the most confident samples ends the first one early; they
+# share the significance level equally.
 _STARTS = (0, _STEPS // 2)
 
 
 def risk_upper_bound(
     n_errors: ArrayLike, n_accepted: ArrayLike, *, level: float = 0.95
 ) -> NDArray[np.float64]:
-    r"""Compute Clopper and Pearson's one-sided upper bound on an error rate.
+    r"""Compute the one-sided Clopper-Pearson upper bound on an error rate.
 
-    That is the rate at which so few errors, or fewer, still have a probability of 1 - level: the
+    This is the error rate at which so few errors, or fewer, have a probability of 1 - level: the
     quantile `level` of the beta distribution :math:`B(e + 1, n - e)`, for e errors in n samples.
 
     Parameters
     ----------
     n_errors : array-like of int
-        Errors among the accepted samples.
+        Number of errors among the accepted samples.
     n_accepted : array-like of int
-        Accepted samples; independent, and not used to fit the classifier.
+        Number of accepted samples, which must be independent and not used for fitting.
     level : float, default=0.95
-        The probability with which the bound holds.
+        Probability with which the bound holds.
 
     Returns
     -------
     ndarray of float
-        1 where every accepted sample is an error, or none is accepted.
+        Upper bound; 1 if every accepted sample is an error, or if none is accepted.
 
     Raises
     ------
@@ -63,17 +70,17 @@ def risk_upper_bound(
 
 
 def error_free_samples(risk: float, *, level: float = 0.95) -> int:
-    r"""Count the held-out samples that a guarantee needs, if none of them is an error.
+    r"""Compute how many held-out samples a guarantee needs if none of them is an error.
 
-    The smallest n for which `certified_threshold` can succeed:
+    This is the smallest n for which `certified_threshold` can succeed:
     :math:`\log(\alpha / 2) / \log(1 - r)`, rounded up, for a risk r and :math:`\alpha` = 1 - level.
 
     Parameters
     ----------
     risk : float
-        As in `certified_threshold`.
+        Error rate, as in `certified_threshold`.
     level : float, default=0.95
-        As in `certified_threshold`.
+        Probability of the guarantee, as in `certified_threshold`.
 
     Returns
     -------
@@ -82,7 +89,7 @@ def error_free_samples(risk: float, *, level: float = 0.95) -> int:
     Raises
     ------
     ValueError
-        If one of them is not between 0 and 1.
+        If `risk` or `level` is not between 0 and 1.
 
     Examples
     --------
@@ -100,50 +107,51 @@ def error_free_samples(risk: float, *, level: float = 0.95) -> int:
 def certified_threshold(
     correct: ArrayLike, confidence: ArrayLike, risk: float, *, level: float = 0.95
 ) -> float:
-    r"""Find a low threshold of confidence above which errors are provably rare.
+    r"""Find a low confidence threshold above which the error rate is certified.
 
     With probability `level` over the draw of the held-out samples, the error rate of new samples
-    whose confidence is above the threshold is at most `risk`; or the threshold is infinite.
+    whose confidence is above the threshold is at most `risk`, or the threshold is infinite.
 
     Thresholds are tested from the strictest to the laxest, in 100 even steps from the fewest
-    samples that can pass a test to all of them. The threshold of a step that accepts m samples is
-    the confidence of the next one, and passes if `risk_upper_bound` of the errors among the m is
-    no more than `risk`. The test is repeated until the first failure (fixed-sequence testing), so
-    that many thresholds cost no more than one. A single error among the surest samples would end
-    that at once, so there is a second sequence, from the middle to the laxest; each of the two has
-    half of 1 - level, and the laxest threshold that passed is returned.
+    samples that can pass a test to all samples. The threshold of a step that accepts m samples is
+    the confidence of the next sample, and passes if `risk_upper_bound` of the errors among the m
+    samples is at most `risk`. Testing stops at the first failure (fixed-sequence testing), so
+    testing many thresholds needs no further correction. A single error among the most confident
+    samples would end the sequence immediately, so there is a second sequence, from the middle to
+    the laxest threshold. Each sequence is tested at half of 1 - level, and the laxest threshold
+    that passed is returned.
 
-    Why that holds: given the value of a threshold, the samples above it are independent draws from
-    what lies above it, so each test is an exact one. A sequence goes wrong only if it passes the
-    first threshold whose true risk is above `risk`. Which one is the first is decided by how many
-    samples lie in the intervals between the confidences where the true risk crosses `risk`. In each
-    interval before that threshold the error rate is `risk`, and in the last one it is higher; so
-    given these numbers, too, there are at least as many errors as the test supposes. This needs a
-    true risk without jumps, as where no two samples have the same confidence, or one that only
-    rises as the threshold falls.
+    Why the guarantee holds: given the value of a threshold, the samples above it are independent
+    draws from the distribution above it, so each test is exact. A sequence fails only if it passes
+    the first threshold whose true risk is above `risk`. Which threshold is the first depends on how
+    many samples lie in the intervals between the confidences where the true risk crosses `risk`. In
+    each interval before that threshold the error rate is `risk`, and in the last one it is higher;
+    so, conditional on these numbers as well, there are at least as many errors as the test assumes.
+    This requires a true risk without jumps, as when no two samples have the same confidence, or one
+    that only rises as the threshold falls.
 
     Parameters
     ----------
     correct : array-like of shape (n_samples,), bool
-        Whether each held-out sample was classified rightly. They are independent draws of what the
-        classifier will meet, and it has not seen them.
+        Whether each held-out sample was classified correctly. The samples must be independent draws
+        from the distribution of new samples, and the classifier must not have been fitted on them.
     confidence : array-like of shape (n_samples,)
-        As from `confidence_scores`.
+        Confidence of each prediction, as from `confidence_scores`.
     risk : float
-        The error rate to stay below.
+        Largest acceptable error rate.
     level : float, default=0.95
-        The probability of the guarantee.
+        Probability of the guarantee.
 
     Returns
     -------
     float
-        Samples of a confidence above it, not at it, are accepted. ``-inf`` accepts all; ``inf``
-        accepts none, where no threshold passed.
+        Threshold; samples with a confidence strictly above it are accepted. ``-inf`` accepts all
+        samples; ``inf`` accepts none, because no threshold passed.
 
     Raises
     ------
     ValueError
-        If there are fewer samples than `error_free_samples`, or they do not fit each other.
+        If there are fewer samples than `error_free_samples`, or the lengths differ.
 
     References
     ----------
@@ -165,21 +173,21 @@ def certified_threshold(
     if n_samples < needed:
         raise ValueError(
             f"A risk of {risk:g} at a confidence of {level:g} needs at least {needed:,} held-out "
-            f"samples, all of them right; there are {n_samples:,}. Hold out more, or allow a "
-            "higher risk."
+            f"samples, all classified correctly; there are {n_samples:,}. Hold out more, or allow "
+            "a higher risk."
         )
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
     numbers = np.linspace(needed, n_samples, _STEPS + 1).astype(int)
     thresholds = np.append(ordered, -np.inf)[numbers]
-    accepted = np.searchsorted(-ordered, -thresholds)  # fewer, where confidences are tied
+    accepted = np.searchsorted(-ordered, -thresholds)  # fewer if confidences are tied
     errors = np.append(0, np.cumsum(~correct[order]))[accepted]
     bounds = risk_upper_bound(errors, accepted, level=1 - (1 - level) / len(_STARTS))
     lowest = np.inf
     for start in _STARTS:
         for step in range(start, _STEPS + 1):
             if accepted[step] < needed:
-                continue  # no test: it could not pass
+                continue  # too few samples to pass, even without errors: not a test
             if bounds[step] > risk:
                 break
             lowest = min(lowest, thresholds[step])
@@ -187,18 +195,19 @@ def certified_threshold(
 
 
 def coverage_threshold(confidence: NDArray[np.float64], coverage: float) -> float:
-    """Find the largest threshold above which at least a share of the samples lies, ties included.
+    """Find the largest threshold that accepts at least a fraction of the samples, ties included.
 
     Parameters
     ----------
     confidence : ndarray of shape (n_samples,)
+        Confidence of each prediction.
     coverage : float
-        The share, above 0 and at most 1.
+        Fraction of samples to accept, above 0 and at most 1.
 
     Returns
     -------
     float
-        ``-inf`` where all samples are needed.
+        Threshold; ``-inf`` if all samples are needed.
 
     Examples
     --------
@@ -208,6 +217,8 @@ def coverage_threshold(confidence: NDArray[np.float64], coverage: float) -> floa
     0.1
     """
     ordered = np.sort(confidence)[::-1]
-    n_accepted = int(np.ceil(round(coverage * len(ordered), 9)))  # .55 of 3,000 is 1,650
+    n_accepted = int(
+        np.ceil(round(coverage * len(ordered), 9))
+    )  # 0.55 * 3000 is 1650.0000000000002
     least = ordered[n_accepted - 1]
     return float(np.max(ordered, where=ordered < least, initial=-np.inf))

@@ -1,7 +1,7 @@
-"""Named checks of an evaluation: what was seen, why it matters, and what to do.
+"""Named checks of an evaluation: what was found, why it matters, and what to do.
 
-Each function looks for one mistake in what it is given, and returns a `Check`, or None where it
-finds nothing. `penultimate.compare` runs them; they can be called alone just as well.
+Each function looks for one mistake in its arguments and returns a `Check`, or None if it finds
+nothing. `penultimate.compare` runs all of them; each can also be called on its own.
 """
 
 from penultimate.evaluation.checks._check import ABOUT, Check

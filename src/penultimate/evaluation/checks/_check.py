@@ -1,4 +1,4 @@
-"""What a check has found: an id, what was seen, why it matters and what to do."""
+"""The finding of a check: an id, what was found, why it matters and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,103 +7,108 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Why each matters, and what to do.
+# For each id: why the finding matters, and what to do.
 ABOUT = {
     "test-samples-seen": (
-        "An accuracy on samples that were seen in training says nothing of new ones.",
-        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates), or score others.",
+        "The accuracy on samples that were seen in training says nothing about new samples (data "
+        "leakage).",
+        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates), or score other "
+        "samples.",
     ),
     "selection-on-training-samples": (
-        "Features of samples that the network was trained on look easier than those of new ones: "
-        "the selection score is optimistic, and may choose the wrong parameters.",
-        "Use selection='heldout' or 'crossfit', with a network that has not seen the samples.",
+        "Features of samples that the network was trained on look easier than those of new "
+        "samples: the selection score is optimistic and may select the wrong hyper-parameters.",
+        "Use selection='heldout' or 'crossfit', with a network not trained on these samples.",
     ),
     "scaler-fitted-on-test": (
-        "The scale of the features was learnt with the test samples: they are no longer unseen.",
-        "Fit the scaler on the training samples alone, as a step of a Pipeline.",
+        "The scaling of the features was fitted on the test samples, too: they are no longer "
+        "unseen.",
+        "Fit the scaler on the training samples only, as a step of a Pipeline.",
     ),
     "probabilities-as-features": (
-        "Softmax outputs have lost most of what the network knows of a sample.",
+        "Softmax outputs have lost most of the information that the network has about a sample.",
         "Cut the network at layer='penultimate', before the softmax.",
     ),
     "unscaled-features": (
-        "A kernel sees the largest features alone, and C and gamma mean something else.",
-        "Standardise the features, as with StandardScaler in a Pipeline.",
+        "The features with the largest scale dominate the kernel, and the usual values of C and "
+        "gamma do not apply.",
+        "Standardize the features, for example with StandardScaler in a Pipeline.",
     ),
     "unstable-features": (
-        "The same sample has other features each time: dropout or augmentation is still on.",
+        "The features of a sample change from call to call: dropout or augmentation is still on.",
         "Extract features in inference mode, as FeatureExtractor does.",
     ),
     "grid-edge": (
-        "The best setting lies on the edge of the grid, and clearly so: a better one may lie "
-        "beyond.",
+        "The best setting is on the edge of the grid, by a clear margin: there may be a better one "
+        "beyond it.",
         "Extend the grid in that direction.",
     ),
     "class-imbalance": (
-        "A classifier that knows only the commonest classes has a high accuracy.",
-        "Look at the confusion matrix and the balanced accuracy; weight or add samples.",
+        "A classifier that only predicts the most frequent classes has a high accuracy.",
+        "Check the confusion matrix and the balanced accuracy; weight the samples or add some.",
     ),
     "duplicates-across-classes": (
-        "Exactly the same image has different labels: at least one of them is wrong.",
-        "Look at these images, and mend their labels.",
+        "The same image has different labels: at least one of them is wrong.",
+        "Inspect these images and correct their labels.",
     ),
     "duplicates-in-selection": (
-        "Parameters are chosen on samples that were fitted on: the selection score is optimistic.",
+        "Hyper-parameters are selected on samples that were also used for fitting: the selection "
+        "score is optimistic.",
         "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates).",
     ),
     "groups-split": (
-        "Samples of one group, such as a writer, are alike: an accuracy on known groups says "
-        "little of new ones.",
-        "Keep groups whole: pass groups (--group-from-filename), and split by group.",
+        "Samples of one group, such as a writer, are alike: the accuracy on known groups says "
+        "little about new groups.",
+        "Keep groups whole: pass groups (--group-from-filename) and split by group.",
     ),
     "few-test-samples": (
-        "The accuracy is known only roughly: differences as small as those between good methods "
-        "can't be seen.",
+        "The accuracy estimate is too uncertain to show the small differences that are typical of "
+        "good methods.",
         "Hold out more samples (test_size), collect more, or compare on several splits.",
     ),
     "other-training-samples": (
-        "What was learnt on other samples is compared: the difference may be theirs, not the "
-        "method's.",
-        "Train all on the same samples.",
+        "The classifiers compared were trained on different samples: the difference may come from "
+        "the samples, not from the method.",
+        "Train all classifiers on the same samples.",
     ),
     "one-hot-labels": (
-        "A classifier would take each column for a label of its own.",
-        "Pass one label a sample: y.argmax(axis=1), or the class names.",
+        "A classifier would treat each column as a separate label.",
+        "Pass one label per sample: y.argmax(axis=1), or the class names.",
     ),
     "misordered-labels": (
-        "Labels that tell nothing of the images are often in another order than these, as after a "
-        "shuffled loader.",
+        "The labels are no better than chance given the images: they are probably in a different "
+        "order, for example after a shuffled loader.",
         "Read images and labels together, in one pass.",
     ),
     "network-undertrained": (
-        "A head that beats a network which did not train shows nothing about the head: any "
-        "classifier would.",
-        "Train longer (--epochs), on more samples or another network, or look at the learning "
-        "rate and at the scale of the inputs; then compare again.",
+        "Beating a network that did not train properly shows nothing about the head: any "
+        "classifier would do so.",
+        "Train longer (--epochs), use more samples or another network, or check the learning rate "
+        "and the scale of the inputs; then compare again.",
     ),
     "training-samples-unknown": (
-        "If the network was trained on some of these samples, every figure here is too good: the "
-        "selection scores, the accuracies and what is guaranteed from them.",
-        "Say what it was trained on: penultimate.provenance.record(network, X), or "
-        "record(network, []) if on none of these.",
+        "If the network was trained on some of these samples, every figure here is too optimistic: "
+        "the selection scores, the accuracies and the guarantees derived from them.",
+        "Record the training samples: penultimate.provenance.record(network, X), or "
+        "record(network, []) if it was trained on none of these.",
     ),
     "images-left-out": (
-        "If what can't be read is of one kind, the accuracy is of the others.",
-        "Mend the files, or say in a report that they are missing.",
+        "If the unreadable files are of one kind, the accuracy only applies to the other kinds.",
+        "Fix the files, or state in your report that they are missing.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a check has found.
+    """Finding of a check.
 
     Attributes
     ----------
     id : str
-        A key of `ABOUT`.
+        Key of `ABOUT`.
     message : str
-        What was seen, with figures.
+        What was found, with figures.
     level : {"info", "warning", "error"}
     """
 
@@ -113,16 +118,16 @@ class Check:
 
     @property
     def why(self) -> str:
-        """Why it matters."""
+        """Why the finding matters."""
         return ABOUT[self.id][0]
 
     @property
     def advice(self) -> str:
-        """What to do."""
+        """What to do about it."""
         return ABOUT[self.id][1]
 
     def to_dict(self) -> dict[str, str]:
-        """Return it as plain data: ``id``, ``level``, ``message``, ``why`` and ``advice``.
+        """Return the finding as plain data: ``id``, ``level``, ``message``, ``why`` and ``advice``.
 
         Returns
         -------
@@ -132,7 +137,7 @@ class Check:
 
 
 def examples(chosen: NDArray[np.bool_], names: Sequence[Any] | None) -> str:
-    """Name the first three of the chosen samples."""
+    """List the names of the first three chosen samples."""
     positions = np.flatnonzero(chosen)
     shown = [str(k if names is None else names[k]) for k in positions[:3].tolist()]
     return ", ".join(shown) + (" ..." if len(positions) > 3 else ".")

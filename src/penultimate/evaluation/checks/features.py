@@ -1,4 +1,4 @@
-"""Checks of features, and of how they were made."""
+"""Checks of features and of how they were computed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,13 @@ from penultimate.evaluation.checks._check import Check
 
 
 def check_features(features: ArrayLike, *, standardised: bool = False) -> list[Check]:
-    """Look for probabilities among features, and for features of unlike scales.
+    """Look for probabilities used as features, and for features with very different scales.
 
     Parameters
     ----------
     features : array-like of shape (n_samples, n_features)
     standardised : bool, default=False
-        Whether what comes next brings them to one scale.
+        Whether a later step standardizes the features.
 
     Returns
     -------
@@ -42,28 +42,28 @@ def check_features(features: ArrayLike, *, standardised: bool = False) -> list[C
         found.append(
             Check(
                 "probabilities-as-features",
-                f"The {values.shape[1]} features of each sample are positive and add up to 1.",
+                f"The {values.shape[1]} features of each sample are non-negative and sum to 1.",
             )
         )
     if not standardised and (spread := uneven_scales(values)) is not None:
         found.append(
             Check(
                 "unscaled-features",
-                f"The features' standard deviations go from {spread[0]:.3g} to {spread[1]:.3g}.",
+                f"The features' standard deviations range from {spread[0]:.3g} to {spread[1]:.3g}.",
             )
         )
     return found
 
 
 def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> Check | None:
-    """Look for a scale that was learnt with the test samples.
+    """Look for a scaling that was fitted on the test samples, too.
 
     Parameters
     ----------
     X_train, X_test : array-like of shape (n_samples, n_features)
-        As they came to the scaler; or, without a scaler, as they left it.
+        Input of the scaler or, without a scaler, its output.
     scaler : StandardScaler, optional
-        A fitted one.
+        Fitted scaler.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> C
         return None
     return Check(
         "scaler-fitted-on-test",
-        f"Means and standard deviations are those of all {len(both):,} samples, the {len(test):,} "
-        "test samples among them.",
+        f"Means and standard deviations are those of all {len(both):,} samples, including the "
+        f"{len(test):,} test samples.",
     )
 
 
@@ -110,7 +110,7 @@ def check_stable(transform: Callable[[Any], ArrayLike], X: Any) -> Check | None:
     Parameters
     ----------
     transform : callable
-        Computes features of samples.
+        Function that computes features of samples.
     X : array-like
         A few samples.
 

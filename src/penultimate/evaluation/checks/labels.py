@@ -1,4 +1,4 @@
-"""Checks of labels, and of how many there are."""
+"""Checks of labels and of their numbers."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from penultimate.evaluation.checks._check import Check
 from penultimate.evaluation.intervals.accuracy import wilson_interval
 
-_MOST_WIDTH = 0.025  # half of a 95 % interval
-_IMBALANCE = 5
-_NEIGHBOURS, _MOST_SAMPLES, _COMPONENTS = 5, 1000, 30
+_MOST_WIDTH = 0.025  # half-width of a 95 % interval
+_IMBALANCE = 5  # ratio of the largest class to the smallest
+_NEIGHBORS, _MOST_SAMPLES, _COMPONENTS = 5, 1000, 30
 
 
 def check_labels_form(y: ArrayLike) -> Check | None:
@@ -35,28 +35,30 @@ def check_labels_form(y: ArrayLike) -> Check | None:
     >>> import numpy as np
     >>> from penultimate.evaluation.checks import check_labels_form
     >>> check_labels_form(np.eye(3)).message
-    'y has shape (3, 3), a 1 in each row and zeros beside it.'
+    'y has shape (3, 3), with one 1 per row and zeros elsewhere.'
     """
     y = np.asarray(y)
     if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
         return None
     if not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
         return None
-    return Check("one-hot-labels", f"y has shape {y.shape}, a 1 in each row and zeros beside it.")
+    return Check(
+        "one-hot-labels", f"y has shape {y.shape}, with one 1 per row and zeros elsewhere."
+    )
 
 
 def check_labels_order(X: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Check | None:
-    """Look for labels that tell nothing of the samples, as in another order than these.
+    """Look for labels that are unrelated to the samples, for example in a different order.
 
-    Five nearest neighbours on principal components must be right more often, in 5-fold
-    cross-validation of at most 1,000 samples, than always to say the commonest class is.
+    A classifier of five nearest neighbors on principal components must be more accurate than the
+    majority class, in 5-fold cross-validation on at most 1,000 samples.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
     y : array-like of shape (n_samples,)
     seed : int, default=0
-        Of the draw of these samples.
+        Seed of the draw of these samples.
 
     Returns
     -------
@@ -79,29 +81,29 @@ def check_labels_order(X: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Check | 
         return None
     n_components = min(_COMPONENTS, rows.shape[1], len(rows) // 2)
     values = PCA(n_components, random_state=0).fit_transform(rows)
-    neighbours = KNeighborsClassifier(min(_NEIGHBOURS, len(rows) // 2))
+    neighbors = KNeighborsClassifier(min(_NEIGHBORS, len(rows) // 2))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        accuracy = cross_val_score(neighbours, values, labels, cv=n_folds).mean()
-    commonest = counts.max() / len(labels)
+        accuracy = cross_val_score(neighbors, values, labels, cv=n_folds).mean()
+    majority = counts.max() / len(labels)
     right = round(accuracy * len(labels))
-    if binomtest(right, len(labels), commonest, alternative="greater").pvalue < 0.01:
+    if binomtest(right, len(labels), majority, alternative="greater").pvalue < 0.01:
         return None
     return Check(
         "misordered-labels",
-        f"Nearest neighbours are right for {100 * accuracy:.1f} % of {len(labels):,} samples; "
-        f"always to say the commonest class would be for {100 * commonest:.1f} %.",
+        f"Nearest neighbors have an accuracy of {100 * accuracy:.1f} % on {len(labels):,} samples "
+        f"(majority class: {100 * majority:.1f} %).",
     )
 
 
 def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Check | None:
-    """Look for classes so unequal that the accuracy misleads.
+    """Look for classes so imbalanced that the accuracy is misleading.
 
     Parameters
     ----------
     labels : array-like of shape (n_samples,)
     classes : sequence, optional
-        Names, where the labels are their indices.
+        Class names, if the labels are indices into them.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Ch
     --------
     >>> from penultimate.evaluation.checks import check_balance
     >>> check_balance(["cat"] * 90 + ["dog"] * 10).message
-    "'cat' has 90 samples, 'dog' 10: always to say 'cat' is right for 90 %."
+    "'cat' has 90 samples, 'dog' 10: always predicting 'cat' has an accuracy of 90 %."
     """
     values, counts = np.unique(np.asarray(labels), return_counts=True)
     if counts.max() < _IMBALANCE * counts.min():
@@ -120,19 +122,20 @@ def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Ch
     most, least = names[counts.argmax()], names[counts.argmin()]
     return Check(
         "class-imbalance",
-        f"{most!r} has {counts.max():,} samples, {least!r} {counts.min():,}: always to say "
-        f"{most!r} is right for {100 * counts.max() / counts.sum():.0f} %.",
+        f"{most!r} has {counts.max():,} samples, {least!r} {counts.min():,}: always "
+        f"predicting {most!r} has an accuracy of {100 * counts.max() / counts.sum():.0f} %.",
     )
 
 
 def check_test_size(n_test: int, accuracy: float) -> Check | None:
-    """Look for a test part that leaves the accuracy uncertain by more than 2.5 points.
+    """Look for a test set that leaves the accuracy uncertain by more than 2.5 percentage points.
 
     Parameters
     ----------
     n_test : int
+        Number of test samples.
     accuracy : float
-        A fraction.
+        Accuracy, as a fraction.
 
     Returns
     -------
@@ -142,7 +145,7 @@ def check_test_size(n_test: int, accuracy: float) -> Check | None:
     --------
     >>> from penultimate.evaluation.checks import check_test_size
     >>> check_test_size(100, 0.95).message
-    '100 test samples: an accuracy of 95.0 % could as well be 88.8 or 97.8 %.'
+    '100 test samples: an accuracy of 95.0 % has a 95 % interval of 88.8 to 97.8 %.'
     >>> check_test_size(1000, 0.95)
     """
     interval = wilson_interval(round(accuracy * n_test), n_test)
@@ -150,6 +153,6 @@ def check_test_size(n_test: int, accuracy: float) -> Check | None:
         return None
     return Check(
         "few-test-samples",
-        f"{n_test:,} test samples: an accuracy of {100 * accuracy:.1f} % could as well be "
-        f"{100 * interval.low:.1f} or {100 * interval.high:.1f} %.",
+        f"{n_test:,} test samples: an accuracy of {100 * accuracy:.1f} % has a 95 % interval "
+        f"of {100 * interval.low:.1f} to {100 * interval.high:.1f} %.",
     )

@@ -1,4 +1,4 @@
-"""Checks of samples that should be apart: seen in training, duplicated, of one group."""
+"""Checks for samples that should be separate: seen in training, duplicated, of one group."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from penultimate.evaluation.checks._check import Check, examples
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
 
+# The part of a file's name before the first "_" or "-", such as "writer12" of "writer12_3.png".
 _PREFIX = re.compile(r"([^/\\_-]+)[_-]")
 
 
@@ -22,11 +23,11 @@ def check_seen(
     Parameters
     ----------
     fingerprints : ndarray of shape (n_test,), uint64
-        Of the test samples; see `penultimate.provenance.fingerprint`.
+        Fingerprints of the test samples; see `penultimate.provenance.fingerprint`.
     seen : ndarray of uint64, or object
-        Fingerprints of training samples; or a network or classifier that knows them.
+        Fingerprints of training samples, or a network or classifier with recorded provenance.
     names : sequence, optional
-        What the test samples are called; by default their positions.
+        Names of the test samples for the message; by default their positions.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def check_seen(
     >>> from penultimate.provenance.records import fingerprint
     >>> images = np.arange(160).reshape(10, 4, 4)
     >>> check_seen(fingerprint(images[6:]), fingerprint(images[:8])).message
-    '2 of 4 test samples were seen in training, exactly as they are: 0, 1.'
+    '2 of 4 test samples were seen in training (exact copies): 0, 1.'
     """
     if isinstance(seen, np.ndarray):
         leaked = np.isin(fingerprints, seen)
@@ -53,14 +54,14 @@ def check_seen(
 def check_duplicates(
     fingerprints: NDArray[np.uint64], labels: ArrayLike, *, names: Sequence[Any] | None = None
 ) -> Check | None:
-    """Look for the same sample under different labels.
+    """Look for identical samples with different labels.
 
     Parameters
     ----------
     fingerprints : ndarray of shape (n_samples,), uint64
     labels : array-like of shape (n_samples,)
     names : sequence, optional
-        What the samples are called.
+        Names of the samples for the message.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def check_duplicates(
     among = np.isin(same, several)
     if not among.any():
         return None
-    # The first of each, so that the examples are three images and not three copies of one.
+    # Only the first copy of each, so that the examples are different images.
     first = np.isin(np.arange(len(same)), np.unique(same, return_index=True)[1])
     return Check(
         "duplicates-across-classes",
@@ -92,8 +93,9 @@ def check_groups(
 ) -> Check | None:
     """Look for groups that are on both sides of a split.
 
-    Without groups, names of files are looked at: where nearly all begin with a part that ends in
-    ``_`` or ``-``, and which several samples of several classes share, that part may be a group.
+    Without groups, file names are examined: if nearly all of them start with a prefix that ends in
+    ``_`` or ``-``, and prefixes are shared by several samples of several classes, the prefix may
+    identify a group.
 
     Parameters
     ----------
@@ -101,9 +103,9 @@ def check_groups(
         Positions of the samples on each side.
     groups : array-like of shape (n_samples,), optional
     files : sequence of str, optional
-        Where each sample was read from.
+        Path that each sample was read from.
     labels : array-like of shape (n_samples,), optional
-        Needed beside `files`.
+        Labels; needed together with `files`.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def check_groups(
     >>> files = [f"{label}/writer{w}_{k}.png" for label in "ab" for w in range(5) for k in range(4)]
     >>> labels = np.repeat(["a", "b"], 20)
     >>> check_groups(np.arange(0, 40, 2), np.arange(1, 40, 2), files=files, labels=labels).message
-    "Names of files look like groups, such as 'writer0' in 'writer0_0.png'; 5 are on both sides."
+    "File names look like groups, such as 'writer0' in 'writer0_0.png'; 5 are on both sides."
     """
     if groups is not None:
         groups = np.asarray(groups)
@@ -134,30 +136,31 @@ def check_groups(
     prefixes = np.array([m[1] if (m := _PREFIX.match(name)) else "" for name in names])
     found = prefixes != ""
     different = np.unique(prefixes[found])
+    # Prefixes that are all alike, or nearly all different, say nothing about groups.
     if found.mean() < 0.95 or not 2 <= len(different) <= len(names) / 3:
         return None
     pairs = np.unique(np.column_stack([prefixes, np.asarray(labels).astype(str)])[found], axis=0)
     if np.mean(np.unique(pairs[:, 0], return_counts=True)[1] > 1) < 0.5:
-        return None  # each goes with one class: a class's name, and no group
+        return None  # each prefix has a single class: it is a class name, not a group
     shared = np.intersect1d(prefixes[first], prefixes[second])
     if not len(shared):
         return None
     example = names[int(np.flatnonzero(prefixes == shared[0])[0])]
     return Check(
         "groups-split",
-        f"Names of files look like groups, such as {str(shared[0])!r} in {example!r}; "
+        f"File names look like groups, such as {str(shared[0])!r} in {example!r}; "
         f"{len(shared):,} are on both sides.",
     )
 
 
 def check_same_training(classifiers: Mapping[str, Any]) -> Check | None:
-    """Look for classifiers that were trained on other samples than the first one.
+    """Look for classifiers that were trained on different samples than the first one.
 
     Parameters
     ----------
     classifiers : dict of str to object
-        Fitted here, or networks with a recorded provenance, by name; those that know nothing of
-        their samples are left out.
+        Fitted classifiers of this library, or networks with recorded provenance, by name; those
+        without records are ignored.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def check_same_training(classifiers: Mapping[str, Any]) -> Check | None:
             shared = len(np.intersect1d(trained, known[first]))
             return Check(
                 "other-training-samples",
-                f"{first} was trained on {len(known[first]):,} samples, {name} on "
+                f"{first} was trained on {len(known[first]):,} samples and {name} on "
                 f"{len(trained):,}, of which {shared:,} are the same.",
             )
     return None

@@ -1,4 +1,4 @@
-"""Checks of how parameters were selected."""
+"""Checks of how hyper-parameters were selected."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from penultimate.provenance.records import provenance_of
 def check_selection(
     selection: str, *, network: Any = None, fingerprints: NDArray[np.uint64] | None = None
 ) -> Check | None:
-    """Look for parameters that are selected on samples that the network was trained on.
+    """Look for a selection on samples that the network was trained on.
 
     Parameters
     ----------
     selection : {"heldout", "crossfit", "resubstitution"}
-        How they are selected.
+        How hyper-parameters are selected.
     network : keras.Model, optional
-        A frozen network, which may know what it has seen.
+        Frozen network, whose training samples may be recorded.
     fingerprints : ndarray of uint64, optional
-        Of the samples to select on.
+        Fingerprints of the samples used for selection.
 
     Returns
     -------
@@ -31,8 +31,8 @@ def check_selection(
     name = "selection-on-training-samples"
     if selection == "resubstitution":
         return Check(
-            name, "Parameters were selected by cross-validation on features of samples that the "
-            "network was trained on (selection='resubstitution').",
+            name, "Hyper-parameters were selected by cross-validation on features of samples that "
+            "the network was trained on (selection='resubstitution').",
         )  # fmt: skip
     if network is None or fingerprints is None:
         return None
@@ -41,19 +41,19 @@ def check_selection(
         return None
     return Check(
         name, f"The frozen network was trained on {seen.sum():,} of the {len(seen):,} samples that "
-        "parameters were selected on.",
+        "hyper-parameters were selected on.",
     )  # fmt: skip
 
 
 def check_selection_duplicates(
     fit: NDArray[np.uint64], selection: NDArray[np.uint64]
 ) -> Check | None:
-    """Look for samples of the selection part that are in the fit part, too.
+    """Look for samples of the selection part that are also in the fit part.
 
     Parameters
     ----------
     fit, selection : ndarray of uint64
-        Fingerprints.
+        Fingerprints of the samples of each part.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def check_selection_duplicates(
         return None
     return Check(
         "duplicates-in-selection",
-        f"{shared:,} of {len(selection):,} samples of the selection part are in the fit part, too.",
+        f"{shared:,} of {len(selection):,} samples of the selection part are also in the fit part.",
     )
 
 
@@ -73,20 +73,20 @@ def check_grid(
 ) -> Check | None:
     r"""Look for a grid whose best setting is clearly on its edge.
 
-    It is, where the best score of a number's lowest or highest value exceeds that of all its other
-    values by more than one standard error, :math:`\sqrt{p(1-p)/n}`. A count's lowest value of 1, as
-    of neighbours, is no edge.
+    This is the case if the best score at the lowest or highest value of a numeric hyper-parameter
+    exceeds that of all its other values by more than one standard error, :math:`\sqrt{p(1-p)/n}`.
+    The lowest value 1 of an integer, such as a number of neighbors, does not count as an edge.
 
     Parameters
     ----------
     params : list of dict
-        The settings.
+        Settings of the grid.
     scores : array-like of shape (n_settings,)
-        Their accuracies.
+        Accuracy of each setting.
     n_samples : int
-        How many samples were scored.
+        Number of samples scored.
     name : str, default="search"
-        What the message calls it.
+        Name of the search for the message.
 
     Returns
     -------

@@ -1,10 +1,9 @@
-"""A check of the network's training: whether it learned anything worth comparing with.
+"""Check of the network's training: whether its softmax is a meaningful baseline.
 
-Four signs, each of one seed. The network's own predictions are hardly better than always giving
-the most frequent class. Or the best epoch is one of the very first, before the network fits the
-data. Or a logistic head on the same features is far better than the softmax: the features are
-good, and the last layer did not converge. Or the seed is far below another one, which shows what
-the same network can do. A difference from such a softmax says nothing of a head.
+Any of four signs is enough, per seed. The softmax is hardly better than the majority class. Or the
+best epoch is one of the very first, before the network fits the data. Or a logistic head on the
+same features is far better than the softmax: the features are good, but the last layer did not
+converge. Or the seed is far below another one, which shows what the same network can reach.
 """
 
 from collections.abc import Sequence
@@ -17,13 +16,13 @@ from scipy.stats import binomtest
 from penultimate.evaluation.checks._check import Check
 from penultimate.evaluation.intervals.significance import mcnemar
 
-_LEAST_SKILL = 0.25  # of the way from the most frequent class to no error; with fewer, p decides
-_CLEARLY = 0.01
-_FEWEST_EPOCHS = 10  # a shorter training may well be best in its second epoch
-_EARLY = 0.1  # of the epochs
-_FITS = 0.9  # the validation accuracy from which an early best epoch is a sign of easy data
-_FAR = 0.1
-_FAR_BETWEEN_SEEDS = 0.2  # trainings of one network on one test set rarely differ by half of this
+_LEAST_SKILL = 0.25  # of the way from the majority class to no error; below it, p decides
+_CLEARLY = 0.01  # significance level of the tests
+_FEWEST_EPOCHS = 10  # a shorter run may well be best in its second epoch
+_EARLY = 0.1  # fraction of the epochs
+_FITS = 0.9  # validation accuracy from which an early best epoch only means that data is easy
+_FAR = 0.1  # accuracy gap between the softmax and a logistic head on its features
+_FAR_BETWEEN_SEEDS = 0.2  # runs of one network on one test set rarely differ by half of this
 
 
 def check_training(
@@ -35,22 +34,22 @@ def check_training(
     best_epochs: Sequence[int] = (),
     logistic_correct: NDArray[np.bool_] | None = None,
 ) -> Check | None:
-    """Look for networks that did not train.
+    """Look for networks that did not train properly.
 
     Parameters
     ----------
     correct : ndarray of shape (n_seeds, n_test), bool, or None
-        Which test samples each seed's network got right by itself; None where that is not known.
+        Which test samples each seed's own softmax classified correctly; None if unknown.
     labels : array-like of shape (n_test,)
-        Their labels.
+        Labels of the test samples.
     seeds : sequence of int, optional
-        What the seeds are called; by default 0, 1, ...
+        Seeds, for the message; by default 0, 1, ...
     validation_accuracy : sequence of sequences of float, optional
-        For each seed the accuracy after each epoch on the validation slice.
+        For each seed, the accuracy on the validation slice after each epoch.
     best_epochs : sequence of int, optional
-        For each seed the epoch, from 0, whose weights were kept.
+        For each seed, the epoch (from 0) whose weights were kept.
     logistic_correct : ndarray of shape (n_seeds, n_test), bool, optional
-        The same as `correct`, of a converged logistic head on the network's features.
+        Like `correct`, for a converged logistic head on the network's features.
 
     Returns
     -------
@@ -62,9 +61,9 @@ def check_training(
     >>> from penultimate.evaluation.checks import check_training
     >>> labels = np.arange(90) % 6
     >>> print(check_training(np.arange(90)[None] % 6 == 0, labels).message)
-    Seed 0: the softmax is right for 16.7 % of 90 test samples; always giving the most frequent class is right for 16.7 %.
+    Seed 0: the softmax has an accuracy of 16.7 % on 90 test samples (majority class: 16.7 %).
     >>> check_training(np.ones((1, 90), bool), labels)
-    """  # noqa: E501
+    """
     of_seeds = None if correct is None else np.atleast_2d(correct)
     rows = len(best_epochs) if of_seeds is None else len(of_seeds)
     found = []
@@ -84,7 +83,7 @@ def check_training(
 
 
 def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any]) -> str:
-    """Compare the softmax with always giving the most frequent class."""
+    """Compare the softmax with the majority class."""
     _, counts = np.unique(labels, return_counts=True)
     accuracy, majority, n_test = right.mean(), counts.max() / len(labels), len(labels)
     skill = (accuracy - majority) / max(1 - majority, 1 / n_test)
@@ -92,21 +91,21 @@ def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any]) -> str:
     if skill >= _LEAST_SKILL or p < _CLEARLY:
         return ""
     return (
-        f"the softmax is right for {100 * accuracy:.1f} % of {n_test:,} test samples; always "
-        f"giving the most frequent class is right for {100 * majority:.1f} %."
+        f"the softmax has an accuracy of {100 * accuracy:.1f} % on {n_test:,} test samples "
+        f"(majority class: {100 * majority:.1f} %)."
     )
 
 
 def _best_at_once(accuracies: Sequence[float], best: int) -> str:
-    """See whether the weights that were kept are of one of the first epochs."""
+    """Check whether the weights that were kept are those of one of the first epochs."""
     n_epochs = len(accuracies)
     if n_epochs < _FEWEST_EPOCHS or best >= max(2, round(_EARLY * n_epochs)):
         return ""
     if accuracies[best] >= _FITS:
         return ""
     return (
-        f"the best epoch was {best + 1} of {n_epochs}, right for {100 * accuracies[best]:.0f} % of "
-        "the validation slice."
+        f"the best epoch was {best + 1} of {n_epochs}, with a validation accuracy of "
+        f"{100 * accuracies[best]:.0f} %."
     )
 
 
@@ -116,8 +115,8 @@ def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
     if logistic - accuracy < _FAR or mcnemar(other, right) >= _CLEARLY:
         return ""
     return (
-        f"the softmax is right for {100 * accuracy:.1f} %, and a logistic head on the same "
-        f"features for {100 * logistic:.1f} %."
+        f"the softmax has an accuracy of {100 * accuracy:.1f} %, but a logistic head on the same "
+        f"features has {100 * logistic:.1f} %."
     )
 
 
@@ -127,6 +126,6 @@ def _below_other_seeds(right: NDArray[np.bool_], all_seeds: NDArray[np.bool_]) -
     if best.mean() - right.mean() < _FAR_BETWEEN_SEEDS or mcnemar(best, right) >= _CLEARLY:
         return ""
     return (
-        f"the softmax is right for {100 * right.mean():.1f} %, and that of the best seed for "
+        f"the softmax has an accuracy of {100 * right.mean():.1f} %, but that of the best seed has "
         f"{100 * best.mean():.1f} %."
     )

@@ -1,1 +1,1 @@
-"""Intervals of accuracies and of their differences, and tests of significance."""
+"""Confidence intervals of accuracies and their differences, and significance tests."""

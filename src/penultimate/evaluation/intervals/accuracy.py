@@ -1,4 +1,9 @@
-"""Intervals of accuracies and of their differences, over test samples and seeds."""
+"""Confidence intervals of accuracies and their differences, over test samples and seeds.
+
+Both the test samples and the seeds are treated as random draws (crossed random effects), because an
+interval over test samples alone ignores the variation between training runs. Differences are paired
+by sample and seed, which removes the variance that both methods share.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,23 +15,23 @@ from scipy import stats
 from penultimate.evaluation.intervals.variance import critical_value, p_value, variance_of_mean
 
 Z = float(stats.norm.ppf(0.975))
-# With fewer samples that tell two methods apart, no difference is significant (see `mcnemar`).
+# With fewer samples on which two methods differ, no difference is significant (see `mcnemar`).
 FEWEST_EFFECTIVE = 4
-# Errors on which all seeds agree, added where their agreement is estimated: of a handful of errors,
-# chance can make it seem that there is none.
+# Pseudo-count of errors on which all seeds agree, added when the agreement of seeds is estimated:
+# with only a handful of errors, it can look by chance as if there were no agreement.
 AGREEING_ERRORS = 0.25
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval.
+    """Value with its 95 % confidence interval.
 
     Attributes
     ----------
     value, low, high : float
-        Fractions, or differences of fractions.
+        Estimate and ends of the interval: fractions, or differences of fractions.
     p : float or None
-        Two-sided p-value of the value being zero, for differences.
+        For differences, the two-sided p-value of the hypothesis that the true value is zero.
     """
 
     value: float
@@ -36,17 +41,18 @@ class Interval:
 
 
 def wilson_interval(n_correct: float, n: float) -> Interval:
-    r"""Compute the accuracy of one classifier, and Wilson's score interval of it.
+    r"""Compute the accuracy of one classifier and its Wilson score interval.
 
-    The accuracies p that lie no more than z standard errors :math:`\sqrt{p(1-p)/n}` from the one
-    found.
+    The interval holds the accuracies p that are at most z standard errors
+    :math:`\sqrt{p(1-p)/n}` away from the observed accuracy.
 
     Parameters
     ----------
     n_correct : float
-        Test samples that were classified rightly; needn't be whole (see `accuracy_interval`).
+        Number of correctly classified test samples, not necessarily whole (see
+        `accuracy_interval`).
     n : float
-        Test samples.
+        Number of test samples.
 
     Returns
     -------
@@ -71,37 +77,38 @@ def wilson_interval(n_correct: float, n: float) -> Interval:
     """
     if not 0 <= n_correct <= n or n == 0:
         raise ValueError(
-            f"Of n = {n} test samples, n_correct = {n_correct} can't be right; pass "
+            f"With n = {n} test samples, n_correct = {n_correct} can't be right; pass "
             "0 <= n_correct <= n and n > 0."
         )
     share = n_correct / n
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    center = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # At 0 and 1 the ends are exact only to rounding.
-    low, high = min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    # Rounding errors can put the ends on the wrong side of a share of 0 or 1.
+    low, high = min(share, max(0.0, center - half)), max(share, min(1.0, center + half))
     return Interval(float(share), float(low), float(high))
 
 
 def accuracy_interval(
     correct: NDArray[np.bool_], *, groups: NDArray[Any] | None = None
 ) -> Interval:
-    r"""Compute a mean accuracy and its interval, over test samples and seeds.
+    r"""Compute a mean accuracy with its interval, over test samples and seeds.
 
-    Wilson's interval for an effective number of test samples, :math:`n^* = p(1-p)/V`: so many
-    independent ones would give the variance V that the mean p has. V counts what test samples (or
-    groups) share over seeds, what seeds share over samples, and the rest. As V is known from few
-    seeds or groups, :math:`n^*` is made smaller by :math:`(z/t)^2`, with the critical value t of
-    `compare_accuracies`.
+    Wilson's interval for an effective number of test samples, :math:`n^* = p(1-p)/V`: this many
+    independent samples would give the mean p its variance V. V includes the effects of test samples
+    (or groups) over seeds, of seeds over samples, and the residual. Because V is estimated from few
+    seeds or groups, :math:`n^*` is reduced by the factor :math:`(z/t)^2`, with the critical value t
+    of `compare_accuracies`.
 
-    With one seed the interval is that of this one classifier: it covers other test samples, but not
-    the luck of training. Without groups it is then Wilson's.
+    With one seed, the interval is that of this particular classifier: it accounts for the draw of
+    test samples, but not for the variation between training runs. Without groups, it is then
+    Wilson's.
 
     Parameters
     ----------
     correct : ndarray of shape (n_seeds, n_test), bool
-        Whether each test sample was classified rightly, by the classifier of each seed.
+        Whether the classifier of each seed classified each test sample correctly.
     groups : ndarray of shape (n_test,), optional
-        What test samples have in common, such as a writer: these are then drawn, not samples.
+        Group of each test sample, such as its writer; the groups are then the units drawn.
 
     Returns
     -------
@@ -109,10 +116,10 @@ def accuracy_interval(
 
     Notes
     -----
-    In simulated experiments with 200 to 5,000 test samples and 1 to 5 seeds it covers the true
-    accuracy in 93 to 97 % of cases; in 92 to 98 % with less than 5 errors (see the tests). A
-    bootstrap over samples and seeds covers in 84 % with 3 seeds that differ (1,000 test samples,
-    80 % accuracy, a standard deviation of 4 points between seeds).
+    In simulated experiments with 200 to 5,000 test samples and 1 to 5 seeds, the interval covers
+    the true accuracy in 93 to 97 % of cases, and in 92 to 98 % with fewer than 5 errors (see the
+    tests). A bootstrap over samples and seeds covers it in 84 % of cases with 3 seeds that differ
+    (1,000 test samples, 80 % accuracy, a standard deviation of 4 percentage points between seeds).
 
     References
     ----------
@@ -134,12 +141,12 @@ def accuracy_interval(
     n_seeds, n_test = correct.shape
     value = float(correct.mean())
     if variance.total == 0:
-        # All right or all wrong.
+        # All predictions are correct, or all are wrong.
         return wilson_interval(value * variance.n_units, variance.n_units)
     prior = AGREEING_ERRORS / n_test
     of_one = value * (1 - value) * n_test / max(n_test - 1, 1) + prior
     n_effective = min(max(of_one / (variance.total + prior / n_test), 1.0), n_test * n_seeds)
-    # With single samples the variance between them follows from the accuracy.
+    # Without groups, the variance between samples follows from the accuracy: no estimate, no t.
     df = np.inf if variance.n_units == n_test else max(variance.n_units - 1, 1)
     n_effective *= (Z / critical_value(variance.seed_share, df, n_seeds)) ** 2
     return replace(wilson_interval(value * n_effective, n_effective), value=value)
@@ -151,30 +158,30 @@ def compare_accuracies(
     *,
     groups: NDArray[Any] | None = None,
 ) -> Interval:
-    """Compute the difference of two accuracies on the same test samples and seeds, paired.
+    """Compute the paired difference of two accuracies on the same test samples and seeds.
 
-    A t interval: the difference, and as many standard errors to both sides as leave 5 % outside.
-    The variance of the mean difference counts what test samples (or groups) share over seeds, what
-    seeds share over samples, and the rest. Where it is from the samples, the degrees of freedom are
-    the number of samples that tell the two apart (with unequal weights, the effective number); with
-    one seed the verdict is then much as that of `mcnemar`. Where it is from k seeds, they are
-    k - 1. Of the two t distributions the mean is taken, each weighted with its share.
+    The interval is a 95 % t interval. The variance of the mean difference includes the effects of
+    test samples (or groups) over seeds, of seeds over samples, and the residual. For the part that
+    comes from the samples, the degrees of freedom are the number of samples on which the two differ
+    (with unequal weights, the effective number); with one seed, the conclusion is then much like
+    that of `mcnemar`. For the part that comes from k seeds, they are k - 1. The two t distributions
+    are averaged, each weighted by its share of the variance.
 
-    With one seed the comparison is of these two classifiers: it covers other test samples, but not
-    the luck of training.
+    With one seed, the comparison is between these two particular classifiers: it accounts for the
+    draw of test samples, but not for the variation between training runs.
 
     Parameters
     ----------
     correct, baseline : ndarray of shape (n_seeds, n_test), bool
-        As in `accuracy_interval`, of the classifier in question and of the one compared with.
+        Correct predictions, as in `accuracy_interval`, of the classifier and of the baseline.
     groups : ndarray of shape (n_test,), optional
-        As in `accuracy_interval`.
+        Group of each test sample, as in `accuracy_interval`.
 
     Returns
     -------
     Interval
-        Of the mean of `correct` less that of `baseline`; ``p`` is below 0.05 where the interval
-        leaves out zero, and only there.
+        Mean of `correct` minus that of `baseline`; ``p`` is below 0.05 if and only if the interval
+        excludes zero.
 
     Raises
     ------
@@ -183,10 +190,10 @@ def compare_accuracies(
 
     Notes
     -----
-    In simulated experiments, 200 to 5,000 test samples and 1 to 5 seeds, two methods that are
-    equally good are told apart in at most 5 %, to the error of the simulation (see the tests); with
-    few samples that tell them apart it is less, as with McNemar's exact test. With 3 seeds that
-    differ by chance alone the interval is wider than it would be if that were known.
+    In simulated experiments with 200 to 5,000 test samples and 1 to 5 seeds, two equally good
+    methods differ significantly in at most 5 % of cases, up to the simulation error (see the
+    tests); the rate is lower if they differ on few samples, as with McNemar's exact test. With 3
+    seeds that differ by chance alone, the interval is wider than it would be if that were known.
 
     References
     ----------
@@ -208,7 +215,7 @@ def compare_accuracies(
     variance = variance_of_mean(difference, groups)
     df = max(variance.n_effective, FEWEST_EFFECTIVE)
     value = float(difference.mean())
-    # Where no sample told the two apart, one of the next could.
+    # If the two differ on no sample, the next sample could still be the first.
     error = np.sqrt(variance.total) or 1 / variance.n_units
     half = error * critical_value(variance.seed_share, df, variance.n_seeds)
     p = p_value(abs(value) / error, variance.seed_share, df, variance.n_seeds)
@@ -218,7 +225,7 @@ def compare_accuracies(
 def paired_difference(
     correct: NDArray[np.bool_], baseline: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return `correct` less `baseline`, (n_seeds, n_test), if they are of one shape."""
+    """Return `correct` minus `baseline`, of shape (n_seeds, n_test), after checking the shapes."""
     correct, baseline = np.atleast_2d(correct), np.atleast_2d(baseline)
     if correct.shape != baseline.shape:
         raise ValueError(
@@ -229,28 +236,28 @@ def paired_difference(
 
 
 def interval_across_splits(values: ArrayLike, test_ratio: float) -> Interval:
-    r"""Compute the mean of what several splits of the same data gave, and its 95 % interval.
+    r"""Compute the mean over several splits of the same data, with its 95 % interval.
 
     The splits share samples, so their results are not independent. Nadeau and Bengio's corrected
-    resampled t-test takes :math:`(1/k + n_2/n_1)\, s^2` as the variance of the mean of k splits.
+    resampled t-test uses :math:`(1/k + n_2/n_1)\, s^2` as the variance of the mean of k splits.
 
     Parameters
     ----------
     values : array-like of shape (n_splits,)
-        An accuracy, or a difference of two, for each split.
+        Accuracy, or difference of two accuracies, per split.
     test_ratio : float
-        Test samples for each development sample, :math:`n_2/n_1`.
+        Number of test samples divided by that of development samples, :math:`n_2/n_1`.
 
     Returns
     -------
     Interval
-        ``p`` is the two-sided p-value of a mean of zero. With one split there is no interval: its
-        ends and ``p`` are NaN.
+        Mean with its interval; ``p`` is the two-sided p-value of a mean of zero. With a single
+        split there is no interval: its ends and ``p`` are NaN.
 
     Raises
     ------
     ValueError
-        If there is no value.
+        If there are no values.
 
     References
     ----------
@@ -266,7 +273,7 @@ def interval_across_splits(values: ArrayLike, test_ratio: float) -> Interval:
     values = np.asarray(values, dtype=float)
     n_splits = values.size
     if not n_splits:
-        raise ValueError("There are no values; pass one for each split.")
+        raise ValueError("There are no values; pass one per split.")
     mean = float(values.mean())
     if n_splits == 1:
         return Interval(mean, np.nan, np.nan, np.nan)

@@ -1,4 +1,4 @@
-"""Whether a difference in accuracy is more than chance, and how many samples would show it."""
+"""Significance of accuracy differences, and the number of samples needed to detect them."""
 
 from math import ceil
 from typing import Any
@@ -13,25 +13,25 @@ from penultimate.evaluation.intervals.variance import critical_value, variance_o
 
 
 def mcnemar(correct: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> float:
-    """Test whether two classifiers are equally good, on one test set: McNemar's exact test.
+    """Test whether two classifiers are equally accurate on one test set: McNemar's exact test.
 
-    Of the samples that one of the two got right and the other wrong, each classifier has half, if
-    they are equally good: the two-sided p-value is that of the binomial distribution.
+    If the classifiers are equally accurate, each of them is the correct one for half of the samples
+    on which they differ in correctness: the two-sided p-value is that of the binomial distribution.
 
     Parameters
     ----------
     correct, baseline : ndarray of shape (n_test,), bool
-        Whether each test sample was classified rightly: one seed's.
+        Whether each test sample was classified correctly, for one seed.
 
     Returns
     -------
     float
-        The p-value; 1 where no sample tells the two apart.
+        The p-value; 1 if the two differ on no sample.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or there are several seeds: `compare_accuracies` is for these.
+        If the shapes differ, or there are several seeds; use `compare_accuracies` for those.
 
     References
     ----------
@@ -58,21 +58,21 @@ def mcnemar(correct: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    r"""Adjust the p-values of several comparisons: Holm's step-down correction.
+    r"""Adjust the p-values of several comparisons with Holm's step-down correction.
 
     With :math:`p_{(1)} \le \ldots \le p_{(m)}`, the adjusted value of the i-th is
-    :math:`\max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})`. Of all comparisons in which there is no
-    difference, one comes out below 0.05 in at most 5 % of cases.
+    :math:`\max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})`. The
+    probability that any comparison without a true difference falls below 0.05 is at most 5 %.
 
     Parameters
     ----------
     p_values : array-like of shape (n_comparisons,)
-        One of each method against the baseline, say.
+        p-values, for example of each method against the baseline.
 
     Returns
     -------
     ndarray of shape (n_comparisons,)
-        In the order given.
+        Adjusted p-values, in the given order.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     outside = p[~((p >= 0) & (p <= 1))]
     if outside.size:
         raise ValueError(
-            f"p-values lie between 0 and 1; got {outside[0]}. Leave out what has none."
+            f"p-values must lie between 0 and 1; got {outside[0]}. Leave out missing values."
         )
     order = np.argsort(p)
     adjusted = np.empty_like(p)
@@ -109,29 +109,30 @@ def samples_needed(
     power: float = 0.8,
     groups: NDArray[Any] | None = None,
 ) -> int | None:
-    r"""Compute how many test samples would show a difference of the size found.
+    r"""Compute how many test samples are needed to detect a difference of the observed size.
 
-    The smallest n with :math:`(t + z)^2\, V(n) \le d^2`: d is the difference found, V(n) the
-    variance that it would have with n test samples and as many seeds as here, t the critical value
-    of `compare_accuracies` and z the normal quantile of `power`. From test samples comes a variance
-    that goes with 1/n; that from seeds stays. With one seed it is
-    :math:`n = (t + z)^2 (q - d^2) / d^2`, where q is the share of samples that tell the two apart
-    (Connor, 1987).
+    This is the smallest n with :math:`(t + z)^2\, V(n) \le d^2`, where d is the observed
+    difference, V(n) its variance with n test samples and the same number of seeds, t the critical
+    value of `compare_accuracies` and z the normal quantile of `power`. The variance from test
+    samples decreases as 1/n, that from seeds does not. With one seed,
+    :math:`n = (t + z)^2 (q - d^2) / d^2`, where q is the fraction of samples on which the two
+    differ (Connor, 1987).
 
     Parameters
     ----------
     correct, baseline : ndarray of shape (n_seeds, n_test), bool
-        As in `compare_accuracies`.
+        Correct predictions, as in `compare_accuracies`.
     power : float, default=0.8
-        How often the difference is to be found at the 5 % level, from 0.5 to below 1.
+        Probability of detecting the difference at the 5 % level; at least 0.5 and below 1.
     groups : ndarray of shape (n_test,), optional
-        As in `compare_accuracies`; the new samples come in groups of the same sizes.
+        Groups, as in `compare_accuracies`; new samples are assumed to come in groups of the same
+        sizes.
 
     Returns
     -------
     int or None
-        None for a difference of 0, and where seeds differ so much that no number of test samples
-        would show it: it takes more seeds.
+        Number of test samples. None for a difference of 0, and if the variation between seeds is
+        so large that no number of test samples is enough: more seeds are needed.
 
     Raises
     ------
@@ -163,14 +164,15 @@ def samples_needed(
     of_seeds = max(variance.seeds - variance.residual, 0.0)
 
     def excess(ratio: float) -> float:
-        """Difference needed less that found, with ``n_test / ratio`` test samples."""
+        """Detectable minus observed difference, with ``n_test / ratio`` test samples."""
         total = of_units * ratio + of_seeds
         seed_share = (of_seeds + variance.residual * ratio) / total
         df = max(variance.n_effective / ratio, FEWEST_EFFECTIVE)
         critical = critical_value(min(seed_share, 1.0), df, variance.n_seeds)
         return (critical + stats.norm.ppf(power)) * np.sqrt(total) - value
 
-    # As good as no end of test samples; at the other end one standard error is all of it.
+    # The bracket runs from practically infinitely many test samples to so few that one standard
+    # error alone equals the difference.
     fewest, most = 1e-9, value**2 / of_units
     if excess(fewest) >= 0:
         return None

@@ -1,4 +1,9 @@
-"""How much a mean over test samples and seeds would vary, were both drawn anew."""
+"""Variance of a mean over test samples and seeds, if both were redrawn.
+
+The table of correct predictions (seeds by samples) is a two-way layout with crossed random effects:
+some samples are hard for every seed, some seeds are worse on every sample. Treating all its entries
+as independent would give intervals that are much too narrow.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +16,21 @@ from scipy.special import stdtr, stdtrit
 
 @dataclass(frozen=True)
 class Variance:
-    """Variance of a mean over seeds and test samples, by where it comes from.
+    """Variance of a mean over seeds and test samples, by source.
 
     Attributes
     ----------
     units : float
-        From the units drawn: test samples, or groups of them.
+        Part from the units: test samples, or groups of them.
     seeds : float
-        From the seeds drawn; 0 with one seed, for then it can't be told.
+        Part from the seeds; 0 with a single seed, because it cannot be estimated.
     residual : float
-        What both `units` and `seeds` contain: a seed's luck with a unit.
+        Part contained in both `units` and `seeds`: the interaction of a seed with a unit.
     n_seeds, n_units : int
-        How many of each there are.
+        Number of seeds and of units.
     n_effective : float
-        How many units of equal weight would give as sure a variance: with a few samples that tell
-        two methods apart, the number of these.
+        Number of units of equal weight that would give the variance the same precision. If two
+        methods differ on a few samples only, it is the number of these.
     """
 
     units: float
@@ -37,30 +42,30 @@ class Variance:
 
     @property
     def total(self) -> float:
-        """The variance of the mean: the unbiased estimate, but at least that from the seeds."""
+        """Variance of the mean: the unbiased estimate, but at least the part from the seeds."""
         return max(self.units - self.residual, 0.0) + self.seeds
 
     @property
     def seed_share(self) -> float:
-        """The part of `total` that is known from the seeds alone."""
+        """Fraction of `total` that is estimated from the seeds alone."""
         return self.seeds / self.total if self.seeds else 0.0
 
 
 def variance_of_mean(values: NDArray[np.float64], groups: NDArray[Any] | None) -> Variance:
     r"""Estimate the variance of the mean of `values`.
 
-    Random effects of units and seeds, crossed: :math:`x_{si} = \mu + a_i + b_s + e_{si}`. The mean
+    Crossed random effects of units and seeds: :math:`x_{si} = \mu + a_i + b_s + e_{si}`. The mean
     over S seeds and n samples has variance :math:`\sigma_a^2/n + \sigma_b^2/S + \sigma_e^2/(nS)`,
     estimated from the mean squares of units, seeds and residuals: :math:`(MS_a + MS_b - MS_e)/(nS)`
-    (Searle, Casella and McCulloch, "Variance components", 1992, ch. 4). Groups are the units where
-    there are any, with the sums of their samples' deviations from the mean.
+    (Searle, Casella and McCulloch, "Variance components", 1992, ch. 4). If there are groups, they
+    are the units, with the sums of their samples' deviations from the mean.
 
     Parameters
     ----------
     values : ndarray of shape (n_seeds, n_test)
-        One for each classifier and test sample.
+        One value per seed's classifier and test sample.
     groups : ndarray of shape (n_test,) or None
-        What test samples have in common.
+        Group of each test sample.
 
     Returns
     -------
@@ -77,7 +82,8 @@ def variance_of_mean(values: NDArray[np.float64], groups: NDArray[Any] | None) -
         sizes = np.bincount(member).astype(np.float64)
     n_units = len(sizes)
     if n_units == 1:
-        # Nothing tells how units differ; no fraction, or difference of two, varies more than this.
+        # The variance between units cannot be estimated; 1 is the largest possible one for a
+        # fraction or a difference of two fractions.
         return Variance(1.0, 0.0, 0.0, n_seeds, 1, 1.0)
     by_unit = deviations.mean(axis=0) / n_test
     squares = by_unit**2
@@ -96,13 +102,13 @@ def variance_of_mean(values: NDArray[np.float64], groups: NDArray[Any] | None) -
 
 
 def p_value(ratio: float, seed_share: float, df_units: float, n_seeds: int) -> float:
-    """How often a mean of zero is found as many standard errors away as `ratio`, on either side.
+    """Return the two-sided p-value of a mean that is `ratio` standard errors away from zero.
 
-    The variance is the sum of one that is known well, from many units, and one that is known badly,
-    from few seeds. Of the two t distributions that would hold with either alone, the mean of the
-    tails is taken, each weighted with its share of the variance (as Cochran did with the critical
-    values). Satterthwaite's single t distribution is too narrow here: with 3 seeds that make up 90
-    % of the variance its 95 % interval covers in 92 % of cases, this one in 95 %.
+    The variance is the sum of a part that is estimated well, from many units, and one that is
+    estimated poorly, from few seeds. The tails of the two t distributions that would hold for
+    either part alone are averaged, each weighted by its share of the variance (as Cochran did with
+    the critical values). Satterthwaite's single t distribution is too narrow here: with 3 seeds
+    that make up 90 % of the variance, its 95 % interval covers in 92 % of cases, this one in 95 %.
     """
     tail = (1 - seed_share) * stdtr(df_units, -ratio)
     if seed_share:
@@ -111,7 +117,7 @@ def p_value(ratio: float, seed_share: float, df_units: float, n_seeds: int) -> f
 
 
 def critical_value(seed_share: float, df_units: float, n_seeds: int) -> float:
-    """Return the `ratio` that has a `p_value` of 0.05."""
+    """Return the `ratio` whose `p_value` is 0.05, found by root search between the two t values."""
     ends = [stdtrit(df_units, 0.975), stdtrit(max(n_seeds - 1, 1), 0.975)]
     if not seed_share:
         return float(ends[0])

@@ -1,8 +1,9 @@
 "use strict";
 (() => {
-  const text = document.getElementById("methods-text"), told = document.getElementById("copied");
+  const text = document.getElementById("methods-text"), status = document.getElementById("copied");
   const select = () => getSelection().selectAllChildren(text);
-  // A page from a file may lack the clipboard: then the old command, and at last the reader's keys.
+  // Pages opened from a file may have no clipboard API: fall back to the old command, then to the
+  // reader's keyboard.
   async function copy() {
     try {
       await navigator.clipboard.writeText(text.textContent);
@@ -15,6 +16,6 @@
   document.getElementById("copy").addEventListener("click", async () => {
     const done = await copy();
     if (!done) select();
-    told.textContent = done ? "Copied." : "Selected: press Ctrl+C (or ⌘C) to copy it.";
+    status.textContent = done ? "Copied." : "Selected: press Ctrl+C (or ⌘C) to copy it.";
   });
 })();

@@ -47,7 +47,7 @@
       body.append(line);
     });
     table.append(head, body);
-    // One cell is in the order of the tab key: the last that was looked at.
+    // Roving tabindex: only the cell visited last can be reached with the tab key.
     const [firstWrong] = table.getElementsByClassName("cell");
     (firstWrong ?? body.querySelector("td")).tabIndex = 0;
     table.addEventListener("keydown", walk);
@@ -76,14 +76,14 @@
     const list = make("ol", { class: "pairs" });
     list.append(...pairs[state.method].map(([i, j, count]) => {
       const item = make("li");
-      const words = `${classes[i]} taken for ${classes[j]}, ${count} ${count === 1 ? "time" : "times"}`;
+      const words = `${classes[i]} predicted as ${classes[j]}, ${count} ${count === 1 ? "time" : "times"}`;
       const button = make("button", { type: "button", "data-pair": `${i},${j}`, "aria-label": words });
       button.append(make("span", {}, `${classes[i]} → ${classes[j]}`), make("b", {}, count));
       button.addEventListener("click", () => choose(i, j));
       item.append(button);
       return item;
     }));
-    const title = make("h3", {}, pairs[state.method].length ? "Most confused (true → predicted)" : "Nothing is confused");
+    const title = make("h3", {}, pairs[state.method].length ? "Most confused (true → predicted)" : "No confusions");
     find("pairs").replaceChildren(title, list);
   }
 
@@ -108,16 +108,16 @@
     const isLimited = page.n_errors > errors.length;
     if (!wanted.length) {
       note.textContent = isLimited
-        ? `None of the ${errors.length} images that most methods got wrong is among these.`
-        : `${state.method} got every test image right.`;
+        ? `None of these is among the ${errors.length} images that the most methods got wrong.`
+        : `${state.method} classified every test image correctly.`;
       find("thumbs").replaceChildren();
       if (!state.cell) return;
     } else {
-      note.textContent = `${wanted.length} ${wanted.length === 1 ? "image" : "images"} that ${state.method} got wrong with ` +
-        (seeds.length > 1 ? "at least one seed" : "its seed") +
+      note.textContent = `${wanted.length} ${wanted.length === 1 ? "image" : "images"} misclassified by ${state.method} with ` +
+        (seeds.length > 1 ? "at least one seed" : "the only seed") +
         (state.cell ? `, true ${classes[state.cell[0]]}, predicted ${classes[state.cell[1]]}` : "") +
-        ". Below each: its true class, and what was predicted" + (seeds.length > 1 ? " by each seed" : "") + "." +
-        (isLimited ? ` Of ${page.n_errors} images that any method got wrong, the ${errors.length} that most got wrong are shown.` : "");
+        ". Below each: its true class and the predicted class" + (seeds.length > 1 ? " for each seed" : "") + "." +
+        (isLimited ? ` Of ${page.n_errors} images that at least one method misclassified, the ${errors.length} with the most errors are shown.` : "");
     }
     if (state.cell) {
       const clear = make("button", { type: "button", class: "clear" }, "show all");
@@ -152,14 +152,14 @@
     for (const button of find("method-picker").children) {
       button.setAttribute("aria-pressed", String(button.dataset.method === state.method));
     }
-    find("errors-method").textContent = `Of ${state.method}:`;
+    find("errors-method").textContent = `Errors of ${state.method}:`;
     drawMatrix();
     drawPairs();
     mark();
     drawErrors();
   }
 
-  // In one rule for all: in each picture's own style the address would be parsed hundreds of times.
+  // One shared rule: in each picture's own style, the data URI would be parsed hundreds of times.
   if (sprites) document.head.append(make("style", {}, `#thumbs i { background-image: url(${sprites.uri}); }`));
   find("method-picker").addEventListener("click", event => {
     if (event.target.dataset.method) { state.method = event.target.dataset.method; state.cell = null; draw(); }

@@ -23,7 +23,7 @@
     "M0 -1.5L1.8 -3.3L3.3 -1.8L1.5 0L3.3 1.8L1.8 3.3L0 1.5L-1.8 3.3L-3.3 1.8L-1.5 0L-3.3 -1.8L-1.8 -3.3Z",
   ];
   const paths = SHAPES.map(shape => new Path2D(shape));
-  const colour = label => colours[label % colours.length];
+  const color = label => colours[label % colours.length];
   const shape = label => (label + Math.floor(label / colours.length)) % SHAPES.length;
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
@@ -32,7 +32,7 @@
     return node;
   };
 
-  // The dots of the present view, in pixels of the canvas.
+  // The dots of the current view, in canvas pixels.
   let dots = [];
   function place() {
     const width = canvas.clientWidth, height = Math.round(Math.min(560, Math.max(300, 0.7 * width)));
@@ -57,12 +57,12 @@
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.lineWidth = 1;
     const isFaint = label => state.chosen !== null && label !== state.chosen;
-    // What is wrong or chosen lies on top.
+    // Misclassified and chosen dots are drawn last, on top of the others.
     const rank = dot => 2 * !isFaint(dot.label) + dot.wrong;
     for (const dot of [...dots].sort((a, b) => rank(a) - rank(b))) {
       context.setTransform(ratio, 0, 0, ratio, dot.x * ratio, dot.y * ratio);
       context.globalAlpha = isFaint(dot.label) ? 0.1 : dot.wrong ? 1 : 0.6;
-      context.fillStyle = colour(dot.label);
+      context.fillStyle = color(dot.label);
       context.fill(paths[shape(dot.label)]);
       if (dot.wrong) {
         context.strokeStyle = ink;
@@ -75,7 +75,7 @@
     for (const [label, point] of Object.entries(state.view.places)) {
       if (isFaint(Number(label))) continue;
       const [x, y] = state.scale(point);
-      Object.assign(context, { lineWidth: 4.5, strokeStyle: paper, fillStyle: colour(label) });
+      Object.assign(context, { lineWidth: 4.5, strokeStyle: paper, fillStyle: color(label) });
       context.strokeText(state.view.names[label], x, y);
       context.fillText(state.view.names[label], x, y);
     }
@@ -115,7 +115,7 @@
       icon.setAttribute("viewBox", "-5 -5 10 10");
       icon.setAttribute("aria-hidden", "true");
       mark.setAttribute("d", SHAPES[shape(label)]);
-      mark.setAttribute("fill", colour(label));
+      mark.setAttribute("fill", color(label));
       icon.append(mark);
       button.append(icon, classes[label]);
       button.addEventListener("click", () => choose(label));
@@ -133,7 +133,7 @@
     const names = [...new Set(views.map(view => view[field]))], other = field === "subset" ? "projection" : "subset";
     find(id).append(...names.map(name => {
       const button = make("button", { type: "button" }, name ?? "all classes");
-      // A subset of two classes has no LDA: then the first projection that it has.
+      // A subset of two classes has no LDA: fall back to the first projection that it has.
       const fits = views.filter(view => view[field] === name);
       button.addEventListener("click", () => look(fits.find(view => view[other] === state.view[other]) ?? fits[0]));
       return button;
@@ -163,7 +163,7 @@
     event.preventDefault();
     const [right, down] = STEPS[event.key], at = state.at;
     if (!at) return show(middle());
-    // The nearest of the dots that lie more in this direction than to its sides.
+    // The nearest dot within 45 degrees of the direction of the arrow key.
     const ahead = dots.filter(dot => {
       const along = (dot.x - at.x) * right + (dot.y - at.y) * down;
       return along > 0 && along >= Math.abs((dot.x - at.x) * down) + Math.abs((dot.y - at.y) * right);
@@ -172,9 +172,9 @@
   });
 
   document.getElementById("map-note").textContent =
-    `Each dot is a test image${samples.length < map.n_test ? ` (${samples.length} of ${map.n_test}, drawn at random)` : ""}, where the network of seed ${map.seed} puts it. ` +
-    "The projection is fitted on development features, of a subset for itself, and only applied to the test part; both axes are logarithmic, from their middle outwards. " +
-    `Outlined: ${map.method} is wrong. Point at a dot to see its image; choose a class to highlight it.`;
+    `Each dot is a test image${samples.length < map.n_test ? ` (${samples.length} of ${map.n_test}, drawn at random)` : ""}, placed by the features of the network of seed ${map.seed}. ` +
+    "The projection is fitted on development features (for a subset, on its classes only) and applied to the test set; both axes are logarithmic outwards from the center. " +
+    `Outlined dots are misclassified by ${map.method}. Point at a dot to see its image; select a class to highlight it.`;
   addPicker("#map-projection", "projection");
   addPicker("#map-subset", "subset");
   new ResizeObserver(place).observe(canvas.parentElement);
