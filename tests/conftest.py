@@ -116,10 +116,10 @@ def full(comparison):
             "id": "duplicates",
             "level": "warning",
             "message": "Two images are in both parts.",
-            "why": "They are known by heart.",
+            "why": "The network has memorized them.",
             "advice": "Drop them.",
         },
-        {"id": "leak", "level": "error", "message": "The test part leaks."},
+        {"id": "leak", "level": "error", "message": "The test set leaks."},
     ]
     return dataclasses.replace(
         comparison,

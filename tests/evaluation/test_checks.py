@@ -290,7 +290,7 @@ def right_for(share):
          "the best epoch was 2 of 30, with a validation accuracy of 50 %"),
         (None, {"validation_accuracy": [[0.2, 0.5, *[0.3] * 28]], "best_epochs": [1]},
          "the best epoch was 2 of 30"),
-        (right_for(0.5), {"logistic_correct": right_for(0.8)[None]},
+        (right_for(0.5), {"head_correct": right_for(0.8)[None]},
          "a logistic head on the same features has 80.0 %"),
     ],
 )  # fmt: skip
@@ -308,7 +308,7 @@ def test_a_network_that_did_not_train(correct, others, words):
         (right_for(1), {"validation_accuracy": [[1.0] * 30], "best_epochs": [0]}),  # easy data
         (right_for(0.8), {"validation_accuracy": [[0.5, 0.8, 0.7]], "best_epochs": [1]}),  # short
         (right_for(0.8), {"validation_accuracy": [[0.5] * 30], "best_epochs": [20]}),
-        (right_for(0.8), {"logistic_correct": right_for(0.85)[None]}),
+        (right_for(0.8), {"head_correct": right_for(0.85)[None]}),
         (right_for(0.8), {"validation_accuracy": [[]], "best_epochs": [29]}),  # without a slice
     ],
 )

@@ -42,6 +42,20 @@ def check_number(
         )
 
 
+def check_n_jobs(n_jobs: int | None, owner: str) -> None:
+    """Raise unless `n_jobs` is None or an integer other than 0, as in joblib."""
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral):
+        raise TypeError(
+            f"The 'n_jobs' parameter of {owner} must be an integer or None; got {n_jobs!r}."
+        )
+    if n_jobs == 0:
+        raise ValueError(
+            f"The 'n_jobs' parameter of {owner} must not be 0; pass 1, or -1 for all cores."
+        )
+
+
 def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) -> None:
     """Raise ``ValueError`` unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.validation import check_choice, check_number
+from penultimate._common.validation import check_choice, check_n_jobs, check_number
 from penultimate.classifiers.deep_svc import SELECTIONS
 from penultimate.comparison.checks import find_leaks, run_checks
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.given import read_given
 from penultimate.comparison.methods import choose_methods
 from penultimate.comparison.networks import Recipe, check_trainings
-from penultimate.comparison.plan import make_plan
+from penultimate.comparison.plan import Plan, make_plan
 from penultimate.comparison.run import Run
 from penultimate.networks import Training, check_network, is_keras_model, takes_pixels
 from penultimate.networks.extraction import numbers_classes
@@ -145,18 +145,12 @@ def compare(
     """
     check_choice(selection, "selection", "compare", SELECTIONS)
     check_choice(on_leak, "on_leak", "compare", ON_LEAK)
-    holdout = Holdout() if holdout is None else holdout
-    holdouts = [holdout] if isinstance(holdout, Holdout) else list(holdout)
-    if not holdouts:
-        raise ValueError("holdout is empty; pass a Holdout, or a list of them.")
-    for one in holdouts:
-        one.check()
+    holdouts = _check_holdouts(holdout)
     seeds = _check_seeds(seeds)
     training = Training() if training is None else training
     training.check()
     check_number(batch_size, "batch_size", "compare", low=1, integer=True)
-    if n_jobs == 0:
-        raise ValueError("The 'n_jobs' parameter of compare must not be 0; pass -1 for all cores.")
+    check_n_jobs(n_jobs, "compare")
     check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
@@ -175,10 +169,17 @@ def compare(
         selection,
         batch_size,
     )
+    if dataset.is_test is not None and len(holdouts) > 1:
+        raise ValueError(
+            "The data has its own test set, which is kept: several splits (--splits, a list of "
+            "Holdouts) would repeat the same one. Compare on one, or put all samples into one set "
+            "(one folder per class; no is_test, no test=) for test sets to be drawn from."
+        )
     plans = [
         make_plan(dataset, one, seeds[:1] if number else seeds, by_subset, selection)
         for number, one in enumerate(holdouts)
     ]
+    _check_splits_differ(plans)
     leaks = []
     for plan in plans:
         # Not in a helper or comprehension: the warning's stacklevel points to our caller.
@@ -255,6 +256,32 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         checks=[*notes, *(check.to_dict() for check in found)],
         check_states=states,
     )
+
+
+def _check_holdouts(holdout: Any) -> list[Holdout]:
+    holdouts = [Holdout()] if holdout is None else holdout
+    holdouts = [holdouts] if isinstance(holdouts, Holdout) else holdouts
+    if not isinstance(holdouts, Sequence) or not all(isinstance(h, Holdout) for h in holdouts):
+        raise TypeError(
+            "The 'holdout' parameter of compare must be a Holdout, such as Holdout(test_size=0.3), "
+            f"or a list of them; got {holdout!r}."
+        )
+    if not holdouts:
+        raise ValueError("holdout is empty; pass a Holdout, or a list of them.")
+    for one in holdouts:
+        one.check()
+    return list(holdouts)
+
+
+def _check_splits_differ(plans: list[Plan]) -> None:
+    """Refuse to count one test set several times: its differences would seem to repeat."""
+    for number, plan in enumerate(plans):
+        for earlier in plans[:number]:
+            if np.array_equal(plan.split.held_out, earlier.split.held_out):
+                raise ValueError(
+                    f"{earlier.holdout} and {plan.holdout} hold out the same test samples; give "
+                    "each its own seed."
+                )
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:

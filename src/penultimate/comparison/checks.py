@@ -40,17 +40,21 @@ def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
     """
     data, prints = plan.dataset, plan.dataset.fingerprint()
     test = plan.split.held_out
-    leaked = np.isin(prints[test], prints[plan.split.train])
+    copied = np.isin(prints[test], prints[plan.split.train])
+    leaked = copied.copy()
     if is_keras_model(network):
         seen = provenance_of(network)
         # The network may have recorded the images as decoded, or on the scale it was fed.
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
         leaked |= seen.holds(fingerprint(data.inputs[test]))
     names = test if data.files is None else data.files[test]
-    advice = (
-        "Drop duplicates (--drop-duplicates, Dataset.without_duplicates), use other test samples, "
-        "or pass on_leak='warn' (--on-leak warn)."
-    )
+    ways = []
+    if copied.any():
+        ways.append("drop duplicates (--drop-duplicates, Dataset.without_duplicates)")
+    if (leaked & ~copied).any():
+        ways.append("test on samples that the network has not seen: test=(X_test, y_test)")
+    ways.append("pass on_leak='warn' (--on-leak warn)")
+    advice = f"Ways out: {'; '.join(ways)}."
     return report_leak(names[leaked], len(test), on_leak=on_leak, advice=advice, stacklevel=4)
 
 
@@ -248,18 +252,36 @@ def _network_undertrained(context: Context) -> Finding:
     has_softmax = BASELINE in comparison.names()
     if not (has_softmax or comparison.histories):
         return NotMade(f"the network is pre-trained, and {BASELINE} was not compared")
-    logistic = None
-    if LOGISTIC_BASELINE in comparison.names():
-        head = comparison.method(LOGISTIC_BASELINE)
-        logistic = None if head.knows_subset else comparison.correct(LOGISTIC_BASELINE)
-    return checks.check_training(
+    # A converged logistic head is the judge of the last layer. Where it was not compared, the best
+    # other head on the same features stands in for it.
+    heads = [
+        name
+        for name, method in context.methods.items()
+        if method.inputs == "features" and not comparison.method(name).knows_subset
+    ]
+    if LOGISTIC_BASELINE in heads:
+        heads = [LOGISTIC_BASELINE]
+    heads.sort(key=lambda name: comparison.correct(name).mean())
+    found = checks.check_training(
         comparison.correct(BASELINE) if has_softmax else None,
         context.plan.dataset.labels[comparison.test],
         seeds=comparison.seeds,
         validation_accuracy=[history.validation_accuracy for history in comparison.histories],
         best_epochs=[history.best_epoch for history in comparison.histories],
-        logistic_correct=logistic,
+        head_correct=comparison.correct(heads[-1]) if heads else None,
+        head=heads[-1] if heads else LOGISTIC_BASELINE,
     )
+    others = [
+        checks.check_training(
+            comparison.correct(name),
+            context.plan.dataset.labels[comparison.test],
+            seeds=comparison.seeds,
+            name=name,
+        )
+        for name, method in context.methods.items()
+        if method.inputs == "network" and not comparison.method(name).knows_subset
+    ]
+    return [check for check in (found, *others) if check is not None]
 
 
 # In the order of the report: what invalidates a result comes first.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.data_objects import as_samples
 from penultimate._common.images import pixel_scale
 from penultimate._common.progress import Progress
 from penultimate.datasets import Dataset, check_subsets, load
@@ -43,6 +44,7 @@ def read_given(
                 "that comes in subsets."
             )
         return data, data.inputs if takes_own_scale else _pixels(data)
+    X = as_samples(X, "compare")
     if y is None:
         raise ValueError("y is missing: compare needs one label per image.")
     if own:

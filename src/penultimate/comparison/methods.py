@@ -211,6 +211,11 @@ def choose_methods(
             if not (method.on_request or _reason_against(method, by_subset, frozen, classifies))
             and not (by_subset and name in _NOT_ON_SUBSETS)
         }
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"The 'methods' parameter of compare must be a list of names, such as "
+            f"{[*METHODS][:2]}; got {names!r}."
+        )
     names = list(dict.fromkeys(names))
     if not names:
         raise ValueError("methods is empty; name at least one, or pass None for all of them.")
@@ -231,7 +236,7 @@ def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: b
         )
     if not classifies and (method.inputs == "probabilities" or method.subsets == "routed"):
         return (
-            "needs a network with one output per class, and this network's outputs do not "
-            "number the classes. Use 'cnn+logistic', a logistic head on its features."
+            "needs a network whose graph shows one output per class, softmax or logits; that of "
+            "this network does not. Use 'cnn+logistic', a logistic head on its features."
         )
     return ""

@@ -245,21 +245,38 @@ class Dataset:
         -------
         Dataset
 
+        Raises
+        ------
+        ValueError
+            If copies of an image have several labels: which one is right is not for us to say.
+
         Examples
         --------
         >>> import numpy as np
         >>> from penultimate.datasets import Dataset
-        >>> data = Dataset.from_arrays(np.zeros((4, 8, 8)), ["cat", "dog", "cat", "dog"])
+        >>> data = Dataset.from_arrays(np.eye(8).repeat(8).reshape(8, 8, 8).repeat(2, axis=0),
+        ...                            ["cat", "cat", "dog", "dog"] * 4)
         >>> data.without_duplicates().notes
-        ('3 images were left out: each is exactly one of the others.',)
+        ('8 images were left out: each is an exact copy of another.',)
         """
-        _, first = np.unique(self.fingerprint(), return_index=True)
+        _, first, same = np.unique(self.fingerprint(), return_index=True, return_inverse=True)
+        differ = np.flatnonzero(self.labels != self.labels[first][same])
+        if len(differ):
+            raise ValueError(
+                f"{len(differ):,} images are exact copies of one with another label, such as "
+                f"{self._named(differ[0])} of {self._named(first[same[differ[0]]])}. Correct the "
+                "labels or remove these images first; dropping duplicates does not choose a label."
+            )
         n_out = len(self.labels) - len(first)
         if not n_out:
             return self
         words = "image was left out: it is" if n_out == 1 else "images were left out: each is"
-        note = f"{n_out:,} {words} exactly one of the others."
+        note = f"{n_out:,} {words} an exact copy of another."
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
+
+    def _named(self, sample: np.int64) -> str:
+        name = f"image {sample}" if self.files is None else repr(str(self.files[sample]))
+        return f"{name} ({self.classes[self.labels[sample]]})"
 
     def subset_samples(self, name: str) -> NDArray[np.int64]:
         """Find the samples of a subset.

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
+from penultimate._common.validation import check_n_jobs
+
 try:
     from penultimate.svm import _core as core  # type: ignore[attr-defined]
 except ImportError as error:
@@ -57,10 +59,9 @@ def linear_algebra() -> tuple[int, int, int]:
 def count_threads(n_jobs: int | None) -> int:
     """Convert `n_jobs` to a number of threads; None takes as many as scikit-learn's own loops."""
     available = int(_openmp_effective_n_threads())
+    check_n_jobs(n_jobs, "SVC and its searches")
     if n_jobs is None:
         return available
-    if n_jobs == 0:
-        raise ValueError("The 'n_jobs' parameter must not be 0; pass 1, or -1 for all cores.")
     return min(n_jobs, _MOST_THREADS) if n_jobs > 0 else max(1, available + 1 + n_jobs)
 
 

@@ -64,7 +64,8 @@ ABOUT = {
     "few-test-samples": (
         "The accuracy estimate is too uncertain to show the small differences that are typical of "
         "good methods.",
-        "Hold out more samples (test_size), collect more, or compare on several splits.",
+        "Collect more samples, or hold out more. Unless the data came with its own test set, "
+        "several splits (--splits) narrow the interval, too.",
     ),
     "other-training-samples": (
         "The classifiers compared were trained on different samples: the difference may come from "

@@ -32,7 +32,9 @@ def check_training(
     seeds: Sequence[int] | None = None,
     validation_accuracy: Sequence[Sequence[float]] = (),
     best_epochs: Sequence[int] = (),
-    logistic_correct: NDArray[np.bool_] | None = None,
+    head_correct: NDArray[np.bool_] | None = None,
+    head: str = "cnn+logistic",
+    name: str = "the softmax",
 ) -> Check | None:
     """Look for networks that did not train properly.
 
@@ -48,8 +50,13 @@ def check_training(
         For each seed, the accuracy on the validation slice after each epoch.
     best_epochs : sequence of int, optional
         For each seed, the epoch (from 0) whose weights were kept.
-    logistic_correct : ndarray of shape (n_seeds, n_test), bool, optional
-        Like `correct`, for a converged logistic head on the network's features.
+    head_correct : ndarray of shape (n_seeds, n_test), bool, optional
+        Like `correct`, for a head on the network's features: best a converged logistic one, which
+        is what the last layer would be had it converged.
+    head : str, default="cnn+logistic"
+        Name of that head, for the message.
+    name : str, default="the softmax"
+        Name of the network's own classifier, for the message.
 
     Returns
     -------
@@ -69,20 +76,20 @@ def check_training(
     found = []
     for row in range(rows):
         right = None if of_seeds is None else of_seeds[row]
-        other = None if logistic_correct is None else np.atleast_2d(logistic_correct)[row]
-        words = "" if right is None else _hardly_better(right, np.asarray(labels))
+        other = None if head_correct is None else np.atleast_2d(head_correct)[row]
+        words = "" if right is None else _hardly_better(right, np.asarray(labels), name)
         if not words and row < len(best_epochs) and row < len(validation_accuracy):
             words = _best_at_once(validation_accuracy[row], best_epochs[row])
         if not words and right is not None and other is not None:
-            words = _far_below(right, other)
+            words = _far_below(right, other, name, head)
         if not words and right is not None and of_seeds is not None:
-            words = _below_other_seeds(right, of_seeds)
+            words = _below_other_seeds(right, of_seeds, name)
         if words:
             found.append(f"Seed {row if seeds is None else seeds[row]}: {words}")
     return Check("network-undertrained", " ".join(found), "error") if found else None
 
 
-def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any]) -> str:
+def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any], name: str) -> str:
     """Compare the softmax with the majority class."""
     _, counts = np.unique(labels, return_counts=True)
     accuracy, majority, n_test = right.mean(), counts.max() / len(labels), len(labels)
@@ -91,7 +98,7 @@ def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any]) -> str:
     if skill >= _LEAST_SKILL or p < _CLEARLY:
         return ""
     return (
-        f"the softmax has an accuracy of {100 * accuracy:.1f} % on {n_test:,} test samples "
+        f"{name} has an accuracy of {100 * accuracy:.1f} % on {n_test:,} test samples "
         f"(majority class: {100 * majority:.1f} %)."
     )
 
@@ -109,23 +116,24 @@ def _best_at_once(accuracies: Sequence[float], best: int) -> str:
     )
 
 
-def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
-    """Compare the softmax with a logistic head on the same features."""
-    accuracy, logistic = right.mean(), other.mean()
-    if logistic - accuracy < _FAR or mcnemar(other, right) >= _CLEARLY:
+def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_], name: str, head: str) -> str:
+    """Compare the softmax with a head on the same features."""
+    accuracy, of_head = right.mean(), other.mean()
+    if of_head - accuracy < _FAR or mcnemar(other, right) >= _CLEARLY:
         return ""
+    judge = "" if head == "cnn+logistic" else " Compare cnn+logistic, too: it shows which it is."
     return (
-        f"the softmax has an accuracy of {100 * accuracy:.1f} %, but a logistic head on the same "
-        f"features has {100 * logistic:.1f} %."
+        f"{name} has an accuracy of {100 * accuracy:.1f} %, but {head} on the same features has "
+        f"{100 * of_head:.1f} %.{judge}"
     )
 
 
-def _below_other_seeds(right: NDArray[np.bool_], all_seeds: NDArray[np.bool_]) -> str:
+def _below_other_seeds(right: NDArray[np.bool_], all_seeds: NDArray[np.bool_], name: str) -> str:
     """Compare a seed's softmax with that of the best seed."""
     best = all_seeds[all_seeds.mean(axis=1).argmax()]
     if best.mean() - right.mean() < _FAR_BETWEEN_SEEDS or mcnemar(best, right) >= _CLEARLY:
         return ""
     return (
-        f"the softmax has an accuracy of {100 * right.mean():.1f} %, but that of the best seed has "
+        f"{name} has an accuracy of {100 * right.mean():.1f} %, but that of the best seed has "
         f"{100 * best.mean():.1f} %."
     )
