@@ -185,6 +185,7 @@ def compare(
         leaks.append(find_leaks(plan, network, on_leak))
     if frozen:
         warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
+    # All trainings of all splits are checked before the first one starts.
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for plan in plans:
         check_trainings(recipe, plan)
