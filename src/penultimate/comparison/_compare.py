@@ -160,9 +160,8 @@ def compare(
     check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
-    choose_methods(
-        methods, by_subset=by_subset, frozen=frozen
-    )  # misspelled names fail before any data is read
+    # Misspelled names fail here, before any data is read.
+    choose_methods(methods, by_subset=by_subset, frozen=frozen)
     dataset, inputs = read_given(X, y, test, subsets, groups, network, progress)
     classifies = not frozen or numbers_classes(network, len(dataset.classes))
     chosen = choose_methods(methods, by_subset=by_subset, frozen=frozen, classifies=classifies)
