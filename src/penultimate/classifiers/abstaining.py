@@ -203,6 +203,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
         X, y = indexable(X, typed_labels(y))
+        # Held-out samples of a frozen classifier may all belong to one class.
         y = check_labels(column_or_1d(y, warn=True), len(y), n_classes=1 if frozen else 2)
         check_classification_targets(y)
         groups = check_per_sample(groups, len(y), "groups", owner)
@@ -228,6 +229,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
             X, y = take(X, split.held_out), y[split.held_out]
         self._take_over()
+        # As objects: otherwise NumPy would convert 0 and "0" to one type and find them equal.
         unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
         if len(unknown):
             raise ValueError(
@@ -394,6 +396,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         given = np.asarray(self.reject_label)
         numbers = given.dtype.kind in "iuf" and labels.dtype.kind in "iuf"
         alike = given.dtype.kind == labels.dtype.kind
+        # A longer string as the reject label needs a wider type, or it would be cut off.
         answers = labels.astype(np.result_type(labels, given) if numbers or alike else object)
         answers[~accepted] = self.reject_label
         return answers

@@ -199,17 +199,21 @@ class DeepSVC(CutNetworkClassifier):
         groups = check_per_sample(groups, len(X), "groups", "DeepSVC")
         samples = Samples(X, y, codes, prints, groups, self._check_weights(sample_weight, codes))
         params = self._head_params(samples.weights, {"groups": groups, **fit_params})
+        # One seed for the split, the initial weights and the training.
         seed = int(check_random_state(self.random_state).randint(2**31))
         self._forget()
         self._warn_if_unknown()
+        # The head is always fitted on arrays, whatever output is configured for transformers.
         with config_context(transform_output="default"):
             if self.selection == "crossfit" and not frozen:
                 return self._fit_crossfit(samples, params, seed)
             split: Splits = None
             if self.selection != "resubstitution":
                 split = self._split_unseen(samples, self.selection == "crossfit", seed)
+            # With resubstitution the search's own folds would divide groups.
             elif groups is not None:
                 split = split_folds(y, groups=groups, fingerprints=samples.copies, seed=seed)
+            # Without a single fit part the network is frozen, or trained on all (resubstitution).
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._fit_network(samples, fit_part, seed)
             features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}

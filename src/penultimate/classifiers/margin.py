@@ -178,6 +178,7 @@ class MarginClassifier(NetworkClassifier):
         first = np.arange(len(X)) if split is None else split.train
         if self.calibration is not None and split is not None:
             self._check_can_calibrate(codes[split.held_out], training)
+        # The validation slice stands for new data, so it must not influence the scale.
         self._scale(X[first], weight[first])
         X = self._prepare(X)
         self._build(X, len(first))
@@ -271,6 +272,7 @@ class MarginClassifier(NetworkClassifier):
             seed=self._seed,
             epoch=self._n_passes,
         )
+        # The number of passes gives each call another order of the samples.
         self._n_passes += 1
         return self
 

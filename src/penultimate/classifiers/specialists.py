@@ -470,6 +470,7 @@ class Specialists(CutNetworkClassifier):
                 )
             columns = np.searchsorted(self.classes_, specialist.classes_)
             values[rows[:, np.newaxis], columns] = given
+        # One below the lowest value is below all classes of the sample's own subset.
         others = 0.0 if method == "predict_proba" else np.nanmin(values, axis=1, keepdims=True) - 1
         return np.where(np.isnan(values), others, values)
 
@@ -533,6 +534,7 @@ class Specialists(CutNetworkClassifier):
         )
         specialist._take_inputs_of(self)
         specialist.classes_ = np.unique(y)
+        # In a pipeline the weights are called, for example, `svc__sample_weight`.
         weights = next((params[name] for name in params if name.endswith("sample_weight")), None)
         specialist._fit_head(self._extractors, features, y, split, weights, params)
         return _Member(specialist, features[next(iter(features))], selection, weights)
@@ -543,11 +545,13 @@ class Specialists(CutNetworkClassifier):
         In this order, so that a failing fit leaves the specialists as they were.
         """
         classes = [member.specialist.classes_ for member in members.values()]
+        # The softmax can route only between subsets whose classes are all among its outputs.
         known = all(np.isin(labels, self._network_classes).all() for labels in classes)
         router = self.router if known else "head"
         if router == "head" and len(members) > 1:
             names = np.repeat(list(members), [len(m.selection) for m in members.values()])
             selection = np.concatenate([member.selection for member in members.values()])
+            # Samples of subsets that were added without weights count as having weight 1.
             weights = None
             if any(member.weights is not None for member in members.values()):
                 weights = np.concatenate(

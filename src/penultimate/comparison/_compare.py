@@ -154,9 +154,8 @@ def compare(
     check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
-    choose_methods(
-        methods, by_subset=by_subset, frozen=frozen
-    )  # misspelled names fail before any data is read
+    # Misspelled names fail here, before any data is read.
+    choose_methods(methods, by_subset=by_subset, frozen=frozen)
     dataset, inputs = read_given(X, y, test, subsets, groups, network, progress)
     classifies = not frozen or numbers_classes(network, len(dataset.classes))
     chosen = choose_methods(methods, by_subset=by_subset, frozen=frozen, classifies=classifies)
@@ -186,6 +185,7 @@ def compare(
         leaks.append(find_leaks(plan, network, on_leak))
     if frozen:
         warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
+    # All trainings of all splits are checked before the first one starts.
     runs = [Run(recipe, plan, inputs) for plan in plans]
     for plan in plans:
         check_trainings(recipe, plan)

@@ -163,6 +163,7 @@ def learning_curves(
     predictions = np.empty((len(names), len(counts), seeds, len(split.held_out)), np.int64)
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):
+        # One order per seed: a smaller size takes a prefix of each class, so the sets are nested.
         order = np.random.default_rng(seed).permutation(split.train)
         for column, (size, count) in enumerate(counts.items()):
             few = np.concatenate([order[codes[order] == k][:count] for k in range(len(classes))])

@@ -89,6 +89,7 @@ def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
             f"X has samples of shape {X.shape[1:]} and X_test of shape {X_test.shape[1:]}; resize "
             "them alike."
         )
+    # Joining different types or scales would silently change the brightness of one of the two.
     if (X.dtype.kind == "f") != (X_test.dtype.kind == "f"):
         raise ValueError(
             f"X has values of type {X.dtype} and X_test of type {X_test.dtype}; bring both to one "

@@ -58,6 +58,7 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
         return None
     scores, labels = [], []
     for split, features in parts:
+        # Without every class among the fitted samples, the columns of the scores would not match.
         if not len(split.held_out) or len(np.unique(y[split.train])) < len(pipeline.classes_):
             return None
         fitted = fit_on(pipeline, features, y, split.train)
@@ -174,5 +175,6 @@ def learning_curve(
 
 
 def _sizes(n_samples: int, n_classes: int) -> list[int]:
+    # At least two samples per class on average.
     sizes: Sequence[int] = [max(2 * n_classes, round(share * n_samples)) for share in _SHARES]
     return sorted({min(size, n_samples) for size in sizes})

@@ -121,7 +121,7 @@ def random_forest(n_jobs: int | None, seed: int) -> Any:
 
 
 def nearest_neighbors(n_jobs: int | None, seed: int) -> Any:
-    """Make a nearest-neighbor classifier, with a search over their number and weights."""
+    """Make a nearest-neighbor classifier, with a search over number and weighting."""
     return GridSearchCV(
         KNeighborsClassifier(),
         {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]},

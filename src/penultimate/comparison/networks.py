@@ -187,6 +187,7 @@ class SharedNetwork:
     def masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the probabilities of a part's classes, renormalized to sum to one."""
         kept = self.probabilities[chosen][:, part.classes]
+        # Avoids 0 / 0 if the softmax is certain of a class outside the part.
         return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
@@ -212,7 +213,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
     extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
     features = {"development": extractor.extract(trainer.images, progress)}
     if recipe.frozen:
-        # A frozen network has not learned from development: it serves every fold.
+        # A frozen network is not trained on any fold, so it serves all of them.
         fold_features = [features["development"]] * len(folds)
     middle = time.perf_counter()
     features["test"] = extractor.extract(test_images, progress)

@@ -45,6 +45,7 @@ class Part:
 
     def restrict(self, split: Split) -> Split:
         """Restrict a split of development to the samples of this part."""
+        # Positions in development become positions in this part, whose `development` is sorted.
         halves = (np.intersect1d(self.development, half) for half in (split.train, split.held_out))
         return Split(*(np.searchsorted(self.development, half) for half in halves))
 
@@ -211,6 +212,8 @@ def make_plan(
 
 def _draw_test(dataset: Dataset, holdout: Holdout) -> Split:
     """Split into development and test; a selection part in the data belongs to development."""
+    # With a given selection part but no given test set, the latter is drawn from the other samples.
+    # Copies of selection samples, and the rest of their groups, then also stay in development.
     keep = np.zeros(len(dataset.labels), bool)
     if dataset.is_selection is not None and dataset.is_test is None:
         units = join_copies(dataset.groups, dataset.fingerprint())
@@ -246,6 +249,7 @@ def _given_development_split(
     if not dataset.is_selection.any():
         return None
     given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    # The given split replaces one drawn here, so it must pass the same requirements.
     codes, way_out = dataset.labels[split.train], "or draw it at random: is_selection=None."
     if not len(given.held_out) or not len(given.train):
         lacking = "selection" if not len(given.held_out) else "fit"

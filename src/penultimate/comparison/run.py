@@ -103,6 +103,7 @@ class Run:
             )
             for name, method in methods.items()
         }
+        # Seeds are the outer loop: only the first network's features are kept beyond their seed.
         for row, seed in enumerate(plan.development_splits):
             self.start(seed)
             for name, method in methods.items():
@@ -132,7 +133,9 @@ class Run:
         if method.subsets in _ROUTED:
             start = time.perf_counter()
             positions = self._route(name, method, parts)
+            # Divided among the parts, so that the total over the parts is correct.
             router_seconds = (time.perf_counter() - start) / len(parts)
+        # No class has the index -1: a sample that is never predicted counts as an error.
         predictions = np.full(len(self.inputs["test"]), -1)
         progress = SILENT if method.inputs == "probabilities" else self.progress
         progress.update(f"fit {name}", 0, len(parts))
@@ -144,10 +147,13 @@ class Run:
             if len(chosen):  # a router may send no sample to a subset
                 predictions[chosen] = fitted.predict(chosen)
             seconds = time.perf_counter() - start
+            # After routing there are probabilities for the classes of one subset only.
             if method.subsets not in _ROUTED:
                 self._add_probabilities(result, fitted, part)
             log = result.fits[part.subset]
             shared = 0.0
+            # A method is charged the whole training of the shared network, but only its share of
+            # the extraction: a part predicts a fraction of the test set.
             if method.inputs == "features":
                 shared = self.network.fit_seconds
                 seconds += self.network.extract_seconds * len(chosen) / len(predictions)
@@ -199,10 +205,12 @@ class Run:
         def make_preprocessing() -> Any:
             if method.make_preprocessing is None:
                 return StandardScaler()
+            # The number of principal components is limited by the smallest part that is fitted on.
             n_samples = min(len(each.train) for each in (split, *folds))
             return method.make_preprocessing(n_samples, development.shape[1])
 
         assert method.make_head is not None
+        # Warnings of a fit, such as lack of convergence, become notes in the report.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             head = method.make_head(self.recipe.n_jobs, self.seed)
@@ -219,6 +227,7 @@ class Run:
                 fitted = fit_head(
                     head, development, codes, held_out, preprocessing=make_preprocessing()
                 )
+        # Calibration serves only the report, so it does not count as time of the fit.
         seconds = time.perf_counter() - start
         parts = fold_parts or [(split, development)]
         with warnings.catch_warnings():

@@ -59,6 +59,7 @@ class FoldScores:
         scale : float
             ``1 / (n_features * X.var())`` of these features.
         """
+        # Candidates correspond by position: every fold lists them in the same order.
         return [
             {
                 name: _carried_over([fold[index][name] for fold in self.params], self.scales, scale)
@@ -73,14 +74,14 @@ class FoldScores:
         columns: dict[str, Any] = {"params": settings}
         for name in dict.fromkeys(name for setting in settings for name in setting):
             values = [setting.get(name) for setting in settings]
+            # As in scikit-learn: with a list of grids, some candidates lack a parameter.
             missing = [name not in setting for setting in settings]
             columns[f"param_{name}"] = np.ma.MaskedArray(values, missing, dtype=object)
         for metric in self.scores[0]:
             of_folds = [fold[metric] for fold in self.scores]
             mean = np.mean(of_folds, axis=0)
-            comparable = np.nan_to_num(
-                mean, nan=-np.inf
-            )  # candidates that could not be fitted rank last
+            # Candidates that could not be fitted rank last.
+            comparable = np.nan_to_num(mean, nan=-np.inf)
             for number, scores in enumerate(of_folds):
                 columns[f"split{number}_test_{metric}"] = scores
             columns[f"mean_test_{metric}"] = mean
@@ -283,6 +284,8 @@ def score_fold(
         fitted = head.fit(values[fold.train], y[fold.train], **part)
         score = score_weighted(fitted, values[fold.held_out], y, fold.held_out, sample_weight)
         return [{}], {"score": np.array([score])}, scale
+    # A single split: the search fits on the other folds only, although it is passed all samples.
+    # Nothing is refitted, because the final head stands on the features of another network.
     head.set_params(cv=[(fold.train, fold.held_out)], refit=False).fit(values, y, **given)
     found = head.cv_results_
     before = "mean_test_"
@@ -331,15 +334,19 @@ def refit(
         return Pipeline([("preprocessing", preprocessing), ("head", head.fit(values, y, **given))])
     results = folds.results(scale_of(values))
     metric, best = _choose(head, results)
+    # Our searches may have no estimator, which stands for SVC().
     estimator = clone(SVC() if head.estimator is None else head.estimator)
     chosen = results["params"][best]
+    # `score` uses the metric that chose the candidate.
     scoring = head.scoring
     if isinstance(scoring, (list, tuple, set, dict)):
         scoring = scoring[metric] if isinstance(scoring, dict) else metric
+    # A chosen value may be an estimator itself: cloned, as in scikit-learn, so as not to share it.
     selected = SelectedHead(estimator.set_params(**clone(chosen, safe=False)), scoring)
     selected.fit(values, y, **given)
     selected.best_index_, selected.best_params_ = best, chosen
     selected.cv_results_, selected.n_splits_ = results, len(folds.scores)
+    # A callable may choose by something other than the best score.
     if not callable(head.refit):
         selected.best_score_ = float(results[f"mean_test_{metric}"][best])
     return Pipeline([("preprocessing", preprocessing), ("head", selected)])
@@ -353,13 +360,14 @@ def _choose(head: Any, results: Mapping[str, Any]) -> tuple[str, int]:
         raise ValueError(f"refit={head.refit!r} must be one of the head's metrics, {known}.")
     if callable(head.refit):
         return metric, int(head.refit(results))
+    # The first of tied candidates, as in scikit-learn.
     return metric, int(results[f"rank_test_{metric}"].argmin())
 
 
 def scale_of(values: NDArray[Any]) -> float:
     """Return ``1 / (n_features * X.var())``, the value of ``SVC(gamma="scale")``."""
     variance = float(np.var(values, dtype=np.float64))
-    return 1.0 / (values.shape[1] * variance) if variance else 1.0
+    return 1.0 / (values.shape[1] * variance) if variance else 1.0  # constant features
 
 
 def fit_crossfit(
@@ -423,6 +431,8 @@ def fit_crossfit(
     check_candidates(head)
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
     scored: list[dict[str, Future[Any]]] = []
+    # `networks` is lazy: asking for the next fold trains its network in this thread, while the
+    # worker scores the candidates of the previous one.
     with ThreadPoolExecutor(1) as scoring:
         for fold, features in networks:
             scored.append(
@@ -446,6 +456,7 @@ def fit_crossfit(
 
 def _best_score(head: Any, folds: FoldScores) -> float:
     """Return the mean score of the best candidate."""
+    # The scale changes only the parameters in the results, not the scores: any one will do.
     results = folds.results(folds.scales[0])
     metric, best = _choose(head, results) if is_search(head) else ("score", 0)
     return float(results[f"mean_test_{metric}"][best])
@@ -453,6 +464,7 @@ def _best_score(head: Any, folds: FoldScores) -> float:
 
 def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) -> Any:
     """Return the value common to all folds, or rescaled by its common ratio to their scales."""
+    # Identity first: estimators and NaN need not be equal to themselves.
     if all(value is values[0] or bool(value == values[0]) for value in values):
         return values[0]
     try:

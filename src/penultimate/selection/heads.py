@@ -56,6 +56,7 @@ def without_search(head: Any) -> Any:
         return head.set_params(**{name: without_search(last)})
     if isinstance(head, VotingClassifier):
         return head.set_params(**{name: without_search(part) for name, part in head.estimators})
+    # Without samples to select on, the estimator is fitted with the parameters that it has.
     if is_search(head) and "estimator" in _params(head):
         return SVC() if head.estimator is None else head.estimator
     return head
@@ -140,6 +141,8 @@ def _weight_name(head: Any) -> str | None:
     inside = [part for _, part in getattr(head, "estimators", None) or []]
     if (estimator := getattr(head, "estimator", None)) is not None:
         inside.append(estimator)
+    # All parts must use the same name, or no single parameter reaches them. Strings are "drop" or
+    # "passthrough".
     names = {_weight_name(part) for part in inside if not isinstance(part, str)}
     return "sample_weight" if not inside else names.pop() if len(names) == 1 else None
 

@@ -84,6 +84,7 @@ def fit_head(
     True
     """
     head = clone(head)
+    # Folds have no common fit part. The preprocessing uses no labels, so it takes all samples.
     first = split.train if isinstance(split, Split) else np.arange(len(y))
     preprocessing = fit_preprocessing(preprocessing, features, first, sample_weight)
     if split is not None:
@@ -169,6 +170,7 @@ def fit_layers(
         search = chosen_search(fitted[layer]["head"])
         if hasattr(search, "best_score_"):
             scores[layer] = float(search.best_score_)
+        # A head without search needs a score only to choose between layers.
         elif len(features) > 1:
             scores[layer] = float(np.mean(_score_folds(head, values, y, split, **given)))
     best = max(scores, key=scores.__getitem__, default=first)  # the first in case of ties
@@ -194,6 +196,7 @@ def _score_folds(
         folds = [split] if isinstance(split, Split) else list(split)
     scores = []
     for fold in folds:
+        # Fitted in each fold anew: the samples held out must not influence their own scaling.
         preprocessing = fit_preprocessing(None, values, fold.train, sample_weight)
         candidate, weights = clone(head), take_rows({"w": sample_weight}, fold.train, len(y))["w"]
         given = weight_params(candidate, weights)
@@ -264,6 +267,6 @@ def _folds(split: Split | Sequence[Split], n_samples: int) -> Any:
     """Return the split in the form of the `cv` parameter of scikit-learn's searches."""
     if not isinstance(split, Split):
         return [(fold.train, fold.held_out) for fold in split]
-    fold = np.full(n_samples, -1)
+    fold = np.full(n_samples, -1)  # -1: never held out
     fold[split.held_out] = 0
     return PredefinedSplit(fold)
