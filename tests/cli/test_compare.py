@@ -202,6 +202,12 @@ def test_foreign_folder_is_refused_before_any_work(bars, tmp_path):
         ("nonsense",),
         ("compare", "x", "--seeds", "0"),
         ("compare", "x", "--image-size", "wide"),
+        ("compare", "x", "--image-size", "0"),
+        ("compare", "x", "--methods", "cnn-softmx"),
+        ("compare", "x", "--methods", "cnn-softmax-masked"),
+        ("compare", "x", "--network", "resnet"),
+        ("compare", "x", "--group-from-filename", "("),
+        ("compare", "x", "--group-from-filename", "[a-z]+"),
         ("demo", "--frames"),
     ],
 )

@@ -51,6 +51,19 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+@contextmanager
+def wrong_usage(option: str) -> Iterator[None]:
+    """Turn an error about the value of an option into one of usage, which exits with 2."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        # Of "The 'methods' parameter of compare must be ..." the command line knows the end.
+        _, must, rest = str(error).partition(" must be ")
+        raise typer.BadParameter(
+            f"must be {rest}" if must else str(error), param_hint=option
+        ) from None
+
+
 def _reason(error: Exception) -> str:
     if not is_from_input(error):
         reason = f"{type(error).__name__}: {error}".strip(" .:")

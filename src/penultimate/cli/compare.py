@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._common.validation import check_choice
-from penultimate.cli.app import app, muted_native_stderr, plain_errors
+from penultimate._common.validation import check_choice, check_number
+from penultimate.cli.app import app, muted_native_stderr, plain_errors, wrong_usage
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -163,7 +163,11 @@ def compare(
 
     def read(progress: Any) -> "Dataset":
         from penultimate.datasets import load
+        from penultimate.datasets.listing import compile_group
 
+        if group_from_filename is not None:
+            with wrong_usage("--group-from-filename"):
+                compile_group(group_from_filename)
         dataset = load(
             data,
             image_size=size,
@@ -226,7 +230,11 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
         raise typer.BadParameter(
             f"must be like 64 or 48x64; got {text!r}.", param_hint="--image-size"
         )
-    return int(sides[0]), int(sides[-1])
+    size = int(sides[0]), int(sides[-1])
+    with wrong_usage("--image-size"):
+        for side in size:
+            check_number(side, "image_size", "load", low=4, high=4096, integer=True)
+    return size
 
 
 def _compare(
@@ -254,8 +262,10 @@ def _compare(
         from penultimate.comparison.methods import choose_methods
         from penultimate.networks import NETWORKS
 
-        check_choice(network, "network", "compare", NETWORKS)
-        choose_methods(methods, by_subset=subsets, frozen=False)
+        with wrong_usage("--network"):
+            check_choice(network, "network", "compare", NETWORKS)
+        with wrong_usage("--methods"):
+            choose_methods(methods, by_subset=subsets, frozen=False)
         with LiveTable(quiet=json) as live:
             dataset = read(live)
             live.update("load the network's backend", 0, 1)

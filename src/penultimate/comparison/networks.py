@@ -210,7 +210,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         model, history = trainer.train(plan.whole, seed, recipe.training)
         fit_seconds += history.seconds
     start = time.perf_counter()
-    extractor = FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
+    extractor = _cut(model, recipe, plan)
     features = {"development": extractor.extract(trainer.images, progress)}
     if recipe.frozen:
         # A frozen network is not trained on any fold, so it serves all of them.
@@ -240,6 +240,19 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         own_softmax,
         recipe.batch_size,
     )
+
+
+def _cut(model: Any, recipe: Recipe, plan: Plan) -> FeatureExtractor:
+    """Cut a network at its penultimate layer, the only place that a comparison knows."""
+    try:
+        return FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
+    except ValueError as error:
+        if not recipe.frozen:
+            raise
+        raise ValueError(
+            f"{error} (compare has no 'layer': pass the network up to the layer that you mean, "
+            "keras.Model(network.inputs, network.get_layer(NAME).output).)"
+        ) from error
 
 
 def check_trainings(recipe: Recipe, plan: Plan) -> None:

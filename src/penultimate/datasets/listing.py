@@ -103,17 +103,7 @@ def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
     ValueError
         If the expression is none, has no group, or does not match a file.
     """
-    hint = "Write one such as '(?P<group>[^_]+)_'."
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(
-            f"group_from_filename is no regular expression: {error}; got {pattern!r}. {hint}"
-        ) from error
-    if not expression.groups:
-        raise ValueError(
-            f"group_from_filename has no group in parentheses; got {pattern!r}. {hint}"
-        )
+    expression = compile_group(pattern)
     key: str | int = "group" if "group" in expression.groupindex else 1
     groups = []
     for path in paths:
@@ -125,3 +115,25 @@ def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
             )
         groups.append(match[key])
     return groups
+
+
+def compile_group(pattern: str) -> re.Pattern[str]:
+    """Compile the expression that finds a file's group.
+
+    Raises
+    ------
+    ValueError
+        If it is not a regular expression, or has no group.
+    """
+    hint = "Write one such as '(?P<group>[^_]+)_'."
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"group_from_filename is not a regular expression: {error}; got {pattern!r}. {hint}"
+        ) from error
+    if not expression.groups:
+        raise ValueError(
+            f"group_from_filename has no group in parentheses; got {pattern!r}. {hint}"
+        )
+    return expression
