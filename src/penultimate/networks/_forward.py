@@ -57,6 +57,7 @@ def forward(
     n_samples = len(arrays[0])
     if not n_samples:
         raise ValueError("There are no samples to pass through the network.")
+    # A subclassed model that was never called has no declared inputs: those get float32.
     types = [_type_of(tensor) for tensor in getattr(model, "inputs", None) or []]
     types += [np.float32] * (len(arrays) - len(types))
     out: NDArray[np.float32] | None = None
@@ -65,7 +66,9 @@ def forward(
         size = padded_size(stop - start, batch_size)
         batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
         outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
+        # The padding's outputs are dropped.
         outputs = np.asarray(outputs)[: stop - start].reshape(stop - start, -1)
+        # The number of outputs is known only after the first batch, as it may depend on the input.
         if out is None:
             out = np.empty((n_samples, outputs.shape[1]), np.float32)
         out[start:stop] = outputs
@@ -76,6 +79,8 @@ def forward(
 
 def padded_size(n_samples: int, batch_size: int) -> int:
     """Return the size of the batch for this number of samples."""
+    # At least two: a single row is multiplied by a different routine (see above). At most
+    # `batch_size`, which need not be a power of two itself.
     return min(batch_size, max(2, 1 << (n_samples - 1).bit_length()))
 
 
@@ -132,6 +137,8 @@ def _as_numbers(X: Any) -> NDArray[Any]:
         raise ValueError(
             f"X cannot be converted to an array ({error}): resize all images to one size first."
         ) from error
+    # Object arrays (batched datasets, lists of tensors) would be cast element by element, or fail
+    # deep inside the backend.
     if array.dtype.kind not in "biuf" or array.ndim == 0:
         raise TypeError(
             f"X must be an array of numbers, (n_samples, ...); got {type(X).__name__}"
@@ -149,6 +156,7 @@ def _type_of(tensor: Any) -> Any:
 def _padded(part: NDArray[Any], size: int, kind: Any) -> NDArray[Any]:
     """Copy samples into a batch, padded with the last one, which is valid input by definition."""
     batch = np.empty((size, *part.shape[1:]), kind)
+    # The assignment also casts, so that the whole input is never held as float32.
     batch[: len(part)] = part
     batch[len(part) :] = batch[len(part) - 1]
     return batch

@@ -119,6 +119,7 @@ def _staged(
         return layers.ReLU(name=name)(x)
 
     def convolved(x: Any, channels: int, pooled: bool = False) -> Any:
+        # No bias: the normalization that follows would subtract it again.
         x = layers.Conv2D(
             channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
         )(x)
@@ -131,6 +132,7 @@ def _staged(
     x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
     side = min(input_shape[:2])
     x = convolved(x, channels, pooled=side >= _SMALLEST_MAP)
+    # Mirrors the pooling: a stage is added after each halving, until the map is too small.
     while side >= _SMALLEST_MAP:
         side //= 2
         channels = min(2 * channels, 128)

@@ -70,6 +70,7 @@ def build_network(
 def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed: int) -> Any:
     name = getattr(builder, "__name__", type(builder).__name__)
     try:
+        # Keras draws initial weights when layers are built, which is inside the builder.
         with seeded(seed):
             return builder(input_shape, n_classes)
     except Exception as error:
@@ -103,6 +104,7 @@ def _smallest_side(builder: Builder, input_shape: tuple[int, ...], n_classes: in
             return False
         return True
 
+    # `low` cannot be built (the user's call failed), `high` will be: invariants of the bisection.
     low = min(input_shape[:2])
     high = 2 * low
     while not builds(high):

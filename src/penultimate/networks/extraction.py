@@ -128,6 +128,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 UserWarning,
                 stacklevel=2,
             )
+        # Of the cut network: inputs that the features do not depend on are not required.
         shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
         self.n_features_out_ = self._declared_features()
@@ -231,6 +232,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
     """Return one input with samples of this shape; a missing channel axis is added."""
+    # Grayscale images often come without a channel axis; a single sample with one has as many
+    # dimensions, but then fits as a sample and is reported as such.
     if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
         X = X[..., np.newaxis]
     if not _fits(X.shape[1:], shape):
@@ -297,6 +300,7 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
+    # No probability is negative, whatever the graph says.
     are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs

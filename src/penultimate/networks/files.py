@@ -52,6 +52,7 @@ def save_network(network: Any, path: str | Path) -> None:
         raise TypeError(f"'network' must be a Keras model; got {network!r}.")
     if path.suffix != ".keras":
         raise ValueError(f"'path' must end in .keras; got {str(path)!r}.")
+    # Both are written to a temporary file first: a network never exists without its provenance.
     with write_atomically(path) as temporary:
         network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
@@ -83,6 +84,7 @@ def load_network(path: str | Path) -> Any:
     >>> load_network(path).input_shape
     (None, 8, 8, 1)
     """
+    # Safe mode refuses Lambda layers, which hold code that would run when loaded.
     network = import_keras().saving.load_model(path, safe_mode=True)
     with zipfile.ZipFile(path) as archive:
         if _MEMBER in archive.namelist():

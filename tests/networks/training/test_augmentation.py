@@ -47,7 +47,7 @@ def one_dot(y, x):
     return image
 
 
-def centre(image):
+def center(image):
     y, x = np.mgrid[:41, :41]
     return np.array([(image * y).sum(), (image * x).sum()]) / image.sum()
 
@@ -55,7 +55,7 @@ def centre(image):
 def test_rotation_keeps_the_distance_from_the_center_and_is_within_its_limit():
     dot = np.repeat(one_dot(10, 20), 200, axis=0)
     warp = Augmentation(rotation=30, zoom=0, aspect=0, shift=0, shear=0, elastic=0)
-    offsets = np.array([centre(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
+    offsets = np.array([center(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
     angles = np.degrees(np.arctan2(offsets[:, 1], -offsets[:, 0]))
     np.testing.assert_allclose(np.hypot(*offsets.T), 10, atol=0.3)
     assert 25 < np.abs(angles).max() <= 31
@@ -64,7 +64,7 @@ def test_rotation_keeps_the_distance_from_the_center_and_is_within_its_limit():
 def test_shift_is_a_fraction_of_the_size():
     dot = np.repeat(one_dot(20, 20), 200, axis=0)
     warp = Augmentation(rotation=0, zoom=0, aspect=0, shift=0.1, shear=0, elastic=0)
-    offsets = np.array([centre(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
+    offsets = np.array([center(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
     assert 3.5 < np.abs(offsets).max() <= 4.2
 
 

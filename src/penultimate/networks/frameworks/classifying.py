@@ -87,6 +87,7 @@ def read(output: Value, graph: Graph) -> Reading:
     Reading
     """
     reading, shape = _read(output, graph), graph.tensor(output).shape[1:]
+    # Several positions: bare scores are a map (rule 4), but a softmax says that there are classes.
     if _n_axes(shape) > 1 and reading.kind in ("classes", "scores"):
         if reading.kind == "scores":
             return Reading("features")
@@ -102,6 +103,7 @@ def gives_probabilities(value: Value) -> bool | None:
         if name in PROBABILITIES:
             return True
         branches = _distinct(value.inputs)
+        # The mean of probabilities is a probability, that of mixed values is unknown.
         if name == "average":
             answers = {gives_probabilities(each) for each in branches}
             return answers.pop() if len(answers) == 1 else None
@@ -114,6 +116,7 @@ def makers(value: Value) -> list[Value]:
     """Return the last values with a weight matrix before this one, one per branch."""
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
+    # Elementwise weights (a temperature, a normalization) only rescale what another layer made.
     found = [maker for each in _distinct(value.inputs) for maker in makers(each)]
     return list(_distinct(found))
 
@@ -137,6 +140,8 @@ def end_of(value: Value) -> Value:
 
 
 def _read(value: Value, graph: Graph) -> Reading:
+    # Doubts are collected, not raised, on the way back from the output: a rule that applies later
+    # may settle the question. The first one is kept, as it is closest to the output.
     pooled = False
     doubt = ""
     while True:
@@ -175,6 +180,7 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
         return Reading("features")
     if name in _OF_EITHER or not _is_known(operation, name, or_own=True):
         doubt = doubt or f"{own} ends in {name}, as scores or features may"
+    # Rule 4; but a map that is pooled later may consist of scores.
     if _n_axes(graph.tensor(value).shape[1:]) > 1:
         if not pooled:
             return Reading("features")
@@ -190,6 +196,7 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
 def _read_branches(value: Value, graph: Graph) -> Reading:
     name = kind_of(value.operation)
     readings = [_read(each, graph) for each in _distinct(value.inputs)]
+    # Rule 5. A concatenation keeps its parts apart, so features in it need not make it features.
     kinds = {reading.kind for reading in readings}
     if kinds == {"features"} or ("features" in kinds and name != "concatenate"):
         return Reading("features")
@@ -232,6 +239,7 @@ def kind_of(operation: Any) -> str:
 
 
 def _is_activation(name: str) -> bool:
+    # From Keras itself, so that activations of later versions are known, too.
     known = {each.replace("_", "").lower() for each in dir(import_keras().activations)}
     return name in known | {"prelu"}
 
@@ -254,6 +262,7 @@ def _is_like_dense(value: Value) -> bool:
     """Return whether a layer of unknown type has a matrix from its inputs to its outputs."""
     if len(value.inputs) != 1:
         return False
+    # Equal sizes are excluded: a square matrix may as well transform features.
     before, after = value.inputs[0].tensor.shape[1:], value.tensor.shape[1:]
     if len(before) != 1 or len(after) != 1 or before == after:
         return False
@@ -294,6 +303,7 @@ def _weights(operation: Any) -> list[Any]:
 
 def _n_axes(shape: tuple[int | None, ...]) -> int:
     """Count the axes of one sample along which there is more than one value."""
+    # An axis of unknown size (None) counts, since it may hold several values.
     return sum(size != 1 for size in shape)
 
 

@@ -192,6 +192,7 @@ class Graph:
         # Parts of the same model may occur in one graph, in which names must be unique.
         name = f"until_{self.name(value).replace('/', '_').replace(':', '_')}"
         needed = ancestors(value)
+        # An output of a nested model exists outside, too: no part of it has to be called again.
         if value.nested is not None:
             value = self._outside.get(id(value), value)
         if value.nested is None:
@@ -202,6 +203,8 @@ class Graph:
             for tensor, given in zip(nested.model.inputs, nested.inputs)
             if id(given) in needed
         ]
+        # The nested model up to the value, as one operation of the outer model. `tensor` recurses,
+        # since the nested model may itself be nested.
         part = import_keras().Model(bare([tensor for tensor, _ in pairs]), value.tensor, name=name)
         # `predict` runs everything in inference mode, even a model called with `training=True`.
         return part(bare([self.tensor(given) for _, given in pairs]))
@@ -246,6 +249,7 @@ def _calls_before(outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
         call = _call_that_made(tensor)
         if id(tensor) in known or id(call) in done:
             continue
+        # Second visit: all inputs are done. Depth-first, so the order is that of execution.
         if ready:
             done.add(id(call))
             yield call

@@ -103,10 +103,12 @@ def takes_pixels(model: Any) -> bool:
     if not is_keras_model(model) or not has_graph(model):
         return False
     graph = Graph(model)
+    # Images only: four axes, with one or three channels last.
     shape = tuple(graph.inputs[0].tensor.shape)
     if len(graph.inputs) > 1 or len(shape) != 4 or shape[-1] not in (1, 3):
         return False
     values = [value for calls in graph.calls.values() for call in calls for value in call]
+    # Forward from the input, on all branches: each must reach a rescaling before anything else.
     known, waiting, scaled = {id(graph.inputs[0])}, list(graph.inputs), False
     while waiting:
         taken = waiting.pop()
@@ -160,9 +162,11 @@ def giving_scores(model: Any) -> Any:
     name, function = classifying.kind_of(end.operation), _activation_of(end.operation)
     has_weights = bool(getattr(end.operation, "weights", []))
     if name in classifying.PROBABILITIES:
+        # The activation is a setting of the layer: no layer has to be removed.
         if has_weights and function is not None:
             end.operation.activation = import_keras().activations.linear
             return model
+        # A softmax that is an operation of its own is cut off.
         if end is output and len(end.inputs) == 1:
             scores = graph.tensor(end.inputs[0])
             return import_keras().Model(bare(model.inputs), scores, name=model.name)
@@ -227,6 +231,7 @@ def computing_in_bfloat16(model: Any) -> Iterator[None]:
     bfloat16; compile all others outside.
     """
     layers = list(_leaves(model))
+    # Without a graph, the last layer is taken for the one that makes the outputs.
     kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
     inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
@@ -244,6 +249,7 @@ def _penultimate(graph: Graph, n_classes: int | None) -> tuple[Value, str]:
     for output in graph.outputs:
         reading = classifying.read(output, graph)
         shape = tuple(graph.tensor(output).shape[1:])
+        # The labels decide an unclear case, provided that only one tensor could be meant.
         numbers_classes = shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
         if reading.kind == "unclear" and not (numbers_classes and len(reading.given) == 1):
             raise ValueError(_unclear(graph, output, reading))
@@ -284,6 +290,7 @@ def _add_up_to_one(model: Any) -> bool:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         return False
+    # Sizes that the model leaves open are tried with 32.
     rng = np.random.default_rng(0)
     samples = [rng.random((4, *(size or 32 for size in each.shape[1:]))) for each in inputs]
     outputs = forward(model, samples, batch_size=4)

@@ -73,6 +73,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
                 )
             weights = ops.convert_to_tensor(list(self.class_weight), dtype=losses.dtype)
             losses = losses * ops.sum(indicator * weights, axis=-1)
+        # Without this, an index out of range would be a row of zeros, and train silently.
         one_class = ops.equal(ops.sum(indicator, axis=-1), 1)
         return ops.where(one_class, losses, ops.full_like(losses, float("nan")))
 
@@ -174,6 +175,7 @@ class WestonWatkins(MarginLoss):
         """
         indicator = class_indicator(y_true, y_pred, type(self).__name__)
         true_score = ops.sum(indicator * y_pred, axis=-1, keepdims=True)
+        # The true class's own term would be the margin itself; the indicator removes it.
         violation = ops.relu(self.margin + y_pred - true_score) * (1 - indicator)
         return self._weighted(ops.sum(self._power(violation), axis=-1), indicator)
 

@@ -38,6 +38,7 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
             f"got {wanted}. For two classes and one score, use BinaryHinge."
         )
     _check_length(shape, wanted, owner)
+    # `> 0` reads one-hot rows of 0 and 1 as well as those of -1 and 1.
     if shape[1:] == wanted[1:]:
         return ops.cast(y_true > 0, scores.dtype)
     if shape[1:] not in ((), (1,)):
@@ -45,6 +46,8 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
             f"{owner} takes class indices, shape (n,), or one-hot rows of shape {wanted}; got "
             f"targets of shape {shape}."
         )
+    # By comparison with all classes: an index out of range gives a row of zeros, not an error
+    # or the last class, on every backend.
     indices = ops.cast(ops.reshape(y_true, (-1, 1)), scores.dtype)
     return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
 
@@ -91,6 +94,7 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
         )
     y_true, scores = ops.reshape(y_true, (-1,)), ops.reshape(scores, (-1,))
     is_second = ops.cast(y_true > 0, scores.dtype)
+    # Two ones mark an invalid target, as `MarginLoss` expects exactly one per row.
     known = (y_true == 0) | (ops.abs(y_true) == 1)
     first = ops.where(known, 1 - is_second, ops.ones_like(is_second))
     second = ops.where(known, is_second, ops.ones_like(is_second))
@@ -98,6 +102,7 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
 
 
 def _check_length(shape: tuple[Any, ...], scores: tuple[Any, ...], owner: str) -> None:
+    # None is an unknown batch size, while a step is being compiled.
     if not shape or (None not in (shape[0], scores[0]) and shape[0] != scores[0]):
         raise ValueError(
             f"{owner} needs one target per sample; got targets of shape {shape} and scores of "

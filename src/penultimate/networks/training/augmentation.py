@@ -102,6 +102,7 @@ class Augmentation:
         basis = _basis(height, width)
         maps = self._coefficients(n_samples, height, width, np.random.default_rng([seed, epoch]))
         out = np.empty_like(images)
+        # In chunks, to bound the memory of the maps.
         chunk = max(1, _CHUNK_PIXELS // (height * width))
         for start in range(0, n_samples, chunk):
             sources = np.matmul(basis, maps[start : start + chunk]).reshape(-1, height, width, 2)
@@ -143,6 +144,8 @@ def _basis(height: int, width: int) -> NDArray[np.float32]:
     import cv2
 
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    # A unit impulse at each grid point, interpolated to the image: the bumps span all
+    # displacements.
     bumps = [
         cv2.resize(bump.reshape(_GRID, _GRID), (width, height), interpolation=cv2.INTER_CUBIC)
         for bump in np.eye(_GRID**2, dtype=np.float32)

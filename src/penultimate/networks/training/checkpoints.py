@@ -113,6 +113,7 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.get("format") != _FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')!r}, not {_FORMAT!r}")
+            # Safetensors has no checksum of its own: flipped bits would load as weights.
             if metadata["sha256"] != _digest(metadata, tensors):
                 raise ValueError("its content is not what was written")
             stored = {kind: json.loads(metadata[kind]) for kind in self.identity}
@@ -122,6 +123,7 @@ class Checkpoint:
                 f"The checkpoint {str(self.path)!r} is damaged or is not a checkpoint: {error}. "
                 "Delete it to train from the start, or pass another path."
             ) from error
+        # Before anything is assigned, so that a rejected file leaves the model unchanged.
         self._check_identity(stored)
         _assign(model.variables, _group(tensors, "model"))
         _assign(model.optimizer.variables, _group(tensors, "optimizer"))
@@ -201,6 +203,7 @@ def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[st
     # Keras numbers names by what else was built in the process, but their order is always the same.
     numbers = {name: index for index, name in enumerate(dict.fromkeys(_names(architecture)))}
     architecture = _renamed(architecture, numbers)
+    # Shapes are included, since the JSON of a custom layer need not determine its variables.
     shapes = [[list(v.shape), str(v.dtype)] for v in model.variables]
     return {
         "architecture": hashlib.sha256(_to_json([architecture, shapes]).encode()).hexdigest(),
@@ -247,6 +250,7 @@ def _hash(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def _digest(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> str:
+    # Covers the metadata, too: a changed history would be resumed like a true one.
     texts = sorted((name, text) for name, text in metadata.items() if name != "sha256")
     digest = hashlib.sha256(_to_json([texts, sorted(tensors)]).encode())
     digest.update(_hash(tensors[name] for name in sorted(tensors)).encode())

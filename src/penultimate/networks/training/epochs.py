@@ -58,10 +58,13 @@ def epochs(
     """
 
     def prepare(epoch: int) -> tuple[int, NDArray[np.int64], NDArray[Any]]:
+        # The 1 makes this stream different from that of the warps, which is seeded by [seed,
+        # epoch].
         order = np.random.default_rng([seed, epoch, 1]).permutation(len(X))
         samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
         return epoch, order, samples
 
+    # One epoch ahead is enough to hide the warps behind the steps, and bounds the memory.
     with ThreadPoolExecutor(1) as pool:
         upcoming: Future[Any] | None = None
         for epoch in range(first, last):
@@ -110,9 +113,11 @@ def run_epoch(
         if step:
             heard(step / n_steps)
         chosen = order[step * batch_size : (step + 1) * batch_size]
+        # Cast per batch: all samples as float32 would take four times the memory of bytes.
         batch = samples[chosen].astype(np.float32)
         weight = None if sample_weight is None else sample_weight[chosen]
         losses.append(model.train_on_batch(batch, targets[chosen], weight))
+        # Every later step would only spread the NaN.
         if not np.isfinite(losses[-1]):
             raise DivergedError(float(losses[-1]), step + 1, n_steps)
     return float(np.mean(losses))

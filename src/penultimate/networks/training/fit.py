@@ -128,6 +128,8 @@ def train(
     training.check()
     batch_size = min(training.batch_size, len(X))
     with seeded(seed):
+        # Compiled before the checkpoint is read, since that restores the optimizer's variables,
+        # too.
         loss = default_loss(model, training) if loss is None else loss
         compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
         file, course = None, Course()
@@ -137,6 +139,7 @@ def train(
                 checkpoint, network, describe_samples(X, codes, sample_weight, validation)
             )
             course = file.read(model)
+        # A training that early stopping ended is complete, even though epochs are missing.
         done = training.epochs if _is_over(course, training) else len(course.loss)
         progress.update("train network", done, training.epochs)
         start = time.perf_counter()
@@ -156,6 +159,7 @@ def train(
                 course.loss.append(
                     run_epoch(model, samples, codes, sample_weight, order, batch_size, heard)
                 )
+            # Outside the context of the precision: validation is always in float32.
             if validation is not None:
                 _validate(model, validation, loss, course, training)
             now = time.perf_counter()
@@ -170,6 +174,7 @@ def train(
                 break
     if course.best_weights is not None:
         model.set_weights(course.best_weights)
+    # The provenance lets later steps warn about samples that the network has seen.
     record(model, X)
     if validation is not None:
         record(model, validation[0], role="selected")
@@ -381,6 +386,7 @@ def _validate(
     value = loss(one_hot(codes, outputs.shape[1]), outputs, *weights)
     value = float(import_keras().ops.convert_to_numpy(value))
     chooses = len(X) >= _FEWEST_TO_CHOOSE_BY or training.patience is not None
+    # If the slice does not select, every epoch replaces the one before: the last is kept.
     if value < course.best_loss or not chooses:
         course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
     course.validation_loss.append(value)
