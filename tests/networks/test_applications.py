@@ -1,4 +1,4 @@
-"""All families of ``keras.applications``, without their weights, which come from the internet."""
+"""All families of ``keras.applications``, without their weights, which would be downloaded."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ FAMILIES = {
     "Xception": 71,
 }
 QUICK = ("MobileNet", "VGG16")
-# The last layer is no Dense: what it is given lies further back.
+# The last layer is not a Dense layer: the input of the scores lies further back.
 BEFORE_TOP = {"MobileNet": "conv_preds", "MobileNetV3Small": "logits"}
 
 
@@ -41,7 +41,7 @@ def check(network, X, expected):
     "family",
     [pytest.param(f, marks=[] if f in QUICK else pytest.mark.slow) for f in FAMILIES],
 )
-def test_features_are_those_of_the_own_forward_pass(family, tmp_path):
+def test_features_equal_those_of_a_manual_forward_pass(family, tmp_path):
     if family == "NASNetMobile" and keras.backend.backend() == "torch":
         pytest.skip("Keras has no NASNet on torch")
     size = FAMILIES[family]

@@ -7,7 +7,7 @@ from penultimate.networks.architectures import _staged
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 20, 1)])
-def test_every_network_gives_probabilities_on_every_image(name, shape):
+def test_every_network_outputs_probabilities_for_every_image(name, shape):
     if name == "devanagari-cnn":
         shape = (max(10, shape[0]), max(10, shape[1]), shape[2])
     model = build_network(name, shape, 7)
@@ -16,7 +16,7 @@ def test_every_network_gives_probabilities_on_every_image(name, shape):
     np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_mnist_cnn_has_the_flatten_that_was_missing():
+def test_mnist_cnn_has_the_missing_flatten():
     model = build_network("mnist-cnn", (28, 28, 1), 10)
     assert model.get_layer("flatten").output.shape == (None, 22 * 22 * 32)
     assert model.output_shape == (None, 10)
@@ -36,8 +36,8 @@ def test_wide_doubles_its_channels_from_32():
     assert model.get_layer("features").output.shape == (None, 256)
 
 
-def test_pooling_first_changes_nothing_while_normalisation_keeps_the_order():
-    """Where its scale is positive, as in a new network, the largest of four stays the largest."""
+def test_pooling_first_changes_nothing_if_normalization_keeps_the_order():
+    """If its scale is positive, as in a new network, the largest of four stays the largest."""
     first, last = (
         _staged((28, 28, 1), 10, channels=8, pool_first=order, name="staged")
         for order in (True, False)

@@ -24,7 +24,7 @@ USERS = {
 
 
 def stand_in(package, name="Thing"):
-    """An object of a class that another framework's package defines."""
+    """An object of a class from the package of another framework."""
     return type(name, (), {"__module__": f"{package}.models", "__call__": lambda *a: None})()
 
 
@@ -46,16 +46,16 @@ REFUSED = [
     ("model.keras", ValueError, r"got 'model.keras'. Load it with penultimate.networks.load_net"),
     (Path("runs/model.keras"), ValueError, "penultimate.networks.load_network"),
     ("MODEL.H5", ValueError, "keras.models.load_model"),
-    ("resnet.onnx", ValueError, "ONNX files are not taken. Compute its features yourself"),
-    (Path("resnet.pth"), ValueError, "PyTorch are not taken. Compute its features yourself"),
+    ("resnet.onnx", ValueError, "ONNX files are not supported. Compute its features yourself"),
+    (Path("resnet.pth"), ValueError, "PyTorch files are not supported. Compute its features"),
     ("weights.safetensors", ValueError, "weights without a network"),
     ("models/saved_model", ValueError, "Load it with the framework that wrote it"),
     (Path("compact"), ValueError, "Load it with the framework that wrote it"),
-    (stand_in("torch"), TypeError, "PyTorch modules are not taken"),
+    (stand_in("torch"), TypeError, "PyTorch modules are not supported"),
     (type(stand_in("torch")), TypeError, "That is a class. PyTorch modules"),
-    (stand_in("onnx"), TypeError, "ONNX files are not taken"),
-    (stand_in("onnxruntime"), TypeError, "ONNX files are not taken"),
-    (stand_in("tf_keras"), TypeError, "Keras 2 are not taken"),
+    (stand_in("onnx"), TypeError, "ONNX files are not supported"),
+    (stand_in("onnxruntime"), TypeError, "ONNX files are not supported"),
+    (stand_in("tf_keras"), TypeError, "Keras 2 are not supported"),
     (stand_in("tensorflow"), TypeError, "TFSMLayer"),
     (layers.Dense(3), TypeError, "Put it into a model"),
     (layers.Dense, TypeError, "That is a class. Put it into a model"),
@@ -73,7 +73,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("network", "kind", "message"), REFUSED)
-def test_what_to_do_instead(network, kind, message):
+def test_messages_say_what_to_pass_instead(network, kind, message):
     with pytest.raises(kind, match=message) as caught:
         check_network(network, "DeepSVC")
     assert str(caught.value).startswith("The 'network' parameter of DeepSVC must be one of 'comp")
@@ -81,12 +81,12 @@ def test_what_to_do_instead(network, kind, message):
 
 @pytest.mark.parametrize("owner", USERS)
 @pytest.mark.parametrize("network", ["compcat", Path("model.keras"), stand_in("torch")])
-def test_everything_that_takes_a_network_says_so(owner, network, shapes):
+def test_everything_that_takes_a_network_checks_it(owner, network, shapes):
     with pytest.raises((TypeError, ValueError), match=f"'network' parameter of {owner} must be"):
         USERS[owner](network, *shapes)
 
 
-def test_what_is_taken():
+def test_what_is_accepted():
     builder = NETWORKS["compact"]
     for network in (*NETWORKS, builder, partial(builder), named, RandomFeatureNetwork(), OwnModel):
         check_network(network, "DeepSVC")
@@ -99,14 +99,14 @@ def test_what_is_taken():
 def test_a_fitted_classifier_is_not_its_network():
     fitted = DeepSVC()
     fitted.network_ = build_network("compact", (8, 8, 1), 2)
-    with pytest.raises(TypeError, match=r"Pass the Keras model in it, \.network_"):
+    with pytest.raises(TypeError, match=r"Pass its Keras model, the attribute \.network_"):
         check_network(fitted, "DeepSVC")
 
 
 @pytest.mark.parametrize("make", ["torch.nn.Linear(3, 2)", "onnx.ModelProto()"])
-def test_the_real_thing(make):
+def test_objects_of_the_real_frameworks(make):
     package = make.partition(".")[0]
     module = pytest.importorskip(package)
     import_keras()
-    with pytest.raises(TypeError, match="not taken"):
+    with pytest.raises(TypeError, match="not supported"):
         check_network(eval(make, {package: module}), "DeepSVC")

@@ -10,7 +10,7 @@ def test_unknown_name():
 
 
 @pytest.mark.parametrize("shape", [(20,), (7, 28, 1)])
-def test_unfit_inputs(shape):
+def test_inputs_of_a_wrong_shape(shape):
     with pytest.raises(ValueError, match="takes images of at least 8 x 8 pixels"):
         build_network("compact", shape, 10)
 
@@ -20,12 +20,12 @@ def test_smallest_image_of_a_network():
         build_network("devanagari-cnn", (9, 28, 1), 10)
 
 
-def test_no_network():
+def test_not_a_network():
     with pytest.raises(TypeError, match="a function of .* that builds a Keras model"):
         build_network(3, (28, 28, 1), 10)
 
 
-def test_builder_of_nothing():
+def test_builder_that_returns_nothing():
     with pytest.raises(TypeError, match="must return a Keras model; got None"):
         build_network(lambda shape, n_classes: None, (8, 8, 1), 3)
 
@@ -36,7 +36,7 @@ def test_builder_with_wrong_outputs():
 
 
 def vgg(shape, n_classes, padding="same"):
-    """A network that halves an image four times, in dense layers after a Flatten."""
+    """A network that halves an image four times, then flattens it into dense layers."""
     layers = import_keras().layers
     stages = []
     for channels in (2, 4, 4, 4):
@@ -79,7 +79,7 @@ def test_too_deep_for_the_images(builder, shape, side):
         build_network(builder, (side - 1, side - 1, channels), 3)
 
 
-def test_a_size_that_never_helps_and_samples_without_one():
+def test_a_size_that_never_helps_and_samples_without_a_size():
     def broken(shape, n_classes):
         raise ValueError("a negative number of units")
 

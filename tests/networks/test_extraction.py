@@ -26,7 +26,7 @@ def test_features_are_the_layer_outputs(network, images):
     assert (features.shape, features.dtype) == ((10, 128), np.float32)
     assert (features >= 0).all()
     named = FeatureExtractor(network, layer="features", batch_size=4).fit_transform(images)
-    # "penultimate" removes the dropout in between, which does nothing at inference.
+    # "penultimate" skips the dropout in between, which has no effect at inference.
     np.testing.assert_allclose(features, named, rtol=1e-6)
 
 
@@ -60,7 +60,7 @@ def test_probabilities_as_features_warn(network):
 
 
 @pytest.mark.parametrize("network_", ["compact", None, np.zeros(3)])
-def test_no_model(network_):
+def test_not_a_model(network_):
     with pytest.raises(TypeError, match="must be a trained Keras model"):
         FeatureExtractor(network_).fit()
 
@@ -80,7 +80,7 @@ def test_bad_batch_size(network):
         FeatureExtractor(network, batch_size=0).fit()
 
 
-def test_progress_hears_every_batch(network, images):
+def test_progress_reports_every_batch(network, images):
     heard = []
 
     class Listener(Progress):
@@ -95,7 +95,7 @@ def test_probabilities(network, images):
     np.testing.assert_allclose(predict_probabilities(network, images).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_probabilities_are_such_where_the_network_ends_in_logits():
+def test_probabilities_of_a_network_that_ends_in_logits():
     layers = import_keras().layers
     logits = import_keras().Sequential([layers.Input((4,)), layers.Dense(3)])
     X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -132,7 +132,7 @@ def test_several_inputs_are_a_list_or_a_dict(images):
 @pytest.mark.parametrize(
     ("layer", "name", "shape"), [("seen", "image", (8, 8, 1)), ("known", "facts", (3,))]
 )
-def test_only_the_inputs_that_are_needed(images, layer, name, shape):
+def test_only_the_required_inputs(images, layer, name, shape):
     both = {"image": images, "facts": np.random.default_rng(0).random((10, 3))}
     extractor = FeatureExtractor(two_inputs(), layer).fit(both[name])
     assert extractor.input_shape_ == shape
@@ -150,7 +150,7 @@ def test_only_the_inputs_that_are_needed(images, layer, name, shape):
         [np.zeros((10, 8, 8, 1))] * 3,
     ],
 )
-def test_inputs_that_are_missing(X):
+def test_missing_inputs(X):
     with pytest.raises(
         ValueError, match=r"takes 2 inputs, 'image' \(8, 8, 1\), 'facts' \(3,\); got"
     ):
@@ -158,7 +158,7 @@ def test_inputs_that_are_missing(X):
 
 
 def test_inputs_of_different_lengths():
-    with pytest.raises(ValueError, match=r"one row for each sample; got \[3, 2\]"):
+    with pytest.raises(ValueError, match=r"one row per sample; got \[3, 2\]"):
         FeatureExtractor(two_inputs()).fit([np.zeros((3, 8, 8, 1)), np.zeros((2, 3))])
 
 
@@ -173,7 +173,7 @@ def test_inputs_of_different_lengths():
         ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "bring all images to one size"),
     ],
 )
-def test_samples_of_another_shape(X, message):
+def test_samples_of_a_wrong_shape(X, message):
     layers = import_keras().layers
     network = import_keras().Sequential([layers.Input((8, 8, 3)), layers.Flatten()])
     for use in (FeatureExtractor(network).fit, FeatureExtractor(network).fit().transform):
@@ -181,14 +181,14 @@ def test_samples_of_another_shape(X, message):
             use(X)
 
 
-def test_one_greyscale_image(network):
+def test_one_grayscale_image(network):
     for X in (np.zeros((8, 8)), np.zeros((8, 8, 1))):
         with pytest.raises(ValueError, match=r"pass X\[None\]"):
             FeatureExtractor(network).fit(X)
 
 
 @pytest.mark.parametrize("X", [["a.png", "b.png"], np.array([None, 3]), iter([1, 2]), 5])
-def test_what_is_no_array_of_numbers(network, X):
+def test_input_that_is_not_numeric(network, X):
     with pytest.raises(TypeError, match="must be an array of numbers"):
         FeatureExtractor(network).fit(X)
 
@@ -199,7 +199,7 @@ def test_a_layer_has_a_name(network, layer):
         FeatureExtractor(network, layer).fit()
 
 
-def test_it_says_where_it_cut(network):
+def test_the_position_of_the_cut(network):
     extractor = FeatureExtractor(network).fit()
     assert (extractor.layer_, extractor.cut_at_) == ("features", "the input of 'probabilities'")
     named = FeatureExtractor(network, "flatten").fit()

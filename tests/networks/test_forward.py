@@ -17,7 +17,7 @@ layers = keras.layers
 
 @pytest.fixture
 def sizes(monkeypatch):
-    """The sizes of the batches that pass through any network."""
+    """The sizes of all batches that pass through any network."""
     seen = []
     original = keras.Model.predict_on_batch
 
@@ -44,12 +44,12 @@ def small():
         (9, 10, [10]),
     ],
 )
-def test_a_batch_is_filled_up_to_a_power_of_two(sizes, n_samples, batch_size, expected):
+def test_a_batch_is_padded_to_a_power_of_two(sizes, n_samples, batch_size, expected):
     assert len(forward(small(), np.zeros((n_samples, 8, 8, 1)), batch_size=batch_size)) == n_samples
     assert sizes == expected
 
 
-def test_few_sizes():
+def test_few_batch_sizes():
     for batch_size in (1, 7, 64, 256):
         counts = range(1, batch_size + 1)
         found = {padded_size(n, batch_size) for n in counts}
@@ -60,21 +60,21 @@ def test_few_sizes():
         )
 
 
-def test_outputs_do_not_depend_on_the_samples_beside():
+def test_outputs_do_not_depend_on_other_samples_in_the_batch():
     X = np.random.default_rng(0).random((64, 8, 8, 1), dtype=np.float32)
     model = build_network("compact", (8, 8, 1), 3)
     whole = forward(model, 255 * X, batch_size=64)
     others = np.where(np.arange(64)[:, None, None, None] == 5, 255 * X, 0)
     np.testing.assert_array_equal(forward(model, others, batch_size=64)[5], whole[5])
-    # Only TensorFlow rounds alike at every size of a batch.
+    # Only TensorFlow rounds the same at every batch size.
     atol = 0 if keras.backend.backend() == "tensorflow" else 1e-6
     for n in (1, 2, 3, 8, 40):
         part = forward(model, 255 * X[:n], batch_size=64)
         np.testing.assert_allclose(part, whole[:n], rtol=0, atol=atol)
 
 
-def test_what_fills_a_batch_up_is_a_sample_of_it():
-    """No zeros, on which a network may fail, or find what no sample has."""
+def test_padding_is_a_sample_of_the_batch():
+    """Not zeros, on which a network may fail, or which may be unlike any sample."""
     seen = []
 
     class Spy(layers.Layer):
@@ -88,7 +88,7 @@ def test_what_fills_a_batch_up_is_a_sample_of_it():
     np.testing.assert_array_equal(seen[0], [[1, 2], [3, 4], [5, 6], [5, 6]])
 
 
-def test_large_whole_numbers_stay_what_they_are():
+def test_large_integers_are_unchanged():
     tokens = keras.Input((2,), dtype="int32")
     model = keras.Model(tokens, keras.ops.cast(tokens - 2**24, "float32"))
     X = np.array([[2**24 + 1, 2**24 + 3]])
@@ -139,7 +139,7 @@ def everything_that_runs_a_network(X, y):
     )
 
 
-def test_batch_size_is_kept_wherever_a_network_is_run(sizes, shapes):
+def test_batch_size_is_respected_wherever_a_network_is_run(sizes, shapes):
     X, y = shapes[0], np.where(shapes[1] == "lying", "a", "b")
     for name, run in everything_that_runs_a_network(X, y):
         sizes.clear()
@@ -164,7 +164,7 @@ def seconds(function):
 
 
 @pytest.mark.serial
-def test_one_image_costs_one_image():
+def test_one_image_takes_the_time_of_one_image():
     X = np.random.default_rng(0).integers(0, 256, (256, 28, 28, 1), dtype=np.uint8)
     y = np.arange(256) % 2
     network = build_network("compact", (28, 28, 1), 2)

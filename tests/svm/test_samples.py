@@ -10,13 +10,13 @@ CODES = RNG.integers(0, 3, 60)
 LAYOUT = SortedClasses.of(CODES, 3)
 
 
-def make(X, form="centred", memory=2**30):
+def make(X, form="centered", memory=2**30):
     return SingleSamples(X, LAYOUT, form, memory, _native.make_context(2))
 
 
 def test_forms():
     kernels = ["rbf", "linear", "poly", "precomputed"]
-    assert [form_for(k) for k in kernels] == ["centred", "centred", "plain", "gram"]
+    assert [form_for(k) for k in kernels] == ["centered", "centered", "plain", "gram"]
 
 
 def test_with_few_features_inner_products_are_within_classes():

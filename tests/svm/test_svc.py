@@ -231,9 +231,9 @@ def test_constant_features_and_two_samples():
 
 def test_many_classes():
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(120, 8)) * 5
+    centers = rng.normal(size=(120, 8)) * 5
     labels = np.repeat(np.arange(120), 3)
-    samples = centres[labels] + rng.normal(size=(360, 8)) * 0.1
+    samples = centers[labels] + rng.normal(size=(360, 8)) * 0.1
     assert SVC(C=10).fit(samples, labels).score(samples, labels) == 1
 
 

@@ -1,6 +1,6 @@
 """The neural half: named networks, training, and features from any layer.
 
-Importing this package loads no deep-learning framework; using what is in it does.
+Importing this package does not load a deep-learning framework; using its functions does.
 """
 
 from penultimate.networks.architectures import NETWORKS

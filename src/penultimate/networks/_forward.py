@@ -1,14 +1,15 @@
-"""A network's forward pass, in batches of few sizes.
+"""The forward pass of a network, in batches of only a few different sizes.
 
-A batch has `batch_size` samples; the last one, or the only one, as many as it needs, filled up to
-the next power of two. So few images cost what few images cost, memory follows `batch_size`, and a
-backend that compiles for each size does so a few times.
+A batch has `batch_size` samples; the last one, or the only one, is padded to the next power of two.
+So the cost of few images is proportional to their number, memory follows `batch_size`, and a
+backend that compiles once per size does so only a few times.
 
-A sample's outputs do not depend on what the samples beside it are. Nor do they depend on how many
-there are, with TensorFlow on a CPU: in all networks that were tried, batches of 2 to 256 agree bit
-by bit. A single sample is passed twice, as one row is multiplied by another routine than several,
-and rounded differently (by some 1e-6 of the outputs' deviation). JAX compiles for each size, and
-torch picks its routines by size: with them, the last digits of float32 depend on the batch's size.
+The outputs of a sample do not depend on the content of the other samples in its batch. With
+TensorFlow on a CPU they do not depend on their number either: in all networks that were tried,
+batches of 2 to 256 agree bit for bit. A single sample is passed twice, because one row is
+multiplied by a different routine than several, which rounds differently (by about 1e-6 of the
+outputs' deviation). JAX compiles for each size, and torch chooses its routines by size: with these
+backends, the last digits of float32 depend on the batch size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,19 +34,19 @@ def forward(
     Parameters
     ----------
     model : keras.Model
-        With one output.
+        A model with one output.
     X : ndarray of shape (n_samples, ...), or list of these
-        The input, or one array for each of several; cast to float32 batch by batch, whole numbers
-        to the integers that the model takes.
+        The input, or one array per input; cast batch by batch to float32 or, for an integer input,
+        to its integer type.
     batch_size : int
-        The most samples in a pass.
+        Maximum number of samples per pass.
     progress : Progress
-        Reports every batch, under the name `step`.
+        Reports every batch under the name `step`.
 
     Returns
     -------
     ndarray of shape (n_samples, n_outputs), float32
-        Outputs of more dimensions are flattened.
+        Outputs with more dimensions are flattened.
 
     Raises
     ------
@@ -56,6 +57,7 @@ def forward(
     n_samples = len(arrays[0])
     if not n_samples:
         raise ValueError("There are no samples to pass through the network.")
+    # A subclassed model that was never called has no declared inputs: those get float32.
     types = [_type_of(tensor) for tensor in getattr(model, "inputs", None) or []]
     types += [np.float32] * (len(arrays) - len(types))
     out: NDArray[np.float32] | None = None
@@ -64,7 +66,9 @@ def forward(
         size = padded_size(stop - start, batch_size)
         batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
         outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
+        # The padding's outputs are dropped.
         outputs = np.asarray(outputs)[: stop - start].reshape(stop - start, -1)
+        # The number of outputs is known only after the first batch, as it may depend on the input.
         if out is None:
             out = np.empty((n_samples, outputs.shape[1]), np.float32)
         out[start:stop] = outputs
@@ -74,25 +78,27 @@ def forward(
 
 
 def padded_size(n_samples: int, batch_size: int) -> int:
-    """Return the size of the batch that holds so many samples."""
+    """Return the size of the batch for this number of samples."""
+    # At least two: a single row is multiplied by a different routine (see above). At most
+    # `batch_size`, which need not be a power of two itself.
     return min(batch_size, max(2, 1 << (n_samples - 1).bit_length()))
 
 
 def as_inputs(model: Any, X: Any) -> Any:
-    """Return samples as `forward` takes them: an array or, for a model of several inputs, a list.
+    """Return samples in the form for `forward`: an array or, for several inputs, a list.
 
     Parameters
     ----------
     model : keras.Model
     X : array-like, or list or dict of array-like
-        A list has the order of the model's inputs, a dict their names.
+        A list in the order of the model's inputs, or a dict with their names as keys.
 
     Raises
     ------
     TypeError
-        If `X` does not hold numbers.
+        If `X` is not numeric.
     ValueError
-        If inputs are missing, too many, or have different numbers of samples.
+        If inputs are missing or too many, or differ in their numbers of samples.
     """
     tensors = getattr(model, "inputs", None) or [None]
     if isinstance(X, Mapping) and tensors[0] is not None:
@@ -109,7 +115,7 @@ def as_inputs(model: Any, X: Any) -> Any:
     arrays = [_as_numbers(each) for each in X]
     if len({len(each) for each in arrays}) > 1:
         raise ValueError(
-            f"The inputs of a network have one row for each sample; got {[len(a) for a in arrays]} "
+            f"The inputs of a network must have one row per sample; got {[len(a) for a in arrays]} "
             "rows."
         )
     return arrays[0] if len(arrays) == 1 else arrays
@@ -119,8 +125,8 @@ def _wrong_inputs(tensors: Sequence[Any], got: str) -> str:
     listed = ", ".join(f"{tensor.name!r} {tuple(tensor.shape[1:])}" for tensor in tensors)
     return (
         f"The network takes {len(tensors)} inputs, {listed}; got {got}. Pass a list of arrays in "
-        "this order, or a dict by these names, to FeatureExtractor. Classifiers here take one "
-        "array: put them on its features."
+        "this order, or a dict by these names, to FeatureExtractor. Penultimate's "
+        "classifiers take one array: fit them on the extracted features."
     )
 
 
@@ -129,8 +135,10 @@ def _as_numbers(X: Any) -> NDArray[Any]:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
         raise ValueError(
-            f"X can't be made an array ({error}): bring all images to one size first."
+            f"X cannot be converted to an array ({error}): resize all images to one size first."
         ) from error
+    # Object arrays (batched datasets, lists of tensors) would be cast element by element, or fail
+    # deep inside the backend.
     if array.dtype.kind not in "biuf" or array.ndim == 0:
         raise TypeError(
             f"X must be an array of numbers, (n_samples, ...); got {type(X).__name__}"
@@ -141,13 +149,14 @@ def _as_numbers(X: Any) -> NDArray[Any]:
 
 
 def _type_of(tensor: Any) -> Any:
-    """The type to pass to an input: float32, but for integers that it does not hold, as tokens."""
+    """Return the dtype for an input: float32, or its integer type, which holds larger tokens."""
     return tensor.dtype if str(tensor.dtype) in ("int32", "int64") else np.float32
 
 
 def _padded(part: NDArray[Any], size: int, kind: Any) -> NDArray[Any]:
-    """Copy samples into a batch, filled up with the last: any network bears that as a sample."""
+    """Copy samples into a batch, padded with the last one, which is valid input by definition."""
     batch = np.empty((size, *part.shape[1:]), kind)
+    # The assignment also casts, so that the whole input is never held as float32.
     batch[: len(part)] = part
     batch[len(part) :] = batch[len(part) - 1]
     return batch

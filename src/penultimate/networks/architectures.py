@@ -7,16 +7,16 @@ from penultimate.networks.frameworks.backend import import_keras
 
 Builder = Callable[[tuple[int, ...], int], Any]
 
-_SMALLEST_MAP = 8  # that is halved once more
+_SMALLEST_MAP = 8  # side of the smallest map that is still halved
 
 
 def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build a small network with batch normalisation: the default for small images.
+    """Build a small network with batch normalization: the default for small images.
 
-    One 3 x 3 convolution, then pairs of them, each followed by batch normalisation and ReLU;
-    2 x 2 max pooling between these stages while the map is larger than 8 pixels; channels double
-    from stage to stage, from 16 (greyscale) or 32 (colour) to at most 128. Then dropout, a dense
-    layer of 128 units with batch normalisation and ReLU (the features), dropout and softmax.
+    One 3 x 3 convolution, then pairs of them, each followed by batch normalization and ReLU;
+    2 x 2 max pooling between these stages while the map has at least 8 pixels per side; channels
+    double from stage to stage, from 16 (grayscale) or 32 (color) to at most 128. Then dropout, a
+    dense layer of 128 units with batch normalization and ReLU (the features), dropout and softmax.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
     >>> compact((28, 28, 1), 10).output_shape
     (None, 10)
     """
-    return _staged(input_shape, n_classes, channels=_grey_or_colour(input_shape), name="compact")
+    return _staged(input_shape, n_classes, channels=_gray_or_color(input_shape), name="compact")
 
 
 def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the larger brother of `compact`, for some fifty classes of characters.
+    """Build a larger version of `compact`, for about fifty classes of characters.
 
-    As `compact`, but channels double from 32, and there are 256 features: at 28 x 28 pixels stages
-    of 32, 64 and 128 channels, and about 1,900,000 parameters, most of them in the dense layer.
-    Pooling comes before normalisation and ReLU, which makes a step a quarter faster.
+    Like `compact`, but channels double from 32, and there are 256 features: at 28 x 28 pixels,
+    stages of 32, 64 and 128 channels and about 1,900,000 parameters, most of them in the dense
+    layer. Pooling comes before normalization and ReLU, which makes a step a quarter faster.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
 def plane(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build `compact` with two linear units before its softmax, to draw its features in the plane.
 
-    The layer of two units is named ``plane``. It costs accuracy: this network is for looking.
+    The layer of two units is named ``plane``. It costs accuracy: this network is for plots.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ def plane(input_shape: tuple[int, ...], n_classes: int) -> Any:
     >>> plane((28, 28, 1), 10).get_layer("plane").output.shape
     (None, 2)
     """
-    channels = _grey_or_colour(input_shape)
+    channels = _gray_or_color(input_shape)
     return _staged(input_shape, n_classes, channels=channels, plane=True, name="plane")
 
 
-def _grey_or_colour(input_shape: tuple[int, ...]) -> int:
+def _gray_or_color(input_shape: tuple[int, ...]) -> int:
     return 16 if input_shape[-1] == 1 else 32
 
 
@@ -107,29 +107,32 @@ def _staged(
     pool_first: bool = False,
     plane: bool = False,
 ) -> Any:
-    """Build stages of normalised convolutions with pooling between them, and a dense head.
+    """Build stages of normalized convolutions with pooling between them, and a dense head.
 
-    What is pooled first, before normalisation and ReLU, leaves these a quarter of the work.
+    With `pool_first`, normalization and ReLU come after the pooling and have a quarter of the work.
     """
     layers = import_keras().layers
 
-    def normalised(x: Any, name: str | None = None) -> Any:
+    def normalized(x: Any, name: str | None = None) -> Any:
+        # Averages over about 10 steps, not the default's 100: small data has few steps per epoch.
         x = layers.BatchNormalization(momentum=0.9)(x)
         return layers.ReLU(name=name)(x)
 
     def convolved(x: Any, channels: int, pooled: bool = False) -> Any:
+        # No bias: the normalization that follows would subtract it again.
         x = layers.Conv2D(
             channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
         )(x)
         if pooled and pool_first:
-            return normalised(layers.MaxPooling2D()(x))
-        x = normalised(x)
+            return normalized(layers.MaxPooling2D()(x))
+        x = normalized(x)
         return layers.MaxPooling2D()(x) if pooled else x
 
     inputs = layers.Input(input_shape, name="pixels")
     x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
     side = min(input_shape[:2])
     x = convolved(x, channels, pooled=side >= _SMALLEST_MAP)
+    # Mirrors the pooling: a stage is added after each halving, until the map is too small.
     while side >= _SMALLEST_MAP:
         side //= 2
         channels = min(2 * channels, 128)
@@ -138,7 +141,7 @@ def _staged(
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(0.3)(x)
     x = layers.Dense(n_features, use_bias=False, kernel_initializer="he_normal")(x)
-    x = normalised(x, name="features")
+    x = normalized(x, name="features")
     x = layers.Dropout(0.3)(x)
     if plane:
         x = layers.Dense(2, name="plane")(x)
@@ -147,10 +150,10 @@ def _staged(
 
 
 def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the network of the first question that this package answers.
+    """Build the MNIST network from the question that this package set out to answer.
 
     Three 3 x 3 convolutions of 32 channels, the ``Flatten`` that was missing there, a dense layer
-    of 128 units (the features) and softmax; no normalisation, no dropout, no pooling.
+    of 128 units (the features) and softmax; no normalization, no dropout, no pooling.
 
     Parameters
     ----------
@@ -187,12 +190,12 @@ def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
 
 
 def devanagari_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the network that was trained on all 58 Devanagari characters, to be specialised.
+    """Build the network that was trained on all 58 Devanagari characters, to be specialized.
 
     3 x 3 convolutions of 128 and 64 channels, 2 x 2 max pooling, dropout, a convolution of 32
-    channels, two dense layers of 512 units (the second gives the features) and softmax, a dropout
-    before each of these three. Its author does not give the rates; here they are a quarter after
-    the convolutions, and a half.
+    channels, two dense layers of 512 units (the second gives the features) and softmax, with
+    dropout before each of these three. Its author does not give the dropout rates; here they are
+    0.25 after the pooling and 0.5 elsewhere.
 
     Parameters
     ----------
@@ -238,7 +241,7 @@ def devanagari_small_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build the network that was trained from scratch on one set of Devanagari characters.
 
     3 x 3 convolutions of 32 and 64 channels, 2 x 2 max pooling, dropout of a quarter, a dense
-    layer of 256 units (the features), dropout of .8 and softmax.
+    layer of 256 units (the features), dropout of 0.8 and softmax.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What may be passed as `network`, and for everything else that people pass, what to do instead.
+"""Validation of `network` parameters, with advice for everything else that people pass.
 
-One function is asked by everything that takes a network, so that a path, another framework's
-module or a misspelt name gets the same answer everywhere, before any work is done.
+All functions and classes that take a network call `check_network`, so that a path, a module of
+another framework or a misspelled name gets the same error everywhere, before any work is done.
 """
 
 import inspect
@@ -15,32 +15,34 @@ from sklearn.base import BaseEstimator
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.frameworks.backend import is_keras_model
 
-_USE_FEATURES = "Compute its features yourself, and pass these as X to SVCSearchCV."
-_LOAD_WEIGHTS = "It holds weights without a network: load them into their model, and pass that."
-# How files of networks end.
+_USE_FEATURES = "Compute its features yourself, and pass them as X to SVCSearchCV."
+_LOAD_WEIGHTS = (
+    "It holds weights without a network: load them into their model, and pass the model."
+)
+# Suffixes of network files.
 _FILES = {
     ".keras": "Load it with penultimate.networks.load_network, and pass the model.",
     ".h5": "Load it with keras.models.load_model, and pass the model.",
     ".hdf5": "Load it with keras.models.load_model, and pass the model.",
-    ".onnx": f"ONNX files are not taken. {_USE_FEATURES}",
-    ".pt": f"Files of PyTorch are not taken. {_USE_FEATURES}",
-    ".pth": f"Files of PyTorch are not taken. {_USE_FEATURES}",
+    ".onnx": f"ONNX files are not supported. {_USE_FEATURES}",
+    ".pt": f"PyTorch files are not supported. {_USE_FEATURES}",
+    ".pth": f"PyTorch files are not supported. {_USE_FEATURES}",
     ".safetensors": _LOAD_WEIGHTS,
     ".npz": _LOAD_WEIGHTS,
 }
 _OTHER_FILE = "Load it with the framework that wrote it, and pass the Keras model."
-# The package in which a class, or one that it inherits from, is defined. Keras comes first: on
-# torch its layers are modules of torch as well.
+# Advice by the package that defines a class or one of its bases. Keras comes first: with the torch
+# backend, its layers are also torch modules.
 _FOREIGN = {
     "keras": "Put it into a model: keras.Sequential([keras.Input(shape), ...]).",
-    "torch": f"PyTorch modules are not taken. {_USE_FEATURES}",
+    "torch": f"PyTorch modules are not supported. {_USE_FEATURES}",
     "onnx": _FILES[".onnx"],
     "onnxruntime": _FILES[".onnx"],
-    "tf_keras": "Models of Keras 2 are not taken: save it, and load it with Keras 3.",
+    "tf_keras": "Models of Keras 2 are not supported: save it, and load it with Keras 3.",
     "tensorflow": "Wrap it in a Keras model; keras.layers.TFSMLayer takes a SavedModel.",
     "flax": "Wrap it in a Keras model; keras.layers.FlaxLayer takes it.",
 }
-_SHOWN = 80  # characters of an object, in a message
+_SHOWN = 80  # characters of an object's repr in a message
 
 
 def check_network(network: Any, owner: str, *, takes_trained: bool = True) -> None:
@@ -50,16 +52,16 @@ def check_network(network: Any, owner: str, *, takes_trained: bool = True) -> No
     ----------
     network : object
     owner : str
-        The function or class whose parameter it is, for messages.
+        Name of the function or class with this parameter, for messages.
     takes_trained : bool, default=True
-        Whether it may be a Keras model.
+        Whether a trained Keras model is accepted.
 
     Raises
     ------
     ValueError
         If it is an unknown name, or the path of a file.
     TypeError
-        If it is anything else; the message says what to pass instead.
+        If it is anything else invalid; the message says what to pass instead.
 
     Examples
     --------
@@ -80,7 +82,7 @@ def check_network(network: Any, owner: str, *, takes_trained: bool = True) -> No
             return
         shown = f"the Keras model {network.name!r}"
         advice = (
-            "Pass the function that builds it; or put a head on the features of a trained network "
+            "Pass the function that builds it, or fit a head on the features of a trained network "
             "with DeepSVC."
         )
     elif isinstance(network, (str, PurePath)):
@@ -99,7 +101,7 @@ def check_network(network: Any, owner: str, *, takes_trained: bool = True) -> No
 
 
 def _advise_on_text(text: str, may_be_name: bool) -> str:
-    """Say what to do with the path of a file, or a name that is none of ours."""
+    """Return advice for the path of a file, or for an unknown name."""
     suffix = PurePath(text).suffix.lower()
     is_path = suffix in _FILES or "/" in text or "\\" in text or os.path.exists(text)
     if is_path or not may_be_name:
@@ -111,12 +113,12 @@ def _advise_on_text(text: str, may_be_name: bool) -> str:
 
 
 def _advise_on_object(network: Any) -> str | None:
-    """Say what to do with an object; nothing if it builds a model when it is called."""
+    """Return advice for an object; None if it may build a model when called."""
     is_class = isinstance(network, type)
     ancestors = (network if is_class else type(network)).__mro__
     packages = {cls.__module__.partition(".")[0] for cls in ancestors}
     if is_class and ancestors[0].__module__.partition(".")[0] != "keras" and "keras" in packages:
-        return _advise_on_signature(network)  # the user's own class of models builds one
+        return _advise_on_signature(network)  # a user's own model class builds a model
     foreign = next((advice for name, advice in _FOREIGN.items() if name in packages), None)
     if is_class:
         return f"That is a class. {foreign or 'Pass an instance of it.'}"
@@ -126,17 +128,17 @@ def _advise_on_object(network: Any) -> str | None:
         return _advise_on_signature(network)
     if isinstance(network, BaseEstimator):
         if is_keras_model(getattr(network, "network_", None)):
-            return "Pass the Keras model in it, .network_."
+            return "Pass its Keras model, the attribute .network_."
         return "A classifier goes on top of a network, as the 'head' parameter of DeepSVC."
     if isinstance(network, (list, tuple)):
-        return "Make a model of layers with keras.Sequential(layers)."
+        return "Make a model from layers with keras.Sequential(layers)."
     return ""
 
 
 def _advise_on_signature(builder: Any) -> str | None:
     try:
         signature = inspect.signature(builder)
-    except (TypeError, ValueError):  # some compiled functions have none
+    except (TypeError, ValueError):  # some compiled functions have no signature
         return None
     try:
         signature.bind((28, 28, 1), 10)

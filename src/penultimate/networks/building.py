@@ -1,4 +1,4 @@
-"""Building an untrained network for samples of a shape, and saying why it can't be built."""
+"""Building an untrained network for samples of a given shape, with errors that say what to do."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from penultimate.networks.arguments import check_network
 from penultimate.networks.frameworks.backend import is_keras_model, seeded
 
 _SMALLEST_IMAGE, _SMALLEST_IMAGES = 8, {"devanagari-cnn": 10}
-_LARGEST_TRIED = 1024  # pixels a side: beyond it, the size of the images is not what is wrong
+_LARGEST_TRIED = 1024  # pixels per side: beyond it, the image size is not the problem
 
 
 def build_network(
@@ -19,11 +19,11 @@ def build_network(
     ----------
     network : str or callable
         A name in ``NETWORKS``, or a function of (input_shape, n_classes) that returns a Keras
-        model whose last layer has `n_classes` units.
+        model with `n_classes` outputs.
     input_shape : tuple of int
-        The shape of one sample.
+        Shape of one sample.
     n_classes : int
-        The number of classes.
+        Number of classes.
     seed : int, default=0
         Controls the initial weights.
 
@@ -34,9 +34,9 @@ def build_network(
     Raises
     ------
     ValueError
-        If the name is unknown, the images are too small, or the outputs are not `n_classes`.
+        If the name is unknown, the images are too small, or there are not `n_classes` outputs.
     TypeError
-        If `network` is something else, or the function returns something else.
+        If `network` is neither, or the function does not return a Keras model.
 
     Examples
     --------
@@ -70,10 +70,11 @@ def build_network(
 def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed: int) -> Any:
     name = getattr(builder, "__name__", type(builder).__name__)
     try:
+        # Keras draws initial weights when layers are built, which is inside the builder.
         with seeded(seed):
             return builder(input_shape, n_classes)
     except Exception as error:
-        # Keras says "zero or negative" of one layer's output, and names neither image nor way out.
+        # Keras's message has "zero or negative" and a layer, but neither the image nor a remedy.
         side = _smallest_side(builder, input_shape, n_classes) if "negative" in str(error) else None
         if side is None:
             error.add_note(f"Raised by {name}({input_shape}, {n_classes}), the network's builder.")
@@ -81,16 +82,16 @@ def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed:
         height, width, *_ = input_shape
         raise ValueError(
             f"The network that {name} builds is too deep for images of {height} x {width} pixels: "
-            "nothing is left of them after its pooling and convolutions. It takes images of at "
-            f"least {side} x {side} pixels. Pass larger ones, or a network with fewer such layers."
+            "its pooling and convolutions reduce them to nothing. It takes images of at least "
+            f"{side} x {side} pixels. Pass larger ones, or a network with fewer such layers."
         ) from error
 
 
 def _smallest_side(builder: Builder, input_shape: tuple[int, ...], n_classes: int) -> int | None:
-    """Find how many pixels a side a network needs; None where more of them do not help.
+    """Return the smallest side of an image that a network can take; None if none helps.
 
-    The sides are doubled until the network can be built, then bisected: up to twenty networks are
-    built, but only where the choice is between that and an error.
+    The side is doubled until the network can be built, then bisected: up to twenty networks are
+    built, but only after the user's own call has failed.
     """
     if len(input_shape) != 3:
         return None
@@ -103,6 +104,7 @@ def _smallest_side(builder: Builder, input_shape: tuple[int, ...], n_classes: in
             return False
         return True
 
+    # `low` cannot be built (the user's call failed), `high` will be: invariants of the bisection.
     low = min(input_shape[:2])
     high = 2 * low
     while not builds(high):

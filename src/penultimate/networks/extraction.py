@@ -1,4 +1,8 @@
-"""A trained network, cut at a layer, as a scikit-learn transformer."""
+"""Features from a layer of a trained network, as a scikit-learn transformer.
+
+`FeatureExtractor` cuts the network at the layer (``frameworks/keras_models.py``) and runs the rest
+in batches (``_forward.py``). Only the shape of the samples matters to `fit`.
+"""
 
 import warnings
 from typing import Any, Self
@@ -15,43 +19,44 @@ from penultimate.networks._forward import as_inputs, forward
 from penultimate.networks.frameworks import keras_models as _keras
 from penultimate.networks.frameworks.backend import is_keras_model
 
-_ROUNDING = 1e-3  # of the sum of a softmax's outputs, in bfloat16, too
+_ROUNDING = 1e-3  # bound on the rounding of the sum of a softmax's outputs, even in bfloat16
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The activations of a trained network at one of its layers.
 
-    The network is frozen: its weights stay as they are, and its dropout is off. It gets `X` as it
-    is given, cast to float32, so pass what it was trained on.
+    The network is frozen: its weights do not change, and dropout is off. It receives `X` unchanged
+    except for a cast to float32, so preprocess `X` as for its training.
 
     Parameters
     ----------
     network : keras.Model
         A trained network, functional or Sequential; models may be nested in it.
     layer : str, default="penultimate"
-        The name of a layer, or ``"penultimate"``: what the last classifying layer is given,
-        dropout removed. Where nothing classifies, as in a headless backbone or an embedding, that
-        is the network's output. A layer of a nested model is found by its name too or, where
-        several models have such a layer, as ``"backbone/pooled"``; one that is called several
+        The name of a layer, or ``"penultimate"``: the input of the classifying layer, before
+        dropout. Without a classifying layer, as in a headless backbone or an embedding network,
+        that is the network's output. A layer of a nested model is found by its name, too, or as
+        ``"backbone/pooled"`` if several models have such a layer; a layer that is called several
         times as ``"relu:0"``, ``"relu:1"``, in the order of the calls.
     batch_size : int, default=256
-        The most samples in a pass; memory follows it. A smaller batch is filled up to the next
-        power of two, a single sample to two. A sample's features do not depend on the samples
-        beside it; at most on their number, by rounding, where a backend has several routines.
+        Maximum number of samples per pass, which determines the memory. A smaller batch is padded
+        to the next power of two, a single sample to two. The features of a sample do not depend on
+        the other samples in its batch; their number may change the rounding, if a backend has
+        several routines.
 
     Attributes
     ----------
     layer_ : str
-        The layer whose output the features are, by a name that `layer` takes.
+        Name of the layer that outputs the features, in the form that `layer` takes.
     cut_at_ : str
-        Where that is: ``"the input of 'predictions'"``, ``"the network's output"`` or ``"the output
-        of 'block_3'"``.
+        Position of the cut: ``"the input of 'predictions'"``, ``"the network's output"`` or ``"the
+        output of 'block_3'"``.
     n_features_out_ : int or None
-        Units of the layer; activations of more dimensions are flattened. Where their number depends
-        on the images' size, which the network leaves open, it is that of the images given to
+        Number of features; activations with more dimensions are flattened. If it depends on the
+        size of the images, which the network leaves open, it is that of the images passed to
         `fit`, or None.
     input_shape_ : tuple of int, or dict of str to tuple of int
-        The shape of one sample; of several inputs by their names.
+        Shape of one sample; with several inputs, a dict by their names.
 
     Examples
     --------
@@ -73,16 +78,16 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.batch_size = batch_size
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Cut the network; nothing is fitted to the samples.
+        """Cut the network; nothing is learned from the samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), optional
-            Only its shape is checked. Of a network with several inputs a list of them, in its
-            order, or a dict by name; if the features depend on one of them, this one will do.
+            Samples whose shape is checked. For a network with several inputs, a list in their order
+            or a dict by their names; if the features depend on only one input, it suffices.
         y : array-like of shape (n_samples,), optional
-            Labels. Where it is not clear whether a network ends in classes (a tanh, a layer of your
-            own), it does if it has an output for each label.
+            Labels. They decide where it is unclear whether the network ends in classes (a tanh, a
+            custom layer): it does if it has one output per label.
 
         Returns
         -------
@@ -91,15 +96,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         TypeError
-            If the network is not a Keras model, or `X` does not hold numbers.
+            If the network is not a Keras model, or `X` is not numeric.
         ValueError
-            If the layer does not exist, or it is not clear which one is meant; if `X` has another
-            shape than the network's input, or holds NaN.
+            If the layer does not exist or is ambiguous; if the shape of `X` does not match the
+            network's input, or `X` contains NaN or infinity.
 
         Warns
         -----
         UserWarning
-            If the layer gives probabilities, which are poor features for an SVM.
+            If the layer outputs probabilities, which are poor features for an SVM.
         """
         if not is_keras_model(self.network):
             raise TypeError(
@@ -118,11 +123,12 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.cut_network_, self.layer_, self.cut_at_ = cut.network, cut.layer, cut.place
         if cut.gives_probabilities:
             warnings.warn(
-                f"The layer {cut.layer!r} gives probabilities: softmax output fed to an SVM has "
-                "lost most of what the network knows. Cut it before its classifying layer.",
+                f"The layer {cut.layer!r} outputs probabilities: softmax output fed to an SVM has "
+                "lost most of the information in the network. Cut it before its classifying layer.",
                 UserWarning,
                 stacklevel=2,
             )
+        # Of the cut network: inputs that the features do not depend on are not required.
         shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
         self.n_features_out_ = self._declared_features()
@@ -145,20 +151,20 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            If `X` has another shape than the network's input or, where the number of features
-            depends on it, than in `fit`; or holds NaN.
+            If the shape of `X` does not match the network's input or, where the number of features
+            depends on it, the shape in `fit`; if `X` contains NaN or infinity.
         """
         return self.extract(X)
 
     def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
-        """Do as `transform`, and tell `progress` of every batch.
+        """Do the same as `transform`, and report every batch to `progress`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Inputs of the network.
         progress : Progress, optional
-            Hears of every batch.
+            Observer of every batch.
 
         Returns
         -------
@@ -171,13 +177,13 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             if count != self.n_features_out_:
                 raise ValueError(
                     f"Images of this size, X of shape {np.shape(X)}, have {count} features at "
-                    f"{self.layer_!r}, and those given to fit had {self.n_features_out_}: resize "
-                    "them to one size, or cut behind a global pooling."
+                    f"{self.layer_!r}, but those passed to fit had {self.n_features_out_}: resize "
+                    "them to one size, or cut the network after a global pooling."
                 )
         return forward(self.cut_network_, X, batch_size=self.batch_size, progress=progress)
 
     def _check_input(self, X: Any) -> Any:
-        """Return the array that the cut network takes, or the list of them."""
+        """Return the array that the cut network takes, or a list of arrays."""
         X = as_inputs(self.cut_network_, self._chosen_inputs(X))
         if not isinstance(X, list):
             return _check_array(X, tuple(self.cut_network_.inputs[0].shape[1:]))
@@ -185,7 +191,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(X, tensors)]
 
     def _chosen_inputs(self, X: Any) -> Any:
-        """Of all inputs of the network choose those that the features depend on."""
+        """Select the inputs of the network that the features depend on."""
         names = [tensor.name for tensor in self.network.inputs]
         chosen = [tensor.name for tensor in self.cut_network_.inputs]
         if not (isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)):
@@ -194,13 +200,13 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return inputs[0] if len(inputs) == 1 else inputs
 
     def _declared_features(self) -> int | None:
-        """Return the number of features, or None where it depends on the images' size."""
+        """Return the number of features, or None if it depends on the size of the images."""
         sizes = tuple(self.cut_network_.outputs[0].shape[1:])
         return None if None in sizes else int(np.prod(sizes))
 
     def _count_features(self, X: Any) -> int:
         declared = self._declared_features()
-        if declared is not None:  # what follows would take longer than the pass of a single image
+        if declared is not None:  # the rest would take longer than passing a single image
             return declared
         arrays = X if isinstance(X, list) else [X]
         shapes = [(1, *each.shape[1:]) for each in arrays]
@@ -218,20 +224,22 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _n_features_out(self) -> int:
         if self.n_features_out_ is None:
             raise ValueError(
-                f"How many features {self.layer_!r} has depends on the images' size: pass images "
-                "to fit."
+                f"The number of features of {self.layer_!r} depends on the images' size: pass "
+                "images to fit."
             )
         return self.n_features_out_
 
 
 def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return one input as the network takes it, of samples of this shape."""
+    """Return one input with samples of this shape; a missing channel axis is added."""
+    # Grayscale images often come without a channel axis; a single sample with one has as many
+    # dimensions, but then fits as a sample and is reported as such.
     if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
         X = X[..., np.newaxis]
     if not _fits(X.shape[1:], shape):
         raise ValueError(_wrong_shape(X, shape))
     if X.dtype.kind == "f" and not np.isfinite(X).all():
-        raise ValueError("X holds NaN or infinity; drop or repair these samples.")
+        raise ValueError("X contains NaN or infinity; drop or fix these samples.")
     return X
 
 
@@ -241,7 +249,7 @@ def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 
 def _wrong_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> str:
     if _fits(X.shape, shape) or (shape[-1:] == (1,) and _fits(X.shape, shape[:-1])):
-        return f"X is one sample, of shape {X.shape}; pass X[None], an array of one."
+        return f"X is one sample, of shape {X.shape}; pass X[None], an array with one sample."
     if X.ndim == len(shape) + 1 == 4:
         channels = shape[-1]
         if _fits((X.shape[2], X.shape[3], X.shape[1]), shape):
@@ -261,25 +269,25 @@ def _times(shape: tuple[int | None, ...]) -> str:
 def predict_probabilities(
     network: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
-    """Compute the network's own probabilities, in inference mode.
+    """Compute the probabilities of a network, in inference mode.
 
     Parameters
     ----------
     network : keras.Model
         A trained network.
     X : ndarray of shape (n_samples, ...)
-        Inputs of the network; of several a list, or a dict by name.
+        Inputs of the network; with several, a list or a dict by name.
     batch_size : int, default=256
-        The most samples in a pass.
+        Maximum number of samples per pass.
     progress : Progress, optional
-        Hears of every batch.
+        Observer of every batch.
 
     Returns
     -------
     ndarray of shape (n_samples, n_classes), float32
-        The softmax is taken of logits, and of outputs some of which are negative; the sigmoid where
-        there is one of these. A single output becomes two columns, the second one its own. Sigmoids
-        of several classes are scaled to add up to one, which keeps their order.
+        Logits, and outputs with negative values among them, pass through a softmax, or through a
+        sigmoid if there is a single output. A single output becomes two columns, and is the second.
+        Sigmoids of several classes are scaled to sum to one, which keeps their order.
 
     Examples
     --------
@@ -292,6 +300,7 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
+    # No probability is negative, whatever the graph says.
     are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
@@ -300,12 +309,12 @@ def predict_probabilities(
         return softmax(outputs, axis=1)
     total = outputs.sum(axis=1, keepdims=True)
     if np.allclose(total, 1, atol=_ROUNDING):
-        return outputs  # a softmax already: another division would only round it once more
+        return outputs  # already a softmax: dividing would only round it again
     return outputs / np.maximum(total, np.finfo(np.float32).tiny)
 
 
 def numbers_classes(network: Any, n_classes: int) -> bool:
-    """Say whether a network has one output for each class, or a single one for two classes."""
+    """Return whether a network has one output per class, or a single one for two classes."""
     outputs = getattr(network, "outputs", None) or []
     if len(outputs) != 1 or len(outputs[0].shape) != 2:
         return False

@@ -1,4 +1,8 @@
-"""A trained network in one file: Keras's own format, with the fingerprints of what it has seen."""
+"""A trained network in one file: Keras's own format, plus the fingerprints of its samples.
+
+A ``.keras`` file is a zip archive. The provenance is one more member of it, which Keras ignores, so
+that network and provenance cannot be separated by copying the file.
+"""
 
 import zipfile
 from pathlib import Path
@@ -12,24 +16,24 @@ _MEMBER = "penultimate/provenance.safetensors"
 
 
 def save_network(network: Any, path: str | Path) -> None:
-    """Write a network with its provenance as a ``.keras`` file, whole or not at all.
+    """Write a network with its provenance as a ``.keras`` file, atomically.
 
-    Keras reads it as any other, but leaves the provenance behind: use `load_network`.
+    Keras can read the file, too, but ignores the provenance: use `load_network`.
 
     Parameters
     ----------
     network : keras.Model
     path : str or Path
-        Ends in ``.keras``.
+        Destination; it must end in ``.keras``.
 
     Raises
     ------
     TypeError
-        If `network` is no Keras model.
+        If `network` is not a Keras model.
     ValueError
-        If `path` has another ending.
+        If `path` does not end in ``.keras``.
     OSError
-        If the file cannot be written; what was there before is unchanged.
+        If the file cannot be written; an earlier file is unchanged.
 
     Examples
     --------
@@ -48,6 +52,7 @@ def save_network(network: Any, path: str | Path) -> None:
         raise TypeError(f"'network' must be a Keras model; got {network!r}.")
     if path.suffix != ".keras":
         raise ValueError(f"'path' must end in .keras; got {str(path)!r}.")
+    # Both are written to a temporary file first: a network never exists without its provenance.
     with write_atomically(path) as temporary:
         network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
@@ -55,7 +60,7 @@ def save_network(network: Any, path: str | Path) -> None:
 
 
 def load_network(path: str | Path) -> Any:
-    """Read a network from a ``.keras`` file of your own, and what it has seen where that is known.
+    """Read a network from a ``.keras`` file of your own, with its provenance if it has one.
 
     Parameters
     ----------
@@ -68,7 +73,7 @@ def load_network(path: str | Path) -> Any:
     Raises
     ------
     ValueError
-        If the file is damaged, or holds code, which is not run.
+        If the file is damaged or contains code, which is not run.
 
     Examples
     --------
@@ -79,6 +84,7 @@ def load_network(path: str | Path) -> Any:
     >>> load_network(path).input_shape
     (None, 8, 8, 1)
     """
+    # Safe mode refuses Lambda layers, which hold code that would run when loaded.
     network = import_keras().saving.load_model(path, safe_mode=True)
     with zipfile.ZipFile(path) as archive:
         if _MEMBER in archive.namelist():

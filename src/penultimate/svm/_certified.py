@@ -97,6 +97,7 @@ def solve_pairs(
         with np.errstate(over="ignore", invalid="ignore"):
             X64 -= mean
             norms = np.einsum("ij,ij->i", X64, X64)
+        # Before the solver: NaN would only show as a failure to converge.
         kernel.check_fit(X, float(norms.max()))
         twice = _native.core.DoubleSource(X64, None, norms)
     if single is None:

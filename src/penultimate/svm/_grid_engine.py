@@ -127,6 +127,7 @@ class GridEngine:
         Outcome
             One per setting and fold.
         """
+        # gamma="scale" depends on the fold, so the folds of a setting may end up in different jobs.
         groups: dict[tuple[Any, ...], list[tuple[Setting, int]]] = {}
         for setting in settings:
             for number, fold in enumerate(self.folds):
@@ -156,6 +157,7 @@ class GridEngine:
                     _native.UNLIMITED,
                     max(0, self.memory - samples.nbytes),
                 )
+            # Scored immediately, so that the coefficients can be freed before the next batch.
             for job in batch:
                 yield from job.outcomes(samples, with_decisions)
                 job.forget()
@@ -200,6 +202,8 @@ class GridEngine:
             y = self.y[fold.train]
             factors = compute_class_weight(class_weight, classes=self.classes, y=y)
             weights *= factors[self.codes[fold.train]]
+        # A bound of zero keeps the coefficient of a held-out sample at zero: folds differ only in
+        # their bounds, and can share all kernel values.
         upper = np.zeros(len(self.y))
         upper[self.place[fold.train]] = weights
         return upper
@@ -267,6 +271,7 @@ class _Job:
         """Return the winners on a fold, (n_factors, n_test), and decision values if requested."""
         engine, coefficients = self.engine, self.coefficients[row]
         test = engine.place[engine.folds[number].test]
+        # The union over all values of C: the kernel values are computed once for all of them.
         support = np.flatnonzero(coefficients.any(axis=(0, 1)))
         starts = np.searchsorted(support, engine.layout.starts).astype(np.int64)
         shape = (len(coefficients), len(test))

@@ -127,10 +127,12 @@ def solve_jointly(
         n_jobs=search.n_jobs,
         progress=progress,
     )
+    # A subclass under the same name, which scikit-learn's messages and repr show.
     joint = type(type(search).__name__, (_Jointly, type(search)), {})(
         **search.get_params(deep=False)
     )
     joint.problem = problem
+    # n_jobs=1: the fits are look-ups, and processes could not share the problem.
     joint.set_params(estimator=JointSVC.of(estimator, problem), n_jobs=1, verbose=0)
     scorers = scorers_of(estimator, search.scoring)
     if isinstance(scorers, dict):
@@ -138,6 +140,7 @@ def solve_jointly(
     elif search.scoring is not None:
         joint.scoring = OnSamples(scorers)
     joint.fit(np.arange(len(y))[:, np.newaxis], y, **params)
+    # The user's own scorers, without the wrappers.
     joint.scorer_ = scorers
     joint.cv_results_["mean_fit_time"] = np.array(problem.seconds)
     joint.cv_results_["std_fit_time"] = np.zeros(len(problem.seconds))

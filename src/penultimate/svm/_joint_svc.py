@@ -26,7 +26,7 @@ class JointSVC(SVC):
     _problem: Problem
     _train: NDArray[Any]  # positions
     _test: NDArray[Any]
-    _asked: Any  # the samples at _test, or these positions; recognised by identity
+    _asked: Any  # the samples at _test, or these positions; recognized by identity
     _alone: Any  # the real SVC, once fitted
 
     @classmethod

@@ -49,6 +49,7 @@ def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     """
     votes, sums = np.zeros((2, n_classes, len(decisions)))
     start = 0
+    # Pairs are ordered (0, 1), (0, 2), ..., (1, 2), ...: `part` holds those whose first class is c.
     for c in range(n_classes - 1):
         part = decisions[:, start : start + n_classes - 1 - c].T
         start += len(part)
@@ -56,6 +57,8 @@ def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
         votes[c + 1 :] += part < 0
         sums[c] += part.sum(axis=0)
         sums[c + 1 :] -= part
+    # In (-1/3, 1/3): two classes with different votes differ by at least one, so ties alone are
+    # broken.
     return (votes + sums / (3 * (np.abs(sums) + 1))).T
 
 

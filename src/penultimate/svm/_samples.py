@@ -25,12 +25,12 @@ _KERNEL_ERROR = 1e-3  # largest error of an RBF's exponent by the rounding of a 
 
 
 def form_for(kernel: str) -> str:
-    """Return the form of the samples that a kernel needs: "gram", "plain" or "centred".
+    """Return the form of the samples that a kernel needs: "gram", "plain" or "centered".
 
     Centering changes neither distances nor linear classifiers, and float32 resolves centered
     samples better.
     """
-    return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centred")
+    return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centered")
 
 
 class SingleSamples:
@@ -40,7 +40,7 @@ class SingleSamples:
     ----------
     X : ndarray of shape (n_samples, n_features)
     layout : SortedClasses
-    form : {"gram", "plain", "centred"}
+    form : {"gram", "plain", "centered"}
     memory : int
         Bytes available to the whole search.
     context : core.Context
@@ -60,7 +60,7 @@ class SingleSamples:
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 sorted_X = X[order]
-                if form == "centred":
+                if form == "centered":
                     sorted_X -= X.mean(axis=0, dtype=np.float64).astype(X.dtype)
                 self.X = sorted_X.astype(np.float32, copy=False)
                 self.norms = np.einsum("ij,ij->i", self.X, self.X)

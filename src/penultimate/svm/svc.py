@@ -39,6 +39,8 @@ def _is_plain(X: Any) -> bool:
     if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _FLOATS:
         return False
     with np.errstate(all="ignore"):
+        # One pass without a temporary array: NaN and infinity survive a sum. A sum may also
+        # overflow; then full validation decides.
         return bool(np.isfinite(X.sum(dtype=np.float64)))
 
 
@@ -293,6 +295,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.n_iter_ = solutions.iterations.astype(np.int32)
         self.optimality_gap_ = solutions.gaps
         self.status_ = _native.STATUS[solutions.statuses]
+        # Prepared here and not in the first prediction, as predictions may run on several threads.
         self._freeze()
         self._prepared()
         missed = int(np.count_nonzero(solutions.statuses))
@@ -329,6 +332,8 @@ class SVC(ClassifierMixin, BaseEstimator):
     def _prepared(self) -> Machine:
         """Return the `Machine`, made anew if a fitted attribute has been replaced since."""
         made_of = tuple(getattr(self, name) for name in _PREDICTS_BY)
+        # Compared by identity: assignment of a new array is the only change left, as all are
+        # read-only.
         machine, made_before = vars(self).get("_machine", (None, ()))
         if machine is None or any(a is not b for a, b in zip(made_of, made_before)):
             machine = Machine.of(self)

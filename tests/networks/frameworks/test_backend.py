@@ -23,7 +23,7 @@ except ImportError as error:
 
 
 def run_without(*hidden, backend=""):
-    """Import Keras in a fresh process in which some packages seem not to be installed."""
+    """Import Keras in a fresh process in which some packages appear not to be installed."""
     environment = {**os.environ, "KERAS_BACKEND": backend}
     code = HIDE.format(hidden=set(hidden))
     done = subprocess.run(
@@ -48,7 +48,7 @@ def test_chosen_backend_that_is_missing():
     assert "penultimate[torch]" in message
 
 
-def test_keras_model_is_recognised():
+def test_keras_model_is_recognized():
     keras = import_keras()
     assert is_keras_model(keras.Sequential())
     assert not is_keras_model("compact")
@@ -101,13 +101,13 @@ def test_determinism_can_be_turned_on():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    # One operation at a time is all that a training needs; the rest is for the user to turn on.
+    # One operation at a time is all that training needs; the rest is left to the user.
     assert done.stdout.split() == (["1", "1"] if backend == "tensorflow" else ["False", "True"])
 
 
 @pytest.fixture
 def tensorflow(monkeypatch):
-    """TensorFlow as it has started, with as many inter-op threads as it likes."""
+    """TensorFlow after it has started, with its default number of inter-op threads."""
     if import_keras().backend.backend() != "tensorflow":
         pytest.skip("only TensorFlow runs operations side by side")
     import tensorflow as tf
@@ -118,7 +118,7 @@ def tensorflow(monkeypatch):
     return tf
 
 
-def test_what_comes_too_late_is_said_once(tensorflow):
+def test_a_setting_that_comes_too_late_warns_once(tensorflow):
     with pytest.warns(UserWarning, match="TensorFlow was started before") as told:
         build_network("compact", (8, 8, 1), 2)
     build_network("compact", (8, 8, 1), 2)  # without a warning, which would be an error
@@ -126,7 +126,7 @@ def test_what_comes_too_late_is_said_once(tensorflow):
 
 
 @pytest.mark.parametrize("variable", [True, False])
-def test_the_users_number_of_threads_stays(tensorflow, variable, monkeypatch):
+def test_the_users_number_of_threads_is_kept(tensorflow, variable, monkeypatch):
     if variable:
         monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "3")
     else:

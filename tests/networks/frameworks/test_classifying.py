@@ -1,4 +1,4 @@
-"""What is classes and what is features, in networks that end in all known ways."""
+"""Classes and features are told apart in networks with all kinds of endings."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ layers, ops = keras.layers, keras.ops
 
 
 class Prototypes(layers.Layer):
-    """A classifying layer of a user's own, whose weights have a name of their own."""
+    """A custom classifying layer, whose weights have a custom name."""
 
     def __init__(self, n_classes, **options):
         super().__init__(**options)
@@ -45,7 +45,7 @@ class AttentionPooling(layers.Layer):
 
 
 def network(build, shape=(6,)):
-    """A network that ends as `build` says, on a layer called ``hidden`` or ``maps``."""
+    """A network with the end that `build` makes, on a layer named ``hidden`` or ``maps``."""
     inputs = keras.Input(shape)
     if len(shape) == 1:
         return keras.Model(inputs, build(layers.Dense(5, activation="relu", name="hidden")(inputs)))
@@ -165,7 +165,7 @@ def test_rectified_and_normalized_values_are_features(end):
 
 
 @pytest.mark.parametrize("end", UNCLEAR)
-def test_two_readings_are_an_error_that_lists_layers(end):
+def test_ambiguous_ends_are_an_error_that_lists_layers(end):
     model = network(UNCLEAR[end])
     with pytest.raises(
         ValueError, match=r"It is not clear which layer .*Name it: layer='hidden'"
@@ -198,7 +198,7 @@ def test_as_many_outputs_as_labels_are_classes():
     assert FeatureExtractor(model).fit(np.zeros((3, 6)), y).layer_ == "hidden"
 
 
-def test_the_size_of_maps_is_that_in_the_outer_model():
+def test_the_size_of_maps_is_taken_from_the_outer_model():
     inner = keras.Input((None, None, 3))
     head = keras.Model(inner, layers.Flatten()(layers.Conv2D(2, 6)(inner)))
     outer = keras.Input((6, 6, 3))
@@ -206,7 +206,7 @@ def test_the_size_of_maps_is_that_in_the_outer_model():
     assert make_cut(keras.Model(outer, head(body)), "penultimate").layer == "body"
 
 
-def test_of_several_outputs_all_have_one_penultimate_layer():
+def test_several_outputs_must_share_their_penultimate_layer():
     inputs = keras.Input((6,))
     hidden = layers.Dense(5, activation="relu", name="hidden")(inputs)
     heads = [dense()(hidden), dense(2, activation="softmax")(layers.Dropout(0.1)(hidden)), hidden]
@@ -218,7 +218,7 @@ def test_of_several_outputs_all_have_one_penultimate_layer():
         ends_in_logits(keras.Model(inputs, heads))
 
 
-def test_what_cannot_be_seen_is_tried():
+def test_unknown_outputs_are_tried_on_noise():
     class Classifier(keras.Model):
         def __init__(self, activation):
             super().__init__()

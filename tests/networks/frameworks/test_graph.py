@@ -1,4 +1,4 @@
-"""Whatever a model is built of, its layers give what they compute in this model."""
+"""For any kind of model, layers give the values that they compute in that model."""
 
 import copy
 import pickle
@@ -102,7 +102,7 @@ BUILDS = [
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_layers_give_what_they_compute_in_the_model(build, tmp_path):
+def test_layers_give_the_values_of_this_model(build, tmp_path):
     body = backbone()
     model = build(body, tmp_path) if build is loaded else build(body)
     maps = numpy(body.layers[0](2 * X))
@@ -125,7 +125,7 @@ def test_layers_give_what_they_compute_in_the_model(build, tmp_path):
 
 
 @pytest.mark.parametrize("training", [None, False, True])
-def test_features_are_those_of_predict_whatever_mode_a_backbone_was_called_in(training):
+def test_features_equal_those_of_predict_in_any_mode_of_the_backbone(training):
     body = keras.Sequential(
         [
             layers.Input((8, 8, 1)),
@@ -141,7 +141,7 @@ def test_features_are_those_of_predict_whatever_mode_a_backbone_was_called_in(tr
     np.testing.assert_allclose(FeatureExtractor(model).fit(X).transform(X), expected, atol=1e-6)
 
 
-def test_a_network_is_left_as_it_was(tmp_path):
+def test_a_network_is_not_changed(tmp_path):
     model = nested(backbone())
     outputs, config = numpy(model(X, training=False)), model.get_config()
     for layer in ("maps", "penultimate", "maps"):
@@ -173,7 +173,7 @@ def test_each_call_of_a_shared_model_has_its_number():
         FeatureExtractor(model, "d:4").fit()
 
 
-def test_a_layer_that_several_nested_models_have_is_named_by_its_path():
+def test_a_layer_in_several_nested_models_is_named_by_its_path():
     image = keras.Input((8, 8, 1))
     two = [backbone("one"), backbone("two")]
     model = keras.Model(image, layers.Dense(2)(layers.Add()([each(image) for each in two])))
@@ -183,7 +183,7 @@ def test_a_layer_that_several_nested_models_have_is_named_by_its_path():
     np.testing.assert_allclose(features, numpy(two[1].layers[0](X)).reshape(5, -1), rtol=1e-5)
 
 
-def test_operations_have_names_too():
+def test_operations_have_names():
     samples = keras.Input((6,))
     hidden = keras.ops.relu(layers.Dense(5)(samples))
     model = keras.Model(samples, layers.Dense(2)(hidden))
@@ -192,7 +192,7 @@ def test_operations_have_names_too():
     assert make_cut(model, cut.layer).network.output_shape == (None, 5)
 
 
-def test_a_layer_of_several_outputs():
+def test_a_layer_with_several_outputs():
     steps = keras.Input((4, 3))
     _, state = layers.GRU(5, return_state=True, name="gru")(steps)
     model = keras.Model(steps, layers.Dense(2)(state))
@@ -203,7 +203,7 @@ def test_a_layer_of_several_outputs():
     np.testing.assert_allclose(FeatureExtractor(model).fit_transform(W), expected, rtol=1e-5)
 
 
-def test_an_overridden_call_is_not_what_the_graph_says():
+def test_a_model_with_an_overridden_call_has_no_graph():
     class Doubled(keras.Model):
         def call(self, x):
             return 2 * super().call(x)
@@ -240,7 +240,7 @@ def test_the_names_of_a_large_network_are_not_all_listed():
         ([layers.Conv2D(1, 3), layers.Rescaling(1 / 255)], False),
     ],
 )
-def test_pixels_are_taken_behind_augmentation_and_resizing(first, expected):
+def test_networks_take_pixels_if_they_first_augment_or_resize(first, expected):
     model = keras.Sequential([layers.Input((8, 8, 1)), *first, layers.Conv2D(2, 3)])
     image = keras.Input((8, 8, 1))
     assert takes_pixels(model) == takes_pixels(keras.Model(image, model(image))) == expected

@@ -89,7 +89,7 @@ def test_subclassed_model_has_no_graph():
         cut(Plain(), "penultimate")
 
 
-def test_probabilities_are_recognised():
+def test_probabilities_are_recognized():
     model = sequential(layers.Dense(3, activation="softmax", name="last"))
     assert make_cut(model, "last").gives_probabilities
     assert not make_cut(model, "features").gives_probabilities
@@ -101,7 +101,7 @@ def test_probabilities_are_recognised():
     assert make_cut(nested, model.name).gives_probabilities
 
 
-def test_features_do_not_depend_on_the_samples_beside():
+def test_features_do_not_depend_on_other_samples_in_the_batch():
     model = sequential(layers.Dense(3))
     whole = forward(model, X, batch_size=4)
     for i in range(5):
@@ -154,7 +154,7 @@ def test_networks_that_take_pixels(shape, first, expected):
     assert takes_pixels(model) == takes_pixels(nested) == expected
 
 
-def test_what_is_no_graph_takes_no_pixels():
+def test_models_without_a_graph_do_not_take_pixels():
     assert not takes_pixels("compact")
     assert not takes_pixels(keras.Sequential([layers.Dense(3)]))
 
@@ -170,7 +170,7 @@ def test_what_is_no_graph_takes_no_pixels():
         [sequential(layers.Dense(3, activation="softmax"))],
     ],
 )
-def test_scores_are_what_the_probabilities_were_made_of(last):
+def test_scores_are_those_that_the_probabilities_were_made_from(last):
     first = [layers.Dense(6)] if hasattr(last[0], "layers") else []
     model = sequential(*first, *last)
     leaf = classifying_layer(model)
@@ -181,11 +181,11 @@ def test_scores_are_what_the_probabilities_were_made_of(last):
     assert classifying_layer(scores) is leaf
 
 
-def test_a_network_that_ends_in_another_activation_gives_no_scores():
+def test_a_network_with_another_activation_at_its_end_has_no_scores():
     with pytest.raises(ValueError, match="ends in 'tanh'. End it in a layer without activation"):
         giving_scores(sequential(layers.Dense(3, activation="tanh")))
 
 
-def test_classes_of_outputs():
+def test_class_indices_from_outputs():
     assert predicted_codes(np.array([[0.2, 0.1], [-3, -1]])).tolist() == [0, 1]
     assert predicted_codes(np.array([[-0.2], [0.1]])).tolist() == [0, 1]

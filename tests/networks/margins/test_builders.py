@@ -13,7 +13,7 @@ def test_linear_starts_from_zero():
     assert linear((2, 2, 1), 3).output_shape == (None, 3)
 
 
-def test_penalty_is_that_of_the_last_weights_alone():
+def test_the_penalty_is_on_the_last_weights_only():
     layers = import_keras().layers
 
     def network(shape, n_outputs):

@@ -16,7 +16,7 @@ def kernel_of(layer):
 
 @pytest.mark.parametrize("orthogonal", [False, True])
 @pytest.mark.parametrize("gamma", [0.01, 0.1])
-def test_gaussian_kernel_is_that_of_svc(gamma, orthogonal):
+def test_gaussian_kernel_equals_that_of_svc(gamma, orthogonal):
     layer = RandomFourierFeatures(8192, gamma=gamma, orthogonal=orthogonal)
     np.testing.assert_allclose(kernel_of(layer), rbf_kernel(X, gamma=gamma), atol=0.06)
 
@@ -46,7 +46,7 @@ def test_error_falls_with_features_and_orthogonality():
     assert error(64, True) < 0.95 * few
 
 
-def test_auto_is_one_over_the_inputs():
+def test_auto_is_one_over_the_number_of_inputs():
     layer = RandomFourierFeatures(16)
     layer(X)
     gamma = np.exp(keras.ops.convert_to_numpy(layer.log_gamma))
@@ -54,7 +54,7 @@ def test_auto_is_one_over_the_inputs():
     assert layer.trainable_weights == []
 
 
-def test_gamma_is_learnt_where_asked():
+def test_gamma_is_learned_if_trainable():
     rng = np.random.default_rng(1)
     inputs = rng.uniform(-2, 2, (300, 1)).astype(np.float32)
     targets = np.sin(3 * inputs)
@@ -80,7 +80,7 @@ def test_saved_and_loaded(tmp_path):
     )
 
 
-def test_directions_depend_on_the_seed_alone():
+def test_directions_depend_only_on_the_seed():
     one, same, other = (RandomFourierFeatures(64, seed=seed) for seed in (1, 1, 2))
     values = [keras.ops.convert_to_numpy(layer(X)) for layer in (one, same, other)]
     np.testing.assert_array_equal(values[0], values[1])

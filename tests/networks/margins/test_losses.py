@@ -78,7 +78,7 @@ def test_formula(loss, squared, seed, margin):
 
 @pytest.mark.parametrize("squared", [False, True])
 @pytest.mark.parametrize("loss", [*MULTICLASS, BinaryHinge])
-def test_gradient_is_that_of_finite_differences(loss, squared):
+def test_gradient_equals_finite_differences(loss, squared):
     codes, scores = draw(loss, 3)
     weights = [1.0, 2.0] if loss is BinaryHinge else [1.0, 2.0, 0.5, 1.5]
     ours = loss(squared=squared, class_weight=weights, reduction="sum")
@@ -97,7 +97,7 @@ def test_gradient_is_that_of_finite_differences(loss, squared):
 
 
 @pytest.mark.parametrize("loss", MULTICLASS)
-def test_every_form_of_target_means_the_same(loss):
+def test_all_forms_of_targets_are_equivalent(loss):
     codes, scores = draw(loss, 0)
     one_hot = np.eye(4)[codes]
     forms = [codes, codes.astype(float), codes[:, None], one_hot, one_hot > 0, 2 * one_hot - 1]
@@ -105,20 +105,20 @@ def test_every_form_of_target_means_the_same(loss):
     np.testing.assert_allclose(values, values[0], rtol=1e-6)
 
 
-def test_every_form_of_binary_target_means_the_same():
+def test_all_forms_of_binary_targets_are_equivalent():
     codes, scores = draw(BinaryHinge, 0)
     forms = [codes, codes > 0, 2 * codes - 1, codes[:, None], np.eye(2)[codes]]
     values = [float(BinaryHinge()(form, s)) for form in forms for s in (scores, scores[:, 0])]
     np.testing.assert_allclose(values, values[0], rtol=1e-6)
 
 
-def test_keras_own_categorical_hinge_is_another_function():
+def test_keras_categorical_hinge_is_a_different_function():
     scores, codes = np.array([[-3.0, -5.0, -7.0]]), np.array([0])
     assert float(CrammerSinger()(codes, scores)) == 0
     assert float(keras.losses.CategoricalHinge()(np.eye(3)[codes], scores)) == 4
-    # And on integer targets its plain hinge broadcasts, where ours raises.
+    # With integer targets, its plain hinge broadcasts, while ours raises an error.
     float(keras.losses.Hinge()(np.array([[0], [2]]), np.zeros((2, 3))))
-    with pytest.raises(ValueError, match="takes one score a sample"):
+    with pytest.raises(ValueError, match="takes one score per sample"):
         BinaryHinge()(np.array([[0], [2]]), np.zeros((2, 3)))
 
 
@@ -126,11 +126,11 @@ def test_keras_own_categorical_hinge_is_another_function():
     ("loss", "targets", "scores", "message"),
     [
         (CrammerSinger, (5,), (5, 1), "For two classes and one score take BinaryHinge"),
-        (WestonWatkins, (5,), (5,), "takes a score for each of two classes or more"),
+        (WestonWatkins, (5,), (5,), "takes one score per class, for two classes or more"),
         (OneVsRestHinge, (5, 2), (5, 3), r"got targets of shape \(5, 2\)"),
-        (CrammerSinger, (4,), (5, 3), "needs a target for each sample"),
+        (CrammerSinger, (4,), (5, 3), "needs one target per sample"),
         (BinaryHinge, (5, 3), (5, 1), "targets of 0 and 1 or -1 and 1"),
-        (BinaryHinge, (4,), (5, 1), "needs a target for each sample"),
+        (BinaryHinge, (4,), (5, 1), "needs one target per sample"),
         (BinaryHinge, (5,), (5, 2), "For more classes take CrammerSinger"),
     ],
 )
@@ -141,19 +141,19 @@ def test_wrong_shapes_raise_instead_of_broadcasting(loss, targets, scores, messa
 
 @pytest.mark.parametrize("loss", MULTICLASS)
 @pytest.mark.parametrize("code", [-1, 4])
-def test_index_that_is_no_class_is_not_passed_over(loss, code):
+def test_an_index_that_is_not_a_class_is_not_ignored(loss, code):
     values = per_sample(loss(reduction=None), np.array([0, code]), np.zeros((2, 4)))
     assert np.isfinite(values[0])
     assert np.isnan(values[1])
 
 
-def test_binary_target_that_is_no_sign_is_not_passed_over():
+def test_a_binary_target_that_is_not_a_sign_is_not_ignored():
     values = per_sample(BinaryHinge(reduction=None), np.array([0, 1, 2]), np.zeros((3, 1)))
     assert np.isnan(values).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("loss", [*MULTICLASS, BinaryHinge])
-def test_weights_of_samples_and_classes(loss):
+def test_sample_weights_and_class_weights(loss):
     codes, scores = draw(loss, 1)
     plain = per_sample(loss(reduction=None), codes, scores)
     sample_weight = np.arange(1.0, 8.0)
@@ -165,7 +165,7 @@ def test_weights_of_samples_and_classes(loss):
 
 
 @pytest.mark.parametrize("loss", [*MULTICLASS, BinaryHinge])
-def test_saved_and_made_again(loss):
+def test_saved_and_loaded(loss):
     one = loss(margin=2.0, squared=True, class_weight=[1, 2], name="mine")
     other = keras.losses.deserialize(keras.losses.serialize(one))
     assert other.get_config() == one.get_config()
@@ -181,7 +181,7 @@ def test_bad_parameters(parameters, message):
         WestonWatkins(**parameters)
 
 
-def test_class_weights_for_other_classes():
+def test_class_weights_of_the_wrong_length():
     with pytest.raises(ValueError, match="a weight for each of the 3 classes; got 2"):
         CrammerSinger(class_weight=[1, 2])(np.array([0]), np.zeros((1, 3)))
 
@@ -200,7 +200,7 @@ def test_a_model_learns_with_it(loss, units):
 
 @pytest.mark.parametrize("loss", [*MULTICLASS, BinaryHinge])
 @pytest.mark.parametrize("way", ["fit", "train_on_batch"])
-def test_compiled_step_with_weights_of_samples(loss, way):
+def test_compiled_step_with_sample_weights(loss, way):
     codes, scores = draw(loss, 2)
     scores = scores.astype(np.float32)
     sample_weight = np.arange(1, 8, dtype=np.float32)

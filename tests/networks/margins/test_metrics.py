@@ -21,7 +21,7 @@ def test_perfect_predictions_are_perfect():
     assert value(SignAccuracy(), targets, targets) == 1
     assert value(MarginViolationRate(), targets, targets) == 0
     assert value(MeanMargin(), targets, targets) == 1
-    # Keras's own says half of them are wrong.
+    # Keras's metric counts half of them as wrong.
     assert value(keras.metrics.BinaryAccuracy(), targets, targets) == 0.5
 
 
@@ -40,7 +40,7 @@ def test_two_classes(form, scores):
     assert value(MeanMargin(), form, scores) == pytest.approx((SIGNS * BINARY).mean(), rel=1e-4)
 
 
-def test_violations_are_what_the_loss_counts():
+def test_violations_are_the_samples_with_a_loss():
     losses = keras.ops.convert_to_numpy(CrammerSinger(reduction=None)(CODES, SCORES))
     assert value(MarginViolationRate(), CODES, SCORES) == pytest.approx((losses > 0).mean())
 
@@ -55,17 +55,17 @@ def test_weights_and_batches():
 
 
 def test_wrong_shapes_raise():
-    with pytest.raises(ValueError, match="SignAccuracy needs a target for each sample"):
+    with pytest.raises(ValueError, match="SignAccuracy needs one target per sample"):
         SignAccuracy()(CODES[:3], SCORES)
 
 
-def test_saved_and_made_again():
+def test_saved_and_loaded():
     one = MarginViolationRate(0.5, name="mine")
     other = keras.metrics.deserialize(keras.metrics.serialize(one))
     assert (other.margin, other.name) == (0.5, "mine")
 
 
-def test_beside_a_loss_in_compile():
+def test_together_with_a_loss_in_compile():
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
     model.compile("adam", CrammerSinger(), metrics=[SignAccuracy(), MeanMargin()])
     history = model.fit(SCORES, CODES, epochs=1, verbose=0).history

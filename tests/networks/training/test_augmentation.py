@@ -27,7 +27,7 @@ def test_no_warp_is_the_identity():
     np.testing.assert_array_equal(STILL.warp(images, seed=0, epoch=0), images)
 
 
-def test_same_key_same_warp():
+def test_same_seed_and_epoch_give_the_same_warp():
     images = np.random.default_rng(0).integers(0, 255, (4, 12, 12, 1), dtype=np.uint8)
     first = Augmentation().warp(images, seed=1, epoch=2)
     np.testing.assert_array_equal(first, Augmentation().warp(images, seed=1, epoch=2))
@@ -47,24 +47,24 @@ def one_dot(y, x):
     return image
 
 
-def centre(image):
+def center(image):
     y, x = np.mgrid[:41, :41]
     return np.array([(image * y).sum(), (image * x).sum()]) / image.sum()
 
 
-def test_rotation_keeps_the_distance_from_the_centre_and_is_within_its_limit():
+def test_rotation_keeps_the_distance_from_the_center_and_is_within_its_limit():
     dot = np.repeat(one_dot(10, 20), 200, axis=0)
     warp = Augmentation(rotation=30, zoom=0, aspect=0, shift=0, shear=0, elastic=0)
-    offsets = np.array([centre(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
+    offsets = np.array([center(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
     angles = np.degrees(np.arctan2(offsets[:, 1], -offsets[:, 0]))
     np.testing.assert_allclose(np.hypot(*offsets.T), 10, atol=0.3)
     assert 25 < np.abs(angles).max() <= 31
 
 
-def test_shift_is_a_share_of_the_size():
+def test_shift_is_a_fraction_of_the_size():
     dot = np.repeat(one_dot(20, 20), 200, axis=0)
     warp = Augmentation(rotation=0, zoom=0, aspect=0, shift=0.1, shear=0, elastic=0)
-    offsets = np.array([centre(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
+    offsets = np.array([center(image[..., 0]) for image in warp.warp(dot, seed=0, epoch=0)]) - 20
     assert 3.5 < np.abs(offsets).max() <= 4.2
 
 
@@ -82,6 +82,6 @@ def test_bad_parameter(wrong):
         Augmentation(**wrong).warp(np.zeros((1, 8, 8, 1), np.uint8), seed=0, epoch=0)
 
 
-def test_no_images():
+def test_samples_that_are_not_images():
     with pytest.raises(ValueError, match=r"pass Training\(augmentation=None\)"):
         Augmentation().warp(np.zeros((4, 9), np.float32), seed=0, epoch=0)

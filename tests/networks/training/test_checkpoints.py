@@ -30,7 +30,7 @@ def path(tmp_path):
 
 
 class StopAt(Progress):
-    """What Ctrl-C does, once so many epochs are done."""
+    """Acts like Ctrl-C after a number of epochs."""
 
     def __init__(self, epochs):
         self.epochs = epochs
@@ -46,7 +46,8 @@ def interrupt(epochs, *arguments, **kwargs):
 
 
 def assert_same_weights(one, two):
-    # To the bit with the backend's determinism on, which the test that kills has.
+    # Bit for bit only with the backend's determinism, which the test with a killed process turns
+    # on.
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -70,7 +71,7 @@ def little(shape, n_classes):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_interrupted_it_goes_on_to_the_same_network(samples, path, precision):
+def test_a_resumed_training_ends_with_the_same_network(samples, path, precision):
     recipe = Training(epochs=4, batch_size=16, precision=precision)
     unbroken, history = fit_network(little, *samples, recipe, seed=1)
     for epochs in (0.5, 1, 2.6):
@@ -82,7 +83,7 @@ def test_interrupted_it_goes_on_to_the_same_network(samples, path, precision):
     assert_same_weights(resumed, unbroken)
 
 
-def test_best_weights_of_before_the_interruption_are_kept(samples, path):
+def test_best_weights_from_before_the_interruption_are_kept(samples, path):
     X, codes = samples
     recipe = Training(epochs=5, batch_size=8, learning_rate=0.05, augmentation=None)
     # Where the labels are wrong, the loss grows as the network learns.
@@ -101,7 +102,7 @@ def test_best_weights_of_before_the_interruption_are_kept(samples, path):
     assert_same_weights(models[2], models[0])
 
 
-def test_a_finished_training_returns_at_once(samples, path):
+def test_a_finished_training_returns_immediately(samples, path):
     first, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     written = path.stat().st_mtime_ns
     heard = []
@@ -141,7 +142,7 @@ def test_without_a_validation_slice_the_last_weights_are_kept(samples, path):
         ({"codes": 0}, "samples", "codes, .*validation codes"),
     ],
 )
-def test_another_training_is_refused_with_both_fingerprints(
+def test_another_training_is_rejected_with_both_fingerprints(
     samples, path, changed, kind, differing
 ):
     X, codes = samples
@@ -153,7 +154,7 @@ def test_another_training_is_refused_with_both_fingerprints(
     if "codes" in changed:
         changed = {"codes": 1 - codes}
     message = (
-        f"network.ckpt.safetensors' is of another training: the fingerprint of the {kind} is "
+        f"network.ckpt.safetensors' belongs to another training: the fingerprint of the {kind} is "
         r"[0-9a-f]{12} there and [0-9a-f]{12} here; they differ in "
         rf".*{differing}.*\. Pass another path, or delete the file"
     )
@@ -178,14 +179,16 @@ def damage(content, how):
 
 
 @pytest.mark.parametrize("how", ["truncated", "one bit", "empty", "text"])
-def test_a_damaged_file_is_refused(samples, path, how):
+def test_a_damaged_file_is_rejected(samples, path, how):
     interrupt(1, little, *samples, RECIPE, checkpoint=path)
     path.write_bytes(damage(path.read_bytes(), how))
-    with pytest.raises(ValueError, match="is damaged, or is none: .* Delete it to train from the"):
+    with pytest.raises(
+        ValueError, match="is damaged or is not a checkpoint: .* Delete it to train"
+    ):
         fit_network(little, *samples, RECIPE, checkpoint=path)
 
 
-def test_another_safetensors_file_is_refused(samples, path):
+def test_another_safetensors_file_is_rejected(samples, path):
     from safetensors.numpy import save_file
 
     save_file({"weights": np.zeros(3)}, path)
@@ -193,7 +196,9 @@ def test_another_safetensors_file_is_refused(samples, path):
         fit_network(little, *samples, RECIPE, checkpoint=path)
 
 
-def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples, path, monkeypatch):
+def test_a_full_disk_keeps_the_last_good_file_and_the_training_continues(
+    samples, path, monkeypatch
+):
     interrupt(1, little, *samples, RECIPE, checkpoint=path)
     good = path.read_bytes()
 
@@ -201,14 +206,14 @@ def test_a_full_disk_leaves_the_last_good_file_and_the_training_goes_on(samples,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.warns(RuntimeWarning, match="not be written: No space left.* that of an earlier"):
+    with pytest.warns(RuntimeWarning, match="not be written: No space left.* is from an earlier"):
         _, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     assert len(history.loss) == 3
     assert path.read_bytes() == good
     assert os.listdir(path.parent) == [NAME]
 
 
-def test_the_folder_is_made_and_leftovers_of_killed_runs_are_removed(samples, tmp_path):
+def test_the_folder_is_created_and_leftovers_of_killed_runs_are_removed(samples, tmp_path):
     path = tmp_path / "run" / NAME
     path.parent.mkdir()
     for name in (f".{NAME}.abcd_123.tmp", ".other.abcd_123.tmp"):
@@ -219,7 +224,7 @@ def test_the_folder_is_made_and_leftovers_of_killed_runs_are_removed(samples, tm
     fit_network(little, *samples, RECIPE, checkpoint=tmp_path / "new" / "folder" / NAME)
 
 
-def test_the_file_holds_no_pickle_and_says_what_it_is(samples, path):
+def test_the_file_holds_no_pickle_and_describes_itself(samples, path):
     interrupt(1, little, *samples, RECIPE, checkpoint=path)
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
@@ -253,8 +258,8 @@ KILLED = """
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
-    """Real digits, augmentation, dropout; benchmarks/resume.py does so twenty times."""
+def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
+    """Real digits, augmentation, dropout; benchmarks/resume.py repeats this twenty times."""
 
     def start(folder):
         return subprocess.Popen(

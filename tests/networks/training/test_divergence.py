@@ -36,7 +36,7 @@ def test_broken_samples_are_counted(samples, value):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_to_try(samples, precision):
+def test_advice(samples, precision):
     X, codes = samples
     recipe = Training(4, 8, 1e30, augmentation=None, precision=precision, validation_size=0)
     with pytest.raises(ValueError, match=r"in epoch \d of 4") as caught:
@@ -50,8 +50,8 @@ def test_what_to_try(samples, precision):
     assert "scale the inputs" not in str(caught.value)
 
 
-def test_a_last_step_that_breaks_the_weights_is_noticed(samples):
-    """Its loss was finite: nothing else would show before the network is used."""
+def test_a_last_step_that_breaks_the_weights_is_detected(samples):
+    """Its loss was finite, so nothing else would reveal it before the network is used."""
     X, codes = samples
     recipe = Training(1, 60, 1e38, weight_decay=10, augmentation=None)
     model = plain(X.shape[1:], 2)
@@ -78,7 +78,9 @@ def test_the_checkpoint_is_that_of_the_last_good_epoch(samples, tmp_path, monkey
 
     monkeypatch.setattr(module, breaking)
     model = build_network("compact", X.shape[1:], 2)
-    with pytest.raises(ValueError, match=r"epoch 3 of 4.*The checkpoint stays that of epoch 2\."):
+    with pytest.raises(
+        ValueError, match=r"epoch 3 of 4.*The checkpoint is still that of epoch 2\."
+    ):
         train(model, X, codes, None, QUICK, checkpoint=path)
     assert path.read_bytes() == calls[2]
     model = build_network("compact", X.shape[1:], 2)

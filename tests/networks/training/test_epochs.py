@@ -8,7 +8,7 @@ IMAGES = np.random.default_rng(0).integers(0, 255, (6, 9, 9, 1), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("augmentation", [None, Augmentation()])
-def test_an_epoch_is_the_same_whatever_the_first_one_was(augmentation):
+def test_an_epoch_does_not_depend_on_the_first_one(augmentation):
     whole = list(epochs(IMAGES, augmentation, seed=3, first=0, last=4))
     later = list(epochs(IMAGES, augmentation, seed=3, first=2, last=4))
     assert [epoch for epoch, _, _ in whole] == [0, 1, 2, 3]
@@ -22,7 +22,7 @@ def test_an_epoch_is_the_same_whatever_the_first_one_was(augmentation):
         assert (whole[0][2] != whole[1][2]).any()
 
 
-def test_no_epochs_are_left():
+def test_without_remaining_epochs():
     assert list(epochs(IMAGES, Augmentation(), seed=0, first=4, last=4)) == []
 
 
@@ -39,7 +39,7 @@ class Recorder:
         return len(self.batches)
 
 
-def test_a_step_for_each_full_batch_and_their_mean_loss():
+def test_one_step_per_full_batch_and_their_mean_loss():
     model, heard = Recorder(), []
     order, codes = np.array([5, 3, 1, 0, 2, 4, 6]), np.arange(7) % 3
     samples = np.arange(7, dtype=np.uint8)[:, None]

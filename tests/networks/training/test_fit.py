@@ -41,7 +41,7 @@ def test_same_seed_same_network(samples):
         predict_probabilities(fit_network("compact", *samples, QUICK, seed=seed)[0], samples[0])
         for seed in (3, 3, 4)
     )
-    # Bit for bit with the backend's determinism on, which the command line's tests check.
+    # Bit for bit only with the backend's determinism, as the tests of the command line check.
     np.testing.assert_allclose(first, again, atol=1e-4)
     assert np.abs(first - other).max() > 1e-3
 
@@ -57,8 +57,8 @@ def test_best_weights_are_kept(samples):
     assert accuracy == pytest.approx(history.validation_accuracy[history.best_epoch])
 
 
-def test_a_small_slice_chooses_no_epoch(samples):
-    """Its labels are wrong, so that its loss is lowest while the network still guesses."""
+def test_a_small_slice_does_not_select_an_epoch(samples):
+    """Its labels are wrong, so its loss is lowest while the network still guesses."""
     X, codes = samples
     wrong = (X[40:], 1 - codes[40:])
     recipe = Training(epochs=8, batch_size=8, augmentation=None)
@@ -72,7 +72,7 @@ def test_a_small_slice_chooses_no_epoch(samples):
     assert history.best_epoch == 7
     assert (predict_probabilities(model, X[40:]).argmax(axis=1) == codes[40:]).mean() > 0.9
     assert len(history.validation_accuracy) == 8
-    # Whoever asks for patience asks for the best epoch, and many samples know it.
+    # With patience, or with many samples, the best epoch is selected.
     for validation, patient in (
         (wrong, replace(recipe, patience=20)),
         (tuple(np.concatenate([part] * 5) for part in wrong), recipe),
@@ -125,7 +125,7 @@ def test_groups_stay_out_of_the_slice(samples):
     assert len(history.validation_loss) == 1
 
 
-def test_progress_hears_every_step(samples):
+def test_progress_reports_every_step(samples):
     heard = []
 
     class Listener(Progress):
@@ -181,14 +181,14 @@ def test_a_margin_loss_trains_scores(samples):
     assert outputs.min() < 0
     assert (outputs.argmax(axis=1) == codes).mean() > 0.9
     assert history.loss[-1] < history.loss[0]
-    # The same first weights as under the cross-entropy.
+    # The initial weights are the same as with the cross-entropy.
     first = build_network("compact", X.shape[1:], 2, seed=0).get_weights()
     again = giving_scores(build_network("compact", X.shape[1:], 2, seed=0)).get_weights()
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
-def test_weights_of_samples_count_in_training_and_validation(samples):
+def test_sample_weights_count_in_training_and_validation(samples):
     X, codes = samples
 
     def fitted(weight):
@@ -234,7 +234,7 @@ def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
         Training(patience=2, validation_size=0).check()
 
 
-def test_more_samples_train_on(samples):
+def test_train_further_on_more_samples(samples):
     X, codes = samples
     model = giving_scores(build_network("compact", X.shape[1:], 2))
     recipe = Training(batch_size=16, learning_rate=0.01)

@@ -14,7 +14,7 @@ def samples(shapes):
     return images[..., None], (labels == "standing").astype(int)
 
 
-def test_the_learning_rate_climbs_for_a_fifth_of_the_steps_and_falls_for_the_rest():
+def test_the_learning_rate_rises_for_a_fifth_of_the_steps_then_falls():
     schedule = one_cycle(Training(epochs=5, learning_rate=0.02), steps_per_epoch=20)
     rates = [float(schedule(step)) for step in range(101)]
     assert rates[0] == pytest.approx(0.002)
@@ -24,7 +24,7 @@ def test_the_learning_rate_climbs_for_a_fifth_of_the_steps_and_falls_for_the_res
 
 
 @pytest.mark.parametrize("network", ["compact", "logits"])
-def test_the_loss_is_the_cross_entropy_of_smoothed_labels(network):
+def test_the_loss_is_the_cross_entropy_with_smoothed_labels(network):
     model = build_network("compact", (8, 8, 1), 3)
     outputs = np.array([[0.7, 0.2, 0.1]], np.float32)
     if network == "logits":
@@ -42,7 +42,7 @@ def test_xla_compiles_the_steps_where_nothing_else_would():
     assert model.jit_compile == (import_keras().backend.backend() == "jax")
 
 
-def test_what_has_a_penalty_does_not_decay(samples):
+def test_weights_with_a_penalty_do_not_decay(samples):
     X, codes = samples
     model = giving_scores(build_network("compact", X.shape[1:], 2))
     kernel = classifying_layer(model).kernel

@@ -1,1 +1,1 @@
-"""One module per deep-learning framework; nothing else imports one."""
+"""All code that depends on a deep-learning framework; nothing else imports one."""

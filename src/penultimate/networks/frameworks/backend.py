@@ -1,13 +1,14 @@
-"""Importing Keras with a backend that is installed, and the settings that only a backend has.
+"""Importing Keras with an installed backend, and backend-specific settings.
 
-What makes a training repeat bit for bit on a CPU. Torch and JAX need nothing but a seed: they run
-one operation after another, and split each over their threads in the same way every time.
-TensorFlow runs operations side by side, which then share the threads in one way or another, and a
-sum that is split otherwise is rounded otherwise: at 64 x 64 pixels and 3 channels, the gradient of
-a convolution differed in one process of four. TensorFlow's own op determinism does not cover this.
-One inter-op thread does: one operation at a time, each still on all cores, for 0 to 10 % more time.
-(`tf.experimental.function_executor_type` would do so for one thread, whenever it is called. But it
-rejects what TensorFlow's memory optimizer makes of the gradients of large batches.)
+How a training becomes repeatable bit for bit on a CPU: torch and JAX need only a seed. They run one
+operation after another, and split each over their threads in the same way every time. TensorFlow
+runs operations concurrently, which then share the threads differently from run to run, and a sum
+that is split differently is rounded differently: at 64 x 64 pixels and 3 channels, the gradient of
+a convolution differed in one process out of four. TensorFlow's own op determinism does not cover
+this. A single inter-op thread does: one operation at a time, each still on all cores, for 0 to 10 %
+more time. (`tf.experimental.function_executor_type` would do the same for one thread, at any time.
+But it rejects the graphs that TensorFlow's memory optimizer makes for the gradients of large
+batches.)
 """
 
 import os
@@ -24,13 +25,13 @@ import numpy as np
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
-# Keras and torch draw initial weights and dropout from generators that belong to the process: two
-# trainings at once would take each other's draws.
+# Keras and torch draw initial weights and dropout from process-wide generators: two concurrent
+# trainings would consume each other's draws.
 _one_training = threading.RLock()
 
 
 def import_keras() -> Any:
-    """Import Keras, on the user's backend or else on the first one that is installed.
+    """Import Keras, with the user's backend or else the first one that is installed.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def import_keras() -> Any:
         missing = (
             f"Keras's backend {chosen!r} (KERAS_BACKEND) is not installed."
             if chosen and find_spec("keras") is not None
-            else "Networks need Keras and a backend, and they are not installed."
+            else "Networks need Keras and a backend, which are not installed."
         )
         extra = chosen if chosen in BACKENDS else "tensorflow"
         raise ImportError(f"{missing} Install it with: pip install 'penultimate[{extra}]'")
@@ -57,7 +58,7 @@ def import_keras() -> Any:
 
 
 def is_keras_model(network: Any) -> bool:
-    """Say whether `network` is a Keras model, without importing Keras to find out.
+    """Return whether `network` is a Keras model, without importing Keras.
 
     Parameters
     ----------
@@ -78,25 +79,25 @@ def is_keras_model(network: Any) -> bool:
 
 
 def make_deterministic() -> None:
-    """Turn on the backend's determinism, for this process and for good.
+    """Turn on the backend's determinism, permanently for this process.
 
-    The same seed, data, versions and number of threads then give the same bits on a CPU, in what
-    is trained here and in what you run with the backend yourself: TensorFlow's op determinism is
-    turned on, and it runs one operation at a time, each on all cores (its inter-op threads are set
-    to 1); torch refuses operations that do not repeat. JAX has no such setting; its operations
-    repeat on a CPU as they are. Nothing is promised of a GPU.
+    The same seed, data, versions and number of threads then give the same bits on a CPU, both in
+    networks trained here and in your own code with the backend. TensorFlow's op determinism is
+    turned on, and it runs one operation at a time, each on all cores (inter-op threads are set to
+    1); torch raises an error for operations that are not deterministic. JAX has no such setting;
+    its operations are repeatable on a CPU anyway. There is no guarantee for a GPU.
 
-    Call it before anything else uses TensorFlow, for the number of its threads is fixed when it
-    starts. The command line calls it. The library does half of it where it starts TensorFlow
-    itself, to train a network: one operation at a time, unless you have set the number of inter-op
-    threads; so a training repeats there, too. It leaves op determinism to you, as that makes
-    TensorFlow refuse random operations without a seed, wherever they are. As op determinism
-    chooses other implementations, results with and without it differ by rounding.
+    Call it before anything else uses TensorFlow, because the number of threads is fixed when
+    TensorFlow starts. The command line calls it. When the library itself starts TensorFlow to train
+    a network, it does half of this: it runs one operation at a time, unless you have set the number
+    of inter-op threads, so that a training is repeatable there, too. Op determinism is left to you,
+    because with it TensorFlow rejects all random operations without a seed. As it also chooses
+    other implementations, results with and without it differ by rounding.
 
     Warns
     -----
     UserWarning
-        If TensorFlow was started before, with more than one inter-op thread.
+        If TensorFlow has already started with more than one inter-op thread.
 
     Examples
     --------
@@ -117,15 +118,15 @@ def make_deterministic() -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Keras and its backend; what is built and trained in here repeats bit for bit on a CPU.
+    """Seed Keras and its backend, so that building and training repeat bit for bit on a CPU.
 
-    Python's and NumPy's generators are given back as they were. One thread at a time: another
-    one waits.
+    The states of Python's and NumPy's generators are restored at the end. Only one thread at a time
+    can be in this context; others wait.
 
     Warns
     -----
     UserWarning
-        Once in a process, if TensorFlow can't be kept from running operations side by side.
+        Once per process, if TensorFlow cannot be kept from running operations concurrently.
     """
     keras = import_keras()
     with _one_training:
@@ -144,12 +145,12 @@ _warned = False
 
 
 def _run_one_operation_at_a_time(*, overrule: bool = False) -> None:
-    """Set TensorFlow's inter-op threads to 1; a number that the user set only with `overrule`."""
+    """Set TensorFlow's inter-op threads to 1; a user's own number only with `overrule`."""
     import tensorflow as tf
 
     global _warned
     threads = tf.config.threading
-    # A number that is set in Python comes before the variable, as in TensorFlow.
+    # As in TensorFlow, a number set in Python takes precedence over the variable.
     in_variable = os.environ.get("TF_NUM_INTEROP_THREADS", "")
     in_use = str(threads.get_inter_op_parallelism_threads() or in_variable or 0)
     if in_use == "1" or tf.config.get_visible_devices("GPU"):
@@ -158,13 +159,13 @@ def _run_one_operation_at_a_time(*, overrule: bool = False) -> None:
         try:
             threads.set_inter_op_parallelism_threads(1)
             return
-        except RuntimeError:  # it has started
+        except RuntimeError:  # TensorFlow has already started
             pass
     if not _warned:
         _warned = True
         cause = "was started before" if in_use == "0" or overrule else f"was set to {in_use}"
         warnings.warn(
-            "Networks that are trained with the same seed may differ from run to run: TensorFlow "
+            "Networks trained with the same seed may differ from run to run: TensorFlow "
             f"{cause}, and runs several operations at a time (inter-op threads). Call "
             "penultimate.networks.make_deterministic() before anything else uses TensorFlow, or "
             "set TF_NUM_INTEROP_THREADS=1 in the environment.",
@@ -174,9 +175,9 @@ def _run_one_operation_at_a_time(*, overrule: bool = False) -> None:
 
 
 def seed_shared_generators(seed: int, epoch: int) -> None:
-    """Seed what dropout draws from where that is no state of the model: with torch.
+    """Seed the generator of dropout for an epoch, if it is not part of the model's state (torch).
 
-    An epoch then draws the same, whether or not the training was interrupted before it.
+    The draws of an epoch are then the same whether or not the training was interrupted before it.
     """
     if import_keras().backend.backend() == "torch":
         import torch

@@ -1,24 +1,24 @@
-"""What makes a network's output: classes, and of what; or features.
+"""Rules that decide whether a network outputs classes (and computed from what) or features.
 
-"penultimate" is what the last operation with weights that makes the class-wide output is given,
-dropouts before it left out. Which one that is, is read from the output backwards:
+"penultimate" is the input of the last operation with weights that produces the class-wide output,
+before any dropout. That operation is found by reading the graph backwards from the output:
 
-1. **A softmax or sigmoid makes classes.** If the first operation met that is not neutral is one,
-   the operation with a weight matrix behind it makes the classes, whatever lies between the two (a
-   pooling, as in SqueezeNet; a batch normalisation; a temperature).
-2. **A rectifier or a normalisation makes features.** ReLU and its like, batch, layer and L2
-   normalisation are how backbones and embeddings end. So do recurrent, attention and embedding
-   layers. The penultimate layer is then the network's output.
-3. **Bare scores are logits.** A dense layer, or a convolution that leaves a single position, with
-   nothing but neutral operations after it makes classes. A layer of the user's own counts as dense
-   if it has a matrix of (inputs, outputs).
-4. **Maps are features.** An output with a value for each position is no classifier's.
-5. **Branches are read each by itself.** Where one brings features (a residual sum, a gate), the sum
-   is features. Where all make classes of the same tensor, so does the sum.
+1. **A softmax or sigmoid produces classes.** If it is the first operation that is not neutral, then
+   the next operation behind it with a weight matrix makes the classes, whatever lies between the
+   two (a pooling, as in SqueezeNet; a batch normalization; a temperature).
+2. **A rectifier or a normalization produces features.** Backbones and embedding networks end in
+   ReLU and similar activations, or in batch, layer or L2 normalization; also in recurrent,
+   attention or embedding layers. The penultimate layer is then the network's output.
+3. **Bare scores are logits.** A dense layer, or a convolution that leaves a single position, makes
+   classes if only neutral operations follow. A custom layer counts as dense if it has a matrix of
+   shape (inputs, outputs).
+4. **Maps are features.** An output with one value per position does not come from a classifier.
+5. **Branches are read separately.** If one brings features (a residual sum, a gate), the result is
+   features. If all make classes from the same tensor, so does their sum.
 
-All else has two readings, and is an error that lists the layers: heads on different tensors, a
+Everything else is ambiguous, and an error that lists the layers: heads on different tensors, a
 convolution without activation that is then pooled, a tanh or a Lambda on scores, a product of
-scores with a gate, a softmax for each position, a layer of the user's own that is like no other.
+scores with a gate, a softmax per position, a custom layer that is unlike any other.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from penultimate.networks.frameworks.graph import Graph, Value
 
 PROBABILITIES = {"softmax", "sigmoid", "hardsigmoid", "sparsemax", "sparsesigmoid"}
 _OF_CLASSES = PROBABILITIES | {"logsoftmax", "logsigmoid"}
-# Ends of scores as of features: hinge losses and hashes have a tanh, counts an exponential.
+# Both scores and features end in these: hinge losses and hashes use tanh, counts an exponential.
 _OF_EITHER = {"tanh", "hardtanh", "tanhshrink", "softsign", "softplus", "exponential"}
 _DROPOUTS = (
     "ActivityRegularization",
@@ -41,7 +41,7 @@ _DROPOUTS = (
     "SpatialDropout2D",
     "SpatialDropout3D",
 )
-# What leaves values as they are, and what leaves scores scores.
+# Operations that do not change values (_SAME), and those that turn scores into scores (_NEUTRAL).
 _SAME = {
     *(name.lower() for name in _DROPOUTS),
     *("linear", "identity", "cast", "flatten", "reshape", "squeeze", "expanddims"),
@@ -55,17 +55,17 @@ _OPAQUE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a value is.
+    """Interpretation of a value.
 
     Attributes
     ----------
     kind : {"classes", "scores", "features", "unclear"}
-        ``"scores"`` are classes as far as can be seen: nothing says that they are not.
+        ``"scores"`` are classes, as far as can be seen: there is no evidence against it.
     given : tuple of Value
-        For classes and scores the one value that they are made of; where it is unclear, all
-        that could be meant.
+        For classes and scores, the one value that they are computed from; if unclear, all
+        candidates.
     why : str
-        Where it is unclear.
+        The reason if it is unclear.
     """
 
     kind: str
@@ -74,19 +74,20 @@ class Reading:
 
 
 def read(output: Value, graph: Graph) -> Reading:
-    """Say what an output of a network is.
+    """Interpret an output of a network.
 
     Parameters
     ----------
     output : Value
     graph : Graph
-        The network's.
+        Graph of the network.
 
     Returns
     -------
     Reading
     """
     reading, shape = _read(output, graph), graph.tensor(output).shape[1:]
+    # Several positions: bare scores are a map (rule 4), but a softmax says that there are classes.
     if _n_axes(shape) > 1 and reading.kind in ("classes", "scores"):
         if reading.kind == "scores":
             return Reading("features")
@@ -96,12 +97,13 @@ def read(output: Value, graph: Graph) -> Reading:
 
 
 def gives_probabilities(value: Value) -> bool | None:
-    """Say whether a value is a probability; None where that can't be seen."""
+    """Return whether a value is a probability; None if the graph does not show it."""
     while True:
         operation, name = value.operation, kind_of(value.operation)
         if name in PROBABILITIES:
             return True
         branches = _distinct(value.inputs)
+        # The mean of probabilities is a probability, that of mixed values is unknown.
         if name == "average":
             answers = {gives_probabilities(each) for each in branches}
             return answers.pop() if len(answers) == 1 else None
@@ -111,22 +113,23 @@ def gives_probabilities(value: Value) -> bool | None:
 
 
 def makers(value: Value) -> list[Value]:
-    """Return the last values with a weight matrix that this one is made of, one on each branch."""
+    """Return the last values with a weight matrix before this one, one per branch."""
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
+    # Elementwise weights (a temperature, a normalization) only rescale what another layer made.
     found = [maker for each in _distinct(value.inputs) for maker in makers(each)]
     return list(_distinct(found))
 
 
 def without_dropout(value: Value) -> Value:
-    """Return what a value is at inference: behind dropouts and noise."""
+    """Return the value before dropout and noise, to which it is equal at inference."""
     while type(value.operation).__name__ in _DROPOUTS:
         value = value.inputs[0]
     return value
 
 
 def end_of(value: Value) -> Value:
-    """Return what makes a value, behind what is neutral: an activation, or who has weights."""
+    """Return the operation behind neutral ones: an activation, or one with weights."""
     while (
         not _weights(value.operation)
         and kind_of(value.operation) in _NEUTRAL
@@ -137,13 +140,15 @@ def end_of(value: Value) -> Value:
 
 
 def _read(value: Value, graph: Graph) -> Reading:
+    # Doubts are collected, not raised, on the way back from the output: a rule that applies later
+    # may settle the question. The first one is kept, as it is closest to the output.
     pooled = False
     doubt = ""
     while True:
         operation, name = value.operation, kind_of(value.operation)
         branches = _distinct(value.inputs)
         if not branches:
-            return Reading("features")  # an input, which nothing has made classes of
+            return Reading("features")  # an input of the network: nothing has made classes of it
         if name in _OF_CLASSES:
             return _made_by(value)
         is_maker = bool(_weights(operation)) and not _is_elementwise(value)
@@ -159,13 +164,13 @@ def _read(value: Value, graph: Graph) -> Reading:
             reading = _read_branches(value, graph)
             return _doubted(reading, doubt) if reading.kind == "scores" else reading
         elif _weights(operation) or not (name in _NEUTRAL or _is_pooling(name)):
-            doubt = doubt or f"{operation.name!r} ({type(operation).__name__}) may do anything"
+            doubt = doubt or f"{operation.name!r} ({type(operation).__name__}) may compute anything"
         pooled = pooled or _is_pooling(name)
         value = branches[0]
 
 
 def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading:
-    """Read a value that is made with a weight matrix, and has no softmax after it."""
+    """Interpret a value made with a weight matrix, without a softmax after it."""
     operation, name = _unwrapped(value.operation), kind_of(value.operation)
     own = f"{value.operation.name!r} ({type(operation).__name__})"
     is_dense = _is_dense(operation)
@@ -175,12 +180,13 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
         return Reading("features")
     if name in _OF_EITHER or not _is_known(operation, name, or_own=True):
         doubt = doubt or f"{own} ends in {name}, as scores or features may"
+    # Rule 4; but a map that is pooled later may consist of scores.
     if _n_axes(graph.tensor(value).shape[1:]) > 1:
         if not pooled:
             return Reading("features")
         doubt = doubt or f"{own} has no activation, and is pooled: to scores or to features"
     if not is_dense and not _is_like_dense(value):
-        doubt = doubt or f"{own} is a layer of your own, and may make scores or features"
+        doubt = doubt or f"{own} is a custom layer, and may make scores or features"
     reading = _made_by(value)
     return _doubted(
         replace(reading, kind="scores") if reading.kind == "classes" else reading, doubt
@@ -190,6 +196,7 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
 def _read_branches(value: Value, graph: Graph) -> Reading:
     name = kind_of(value.operation)
     readings = [_read(each, graph) for each in _distinct(value.inputs)]
+    # Rule 5. A concatenation keeps its parts apart, so features in it need not make it features.
     kinds = {reading.kind for reading in readings}
     if kinds == {"features"} or ("features" in kinds and name != "concatenate"):
         return Reading("features")
@@ -201,7 +208,7 @@ def _read_branches(value: Value, graph: Graph) -> Reading:
 
 
 def _made_by(value: Value) -> Reading:
-    """Read classes: they are made of what the one maker behind them is given."""
+    """Interpret classes: they are computed from the input of the one operation that makes them."""
     given = _distinct(
         without_dropout(each) for maker in makers(value) for each in _distinct(maker.inputs)
     )
@@ -219,7 +226,7 @@ def _doubted(reading: Reading, doubt: str) -> Reading:
 
 
 def kind_of(operation: Any) -> str:
-    """Name an operation by what it does last: its activation or, without one, its class."""
+    """Name an operation by its last step: its activation or, without one, its class."""
     operation = _unwrapped(operation)
     function = getattr(operation, "activation", None)
     if function is None:
@@ -232,6 +239,7 @@ def kind_of(operation: Any) -> str:
 
 
 def _is_activation(name: str) -> bool:
+    # From Keras itself, so that activations of later versions are known, too.
     known = {each.replace("_", "").lower() for each in dir(import_keras().activations)}
     return name in known | {"prelu"}
 
@@ -251,9 +259,10 @@ def _is_dense(operation: Any) -> bool:
 
 
 def _is_like_dense(value: Value) -> bool:
-    """Say whether a layer of unknown kind has a matrix from its inputs to its outputs."""
+    """Return whether a layer of unknown type has a matrix from its inputs to its outputs."""
     if len(value.inputs) != 1:
         return False
+    # Equal sizes are excluded: a square matrix may as well transform features.
     before, after = value.inputs[0].tensor.shape[1:], value.tensor.shape[1:]
     if len(before) != 1 or len(after) != 1 or before == after:
         return False
@@ -262,7 +271,7 @@ def _is_like_dense(value: Value) -> bool:
 
 
 def _is_elementwise(value: Value) -> bool:
-    """Say whether weights only scale or shift values: a normalisation, a PReLU, a temperature."""
+    """Return whether weights only scale or shift values: normalization, PReLU, temperature."""
     operation = value.operation
     if any(part in type(operation).__name__.lower() for part in (*_NORMALIZING, "prelu")):
         return not isinstance(operation, import_keras().layers.Wrapper)  # SpectralNormalization
@@ -271,7 +280,7 @@ def _is_elementwise(value: Value) -> bool:
 
 
 def _is_known(operation: Any, name: str, *, or_own: bool = False) -> bool:
-    """Say whether it is known what an operation does last, by its activation or its class."""
+    """Return whether the last step of an operation is known, by its activation or its class."""
     if getattr(_unwrapped(operation), "activation", None) is not None:
         return name in _NEUTRAL or _is_activation(name)
     return or_own or _is_keras(operation)
@@ -294,6 +303,7 @@ def _weights(operation: Any) -> list[Any]:
 
 def _n_axes(shape: tuple[int | None, ...]) -> int:
     """Count the axes of one sample along which there is more than one value."""
+    # An axis of unknown size (None) counts, since it may hold several values.
     return sum(size != 1 for size in shape)
 
 

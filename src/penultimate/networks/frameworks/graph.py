@@ -1,13 +1,13 @@
-"""What a Keras model computes, as one graph: nested models opened, repeated calls kept apart.
+"""The computation of a Keras model as one graph, with nested models opened and calls kept apart.
 
-A layer that is asked for its `output` gives that of its *first* call, which may stand in another
-model: in the one that was trained before its layers were called again, or in a backbone by itself.
-So no layer is asked here. Each tensor knows the call that made it, and a call the tensors it was
-made on; going back from a model's outputs one meets what this model computes, and nothing else.
+The attribute `output` of a layer is that of its *first* call, which may belong to another model:
+the one that was trained before its layers were called again, or a backbone by itself. So it is not
+used here. Each tensor refers to the call that made it, and each call to its input tensors;
+following these back from a model's outputs yields what this model computes, and nothing else.
 
-A nested model is one operation of the outer one. It is opened: its inputs are the values that it
-was called on, and `Graph.tensor` makes an outer tensor of one inside it, by calling the inner model
-up to there on the same values.
+A nested model is a single operation of the outer one. It is opened: its inputs are the values that
+it was called on, and `Graph.tensor` turns a tensor inside it into an outer one, by calling the
+inner model up to that tensor on the same values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +17,12 @@ from typing import Any
 
 from penultimate.networks.frameworks.backend import import_keras
 
-_LISTED = 30  # names in an error message
+_LISTED = 30  # layer names in an error message
 
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """A call of a model inside another one."""
+    """A call of a model inside another model."""
 
     model: Any
     inputs: tuple["Value", ...]
@@ -36,15 +36,15 @@ class Value:
     Attributes
     ----------
     operation : keras.Operation
-        What was called: a layer or a function of ``keras.ops``; no model that has a graph.
+        What was called: a layer or a function of ``keras.ops``, but never a model with a graph.
     inputs : tuple of Value
-        What it was called on.
+        Inputs of the call.
     tensor : keras.KerasTensor
-        In the model in which the call stands.
+        The tensor in the model that contains the call.
     nested : Nested or None
-        The call of that model, where it is a nested one.
+        The call of that model, if it is nested.
     path : str
-        The names of the models around it and of the operation, joined by ``/``.
+        Names of the enclosing models and of the operation, joined by ``/``.
     """
 
     operation: Any
@@ -66,8 +66,8 @@ class Graph:
     ----------
     inputs, outputs : list of Value
     calls : dict of str to list of list of Value
-        For the path of each operation and nested model its calls, in the order in which they run,
-        and the outputs of each.
+        The calls of each operation and nested model, by path, in execution order, with the outputs
+        of each call.
 
     Raises
     ------
@@ -79,12 +79,12 @@ class Graph:
         if not has_graph(model):
             raise ValueError(
                 f"The network {getattr(model, 'name', model)!r} is a subclassed model, or was not "
-                "built, and has no graph to cut. Pass a functional or Sequential model that has "
-                "its input shape."
+                "built, and has no graph to cut. Pass a functional or Sequential model with a "
+                "known input shape."
             )
         self.model = model
         self.calls: dict[str, list[list[Value]]] = {}
-        self._outside: dict[int, Value] = {}  # for the outputs of a nested model, the same outside
+        self._outside: dict[int, Value] = {}  # outputs of a nested model to the same outside it
         self.inputs = []
         for tensor in model.inputs:
             layer = _call_that_made(tensor).operation
@@ -94,13 +94,13 @@ class Graph:
     def _open(
         self, model: Any, inputs: Sequence[Value], nested: Nested | None, prefix: str
     ) -> list[Value]:
-        """Add what a model computes from its inputs; return its outputs."""
+        """Add the values that a model computes from its inputs; return its outputs."""
         known = {id(tensor): value for tensor, value in zip(model.inputs, inputs)}
         for call in _calls_before(model.outputs, set(known)):
             operation = call.operation
             path = prefix + operation.name
             given = tuple(known[id(tensor)] for tensor in _tensors_given(call))
-            # A model called in another form than its own inputs have stays closed.
+            # A model that was called with inputs of another structure than its own stays closed.
             if has_graph(operation) and len(given) == len(operation.inputs):
                 inner = Nested(operation, given, nested)
                 values = self._open(operation, given, inner, path + "/")
@@ -118,8 +118,8 @@ class Graph:
         Parameters
         ----------
         name : str
-            A layer's name or, where several nested models have such a layer, its path; with
-            ``:0``, ``:1``, ... after it where it is called several times.
+            A layer's name or, if several nested models have such a layer, its path; followed by
+            ``:0``, ``:1``, ... if it is called several times.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class Graph:
         Raises
         ------
         ValueError
-            If there is no such layer, or it is not clear which one or which call is meant.
+            If there is no such layer, or the layer or the call is ambiguous.
         """
         path, colon, number = name.rpartition(":")
         if name not in self.calls and colon and number.isdigit():
@@ -180,7 +180,7 @@ class Graph:
         return f"{listed} and {len(names) - len(listed)} others"
 
     def name(self, value: Value) -> str:
-        """Return the name by which `find` finds a value."""
+        """Return the name under which `find` returns a value."""
         calls = self.calls.get(value.path, [])
         if len(calls) < 2:
             return value.path
@@ -189,9 +189,10 @@ class Graph:
 
     def tensor(self, value: Value) -> Any:
         """Return a value as a tensor of the outermost model."""
-        # Parts of one model may meet in a graph, where names must differ.
+        # Parts of the same model may occur in one graph, in which names must be unique.
         name = f"until_{self.name(value).replace('/', '_').replace(':', '_')}"
         needed = ancestors(value)
+        # An output of a nested model exists outside, too: no part of it has to be called again.
         if value.nested is not None:
             value = self._outside.get(id(value), value)
         if value.nested is None:
@@ -202,26 +203,28 @@ class Graph:
             for tensor, given in zip(nested.model.inputs, nested.inputs)
             if id(given) in needed
         ]
+        # The nested model up to the value, as one operation of the outer model. `tensor` recurses,
+        # since the nested model may itself be nested.
         part = import_keras().Model(bare([tensor for tensor, _ in pairs]), value.tensor, name=name)
-        # Keras's predict runs all in inference mode, whatever `training` a model was called with.
+        # `predict` runs everything in inference mode, even a model called with `training=True`.
         return part(bare([self.tensor(given) for _, given in pairs]))
 
     def until(self, value: Value) -> Any:
-        """Return the model from the inputs that a value depends on to this value."""
+        """Return the model from the inputs that a value depends on to that value."""
         needed = ancestors(value)
         inputs = [given.tensor for given in self.inputs if id(given) in needed]
         return import_keras().Model(bare(inputs), self.tensor(value))
 
 
 def has_graph(model: Any) -> bool:
-    """Say whether a layer is a model that computes what its graph of layers says."""
+    """Return whether a layer is a model that computes exactly its graph of layers."""
     if not isinstance(model, import_keras().Model) or not getattr(model, "inputs", None):
         return False
-    return type(model).call.__module__.split(".")[0] == "keras"  # not overridden by a subclass
+    return type(model).call.__module__.split(".")[0] == "keras"  # else a subclass overrides it
 
 
 def ancestors(value: Value) -> dict[int, Value]:
-    """Return what a value is computed from, by identity, itself included."""
+    """Return a value and everything it is computed from, by identity."""
     found: dict[int, Value] = {}
     waiting = [value]
     while waiting:
@@ -233,7 +236,7 @@ def ancestors(value: Value) -> dict[int, Value]:
 
 
 def bare(items: list[Any]) -> Any:
-    """The inputs as a model is called with them: a single one bare, for Keras warns otherwise."""
+    """Return the arguments of a model call: a single one bare, as Keras warns otherwise."""
     return items[0] if len(items) == 1 else items
 
 
@@ -241,11 +244,12 @@ def _calls_before(outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
     """Yield the calls that lead from known tensors to `outputs`, each after those it needs."""
     done: set[int] = set()
     waiting = [(tensor, False) for tensor in reversed(outputs)]
-    while waiting:  # a loop: networks are deeper than Python's recursion
+    while waiting:  # not recursive: networks can be deeper than Python's recursion limit
         tensor, ready = waiting.pop()
         call = _call_that_made(tensor)
         if id(tensor) in known or id(call) in done:
             continue
+        # Second visit: all inputs are done. Depth-first, so the order is that of execution.
         if ready:
             done.add(id(call))
             yield call
@@ -257,15 +261,15 @@ def _calls_before(outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
 def _call_that_made(tensor: Any) -> Any:
     """Return the call, a node of Keras's, that a tensor came from.
 
-    Keras has no public name for this: `_keras_history` (operation, node index, tensor index) and
-    `_inbound_nodes` are what its own models are built on. They are used here and nowhere else.
+    Keras has no public API for this: `_keras_history` (operation, node index, tensor index) and
+    `_inbound_nodes` are what its own models are built on. They are used only here.
     """
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
 
 def _tensors_given(call: Any) -> list[Any]:
-    """Return the tensors of a call; to a model those of a dict in the order of its inputs."""
+    """Return the input tensors of a call; those of a dict in the order of the model's inputs."""
     first = call.arguments.args[0] if call.arguments.args else None
     if isinstance(first, Mapping) and has_graph(call.operation):
         names = [tensor.name for tensor in call.operation.inputs]

@@ -1,4 +1,8 @@
-"""The Keras adapter: cutting a model at a layer, and what its end says of its outputs."""
+"""The Keras adapter: cutting a model at a layer, and properties of its inputs and outputs.
+
+All questions are answered from the graph of the model (``graph.py``) by the rules in
+``classifying.py``; only where that shows nothing is the model run, on noise.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +17,8 @@ from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
 from penultimate.networks.frameworks.graph import Graph, Value, bare, has_graph
 
-_SCALES_PIXELS = 1 / 100  # 1 / 255 and 1 / 127.5 do
-# What may come before the pixels are scaled: it changes where they are, not what they mean.
+_SCALES_PIXELS = 1 / 100  # the largest such scale; common ones are 1 / 255 and 1 / 127.5
+# Layers that may come before the scaling: they move pixels, but keep their range.
 _KEEPS_PIXELS = ("aug", "centercrop", "cropping", "identity", "rand", "resizing", "zeropadding")
 
 
@@ -27,9 +31,9 @@ class Cut:
     network : keras.Model
         From the inputs that the value depends on to the value.
     layer : str
-        The layer that makes it, by the name that finds it again.
+        The layer that makes the value, by a name that finds it again.
     place : str
-        Where it is, in words.
+        Position of the value, in words.
     gives_probabilities : bool
     """
 
@@ -47,10 +51,11 @@ def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
     model : keras.Model
         Functional or Sequential, possibly with such models nested in it.
     layer : str
-        A layer's name, or ``"penultimate"``: what the last classifying layer is given, without
-        dropout. Of a network where nothing classifies, its output.
+        A layer's name, or ``"penultimate"``: the input of the classifying layer, before dropout.
+        Without a classifying layer, the output of the network.
     n_classes : int, optional
-        Where it is not clear whether the outputs are classes, so many outputs are.
+        Where it is unclear whether the outputs are classes, this number of outputs is taken as
+        such.
 
     Returns
     -------
@@ -59,8 +64,8 @@ def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
     Raises
     ------
     ValueError
-        If the model has no graph of layers, or no such layer, or it is not clear which one is
-        meant; the message lists the layers.
+        If the model has no graph of layers or no such layer, or the layer is ambiguous; the message
+        lists the layers.
     """
     graph = Graph(model)
     if layer == "penultimate":
@@ -78,7 +83,7 @@ def cut(model: Any, layer: str) -> Any:
 
 
 def takes_pixels(model: Any) -> bool:
-    """Say whether `model` takes images with pixels from 0 to 255, and begins by scaling them down.
+    """Return whether `model` takes images with pixels from 0 to 255 and starts by rescaling them.
 
     Parameters
     ----------
@@ -87,7 +92,7 @@ def takes_pixels(model: Any) -> bool:
     Returns
     -------
     bool
-        False for what is no Keras model with a graph of layers.
+        False for anything but a Keras model with a graph of layers.
 
     Examples
     --------
@@ -98,10 +103,12 @@ def takes_pixels(model: Any) -> bool:
     if not is_keras_model(model) or not has_graph(model):
         return False
     graph = Graph(model)
+    # Images only: four axes, with one or three channels last.
     shape = tuple(graph.inputs[0].tensor.shape)
     if len(graph.inputs) > 1 or len(shape) != 4 or shape[-1] not in (1, 3):
         return False
     values = [value for calls in graph.calls.values() for call in calls for value in call]
+    # Forward from the input, on all branches: each must reach a rescaling before anything else.
     known, waiting, scaled = {id(graph.inputs[0])}, list(graph.inputs), False
     while waiting:
         taken = waiting.pop()
@@ -122,17 +129,18 @@ def takes_pixels(model: Any) -> bool:
 
 
 def ends_in_logits(model: Any) -> bool:
-    """Say whether the outputs of `model` are scores, not probabilities.
+    """Return whether the outputs of `model` are scores, not probabilities.
 
-    What makes the output says so. Where that can't be seen, as in a layer of the user's own or a
-    subclassed model, the model is tried on noise: outputs that add up to one are probabilities.
+    The operation that makes the output decides. Where it is unknown, as in a custom layer or a
+    subclassed model, the model is tried on noise: outputs that sum to one are probabilities.
     """
     if has_graph(model):
         graph = Graph(model)
         if len(graph.outputs) > 1:
             raise ValueError(
                 f"The network {model.name!r} has {len(graph.outputs)} outputs, and one is needed: "
-                "pass keras.Model(network.inputs, network.outputs[0]), or whichever gives classes."
+                "pass keras.Model(network.inputs, network.outputs[0]), or the output that gives "
+                "classes."
             )
         probabilities = classifying.gives_probabilities(graph.outputs[0])
         if probabilities is not None:
@@ -141,12 +149,12 @@ def ends_in_logits(model: Any) -> bool:
 
 
 def giving_scores(model: Any) -> Any:
-    """Return `model` without the softmax or sigmoid at its end, its outputs scores of any sign.
+    """Return `model` without the softmax or sigmoid at its end; it then outputs signed scores.
 
     Raises
     ------
     ValueError
-        If it ends in another activation, or has no graph of layers.
+        If the model ends in another activation, or has no graph of layers.
     """
     graph = Graph(model)
     output = graph.outputs[0]
@@ -154,9 +162,11 @@ def giving_scores(model: Any) -> Any:
     name, function = classifying.kind_of(end.operation), _activation_of(end.operation)
     has_weights = bool(getattr(end.operation, "weights", []))
     if name in classifying.PROBABILITIES:
+        # The activation is a setting of the layer: no layer has to be removed.
         if has_weights and function is not None:
             end.operation.activation = import_keras().activations.linear
             return model
+        # A softmax that is an operation of its own is cut off.
         if end is output and len(end.inputs) == 1:
             scores = graph.tensor(end.inputs[0])
             return import_keras().Model(bare(model.inputs), scores, name=model.name)
@@ -164,17 +174,17 @@ def giving_scores(model: Any) -> Any:
         return model
     raise ValueError(
         f"A margin loss takes scores of either sign, and the network {model.name!r} ends in "
-        f"{name!r}. End it in a layer without activation, or in a softmax, which is removed."
+        f"{name!r}. End it in a layer without activation, or in a softmax, which is then removed."
     )
 
 
 def classifying_layer(model: Any) -> Any:
-    """Return the layer with a weight matrix that makes the outputs.
+    """Return the layer with the weight matrix that makes the outputs.
 
     Raises
     ------
     ValueError
-        If there is none, or several.
+        If there is no such layer, or several.
     """
     found = {id(each.operation): each for each in classifying.makers(Graph(model).outputs[0])}
     if len(found) != 1:
@@ -189,12 +199,12 @@ def classifying_layer(model: Any) -> Any:
 
 
 def weight_matrix(layer: Any) -> Any:
-    """Return the weights of a classifying layer that are no bias.
+    """Return the weight matrix of a classifying layer, without its bias.
 
     Raises
     ------
     ValueError
-        If there are several.
+        If there is not exactly one matrix.
     """
     if getattr(layer, "kernel", None) is not None:
         return layer.kernel
@@ -208,18 +218,20 @@ def weight_matrix(layer: Any) -> Any:
 
 
 def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the class indices that outputs stand for: the largest, or the sign of a single one."""
+    """Return class indices from outputs: the largest, or the sign of a single one."""
     return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
 
 
 @contextmanager
 def computing_in_bfloat16(model: Any) -> Iterator[None]:
-    """Let the layers of `model` compute in bfloat16, on weights that stay float32.
+    """Make the layers of `model` compute in bfloat16, on weights that stay float32.
 
-    What makes the outputs, and what follows it, keeps its precision, and so do the outputs and the
-    loss. What a backend compiles in here goes on computing so; compile the rest outside.
+    The layer that makes the outputs and everything after it keep their precision, and with them the
+    outputs and the loss. A function that the backend compiles in this context keeps computing in
+    bfloat16; compile all others outside.
     """
     layers = list(_leaves(model))
+    # Without a graph, the last layer is taken for the one that makes the outputs.
     kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
     inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
@@ -237,6 +249,7 @@ def _penultimate(graph: Graph, n_classes: int | None) -> tuple[Value, str]:
     for output in graph.outputs:
         reading = classifying.read(output, graph)
         shape = tuple(graph.tensor(output).shape[1:])
+        # The labels decide an unclear case, provided that only one tensor could be meant.
         numbers_classes = shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
         if reading.kind == "unclear" and not (numbers_classes and len(reading.given) == 1):
             raise ValueError(_unclear(graph, output, reading))
@@ -258,7 +271,7 @@ def _penultimate(graph: Graph, n_classes: int | None) -> tuple[Value, str]:
 
 def _unclear(graph: Graph, output: Value, reading: classifying.Reading) -> str:
     names = [graph.name(value) for value in reading.given]
-    before = f"layer={_either(names)} (what scores are made of), or " if names else ""
+    before = f"layer={_either(names)} (the input of the scores), or " if names else ""
     return (
         f"It is not clear which layer of the network {graph.model.name!r} is the penultimate one: "
         f"{reading.why}. Name it: {before}layer={graph.name(output)!r} (the network's output)."
@@ -277,6 +290,7 @@ def _add_up_to_one(model: Any) -> bool:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         return False
+    # Sizes that the model leaves open are tried with 32.
     rng = np.random.default_rng(0)
     samples = [rng.random((4, *(size or 32 for size in each.shape[1:]))) for each in inputs]
     outputs = forward(model, samples, batch_size=4)
@@ -284,7 +298,7 @@ def _add_up_to_one(model: Any) -> bool:
 
 
 def _makes_outputs(model: Any) -> set[int]:
-    """Return the operations from the outputs back to what makes them, by identity."""
+    """Return the operations from the outputs back to those that make them, by identity."""
     graph = Graph(model)
     found, waiting = set(), list(graph.outputs)
     stop = {id(maker) for output in graph.outputs for maker in classifying.makers(output)}

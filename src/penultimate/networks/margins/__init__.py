@@ -1,1 +1,1 @@
-"""Margin losses in Keras, with their metrics, layers and the networks that end in them."""
+"""Margin losses for Keras, with their metrics and layers, and networks that use them."""

@@ -1,4 +1,8 @@
-"""Networks that end in scores under a margin loss, with the penalty that gives C its meaning."""
+"""Networks with score outputs for a margin loss, with the penalty that gives C its meaning.
+
+An SVM minimizes its penalty plus C times the *sum* of the losses; Keras minimizes their *mean* plus
+penalties: divided by C n, the first becomes the second (`build_margin_network`).
+"""
 
 from typing import Any
 
@@ -29,14 +33,14 @@ __all__ = [
 
 
 def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
-    """Build a linear machine: one layer, on the flattened samples, that starts from zero.
+    """Build a linear machine: one layer on the flattened samples, initialized to zero.
 
     Parameters
     ----------
     input_shape : tuple of int
-        The shape of one sample.
+        Shape of one sample.
     n_outputs : int
-        Scores for a sample.
+        Number of scores per sample.
 
     Returns
     -------
@@ -58,22 +62,22 @@ def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
 class RandomFeatureNetwork(BaseEstimator):
     """A builder of kernel machines: a linear machine on random Fourier features.
 
-    Its parameters can be searched through the classifier that it is in, as ``network__gamma``.
+    Its hyper-parameters can be searched through the enclosing classifier, as ``network__gamma``.
 
     Parameters
     ----------
     n_features : int, default=4096
-        As all others in `RandomFourierFeatures`.
+        Number of features; see `RandomFourierFeatures` for all parameters.
     kernel : {"gaussian", "laplacian"}, default="gaussian"
-        What the inner products approximate.
+        Kernel that the inner products approximate.
     gamma : float or "auto", default="auto"
-        The kernel's scale, as in `SVC`.
+        Scale of the kernel, as in `SVC`.
     orthogonal : bool, default=True
-        Draw orthogonal directions.
+        Whether to draw orthogonal directions.
     trainable_gamma : bool, default=False
-        Learn gamma with the rest.
+        Whether to learn gamma together with the weights.
     seed : int, default=0
-        Of the directions.
+        Controls the directions.
 
     Examples
     --------
@@ -109,9 +113,9 @@ class RandomFeatureNetwork(BaseEstimator):
         Parameters
         ----------
         input_shape : tuple of int
-            The shape of one sample.
+            Shape of one sample.
         n_outputs : int
-            Scores for a sample.
+            Number of scores per sample.
 
         Returns
         -------
@@ -157,7 +161,7 @@ def build_margin_network(
     penalty: float,
     seed: int = 0,
 ) -> Any:
-    r"""Build an untrained network that gives scores, with a penalty on its last weights.
+    r"""Build an untrained network that outputs scores, with a penalty on its last weights.
 
     A mean of hinge losses with the penalty :math:`\tfrac{1}{2 C n} \lVert W \rVert^2` is the SVM's
     objective :math:`\tfrac12 \lVert W \rVert^2 + C \sum_i \xi_i`, divided by C n.
@@ -167,13 +171,13 @@ def build_margin_network(
     network : str or callable
         As in `build_network`; a softmax or sigmoid at its end is removed.
     input_shape : tuple of int
-        The shape of one sample.
+        Shape of one sample.
     n_outputs : int
-        Scores for a sample.
+        Number of scores per sample.
     penalty : float
-        Of the squared weights of the last layer that has some; not of its bias.
+        Factor of the squared weights of the classifying layer; its bias has no penalty.
     seed : int, default=0
-        Of the initial weights.
+        Controls the initial weights.
 
     Returns
     -------
@@ -182,7 +186,7 @@ def build_margin_network(
     Raises
     ------
     ValueError
-        As `build_network`; or if the network ends in another activation.
+        As in `build_network`, and if the network ends in another activation.
 
     Examples
     --------
@@ -195,7 +199,7 @@ def build_margin_network(
     layer = classifying_layer(model)
     regularizer = import_keras().regularizers.L2(penalty)
     weight_matrix(layer).regularizer = regularizer
-    if hasattr(layer, "kernel_regularizer"):  # for what is saved; the kernel was made before
+    if hasattr(layer, "kernel_regularizer"):  # saved with the layer; its kernel exists already
         layer.kernel_regularizer = regularizer
     return model
 
@@ -210,9 +214,9 @@ def predict_scores(
     model : keras.Model
     X : ndarray of shape (n_samples, ...)
     batch_size : int, default=256
-        The most samples in a pass.
+        Maximum number of samples per pass.
     progress : Progress, optional
-        Hears of every batch.
+        Observer of every batch.
 
     Returns
     -------

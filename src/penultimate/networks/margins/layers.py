@@ -1,4 +1,8 @@
-"""Random Fourier features as a Keras 3 layer: kernel machines at any number of samples.
+"""Random Fourier features as a Keras 3 layer: kernel machines for any number of samples.
+
+A shift-invariant kernel is the Fourier transform of a distribution of directions (Bochner): the
+mean cosine of random projections of x - z estimates it. Training is then linear in the number of
+samples, where a kernel matrix is quadratic.
 
 Importing this module imports Keras.
 """
@@ -28,25 +32,25 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
     with D features from D / 2 random directions, the rows of W. For the Gaussian kernel
     :math:`\exp(-\gamma \lVert x - z \rVert_2^2)`, which is ``SVC(kernel="rbf")``'s, they are normal
     and :math:`\gamma' = \sqrt{2 \gamma}`; for the Laplacian :math:`\exp(-\gamma \lVert x - z
-    \rVert_1)` they are Cauchy and :math:`\gamma' = \gamma`. A linear SVM on the features then is
-    a kernel machine, whose error falls as :math:`1 / \sqrt D`.
+    \rVert_1)` they are Cauchy and :math:`\gamma' = \gamma`. A linear SVM on the features is then
+    an approximate kernel machine, whose error falls as :math:`1 / \sqrt D`.
 
     Parameters
     ----------
     n_features : int
-        D, even.
+        Number of features D; it must be even.
     kernel : {"gaussian", "laplacian"}, default="gaussian"
     gamma : float or "auto", default="auto"
-        As in `SVC`; ``"auto"`` is one over the number of inputs.
+        Scale of the kernel, as in `SVC`; ``"auto"`` is one over the number of inputs.
     orthogonal : bool, default=True
-        Draw directions that are orthogonal in blocks, which lowers the error. For the Gaussian
-        kernel only: the Laplacian ignores it.
+        Whether to draw directions that are orthogonal in blocks, which lowers the error. Only for
+        the Gaussian kernel; the Laplacian ignores it.
     trainable_gamma : bool, default=False
-        Learn gamma with the rest of the network.
+        Whether to learn gamma together with the rest of the network.
     seed : int, default=0
-        Of the directions, which are the same on every backend.
+        Controls the directions, which are the same on every backend.
     **kwargs
-        As in ``keras.layers.Layer``.
+        Parameters of ``keras.layers.Layer``.
 
     References
     ----------
@@ -107,7 +111,7 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
             name="directions",
         )
         gamma = 1 / n_inputs if self.gamma == "auto" else float(self.gamma)
-        # Its logarithm is learnt, so that it stays positive.
+        # Its logarithm is learned, so that gamma stays positive.
         self.log_gamma = self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(np.log(gamma)),
@@ -137,7 +141,7 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
         return (*input_shape[:-1], self.n_features)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the layer is made from again."""
+        """Return the configuration to recreate the layer from."""
         names = ("n_features", "kernel", "gamma", "orthogonal", "trainable_gamma", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -151,7 +155,9 @@ def _draw(
         return rng.standard_cauchy((n_inputs, n_directions)).astype(np.float32)
     directions = rng.normal(size=(n_inputs, n_directions))
     if orthogonal:
-        # Blocks of orthogonal directions, with the lengths of independent ones.
+        # Blocks of orthogonal directions from QR decompositions of Gaussian matrices. They have
+        # length one, and get the lengths of independent Gaussian directions, so that each of them
+        # alone is distributed as if it were independent, up to its sign.
         lengths = np.linalg.norm(rng.normal(size=(n_inputs, n_directions)), axis=0)
         for start in range(0, n_directions, n_inputs):
             block = directions[:, start : start + n_inputs]

@@ -1,4 +1,7 @@
-"""Margin losses for Keras 3, on every backend: multiclass, one against the rest, and binary.
+"""Margin losses for Keras 3, on every backend: multiclass, one-vs-rest, and binary.
+
+All are written with ``keras.ops`` on one-hot rows (``targets.py``). A target that is no class makes
+the loss NaN, because a compiled step cannot raise an error that depends on values.
 
 Importing this module imports Keras.
 """
@@ -15,16 +18,16 @@ ops = keras.ops
 
 
 class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
-    """What margin losses share; not for use itself.
+    """Base class of the margin losses; not for direct use.
 
     Parameters
     ----------
     margin : float, default=1.0
-        By how much a score must be on the right side to cost nothing.
+        Distance by which a score must be on the right side for a loss of zero.
     squared : bool, default=False
-        Square what is missing to the margin.
+        Whether to square the violation of the margin.
     class_weight : sequence of float, optional
-        For each class the factor of its samples' losses, in the order of the class indices.
+        Factor of the losses of each class, in the order of the class indices.
     reduction, name, dtype
         As in ``keras.losses.Loss``.
     """
@@ -48,7 +51,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
         self.class_weight = class_weight
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the loss is made from again."""
+        """Return the configuration to recreate the loss from."""
         weights = None if self.class_weight is None else [float(w) for w in self.class_weight]
         return {
             **super().get_config(),
@@ -61,7 +64,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
         return ops.square(violation) if self.squared else violation
 
     def _weighted(self, losses: Any, indicator: Any) -> Any:
-        """Weigh samples by their class; a sample of no class, or of several, gets NaN."""
+        """Weight losses by class; a sample with no class, or with several, gets NaN."""
         if self.class_weight is not None:
             if len(self.class_weight) != indicator.shape[-1]:
                 raise ValueError(
@@ -70,6 +73,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
                 )
             weights = ops.convert_to_tensor(list(self.class_weight), dtype=losses.dtype)
             losses = losses * ops.sum(indicator * weights, axis=-1)
+        # Without this, an index out of range would be a row of zeros, and train silently.
         one_class = ops.equal(ops.sum(indicator, axis=-1), 1)
         return ops.where(one_class, losses, ops.full_like(losses, float("nan")))
 
@@ -82,9 +86,10 @@ class CrammerSinger(MarginLoss):
 
     .. math:: \max_j \left(\delta\,[j \ne y] + s_j - s_y\right)
 
-    with the margin :math:`\delta`: what the true class's score lacks to be that much above all
-    others. Keras's own ``CategoricalHinge`` is another function: there the true class enters the
-    maximum with a score of zero, so that a perfect prediction with negative scores has a loss.
+    with the margin :math:`\delta`: the amount by which the true class's score falls short of being
+    that much above all others. Keras's own ``CategoricalHinge`` is a different function: there the
+    true class enters the maximum with a score of zero, so that a perfect prediction with negative
+    scores has a positive loss.
 
     Parameters
     ----------
@@ -113,7 +118,7 @@ class CrammerSinger(MarginLoss):
         y_true : tensor of shape (n,), (n, 1) or (n, n_classes)
             Class indices, or one-hot rows (of 0 and 1, or -1 and 1).
         y_pred : tensor of shape (n, n_classes)
-            Scores, one for each class.
+            Scores, one per class.
 
         Returns
         -------
@@ -121,6 +126,7 @@ class CrammerSinger(MarginLoss):
         """
         indicator = class_indicator(y_true, y_pred, type(self).__name__)
         true_score = ops.sum(indicator * y_pred, axis=-1, keepdims=True)
+        # The true class enters the maximum with s_y - s_y = 0, so that no relu is needed.
         violation = ops.max(self.margin * (1 - indicator) + y_pred - true_score, axis=-1)
         return self._weighted(self._power(violation), indicator)
 
@@ -161,7 +167,7 @@ class WestonWatkins(MarginLoss):
         y_true : tensor of shape (n,), (n, 1) or (n, n_classes)
             As in `CrammerSinger`.
         y_pred : tensor of shape (n, n_classes)
-            Scores, one for each class.
+            Scores, one per class.
 
         Returns
         -------
@@ -169,13 +175,14 @@ class WestonWatkins(MarginLoss):
         """
         indicator = class_indicator(y_true, y_pred, type(self).__name__)
         true_score = ops.sum(indicator * y_pred, axis=-1, keepdims=True)
+        # The true class's own term would be the margin itself; the indicator removes it.
         violation = ops.relu(self.margin + y_pred - true_score) * (1 - indicator)
         return self._weighted(ops.sum(self._power(violation), axis=-1), indicator)
 
 
 @keras.saving.register_keras_serializable("penultimate")
 class OneVsRestHinge(MarginLoss):
-    r"""The hinge losses of each class against the rest, summed.
+    r"""The one-vs-rest hinge loss, summed over the classes.
 
     For scores :math:`s` and signs :math:`t_j = 1` for the true class and -1 for the others
 
@@ -209,7 +216,7 @@ class OneVsRestHinge(MarginLoss):
         y_true : tensor of shape (n,), (n, 1) or (n, n_classes)
             As in `CrammerSinger`.
         y_pred : tensor of shape (n, n_classes)
-            Scores, one for each class.
+            Scores, one per class.
 
         Returns
         -------
@@ -222,7 +229,7 @@ class OneVsRestHinge(MarginLoss):
 
 @keras.saving.register_keras_serializable("penultimate")
 class BinaryHinge(MarginLoss):
-    r"""The hinge loss of two classes.
+    r"""The hinge loss for two classes.
 
     For a score :math:`s` and the sign :math:`t`, 1 for the second class and -1 for the first,
 

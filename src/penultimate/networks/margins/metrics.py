@@ -1,4 +1,4 @@
-"""Metrics that go with margin losses, on scores instead of probabilities.
+"""Metrics for margin losses, computed from scores instead of probabilities.
 
 Importing this module imports Keras.
 """
@@ -14,22 +14,22 @@ ops = keras.ops
 
 
 def margins(y_true: Any, y_pred: Any, owner: str) -> Any:
-    """Compute by how much each sample's score is on the right side.
+    """Compute the margin of each sample, positive if it is classified correctly.
 
     Parameters
     ----------
     y_true : tensor
-        As the losses take it.
+        Targets, as in the losses.
     y_pred : tensor of shape (n, n_classes), or (n, 1) or (n,) for two classes
         Scores.
     owner : str
-        Whom a message names.
+        Name for error messages.
 
     Returns
     -------
     tensor of shape (n,)
-        The true class's score less the highest of the others; for two classes the score, with the
-        sign of the true one.
+        The score of the true class minus the highest of the others; for a single score, the score
+        times the sign of the true class.
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
@@ -37,13 +37,14 @@ def margins(y_true: Any, y_pred: Any, owner: str) -> Any:
         sign, score, _ = signs(y_true, y_pred, owner)
         return sign * score
     indicator = class_indicator(y_true, y_pred, owner)
+    # Replaces the true class's score: below all others, and finite on every backend.
     lowest = ops.min(y_pred) - 1
     others = ops.max(ops.where(indicator > 0, lowest, y_pred), axis=-1)
     return ops.sum(indicator * y_pred, axis=-1) - others
 
 
 class _MeanOverSamples(keras.metrics.Mean):  # type: ignore[name-defined]
-    """The mean of what `of_margins` makes of each sample's margin."""
+    """The mean of `of_margins` over all samples."""
 
     default_name = ""
 
@@ -51,22 +52,22 @@ class _MeanOverSamples(keras.metrics.Mean):  # type: ignore[name-defined]
         super().__init__(name=name or self.default_name, dtype=dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch of targets and scores."""
+        """Add a batch of targets and scores."""
         values = self.of_margins(margins(y_true, y_pred, type(self).__name__))
         super().update_state(ops.cast(values, self.dtype), sample_weight)
 
     def of_margins(self, values: Any) -> Any:
-        """Compute what is averaged; by default the margins themselves."""
+        """Compute the values to average from the margins; by default the margins themselves."""
         return values
 
 
 @keras.saving.register_keras_serializable("penultimate")
 class SignAccuracy(_MeanOverSamples):
-    """The share of samples whose score is on the right side of zero.
+    """The share of samples with a positive margin.
 
-    For two classes that is the score's sign; for more, the true class's score above all others. At
-    zero a sample is wrong. Keras's ``BinaryAccuracy`` compares scores of -1 and 1 with targets of
-    -1 and 1 by a threshold of .5, and finds half of a perfect prediction wrong.
+    For two classes, the score has the sign of the true class; for more, the true class has the
+    highest score. A margin of zero counts as wrong. Keras's ``BinaryAccuracy`` compares scores and
+    targets of -1 and 1 by a threshold of 0.5, and counts half of a perfect prediction as wrong.
 
     Parameters
     ----------
@@ -85,15 +86,15 @@ class SignAccuracy(_MeanOverSamples):
     default_name = "sign_accuracy"
 
     def of_margins(self, values: Any) -> Any:
-        """Tell which samples are on the right side."""
+        """Return which samples are on the right side."""
         return values > 0
 
 
 @keras.saving.register_keras_serializable("penultimate")
 class MarginViolationRate(_MeanOverSamples):
-    """The share of samples that are on the wrong side, or nearer to it than the margin.
+    """The share of samples that are on the wrong side, or closer to it than the margin.
 
-    These are the samples that a hinge loss is not zero for: the support vectors of its solution.
+    These are the samples with a nonzero hinge loss: the support vectors of its solution.
 
     Parameters
     ----------
@@ -117,17 +118,17 @@ class MarginViolationRate(_MeanOverSamples):
         self.margin = margin
 
     def of_margins(self, values: Any) -> Any:
-        """Tell which samples lack some of the margin."""
+        """Return which samples violate the margin."""
         return values < self.margin
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the metric is made from again."""
+        """Return the configuration to recreate the metric from."""
         return {**super().get_config(), "margin": self.margin}
 
 
 @keras.saving.register_keras_serializable("penultimate")
 class MeanMargin(_MeanOverSamples):
-    """The mean of what the true class's score has over the others, or of the signed score.
+    """The mean margin: the true class's score minus the highest other, or the signed score.
 
     Parameters
     ----------

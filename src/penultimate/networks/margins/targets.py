@@ -1,4 +1,8 @@
-"""Reading the targets that a margin loss is given: every common form, and none that broadcasts."""
+"""Parsing the targets of a margin loss: every common form, and no silent broadcasting.
+
+Targets of shape (n,) and scores of shape (n, 1) broadcast to (n, n), and a loss of that is a number
+like any other. So shapes are checked here, and everything is converted to one-hot rows.
+"""
 
 from typing import Any
 
@@ -14,12 +18,12 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
         Class indices; or one-hot rows, of 0 and 1 or -1 and 1.
     scores : tensor of shape (n, n_classes)
     owner : str
-        Whom a message names.
+        Name for error messages.
 
     Returns
     -------
     tensor of shape (n, n_classes)
-        A row without a one stands for an index that is no class.
+        A row without a one marks an index that is not a class.
 
     Raises
     ------
@@ -30,10 +34,11 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
     shape, wanted = tuple(y_true.shape), tuple(scores.shape)
     if len(wanted) != 2 or wanted[1] == 1:
         raise ValueError(
-            f"{owner} takes a score for each of two classes or more, shape (n, n_classes); got "
-            f"{wanted}. For two classes and one score take BinaryHinge."
+            f"{owner} takes one score per class, for two classes or more, shape (n, n_classes); "
+            f"got {wanted}. For two classes and one score, use BinaryHinge."
         )
     _check_length(shape, wanted, owner)
+    # `> 0` reads one-hot rows of 0 and 1 as well as those of -1 and 1.
     if shape[1:] == wanted[1:]:
         return ops.cast(y_true > 0, scores.dtype)
     if shape[1:] not in ((), (1,)):
@@ -41,6 +46,8 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
             f"{owner} takes class indices, shape (n,), or one-hot rows of shape {wanted}; got "
             f"targets of shape {shape}."
         )
+    # By comparison with all classes: an index out of range gives a row of zeros, not an error
+    # or the last class, on every backend.
     indices = ops.cast(ops.reshape(y_true, (-1, 1)), scores.dtype)
     return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
 
@@ -55,7 +62,7 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
     scores : tensor of shape (n,) or (n, 1)
         Positive for the second class.
     owner : str
-        Whom a message names.
+        Name for error messages.
 
     Returns
     -------
@@ -63,7 +70,7 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
         -1 and 1.
     scores : tensor of shape (n,)
     indicator : tensor of shape (n, 2)
-        A row with two ones stands for a target that is neither 0, 1 nor -1.
+        A row with two ones marks a target that is neither 0, 1 nor -1.
 
     Raises
     ------
@@ -74,8 +81,8 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
     shape, given = tuple(y_true.shape), tuple(scores.shape)
     if given[1:] not in ((), (1,)):
         raise ValueError(
-            f"{owner} takes one score a sample, for two classes; got scores of shape {given}. For "
-            "more classes take CrammerSinger, WestonWatkins or OneVsRestHinge."
+            f"{owner} takes one score per sample, for two classes; got scores of shape {given}. "
+            "For more classes, use CrammerSinger, WestonWatkins or OneVsRestHinge."
         )
     _check_length(shape, given, owner)
     if shape[1:] == (2,):
@@ -87,6 +94,7 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
         )
     y_true, scores = ops.reshape(y_true, (-1,)), ops.reshape(scores, (-1,))
     is_second = ops.cast(y_true > 0, scores.dtype)
+    # Two ones mark an invalid target, as `MarginLoss` expects exactly one per row.
     known = (y_true == 0) | (ops.abs(y_true) == 1)
     first = ops.where(known, 1 - is_second, ops.ones_like(is_second))
     second = ops.where(known, is_second, ops.ones_like(is_second))
@@ -94,8 +102,9 @@ def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
 
 
 def _check_length(shape: tuple[Any, ...], scores: tuple[Any, ...], owner: str) -> None:
+    # None is an unknown batch size, while a step is being compiled.
     if not shape or (None not in (shape[0], scores[0]) and shape[0] != scores[0]):
         raise ValueError(
-            f"{owner} needs a target for each sample; got targets of shape {shape} and scores of "
+            f"{owner} needs one target per sample; got targets of shape {shape} and scores of "
             f"shape {scores}."
         )

@@ -1,4 +1,9 @@
-"""Random rotation, zoom, shift, shear and elastic bending of images, as one fused warp."""
+"""Random rotation, zoom, shift, shear and elastic deformation of images, as one fused warp.
+
+All of them map target to source positions, and add up to a single map: the images are interpolated
+once, and lose sharpness once. Every such function is a linear combination of a few fixed functions
+of position (`_basis`), so that the maps of many images are one matrix product.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,8 +13,8 @@ from numpy.typing import NDArray
 
 from penultimate._common.validation import check_number
 
-_GRID = 4
-_CHUNK_PIXELS = 2**18
+_GRID = 4  # points per side of the grid of elastic displacements
+_CHUNK_PIXELS = 2**18  # whose maps are computed together: 2 MiB of float32
 _LIMITS = {
     "rotation": 180.0,
     "zoom": 0.9,
@@ -24,21 +29,21 @@ _LIMITS = {
 class Augmentation:
     r"""A random warp of each image, the same for the same seed, epoch and sample.
 
-    The source position of a target pixel :math:`p`, both measured from the centre, is
+    The source position of a target pixel :math:`p`, both measured from the center, is
     :math:`A p + t + \sum_k b_k(p)\, d_k`: an affine map of rotation, zoom and shear, a shift, and
     bicubic interpolation of displacements :math:`d_k` on a 4 x 4 grid. Values between pixels are
-    linear; pixels beyond the border repeat it.
+    interpolated linearly; beyond the border, its pixels are repeated.
 
     Parameters
     ----------
     rotation : float, default=15
-        Largest angle, in degrees, either way.
+        Largest angle in degrees, in either direction.
     zoom : float, default=0.15
         Largest relative change of scale.
     aspect : float, default=0.1
-        Largest relative change of width alone.
+        Largest additional relative change of the width.
     shift : float, default=0.08
-        Largest shift, as a share of height and width.
+        Largest shift, as a fraction of height and width.
     shear : float, default=0.15
         Largest shear, as a tangent.
     elastic : float, default=1.0
@@ -73,7 +78,7 @@ class Augmentation:
         images : ndarray of shape (n_samples, height, width, channels)
             uint8 or float32.
         seed, epoch : int
-            Each pair gives other warps.
+            Each pair of these gives different warps.
 
         Returns
         -------
@@ -82,7 +87,7 @@ class Augmentation:
         Raises
         ------
         ValueError
-            If a parameter is negative or too large, or `images` are not of 4 dimensions.
+            If a parameter is negative or too large, or `images` is not 4-dimensional.
         """
         import cv2
 
@@ -91,12 +96,13 @@ class Augmentation:
         if images.ndim != 4:
             raise ValueError(
                 f"Augmentation warps images, of shape (n, height, width, channels); got "
-                f"{images.shape}. For other inputs pass Training(augmentation=None)."
+                f"{images.shape}. For other inputs, pass Training(augmentation=None)."
             )
         n_samples, height, width = images.shape[:3]
         basis = _basis(height, width)
         maps = self._coefficients(n_samples, height, width, np.random.default_rng([seed, epoch]))
         out = np.empty_like(images)
+        # In chunks, to bound the memory of the maps.
         chunk = max(1, _CHUNK_PIXELS // (height * width))
         for start in range(0, n_samples, chunk):
             sources = np.matmul(basis, maps[start : start + chunk]).reshape(-1, height, width, 2)
@@ -121,6 +127,7 @@ class Augmentation:
         shear = uniform(self.shear)
         cos, sin = np.cos(angle), np.sin(angle)
         coefficients = np.empty((n_samples, 3 + _GRID**2, 2), np.float32)
+        # The rows of the map from target to source: rotation and shear, divided by the scales.
         coefficients[:, 0, 0] = cos / scale_x
         coefficients[:, 1, 0] = (cos * shear - sin) / scale_x
         coefficients[:, 0, 1] = sin / scale_y
@@ -133,10 +140,12 @@ class Augmentation:
 
 @lru_cache(maxsize=8)
 def _basis(height: int, width: int) -> NDArray[np.float32]:
-    """Functions of position that a warp is a sum of: x, y, 1 and the grid's cubic bumps."""
+    """Return the functions of position that span all warps: x, y, 1 and the grid's bumps."""
     import cv2
 
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    # A unit impulse at each grid point, interpolated to the image: the bumps span all
+    # displacements.
     bumps = [
         cv2.resize(bump.reshape(_GRID, _GRID), (width, height), interpolation=cv2.INTER_CUBIC)
         for bump in np.eye(_GRID**2, dtype=np.float32)

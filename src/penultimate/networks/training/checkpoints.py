@@ -1,4 +1,9 @@
-"""A checkpoint: one safetensors file from which an interrupted training goes on, bit for bit."""
+"""Checkpoints: one safetensors file per training, to resume it bit for bit.
+
+A file holds all state that the rest of the training depends on, a checksum, and descriptions of the
+network, the recipe and the samples. The last are compared before resuming: weights of another
+training would load without an error, and give wrong results.
+"""
 
 import hashlib
 import json
@@ -16,24 +21,24 @@ from penultimate.networks.frameworks.backend import import_keras
 
 _FORMAT = "penultimate checkpoint 1"
 _SHOWN = 12  # hexadecimal digits of a fingerprint, in messages
-# In a model's JSON: addresses, and the optimizer, which the recipe describes.
+# Keys in a model's JSON that are ignored: addresses, and the optimizer, which the recipe describes.
 _VOLATILE = ("shared_object_id", "compile_config")
 
 
 @dataclass
 class Course:
-    """How far a training has come, beside what its model and optimizer hold.
+    """Progress of a training, apart from the state of its model and optimizer.
 
     Attributes
     ----------
     loss, validation_loss, validation_accuracy : list of float
-        As in `History`; an entry for each epoch that is done.
+        As in `History`; one entry per completed epoch.
     best_epoch : int or None
-        The epoch, from 0, whose weights are the best so far.
+        Index, from 0, of the epoch with the best weights so far.
     best_weights : list of ndarray or None
-        These weights.
+        The weights of that epoch.
     seconds : float
-        The time that the epochs took, before and after interruptions.
+        Time that the epochs took, before and after interruptions.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -50,19 +55,20 @@ class Course:
 
 
 class Checkpoint:
-    """The file of one training.
+    """The checkpoint file of one training.
 
-    It holds the variables of the model (batch statistics and the states of random generators
-    among them) and of its optimizer (whose count of steps is the place in the schedule), the best
-    weights so far, the course, and what the training is, so that no other one goes on from it.
-    The file is replaced as a whole: killed at any moment, a training finds the last good one.
+    It holds the variables of the model (including batch statistics and the states of random
+    generators) and of its optimizer (whose step count is the position in the schedule), the best
+    weights so far, the progress, and a description of the training, so that no other training
+    resumes from it. The file is replaced atomically: a training that is killed at any moment finds
+    the last good one.
 
     Parameters
     ----------
     path : str or Path
-        Of the file; its folder is made.
+        Path of the file; its folder is created.
     network, samples : dict
-        What the training is, from `describe_network` and `describe_samples`.
+        Descriptions of the training, from `describe_network` and `describe_samples`.
 
     Examples
     --------
@@ -78,22 +84,22 @@ class Checkpoint:
         self.identity = {"network": network, "samples": samples}
 
     def read(self, model: Any) -> Course:
-        """Put a model and its optimizer where the file left them.
+        """Restore a model and its optimizer from the file.
 
         Parameters
         ----------
         model : keras.Model
-            Compiled, its optimizer built. Without a file it stays as it is.
+            A compiled model with a built optimizer; unchanged if there is no file.
 
         Returns
         -------
         Course
-            A new one without a file.
+            Empty if there is no file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or belongs to a training of another network or other samples.
+            If the file is damaged, or belongs to a training with another network or other samples.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -107,15 +113,17 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.get("format") != _FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')!r}, not {_FORMAT!r}")
+            # Safetensors has no checksum of its own: flipped bits would load as weights.
             if metadata["sha256"] != _digest(metadata, tensors):
                 raise ValueError("its content is not what was written")
             stored = {kind: json.loads(metadata[kind]) for kind in self.identity}
             course = Course(**json.loads(metadata["course"]))
         except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
             raise ValueError(
-                f"The checkpoint {str(self.path)!r} is damaged, or is none: {error}. Delete it to "
-                "train from the start, or pass another path."
+                f"The checkpoint {str(self.path)!r} is damaged or is not a checkpoint: {error}. "
+                "Delete it to train from the start, or pass another path."
             ) from error
+        # Before anything is assigned, so that a rejected file leaves the model unchanged.
         self._check_identity(stored)
         _assign(model.variables, _group(tensors, "model"))
         _assign(model.optimizer.variables, _group(tensors, "optimizer"))
@@ -123,18 +131,18 @@ class Checkpoint:
         return course
 
     def write(self, model: Any, course: Course) -> None:
-        """Replace the file by the present state.
+        """Replace the file with the current state.
 
         Parameters
         ----------
         model : keras.Model
-            With its optimizer.
+            The model, with its optimizer.
         course : Course
 
         Warns
         -----
         RuntimeWarning
-            If the file can't be written, as on a full disk. The earlier one is as it was.
+            If the file cannot be written, as on a full disk. An earlier one is unchanged.
         """
         from safetensors.numpy import save
 
@@ -154,9 +162,9 @@ class Checkpoint:
             with write_atomically(self.path) as temporary:
                 temporary.write_bytes(save(tensors, metadata))
         except OSError as error:
-            there = "is that of an earlier epoch" if self.path.exists() else "does not exist"
+            there = "is from an earlier epoch" if self.path.exists() else "does not exist"
             warnings.warn(
-                f"{error} The training goes on; its checkpoint {there}.",
+                f"{error} The training continues; its checkpoint {there}.",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -168,15 +176,15 @@ class Checkpoint:
                 continue
             differing = sorted(k for k in {*theirs, *ours} if theirs.get(k) != ours.get(k))
             raise ValueError(
-                f"The checkpoint {str(self.path)!r} is of another training: the fingerprint of "
-                f"the {kind} is {_fingerprint(theirs)} there and {_fingerprint(ours)} here; they "
-                f"differ in {', '.join(differing)}. Pass another path, or delete the file to "
+                f"The checkpoint {str(self.path)!r} belongs to another training: the fingerprint "
+                f"of the {kind} is {_fingerprint(theirs)} there and {_fingerprint(ours)} here; "
+                f"they differ in {', '.join(differing)}. Pass another path, or delete the file to "
                 "train from the start."
             )
 
 
 def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[str, Any]:
-    """Describe all that decides the course of a training, but its samples and first weights.
+    """Describe all that determines a training, except its samples and initial weights.
 
     Parameters
     ----------
@@ -188,13 +196,14 @@ def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[st
     Returns
     -------
     dict
-        For JSON.
+        A description that can be written as JSON.
     """
     keras = import_keras()
     architecture = json.loads(model.to_json())
-    # Keras numbers names by what else was built in the process; their order does not change.
+    # Keras numbers names by what else was built in the process, but their order is always the same.
     numbers = {name: index for index, name in enumerate(dict.fromkeys(_names(architecture)))}
     architecture = _renamed(architecture, numbers)
+    # Shapes are included, since the JSON of a custom layer need not determine its variables.
     shapes = [[list(v.shape), str(v.dtype)] for v in model.variables]
     return {
         "architecture": hashlib.sha256(_to_json([architecture, shapes]).encode()).hexdigest(),
@@ -212,7 +221,7 @@ def describe_samples(
     sample_weight: NDArray[Any] | None,
     validation: tuple[NDArray[Any], ...] | None,
 ) -> dict[str, Any]:
-    """Hash the samples, classes and weights that a network is trained and validated on.
+    """Hash the samples, classes and weights for training and validation.
 
     Parameters
     ----------
@@ -241,6 +250,7 @@ def _hash(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def _digest(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> str:
+    # Covers the metadata, too: a changed history would be resumed like a true one.
     texts = sorted((name, text) for name, text in metadata.items() if name != "sha256")
     digest = hashlib.sha256(_to_json([texts, sorted(tensors)]).encode())
     digest.update(_hash(tensors[name] for name in sorted(tensors)).encode())
@@ -256,7 +266,7 @@ def _to_json(value: Any) -> str:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """The names of all layers in a model's JSON."""
+    """Yield the names of all layers in a model's JSON."""
     if isinstance(value, dict):
         config = value.get("config")
         if isinstance(config, dict) and "name" in config and value["class_name"] != "DTypePolicy":

@@ -1,4 +1,4 @@
-"""A training whose loss or weights became NaN or infinite: where, and what to try."""
+"""Errors for a training whose loss or weights became NaN or infinite, with advice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,25 +11,25 @@ from penultimate.networks.frameworks.keras_models import takes_pixels
 from penultimate.networks.training.epochs import DivergedError
 from penultimate.networks.training.recipe import Training
 
-_LARGE = 10  # an absolute value that an input should not exceed where no layer scales it down
+_LARGE = 10  # absolute value that inputs should not exceed if no layer rescales them
 
 
 @contextmanager
 def explaining_divergence(
     epoch: int, model: Any, X: NDArray[Any], training: Training, hint: str = ""
 ) -> Iterator[None]:
-    """Raise ``ValueError`` if the epoch that is run in here diverges.
+    """Raise ``ValueError`` if the epoch that runs in this context diverges.
 
     Parameters
     ----------
     epoch : int
-        From 0.
+        Index of the epoch, from 0.
     model : keras.Model
     X : ndarray of shape (n_samples, ...)
-        The training samples.
+        Training samples.
     training : Training
     hint : str, default=""
-        The message's last sentence.
+        Last sentence of the message.
     """
     place, what = f"epoch {epoch + 1} of {training.epochs}", ""
     try:
@@ -37,7 +37,7 @@ def explaining_divergence(
     except DivergedError as error:
         step = f"step {error.step} of {error.n_steps}"
         what = f"The training loss is {error.loss:g} in {place}, at {step}."
-    # A step's loss is computed before its update: that of the last step does not show what it did.
+    # The loss of a step is computed before its update, so no loss shows the effect of the last one.
     if not what and not all(np.isfinite(weights).all() for weights in model.get_weights()):
         what = f"The last step of {place} left weights that are NaN or infinite."
     if what:
@@ -45,7 +45,7 @@ def explaining_divergence(
 
 
 def _advise(model: Any, X: NDArray[Any], training: Training) -> str:
-    """Say what to try, the likeliest first."""
+    """Return advice, the most likely remedy first."""
     if X.dtype.kind == "f":
         n_broken = int(np.sum(~np.isfinite(X).all(axis=tuple(range(1, X.ndim)))))
         if n_broken:

@@ -1,4 +1,9 @@
-"""The epochs of a training: their samples, warped beside the steps, and the steps themselves."""
+"""The epochs of a training: their order, their augmented samples, and their steps.
+
+Order and augmentation of an epoch are functions of the seed and the epoch's number, not of what
+came before. So they can be computed ahead, on another thread during the steps of the previous
+epoch, and a resumed training draws what the uninterrupted one would have drawn.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +22,7 @@ class DivergedError(Exception):
     ----------
     loss : float
     step, n_steps : int
-        The step, from 1, and those of the epoch.
+        The step, from 1, and the number of steps in the epoch.
     """
 
     def __init__(self, loss: float, step: int, n_steps: int) -> None:
@@ -33,7 +38,7 @@ def epochs(
     first: int,
     last: int,
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[Any]]]:
-    """Yield the epochs from `first` to before `last`, warping the next beside the training.
+    """Yield the epochs from `first` to `last` - 1, augmenting the next one in the background.
 
     Parameters
     ----------
@@ -41,7 +46,7 @@ def epochs(
         Training samples.
     augmentation : Augmentation or None
     seed : int
-        Order and warps depend on it and on the epoch's number alone, whatever the first one is.
+        Controls order and warps, which depend only on it and on the epoch's number.
     first, last : int
 
     Yields
@@ -49,14 +54,17 @@ def epochs(
     epoch : int
     order : ndarray of shape (n_samples,), int64
     samples : ndarray of the shape and dtype of `X`
-        Not in this order.
+        The augmented samples, not yet in this order.
     """
 
     def prepare(epoch: int) -> tuple[int, NDArray[np.int64], NDArray[Any]]:
+        # The 1 makes this stream different from that of the warps, which is seeded by [seed,
+        # epoch].
         order = np.random.default_rng([seed, epoch, 1]).permutation(len(X))
         samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
         return epoch, order, samples
 
+    # One epoch ahead is enough to hide the warps behind the steps, and bounds the memory.
     with ThreadPoolExecutor(1) as pool:
         upcoming: Future[Any] | None = None
         for epoch in range(first, last):
@@ -74,20 +82,20 @@ def run_epoch(
     batch_size: int,
     heard: Callable[[float], None] = lambda share: None,
 ) -> float:
-    """Take a step for each full batch, and return their mean loss.
+    """Take one step per full mini-batch, and return the mean loss.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled.
+        A compiled model.
     samples : ndarray of shape (n_samples, ...)
     codes : ndarray of shape (n_samples,), int
     sample_weight : ndarray of shape (n_samples,) or None
     order : ndarray of int64
-        Positions of samples.
+        Positions of the samples, in the order of the epoch.
     batch_size : int
     heard : callable, optional
-        Called after every step but the last with the share of them that is done.
+        Called after every step but the last, with the completed fraction of the epoch.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def run_epoch(
     Raises
     ------
     DivergedError
-        At the first step whose loss is NaN or infinite; the others are not taken.
+        At the first step whose loss is NaN or infinite; the remaining steps are skipped.
     """
     targets = one_hot(codes, model.output_shape[-1])
     n_steps = len(order) // batch_size
@@ -105,14 +113,16 @@ def run_epoch(
         if step:
             heard(step / n_steps)
         chosen = order[step * batch_size : (step + 1) * batch_size]
+        # Cast per batch: all samples as float32 would take four times the memory of bytes.
         batch = samples[chosen].astype(np.float32)
         weight = None if sample_weight is None else sample_weight[chosen]
         losses.append(model.train_on_batch(batch, targets[chosen], weight))
+        # Every later step would only spread the NaN.
         if not np.isfinite(losses[-1]):
             raise DivergedError(float(losses[-1]), step + 1, n_steps)
     return float(np.mean(losses))
 
 
 def one_hot(codes: NDArray[np.integer], n_outputs: int) -> NDArray[np.float32]:
-    """Return a row of 0 and 1 for each class index; of two for a network with one output."""
+    """Return a one-hot row per class index; with two columns for a network with one output."""
     return np.eye(max(2, n_outputs), dtype=np.float32)[codes]

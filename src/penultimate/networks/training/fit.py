@@ -1,4 +1,8 @@
-"""Training a network: one-cycle schedule, augmentation beside the step, best weights kept."""
+"""Training a network: one-cycle schedule, augmentation in the background, best weights kept.
+
+`train` runs the epochs on a given model, with checkpoints; `fit_network` also builds the model and
+holds out the validation slice; `train_further` is one epoch at a constant rate, for `partial_fit`.
+"""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -39,13 +43,14 @@ Validation = (
 )
 
 _EVALUATION_BATCH = 256
-# Samples of a validation slice that may choose an epoch. The loss of fewer is decided by one or two
-# confident errors: while a network still learns it may stay above that of guessing (log 6 = 1.79
-# for six classes), so the lowest may be that of the first epochs, which guess. On 269 photos of six
-# classes at 64 x 64 pixels, with 27 in the slice, it rose to between 2 and 3.7 before it fell, and
-# with one of six seeds its lowest value was 1.76. The one-cycle schedule needs no such choice, for
-# it ends in steps so small that the last weights are settled: over these seeds the last weights
-# were as good as the chosen ones (58.6 against 58.4 % of 67 further photos).
+# Minimum size of a validation slice that selects an epoch. With fewer samples, one or two confident
+# errors dominate the loss: while the network is still learning, it may stay above that of guessing
+# (log 6 = 1.79 for six classes), so that the lowest loss may belong to the first epochs, which
+# guess. On 269 photos of six classes at 64 x 64 pixels, with 27 in the slice, the loss rose to
+# between 2 and 3.7 before it fell, and with one of six seeds its lowest value was 1.76. The
+# one-cycle schedule needs no such selection, because its last steps are so small that the weights
+# have settled: over these seeds, the last weights were as good as the selected ones (58.6 % against
+# 58.4 % of 67 further photos).
 _FEWEST_TO_CHOOSE_BY = 100
 
 
@@ -62,39 +67,39 @@ def train(
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
 ) -> History:
-    """Train `model` in place, and leave it with its best weights, or its last.
+    """Train `model` in place; it ends with its best weights, or its last.
 
-    With a checkpoint, a training that was interrupted at any moment goes on after its last whole
-    epoch. With `make_deterministic`, the same versions and number of threads, it ends with the
-    same bits as without the interruption, unless layers draw from other random generators than
+    With a checkpoint, a training that was interrupted at any moment resumes after its last complete
+    epoch. With `make_deterministic` and the same versions and number of threads, it ends with the
+    same bits as without the interruption, unless layers draw from random generators that are not
     their own.
 
     Parameters
     ----------
     model : keras.Model
-        Ends in a softmax, or in linear units (logits), one for each class; in one linear unit
-        for a loss of two classes.
+        Model that ends in a softmax or in linear units (logits), one per class; for a two-class
+        loss, in one linear unit.
     X : ndarray of shape (n_samples, ...)
         Training samples; cast to float32 batch by batch.
     codes : ndarray of shape (n_samples,), int
-        The index of each sample's class.
+        Class index of each sample.
     validation : (X, codes), (X, codes, sample_weight) or None
-        Scored after every epoch, to keep the weights with the lowest loss. The last weights are
-        kept with None, and with fewer than 100 samples unless the recipe has a `patience`: the
-        loss of so few is too noisy to choose by.
+        Samples that are scored after every epoch, to keep the weights with the lowest loss. The
+        last weights are kept with None, and with fewer than 100 samples unless the recipe has a
+        `patience`: the loss of so few samples is too noisy for the selection.
     training : Training
         The recipe.
     loss : keras.losses.Loss, optional
-        Of one-hot targets; by default the cross-entropy.
+        Loss on one-hot targets; by default the cross-entropy.
     sample_weight : ndarray of shape (n_samples,), optional
-        The factor of each sample's loss.
+        Factor of each sample's loss.
     seed : int, default=0
-        Of the order, the augmentation and the dropout.
+        Controls the order, the augmentation and the dropout.
     progress : Progress, optional
-        Hears of every step, in epochs.
+        Observer of every step, counted in epochs.
     checkpoint : str or Path, optional
-        A safetensors file, replaced after every epoch. Where it exists, the training goes on from
-        it, and the model's own weights are dropped; a finished one returns at once.
+        A safetensors file, replaced after every epoch. If it exists, the training resumes from it,
+        and the model's own weights are discarded; a finished training returns immediately.
 
     Returns
     -------
@@ -103,13 +108,13 @@ def train(
     Raises
     ------
     ValueError
-        If the recipe is out of range, the loss is no longer finite, or the checkpoint is damaged
-        or belongs to another network, recipe, seed or other samples.
+        If the recipe is out of range, the loss becomes NaN or infinite, or the checkpoint is
+        damaged or belongs to another network, recipe, seed or set of samples.
 
     Warns
     -----
     RuntimeWarning
-        If the checkpoint can't be written, as on a full disk; the last good one survives.
+        If the checkpoint cannot be written, as on a full disk; the last good one is kept.
 
     Examples
     --------
@@ -123,6 +128,8 @@ def train(
     training.check()
     batch_size = min(training.batch_size, len(X))
     with seeded(seed):
+        # Compiled before the checkpoint is read, since that restores the optimizer's variables,
+        # too.
         loss = default_loss(model, training) if loss is None else loss
         compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
         file, course = None, Course()
@@ -132,6 +139,7 @@ def train(
                 checkpoint, network, describe_samples(X, codes, sample_weight, validation)
             )
             course = file.read(model)
+        # A training that early stopping ended is complete, even though epochs are missing.
         done = training.epochs if _is_over(course, training) else len(course.loss)
         progress.update("train network", done, training.epochs)
         start = time.perf_counter()
@@ -143,7 +151,7 @@ def train(
                 progress.update("train network", epoch + share, training.epochs)
 
             seed_shared_generators(seed, epoch)
-            hint = f"The checkpoint stays that of epoch {epoch}." if file and epoch else ""
+            hint = f"The checkpoint is still that of epoch {epoch}." if file and epoch else ""
             with (
                 explaining_divergence(epoch, model, X, training, hint),
                 _computing_in(training.precision, model),
@@ -151,6 +159,7 @@ def train(
                 course.loss.append(
                     run_epoch(model, samples, codes, sample_weight, order, batch_size, heard)
                 )
+            # Outside the context of the precision: validation is always in float32.
             if validation is not None:
                 _validate(model, validation, loss, course, training)
             now = time.perf_counter()
@@ -165,6 +174,7 @@ def train(
                 break
     if course.best_weights is not None:
         model.set_weights(course.best_weights)
+    # The provenance lets later steps warn about samples that the network has seen.
     record(model, X)
     if validation is not None:
         record(model, validation[0], role="selected")
@@ -188,31 +198,31 @@ def fit_network(
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
 ) -> tuple[Any, History]:
-    """Build a network for these samples and train it on all but a validation slice of them.
+    """Build a network for these samples, and train it on all but a validation slice.
 
     Parameters
     ----------
     network : str or callable
         As in `build_network`.
     X : ndarray of shape (n_samples, ...)
-        The fit part.
+        Samples of the fit part.
     codes : ndarray of shape (n_samples,), int
-        Class indices from 0; every class occurs.
+        Class indices from 0; every class must occur.
     training : Training, optional
-        The recipe; by default ``Training()``. Samples that are no images are not augmented.
+        The recipe; by default ``Training()``. Only images are augmented.
     loss : keras.losses.Loss, optional
-        A margin loss, for which the network loses its softmax and gives scores; by default the
-        cross-entropy.
+        A margin loss, for which the softmax is removed so that the network outputs scores; by
+        default the cross-entropy.
     groups : ndarray of shape (n_samples,), optional
-        No group is in both the slice and the rest.
+        Groups; none is in both the validation slice and the rest.
     fingerprints : ndarray of shape (n_samples,), uint64, optional
-        Samples with the same one are exact copies, and none is in both.
+        Fingerprints; samples that share one are exact copies, and are kept on one side.
     sample_weight : ndarray of shape (n_samples,), optional
-        The factor of each sample's loss, also in the slice.
+        Factor of each sample's loss, in the validation slice, too.
     seed : int, default=0
-        Of initial weights, slice, order, augmentation and dropout.
+        Controls the initial weights, the slice, the order, the augmentation and the dropout.
     progress : Progress, optional
-        Hears of every step, in epochs.
+        Observer of every step, counted in epochs.
     checkpoint : str or Path, optional
         As in `train`.
 
@@ -265,7 +275,7 @@ def validation_split(
     seed: int,
     fingerprints: NDArray[np.uint64] | None = None,
 ) -> Split | None:
-    """Split a fit part into what is trained on and the slice that chooses the best weights."""
+    """Split a fit part into training samples and the slice that selects the best weights."""
     if training.validation_size == 0:
         return None
     try:
@@ -290,12 +300,12 @@ def train_further(
     seed: int = 0,
     epoch: int = 0,
 ) -> float:
-    """Take `model` once through more samples, at the recipe's learning rate.
+    """Train `model` for one epoch on `X`, at `training.learning_rate`.
 
     Parameters
     ----------
     model : keras.Model
-        As in `train`. What its optimizer knows of earlier calls is kept.
+        As in `train`. The state of its optimizer is kept from call to call.
     X : ndarray of shape (n_samples, ...)
         As in `train`.
     codes : ndarray of shape (n_samples,), int
@@ -305,22 +315,22 @@ def train_further(
     loss : keras.losses.Loss
         As in `train`.
     sample_weight : ndarray of shape (n_samples,), optional
-        The factor of each sample's loss.
+        Factor of each sample's loss.
     seed : int, default=0
         As in `train`.
     epoch : int, default=0
-        How many calls came before: order, augmentation and dropout depend on it. The first one
+        Number of earlier calls, on which order, augmentation and dropout depend. The first call
         compiles the model.
 
     Returns
     -------
     float
-        The mean loss, with penalties.
+        Mean loss, including penalties.
 
     Raises
     ------
     ValueError
-        If the loss is no longer finite.
+        If the loss becomes NaN or infinite.
 
     Examples
     --------
@@ -341,7 +351,8 @@ def train_further(
         passes = epochs(X, training.augmentation, seed=seed, first=epoch, last=epoch + 1)
         _, order, samples = next(passes)
         batch_size = min(training.batch_size, len(X))
-        # These samples do not come again: the last batch is filled up with others of them.
+        # These samples may not come again, so none is left out: the last batch is filled up with
+        # the first ones of the order.
         order = np.resize(order, -(-len(X) // batch_size) * batch_size)
         so_far = replace(training, epochs=epoch + 1)
         with (
@@ -354,7 +365,7 @@ def train_further(
 
 
 def _is_over(course: Course, training: Training) -> bool:
-    """Say whether the validation loss has not fallen for as long as the recipe waits."""
+    """Return whether early stopping ends the training: no better epoch within `patience`."""
     if training.patience is None or course.best_epoch is None:
         return False
     return len(course.loss) - 1 - course.best_epoch >= training.patience
@@ -369,12 +380,13 @@ def _validate(
 ) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
     X, codes, *weights = validation
-    # A pass forward keeps no activations for the way back: it may be wider than a training step.
+    # A forward pass keeps no activations for a backward pass, so the batch may be larger.
     batch_size = min(_EVALUATION_BATCH, 4 * training.batch_size)
     outputs = forward(model, X, batch_size=batch_size)
     value = loss(one_hot(codes, outputs.shape[1]), outputs, *weights)
     value = float(import_keras().ops.convert_to_numpy(value))
     chooses = len(X) >= _FEWEST_TO_CHOOSE_BY or training.patience is not None
+    # If the slice does not select, every epoch replaces the one before: the last is kept.
     if value < course.best_loss or not chooses:
         course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
     course.validation_loss.append(value)

@@ -1,4 +1,4 @@
-"""How a network is trained, and how it went."""
+"""The recipe of a training, and its history."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,41 +9,42 @@ from penultimate._common.validation import check_choice, check_number
 from penultimate.networks.training.augmentation import Augmentation
 
 _PRECISIONS = ("float32", "bfloat16")
-_IMAGES = 4  # dimensions of an array of them
+_IMAGES = 4  # dimensions of an array of images
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained.
+    """The recipe for training a network.
 
-    AdamW on the cross-entropy of smoothed labels, or on a margin loss; the learning rate climbs
+    AdamW on the cross-entropy with smoothed labels, or on a margin loss. The learning rate rises
     over the first fifth of the steps from a tenth of its peak, then follows a cosine down to a
-    thousandth of it. After every epoch the network is scored on a slice of the fit part, without
-    augmentation, and the weights with the lowest loss there are kept. A slice of fewer than 100
-    samples is too small to choose by: the last weights are kept, unless `patience` is set.
+    thousandth of it. After every epoch the network is scored on a validation slice of the fit part,
+    without augmentation, and the weights with the lowest loss are kept. A slice of fewer than 100
+    samples is too small for that: the last weights are kept, unless `patience` is set.
 
     Parameters
     ----------
     epochs : int, default=30
         Passes over the training samples.
     batch_size : int, default=64
-        Samples in a step; what is left over of an epoch waits for another epoch's order.
+        Mini-batch size; an incomplete last batch is dropped.
     learning_rate : float, default=3e-3
-        The peak.
+        Peak of the learning rate.
     weight_decay : float, default=1e-2
-        Of AdamW, on weight matrices only, and not on one that has a penalty of its own.
+        AdamW weight decay, applied to weight matrices without a regularizer of their own.
     label_smoothing : float, default=0.1
-        The share of a label that is spread over all classes; a margin loss does without.
+        Share of a label that is spread over all classes; not used with a margin loss.
     augmentation : Augmentation or None, default=Augmentation()
-        None trains on the samples as they are. Those that are no images always stay so.
+        Random warps of the images; None trains on the samples unchanged. Only images are
+        augmented.
     validation_size : float, default=0.1
-        The share of the fit part that the network is only scored on, to choose the best weights.
+        Share of the fit part that is held out to select the best weights.
     patience : int, optional
-        Stop early: after so many epochs without a lower loss on the validation slice.
+        Early stopping: number of epochs without a lower validation loss after which training ends.
     precision : {"float32", "bfloat16"}, default="float32"
-        What the steps are computed in, but for the last layer and the loss. Weights are float32
-        either way, and so are the validation and the trained network. A processor without
-        instructions for bfloat16 has to emulate it, and is slower for it.
+        Precision of the training steps, except for the last layer and the loss. Weights, validation
+        and the trained network are float32 in any case. A processor without bfloat16 instructions
+        has to emulate them, which is slower.
 
     References
     ----------
@@ -92,30 +93,30 @@ class Training:
 
 
 def suited_to(samples: NDArray[Any], training: Training | None) -> Training:
-    """Return the recipe, or the default one; without augmentation where samples are no images."""
+    """Return the recipe or the default one, without augmentation unless samples are images."""
     training = Training() if training is None else training
     return training if samples.ndim == _IMAGES else replace(training, augmentation=None)
 
 
 @dataclass(frozen=True)
 class History:
-    """The course of a training, an entry an epoch.
+    """The history of a training, with one entry per epoch.
 
     Attributes
     ----------
     loss, validation_loss : list of float
-        Mean loss, of the augmented training samples (with penalties) and of the validation slice.
+        Mean loss on the augmented training samples (with penalties) and on the validation slice.
     validation_accuracy : list of float
-        A fraction.
+        Accuracy on the validation slice, as a fraction.
     best_epoch : int
-        The epoch, from 0, whose weights were kept: the last one where nothing chose.
+        Index, from 0, of the epoch whose weights were kept; the last one if none was selected.
     seconds : float
-        The time that the epochs took; of a training that was interrupted, all its parts.
+        Time that the epochs took, over all parts of an interrupted training.
     """
 
     loss: list[float]
     validation_loss: list[float]
     validation_accuracy: list[float]
     best_epoch: int
-    # Two trainings with the same course are the same, however long they took.
+    # Histories are equal if their trainings went the same, however long they took.
     seconds: float = field(default=0.0, compare=False, repr=False)
