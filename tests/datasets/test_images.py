@@ -37,7 +37,7 @@ def test_mixed_channels_become_colour_and_say_so(grey, colour):
     decoded = decode_images([grey, colour])
     assert decoded.images.shape == (2, 8, 8, 3)
     assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
-    assert decoded.notes == ["1 greyscale images were turned into colour ones."]
+    assert decoded.notes == ["1 grayscale images were converted to color."]
 
 
 def test_resizing_is_stated(grey):
@@ -67,7 +67,7 @@ def test_truncated_file(grey, tmp_path):
 def test_no_image(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("not an image")
-    with pytest.raises(ValueError, match="notes.txt: is no image of a known format"):
+    with pytest.raises(ValueError, match="notes.txt: is not an image of a known format"):
         decode_image(text)
     with pytest.raises(ValueError, match="None of the 1 files could be decoded"):
         decode_images([text], skip_corrupt=True)
@@ -160,9 +160,9 @@ def test_what_was_changed_is_said(tmp_path, grey):
     files = [grey, turned, *(tmp_path / n for n in ("clear.png", "film.gif", "pages.tif"))]
     notes = decode_images(files).notes
     assert notes[:3] == [
-        "1 image was turned upright, as the camera noted in turned.jpg.",
-        "1 image was laid on white where transparent (clear.png).",
-        "2 images were read without the frames or pages after the first (film.gif and others).",
+        "1 image was turned upright, following the camera's orientation tag (turned.jpg).",
+        "1 image was put on a white background where transparent (clear.png).",
+        "2 images were reduced to the first frame or page (film.gif and others).",
     ]
 
 

@@ -13,7 +13,7 @@ def test_group_is_found(pattern):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("(", "is no regular expression: .*got '\\('"),
+        ("(", "is not a regular expression: .*got '\\('"),
         ("abc", "has no group in parentheses; got 'abc'"),
         ("([a-z]+)_", "finds no group in '005_03.jpg'"),
         ("(x?)005", "finds no group in '005_03.jpg'"),

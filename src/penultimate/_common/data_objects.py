@@ -66,7 +66,8 @@ def _kind_of(X: Any) -> tuple[str, str]:
         if len(sizes) > 1 or len(modes) > 1:
             return (
                 f"a list of images of {len(sizes)} sizes and {len(modes)} modes",
-                "Convert them: np.stack([np.asarray(im.convert('RGB').resize((w, h))) for im in X]).",
+                "Convert them: np.stack([np.asarray(im.convert('RGB').resize((w, h))) for "
+                "im in X]).",
             )
         return "", ""
     if _package(X) == "PIL":

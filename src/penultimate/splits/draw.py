@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from penultimate.splits.parts import Split
 from penultimate.splits.units import describe, draw_groups, draw_samples, join_copies, stratify
 
-MIN_PER_CLASS = (
-    5  # the fewest distinct samples with which a class can be fitted, selected and tested
-)
+# The fewest distinct samples of a class with which it can be fitted, selected and tested on.
+MIN_PER_CLASS = 5
 
 
 def split_test(
