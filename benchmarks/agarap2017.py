@@ -53,7 +53,7 @@ That code takes the *sign* of each score before the argmax, so among several pos
 none, the lowest digit wins; the softmax outputs are not rounded like this. According to that \
 code, the 99.04 % are such a figure. Here the largest score decides, as for any one-vs-rest SVM, \
 and the decision rule of the code is reported next to it. That code also omits 5,000 of the 60,000 \
-training images, which TensorFlow's reader of the time sets aside; here all are used for training."""
+training images, which TensorFlow's reader of the time sets aside; here all are used."""
 
     def prepare(self, data):
         images = (data.images.astype(np.float32) / 255).reshape(*data.images.shape[:3], 1)

@@ -195,7 +195,7 @@ def choose_steps(paper: Paper, arguments, pool, begun: float) -> dict:
 
 
 def run(paper: Paper, arguments):
-    """Train missing networks; return the plan, scores and seconds by method and seed, and labels."""
+    """Train missing networks; return the plan, scores and seconds by method and seed, labels."""
     begun = time.perf_counter()
     arguments.keep.mkdir(parents=True, exist_ok=True)
     jobs = [(method, seed) for seed in range(1, arguments.seeds + 1) for method in METHODS]

@@ -99,11 +99,11 @@ class FeatureMapDisplay:
             The samples that the projection is fitted on, and their labels. Needed for all
             projections except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
-            As in `project_features`.
+            See `project_features`.
         subsets : dict of str to tuple of int, optional
             Named groups of classes, by their indices in the natural order of the labels' names.
         random_state : int, default=0
-            As in `project_features`.
+            See `project_features`.
 
         Returns
         -------
@@ -148,11 +148,11 @@ class FeatureMapDisplay:
             Features and labels that the projection is fitted on. Needed for all projections
             except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
-            As in `project_features`.
+            See `project_features`.
         subsets : dict of str to tuple of int, optional
             Named groups of classes, by their indices in the natural order of the labels' names.
         random_state : int, default=0
-            As in `project_features`.
+            See `project_features`.
 
         Returns
         -------
