@@ -176,9 +176,9 @@ Made by `python benchmarks/random_features.py --data {Path(options.data).name}`;
 selected C = {C:g} and gamma = {gamma:.3g} on the last {SELECTION:,} training samples, with a \
 score of {100 * search.best_score_:.2f} %; the recipe of the random features ({LOSS}, \
 {RECIPE.epochs} epochs, batch size {RECIPE.batch_size}, peak learning rate \
-{RECIPE.learning_rate:g}) was also chosen there. {options.rounds} rounds in turn, each with different random directions; medians, and \
-the range of the ratios. Times of the random features are cold: a new process each, including the \
-compilation of its steps, excluding imports.
+{RECIPE.learning_rate:g}) was also chosen there. {options.rounds} rounds in turn, each with \
+different random directions; medians, and the range of the ratios. Times of the random features \
+are cold: a new process each, including the compilation of its steps, excluding imports.
 
 {table([*header, "time / exact"], rows)}
 
