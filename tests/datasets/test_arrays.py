@@ -156,7 +156,7 @@ def test_idx_files_where_and_as_they_are_named(raw, gz, folder, prefix, test, na
         assert any("mirrored" in note for note in data.notes) == name.startswith("emnist")
 
 
-def test_packed_and_unpacked_files_beside_each_other(raw):
+def test_mixed_packed_and_unpacked_files(raw):
     raw("MNIST/raw", gz=True)
     root = raw("MNIST/raw")
     (root / "MNIST" / "processed").mkdir()

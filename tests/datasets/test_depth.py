@@ -64,7 +64,7 @@ def test_one_scale_for_all_by_what_the_data_holds(tmp_path, bits, form, size):
             assert off.max() <= 0.51
 
 
-def test_dark_images_beside_a_bright_pixel_are_told(tmp_path):
+def test_dark_images_with_one_bright_pixel_are_noted(tmp_path):
     for label in ("a", "b"):
         for index in range(5):
             values = np.full((8, 8), 900 + index)
@@ -73,7 +73,7 @@ def test_dark_images_beside_a_bright_pixel_are_told(tmp_path):
     assert "nearly black now" in datasets.load(tmp_path).notes[0]
 
 
-def test_eight_and_sixteen_bits_beside_each_other(tmp_path):
+def test_mixed_eight_and_sixteen_bits(tmp_path):
     for k, label in enumerate(("a", "b")):
         write(tmp_path / label, "deep", np.full((8, 8), 1000 * (k + 3)), "png")
         Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / label / "plain.png")

@@ -161,7 +161,7 @@ def test_parts_or_classes(tmp_path):
         (["x_train/a", "x_test/a", "y_train/a", "y_test/a"], "several splits, such as"),
     ],
 )
-def test_splits_that_can_not_be_told(tmp_path, folders, message):
+def test_ambiguous_splits_are_refused(tmp_path, folders, message):
     for folder in folders:
         fill(tmp_path / folder, 5)
     with pytest.raises(ValueError, match=message):
@@ -211,7 +211,7 @@ def test_stray_image_of_any_suffix(folders, name, save_as):
         datasets.load(folders)
 
 
-def test_other_files_beside_class_folders_are_no_concern(folders):
+def test_other_files_next_to_class_folders_are_ignored(folders):
     for name in ("readme.txt", "labels.csv", "P5 notes.md"):
         (folders / name).write_text("P5 is a format")
     assert len(datasets.load(folders).images) == 10
@@ -232,7 +232,7 @@ def test_detection_data_says_what_it_lacks(tmp_path):
         datasets.load(tmp_path)
 
 
-def test_table_beside_one_folder_of_images(tmp_path):
+def test_table_next_to_one_folder_of_images(tmp_path):
     fill(tmp_path / "images", 4)
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(ValueError, match=r"'labels.csv': pass that file itself"):

@@ -25,7 +25,7 @@ def colour(tmp_path):
     return save(tmp_path / "colour.png", np.full((8, 8, 3), (9, 8, 7), np.uint8))
 
 
-def test_greyscale_keeps_one_channel(grey):
+def test_grayscale_keeps_one_channel(grey):
     decoded = decode_images([grey, grey])
     assert decoded.images.shape == (2, 8, 8, 1)
     assert decoded.images.dtype == np.uint8
@@ -33,7 +33,7 @@ def test_greyscale_keeps_one_channel(grey):
     assert decoded.notes == []
 
 
-def test_mixed_channels_become_colour_and_say_so(grey, colour):
+def test_mixed_channels_become_color_with_a_note(grey, colour):
     decoded = decode_images([grey, colour])
     assert decoded.images.shape == (2, 8, 8, 3)
     assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
@@ -86,7 +86,7 @@ def test_rotation_noted_by_the_camera_is_undone(tmp_path):
     assert decode_image(path).pixels.shape == (8, 4)
 
 
-def test_transparency_and_palettes_become_colour(tmp_path):
+def test_transparency_and_palettes_become_color(tmp_path):
     path = tmp_path / "palette.gif"
     Image.new("RGB", (8, 8), (200, 10, 10)).convert("P").save(path)
     assert decode_image(path).pixels.shape == (8, 8, 3)
@@ -149,7 +149,7 @@ def test_every_mode(tmp_path, name, image, expected):
     assert decoded.notes == said
 
 
-def test_what_was_changed_is_said(tmp_path, grey):
+def test_changes_are_noted(tmp_path, grey):
     exif = Image.Exif()
     exif[0x0112] = 3
     turned = save(tmp_path / "turned.jpg", np.zeros((8, 8), np.uint8), exif=exif)

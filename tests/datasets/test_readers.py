@@ -40,7 +40,7 @@ def test_images_without_class_folders(tmp_path):
         datasets.load(tmp_path / "all")
 
 
-def test_image_beside_class_folders(folders):
+def test_image_next_to_class_folders(folders):
     Image.new("L", (8, 8)).save(folders / "stray.png")
     with pytest.raises(ValueError, match=r"'stray.png', lie next to the class folders"):
         datasets.load(folders)
@@ -101,7 +101,7 @@ def test_file_that_is_no_image(folders):
     assert "readme.txt" in data.notes[0]
 
 
-def test_earlier_report_beside_the_class_folders(folders):
+def test_earlier_report_next_to_the_class_folders(folders):
     (folders / "out").mkdir()
     for name in ("report.html", "results.json"):
         (folders / "out" / name).write_text("{}")

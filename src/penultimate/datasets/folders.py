@@ -112,6 +112,7 @@ class _Parts:
 
 def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
     """Find the folders of a split that came with the data; None if there is no split."""
+    # Folders of one split share the rest of their names: x_train and x_test, but not y_test.
     candidates: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
     for folder in tree.folders(root):
         if named := part_of_name(folder.name):
@@ -121,6 +122,7 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
         names = settle_dev([part for part, _ in found])
         if len(found) > 1 or len(tree.folders(root)) == 1:
             splits.append(list(zip(names, (folder for _, folder in found))))
+    # Parts hold class folders; if they hold images directly, they may be classes.
     nested = [s for s in splits if any(_is_deep(tree, folder, depth) for _, folder in s)]
     if not nested:
         _refuse_flat_parts(tree, root, splits, depth)
@@ -331,6 +333,7 @@ def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
         own = set(_keys(listing))
         renamed = {}
         for key in own - set(known):
+            # Renamed only if the match is unambiguous and its name is not used in this part.
             same = [other for other in known if _fold(other) == _fold(key) and other not in own]
             if len(same) == 1:
                 renamed[key] = same[0]

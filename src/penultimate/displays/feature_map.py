@@ -262,6 +262,7 @@ def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray
     places: dict[int, int] = {}
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
+        # The most central sample that is far enough from all names placed so far.
         from_median = np.linalg.norm(scaled[own] - np.median(scaled[own], axis=0), axis=1)
         own = own[np.argsort(from_median, kind="stable")]
         gaps = np.abs(scaled[own][:, None] - scaled[list(places.values())][None]).max(axis=2)
