@@ -1,8 +1,8 @@
-"""Niu and Suen's setting on MNIST: how many digits are recognised without an error.
+"""Niu and Suen's setting on MNIST: how many digits are recognized without an error.
 
 X.-X. Niu and C. Y. Suen, "A novel hybrid CNN-SVM classifier for recognizing handwritten digits",
-Pattern Recognition 45(4), 2012, recognise 94.40 % of the test part without an error. Here
-thresholds are set on development images, and the test part is looked at once. Run it with:
+Pattern Recognition 45(4), 2012, recognize 94.40 % of the test set without an error. Here thresholds
+are set on development images, and the test set is used once. Run it with:
 
     python benchmarks/abstention.py --data ../shared/data/mnist.tar
 """
@@ -40,7 +40,7 @@ SEED = 1
 
 
 class Softmax(ClassifierMixin, BaseEstimator):
-    """The network's own softmax, as a classifier of images from 0 to 255."""
+    """The network's own softmax as a classifier of images with values from 0 to 255."""
 
     def __init__(self, network, classes):
         self.network = network
@@ -57,7 +57,7 @@ class Softmax(ClassifierMixin, BaseEstimator):
 
 
 class ByMargins(ClassifierMixin, BaseEstimator):
-    """An SVM whose decision values say how sure it is, rather than count votes."""
+    """An SVM whose decision values measure its confidence instead of counting votes."""
 
     def __init__(self, model):
         self.model = model
@@ -74,7 +74,7 @@ class ByMargins(ClassifierMixin, BaseEstimator):
 
 
 def make_classifiers(images, labels, arguments):
-    """Fit on development images alone; return classifiers by the name of their confidence."""
+    """Fit on development images only; return classifiers by the name of their confidence."""
     order = np.random.default_rng(SEED).permutation(len(labels))
     calibration, fit = np.split(order[: N_CALIBRATION + arguments.samples], [N_CALIBRATION])
     training = Training(epochs=arguments.epochs)
@@ -90,7 +90,7 @@ def make_classifiers(images, labels, arguments):
 
 
 def look(classifier, images, labels, arguments):
-    """Say of each image whether it is recognised, and how surely."""
+    """Return for each image whether it is classified correctly, and the confidence."""
     parts = np.array_split(np.arange(len(labels)), 10)
     correct = np.concatenate([classifier.predict(images[k]) == labels[k] for k in parts])
     confidence = np.concatenate([confidence_scores(classifier, images[k]) for k in parts])
@@ -98,7 +98,7 @@ def look(classifier, images, labels, arguments):
 
 
 def thresholds(name, classifier, heldout, test):
-    """Set a threshold for each risk on held-out images; count what it does to the test part."""
+    """Set a threshold for each risk on held-out images, and evaluate it on the test set."""
     correct, confidence = test
     rows = []
     for risk in RISKS:
@@ -141,43 +141,43 @@ Made by `python benchmarks/abstention.py --data mnist.tar --samples {arguments.s
 
 X.-X. Niu and C. Y. Suen, "A novel hybrid CNN-SVM classifier for recognizing handwritten digits", \
 Pattern Recognition 45(4), 2012: a CNN with an SVM on its features, trained on all 60,000 \
-development images of MNIST with distortions, errs on .19 % of the 10,000 test images, and \
-recognises 94.40 % of them without an error where it may reject.
+development images of MNIST with distortions, has an error rate of 0.19 % on the 10,000 test \
+images, and recognizes 94.40 % of them without an error if it may reject.
 
 Here `DeepSVC("compact")` is fitted on {arguments.samples:,} development images (with \
-{arguments.epochs} epochs of the network), a far smaller effort than the paper's; its temperature \
-is learnt on {N_CALIBRATION:,} others; \
-thresholds are set by `AbstainingClassifier` on {N_HELDOUT:,} more, which nothing was fitted on, \
-for each risk with a confidence of {100 * LEVEL:g} % (a risk of {100 * RISKS[0]:g} % takes at \
-least {needed} of them without an error). The guarantee is for each threshold by itself. One seed. \
-The SVM's margin is the least decision value of the best class against another. The test part was \
-looked at twice: by a first run, with half the images, in which the margin came from the votes of \
-`decision_function` (with these the least error of the SVM was among its surest images, and a risk \
-of .1 % could not be certified), and by this one. The margin was chosen on training samples of \
-other data, for its area under the risk-coverage curve; what was tried before the first run used \
-development images only.
+{arguments.epochs} epochs of the network), a much smaller effort than the paper's; its temperature \
+is fitted on {N_CALIBRATION:,} others; thresholds are set by `AbstainingClassifier` on \
+{N_HELDOUT:,} more, which nothing was fitted on, for each risk with a confidence of \
+{100 * LEVEL:g} % (a risk of {100 * RISKS[0]:g} % requires at least {needed} of them without an \
+error). The guarantee holds for each threshold separately. One seed. The SVM's margin is the \
+smallest decision value of the best class against any other. The test set was used twice: by a \
+first run, with half the images, in which the margin came from the votes of `decision_function` \
+(with these, the least error of the SVM was among its most confident images, and a risk of 0.1 % \
+could not be certified), and by this one. The margin was chosen on training samples of other data, \
+for its area under the risk-coverage curve; experiments before the first run used development \
+images only.
 
 ## Thresholds set on development
 
-Coverage and errors, of the held-out images and of the test part; the last column has the test \
-part's error rate among answers, with its exact 95 % interval.
+Coverage and errors on the held-out images and on the test set; the last column is the error rate \
+of the accepted test images, with its exact 95 % confidence interval.
 
 {tables["thresholds"]}
 
 ## With hindsight
 
-The coverage at no test error, as in the paper (94.40 %), is that of the best threshold on the \
-test part itself: it depends on a single image, the surest of the errors, and no threshold that \
-was set beforehand can be expected to have it. AURC is the area under the risk-coverage curve, in \
-ten-thousandths.
+The coverage without a test error, as in the paper (94.40 %), is that of the best threshold on the \
+test set itself: it depends on a single image, the most confident error, and a threshold that is \
+set beforehand cannot be expected to reach it. AURC is the area under the risk-coverage curve, in \
+units of 1e-4.
 
 {tables["hindsight"]}
 
 ## Probabilities
 
-On the test part; for the Brier score (0 to 2), the log loss and the expected calibration error \
-(10 bins) lower is better. The network was trained on smoothed labels, so its softmax is too \
-modest.
+On the test set; for the Brier score (0 to 2), the log loss and the expected calibration error \
+(10 bins), lower is better. The network was trained with label smoothing, so its softmax is \
+underconfident.
 
 {tables["probabilities"]}
 """
@@ -192,7 +192,7 @@ def main():
     parser.add_argument("--samples", type=int, default=40_000, help="development images to fit on")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument(
-        "--rehearse", action="store_true", help="with development images in the test part's place"
+        "--rehearse", action="store_true", help="use development images in place of the test set"
     )
     arguments = parser.parse_args()
     most = N_DEVELOPMENT - N_HELDOUT - N_CALIBRATION
@@ -221,9 +221,9 @@ def main():
     headers = {
         "thresholds": [
             *("confidence", "risk, %", "held-out coverage, %", "errors"),
-            *("test coverage, %", "errors", "error rate among answers, %"),
+            *("test coverage, %", "errors", "error rate of accepted images, %"),
         ],
-        "hindsight": ["confidence", "test error, %", "coverage at no error, %", "AURC, 1e-4"],
+        "hindsight": ["confidence", "test error, %", "coverage without an error, %", "AURC, 1e-4"],
         "probabilities": ["", "Brier score", "log loss", "calibration error, %"],
     }
     tables = {key: table(headers[key], rows[key]) for key in headers}

@@ -2,8 +2,9 @@
 
 A. F. Agarap, "An architecture combining convolutional neural network (CNN) and support vector
 machine (SVM) for image classification", arXiv 1712.03541, 2017, reports a test accuracy of 99.04 %
-with it and of 99.23 % without. Its public code says what the paper leaves open, and decides by the
-first of the SVMs whose score is positive; here the largest score decides as well. Run it with:
+with it and of 99.23 % without. Its public code defines what the paper leaves open, and predicts the
+first class whose score is positive; here the class of the largest score is reported as well. Run it
+with:
 
     python benchmarks/agarap2017.py --data ../shared/data/mnist.tar --keep kept-agarap2017
 """
@@ -16,13 +17,13 @@ LEARNING_RATE = 0.001
 C = 1
 SOFTMAX, SVM = 0.9923, 0.9904
 # The paper's code minimizes the mean of the squared weights plus C times the mean, over samples
-# and classes, of the squared hinge. Ours sums over the classes, so all is that many times as much;
-# Adam's steps do not change with it.
+# and classes, of the squared hinge. Our loss sums over the classes, so both terms are multiplied
+# by their number; Adam's steps are invariant to this factor.
 WEIGHT_COST = N_CLASSES / (C * N_HIDDEN * N_CLASSES)
 
 
 class Agarap2017(Paper):
-    """Two convolutional layers, and a wide dense one."""
+    """A network with two convolutional layers and a wide dense layer."""
 
     name = "agarap2017"
     title = "Agarap 2017: softmax or L2-SVM on a convolutional network"
@@ -41,17 +42,18 @@ machine (SVM) for image classification", arXiv 1712.03541, 2017: convolutions of
 {N_FILTERS[0]} and {N_FILTERS[1]} filters, each with a ReLU and a max pooling of 2 x 2, \
 {N_HIDDEN:,} dense ReLU units, dropout of {DROPOUT:g}, {N_CLASSES} outputs; pixels from 0 to 1; \
 Adam with a learning rate of {LEARNING_RATE:g}; an L2-SVM with C = {C} or a softmax, the latter \
-without a penalty. From the author's public code: convolutions keep the size, weights begin as \
-truncated normals of standard deviation .1 and biases as .1, and the objective of the L2-SVM is \
-the mean of the output layer's squared weights plus C times the mean over samples and classes of \
-the squared hinge. Our loss sums over the classes, so both parts are {N_CLASSES} times as large, \
-which leaves Adam's steps as they are: a penalty of {WEIGHT_COST:.6f} times the sum of squares.
+without a penalty. From the author's public code: convolutions preserve the size, weights are \
+initialized from truncated normals of standard deviation 0.1 and biases to 0.1, and the objective \
+of the L2-SVM is the mean of the output layer's squared weights plus C times the mean over samples \
+and classes of the squared hinge. Our loss sums over the classes, so both terms are {N_CLASSES} \
+times as large, which does not change Adam's steps: a penalty of {WEIGHT_COST:.6f} times the sum \
+of squares.
 
-That code takes the *sign* of each score before the largest is looked for, so among several \
-positive scores, or none, the lowest digit wins; its softmax is not rounded so. By that code \
-the 99.04 % are such a figure. Here the largest score decides, as for any one-vs-rest SVM, and \
-the code's way stands beside it. That code also leaves 5,000 of the 60,000 training images out, \
-which TensorFlow's reader of the time sets aside; here all are trained on."""
+That code takes the *sign* of each score before the argmax, so among several positive scores, or \
+none, the lowest digit wins; the softmax outputs are not rounded like this. According to that \
+code, the 99.04 % are such a figure. Here the largest score decides, as for any one-vs-rest SVM, \
+and the decision rule of the code is reported next to it. That code also omits 5,000 of the 60,000 \
+training images, which TensorFlow's reader of the time sets aside; here all are used."""
 
     def prepare(self, data):
         images = (data.images.astype(np.float32) / 255).reshape(*data.images.shape[:3], 1)

@@ -1,8 +1,8 @@
-"""What cross-fitting costs: all of it against the training of one network, in turns.
+"""Cost of cross-fitting compared with the training of one network, in turns.
 
-The development part of the demo's digits. One network is trained on all of it; then `DeepSVC` with
-selection="crossfit" trains five on four fifths each and one on all, extracts features, searches C
-and gamma for every fold beside the next training, and refits. Run it with:
+On the development part of the demo's digits. One network is trained on all of it; then `DeepSVC`
+with selection="crossfit" trains five networks on four fifths each and one on everything, extracts
+features, searches C and gamma for every fold during the next training run, and refits. Run it with:
 
     python benchmarks/crossfit.py
 """
@@ -32,7 +32,7 @@ def main():
     part = split_test(digits.labels).train
     X, y = digits.images[part], digits.labels[part]
     training = Training(options.epochs)
-    fit_network("compact", X, y, Training(1))  # what is done once in a process
+    fit_network("compact", X, y, Training(1))  # warm up whatever happens once per process
     rows = []
     for seed in range(options.rounds):
         start = time.perf_counter()
@@ -45,12 +45,12 @@ def main():
         print(*rows[-1], flush=True)
     head = ["one network, s", "cross-fitting, s", "ratio", "selection score, %"]
     options.out.write_text(
-        f"""# What cross-fitting costs
+        f"""# Cost of cross-fitting
 
 `python benchmarks/crossfit.py --rounds {options.rounds} --epochs {options.epochs}`: five folds of \
-{len(y):,} digits, "compact", two cores. The five networks see four fifths of the samples each, so \
-five trainings' worth is the least that it can cost. Both are warm: the backend has been loaded, \
-but every network is compiled anew.
+{len(y):,} digits, "compact", two cores. Five networks are trained on four fifths of the samples \
+each and one on all of them, so the cost is at least that of five training runs. Both are warm: \
+the backend has been loaded, but every network is compiled again.
 
 {table(head, rows)}
 """,

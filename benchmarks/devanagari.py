@@ -1,13 +1,14 @@
-"""Specialists on handwritten Devanagari, with the controls that the article left out.
+"""Specialists on handwritten Devanagari, with the controls that the article lacks.
 
-One network for 58 characters, and an SVM for each of numerals, vowels and consonants, against the
-same network's softmax among the same classes, a logistic head, networks trained from scratch and
-an SVM on pixels: on the article's split with three seeds, on five others, and on six that keep
-writers apart. Then what few samples of new classes are worth, and the features in the plane.
+One network for 58 characters, and one SVM each for numerals, vowels and consonants, compared with
+the same network's softmax restricted to the same classes, a logistic head, networks trained from
+scratch and an SVM on pixels: on the article's split with three seeds, on five other random splits,
+and on six splits with disjoint writers. Then learning new classes from few samples, and feature
+maps.
 
 Everything is tuned on the development part of the article's split. Takes about two hours on two
-cores; with --checkpoints an interrupted run goes on, and --scratch-seeds 1 saves 10 minutes. Run
-it with:
+cores; --checkpoints lets an interrupted run resume, and --scratch-seeds 1 saves 10 minutes. Run it
+with:
 
     python benchmarks/devanagari.py --data ../shared/data/nhcd.tar.gz --checkpoints checkpoints
 """
@@ -46,7 +47,7 @@ from penultimate.displays import FeatureMapDisplay, LearningCurvesDisplay
 from penultimate.networks import build_network, fit_network, make_deterministic, train
 from penultimate.splits import Holdout, Split
 
-# The article holds out 15 %, then 17.6 % of what is left.
+# The article holds out 15 %, then 17.6 % of the remainder.
 SEEDS = [1, 2, 3]
 ON_FEATURES = [
     "cnn-softmax",
@@ -57,7 +58,7 @@ ON_FEATURES = [
     "cnn+svm-rbf-routed",
     "cnn+svm-rbf-head-routed",
 ]
-# On development, more epochs gained more than any other change that was tried, up to some 60.
+# On development samples, more epochs (up to about 60) helped more than any other change tried.
 RECIPE = Training(
     epochs=64,
     batch_size=128,
@@ -67,16 +68,17 @@ RECIPE = Training(
 )
 ARTICLE = """\
 The article reports 99.7 % on numerals, 99.5 % on vowels and 94.9 % on consonants. Its labels were
-merged with `i-1`, so digit 0 became the index of the last consonant: its numerals are the digits 1
-to 9 alone (386 of 387), its consonants hold the zeros too (1095 of 1154), and only its vowels (394
-of 396) are what they say. Its three SVMs are right for 1875 of 1937 images (96.80 %) and are told
-the subset; the same network's softmax is right for 95.82 % and is not. The two were never compared
-like for like. Its columns "CNN from scratch" (97.9, 93.5, 85.9) differ from it in data,
-augmentation, size and head at once, and its "SVC with PCA" (96.9, 87.9, 75.0) saw raw pixels."""
+merged with `i-1`, so digit 0 became the index of the last consonant: its numerals are only the
+digits 1 to 9 (386 of 387), its consonants include the zeros (1095 of 1154), and only its vowels
+(394 of 396) are labeled as intended. Its three SVMs classify 1875 of 1937 images correctly
+(96.80 %) and are given the subset; the same network's softmax has an accuracy of 95.82 % and is not
+given it. The two were never compared under equal conditions. Its columns "CNN from scratch" (97.9,
+93.5, 85.9) differ in data, augmentation, size and head at the same time, and its "SVC with PCA"
+(96.9, 87.9, 75.0) used raw pixels."""
 
 
 class Log(Progress):
-    """Says on standard error what begins, with the time."""
+    """Prints each new step with the time to standard error."""
 
     def __init__(self):
         self.step = None
@@ -88,7 +90,7 @@ class Log(Progress):
 
 
 def read(path: str) -> Dataset:
-    """Read the characters; the ink is what counts, so it becomes the large values."""
+    """Read the characters, inverted, so that ink has the large values."""
     data = load(path, subsets=True, group_from_filename="(?P<group>[^_]+)_")
     return replace(data, images=255 - data.images, notes=(*data.notes, " ".join(ARTICLE.split())))
 
@@ -98,14 +100,14 @@ def holdout(seed: int, *, by_group: bool) -> Holdout:
 
 
 def measure(data: Dataset, checkpoints: str | None, n_scratch: int):
-    """Compare on all splits what shares a network, on the first two what does not."""
+    """Compare methods that share a network on all splits, the others on the first two."""
     common = {
         "subsets": True,
         "network": "wide",
         "training": RECIPE,
         "n_jobs": -1,
         "checkpoints": checkpoints,
-        "on_leak": "warn",  # two images are in the data twice
+        "on_leak": "warn",  # the data holds two images twice
         "progress": Log(),
     }
     first = [holdout(1, by_group=kind) for kind in (False, True)]
@@ -131,7 +133,7 @@ def measure(data: Dataset, checkpoints: str | None, n_scratch: int):
 
 
 def learn_numerals(data: Dataset, test, checkpoints: str | None):
-    """Learn the numerals from few samples, with a network that knows vowels and consonants only."""
+    """Learn the numerals from few samples, with a network trained on vowels and consonants only."""
     is_test = np.isin(np.arange(len(data.labels)), test)
     others = np.flatnonzero(~is_test & ~np.isin(data.labels, data.subsets["numerals"]))
     _, codes = np.unique(data.labels[others], return_inverse=True)
@@ -151,7 +153,7 @@ def learn_numerals(data: Dataset, test, checkpoints: str | None):
 
 
 def draw_the_plane(data: Dataset, result, path: Path, checkpoints: str | None) -> None:
-    """Draw test samples: as two units of a network see them, and real features projected."""
+    """Draw test samples in the plane of a two-unit layer, and projections of real features."""
     is_test = np.isin(np.arange(len(data.labels)), result.test)
     names = np.array(data.classes)[data.labels]
     network, _ = fit_network(
@@ -184,7 +186,7 @@ def draw_the_plane(data: Dataset, result, path: Path, checkpoints: str | None) -
 
 
 def seconds_of_the_article(data: Dataset) -> float:
-    """Time an epoch of the article's network and batch, after one that compiles."""
+    """Time an epoch of the article's network and batch size, after one that compiles."""
     X, codes = data.images[:9037], data.labels[:9037]
     model = build_network("devanagari-cnn", X.shape[1:], len(data.classes))
     recipe = Training(epochs=1, batch_size=400, augmentation=Augmentation(zoom=0.2))
@@ -193,11 +195,11 @@ def seconds_of_the_article(data: Dataset) -> float:
 
 
 def times(result, article_epoch):
-    """Only the trainings of the article's split count: others may have run beside other work."""
+    """Tabulate times, from the article's split only: other runs may have shared the machine."""
     seconds = [history.seconds for history in result.histories]
     rows = [
-        ["training of the shared network, each", f"{min(seconds):.0f} to {max(seconds):.0f} s"],
-        ["the article's own, 150 epochs at the speed of one", f"{150 * article_epoch:.0f} s"],
+        ["training of the shared network, per run", f"{min(seconds):.0f} to {max(seconds):.0f} s"],
+        ["the article's network, 150 epochs extrapolated from one", f"{150 * article_epoch:.0f} s"],
     ]
     for name in ("cnn+svm-rbf", "cnn+svm-linear", "cnn+logistic", "pca+svm-rbf"):
         seconds = result.method(name).seconds(None)
@@ -211,7 +213,7 @@ def parse(arguments=None):
     default = None if place is None else Path(place, "nhcd.tar.gz")
     parser.add_argument("--data", default=default, required=default is None)
     parser.add_argument("--out", default="benchmarks/results/devanagari.md", type=Path)
-    parser.add_argument("--checkpoints", help="go on from an interrupted run")
+    parser.add_argument("--checkpoints", help="folder of an interrupted run to resume")
     parser.add_argument("--scratch-seeds", type=int, choices=(1, 2, 3), default=3)
     return parser.parse_args(arguments)
 
@@ -240,45 +242,47 @@ Made by `python benchmarks/devanagari.py --data nhcd.tar.gz`; {os.cpu_count()} c
 of 28 x 28 pixels in {len(data.classes)} classes, {len(set(data.groups))} writers. Network \
 `wide`, {RECIPE.epochs} epochs in {RECIPE.precision}, batch {RECIPE.batch_size}, peak learning \
 rate {RECIPE.learning_rate:g}; the recipe was chosen on development samples of the first split, \
-of which the other splits' test parts hold many. Each test part was scored once by each \
-method. Accuracies are in percent, with 95 % intervals over test samples and seeds.
+many of which are in the test sets of the other splits. Each method was evaluated once on each \
+test set. Accuracies are in percent, with 95 % confidence intervals over test samples and seeds.
 
-## What the article's figures were
+## The article's figures
 
 {ARTICLE}
 
 ## The article's split
 
-Stratified, 15 % to test on, drawn with `random_state=1`; 17.6 % of the rest to select on. \
-{len(result.test):,} test images, seeds {SEEDS}. All but the first and the two routed methods are \
-told the subset of each image.
+Stratified, with a test set of 15 %, drawn with `random_state=1`, and a selection part of 17.6 % \
+of the rest. {len(result.test):,} test images, seeds {SEEDS}. All methods except the first and the \
+two routed ones are given the subset of each image.
 
 {accuracies(result, result.names())}
 
-Accuracy less that of the softmax that knows as much (masked to the subset where the subset is \
-known), in points, paired over the same samples and networks:
+Accuracy minus that of the softmax with the same information (masked to the subset if the subset \
+is known), in percentage points, paired over the same samples and networks:
 
 {differences(result)}
 
-Images on which only one of `cnn+svm-rbf` and the same network's masked softmax is right:
+Images that only one of `cnn+svm-rbf` and the same network's masked softmax classifies correctly:
 
 {disagreements(result)}
 
 ## From scratch
 
-The same network trained on one subset alone, with the same augmentation (`cnn-scratch`) and \
-without (`-plain`), and that less the masked softmax of the network that was trained on all:
+The same network trained on one subset only, with the same augmentation (`cnn-scratch`) and \
+without (`-plain`), and its difference from the masked softmax of the network trained on \
+all classes:
 
 {from_scratch(scratches)}
 
-The article's own small network (`devanagari-small-cnn`), without augmentation, in our training:
+The article's own small network (`devanagari-small-cnn`), without augmentation, trained with our \
+recipe:
 
 {accuracies(small, small.names())}
 
-## Splits at random, and splits that keep writers apart
+## Random splits and splits with disjoint writers
 
-Mean accuracy, and how many splits it is of (the first seed of each). In brackets 95 % intervals \
-of the mean difference to the softmax by Nadeau and Bengio's corrected resampled t-test.
+Mean accuracy and number of splits (the first seed of each). In parentheses, 95 % confidence \
+intervals of the mean difference from the softmax by Nadeau and Bengio's corrected resampled t-test.
 
 {across_splits(result.to_dict()["splits"], [None, *result.subsets])}
 
@@ -288,24 +292,24 @@ From scratch, on the first split of each kind:
 
 ## Few samples of new classes
 
-A network trained on vowels and consonants alone (never on a numeral) is frozen; the numerals are \
-learned from few samples of each, {curves.predictions.shape[2]} draws. The layer (the features, or \
-the flattened map before them) is selected on folds of these samples, as C and gamma are.
+A network trained on vowels and consonants only (never on a numeral) is frozen; the numerals are \
+learned from few samples per class, in {curves.predictions.shape[2]} draws. The layer (the \
+features, or the flattened map before them), C and gamma are selected on folds of these samples.
 
 {few_samples_table(curves)}
 
-The linear SVM less the others, in points:
+The linear SVM minus the others, in percentage points:
 
 {few_samples_differences(curves)}
 
-![Accuracy on numerals by samples of each class]({few_path.name})
+![Accuracy on numerals by number of samples per class]({few_path.name})
 
-## In the plane
+## Feature maps
 
-Test images, signed-log scaled. Above: a network with a layer of two units, all classes and the \
-vowels. Below: the features of the first network, projected by what is fitted on development.
+Test images, signed-log scaled. Top: a network with a layer of two units, all classes and the \
+vowels. Bottom: the features of the first network, with projections fitted on development samples.
 
-![Features in the plane]({plane_path.name})
+![Feature maps]({plane_path.name})
 
 ## Times
 

@@ -21,7 +21,7 @@ def table(header, rows):
 
 
 def accuracies(result, names):
-    """Accuracy of methods over all and on each subset."""
+    """Tabulate the accuracy of methods on all samples and on each subset."""
     columns = [None, *result.subsets]
     rows = [[name, *(percent(result.accuracy(name, s)) for s in columns)] for name in names]
     return table(["method", "all", *result.subsets], rows)
@@ -35,34 +35,37 @@ def differences(result):
 
 
 def from_scratch(comparisons):
-    """Accuracy of the last method of each comparison, and that less the masked softmax."""
+    """Tabulate the last method of each comparison, and its difference from the masked softmax."""
     rows = []
     for result in comparisons:
         columns, name = [None, *result.subsets], result.names()[-1]
         scores = [percent(result.accuracy(name, subset)) for subset in columns]
         gains = [points(result.vs_softmax(name, subset)) for subset in columns]
-        rows += [[name, len(result.seeds), *scores], ["less the softmax, points", "", *gains]]
+        rows += [[name, len(result.seeds), *scores], ["vs softmax (percentage points)", "", *gains]]
     return table(["method", "seeds", "all", *comparisons[0].subsets], rows)
 
 
 def disagreements(result):
-    """Count, with each seed, where only the SVM or only the masked softmax is right."""
+    """Count, per seed, the images that only the SVM or only the masked softmax gets right."""
     rows = []
     for subset in (None, *result.subsets):
         svm = result.correct("cnn+svm-rbf", subset)
         softmax = result.correct("cnn-softmax-masked", subset)
         cells = [f"{(a & ~b).sum()} to {(b & ~a).sum()}" for a, b in zip(svm, softmax)]
         rows.append([subset or "all", *cells])
-    return table(["only the SVM, to only the softmax", *(f"seed {s}" for s in result.seeds)], rows)
+    return table(
+        ["only the SVM correct : only the softmax correct", *(f"seed {s}" for s in result.seeds)],
+        rows,
+    )
 
 
 def across_splits(kinds, subsets):
-    """Random and writer-disjoint splits side by side."""
+    """Tabulate random splits and splits with disjoint writers side by side."""
     rows = []
     header = ["method", "subset"]
     for kind in kinds:
-        name = "writers apart" if kind["by_group"] else "at random"
-        header += [f"{name}: accuracy, splits", "less softmax, points"]
+        name = "disjoint writers" if kind["by_group"] else "random"
+        header += [f"{name}: accuracy, splits", "vs softmax (percentage points)"]
     keys = dict.fromkeys((m["name"], m["subset"]) for kind in kinds for m in kind["methods"])
     for name, subset in [key for key in keys if key[1] in subsets]:
         row = [name if subset is None else "", subset or "all"]
@@ -83,7 +86,7 @@ def across_splits(kinds, subsets):
 
 
 def kinds_of_splits(comparisons):
-    """Merge what `across_splits` takes of several comparisons on the same splits."""
+    """Merge the splits of several comparisons on the same splits, for `across_splits`."""
     first, *others = (comparison.to_dict()["splits"] for comparison in comparisons)
     for other in others:
         for kind, more in zip(first, other, strict=True):
@@ -96,12 +99,12 @@ def few_samples_table(curves):
     for method in curves.methods:
         cells = [percent(curves.accuracy(method, size), 1) for size in curves.sizes]
         rows.append([method, *cells])
-    return table(["method", *(f"{size} a class" for size in curves.sizes)], rows)
+    return table(["method", *(f"{size} per class" for size in curves.sizes)], rows)
 
 
 def few_samples_differences(curves):
     rows = []
     for other in ("cnn+logistic", "cnn+softmax-adam", "cnn-scratch"):
         cells = [points(curves.difference("cnn+svm-linear", other, size)) for size in curves.sizes]
-        rows.append([f"less {other}", *cells])
-    return table(["cnn+svm-linear", *(f"{size} a class" for size in curves.sizes)], rows)
+        rows.append([f"minus {other}", *cells])
+    return table(["cnn+svm-linear", *(f"{size} per class" for size in curves.sizes)], rows)

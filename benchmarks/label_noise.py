@@ -1,9 +1,9 @@
-"""What selection scores say where labels are noise, and what new samples say.
+"""Optimism of selection scores under label noise.
 
-Labels of scikit-learn's digits are replaced at random, a share of them or all, in development and
-test alike; a network is trained long enough to learn them by heart, and an SVM on its features is
-selected in each of three ways. Where a selection score is above the accuracy on the test part, it
-is optimistic by as much. No choice was made on the test parts. Run it with:
+A fraction of the labels of scikit-learn's digits, or all of them, is replaced at random, in
+development and test set alike; a network is trained long enough to memorize them, and an SVM on its
+features is selected in each of three ways. The optimism is the selection score minus the accuracy
+on the test set. Nothing was selected on the test sets. Run it with:
 
     python benchmarks/label_noise.py
 """
@@ -42,7 +42,7 @@ def build(shape, n_classes):
 
 
 def noisy_digits(noise, seed):
-    """Digits of which a share has labels drawn at random."""
+    """Return digits with a fraction of the labels drawn at random."""
     X, y = load_digits(return_X_y=True)
     rng = np.random.default_rng(seed)
     replaced = rng.random(len(y)) < noise
@@ -50,7 +50,7 @@ def noisy_digits(noise, seed):
 
 
 def measure(noise, selection, seed, epochs):
-    """Return the selection score and the accuracy on test samples."""
+    """Return the selection score and the test accuracy."""
     X, y = noisy_digits(noise, seed)
     parts = split_test(y, test_size=0.25, seed=seed)
     model = DeepSVC(
@@ -76,41 +76,41 @@ def main():
             scores = np.array(
                 [measure(noise, selection, s, options.epochs) for s in range(options.seeds)]
             )
-            told, true = scores.mean(axis=0)
+            selection_score, true = scores.mean(axis=0)
             error = (scores[:, 0] - scores[:, 1]).std(ddof=1) / np.sqrt(options.seeds)
             rows.append(
                 [
                     f"{noise:.0%}",
                     selection,
-                    f"{100 * told:.1f}",
+                    f"{100 * selection_score:.1f}",
                     f"{100 * true:.1f}",
-                    f"{100 * (told - true):+.1f} ± {100 * error:.1f}",
+                    f"{100 * (selection_score - true):+.1f} ± {100 * error:.1f}",
                 ]
             )
             print(*rows[-1], f"{time.perf_counter() - start:.0f} s", flush=True)
     head = [
-        "labels at random",
+        "random labels",
         "selection",
         "selection score, %",
         "test accuracy, %",
-        "optimism, points",
+        "optimism (percentage points)",
     ]
-    text = f"""# What selection scores say where labels are noise
+    text = f"""# Optimism of selection scores under label noise
 
 `python benchmarks/label_noise.py{"" if options.seeds == 5 else f" --seeds {options.seeds}"}\
 {"" if options.epochs == 40 else f" --epochs {options.epochs}"}`
 
-Digits of scikit-learn (1,797 of 8 x 8), a share of all labels replaced at random, a quarter for the
-test; a network of 128 and 64 hidden units, {options.epochs} epochs, no validation slice; an RBF
-head over the default grid. Means over {options.seeds} seeds, each with its own noise, split and
-network; the optimism with its standard error. Where all labels are random, chance is 10 %.
+Digits of scikit-learn (1,797 of 8 x 8), a fraction of all labels replaced at random, a quarter as
+the test set; a network of 128 and 64 hidden units, {options.epochs} epochs, no validation slice; an
+RBF head over the default grid. Means over {options.seeds} seeds, each with its own noise, split and
+network; the optimism with its standard error. If all labels are random, chance level is 10 %.
 
 {table(head, rows)}
 
-*Resubstitution* chooses C and gamma by cross-validation on features of samples that the network was
-trained on: the network has learnt their labels by heart, and the folds find them again.
-*Cross-fitting* trains a network for each fold, *held-out* selection keeps a fifth of development
-away from the network: both say what new samples say.
+*Resubstitution* selects C and gamma by cross-validation on features of samples that the network was
+trained on: the network has memorized their labels, and the folds recover them. *Cross-fitting*
+trains one network per fold; *held-out* selection withholds a fifth of development from the network:
+the scores of both agree with the accuracy on new samples.
 """
     options.out.write_text(text, encoding="utf-8")
 

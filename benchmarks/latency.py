@@ -1,9 +1,9 @@
-"""How long one prediction takes: of one row, ten and a thousand, and of one image against 256.
+"""Latency of a prediction of one, ten and a thousand rows, and of one image compared with 256.
 
-`SVC` and scikit-learn's, fitted on the same samples of random labels (nearly all of which become
-support vectors), predict the same rows in turns, each as it is by default. Ratios are of the two
-medians of a turn, and are given with their spread over the turns: on a machine that does other work
-too, times say little, ratios within a turn more. Then `DeepSVC` on images of digits: one against
+`SVC` and scikit-learn's, fitted on the same samples with random labels (nearly all of which become
+support vectors), predict the same rows in turns, each with its defaults. Ratios are those of the
+two medians of a turn, and are given with their spread over the turns: on a busy machine, ratios
+within a turn are more reliable than times. Then `DeepSVC` on images of digits: one compared with
 256. Run it with: python benchmarks/latency.py [--out RESULTS.md]
 """
 
@@ -21,14 +21,14 @@ import sklearn.svm
 from penultimate import SVC
 
 TURNS = 7
-CALLS = {1: 40, 10: 20, 1000: 2}  # predictions in a turn, by the number of rows
+CALLS = {1: 40, 10: 20, 1000: 2}  # predictions per turn, by the number of rows
 KERNELS = ("rbf", "linear", "poly", "precomputed")
 SIZES = ((1000, 128, 2), (2000, 128, 10), (2000, 512, 2), (1000, 1280, 10), (2000, 1280, 10))
 IMAGES = (1, 256)
 
 
 def milliseconds(functions, n_calls):
-    """Return what a call of each takes, (turns, functions): medians of turns that alternate."""
+    """Return the time per call, of shape (turns, functions): medians of alternating turns."""
     found = np.empty((TURNS, len(functions)))
     for turn in range(TURNS):
         for column in np.roll(np.arange(len(functions)), turn):
@@ -42,13 +42,13 @@ def milliseconds(functions, n_calls):
 
 
 def ratio(found):
-    """Return the ratio of the first to the second, and its lowest and highest, as text."""
+    """Return the ratio of the first to the second, with its minimum and maximum, as text."""
     ratios = found[:, 0] / found[:, 1]
     return f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
 
 
 def classifiers(kernel, n, d, n_classes):
-    """Return both classifiers, fitted, and samples."""
+    """Return both fitted classifiers and the samples."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((n, d)), rng.integers(0, n_classes, n)
     if kernel == "precomputed":
@@ -57,7 +57,7 @@ def classifiers(kernel, n, d, n_classes):
 
 
 def of_svc(kernels=KERNELS, sizes=SIZES):
-    """Yield the table's lines about `SVC`."""
+    """Yield the lines of the table about `SVC`."""
     yield (
         "| kernel | support vectors | features | classes | method | "
         + " | ".join(f"{n} row{'s' * (n > 1)}, ms | ratio" for n in CALLS)
@@ -84,7 +84,7 @@ def of_svc(kernels=KERNELS, sizes=SIZES):
 
 
 def of_deep_svc():
-    """Yield the table's lines about `DeepSVC`."""
+    """Yield the lines of the table about `DeepSVC`."""
     from penultimate import DeepSVC
     from penultimate.datasets import load_mnist_5k
     from penultimate.networks import Training
@@ -95,14 +95,12 @@ def of_deep_svc():
     yield "| --- | ---: | ---: | ---: |"
     for network in ("compact", "wide"):
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # a network of one epoch is bad, and as slow as a good one
+            warnings.simplefilter("ignore")  # a poorly trained network is as slow as a good one
             fitted = DeepSVC(network, head=SVC(), training=Training(epochs=1), random_state=0)
             fitted.fit(X, y)
         calls = [lambda f=fitted, n=n: f.predict(X[:n]) for n in IMAGES]
         for call in calls:
-            call()  # traces of each size
+            call()  # traces the graph for each size
         found = milliseconds(calls, 5)
         yield (
             f"| {network} | {np.median(found[:, 0]):.3g} | {np.median(found[:, 1]):.3g} | "
@@ -117,16 +115,16 @@ def main():
     arguments = parser.parse_args()
     few = {"kernels": KERNELS[:1], "sizes": SIZES[:1]} if arguments.quick else {}
     lines = [
-        "# What one prediction takes",
+        "# Latency of a prediction",
         "",
         "`python benchmarks/latency.py --out benchmarks/results/latency.md`",
         "",
         f"{os.cpu_count()} processors, scikit-learn {sklearn.__version__}. Medians of {TURNS} "
-        "turns, and ratios with their lowest and highest turn.",
+        "turns, and ratios with their minimum and maximum over turns.",
         "",
-        "## `SVC` against scikit-learn's",
+        "## `SVC` compared with scikit-learn's",
         "",
-        "A ratio below 1 is less time than `sklearn.svm.SVC` takes for the same rows.",
+        "Below a ratio of 1, `SVC` is faster than `sklearn.svm.SVC` on the same rows.",
         "",
     ]
     for line in lines:
@@ -134,7 +132,7 @@ def main():
     for line in of_svc(**few):
         print(line, flush=True)
         lines.append(line)
-    lines += ["", "## `DeepSVC`: one image against 256", ""]
+    lines += ["", "## `DeepSVC`: one image compared with 256", ""]
     for line in of_deep_svc():
         print(line, flush=True)
         lines.append(line)

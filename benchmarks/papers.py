@@ -1,9 +1,9 @@
-"""What the benchmarks after a paper share: one-thread workers, a budget, paired tests, a verdict.
+"""Shared code of the paper replications: single-threaded workers, budget, paired tests, verdict.
 
-A paper's network is trained with a softmax and with an L2-SVM on top, from the same weights, on
-the same batches. Each training is a process's work on one thread, for small networks waste a
-second one; all processors train at once. What a network answers on the test part is written to
-the folder --keep as soon as it is there, so a run that was killed goes on with what is missing.
+A paper's network is trained with a softmax and with an L2-SVM on top, from the same weights and on
+the same batches. Each training run is a single-threaded process, because small networks make poor
+use of a second thread; all cores train in parallel. The scores of each network on the test set are
+written to the folder --keep as soon as they exist, so that an interrupted run can be resumed.
 """
 
 import argparse
@@ -39,14 +39,14 @@ from penultimate.evaluation import (
 
 METHODS = "softmax", "svm"
 N_CLASSES = 10
-STEPS_PER_CALL = 10  # of the network, in one call of its graph
-SHARE_FOR_STEPS = 0.9  # of the budget; the rest is for starting, compiling and scoring
-WARM_UP, WATCHED, SECONDS = 2, 4, 6  # calls not timed; at least so many, so long
+STEPS_PER_CALL = 10  # training steps per call of the compiled graph
+SHARE_FOR_STEPS = 0.9  # of the time budget; the rest is for startup, compilation and scoring
+WARM_UP, WATCHED, SECONDS = 2, 4, 6  # untimed calls; minimum number and duration of timed ones
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: scores of a method, how they decide, and the paper's accuracy."""
+    """A row of the table: a method, its decision rule, and the accuracy reported in the paper."""
 
     label: str
     method: str
@@ -56,27 +56,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper's experiment; its script says how the data and the network come about.
+    """A paper's experiment; each script defines the data and the network.
 
-    Attributes: name, title, batch_size, n_steps (the paper's), unit and steps_per_unit (in which
-    the number of steps is chosen), precision (of the hidden layers, unless told otherwise), and
-    rows, of which the first is the softmax.
+    Attributes: name, title, batch_size, n_steps (of the paper), unit and steps_per_unit (in which
+    the number of steps is chosen), precision (default of the hidden layers), and rows, of which the
+    first is the softmax.
     """
 
     def prepare(self, data: Dataset):
-        """Return what the network gets of training and of test images."""
+        """Return the network's inputs for the training and the test images."""
         raise NotImplementedError
 
     def compiled(self, method: str, seed: int, n_steps: int):
-        """Return the compiled network, its weights drawn from `seed` alone."""
+        """Return the compiled network, with weights that depend only on `seed`."""
         raise NotImplementedError
 
     def perturb(self, X, share, seed: int, step):
-        """Return a batch as it is shown at `step`, after this share of the training."""
+        """Return a batch as it is used at `step`, after this fraction of the training."""
         return X
 
     def train(self, X, codes, method, seed, n_steps, precision, callbacks=()):
-        """Train on batches that depend on `seed` alone; return the network and the seconds."""
+        """Train on batches that depend only on `seed`; return the network and the seconds."""
         import tensorflow as tf
 
         from penultimate.networks.frameworks.keras_models import computing_in_bfloat16
@@ -107,7 +107,7 @@ class Paper:
 
 
 def loss_of(method: str):
-    """Return the package's L2-SVM, or the cross-entropy."""
+    """Return the L2-SVM loss of this package, or the cross-entropy."""
     import keras
 
     from penultimate.networks.margins.losses import OneVsRestHinge
@@ -119,7 +119,7 @@ def loss_of(method: str):
 
 @cache
 def read(paper: Paper, path: str):
-    """Return what the network gets to train and to test on, and the labels of both."""
+    """Return the network's inputs and the labels for training and test."""
     data = load(path)
     X, X_test = paper.prepare(data)
     return X, data.labels[~data.is_test], X_test, data.labels[data.is_test]
@@ -131,7 +131,7 @@ def end_with_parent() -> None:
 
 
 def start_worker() -> None:
-    """Keep to one thread, and end when the call that started this worker is killed."""
+    """Use one thread, and exit if the parent process is killed."""
     import tensorflow as tf
 
     Thread(target=end_with_parent, daemon=True).start()
@@ -140,7 +140,7 @@ def start_worker() -> None:
 
 
 def measure_speed(paper: Paper, path: str, precision: str) -> float:
-    """Count the warm steps a second of a training that is stopped after some seconds."""
+    """Measure the warm steps per second in a training run that is stopped after a few seconds."""
     import keras
 
     times = []
@@ -158,7 +158,7 @@ def measure_speed(paper: Paper, path: str, precision: str) -> float:
 
 
 def train_one(paper, path, method, seed, n_steps, precision, file: Path) -> None:
-    """Train a network, score the test part once, and keep the scores."""
+    """Train a network, score the test set once, and save the scores."""
     X, codes, X_test, y_test = read(paper, path)
     network, seconds = paper.train(X, codes, method, seed, n_steps, precision)
     scores = network.predict(X_test, batch_size=1000, verbose=0)
@@ -169,17 +169,17 @@ def train_one(paper, path, method, seed, n_steps, precision, file: Path) -> None
 
 
 def choose_steps(paper: Paper, arguments, pool, begun: float) -> dict:
-    """Say how many steps each network trains: as told, as begun with, or what time allows."""
+    """Choose the number of steps per network: as requested, as in the resumed run, or by time."""
     asked = {name: getattr(arguments, name) for name in ("units", "minutes", "precision")}
     plan_file = arguments.keep / f"{paper.name}.json"
     if plan_file.exists():
         plan = json.loads(plan_file.read_text(encoding="utf-8"))
         if plan["asked"] != asked:
-            sys.exit(f"{arguments.keep} holds networks of other settings: {plan['asked']}.")
+            sys.exit(f"{arguments.keep} holds networks with other settings: {plan['asked']}.")
         return plan
     plan = {"asked": asked}
-    told = None if arguments.units is None else arguments.units * paper.steps_per_unit
-    if told is None:
+    chosen = None if arguments.units is None else arguments.units * paper.steps_per_unit
+    if chosen is None:
         watched = [
             pool.submit(measure_speed, paper, arguments.data, arguments.precision)
             for _ in range(arguments.workers)
@@ -188,14 +188,14 @@ def choose_steps(paper: Paper, arguments, pool, begun: float) -> dict:
         turns = ceil(arguments.seeds * len(METHODS) / arguments.workers)
         left = 60 * arguments.minutes * SHARE_FOR_STEPS - (time.perf_counter() - begun)
         units = int(plan["speed"] * left / turns) // paper.steps_per_unit
-        told = min(paper.n_steps, max(1, units) * paper.steps_per_unit)
-    plan["n_steps"] = told
+        chosen = min(paper.n_steps, max(1, units) * paper.steps_per_unit)
+    plan["n_steps"] = chosen
     plan_file.write_text(json.dumps(plan), encoding="utf-8")
     return plan
 
 
 def run(paper: Paper, arguments):
-    """Train what is not kept; return the plan, scores and seconds by method and seed, labels."""
+    """Train missing networks; return the plan, scores and seconds by method and seed, labels."""
     begun = time.perf_counter()
     arguments.keep.mkdir(parents=True, exist_ok=True)
     jobs = [(method, seed) for seed in range(1, arguments.seeds + 1) for method in METHODS]
@@ -230,20 +230,20 @@ DECISIONS = {
 
 
 def verdict(claimed: float, found: Interval) -> str:
-    """Say in words what the 95 % interval of a difference does to a claimed one."""
-    claim = f"the paper's claim ({100 * claimed:+.2f} points for the L2-SVM)"
+    """State how the 95 % interval of a difference relates to the claimed difference."""
+    claim = f"the paper's claim ({100 * claimed:+.2f} percentage points for the L2-SVM)"
     if found.low <= 0 <= found.high:
-        direction = f"Which of the two is better, and so {claim}, is not decided by this"
+        direction = f"The interval includes zero: the direction of {claim} is not decided"
     elif np.sign(found.value) == np.sign(claimed):
-        direction = f"In its direction {claim} is borne out"
+        direction = f"The direction of {claim} is borne out"
     else:
-        direction = f"In its direction {claim} is contradicted"
+        direction = f"The direction of {claim} is contradicted"
     size = "within" if found.low <= claimed <= found.high else "outside"
     return f"{direction}. Found: {points(found)}; the claimed size is {size} this interval."
 
 
 def accuracies(rows, correct):
-    """Paper's accuracy beside ours, with that of each seed."""
+    """Tabulate the paper's accuracies and ours, with those of each seed."""
     n_seeds = len(next(iter(correct.values())))
     header = ["output layer", "paper", "here, mean and 95 % interval"]
     lines = [
@@ -255,7 +255,7 @@ def accuracies(rows, correct):
 
 
 def differences(rows, correct):
-    """The L2-SVM less the softmax: over seeds and samples, over seeds, and sample by sample."""
+    """Tabulate the L2-SVM minus the softmax: over seeds and samples, and over seeds."""
     softmax = correct[rows[0]]
     lines = []
     for row in rows[1:]:
@@ -266,12 +266,12 @@ def differences(rows, correct):
             [row.label, f"{claimed:+.2f}", points(compare_accuracies(ours, softmax)),
              points(by_seed) if len(ours) > 1 else ""]
         )  # fmt: skip
-    header = ["less the softmax, points", "paper", "95 % interval over samples and seeds"]
+    header = ["vs softmax (percentage points)", "paper", "95 % interval over samples and seeds"]
     return table([*header, "paired t-test over seeds"], lines)
 
 
 def disagreements(rows, correct):
-    """Count the samples that only one of the two gets right; McNemar's exact test."""
+    """Count the samples that only one of the two classifies correctly; McNemar's exact test."""
     softmax = correct[rows[0]]
     lines = []
     for row in rows[1:]:
@@ -281,7 +281,10 @@ def disagreements(rows, correct):
             p = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
             cells.append(f"{wins} to {losses}, p {p:.3f}")
         lines.append([row.label, *cells])
-    header = ["only it, to only the softmax", *(f"seed {s + 1}" for s in range(len(softmax)))]
+    header = [
+        "only this correct : only the softmax correct",
+        *(f"seed {s + 1}" for s in range(len(softmax))),
+    ]
     return table(header, lines)
 
 
@@ -295,7 +298,7 @@ def steps_in_words(paper: Paper, n_steps: int) -> str:
 
 
 def report(paper: Paper, arguments, plan, scores, seconds, y_test) -> str:
-    """Write the page from the figures."""
+    """Return the text of the results page."""
     correct = {row: DECISIONS[row.decide](scores[row.method]) == y_test for row in paper.rows}
     softmax = paper.rows[0]
     found = [
@@ -313,7 +316,7 @@ def report(paper: Paper, arguments, plan, scores, seconds, y_test) -> str:
         if arguments.units is None
         else f" --{paper.unit} {arguments.units}"
     )
-    speed = f", {plan['speed']:.1f} steps a second each at the start" if "speed" in plan else ""
+    speed = f", {plan['speed']:.1f} steps per second each at the start" if "speed" in plan else ""
     timing = "; ".join(
         f"{row.label} {min(seconds[row.method]):.0f} to {max(seconds[row.method]):.0f} s"
         for row in paper.rows
@@ -328,32 +331,32 @@ Made by `python benchmarks/{paper.name}.py --data mnist.tar --seeds {arguments.s
 
 {paper.protocol}
 
-Here: {steps_in_words(paper, plan["n_steps"])} {arguments.seeds} seeds; with each seed both \
-methods begin with the same weights and see the same samples, in the same order, perturbed alike. \
-Hidden layers compute in {arguments.precision}, weights are float32. The test part, \
-{len(y_test):,} images, was scored once by each network, with its last weights; nothing was \
+Here: {steps_in_words(paper, plan["n_steps"])} {arguments.seeds} seeds; for each seed, both \
+methods start from the same weights and see the same samples in the same order with the same \
+perturbations. Hidden layers compute in {arguments.precision}, weights are float32. The test set, \
+{len(y_test):,} images, was scored once by each network, with its final weights; nothing was \
 selected on it.
 
 ## Test accuracy, %
 
 {accuracies(paper.rows, correct)}
 
-The L2-SVM less the softmax, paired over the same samples and seeds, with 95 % intervals:
+The L2-SVM minus the softmax, paired over the same samples and seeds, with 95 % intervals:
 
 {differences(paper.rows, correct)}
 
-Test images on which only one of the two is right, with McNemar's exact test:
+Test images that only one of the two classifies correctly, with McNemar's exact test:
 
 {disagreements(paper.rows, correct)}
 
-## What this says of the paper
+## Conclusion about the paper
 
 {paragraphs}
 
 ## Times
 
 Training of one network on one thread, {arguments.workers} at a time{speed}: {timing}. \
-{plan["trained_now"]} of the networks were trained in this call, which took \
+{plan["trained_now"]} of the networks were trained in this run, which took \
 {plan["wall"] / 60:.1f} minutes.
 """
 
@@ -364,9 +367,11 @@ def parse(paper: Paper, description: str, arguments=None):
     default = None if place is None else str(Path(place, "mnist.tar"))
     parser.add_argument("--data", default=default, required=default is None)
     parser.add_argument("--out", default=f"benchmarks/results/{paper.name}.md", type=Path)
-    parser.add_argument("--keep", type=Path, help="go on from an interrupted run")
+    parser.add_argument("--keep", type=Path, help="folder of an interrupted run to resume")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=30, help="of wall-clock, for all")
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="wall-clock budget for all networks"
+    )
     parser.add_argument(f"--{paper.unit}", dest="units", type=int, help="instead of --minutes")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default=paper.precision)
     parser.add_argument("--workers", type=int, default=os.cpu_count())

@@ -1,10 +1,10 @@
-"""Random Fourier features against the exact kernel machine: accuracy and time, at its C and gamma.
+"""Random Fourier features compared with the exact kernel machine: accuracy and time.
 
-The exact search chooses C and gamma on a part of the training samples. With these, scikit-learn's
-SVC and a linear machine on random features take turns: fit on all training samples, predict the
-test samples. The Keras side runs in a process of its own each time, so that its compilation is
-counted; imports are not, on either side. And a picture: how the decision function nears the exact
-one as features grow, on two moons. Run it with:
+The exact search selects C and gamma on a part of the training samples. With these values,
+scikit-learn's SVC and a linear machine on random features take turns: fit on all training samples,
+predict the test samples. The Keras side runs in a new process each time, so that its compilation is
+included; imports are excluded on both sides. A plot shows how the decision function approaches the
+exact one as the number of features grows, on two moons. Run it with:
 
     python benchmarks/random_features.py --data ../shared/data/features/cifar_cnn128.npz
 """
@@ -30,7 +30,7 @@ from sklearn.svm import SVC
 from penultimate import SVCSearchCV, Training
 from penultimate.evaluation import compare_accuracies
 
-# Chosen on the part of the training samples that C and gamma are chosen on.
+# Chosen on the same part of the training samples as C and gamma.
 RECIPE = Training(8, 256, learning_rate=0.1, augmentation=None, validation_size=0)
 LOSS = "crammer_singer"
 SELECTION = 4000
@@ -84,7 +84,7 @@ def elsewhere(path, *arguments):
 
 
 def draw_convergence(out):
-    """Draw how far the decision function on random features is from the exact machine's."""
+    """Plot the distance between the decision functions on random features and of the exact SVM."""
     import matplotlib.pyplot as plt
     from sklearn.datasets import make_moons
 
@@ -116,7 +116,7 @@ def draw_convergence(out):
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set(xlabel="random features D", ylabel="RMS distance to SVC's decision function")
-    ax.set_title("Hinge loss on random features nears SVC(kernel='rbf')")
+    ax.set_title("Hinge loss on random features approaches SVC(kernel='rbf')")
     ax.legend()
     figure.tight_layout()
     figure.savefig(out, dpi=110)
@@ -164,25 +164,25 @@ def main():
              *(f"{np.median([turn[k] for turn in found]):.2f}" for k in (1, 2)),
              f"{np.median(share):.2f} ({share.min():.2f} to {share.max():.2f})"]
         )  # fmt: skip
-    header = ["machine", "test accuracy, %", "points less the exact one", "fit, s", "predict, s"]
+    header = ["machine", "test accuracy, %", "vs exact (percentage points)", "fit, s", "predict, s"]
     names = "penultimate", "scikit-learn", "keras", "tensorflow-cpu", "numpy"
-    text = f"""# Random Fourier features against the exact kernel machine
+    text = f"""# Random Fourier features compared with the exact kernel machine
 
 Made by `python benchmarks/random_features.py --data {Path(options.data).name}`; \
 {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, \
 {", ".join(f"{name} {version(name)}" for name in names)}.
 
-{len(X):,} training and {len(y_test):,} test samples of {X.shape[1]} features. The exact search \
-chose C = {C:g} and gamma = {gamma:.3g} on the last {SELECTION:,} training samples, with a score \
-of {100 * search.best_score_:.2f} %; the recipe of the random features ({LOSS}, {RECIPE.epochs} \
-epochs, batches of {RECIPE.batch_size}, peak rate {RECIPE.learning_rate:g}) was chosen there, too. \
-{options.rounds} rounds in turn, each with other random directions; medians, and the range of the \
-ratios. Times of the random features are cold: a new process each, with the compilation of its \
-steps, without imports.
+{len(X):,} training and {len(y_test):,} test samples with {X.shape[1]} features. The exact search \
+selected C = {C:g} and gamma = {gamma:.3g} on the last {SELECTION:,} training samples, with a \
+score of {100 * search.best_score_:.2f} %; the recipe of the random features ({LOSS}, \
+{RECIPE.epochs} epochs, batch size {RECIPE.batch_size}, peak learning rate \
+{RECIPE.learning_rate:g}) was also chosen there. {options.rounds} rounds in turn, each with \
+different random directions; medians, and the range of the ratios. Times of the random features \
+are cold: a new process each, including the compilation of its steps, excluding imports.
 
 {table([*header, "time / exact"], rows)}
 
-![The distance of the decision function to the exact one falls as features grow]({picture.name})
+![Distance of the decision function from the exact one by number of features]({picture.name})
 """
     options.out.write_text(text, encoding="utf-8")
     print(text)

@@ -1,9 +1,9 @@
-"""Kill a real training at random moments, start it again, and compare the bits.
+"""Kill a real training run at random moments, resume it, and compare the results bit by bit.
 
-A training of "compact", with augmentation, runs once unbroken. Then, for each kill, the same
-training starts anew in a process that is killed (SIGKILL): every other time at a random moment,
-else while a checkpoint is being written. A second process goes on from the checkpoint to the end.
-Its weights and its course must be those of the unbroken run, bit for bit. Run it with:
+A training run of "compact", with augmentation, first runs uninterrupted. Then, for each kill, the
+same run starts in a process that is killed (SIGKILL), alternating between a random moment and a
+moment while a checkpoint is being written. A second process resumes from the checkpoint. Its
+weights and history must be bit-identical to those of the uninterrupted run. Run it with:
 python benchmarks/resume.py --out benchmarks/results/resume.md [--data DATA] [--kills 20]
 """
 
@@ -23,7 +23,7 @@ CHECKPOINT = "network.ckpt.safetensors"
 
 
 def train_here(data, folder, epochs):
-    """Train, or go on training; leave the digest of the weights, and the course, in a file."""
+    """Train or resume training; save the digest of the weights and the history in a file."""
     import numpy as np
 
     from penultimate._common.progress import Progress
@@ -51,7 +51,7 @@ def train_here(data, folder, epochs):
 
 
 class Run:
-    """A training in a process of its own, which can be killed."""
+    """A training run in a separate process that can be killed."""
 
     def __init__(self, arguments, folder):
         self.folder = folder
@@ -62,17 +62,17 @@ class Run:
         self.process = subprocess.Popen([str(part) for part in command])
         while not (folder / "started").exists():
             if self.process.poll() is not None:
-                raise SystemExit(f"The training ended with {self.process.returncode}.")
+                raise SystemExit(f"The training run exited with {self.process.returncode}.")
             time.sleep(0.01)
         self.started = time.perf_counter()
 
     def finish(self):
         if self.process.wait() != 0:
-            raise SystemExit(f"The training failed, with {self.process.returncode}.")
+            raise SystemExit(f"The training run failed with {self.process.returncode}.")
         return json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
 
     def kill_after(self, seconds, writing):
-        """Kill; if `writing`, when a checkpoint is next written. Say whether it still ran."""
+        """Kill, if `writing` during the next checkpoint; return whether it was still running."""
         time.sleep(seconds)
         while writing and not self.leftovers() and self.process.poll() is None:
             time.sleep(0.0002)
@@ -94,10 +94,12 @@ class Run:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="As for penultimate compare; else MNIST-5k.")
+    parser.add_argument(
+        "--data", type=Path, help="Data as for penultimate compare; by default MNIST-5k."
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0, help="Of the moments.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the moments.")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -116,7 +118,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             run = Run(arguments, Path(folder))
             while not run.kill_after(moments.uniform(0, seconds), writing=kill % 2 == 1):
-                (Path(folder) / CHECKPOINT).unlink()  # it was done before: another moment
+                (Path(folder) / CHECKPOINT).unlink()  # it had already finished: draw another moment
                 run = Run(arguments, Path(folder))
             done, left = run.epochs_done(), bool(run.leftovers())
             resumed = Run(arguments, Path(folder))
@@ -132,10 +134,10 @@ def main():
             rows.append("| " + " | ".join(map(str, row)) + " |")
             print(rows[-1], flush=True)
     lines = [
-        f"{n_same} of {arguments.kills} bit-identical: weights and course of a training of "
+        f"{n_same} of {arguments.kills} bit-identical: weights and history of a training run of "
         f'"compact", {arguments.epochs} epochs on '
         f"{'MNIST-5k' if arguments.data is None else arguments.data.name}, killed with SIGKILL and "
-        f"started again. {os.cpu_count()} cores; unbroken it takes {seconds:.0f} s; a checkpoint "
+        f"resumed. {os.cpu_count()} cores; uninterrupted, it takes {seconds:.0f} s; a checkpoint "
         f"has {size / 2**20:.1f} MiB.",
         "",
         "| kill | after, s | epochs in the checkpoint | half-written file left | bit-identical |",

@@ -1,8 +1,8 @@
-"""What a step of training costs: what augmentation adds, what bfloat16 saves, the seed's recipe.
+"""Cost of a training step: overhead of augmentation, savings by bfloat16, the original recipe.
 
-Four trainings of a network, with and without augmentation in both precisions, take turns by short
-epochs. On a machine that does other work, wall time says little, and the processor time of all
-threads more: both are printed. Run it with: python benchmarks/steps.py [--out RESULTS.md]
+Four training runs of a network, with and without augmentation in both precisions, take turns after
+each short epoch. On a busy machine, the CPU time of all threads is more reliable than the wall
+time: both are printed. Run it with: python benchmarks/steps.py [--out RESULTS.md]
 """
 
 import argparse
@@ -27,13 +27,13 @@ PRECISIONS = ("float32", "bfloat16")
 SEED_RECIPE = 9_000, 150  # images, epochs
 AUGMENTATIONS = {
     "the default": Augmentation(),
-    "without bending": Augmentation(elastic=0),
-    "rotation and zoom, as in the seed": Augmentation(15, 0.2, 0, 0, 0, 0),
+    "without elastic deformation": Augmentation(elastic=0),
+    "rotation and zoom, as in the original code": Augmentation(15, 0.2, 0, 0, 0, 0),
 }
 
 
 class Trainee:
-    """A network that trains an epoch at a time."""
+    """A network that is trained one epoch at a time."""
 
     def __init__(self, network, X, codes, precision, augmentation, n_epochs):
         batch = BATCHES[network]
@@ -47,7 +47,7 @@ class Trainee:
         self.epochs = epochs(self.X, augmentation, seed=0, first=0, last=n_epochs)
 
     def epoch(self):
-        """Return the microseconds an image of one more epoch: on the wall, and of processors."""
+        """Train for one more epoch; return its wall and CPU time in microseconds per image."""
         start, start_processors = time.perf_counter(), time.process_time()
         _, order, images = next(self.epochs)
         with computing_in_bfloat16(self.model) if self.bfloat16 else nullcontext():
@@ -57,7 +57,7 @@ class Trainee:
 
 
 def spread(values):
-    """Median, and the middle half."""
+    """Return the median and the quartiles."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
@@ -74,7 +74,7 @@ def measure_steps(network, X, codes, rounds):
     for turn in range(rounds + 1):
         for key, trainee in trainees.items():
             times = trainee.epoch()
-            if turn:  # the first compiles
+            if turn:  # the first epoch compiles
                 turns[key].append(times)
     turns = {key: np.array(times) for key, times in turns.items()}
     rows = []
@@ -109,28 +109,29 @@ def measure_warps(X):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--samples", type=int, default=1200, help="In each epoch.")
+    parser.add_argument("--samples", type=int, default=1200, help="Samples per epoch.")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     data = load_mnist_5k()
     X, codes = data.images[: arguments.samples], data.labels[: arguments.samples]
     lines = [
         f"Images of 28 x 28, {N_CLASSES} classes, {os.cpu_count()} cores, {arguments.rounds} short "
-        "epochs of each training, in turns: medians (and the middle half of the ratios). Batches: "
+        "epochs of each training run, in turns: medians (and quartiles of the ratios). Batch "
+        "sizes: "
         f"{', '.join(f'{batch} ({name})' for name, batch in BATCHES.items())}. Wall time far above "
-        "processor time over the number of cores means that the machine did other work.",
+        "CPU time divided by the number of cores means that the machine was busy.",
         "",
-        "| network | steps in | us an image, wall | us an image, processors | augmentation adds, "
-        "% of wall | % of processors | times as fast as float32, wall | by processors | "
-        f"{SEED_RECIPE[1]} epochs of {SEED_RECIPE[0]:,} images with it, minutes of wall "
-        "| the same, if the processors did nothing else |",
+        "| network | precision | wall, us per image | CPU, us per image | augmentation adds, "
+        "% of wall | % of CPU | speed-up over float32, wall | CPU | "
+        f"{SEED_RECIPE[1]} epochs of {SEED_RECIPE[0]:,} augmented images, wall minutes "
+        "| the same on an idle machine |",
         "| --- " * 10 + "|",
     ]
     for network in BATCHES:
         lines += measure_steps(network, X, codes, arguments.rounds)
     lines += [
         "",
-        "| a warp by itself | us an image, one thread |",
+        "| warp alone | us per image, one thread |",
         "| --- | --- |",
         *measure_warps(X),
     ]

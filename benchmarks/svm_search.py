@@ -1,15 +1,15 @@
-"""The exact grid search against scikit-learn's and scikit-learn-intelex's, in turns.
+"""The exact grid search compared with those of scikit-learn and scikit-learn-intelex, in turns.
 
-The job is the seeds' own: GridSearchCV(SVC(), {"kernel": ["rbf"], "C": [1, 10, 100, 1000],
-"gamma": [1e-3, 1e-4]}), five folds, refit included; then on one held-out split instead of five
-folds. Scikit-learn gets one warm process a core, scikit-learn-intelex the better of its own threads
-and of such processes. Then single fits at default arguments, predictions, and dual objectives at
-tol=1e-6. All sides of a row take turns, with the same data in the same memory.
+The task is that of the original code: GridSearchCV(SVC(), {"kernel": ["rbf"], "C": [1, 10, 100,
+1000], "gamma": [1e-3, 1e-4]}), five folds, refit included; then with one held-out split instead of
+five folds. Scikit-learn runs one warm process per core, scikit-learn-intelex the better of its own
+threads and of such processes. Then single fits with default parameters, predictions, and dual
+objectives at tol=1e-6. All sides of a row take turns, with the same data in the same memory.
 
 Run it with: python benchmarks/svm_search.py --data FEATURES [--sizes 5000 20000] [--rounds 3]
 FEATURES is a folder with ``mnist_cnn128.npz`` (easy) and ``cifar_cnn128.npz`` (hard), each with the
 arrays X_train, y_train and X_test. Wider features are the same ones, embedded isometrically.
-Prints Markdown tables; ``--out`` keeps them.
+Prints Markdown tables; ``--out`` saves them.
 """
 
 import argparse
@@ -37,7 +37,7 @@ HELD_OUT = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
 
 
 def embed(X, width):
-    """Turn features without changing their distances into as many as a wide backbone has."""
+    """Embed features isometrically in the width of a larger backbone."""
     if width == X.shape[1]:
         return X
     basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(width, X.shape[1])))
@@ -45,7 +45,7 @@ def embed(X, width):
 
 
 class Side:
-    """One of those that take turns: its times, its last result, its peak of memory."""
+    """One of the competitors that take turns: its times, last result and peak memory."""
 
     def __init__(self, name, make, variant=""):
         self.name, self.make, self.variant = name, make, variant
@@ -62,13 +62,13 @@ class Side:
 
 
 def _processes():
-    """Process numbers: of the benchmark, and of the workers that it has."""
+    """Return the process ids of the benchmark and its workers."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     return [str(os.getpid()), *(children.read_text().split() if children.exists() else [])]
 
 
 def _memory(field):
-    """The sum of a field of /proc/PID/status over all processes, in bytes."""
+    """Return the sum of a field of /proc/PID/status over all processes, in bytes."""
     total = 0
     for process in _processes():
         for line in Path(f"/proc/{process}/status").read_text().splitlines():
@@ -90,7 +90,7 @@ def take_turns(sides, job, rounds):
 
 
 def ratios(theirs, ours):
-    """Of each round; median, least and most."""
+    """Return the ratio of times per round: median, minimum and maximum."""
     of_rounds = np.array(theirs.seconds) / np.array(ours.seconds)
     return f"{np.median(of_rounds):.1f} ({of_rounds.min():.1f} to {of_rounds.max():.1f})"
 
@@ -129,7 +129,7 @@ def search_row(label, X, y, cv, rounds, with_intel):
 
 
 def fit_rows(label, X, y, X_test, rounds):
-    """Single fits at default arguments, and predictions of many rows with them."""
+    """Time single fits with default parameters, and predictions of many rows with them."""
     makers = {"scikit-learn": svm.SVC, "this": SVC}
     if intel_svm is not None:
         makers["intelex"] = intel_svm.SVC
@@ -147,7 +147,7 @@ def fit_rows(label, X, y, X_test, rounds):
 
 
 def objective_row(label, X, y):
-    """Dual objectives of all pairs at tol=1e-6, against scikit-learn's."""
+    """Compare the dual objectives of all pairs at tol=1e-6 with scikit-learn's."""
     worst, gap = 0.0, 0.0
     for C, gamma in [(1, 1e-3), (1000, 1e-4)]:
         models = [make(C=C, gamma=gamma, tol=1e-6).fit(X, y) for make in (SVC, svm.SVC)]
@@ -158,7 +158,7 @@ def objective_row(label, X, y):
 
 
 def dual_objectives(model, X):
-    """Of each pair, to be minimised: 1/2 b'Kb - |b|'1."""
+    """Return the dual objective of each pair, to be minimized: 1/2 b'Kb - |b|'1."""
     starts = np.concatenate([[0], np.cumsum(model.n_support_)])
     vectors = X[model.support_].astype(np.float64)
     vectors -= X.mean(axis=0, dtype=np.float64)
@@ -180,7 +180,7 @@ def dual_objectives(model, X):
 
 
 class Report:
-    """Lines of Markdown, shown as they come."""
+    """Lines of Markdown, printed as they are added."""
 
     def __init__(self):
         self.lines = []
@@ -215,17 +215,20 @@ def main():
     report, rounds, smallest = Report(), arguments.rounds, min(arguments.sizes)
     report.say(
         f"{CORES} cores, {_native.core.variants()[0]}. Seconds are medians of {rounds} rounds, in "
-        "turns (one round above 10,000 samples); ratios are of each round: median (least to most). "
-        "Memory is above what the processes held before, workers included; 0 where freed memory "
-        "was used again."
+        "turns (one round above 10,000 samples); ratios are per round: median (minimum to "
+        "maximum). "
+        "Memory is the increase over that of the processes before, including workers; 0 if freed "
+        "memory was reused."
     )
     cold = Side("this, cold", lambda: SVCSearchCV(param_grid=GRID))
     X, y, _ = loaded["hard"]
     cold.run(lambda search: search.fit(X[:smallest], y[:smallest]))
     report.say("")
-    report.say(f"This, in a fresh process, hard {smallest} x {X.shape[1]}: {seconds(cold)} s.")
+    report.say(
+        f"This library in a fresh process, hard {smallest} x {X.shape[1]}: {seconds(cold)} s."
+    )
     report.begin(
-        "grid search", "scikit-learn", "intelex", "this", "ratio", "to intelex", "ratio, AVX2 only",
+        "grid search", "scikit-learn", "intelex", "this", "ratio", "vs intelex", "ratio, AVX2 only",
         "same best", "largest score difference", "converged", "peak MiB, this / scikit-learn",
     )  # fmt: skip
     for label, (X, y, _) in loaded.items():
@@ -238,7 +241,7 @@ def main():
             with_intel = n <= 10_000 and width == X.shape[1]
             report.add(*search_row(name, embed(X[:n], width), y[:n], cv, few, with_intel))
     peers = ["scikit-learn"] + (["intelex"] if intel_svm is not None else [])
-    report.begin("one fit, or prediction", *peers, "this", *(f"to {peer}" for peer in peers))
+    report.begin("one fit, or prediction", *peers, "this", *(f"vs {peer}" for peer in peers))
     for label, (X, y, X_test) in loaded.items():
         for n in sorted({1000, *arguments.sizes}):
             for row in fit_rows(f"{label} {n}", X[:n], y[:n], X_test, rounds):

@@ -1,8 +1,8 @@
 """Tang 2013 on MNIST: an L2-SVM in place of the softmax, trained with the network.
 
 Y. Tang, "Deep learning using linear support vector machines", ICML workshop on challenges in
-representation learning, 2013, reports a test error of .87 % with it and of .99 % without. What the
-paper leaves open was settled on training images held out, never on test images. Run it with:
+representation learning, 2013, reports a test error of 0.87 % with it and of 0.99 % without. Details
+that the paper leaves open were chosen on held-out training images, not on test images. Run it with:
 
     python benchmarks/tang2013.py --data ../shared/data/mnist.tar --keep kept-tang2013
 """
@@ -20,7 +20,7 @@ HINGE_FACTOR = 0.3
 
 
 class Tang2013(Paper):
-    """Two hidden layers on noisy principal components."""
+    """A network with two hidden layers on noisy principal components."""
 
     name = "tang2013"
     title = "Tang 2013: softmax or L2-SVM, trained with the network"
@@ -35,20 +35,21 @@ representation learning, 2013: {N_COMPONENTS} principal components (fitted on tr
 two hidden layers of {N_HIDDEN} units, SGD with momentum, a learning rate that falls linearly from \
 {LEARNING_RATE:g} to 0, a weight cost of {WEIGHT_COST:g} on the output layer (half of it times the \
 sum of squares), Gaussian noise on the inputs with a standard deviation that falls linearly from \
-{NOISE:g} to 0. The paper gives test errors, .99 and .87 %; here stand accuracies.
+{NOISE:g} to 0. The paper reports test errors, 0.99 and 0.87 %; accuracies are given here.
 
-The paper leaves open: the hidden units (ReLU here, which its network for CIFAR-10 has), the \
-momentum ({MOMENTUM:g}), the scale of the inputs that the noise is to be seen against (components \
-of pixels from 0 to 1, not whitened), the initial weights, and the factor of the hinge, C. Here \
-the squared hinge is summed over the {N_CLASSES} classes and averaged over a batch, times \
-{HINGE_FACTOR:g}; with the weight cost, which both methods have, that is an L2-SVM with C = \
-{HINGE_FACTOR:g} / ({WEIGHT_COST:g} n) for n samples. Two of these were chosen on the last 10,000 \
-training images, with seeds that are not used here. The initial weights: from He's a training \
-with the hinge diverges at the paper's learning rate; from normal weights with a standard \
-deviation of {INITIAL:g}, as was usual at the time, it does not, and these served both methods \
-better. And C: after 120 epochs factors of 1, .3 and .1 had errors of 1.14, .98 and 1.22 % there \
-(means of two seeds). The factor of 1 had been tried on the test part before: 1.04 % of errors, \
-all else as here, so that the L2-SVM was looked at twice, the softmax once."""
+The paper leaves open: the activation (ReLU here, as in its network for CIFAR-10), the momentum \
+({MOMENTUM:g}), the scale of the inputs relative to the noise (components of pixels from 0 to 1, \
+not whitened), the initial weights, and the factor of the hinge, C. Here the squared hinge is \
+summed over the {N_CLASSES} classes, averaged over a batch, and multiplied by {HINGE_FACTOR:g}; \
+with the weight cost, which both methods have, this is an L2-SVM with C = {HINGE_FACTOR:g} / \
+({WEIGHT_COST:g} n) for n samples. Two of these were chosen on the last 10,000 training images, \
+with seeds that are not used here. Initial weights: with He initialization, training with the \
+hinge diverges at the paper's learning rate; with normal weights of standard deviation \
+{INITIAL:g}, as was usual at the time, it does not, and both methods were better with them. C: \
+after 120 epochs, factors of 1, 0.3 and 0.1 had errors of 1.14, 0.98 and 1.22 % on these images \
+(means of two seeds). The factor of 1 had been tried on the test set before, with an error of \
+1.04 % and everything else as here, so the L2-SVM was evaluated on the test set twice, the softmax \
+once."""
 
     def prepare(self, data):
         pixels = data.images.reshape(len(data.images), -1).astype(np.float32) / 255

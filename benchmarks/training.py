@@ -1,10 +1,10 @@
-"""How close training and extraction come to the backend's own loops.
+"""Overhead of training and feature extraction compared with the backend's own loops.
 
-Prints ratios of time, ours over the backend's: training against ``keras.Model.fit``, for the same
-network, samples, batch and determinism setting, with the cross-entropy, and as `MarginClassifier`
-against Keras's own squared hinge; and extraction against the backend's raw forward pass. Below 1
-ours is faster. The two take turns, after a first pass that compiles (cold, printed apart). Run it
-with: python benchmarks/training.py [--deterministic]
+Prints ratios of time, ours divided by the backend's: training compared with ``keras.Model.fit``,
+for the same network, samples, batch size and determinism setting, with the cross-entropy, and as
+`MarginClassifier` compared with Keras's own squared hinge; and extraction compared with the
+backend's raw forward pass. Below 1, ours is faster. The two take turns, after a first pass that
+compiles (cold, printed separately). Run it with: python benchmarks/training.py [--deterministic]
 """
 
 import argparse
@@ -27,7 +27,7 @@ EPOCHS, BATCH = 3, 64
 
 
 class EpochTimes(keras.callbacks.Callback):
-    """Notes how long each epoch took."""
+    """Records the time of each epoch."""
 
     def on_train_begin(self, logs=None):
         self.times = [time.perf_counter()]
@@ -37,7 +37,7 @@ class EpochTimes(keras.callbacks.Callback):
 
 
 class ProgressTimes:
-    """Notes the same of our loop."""
+    """Records the time of each epoch of our loop."""
 
     def __init__(self):
         self.times = [time.perf_counter()]
@@ -48,7 +48,7 @@ class ProgressTimes:
 
 
 def compact_scores(shape, n_classes):
-    """Build the network with linear units at its end, as Keras's hinge needs them."""
+    """Build the network with linear outputs, which Keras's hinge requires."""
     model = build_network("compact", shape, n_classes)
     model.layers[-1].activation = keras.activations.linear
     return model
@@ -80,17 +80,17 @@ def epochs_of_ours(X, codes, augmentation):
 
 
 def epochs_of_margin(X, codes, network):
-    """Time the epochs of a `MarginClassifier`, as its training tells of them."""
+    """Time the epochs of a `MarginClassifier` through its progress reports."""
     watch = ProgressTimes()
     recipe = Training(EPOCHS, BATCH, augmentation=None, validation_size=0)
-    heard = patch.object(margin, "train", partial(train, progress=watch))
-    with heard:
+    observed = patch.object(margin, "train", partial(train, progress=watch))
+    with observed:
         margin.MarginClassifier(network, "squared_hinge", training=recipe).fit(X, codes)
     return np.diff(watch.times)
 
 
 def ratio(ours, theirs):
-    """Median of the paired ratios, and their range."""
+    """Return the median of the paired ratios, and their range."""
     ratios = np.asarray(ours) / np.asarray(theirs)
     return f"{np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})"
 
@@ -138,7 +138,7 @@ def main():
         middle = time.perf_counter()
         extractor.transform(data.images)
         end = time.perf_counter()
-        if turn:  # the first compiles both
+        if turn:  # the first turn compiles both
             forward.append(middle - start)
             ours.append(end - middle)
 

@@ -271,7 +271,7 @@ def test_the_folder_changed_in_the_middle_a_relative_path_stays_where_it_was(tmp
     assert names_in(tmp_path) == ["file", "other"]
 
 
-def test_writers_at_once_each_write_a_whole_file(path):
+def test_concurrent_writers_each_write_a_complete_file(path):
     contents = [bytes([k]) * 100_000 for k in range(8)]
     together = threading.Barrier(len(contents))
     failed = []

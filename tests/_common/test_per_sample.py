@@ -7,7 +7,7 @@ from penultimate._common.per_sample import take_rows
 ROWS = np.array([2, 0])
 
 
-def test_what_has_a_value_for_each_sample_is_taken_in_part():
+def test_per_sample_parameters_are_indexed():
     given = {
         "array": np.arange(3),
         "list": ["a", "b", "c"],

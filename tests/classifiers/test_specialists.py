@@ -300,7 +300,7 @@ def test_groups_that_leave_a_subset_without_selection_samples(network):
         ({**SUBSETS, "digits": [1, 2]}, ValueError, "'digits' names 2 of 2 classes"),
         ({**SUBSETS, "more": []}, ValueError, "'more' is empty"),
         ({**SUBSETS, "more": SUBSETS["lying"]}, ValueError, "is in two subsets"),
-        ({"a": list(y[:3]), "b": list(y[3:4])}, ValueError, "'b' has one class only"),
+        ({"a": list(y[:3]), "b": list(y[3:4])}, ValueError, "'b' has only one class"),
     ],
 )
 def test_bad_subsets(subsets, error, message):
@@ -339,7 +339,7 @@ def test_bad_additions_change_nothing(frozen):
     ]:
         with pytest.raises(ValueError, match=message):
             frozen.add_subset(name, X_bad, y_bad)
-    with pytest.raises(TypeError, match="name of a subset must be a text"):
+    with pytest.raises(TypeError, match="name of a subset must be a non-empty string"):
         frozen.add_subset(3, X_new, y_new)
     assert list(frozen.specialists_) == list(SUBSETS)
     np.testing.assert_array_equal(frozen.predict(X_test), expected)

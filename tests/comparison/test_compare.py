@@ -524,10 +524,10 @@ def test_frozen_network_by_subset(two_subsets):
         ({"holdout": []}, "holdout is empty"),
         ({"holdout": Holdout(by_group=True)}, "needs groups, and the data has none"),
         ({"subsets": True}, "subsets is True, but arrays have none"),
-        ({"subsets": {"all": ["lying"]}}, "one class only"),
+        ({"subsets": {"all": ["lying"]}}, "only one class"),
         ({"methods": ["cnn-softmax-masked"]}, "is for comparisons by subset"),
         ({"network": "vgg"}, "'network' parameter"),
-        ({"groups": [1, 2]}, "one entry a sample"),
+        ({"groups": [1, 2]}, "one entry per sample"),
         ({"training": Training(epochs=0)}, "'epochs' parameter of Training"),
     ],
 )

@@ -43,7 +43,7 @@ def test_npz_with_its_own_split(tmp_path):
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
              "X_test": np.zeros((2, 8, 8)), "y_test": [1, 2], "groups": [1, 2]},
-            "holds groups beside its own split",
+            "holds both groups and a split",
         ),
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
@@ -113,7 +113,7 @@ def test_real_mnist(shared_data, tmp_path):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A writer of a folder of IDX files, each image of the grey that is its label."""
+    """A writer of a folder of IDX files, each image filled with the gray value of its label."""
 
     def write(folder, prefix="", *, test="t10k", gz=False, dot=False):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def test_idx_files_where_and_as_they_are_named(raw, gz, folder, prefix, test, na
         assert any("mirrored" in note for note in data.notes) == name.startswith("emnist")
 
 
-def test_packed_and_unpacked_files_beside_each_other(raw):
+def test_mixed_packed_and_unpacked_files(raw):
     raw("MNIST/raw", gz=True)
     root = raw("MNIST/raw")
     (root / "MNIST" / "processed").mkdir()
@@ -178,7 +178,7 @@ def test_several_sets_of_idx_files(raw):
 
 def test_idx_file_itself(raw):
     root = raw("MNIST/raw")
-    with pytest.raises(ValueError, match="Of IDX files, pass the folder"):
+    with pytest.raises(ValueError, match="For IDX files, pass the folder"):
         datasets.load(root / "MNIST" / "raw" / "train-images-idx3-ubyte")
 
 

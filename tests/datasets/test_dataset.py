@@ -26,7 +26,7 @@ def test_labels_index_classes(y):
 
 
 def test_groups_of_wrong_length():
-    with pytest.raises(ValueError, match=r"one entry a sample, shape \(2,\); got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"one entry per sample, shape \(2,\); got shape \(3,\)"):
         Dataset.from_arrays(np.zeros((2, 4, 4)), [0, 1], groups=[1, 2, 3])
 
 

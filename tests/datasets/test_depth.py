@@ -51,7 +51,7 @@ def test_one_scale_for_all_by_what_the_data_holds(tmp_path, bits, form, size):
             write(tmp_path / label, index, values, form)
     data = datasets.load(tmp_path, image_size=size)
     assert data.images.dtype == np.uint8
-    (note,) = [note for note in data.notes if "16 bits a pixel" in note]
+    (note,) = [note for note in data.notes if "16 bits per pixel" in note]
     assert f"taken to hold {bits} bits: values from 0 to {top:,} " in note
     if size is not None:
         assert data.images[data.labels == 1].mean() > 2 * data.images[data.labels == 0].mean()
@@ -64,7 +64,7 @@ def test_one_scale_for_all_by_what_the_data_holds(tmp_path, bits, form, size):
             assert off.max() <= 0.51
 
 
-def test_dark_images_beside_a_bright_pixel_are_told(tmp_path):
+def test_dark_images_with_one_bright_pixel_are_noted(tmp_path):
     for label in ("a", "b"):
         for index in range(5):
             values = np.full((8, 8), 900 + index)
@@ -73,7 +73,7 @@ def test_dark_images_beside_a_bright_pixel_are_told(tmp_path):
     assert "nearly black now" in datasets.load(tmp_path).notes[0]
 
 
-def test_eight_and_sixteen_bits_beside_each_other(tmp_path):
+def test_mixed_eight_and_sixteen_bits(tmp_path):
     for k, label in enumerate(("a", "b")):
         write(tmp_path / label, "deep", np.full((8, 8), 1000 * (k + 3)), "png")
         Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / label / "plain.png")
@@ -86,7 +86,7 @@ def test_deep_color_with_transparency_is_refused(tmp_path):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         cv2.imwrite(str(tmp_path / label / "0.png"), np.full((8, 8, 4), 3000, np.uint16))
-    with pytest.raises(ValueError, match="16 bits a channel and transparency"):
+    with pytest.raises(ValueError, match="16 bits per channel and transparency"):
         datasets.load(tmp_path)
 
 

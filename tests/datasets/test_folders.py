@@ -113,14 +113,14 @@ def test_classes_that_differ_between_the_parts(tmp_path):
     assert set(data.classes) == {"Cat", "Café", "Cow", "Dog"}
     assert counts(data) == (24, 0, 9)
     notes = " ".join(data.notes)
-    assert "'cat' in 'test' was taken for 'Cat'" in notes
+    assert "'cat' in 'test' was read as 'Cat'" in notes
     assert "The test set has no image of 1 class: 'Cow'." in notes
 
 
 def test_classes_that_differ_in_case_are_two_where_both_are_trained_on(tmp_path):
     data = datasets.load(write_split(tmp_path, ("train", "test"), ("a", "A", "b"), (6, 2)))
     assert data.classes == ("A", "a", "b")
-    assert "'A' and 'a' differ in case alone" in " ".join(data.notes)
+    assert "'A' and 'a' differ only in case" in " ".join(data.notes)
 
 
 def test_class_that_is_not_trained_on(tmp_path):
@@ -156,12 +156,12 @@ def test_parts_or_classes(tmp_path):
         (["train/a", "train/b", "val/a", "valid/a"], "'val' and 'valid' in .* both name the valid"),
         (
             ["train/a", "train/b", "test/a", "more/a", "more/b"],
-            "'more' lies beside 'test' and 'train'",
+            "'more' lies next to 'test' and 'train'",
         ),
         (["x_train/a", "x_test/a", "y_train/a", "y_test/a"], "several splits, such as"),
     ],
 )
-def test_splits_that_can_not_be_told(tmp_path, folders, message):
+def test_ambiguous_splits_are_refused(tmp_path, folders, message):
     for folder in folders:
         fill(tmp_path / folder, 5)
     with pytest.raises(ValueError, match=message):
@@ -207,11 +207,11 @@ def test_stray_image_of_any_suffix(folders, name, save_as):
         (folders / name).write_bytes(b"\0\0\0\x18ftypheic")
     else:
         Image.new("L", (8, 8)).save(folders / name, save_as)
-    with pytest.raises(ValueError, match=rf"'{name}', lie beside the class folders"):
+    with pytest.raises(ValueError, match=rf"'{name}', lie next to the class folders"):
         datasets.load(folders)
 
 
-def test_other_files_beside_class_folders_are_no_concern(folders):
+def test_other_files_next_to_class_folders_are_ignored(folders):
     for name in ("readme.txt", "labels.csv", "P5 notes.md"):
         (folders / name).write_text("P5 is a format")
     assert len(datasets.load(folders).images) == 10
@@ -219,7 +219,7 @@ def test_other_files_beside_class_folders_are_no_concern(folders):
 
 def test_subsets_are_advised_only_where_they_look_like_some(folders):
     fill(folders / "9" / "augmented", 2)
-    with pytest.raises(ValueError, match="holds a folder, 'augmented', beside 5 files") as caught:
+    with pytest.raises(ValueError, match="holds a folder, 'augmented', next to 5 files") as caught:
         datasets.load(folders)
     assert "--subsets" not in str(caught.value)
 
@@ -232,7 +232,7 @@ def test_detection_data_says_what_it_lacks(tmp_path):
         datasets.load(tmp_path)
 
 
-def test_table_beside_one_folder_of_images(tmp_path):
+def test_table_next_to_one_folder_of_images(tmp_path):
     fill(tmp_path / "images", 4)
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(ValueError, match=r"'labels.csv': pass that file itself"):

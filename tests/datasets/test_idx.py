@@ -32,7 +32,7 @@ def test_truncated(tmp_path):
 def test_truncated_gzip(tmp_path):
     path = tmp_path / "a-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(idx_bytes(np.arange(9, dtype="u1")))[:-6])
-    with pytest.raises(ValueError, match="no complete gzip file"):
+    with pytest.raises(ValueError, match="not a complete gzip file"):
         read_idx(path)
 
 
@@ -40,5 +40,5 @@ def test_truncated_gzip(tmp_path):
 def test_no_idx(tmp_path, content):
     path = tmp_path / "a-idx1-ubyte"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="no IDX file"):
+    with pytest.raises(ValueError, match="not an IDX file"):
         read_idx(path)

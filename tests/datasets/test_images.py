@@ -25,7 +25,7 @@ def colour(tmp_path):
     return save(tmp_path / "colour.png", np.full((8, 8, 3), (9, 8, 7), np.uint8))
 
 
-def test_greyscale_keeps_one_channel(grey):
+def test_grayscale_keeps_one_channel(grey):
     decoded = decode_images([grey, grey])
     assert decoded.images.shape == (2, 8, 8, 1)
     assert decoded.images.dtype == np.uint8
@@ -33,11 +33,11 @@ def test_greyscale_keeps_one_channel(grey):
     assert decoded.notes == []
 
 
-def test_mixed_channels_become_colour_and_say_so(grey, colour):
+def test_mixed_channels_become_color_with_a_note(grey, colour):
     decoded = decode_images([grey, colour])
     assert decoded.images.shape == (2, 8, 8, 3)
     assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
-    assert decoded.notes == ["1 greyscale images were turned into colour ones."]
+    assert decoded.notes == ["1 grayscale images were converted to color."]
 
 
 def test_resizing_is_stated(grey):
@@ -67,7 +67,7 @@ def test_truncated_file(grey, tmp_path):
 def test_no_image(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("not an image")
-    with pytest.raises(ValueError, match="notes.txt: is no image of a known format"):
+    with pytest.raises(ValueError, match="notes.txt: is not an image of a known format"):
         decode_image(text)
     with pytest.raises(ValueError, match="None of the 1 files could be decoded"):
         decode_images([text], skip_corrupt=True)
@@ -86,7 +86,7 @@ def test_rotation_noted_by_the_camera_is_undone(tmp_path):
     assert decode_image(path).pixels.shape == (8, 4)
 
 
-def test_transparency_and_palettes_become_colour(tmp_path):
+def test_transparency_and_palettes_become_color(tmp_path):
     path = tmp_path / "palette.gif"
     Image.new("RGB", (8, 8), (200, 10, 10)).convert("P").save(path)
     assert decode_image(path).pixels.shape == (8, 8, 3)
@@ -149,7 +149,7 @@ def test_every_mode(tmp_path, name, image, expected):
     assert decoded.notes == said
 
 
-def test_what_was_changed_is_said(tmp_path, grey):
+def test_changes_are_noted(tmp_path, grey):
     exif = Image.Exif()
     exif[0x0112] = 3
     turned = save(tmp_path / "turned.jpg", np.zeros((8, 8), np.uint8), exif=exif)
@@ -160,9 +160,9 @@ def test_what_was_changed_is_said(tmp_path, grey):
     files = [grey, turned, *(tmp_path / n for n in ("clear.png", "film.gif", "pages.tif"))]
     notes = decode_images(files).notes
     assert notes[:3] == [
-        "1 image was turned upright, as the camera noted in turned.jpg.",
-        "1 image was laid on white where transparent (clear.png).",
-        "2 images were read without the frames or pages after the first (film.gif and others).",
+        "1 image was turned upright, following the camera's orientation tag (turned.jpg).",
+        "1 image was put on a white background where transparent (clear.png).",
+        "2 images were reduced to the first frame or page (film.gif and others).",
     ]
 
 

@@ -62,7 +62,7 @@ def test_left_out_of_a_manifest(folders):
 
 def test_manifest_of_leftovers_alone(folders):
     (folders / "list.csv").write_text("path,label\n9/Thumbs.db,9\n")
-    with pytest.raises(ValueError, match="lists no image but what systems leave behind"):
+    with pytest.raises(ValueError, match="lists no image except hidden or system files"):
         datasets.load(folders / "list.csv")
 
 

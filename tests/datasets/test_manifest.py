@@ -32,7 +32,7 @@ def test_manifest(folders):
         ("path,label,split\n9/0.png,a,rest\n", "line 2: split must be 'train', 'val' or"),
         ("", "columns path and label"),
         ("path,label\n9/0.png,a,b\n", "line 2 has more entries than the header"),
-        ("path,label\n9/0.png,a\n9/./0.png,b\n", r"line 3: '9/./0.png' stands in line 2 already"),
+        ("path,label\n9/0.png,a\n9/./0.png,b\n", r"line 3: '9/./0.png' is already in line 2"),
     ],
 )
 def test_bad_manifest(folders, text, message):

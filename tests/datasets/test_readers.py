@@ -30,19 +30,19 @@ def test_nothing_there(tmp_path):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(ValueError, match="has no folder of images for each class; it is empty"):
+    with pytest.raises(ValueError, match="has no folder of images per class; it is empty"):
         datasets.load(tmp_path)
 
 
 def test_images_without_class_folders(tmp_path):
     fill(tmp_path / "all", 3)
-    with pytest.raises(ValueError, match="its 3 images lie beside each other"):
+    with pytest.raises(ValueError, match="its 3 images are all in one place"):
         datasets.load(tmp_path / "all")
 
 
-def test_image_beside_class_folders(folders):
+def test_image_next_to_class_folders(folders):
     Image.new("L", (8, 8)).save(folders / "stray.png")
-    with pytest.raises(ValueError, match=r"'stray.png', lie beside the class folders"):
+    with pytest.raises(ValueError, match=r"'stray.png', lie next to the class folders"):
         datasets.load(folders)
 
 
@@ -69,7 +69,7 @@ def test_folder_of_subsets_that_was_not_announced(sets):
 
 
 def test_class_folders_read_as_subsets(folders):
-    with pytest.raises(ValueError, match="no folder of images for each class; its 5 images"):
+    with pytest.raises(ValueError, match="no folder of images per class; its 5 images"):
         datasets.load(folders, subsets=True)
 
 
@@ -94,14 +94,14 @@ def test_one_class(tmp_path):
 
 def test_file_that_is_no_image(folders):
     (folders / "9" / "readme.txt").write_text("hello")
-    with pytest.raises(ValueError, match="readme.txt: is no image"):
+    with pytest.raises(ValueError, match="readme.txt: is not an image"):
         datasets.load(folders)
     data = datasets.load(folders, skip_corrupt=True)
     assert len(data.images) == 10
     assert "readme.txt" in data.notes[0]
 
 
-def test_earlier_report_beside_the_class_folders(folders):
+def test_earlier_report_next_to_the_class_folders(folders):
     (folders / "out").mkdir()
     for name in ("report.html", "results.json"):
         (folders / "out" / name).write_text("{}")

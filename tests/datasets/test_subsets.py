@@ -33,7 +33,7 @@ def test_any_way_to_list_numbers(subsets):
         ({"a": [0, 1], "b": [1, 2, 3]}, "class 1 is in two subsets, 'a' and 'b'"),
         ({"a": [0, 1]}, r"2 classes are in no subset, such as 2; add it to one of \['a'\]"),
         ({"a": [0, 1, 2]}, "1 class is in no subset, such as 3"),
-        ({"a": [0, 1, 2], "b": [3]}, "'b' has one class only, 3"),
+        ({"a": [0, 1, 2], "b": [3]}, "'b' has only one class, 3"),
         ({"a": [0, 1, 1], "b": [2, 3]}, "'a' names the class 1 more than once"),
     ],
 )
@@ -49,8 +49,8 @@ def test_bad_subsets(subsets, message):
         (None, "got None"),
         ({"a": "01", "b": [2, 3]}, "'a' must be a list of classes; got '01'"),
         ({"a": 5, "b": [2, 3]}, "'a' must be a list of classes; got 5"),
-        ({1: [0, 1], "b": [2, 3]}, "name of a subset must be a text that is not empty; got 1"),
-        ({"": [0, 1], "b": [2, 3]}, "not empty; got ''"),
+        ({1: [0, 1], "b": [2, 3]}, "name of a subset must be a non-empty string; got 1"),
+        ({"": [0, 1], "b": [2, 3]}, "non-empty string; got ''"),
     ],
 )
 def test_bad_types(subsets, message):

@@ -91,7 +91,7 @@ def test_file_that_is_there_as_written_is_taken(folders):
 
 def test_one_file_spelled_in_two_ways_is_listed_twice(folders):
     (folders / "list.csv").write_text("path,label\n9/0.png,a\n9\\0.PNG,b\n")
-    with pytest.raises(ValueError, match=r"line 3: .*0.PNG' stands in line 2 already"):
+    with pytest.raises(ValueError, match=r"line 3: .*0.PNG' is already in line 2"):
         datasets.load(folders / "list.csv")
 
 
@@ -118,7 +118,7 @@ def test_split_column(folders, parts, n_parts):
     ("content", "message"),
     [
         (b"path,Path,label\n", "names the column 'path' more than once"),
-        (b"path,label\nx.png,caf\xe9\n", "not CSV in UTF-8.*Save it anew, as 'CSV UTF-8'"),
+        (b"path,label\nx.png,caf\xe9\n", "not CSV in UTF-8.*Save it again, as 'CSV UTF-8'"),
         (b'path,label\n"x.png,a\n', "not CSV in UTF-8"),
         (b"path,label,group\nx.png,a\n", "line 2 has fewer entries than the header"),
         (b"sep=;\npath;label\nx.png;\n", "line 3: the column 'label' is empty"),

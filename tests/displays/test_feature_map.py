@@ -114,7 +114,7 @@ def test_class_without_samples_is_drawn_around(many):
     assert "v2" not in texts(display.plot())
 
 
-def test_classes_differ_in_colour_or_marker():
+def test_classes_differ_in_color_or_marker():
     assert len({look_of(k) for k in range(64)}) == 64
     # Neighbours in both: colour is nowhere the only cue.
     for k in range(63):

@@ -20,7 +20,7 @@ def digits():
     return X[:1000, ::3], y[:1000], X[1000:, ::3], y[1000:]
 
 
-def test_steps_from_the_surest_sample_to_all():
+def test_steps_from_the_most_confident_sample_to_all():
     _, ax = plt.subplots()
     display = RiskCoverageDisplay.from_predictions(
         [True, False, True, True], [0.9, 0.8, 0.7, 0.7], threshold=0.75, name="a"

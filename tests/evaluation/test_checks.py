@@ -64,7 +64,7 @@ def test_parameters_are_selected_on_what_the_network_was_trained_on():
     assert checks.check_selection("heldout", network=network, fingerprints=new) is None
 
 
-def test_unlike_is_compared_with_unlike():
+def test_classifiers_were_trained_on_different_samples():
     """As in seed 002: one network on all classes against others on fewer samples."""
     first, _ = fit_network("compact", IMAGES[:100, ..., None], LABELS[:100], QUICK)
     record(first, IMAGES[100:110])

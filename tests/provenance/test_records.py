@@ -121,7 +121,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         Provenance.read(path)
 
 
-def test_leaks_are_told_with_their_number_and_three_examples():
+def test_leaks_are_reported_with_their_number_and_three_examples():
     leaked = np.array([3, 14, 15, 92])
     told = "4 of 1,000 test samples were seen in training (exact copies): 3, 14, 15 ..."
     with pytest.raises(LeakageError, match=told):
@@ -132,7 +132,7 @@ def test_leaks_are_told_with_their_number_and_three_examples():
     assert report_leak(leaked[:0], 1000) == ""
 
 
-def test_a_trained_network_knows_what_it_has_seen_in_every_copy(tmp_path):
+def test_the_record_of_a_network_follows_its_copies(tmp_path):
     network, _ = fit_network("compact", IMAGES[:, ..., None], np.arange(20) % 2, QUICK)
     seen = provenance_of(network)
     assert len(seen.trained) + len(seen.selected) == 20
@@ -146,7 +146,7 @@ def test_a_trained_network_knows_what_it_has_seen_in_every_copy(tmp_path):
     assert provenance_of(load_network(path)).holds(fingerprint(IMAGES)).all()
 
 
-def test_a_network_trained_elsewhere_can_be_told():
+def test_training_samples_of_other_networks_can_be_recorded():
     network = build_network("compact", (8, 8, 1), 2)
     assert not provenance_of(network).holds(fingerprint(IMAGES)).any()
     record(network, IMAGES[:4])
@@ -200,7 +200,7 @@ def test_added_subsets_are_remembered(two_subsets):
 
 @pytest.mark.slow
 @pytest.mark.serial
-def test_fingerprints_cost_little_beside_features():
+def test_fingerprints_cost_little_compared_with_features():
     images = RNG.integers(0, 256, (4000, 28, 28, 1), dtype=np.uint8)
     extractor = FeatureExtractor(build_network("compact", (28, 28, 1), 10)).fit()
     extractor.transform(images[:512])

@@ -23,7 +23,7 @@ def test_results_follow_the_schema(comparison, tmp_path):
     jsonschema.validate(results_of(tmp_path), schema)
 
 
-def test_uses_of_the_same_test_part_are_counted(comparison, tmp_path):
+def test_uses_of_the_same_test_set_are_counted(comparison, tmp_path):
     for uses in (1, 2, 3):
         comparison.save(tmp_path)
         assert results_of(tmp_path)["protocol"]["test_uses"] == uses
@@ -31,7 +31,7 @@ def test_uses_of_the_same_test_part_are_counted(comparison, tmp_path):
     assert "looked at 3 times" in text
 
 
-def test_another_test_part_is_counted_anew(comparison, tmp_path):
+def test_another_test_set_restarts_the_count(comparison, tmp_path):
     comparison.save(tmp_path)
     results = results_of(tmp_path)
     results["dataset"]["test_sha256"] = "0" * 64

@@ -34,7 +34,7 @@ def test_what_a_reader_needs(results):
     assert text.count("  ") == 0
 
 
-def test_protocols_are_told_apart(results):
+def test_each_selection_protocol_has_its_own_words(results):
     protocol = results["protocol"]
     protocol["selection"] = "resubstitution"
     assert "the selection is optimistic" in methods_paragraph(results)
@@ -59,7 +59,7 @@ def test_groups(results):
     assert "random effects of groups of test samples" in text
 
 
-def test_given_test_part_that_was_used_before(results):
+def test_given_test_set_that_was_used_before(results):
     results["protocol"] |= {"given_split": True, "test_uses": 3}
     text = methods_paragraph(results)
     assert "The test set was supplied with the data" in text

@@ -216,7 +216,7 @@ def test_samples_that_all_differ_are_split_as_ever(sizes, seed):
 
 
 @pytest.mark.parametrize("n_copied", [1, 5, 12])
-def test_classes_keep_their_shares_beside_copies(n_copied):
+def test_class_shares_are_kept_despite_copies(n_copied):
     y = np.repeat(np.arange(5), 60)
     prints = np.arange(300, dtype=np.uint64)
     for k in range(5):  # images that are there twice, and one that is there n_copied times

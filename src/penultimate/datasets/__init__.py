@@ -1,4 +1,4 @@
-"""Labelled images: reading them, whatever form they come in."""
+"""Labeled images: reading them from folders, tables, arrays and archives."""
 
 from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k

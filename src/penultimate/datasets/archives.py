@@ -1,4 +1,4 @@
-"""Reading a folder that comes packed: a tar, perhaps compressed, or a zip."""
+"""Unpacking of archives that hold a folder of data: tar, compressed tar, or zip."""
 
 import lzma
 import shutil
@@ -19,32 +19,32 @@ _DAMAGED = (
     EOFError,
     OSError,
     shutil.ReadError,
-    RuntimeError,  # a password is needed
-    NotImplementedError,  # a compression that Python lacks
+    RuntimeError,  # password required
+    NotImplementedError,  # compression method not supported by Python
 )
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Unpack an archive for as long as the context lasts.
+    """Unpack an archive into a temporary folder for the duration of the context.
 
     Parameters
     ----------
     path : Path
-        Its name ends in one of `ARCHIVES`.
+        Path whose name ends in one of `ARCHIVES`.
 
     Yields
     ------
     Path
-        What holds all that was in it.
+        Folder with the content of the archive.
 
     Raises
     ------
     ValueError
-        If it is damaged, is no archive, or would write outside its own folder.
+        If the file is damaged, is not an archive, or would write outside the folder.
     """
     with TemporaryDirectory(prefix="penultimate-") as place:
-        # What follows is named after the archive where that has no folder of its own.
+        # The data is named after this folder if the archive has no top-level folder.
         suffix = next(end for end in ARCHIVES if path.name.lower().endswith(end))
         folder = Path(place, path.name[: -len(suffix)] or "data")
         folder.mkdir()
@@ -57,6 +57,6 @@ def unpacked(path: Path) -> Iterator[Path]:
         except _DAMAGED as error:
             raise ValueError(
                 f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
-                "fetch it again."
+                "download it again."
             ) from error
         yield folder

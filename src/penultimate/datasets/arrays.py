@@ -1,4 +1,4 @@
-"""Reading images that come as arrays: an ``.npz``, or a folder of MNIST's IDX files."""
+"""Reading of images stored as arrays: an ``.npz``, or a folder of MNIST's IDX files."""
 
 import re
 import zipfile
@@ -28,7 +28,7 @@ _DAMAGED = (
 
 
 _PAIRS = (("X", "y"), ("images", "labels"), ("x", "y"))
-# As Keras names the parts' arrays, and as MedMNIST does.
+# Names of the parts' arrays as in Keras (the first two) and in MedMNIST.
 _PART_NAMES = (("X_{}", "y_{}"), ("x_{}", "y_{}"), ("{}_images", "{}_labels"))
 _VALIDATION = ("val", "valid", "validation")
 _IDX_NAME = re.compile(
@@ -37,10 +37,10 @@ _IDX_NAME = re.compile(
 
 
 def read_npz(path: Path) -> Dataset:
-    """Read an archive of plain arrays, by the names that images and labels commonly have."""
+    """Read an archive of plain arrays under the usual names of images and labels."""
     try:
         with zipfile.ZipFile(path):
-            pass  # np.load would take other formats for what they are, and advise to unpickle
+            pass  # np.load would also read other formats, or advise unpickling
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
     except _DAMAGED as error:
@@ -65,8 +65,8 @@ def read_npz(path: Path) -> Dataset:
         if TRAIN in found and len(found) > 1:
             if "groups" in arrays:
                 raise ValueError(
-                    f"{str(path)!r} holds groups beside its own split; give X, y and groups, or "
-                    "the split alone."
+                    f"{str(path)!r} holds both groups and a split; save X, y and groups, or only "
+                    "the split."
                 )
             called = {part: x.format(name) for part, name in names.items()}
             return _from_parts(path.stem, found, called)
@@ -82,7 +82,7 @@ def _from_parts(
     called: dict[str, str],
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Join parts that came apart, and remember which is which."""
+    """Join the parts of a split, and keep track of which sample is in which part."""
     first = parts[TRAIN][0]
     for part, (X, y) in parts.items():
         if len(X) != len(y):
@@ -94,7 +94,7 @@ def _from_parts(
         if X.dtype != first.dtype:
             raise ValueError(
                 f"Training and {part} images differ in type: {first.dtype}, {X.dtype}. Convert "
-                "one, pixel values included."
+                "one of them, including the range of its pixel values."
             )
     images, scaling = _scaled(np.concatenate([X for X, _ in parts.values()]))
     labels = np.concatenate([np.asarray(y).reshape(len(y), -1) for _, y in parts.values()])
@@ -113,7 +113,7 @@ def _from_parts(
 
 
 def _scaled(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Scale integers of more than 8 bits by what they hold; leave all else."""
+    """Scale integers of more than 8 bits by their actual bit depth; return others unchanged."""
     if images.dtype.kind not in "iu" or images.dtype.itemsize == 1 or images.ndim < 3:
         return images, ()
     if not images.size or images.min() < 0 or not 255 < images.max() <= 65535:
@@ -123,12 +123,12 @@ def _scaled(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 
 def find_idx(path: Path) -> Path | None:
-    """Find the folder of IDX files: this one, or its ``raw``, as torchvision puts them.
+    """Find the folder of IDX files: this one, or its ``raw``, which is where torchvision puts them.
 
     Raises
     ------
     ValueError
-        If there are several: ``MNIST/raw`` beside ``FashionMNIST/raw``.
+        If there are several, such as ``MNIST/raw`` and ``FashionMNIST/raw``.
     """
     while True:
         if _idx_files(path):
@@ -150,7 +150,7 @@ def find_idx(path: Path) -> Path | None:
 
 
 def _idx_files(folder: Path) -> dict[str, dict[str, Path]]:
-    """Find a folder's IDX files: by the set's name (EMNIST's are several) and what they hold."""
+    """Find the IDX files of a folder, keyed by data set (EMNIST has several) and by content."""
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.iterdir()):
         match = _IDX_NAME.fullmatch(file.name.lower())
@@ -161,19 +161,19 @@ def _idx_files(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def read_idx_folder(path: Path) -> Dataset:
-    """Read a folder of MNIST's files; where it has both parts, they are kept apart.
+    """Read a folder of MNIST's files; training and test part, if both exist, form the split.
 
     Raises
     ------
     ValueError
-        If it lacks some, or holds those of several sets.
+        If files are missing, or there are those of several data sets.
     """
     sets = _idx_files(path)
     if len(sets) > 1:
         raise ValueError(
             f"The folder {str(path)!r} holds IDX files of {len(sets)} sets: "
-            f"{', '.join(sorted(name or 'without a name' for name in sets))}. Put those of one "
-            "into a folder of their own."
+            f"{', '.join(sorted(name or 'without a name' for name in sets))}. Move those of one "
+            "set to a separate folder."
         )
     ((prefix, files),) = sets.items()
     if not {"train-images", "train-labels"} <= set(files):
@@ -191,7 +191,8 @@ def read_idx_folder(path: Path) -> Dataset:
     notes: tuple[str, ...] = ()
     if prefix.startswith("emnist"):
         notes = (
-            "EMNIST's files hold every image mirrored along its diagonal; it was left as it is.",
+            "EMNIST's files store every image transposed (mirrored along its "
+            "diagonal); this was kept.",
         )
     arrays = {what: read_idx(file) for what, file in files.items()}
     parts = {TRAIN: (arrays["train-images"], arrays["train-labels"])}

@@ -1,4 +1,4 @@
-"""What a reader returns: images, labels, and what was done to get them."""
+"""The data set that readers return: images, labels, and notes on how they were read."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,17 +18,17 @@ _BYTES = (0.0, 255.0)
 
 
 def natural_order(names: Iterable[Any]) -> list[Any]:
-    """Sort the distinct `names` so that numbers inside them count as numbers.
+    """Sort the distinct `names` so that numbers inside them are compared as numbers.
 
     Parameters
     ----------
     names : iterable
-        Class names, of any type that prints.
+        Class names, of any printable type.
 
     Returns
     -------
     list
-        Each distinct name once.
+        Sorted distinct names.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def natural_order(names: Iterable[Any]) -> list[Any]:
 
 
 def _printable(name: Any) -> str:
-    """Text that can be written as UTF-8; a file's name may hold bytes that are none."""
+    """Return text that can be encoded as UTF-8; file names may hold invalid bytes."""
     text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -55,35 +55,35 @@ _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images, in memory.
+    """Labeled images in memory.
 
     Attributes
     ----------
     images : ndarray of shape (n_samples, height, width, channels)
-        Pixels from 0 to 255: uint8 as read from files, float32 where given as floats.
+        Pixels from 0 to 255: uint8 if read from files, float32 if given as floats.
     labels : ndarray of shape (n_samples,), int64
-        For each image the index of its class in `classes`.
+        Index into `classes` for each image.
     classes : tuple of str
-        The class names, in the natural order of their names: the order of every table.
+        Class names in natural order, which is the order in every table.
     name : str
-        What the report calls this data.
+        Name of the data in the report.
     groups : ndarray of shape (n_samples,) or None
-        What must not be split between development and test, such as a writer.
+        Group of each sample, such as its writer; groups are kept whole in splits.
     is_test : ndarray of shape (n_samples,), bool, or None
-        The test set that came with the data.
+        Test set that came with the data.
     is_selection : ndarray of shape (n_samples,), bool, or None
-        The part of development that came with the data to choose parameters on.
+        Selection part of development that came with the data.
     notes : tuple of str
-        What was done to the data on reading, for the report: images resized, files left out.
+        What was done while reading the data, such as resizing images or skipping files.
     subsets : dict of str to tuple of int
-        For each subset's name the indices of its classes; empty where there are no subsets.
+        Class indices of each subset, by its name; empty if there are no subsets.
     fingerprints : ndarray of shape (n_samples,), uint64, or None
-        Of the images as decoded, before resizing; None where they are still as they came.
+        Fingerprints of the images as decoded, before resizing; None if they were not changed.
     files : ndarray of shape (n_samples,), str, or None
-        Where each image was read from.
+        Path that each image was read from.
     given_range : tuple of float, default=(0, 255)
-        What 0 and 255 in `images` were in the array that they came from: (0, 1) for floats in
-        [0, 1]. A network that was trained elsewhere gets `inputs`, which are on that scale.
+        Values that 0 and 255 in `images` had in the original array: (0, 1) for floats in [0, 1].
+        A network that was trained elsewhere is given `inputs`, which are on that scale.
 
     Examples
     --------
@@ -108,13 +108,13 @@ class Dataset:
     given_range: tuple[float, float] = _BYTES
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` if an array has not one entry a sample, or the parts overlap."""
+        """Raise ``ValueError`` if an array lacks one entry per sample, or if the parts overlap."""
         for name in ("labels", *_PER_SAMPLE):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.images):
                 raise ValueError(
-                    f"There are {len(self.images)} images but {len(values)} {name}; to keep some "
-                    "of the samples, use Dataset.take."
+                    f"There are {len(self.images)} images but {len(values)} {name}; to select "
+                    "samples, use Dataset.take."
                 )
         if self.is_test is not None and self.is_selection is not None:
             n_both = int(np.sum(self.is_test & self.is_selection))
@@ -137,28 +137,29 @@ class Dataset:
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Self:
-        """Check arrays and number their classes.
+        """Create a data set from arrays, checking them and indexing the classes.
 
         Parameters
         ----------
         images : array-like of shape (n_samples, height, width[, channels])
             Pixels in [0, 255] or [0, 1]; or standardized floats, some of them negative, for a
-            network that takes these (`images` then shows them stretched to [0, 255]).
+            network that expects them (`images` then holds them stretched to [0, 255]).
         y : array-like of shape (n_samples,)
             Labels of any type.
         name : str, default="data"
-            What the report calls this data.
+            Name of the data in the report.
         groups : array-like of shape (n_samples,), optional
-            What must not be split.
+            Group of each sample; groups are kept whole in splits.
         is_test : array-like of shape (n_samples,), optional
-            The test set that came with the data.
+            Test set that came with the data.
         is_selection : array-like of shape (n_samples,), optional
-            The part of development that came with the data to choose parameters on.
+            Selection part of development that came with the data.
         subsets : dict or array-like of shape (n_samples,), optional
-            For each subset's name the labels of its classes; or the subset's name for each sample,
-            and classes are then named ``subset/label``: a label may occur in several subsets.
+            Labels of the classes of each subset, by its name; or the name of the subset of each
+            sample, in which case classes are named ``subset/label``, so that a label may occur in
+            several subsets.
         notes : tuple of str, optional
-            What was done to the data.
+            Notes on what was done to the data.
 
         Returns
         -------
@@ -167,7 +168,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the images, labels or subsets are unusable; the message says how.
+            If the images, labels or subsets are invalid; the message gives the reason.
         """
         given = np.asarray(images)
         images, given_range = _as_pixels(given)
@@ -185,7 +186,7 @@ class Dataset:
             groups = np.asarray(groups)
             if groups.shape != (len(images),):
                 raise ValueError(
-                    f"groups must have one entry a sample, shape ({len(images)},); "
+                    f"groups must have one entry per sample, shape ({len(images)},); "
                     f"got shape {groups.shape}."
                 )
         return cls(
@@ -198,21 +199,21 @@ class Dataset:
             notes,
             {} if subsets is None else dict(subsets),
             is_selection=None if is_selection is None else np.asarray(is_selection, dtype=bool),
-            # Floats that are no whole pixels have another fingerprint once they are rescaled.
+            # Rescaling changes the fingerprint of floats that are not whole pixel values.
             fingerprints=None if given_range == _BYTES else fingerprint(given),
             given_range=given_range,
         )
 
     @property
     def inputs(self) -> NDArray[Any]:
-        """The images on the scale on which they were given: what an own network is fed with."""
+        """Images on their original scale, which is the input of a user's own network."""
         if self.given_range == _BYTES:
             return self.images
         low, high = self.given_range
         return self.images.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
 
     def fingerprint(self) -> NDArray[np.uint64]:
-        """Return a fingerprint of each image, as `penultimate.provenance.fingerprint` makes it.
+        """Return a fingerprint of each image; see `penultimate.provenance.fingerprint`.
 
         Returns
         -------
@@ -221,12 +222,12 @@ class Dataset:
         return fingerprint(self.images) if self.fingerprints is None else self.fingerprints
 
     def take(self, samples: NDArray[Any]) -> Self:
-        """Return a dataset of some of the samples, with all classes.
+        """Return a data set with some of the samples and all of the classes.
 
         Parameters
         ----------
         samples : ndarray of int or bool
-            Their positions, or a mask.
+            Positions of the samples, or a mask.
 
         Returns
         -------
@@ -239,7 +240,7 @@ class Dataset:
         return replace(self, **{name: values[samples] for name, values in arrays.items()})
 
     def without_duplicates(self) -> Self:
-        """Leave out every image that is exactly one of those before it, and note it.
+        """Remove exact copies of earlier images, and add a note.
 
         Returns
         -------
@@ -257,7 +258,7 @@ class Dataset:
         >>> data = Dataset.from_arrays(np.eye(8).repeat(8).reshape(8, 8, 8).repeat(2, axis=0),
         ...                            ["cat", "cat", "dog", "dog"] * 4)
         >>> data.without_duplicates().notes
-        ('8 images were left out: each is an exact copy of another.',)
+        ('8 images were left out: each is an exact copy of another one.',)
         """
         _, first, same = np.unique(self.fingerprint(), return_index=True, return_inverse=True)
         differ = np.flatnonzero(self.labels != self.labels[first][same])
@@ -271,7 +272,7 @@ class Dataset:
         if not n_out:
             return self
         words = "image was left out: it is" if n_out == 1 else "images were left out: each is"
-        note = f"{n_out:,} {words} an exact copy of another."
+        note = f"{n_out:,} {words} an exact copy of another one."
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
 
     def _named(self, sample: np.int64) -> str:
@@ -279,12 +280,12 @@ class Dataset:
         return f"{name} ({self.classes[self.labels[sample]]})"
 
     def subset_samples(self, name: str) -> NDArray[np.int64]:
-        """Find the samples of a subset.
+        """Return the samples of a subset.
 
         Parameters
         ----------
         name : str
-            In `subsets`.
+            Name of a subset in `subsets`.
 
         Returns
         -------
@@ -295,17 +296,17 @@ class Dataset:
         return np.flatnonzero(np.isin(self.labels, self.subsets[name]))
 
     def view(self, name: str) -> Self:
-        """Return a subset as a dataset of its own, its classes under their original names.
+        """Return a subset as a separate data set, with the original names of its classes.
 
         Parameters
         ----------
         name : str
-            In `subsets`.
+            Name of a subset in `subsets`.
 
         Returns
         -------
         Dataset
-            Without subsets.
+            Data set without subsets.
 
         Examples
         --------
@@ -337,13 +338,13 @@ class Dataset:
 
 
 def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]:
-    """Return images with pixels from 0 to 255, and what 0 and 255 were before."""
+    """Return images with pixels from 0 to 255, and the original values of 0 and 255."""
     if images.dtype.kind != "f" or not images.size or not np.isfinite(images).all():
         return check_images(images, name="images"), _BYTES
     low, high = float(images.min()), float(images.max())
     if low >= 0:
         return check_images(images, name="images"), (0.0, 1.0) if high <= 1 else _BYTES
-    # Standardized values are no pixels, and a picture of them needs some.
+    # Standardized values are not pixels, but the report has to show the images.
     stretched = (images - low) * (255 / ((high - low) or 1))
     return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
 
@@ -351,13 +352,13 @@ def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]
 def _merge_labels(
     labels: list[str], subset_names: Sequence[str]
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """Name each class after its subset too, so that none collides with one of another subset."""
+    """Prefix each class with its subset, so that classes of different subsets do not collide."""
     names = [_printable(name) for name in subset_names]
     if len(names) != len(labels):
         raise ValueError(f"There are {len(labels)} labels but {len(names)} subset names.")
     if slashed := next((name for name in names if "/" in name), None):
         raise ValueError(
-            "The name of a subset must hold no '/', which parts it from the class; "
+            "The name of a subset must not contain '/', which separates it from the class; "
             f"got {slashed!r}."
         )
     merged = [f"{name}/{label}" for name, label in zip(names, labels)]

@@ -1,8 +1,8 @@
-"""Listing the image files of a folder: a folder per class, in subsets or parts of a split or not.
+"""Listing of the image files of a folder: one folder per class, optionally in subsets or a split.
 
-What people have on disk is one of these, perhaps inside a wrapping folder or two. Which it is can
-be seen from how deep the images lie and from what the folders are called: ``train`` and ``test``
-are parts of a split where they hold folders, and classes where they hold images.
+Users have one of these layouts on disk, perhaps inside a wrapping folder or two. The layout is
+inferred from the depth of the images and from the names of the folders: ``train`` and ``test`` are
+parts of a split if they hold folders, and classes if they hold images.
 """
 
 import unicodedata
@@ -19,7 +19,7 @@ from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, se
 
 @dataclass
 class Tree:
-    """Folders as a user sees them, each looked into once; counts what is left out."""
+    """Folders without hidden and system files, each read only once; counts what is left out."""
 
     seen: dict[Path, list[Path]] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
@@ -37,15 +37,15 @@ class Tree:
         return [p for p in self.entries(folder) if p.is_dir() and not _is_report(p)]
 
     def files(self, folder: Path) -> list[Path]:
-        """Return what is no folder, links to nowhere included."""
+        """Return everything that is not a folder, including broken links."""
         return [p for p in self.entries(folder) if not p.is_dir()]
 
     def images(self, folder: Path) -> list[Path]:
-        """Return the files in a folder that are images, whatever they are called."""
+        """Return the files in a folder that are images, whatever their names."""
         return [p for p in self.files(folder) if looks_like_image(p)]
 
     def unwrap(self, folder: Path, depth: int) -> Path:
-        """Go down while a folder holds one folder alone, and that is no class (or subset)."""
+        """Descend while a folder holds a single folder that is not a class (or subset)."""
         while True:
             inside = self.folders(folder)
             if len(inside) != 1 or self.images(folder):
@@ -59,19 +59,20 @@ class Tree:
 
 
 def list_folder(path: Path, *, subsets: bool = False) -> Listing:
-    """List a folder with a folder of images for each class.
+    """List a folder with one folder of images per class.
 
     Parameters
     ----------
     path : Path
-        Or a folder with such folders in ``train`` and ``test`` (and ``val``), or what wraps it.
+        Folder with class folders, or with ``train`` and ``test`` (and ``val``) that hold class
+        folders, or a folder that wraps one of these.
     subsets : bool, default=False
-        Whether it is a folder of such folders, one for each subset.
+        Whether there is a level of subset folders above the class folders.
 
     Raises
     ------
     ValueError
-        If it is something else; the message says what it looks like.
+        If the folder has another layout; the message describes what was found.
     """
     tree, depth = Tree(), 2 if subsets else 1
     root = tree.unwrap(path, depth)
@@ -79,7 +80,7 @@ def list_folder(path: Path, *, subsets: bool = False) -> Listing:
     if parts is None:
         listing = _list(tree, root, subsets)
     else:
-        # A part that holds but one class (or subset) is no wrapper of it.
+        # A part that holds a single class (or subset) is not a wrapping folder.
         listed = {
             part: _list(tree, tree.unwrap(folder, depth), subsets, may_lack=True)
             for part, folder in parts.folders.items()
@@ -91,7 +92,7 @@ def list_folder(path: Path, *, subsets: bool = False) -> Listing:
 
 
 def _name_of(root: Path) -> str:
-    """Name the data after its folder, or what holds it where that is a part such as ``train``."""
+    """Name the data after its folder, or after the parent if that is a part such as ``train``."""
     root = root.resolve()
     while part_of_name(root.name) and not part_of_name(root.name)[1] and root.parent.name:  # type: ignore[index]
         root = root.parent
@@ -99,7 +100,7 @@ def _name_of(root: Path) -> str:
 
 
 def _is_report(folder: Path) -> bool:
-    """Say whether a folder holds an earlier comparison, written beside the class folders."""
+    """Return whether a folder holds an earlier comparison, written next to the class folders."""
     return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
 
 
@@ -110,7 +111,8 @@ class _Parts:
 
 
 def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
-    """Find the folders of a split that came with the data; None where there is none."""
+    """Find the folders of a split that came with the data; None if there is no split."""
+    # Folders of one split share the rest of their names: x_train and x_test, but not y_test.
     candidates: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
     for folder in tree.folders(root):
         if named := part_of_name(folder.name):
@@ -120,6 +122,7 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
         names = settle_dev([part for part, _ in found])
         if len(found) > 1 or len(tree.folders(root)) == 1:
             splits.append(list(zip(names, (folder for _, folder in found))))
+    # Parts hold class folders; if they hold images directly, they may be classes.
     nested = [s for s in splits if any(_is_deep(tree, folder, depth) for _, folder in s)]
     if not nested:
         _refuse_flat_parts(tree, root, splits, depth)
@@ -127,8 +130,8 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
     if len(nested) > 1:
         raise ValueError(
             f"{str(root)!r} holds several splits, such as {nested[0][0][1].name!r} and "
-            f"{nested[1][0][1].name!r}; move one elsewhere, or give its folders a folder of "
-            "their own."
+            f"{nested[1][0][1].name!r}; move one elsewhere, or move its folders into "
+            "a separate folder."
         )
     folders: dict[str, Path] = {}
     notes = []
@@ -147,13 +150,14 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
             continue
         if sum(bool(tree.images(sub)) for sub in tree.folders(folder)) > 1:
             raise ValueError(
-                f"{folder.name!r} lies beside {_named(folders.values())} in {str(root)!r}, and is "
-                "no part of this split by its name. Move it elsewhere, or into one of these."
+                f"{folder.name!r} lies next to {_named(folders.values())} in {str(root)!r}, but "
+                "its name is not that of a part of this split. Move it elsewhere, or into one of "
+                "these."
             )
         notes.append(_note_on_unlabelled(tree, folder))
     if loose := tree.images(root):
         raise ValueError(
-            f"{len(loose)} images, such as {loose[0].name!r}, lie beside the parts "
+            f"{len(loose)} images, such as {loose[0].name!r}, lie next to the parts "
             f"{_named(folders.values())} of {str(root)!r}. Move each into "
             "the folder of its class."
         )
@@ -167,7 +171,7 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
 
 
 def _is_deep(tree: Tree, folder: Path, depth: int) -> bool:
-    """Say whether a folder holds class folders (for depth 2, subsets of these)."""
+    """Return whether a folder holds class folders (for depth 2, inside subset folders)."""
     inside = tree.folders(folder)
     if depth == 2:
         inside = [sub for each in inside for sub in tree.folders(each)]
@@ -189,7 +193,7 @@ def _note_on_unlabelled(tree: Tree, folder: Path) -> str:
 def _refuse_flat_parts(
     tree: Tree, root: Path, splits: list[list[tuple[str, Path]]], depth: int
 ) -> None:
-    """Raise for ``train`` and ``test`` that are neither parts of a split nor, clearly, classes."""
+    """Raise for ``train`` and ``test`` that are not parts of a split and not clearly classes."""
     for split in splits:
         folders = [folder for _, folder in split]
         names = _named(folders)
@@ -198,20 +202,20 @@ def _refuse_flat_parts(
         if depth == 2 and any(tree.folders(folder) for folder in folders):
             raise ValueError(
                 f"{names} in {str(root)!r} look like the parts of a split, not like subsets: leave "
-                "out subsets=True (--subsets), or put folders for the subsets into each of them."
+                "out subsets=True (--subsets), or put subset folders into each of them."
             )
         others = [f for f in tree.folders(root) if f not in folders and tree.images(f)]
         if depth == 1 and not others and any(tree.images(folder) for folder in folders):
             raise ValueError(
-                f"{names} in {str(root)!r} hold images beside each other. Are they the parts of a "
-                "split? Then put the images of each class into a folder of its own in both, or "
-                "write a manifest with the columns path,label,split. Are they the classes? Then "
-                "write a manifest with the columns path,label."
+                f"{names} in {str(root)!r} hold images directly. Are they the parts of a split? "
+                "Then put the images of each class into a separate folder in both, or write a "
+                "manifest with the columns path,label,split. Are they the classes? Then write a "
+                "manifest with the columns path,label."
             )
 
 
 def _classes_of_split_names(listing: Listing) -> list[str]:
-    """Say which classes are called like a part of a split, which they are not taken for."""
+    """Return a note on classes that are named like a part of a split."""
     named = [
         label
         for label in dict.fromkeys(listing.labels)
@@ -224,7 +228,7 @@ def _classes_of_split_names(listing: Listing) -> list[str]:
 
 
 def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> Listing:
-    """List what has no split of its own."""
+    """List a folder without a split."""
     if not subsets:
         return _list_classes(tree, path, may_lack)
     parts = {
@@ -240,7 +244,7 @@ def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> L
 
 
 def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
-    """List a folder with a folder of images for each class."""
+    """List a folder with one folder of images per class."""
     paths: list[Path] = []
     labels: list[str] = []
     for folder in _folders_of(tree, path, "class"):
@@ -255,7 +259,7 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
                 f"The class folder {str(folder)!r} holds no image"
                 + (
                     f", but {len(files):,} other files ({', '.join(kinds[:3])}). Images are files "
-                    f"of the formats {FORMAT_NAMES}. Is this no class? Then move it elsewhere."
+                    f"of the formats {FORMAT_NAMES}. If this is not a class, move it elsewhere."
                     if files
                     else ". Add its images, or remove the folder."
                 )
@@ -266,23 +270,23 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
 
 
 def _refuse_nested(tree: Tree, folder: Path, nested: list[Path], files: list[Path]) -> None:
-    """Raise for folders in a class folder: what to do depends on what they look like."""
+    """Raise for folders inside a class folder, with advice that depends on their content."""
     inside = f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}"
     if not files and all(tree.images(sub) and not tree.folders(sub) for sub in nested):
         raise ValueError(
             f"{inside}: is it a set of classes itself? Then read the data with subsets=True "
-            "(--subsets); a class folder must hold image files alone."
+            "(--subsets); a class folder must hold only image files."
         )
     raise ValueError(
-        f"{inside}{f', beside {len(files):,} files' if files else ''}; a class folder must hold "
-        f"image files alone. Move {nested[0].name!r} elsewhere, or its images up."
+        f"{inside}{f', next to {len(files):,} files' if files else ''}; a class folder must hold "
+        f"only image files. Move {nested[0].name!r} elsewhere, or its images up."
     )
 
 
 def _folders_of(tree: Tree, path: Path, kind: str) -> list[Path]:
-    """Return the folders of a folder that has one for each class (or subset), and no loose images.
+    """Return the class (or subset) folders of a folder, which must hold no loose images.
 
-    Other loose files, such as a table of labels, are no concern of ours.
+    Other loose files, such as a table of labels, are ignored.
     """
     folders, loose = tree.folders(path), tree.images(path)
     tables = [p for p in tree.files(path) if p.suffix.lower() in (".csv", ".tsv")]
@@ -295,32 +299,32 @@ def _folders_of(tree: Tree, path: Path, kind: str) -> list[Path]:
     if not folders:
         entries = tree.entries(path)
         state = (
-            f"; its {len(loose):,} images lie beside each other."
+            f"; its {len(loose):,} images are all in one place."
             if loose
             else "; it is empty."
             if not entries
-            else f"; it holds {len(entries):,} other files, and no image ({FORMAT_NAMES})."
+            else f"; it holds {len(entries):,} other files, but no image ({FORMAT_NAMES})."
         )
         raise ValueError(
-            f"The folder {str(path)!r} has no folder of images for each {kind}{state} Put the "
+            f"The folder {str(path)!r} has no folder of images per {kind}{state} Put the "
             f"images of each {kind} into a folder named after the {kind}, or write a manifest with "
             f"the columns path,label{',subset' * (kind == 'subset')}.{hint}"
         )
     if loose:
         raise ValueError(
-            f"{len(loose):,} images, such as {loose[0].name!r}, lie beside the {kind} folders of "
+            f"{len(loose):,} images, such as {loose[0].name!r}, lie next to the {kind} folders of "
             f"{str(path)!r}. Move each into the folder of its {kind}."
         )
     if len(folders) == 1 and hint and kind == "class":
         raise ValueError(
-            f"The folder {str(path)!r} has one folder of images alone, {folders[0].name!r}, and a "
+            f"The folder {str(path)!r} has a single folder of images, {folders[0].name!r}, but a "
             f"classifier needs at least two classes.{hint}"
         )
     return folders
 
 
 def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
-    """Join the parts of a split, whose classes may be spelled with another case in each."""
+    """Join the parts of a split, in which the case of class names may differ."""
     known = list(dict.fromkeys(_keys(listed[TRAIN])))
     notes: list[str] = []
     labels: list[str] = []
@@ -329,12 +333,13 @@ def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
         own = set(_keys(listing))
         renamed = {}
         for key in own - set(known):
+            # Renamed only if the match is unambiguous and its name is not used in this part.
             same = [other for other in known if _fold(other) == _fold(key) and other not in own]
             if len(same) == 1:
                 renamed[key] = same[0]
                 notes.append(
-                    f"{key[1]!r} in {called[part]!r} was taken for {same[0][1]!r}, which differs "
-                    "from it in case or spacing alone."
+                    f"{key[1]!r} in {called[part]!r} was read as {same[0][1]!r}, which differs "
+                    "from it only in case or spacing."
                 )
         for key in _keys(listing):
             subset, label = renamed.get(key, key)
@@ -352,7 +357,7 @@ def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
 
 
 def _keys(listing: Listing) -> list[tuple[str | None, str]]:
-    """Return for each file its subset, if any, and its label: together they name a class."""
+    """Return the subset, if any, and the label of each file, which together identify a class."""
     names = listing.subsets if listing.subsets is not None else [None] * len(listing.labels)
     return list(zip(names, listing.labels))
 

@@ -17,15 +17,15 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the file is no IDX file, or shorter or longer than its header says.
+        If the file is not an IDX file, or its size does not match its header.
     """
     path = Path(path)
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{str(path)!r} is no complete gzip file: {error}") from error
+        raise ValueError(f"{str(path)!r} is not a complete gzip file: {error}") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES:
-        raise ValueError(f"{str(path)!r} is no IDX file: it begins with {data[:4].hex()!r}.")
+        raise ValueError(f"{str(path)!r} is not an IDX file: it begins with {data[:4].hex()!r}.")
     dtype, n_dims = np.dtype(_DTYPES[data[2]]), data[3]
     start = 4 + 4 * n_dims
     shape = np.frombuffer(data[4:start].ljust(4 * n_dims, b"\0"), ">u4").astype(int)

@@ -1,4 +1,4 @@
-"""Decoding image files: allowed formats, one size, one number of channels, one depth."""
+"""Decoding of image files to one size, one number of channels and one bit depth."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,33 +17,33 @@ from penultimate.provenance.fingerprints import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 50_000_000  # guards against decompression bombs
 _GREY_MODES = {"1", "L", "LA"}
-# Of images, whether they can be decoded here or not.
+# Suffixes of images, including formats that can't be decoded here.
 _SUFFIXES = {
     ".apng", ".avif", ".bmp", ".cr2", ".dib", ".dng", ".gif", ".heic", ".heif", ".ico", ".j2k",
     ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".nef", ".pbm", ".pgm", ".png", ".pnm",
     ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
 }  # fmt: skip
-# What happened to a file on decoding: said in words, once for all files.
+# Notes on changes during decoding, one per kind of change for all files.
 _CHANGES = {
-    "turned": "{} turned upright, as the camera noted in {}.",
-    "transparent": "{} laid on white where transparent ({}).",
+    "turned": "{} turned upright, following the camera's orientation tag ({}).",
+    "transparent": "{} put on a white background where transparent ({}).",
     "cmyk": "{} converted from CMYK to RGB ({}).",
-    "frames": "{} read without the frames or pages after the first ({}).",
+    "frames": "{} reduced to the first frame or page ({}).",
 }
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """The pixels of one file.
+    """Pixels of one file.
 
     Attributes
     ----------
     pixels : ndarray of shape (height, width) or (height, width, 3), uint8 or uint16
-        16 bits as they are in the file, of which they may fill less.
+        Pixel values; 16-bit ones are those of the file, which may use fewer bits.
     changes : tuple of str
-        What was done to it, by the names of `_CHANGES`.
+        Changes made while decoding, as keys of `_CHANGES`.
     """
 
     pixels: NDArray[Any]
@@ -52,20 +52,20 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Decoded files, and what happened to them.
+    """Decoded files, with notes on their decoding.
 
     Attributes
     ----------
     images : ndarray of shape (n_read, height, width, channels), uint8
-        One channel where every file is greyscale, else three.
+        Decoded images, with one channel if every file is grayscale, else three.
     read : list of int
-        The indices of the files that could be read.
+        Indices of the files that could be read.
     unreadable : list of str
-        For each other file, its name and the reason.
+        Name and reason for every other file.
     notes : list of str
-        Resizing and conversion, in words.
+        Notes on resizing and conversion.
     fingerprints : ndarray of shape (n_read,), uint64
-        Of the pixels as they are in the file, before scaling and resizing.
+        Fingerprints of the pixels in the file, before scaling and resizing.
     """
 
     images: NDArray[np.uint8]
@@ -76,32 +76,32 @@ class DecodedImages:
 
 
 def looks_like_image(path: Path) -> bool:
-    """Say whether a file is meant to be an image: by its suffix, or by how it begins."""
+    """Return whether a file is meant to be an image, by its suffix or its first bytes."""
     if path.suffix.lower() in _SUFFIXES:
         return True
     try:
         with Image.open(path, formats=FORMATS):
             return True
-    except Exception:  # Pillow's plugins raise whatever damaged bytes lead them to
+    except Exception:  # Pillow's plugins raise arbitrary errors for damaged files
         return False
 
 
 def decode_image(path: Path) -> DecodedImage:
-    """Decode one file to greyscale or RGB, upright, what is transparent on white.
+    """Decode one file to grayscale or RGB, turned upright, with transparency laid on white.
 
     Raises
     ------
     ValueError
-        If the file is no image, is truncated, or is larger than 50 million pixels.
+        If the file is not an image, is truncated, or has more than 50 million pixels.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path}: {image.width} x {image.height} pixels are too many")
-            # (A camera's MPO has a preview or a depth map for its second frame.)
+            # (In a camera's MPO, the second frame is a preview or a depth map.)
             several = getattr(image, "is_animated", False) and image.format != "MPO"
             changes = ["frames"] if several else []
-            # Pillow keeps only the upper half of 16-bit colors: these are read otherwise.
+            # Pillow keeps only the upper 8 bits of 16-bit colors, so OpenCV reads those files.
             deep = any(";16" in str(tile[3]) for tile in image.tile)
             image.load()
             orientation = image.getexif().get(0x0112, 1)
@@ -119,14 +119,14 @@ def decode_image(path: Path) -> DecodedImage:
             return DecodedImage(np.asarray(_to_grey_or_rgb(upright)), tuple(changes))
     except Exception as error:  # as above
         unknown = "cannot identify" in str(error)
-        reason = f"is no image of a known format ({FORMAT_NAMES})" if unknown else error
+        reason = f"is not an image of a known format ({FORMAT_NAMES})" if unknown else error
         raise ValueError(f"{path}: {reason}") from error
 
 
 def _deep_greys(image: Image.Image) -> NDArray[np.uint16]:
     values = np.asarray(image, np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("holds more than 16 bits a pixel; save it with 8 or 16")
+        raise ValueError("holds more than 16 bits per pixel; save it with 8 or 16")
     return values.astype(np.uint16)
 
 
@@ -136,16 +136,16 @@ def _deep_colors(path: Path, orientation: int) -> NDArray[np.uint16]:
     content = np.frombuffer(path.read_bytes(), np.uint8)
     values = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
-        raise ValueError("holds 16 bits a channel in a form that can't be read; save it with 8")
+        raise ValueError("holds 16 bits per channel in a form that can't be read; save it with 8")
     if values.ndim == 3 and values.shape[2] == 4:
         if (values[..., 3] < 65535).any():
-            raise ValueError("holds 16 bits a channel and transparency; save it without, or with 8")
+            raise ValueError("holds 16 bits per channel and transparency; save it opaque or with 8")
         values = values[..., :3]
     if values.ndim == 3:
-        values = values[..., ::-1]  # which OpenCV has as blue, green, red
+        values = values[..., ::-1]  # OpenCV's order is blue, green, red
         if (values == values[..., :1]).all():
             values = values[..., 0]
-    # The orientation's number, as EXIF counts: 1 to 8, mirrored and turned.
+    # EXIF orientations 1 to 8: 5 to 8 swap the axes; the others combine mirroring and rotation.
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -161,10 +161,10 @@ def _is_transparent(image: Image.Image) -> bool:
 
 def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise ValueError("holds floats, of unknown range; save it with 8 or 16 bits")
+        raise ValueError("holds floats of unknown range; save it with 8 or 16 bits")
     mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.has_transparency_data:
-        # What is transparent is seen on white, as on a page.
+        # Transparent pixels appear white, as on a page.
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
     return image.convert(mode)
@@ -195,13 +195,14 @@ def decode_images(
     Parameters
     ----------
     paths : sequence of Path
-        The files, in the order of the result.
+        Files, in the order of the result.
     image_size : (height, width) or None
-        What to resize every image to, with antialiasing; None takes the size that all share.
+        Size to resize every image to, with antialiasing; None keeps the size, which all images
+        must share.
     skip_corrupt : bool
-        Whether to leave out, and list, files that can't be decoded instead of raising.
+        Whether to skip and list files that can't be decoded, instead of raising.
     progress : Progress
-        Reports progress after every hundred files.
+        Observer that is called after every hundred files.
 
     Raises
     ------
@@ -235,7 +236,7 @@ def decode_images(
                 if isinstance(result, ValueError):
                     if not skip_corrupt:
                         raise ValueError(
-                            f"{result}. Fix or remove the file, or leave out such files with "
+                            f"{result}. Fix or remove the file, or skip unreadable files with "
                             "skip_corrupt=True (--skip-corrupt)."
                         ) from result
                     unreadable.append(str(result))
@@ -251,7 +252,7 @@ def decode_images(
                 fingerprints.append(print_of)
                 if index % 100 == 99 or index + 1 == len(paths):
                     progress.update("read images", index + 1, len(paths))
-        except BaseException:  # Ctrl-C too: do not decode what is left
+        except BaseException:  # including Ctrl-C: cancel the remaining files
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -261,7 +262,7 @@ def decode_images(
         (a, first), (b, second) = list(sizes.items())[:2]
         raise ValueError(
             f"The images have {len(sizes)} different sizes, such as {a[0]} x {a[1]} ({first.name}) "
-            f"and {b[0]} x {b[1]} ({second.name}). Say what to resize them to: "
+            f"and {b[0]} x {b[1]} ({second.name}). Choose a size to resize them to: "
             "image_size=(64, 64) (--image-size 64)."
         )
     notes = [*_resizing(image_size, list(sizes)), *_conversions(changed)]
@@ -273,7 +274,7 @@ def decode_images(
     n_color = sum(array.ndim == 3 for array in pixels)
     if n_color:
         if n_color < len(pixels):
-            notes.append(f"{len(pixels) - n_color} greyscale images were turned into colour ones.")
+            notes.append(f"{len(pixels) - n_color} grayscale images were converted to color.")
         pixels = [a if a.ndim == 3 else np.repeat(a[..., None], 3, axis=2) for a in pixels]
     stacked = np.stack(pixels)
     return DecodedImages(

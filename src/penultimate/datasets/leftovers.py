@@ -1,14 +1,14 @@
-"""What operating systems and other programs leave among people's files: one rule for all readers.
+"""Hidden and system files that are never data: one rule for all readers.
 
-Explorer, Finder, network storage, notebooks and version control write files of their own into
-folders of photos, and archives carry them along. They are no images and no classes.
+Explorer, Finder, network storage, notebooks and version control write their own files into folders
+of photos, and archives include them. They are neither images nor classes.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 
-# Compared without case. What begins with a dot is hidden anyway; a manifest may name hidden files,
-# but hardly these.
+# Compared case-insensitively. Names with a leading dot are hidden anyway, but a manifest may list
+# hidden files; those listed here are ignored even then.
 _NAMES = {
     "$recycle.bin",
     "#recycle",
@@ -36,7 +36,7 @@ _NAMES = {
     "ehthumbs_vista.db",
     "found.000",
     "icon\r",
-    "icon\uf00d",  # the same, as network drives spell it
+    "icon\uf00d",  # the same, as spelled on network drives
     "lost+found",
     "network trash folder",
     "picasa.ini",
@@ -46,19 +46,19 @@ _NAMES = {
     "zbthumbnail.info",
 }
 _BEGINNINGS = ("._", ".trash-", ".fuse_hidden", ".nfs", ".goutputstream", ".~lock.")
-# Second streams of a file, which become files of their own where the disk knows no streams.
+# Alternate streams of a file, which become separate files on file systems without streams.
 _ENDINGS = ("zone.identifier", "@synoeastream", "@synoresource", "thumbs.db:encryptable")
 
 
 def is_leftover(name: str, *, listed: bool = False) -> bool:
-    """Say whether a file or folder is one that no user meant as data.
+    """Return whether a file or folder was certainly not meant as data.
 
     Parameters
     ----------
     name : str
-        Its own name, without those of the folders above.
+        Name without the parent folders.
     listed : bool, default=False
-        Whether a user listed it by name: then it is none for being hidden alone.
+        Whether the user listed it by name; being hidden is then not enough to ignore it.
     """
     plain = name.casefold()
     if plain in _NAMES or plain.startswith(_BEGINNINGS) or plain.endswith(_ENDINGS):
@@ -67,7 +67,7 @@ def is_leftover(name: str, *, listed: bool = False) -> bool:
 
 
 def count_leftovers(names: Iterable[str]) -> list[str]:
-    """Return a note that counts what was left out; none where nothing was."""
+    """Return a note that counts what was left out; empty if nothing was."""
     counts = Counter(repr(name)[1:-1] for name in names)
     if not counts:
         return []

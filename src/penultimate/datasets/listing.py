@@ -1,4 +1,4 @@
-"""Labelled image files: what a folder or a manifest lists, and decoding it into a dataset."""
+"""Labeled image files, as listed by a folder or a manifest, and their decoding."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,22 +15,22 @@ from penultimate.datasets.parts import given_split
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files with what is known of each, before any is opened.
+    """Image files with their labels and other metadata, before any file is opened.
 
     Attributes
     ----------
     name : str
-        Of the data.
+        Name of the data.
     paths : list of Path
     labels : list of str
     subsets, groups : list of str, or None
-        Names, an entry a file.
+        Names, with one entry per file.
     parts : list of {"train", "validation", "test"}, or None
-        Of the split that came with the data.
+        Part of each file in the split that came with the data.
     called : dict of str to str, or None
-        The parts' own names.
+        Names of the parts in the data, for messages.
     notes : tuple of str
-        What was done on listing.
+        Notes on what was done while listing.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Listing:
     def decode(
         self, size: tuple[int, int] | None, skip_corrupt: bool, progress: Progress
     ) -> Dataset:
-        """Decode the files into a dataset, without those that are left out."""
+        """Decode the files into a data set, without those that are skipped."""
         decoded = decode_images(
             self.paths, image_size=size, skip_corrupt=skip_corrupt, progress=progress
         )
@@ -77,31 +77,31 @@ class Listing:
 
 
 def _lookalikes(classes: tuple[str, ...]) -> list[str]:
-    """Say which classes differ in case alone: often one class, spelled in two ways."""
+    """Return notes on classes that differ only in case: often one class, spelled in two ways."""
     spelled: dict[str, list[str]] = {}
     for name in classes:
         spelled.setdefault(name.casefold(), []).append(name)
     return [
-        f"{' and '.join(map(repr, names))} differ in case alone, and are classes of their own."
+        f"{' and '.join(map(repr, names))} differ only in case, and were kept as separate classes."
         for names in spelled.values()
         if len(names) > 1
     ]
 
 
 def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
-    """Take each file's group from its name.
+    """Extract the group of each file from its name.
 
     Parameters
     ----------
     paths : list of Path
     pattern : str
-        A regular expression, searched in the file's name; its group called ``group``, or else its
-        first one, is what the file belongs to.
+        Regular expression that is searched in the file name. The match of its group named
+        ``group``, or else of its first group, is the group of the file.
 
     Raises
     ------
     ValueError
-        If the expression is none, has no group, or does not match a file.
+        If the expression is invalid, has no group, or does not match a file.
     """
     expression = compile_group(pattern)
     key: str | int = "group" if "group" in expression.groupindex else 1

@@ -1,4 +1,4 @@
-"""Reading a CSV manifest: which image files there are, and what each of them is."""
+"""Reading of a CSV manifest that lists image files with their labels."""
 
 import os
 import unicodedata
@@ -19,14 +19,15 @@ def read_manifest(table: Table, *, skip_missing: bool = False) -> Listing:
     Parameters
     ----------
     table : Table
-        Its header names ``path`` and ``label``, and optionally ``group``, ``subset`` and ``split``.
+        Table with the columns ``path`` and ``label``, and optionally ``group``, ``subset`` and
+        ``split``.
     skip_missing : bool
-        Whether to list files that do not exist all the same.
+        Whether to list files even if they do not exist.
 
     Raises
     ------
     ValueError
-        If it is no such table; the message names the line.
+        If the table is invalid; the message names the line.
     """
     path = table.path
     rows, lines, notes = _tidy_rows(table)
@@ -58,7 +59,7 @@ def read_manifest(table: Table, *, skip_missing: bool = False) -> Listing:
 
 
 def _tidy_rows(table: Table) -> tuple[list[dict[str, str]], list[int], list[str]]:
-    """Return the rows by column, without blanks around entries and without leftovers."""
+    """Return the rows by column, without surrounding blanks and without system files."""
     path = table.path
     if not {"path", "label"} <= set(table.columns):
         raise ValueError(
@@ -72,7 +73,7 @@ def _tidy_rows(table: Table) -> tuple[list[dict[str, str]], list[int], list[str]
         for name, entry in zip(table.columns, entries):
             if name not in _COLUMNS:
                 continue
-            # Composed and decomposed letters look the same, and are one name.
+            # Composed and decomposed letters look the same and must give the same name.
             bare = entry.strip()
             row[name] = bare if name == "path" else _composed(bare)
             blanks[name] += bare != entry
@@ -87,7 +88,7 @@ def _tidy_rows(table: Table) -> tuple[list[dict[str, str]], list[int], list[str]
         listed = ", ".join(f"{name} ({count:,})" for name, count in blanks.items() if count)
         notes.append(f"Blanks around entries of the manifest were removed: {listed}.")
     if not rows:
-        but = " but what systems leave behind" if left_out else ""
+        but = " except hidden or system files" if left_out else ""
         raise ValueError(f"The manifest {str(path)!r} lists no image{but}.")
     return rows, lines, notes
 
@@ -110,7 +111,7 @@ def _check_rows(
         first = seen.setdefault(os.path.normpath(file), line)
         if first != line:
             raise ValueError(
-                f"{str(path)!r}, line {line}: {row['path']!r} stands in line {first} already; list "
+                f"{str(path)!r}, line {line}: {row['path']!r} is already in line {first}; list "
                 "each image once."
             )
 
@@ -120,10 +121,11 @@ def _composed(text: str) -> str:
 
 
 class Finder:
-    """Finds the files that a manifest names, also where it was written on another system.
+    """Finds the files of a manifest, even if it was written on another operating system.
 
-    Windows parts folders by backslashes and knows no case; macOS decomposes letters with accents.
-    What is there as it is written is taken; else, folder by folder, what differs in that alone.
+    Windows separates folders by backslashes and ignores case; macOS decomposes accented letters.
+    An exact match is preferred; otherwise, a unique name that differs only in these respects is
+    used, folder by folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -132,7 +134,7 @@ class Finder:
         self.otherwise: list[str] = []
 
     def find(self, name: str) -> Path:
-        """Return the file, or what the name says where there is none."""
+        """Return the path of the file or, if it is not found, the path as written."""
         written = self.root / name
         if written.exists():
             return written
@@ -163,12 +165,12 @@ class Finder:
         return None
 
     def notes(self) -> list[str]:
-        """Say how many files were found under another spelling."""
+        """Return a note on how many files were found under a different spelling."""
         if not self.otherwise:
             return []
         n = len(self.otherwise)
         return [
             f"{n:,} {'path' if n == 1 else 'paths'} of the manifest, such as "
-            f"{self.otherwise[0]!r}, differ{'s' * (n == 1)} from the names on disk in backslashes, "
-            "case or the form of accents alone."
+            f"{self.otherwise[0]!r}, differ{'s' * (n == 1)} from the names on disk only in "
+            "backslashes, case or the form of accents."
         ]

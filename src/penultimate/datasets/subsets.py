@@ -7,28 +7,28 @@ import numpy as np
 
 
 def check_subsets(subsets: Any, classes: Iterable[Any]) -> dict[str, tuple[int, ...]]:
-    """Return for each subset the indices of its classes.
+    """Return the class indices of each subset.
 
     Parameters
     ----------
     subsets : dict of str to list
-        For each subset's name the labels of its classes. Every class is in exactly one subset, and
-        a subset has at least two classes: with one there is nothing to tell apart.
+        Labels of the classes of each subset, by its name. Every class is in exactly one subset, and
+        a subset has at least two classes, because a classifier needs two.
     classes : array-like of shape (n_classes,)
-        All labels, each once.
+        All distinct labels.
 
     Returns
     -------
     dict of str to tuple of int
-        Ascending positions in `classes`, in the order in which the subsets were given.
+        Ascending positions in `classes`, in the given order of the subsets.
 
     Raises
     ------
     TypeError
-        If `subsets` is no dict of names to lists.
+        If `subsets` is not a dict of names to lists.
     ValueError
-        If there is no subset; if one is empty, has one class only, or names a label that is not in
-        `classes`; or if a class is in two subsets, or in none.
+        If there is no subset; if one is empty, has a single class, or names a label that is not in
+        `classes`; or if a class is in two subsets or in none.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def check_subsets(subsets: Any, classes: Iterable[Any]) -> dict[str, tuple[int, 
             f"{{'low': [0, 1], 'high': [2, 3]}}; got {subsets!r}."
         )
     if not subsets:
-        raise ValueError("subsets is empty; name at least one subset and its classes.")
+        raise ValueError("subsets is empty; pass at least one subset and its classes.")
     labels = np.asarray(classes).tolist()
     owner: dict[int, str] = {}
     checked = {}
@@ -67,9 +67,9 @@ def check_subsets(subsets: Any, classes: Iterable[Any]) -> dict[str, tuple[int, 
 
 
 def _indices(name: Any, members: Any, labels: list[Any]) -> list[int]:
-    """Find the classes of one subset among all labels."""
+    """Return the indices of the classes of one subset."""
     if not isinstance(name, str) or not name:
-        raise TypeError(f"The name of a subset must be a text that is not empty; got {name!r}.")
+        raise TypeError(f"The name of a subset must be a non-empty string; got {name!r}.")
     if isinstance(members, (str, bytes)) or not isinstance(members, Iterable):
         raise TypeError(f"The subset {name!r} must be a list of classes; got {members!r}.")
     wanted = np.asarray(members).tolist() if isinstance(members, np.ndarray) else list(members)
@@ -88,7 +88,7 @@ def _indices(name: Any, members: Any, labels: list[Any]) -> list[int]:
         raise ValueError(f"The subset {name!r} names the class {twice[0]!r} more than once.")
     if len(indices) == 1:
         raise ValueError(
-            f"The subset {name!r} has one class only, {wanted[0]!r}: there is nothing to tell "
-            "apart. Give it a second class, or put this one into another subset."
+            f"The subset {name!r} has only one class, {wanted[0]!r}, but a classifier needs two. "
+            "Add a second class, or move this one to another subset."
         )
     return indices

@@ -1,4 +1,4 @@
-"""CSV files as spreadsheets and other programs write them: what the header says, and the rows."""
+"""Reading of CSV files as written by spreadsheets and other programs: header and rows."""
 
 import csv
 import io
@@ -11,18 +11,18 @@ _DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Table:
-    """The text of a CSV file, and how to read it.
+    """Text of a CSV file, with its delimiter and columns.
 
     Attributes
     ----------
     path : Path
     text : str
-        From the header on.
+        Text, starting at the header.
     delimiter : str
     columns : list of str
-        The header's names, without blanks around them and in lower case.
+        Names in the header, stripped and in lower case.
     n_above : int
-        How many lines stand above the header.
+        Number of lines above the header.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Table:
     n_above: int
 
     def rows(self) -> list[tuple[int, list[str]]]:
-        """Return each row's line and entries, without rows in which every entry is empty.
+        """Return the line number and entries of each row, without empty rows.
 
         Raises
         ------
@@ -65,12 +65,13 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file; its delimiter is the one that makes most columns of the header.
+    """Read a CSV file; the delimiter is the one that is most frequent in the header.
 
     Raises
     ------
     ValueError
-        If it is no text in UTF-8 (or in UTF-16, with its mark), or two columns have one name.
+        If it is not text in UTF-8 (or in UTF-16 with a byte order mark), or if two columns have the
+        same name.
     """
     content = path.read_bytes()
     utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # Excel's "Unicode text"
@@ -78,15 +79,15 @@ def read_table(path: Path) -> Table:
         text = content.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"The manifest {str(path)!r} is not CSV in UTF-8: {error}. Save it anew, as "
+            f"The manifest {str(path)!r} is not CSV in UTF-8: {error}. Save it again, as "
             "'CSV UTF-8'."
         ) from error
     if "\n" not in text:
-        text = text.replace("\r", "\n")  # as old Macs ended lines
+        text = text.replace("\r", "\n")  # line ends of old Macs
     first, _, rest = text.partition("\n")
     n_above, delimiters = 0, _DELIMITERS
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:
-        text, n_above, delimiters = rest, 1, first.strip()[4]  # Excel's first line
+        text, n_above, delimiters = rest, 1, first.strip()[4]  # Excel's delimiter line
     header = text.split("\n", 1)[0]
     delimiter = max(delimiters, key=lambda d: header.count(d))
     names = next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])

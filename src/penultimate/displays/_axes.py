@@ -1,4 +1,4 @@
-"""The axes of a display, made where the caller gave none."""
+"""Axes of a display, created if the caller passes none."""
 
 from typing import Any
 

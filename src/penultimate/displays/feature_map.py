@@ -99,11 +99,11 @@ class FeatureMapDisplay:
             The samples that the projection is fitted on, and their labels. Needed for all
             projections except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
-            As in `project_features`.
+            See `project_features`.
         subsets : dict of str to tuple of int, optional
             Named groups of classes, by their indices in the natural order of the labels' names.
         random_state : int, default=0
-            As in `project_features`.
+            See `project_features`.
 
         Returns
         -------
@@ -148,11 +148,11 @@ class FeatureMapDisplay:
             Features and labels that the projection is fitted on. Needed for all projections
             except ``"identity"``.
         projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
-            As in `project_features`.
+            See `project_features`.
         subsets : dict of str to tuple of int, optional
             Named groups of classes, by their indices in the natural order of the labels' names.
         random_state : int, default=0
-            As in `project_features`.
+            See `project_features`.
 
         Returns
         -------
@@ -262,6 +262,7 @@ def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray
     places: dict[int, int] = {}
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
+        # The most central sample that is far enough from all names placed so far.
         from_median = np.linalg.norm(scaled[own] - np.median(scaled[own], axis=0), axis=1)
         own = own[np.argsort(from_median, kind="stable")]
         gaps = np.abs(scaled[own][:, None] - scaled[list(places.values())][None]).max(axis=2)

@@ -102,6 +102,7 @@ def project_features(
     standardized = scaler.transform(fitted_on)
     projector = _make_projector(projection, len(fitted_on), shown.shape[1], random_state)
     projector.fit(standardized, labels)
+    # Both axes in standard deviations, which is the unit of the signed logarithm.
     axes = StandardScaler().fit(projector.transform(standardized))
     points = axes.transform(projector.transform(scaler.transform(shown)))
     return np.sign(points) * np.log1p(np.abs(points)) if signed_log else points

@@ -22,6 +22,7 @@ from penultimate.provenance.fingerprints import fingerprint
 ROLES = ("trained", "selected", "tested")
 
 # Copies of a network (by copy, clone or pickle) lose its attributes but keep its weights.
+# Weak values, so that a record lives only as long as some network holds it.
 _BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
 
 
@@ -103,6 +104,7 @@ class Provenance:
         for role in roles:
             known = getattr(self, role)
             if len(known):
+                # A binary search per sample, because the arrays are sorted.
                 place = np.searchsorted(known, fingerprints).clip(max=len(known) - 1)
                 seen |= known[place] == fingerprints
         return seen

@@ -40,6 +40,7 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     data, features = comparison.dataset, comparison.features
     if features is None:
         return None
+    # A fixed random subset limits the size of the page.
     shown = np.random.default_rng(0).permutation(len(comparison.test))[:MAX_POINTS]
     shown.sort()
     samples = comparison.test[shown]

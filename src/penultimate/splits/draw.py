@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from penultimate.splits.parts import Split
 from penultimate.splits.units import describe, draw_groups, draw_samples, join_copies, stratify
 
-MIN_PER_CLASS = (
-    5  # the fewest distinct samples with which a class can be fitted, selected and tested
-)
+# The fewest distinct samples of a class with which it can be fitted, selected and tested on.
+MIN_PER_CLASS = 5
 
 
 def split_test(
@@ -80,6 +79,7 @@ def split_test(
             f"such as class {describe(unknown.tolist()[0], names)!r}. Add some to the training "
             "part, or leave these classes out of the test set."
         )
+    # Copies need not be counted: a given split is kept, whatever it does with them.
     check_class_sizes(y, names)
     if groups is not None:
         shared = np.intersect1d(groups[is_test], groups[~is_test])
@@ -186,10 +186,12 @@ def split_folds(
         folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, joined)
         held_out = [second for _, second in folds]
     else:
+        # Units of copies are assigned to folds as if each were a single sample.
         labels, members = (y, units) if joined is None else stratify(y, units, n_folds)
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(labels, labels)
         held_out = [np.flatnonzero(np.isin(members, second)) for _, second in folds]
     everything = np.arange(len(y))
+    # StratifiedGroupKFold can leave a fold empty.
     splits = [Split(np.setdiff1d(everything, second), second) for second in held_out if len(second)]
     for split in splits:
         _check_classes_to_fit(y, split.train, None, groups)
@@ -205,6 +207,7 @@ def check_class_sizes(
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     differ = counts
     if fingerprints is not None:
+        # Distinct images per class, because copies stay on one side of every split.
         prints = np.unique(fingerprints, return_inverse=True)[1]
         differ = np.bincount(np.unique(np.column_stack([codes, prints]), axis=0)[:, 0])
     least = differ.argmin()

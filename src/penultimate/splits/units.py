@@ -75,6 +75,7 @@ def stratify(y: NDArray[Any], units: NDArray[Any], least: int) -> tuple[NDArray[
     classes, codes = np.unique(y, return_inverse=True)
     pairs = np.unique(np.column_stack([members, codes]), axis=0)
     n_units_of = np.bincount(pairs[:, 1], minlength=len(classes))
+    # Order the classes of each unit by their number of units: the first one is its label.
     rarest_first = pairs[np.lexsort((pairs[:, 1], n_units_of[pairs[:, 1]], pairs[:, 0]))]
     _, at = np.unique(rarest_first[:, 0], return_index=True)
     labels = rarest_first[at, 1]
@@ -97,6 +98,7 @@ def draw_samples(
 
     labels, members = (y, np.arange(len(y))) if units is None else stratify(y, units, 2)
     n, n_labels = len(labels), len(np.unique(labels))
+    # Stratification needs at least one unit per label on either side.
     n_drawn = min(max(round(share * n), n_labels), n - n_labels)
     n_draws = 1 if units is None else _DRAWS_OF_COPIES
     splitter = StratifiedShuffleSplit(n_draws, test_size=n_drawn, random_state=seed)
@@ -137,6 +139,7 @@ def draw_groups(
     for _ in range(_DRAWS):
         order = rng.permutation(len(names))
         sizes = counts[order].sum(axis=1).cumsum()
+        # Groups differ in size: draw as many as come closest to the requested share.
         n_drawn = 1 + int(np.abs(sizes[:-1] - share * len(y)).argmin())
         shares = counts[order[:n_drawn]].sum(axis=0) / counts.sum(axis=0)
         unevenness = np.abs(shares - share).mean() + np.sum(shares == 1)

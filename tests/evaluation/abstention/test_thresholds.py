@@ -64,7 +64,7 @@ def test_what_is_accepted_passes_the_test_by_itself():
     assert risk_upper_bound((~correct)[further].sum(), further.sum(), level=0.975) > 0.05
 
 
-def test_one_error_among_the_surest_does_not_spoil_the_rest():
+def test_one_confident_error_does_not_spoil_the_rest():
     correct = np.ones(2000, dtype=bool)
     correct[-1] = False
     assert certified_threshold(correct, np.arange(2000), 0.01) == -np.inf

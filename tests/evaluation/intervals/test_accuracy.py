@@ -123,7 +123,7 @@ def test_sign():
     assert worse.p < 0.001
 
 
-def test_one_group_tells_nothing():
+def test_one_group_gives_no_information():
     correct = np.arange(20)[None] >= 4
     groups = np.zeros(20)
     interval = accuracy_interval(correct, groups=groups)

@@ -66,7 +66,7 @@ def test_samples_needed_by_connors_formula():
     assert samples_needed(baseline, correct, power=0.9) == needed
 
 
-def test_samples_needed_of_what_none_would_show():
+def test_samples_needed_is_none_if_no_number_is_enough():
     assert samples_needed(*pair(5, 5, 100)) is None
     # Seeds disagree about which is better.
     a = np.stack([np.arange(1000) >= n for n in (100, 10, 40)])

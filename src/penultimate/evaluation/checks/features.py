@@ -88,6 +88,7 @@ def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> C
         means, deviations = scaler.mean_, np.sqrt(scaler.var_)
 
     def fits(part: NDArray[np.float64]) -> bool:
+        # Constant features have no scale to compare, such as units that never fire.
         varies = part.std(axis=0) > 0
         return bool(
             varies.any()
@@ -95,6 +96,7 @@ def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> C
             and np.allclose(part.std(axis=0)[varies], deviations[varies], rtol=1e-4)
         )
 
+    # Statistics that also fit the training samples alone prove nothing.
     if not len(test) or not fits(both) or fits(train):
         return None
     return Check(

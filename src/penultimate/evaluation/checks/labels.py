@@ -76,6 +76,7 @@ def check_labels_order(X: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Check | 
     chosen = np.random.default_rng(seed).permutation(len(y))[:_MOST_SAMPLES]
     rows, labels = X[chosen].reshape(len(chosen), -1).astype(np.float32), y[chosen]
     _, counts = np.unique(labels, return_counts=True)
+    # Two classes in every fold are enough; rare classes must not reduce the number of folds.
     n_folds = min(5, int(np.sort(counts)[-2:].min()))
     if n_folds < 2:
         return None
@@ -86,6 +87,7 @@ def check_labels_order(X: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Check | 
         warnings.filterwarnings("ignore", message="The least populated class")
         accuracy = cross_val_score(neighbors, values, labels, cv=n_folds).mean()
     majority = counts.max() / len(labels)
+    # Any significant information about the labels shows that their order is right.
     right = round(accuracy * len(labels))
     if binomtest(right, len(labels), majority, alternative="greater").pvalue < 0.01:
         return None

@@ -69,6 +69,7 @@ def check_duplicates(
     """
     _, same = np.unique(fingerprints, return_inverse=True)
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    # Distinct combinations of image and label: an image in two of them has two labels.
     pairs = np.unique(np.column_stack([same, codes]), axis=0)[:, 0]
     several = np.flatnonzero(np.bincount(pairs) > 1)
     among = np.isin(same, several)

@@ -105,6 +105,7 @@ def check_grid(
     """
     scores = np.asarray(scores, float)
     best = scores.max()
+    # The lower bound keeps the error positive at a score of 1.
     error = np.sqrt(max(best * (1 - best), 1 / n_samples) / n_samples)
     for key in dict.fromkeys(key for setting in params for key in setting):
         values = [setting.get(key) for setting in params]

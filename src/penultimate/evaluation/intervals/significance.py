@@ -51,6 +51,7 @@ def mcnemar(correct: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> float:
             f"McNemar's test is for one seed; got {len(difference)}. Pass the vectors of one, or "
             "use compare_accuracies."
         )
+    # Samples that both get right, or both wrong, carry no information about the difference.
     better, worse = int((difference > 0).sum()), int((difference < 0).sum())
     if better + worse == 0:
         return 1.0
@@ -97,6 +98,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
             f"p-values must lie between 0 and 1; got {outside[0]}. Leave out missing values."
         )
     order = np.argsort(p)
+    # The smallest p is multiplied by m, the next by m - 1, ...; the maximum keeps their order.
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(np.arange(p.size, 0, -1) * p[order])
     return np.minimum(adjusted, 1)
@@ -160,7 +162,9 @@ def samples_needed(
     value = abs(float(difference.mean()))
     if value == 0:
         return None
+    # Without any spread, the error is that of one sample, as in `compare_accuracies`.
     of_units = variance.units or 1 / variance.n_units**2
+    # The residual shrinks with the number of test samples; the rest of the seeds' part does not.
     of_seeds = max(variance.seeds - variance.residual, 0.0)
 
     def excess(ratio: float) -> float:

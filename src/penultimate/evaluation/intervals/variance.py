@@ -43,6 +43,7 @@ class Variance:
     @property
     def total(self) -> float:
         """Variance of the mean: the unbiased estimate, but at least the part from the seeds."""
+        # The parts of units and seeds both include the residual, so it is subtracted once.
         return max(self.units - self.residual, 0.0) + self.seeds
 
     @property
@@ -87,14 +88,17 @@ def variance_of_mean(values: NDArray[np.float64], groups: NDArray[Any] | None) -
         return Variance(1.0, 0.0, 0.0, n_seeds, 1, 1.0)
     by_unit = deviations.mean(axis=0) / n_test
     squares = by_unit**2
+    # Bessel's correction, because the deviations are from the estimated mean.
     correction = n_units / (n_units - 1)
     seeds = residual = 0.0
     if n_seeds > 1:
         by_seed = values.mean(axis=1) - mean
+        # The interaction: what remains after the main effects of unit and seed.
         rest = deviations / n_test - by_unit - by_seed[:, None] * sizes / n_test
         n_pairs = n_seeds * (n_seeds - 1)
         seeds = float((by_seed**2).sum() / n_pairs)
         residual = float(correction * (rest**2).sum() / n_pairs)
+    # Equal units count in full, and units without any deviation not at all.
     n_effective = float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else 0.0
     return Variance(
         float(correction * squares.sum()), seeds, residual, n_seeds, n_units, n_effective
@@ -121,6 +125,7 @@ def critical_value(seed_share: float, df_units: float, n_seeds: int) -> float:
     ends = [stdtrit(df_units, 0.975), stdtrit(max(n_seeds - 1, 1), 0.975)]
     if not seed_share:
         return float(ends[0])
+    # The quantile of the mixture lies between those of the two distributions.
     return float(
         brentq(
             lambda ratio: p_value(ratio, seed_share, df_units, n_seeds) - 0.05,
