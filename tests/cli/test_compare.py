@@ -125,9 +125,9 @@ def test_missing_subsets_and_groups_are_refused(bars, letters, tmp_path):
     assert "finds no group" in fails(
         "compare", letters, "--subsets", "--group-from-filename", "(zzz)", "--out", out
     )
-    assert "is for comparisons by subset" in fails(
-        "compare", bars, "--methods", "cnn-scratch", "--out", out
-    )
+    result = CliRunner().invoke(app, ["compare", str(bars), "--methods", "cnn-scratch"])
+    assert result.exit_code == 2
+    assert "is for comparisons by subset" in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_json_mode_prints_only_json(bars, tmp_path):
@@ -173,9 +173,6 @@ def test_resizing_is_stated(bars, tmp_path):
     ("arguments", "message"),
     [
         (("nowhere",), "There is no file or folder 'nowhere'"),
-        (("DATA", "--methods", "svm"), "must be one of 'cnn-softmax'"),
-        (("DATA", "--network", "vgg"), "got 'vgg'"),
-        (("DATA", "--image-size", "2"), "image_size"),
         (("EMPTY",), "it is empty"),
     ],
 )

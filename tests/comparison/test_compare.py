@@ -601,3 +601,45 @@ def test_margin_losses_by_subset_classify_all_classes(two_subsets):
     )
     assert list(result.method("cnn-hinge").fits) == [None]
     assert not result.method("cnn-hinge").knows_subset
+
+
+def one_test_set(shapes):
+    X, y = shapes
+    yield "its own test set", {"X": X[:40], "y": y[:40], "test": (X[40:], y[40:])}
+    is_test = np.arange(60) % 3 == 0
+    yield "its own test set", {"X": Dataset.from_arrays(X, y, is_test=is_test)}
+    yield "give each its own seed", {"X": X, "y": y, "same": True}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_test_set_is_not_counted_twice(shapes, number):
+    """Its one difference would look like several that agree, with an interval of width 0."""
+    words, given = list(one_test_set(shapes))[number]
+    seeds = (0, 0) if given.pop("same", False) else (0, 1)
+    splits = [Holdout(seed=seed, selection_size=size) for seed, size in zip(seeds, (0.2, 0.3))]
+    with pytest.raises(ValueError, match=words):
+        compare(**given, holdout=splits, methods=["pca+svm-rbf"])
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"methods": "cnn-softmax"}, TypeError, "must be a list of names.*got 'cnn-softmax'"),
+        ({"n_jobs": "two"}, TypeError, "'n_jobs' parameter of compare.*got 'two'"),
+        ({"n_jobs": 0}, ValueError, "'n_jobs' parameter of compare must not be 0"),
+        ({"holdout": 0.3}, TypeError, r"such as Holdout\(test_size=0.3\).*got 0.3"),
+        ({"holdout": [0.3]}, TypeError, "'holdout' parameter"),
+        ({"X": iter([1]), "y": [0]}, TypeError, "X is a generator or iterator"),
+        ({"X": ["a.png", "b.png"], "y": [0, 1]}, TypeError, "X is a list of paths"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_say_so(shapes, given, error, words):
+    X, y = shapes
+    with pytest.raises(error, match=words):
+        compare(**{"X": X, "y": y, **given})
+
+
+def test_a_comparison_and_its_data_fit_a_screen(comparison):
+    assert len(repr(comparison).splitlines()) < 20
+    assert repr(comparison).startswith("<Comparison on bars")
+    assert "60 images of 12 x 12" in repr(comparison.dataset)

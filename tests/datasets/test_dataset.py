@@ -91,3 +91,12 @@ def test_unknown_subset(letters):
 def test_bad_subsets(subsets, message):
     with pytest.raises(ValueError, match=message):
         Dataset.from_arrays(np.zeros((3, 4, 4), np.uint8), [0, 1, 2], subsets=subsets)
+
+
+def test_copies_with_several_labels_are_not_dropped_in_silence():
+    images = np.zeros((4, 8, 8), np.uint8)
+    images[2:] = 9
+    files = np.array(["a/1.png", "b/1.png", "b/2.png", "b/3.png"])
+    data = replace(Dataset.from_arrays(images, ["a", "b", "b", "b"]), files=files)
+    with pytest.raises(ValueError, match=r"'b/1.png' \(b\) of 'a/1.png' \(a\)"):
+        data.without_duplicates()

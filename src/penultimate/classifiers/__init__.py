@@ -1,8 +1,14 @@
-"""Image classifiers: one SVM head, one per subset of classes, margin losses, and abstention."""
+"""Classifiers of images: an SVM head, one per subset of classes, a margin loss, and abstention."""
 
-from penultimate.classifiers.abstaining import AbstainingClassifier
-from penultimate.classifiers.deep_svc import DeepSVC
-from penultimate.classifiers.margin import MarginClassifier
-from penultimate.classifiers.specialists import Specialists
+from penultimate._common.lazy import load_lazily
 
-__all__ = ["AbstainingClassifier", "DeepSVC", "MarginClassifier", "Specialists"]
+_WHERE = {
+    "AbstainingClassifier": "abstaining",
+    "DeepSVC": "deep_svc",
+    "MarginClassifier": "margin",
+    "Specialists": "specialists",
+}
+
+__all__ = list(_WHERE)
+# Lazy: a margin loss is a Keras class, and importing a classifier must not start a backend.
+__getattr__ = load_lazily(__name__, _WHERE)

@@ -310,6 +310,11 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             if value is not None or name != "risk":
                 check_number(value, name, owner, low=0, high=1, open_low=True, open_high=True)
         check_choice(self.criterion, "criterion", owner, CRITERIA)
+        if callable(getattr(self.estimator, "get_weights", None)):
+            raise TypeError(
+                f"The 'estimator' parameter of {owner} must be a scikit-learn classifier; got a "
+                "network. Put a head on it first: DeepSVC(network)."
+            )
         if not hasattr(self.estimator, "fit") or isinstance(self.estimator, type):
             raise TypeError(
                 f"The 'estimator' parameter of {owner} must be a classifier, such as SVC(); "

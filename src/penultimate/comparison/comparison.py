@@ -7,7 +7,7 @@ from penultimate.report.files import write_report
 from penultimate.results.outcome import Outcome
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
     __doc__ = Outcome.__doc__
 

@@ -123,7 +123,7 @@ def learning_curves(
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.datasets import split_test
+    >>> from penultimate.splits import split_test
     >>> from penultimate.comparison.few_samples import learning_curves
     >>> from penultimate.networks import build_network
     >>> y = np.repeat(["dark", "light"], 20)

@@ -53,7 +53,7 @@ def _printable(name: Any) -> str:
 _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Labeled images in memory.
 
@@ -274,6 +274,14 @@ class Dataset:
         words = "image was left out: it is" if n_out == 1 else "images were left out: each is"
         note = f"{n_out:,} {words} an exact copy of another one."
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
+
+    def __repr__(self) -> str:
+        # Not the fields: a screen of pixels says nothing.
+        shape = " x ".join(str(n) for n in self.images.shape[1:])
+        return (
+            f"<Dataset {self.name!r}: {len(self.labels):,} images of {shape}, "
+            f"{len(self.classes)} classes>"
+        )
 
     def _named(self, sample: np.int64) -> str:
         name = f"image {sample}" if self.files is None else repr(str(self.files[sample]))

@@ -37,7 +37,8 @@ def read_manifest(table: Table, *, skip_missing: bool = False) -> Listing:
     missing = [file for file in files if not file.is_file()]
     if missing and not skip_missing:
         raise ValueError(
-            f"{len(missing)} files of the manifest {str(path)!r} do not exist; first: "
+            f"{len(missing)} of {len(files)} files of the manifest {str(path)!r} do not exist; "
+            "first: "
             f"{str(missing[0])!r}. Paths are relative to the manifest."
         )
 

@@ -44,7 +44,7 @@ def most_confused(counts: ArrayLike) -> list[ConfusedPair]:
 
     Examples
     --------
-    >>> from penultimate.report import most_confused
+    >>> from penultimate.displays import most_confused
     >>> [(pair.true, pair.predicted, pair.count) for pair in most_confused([[9, 1], [3, 7]])]
     [(1, 0, 3), (0, 1, 1)]
     """
@@ -76,7 +76,7 @@ class ConfusedPairsDisplay:
 
     Examples
     --------
-    >>> from penultimate.report import ConfusedPairsDisplay
+    >>> from penultimate.displays import ConfusedPairsDisplay
     >>> display = ConfusedPairsDisplay.from_predictions(list("aabbb"), list("abaab"))
     >>> [text.get_text() for text in display.plot().ax_.get_yticklabels()]
     ['b → a', 'a → b']

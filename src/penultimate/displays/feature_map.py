@@ -48,7 +48,7 @@ class FeatureMapDisplay:
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from penultimate.report import FeatureMapDisplay
+    >>> from penultimate.displays import FeatureMapDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> display = FeatureMapDisplay.from_features(
     ...     X[1000:], y[1000:], development=(X[:1000], y[:1000]), projection="lda")

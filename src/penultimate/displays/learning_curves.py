@@ -35,7 +35,7 @@ class LearningCurvesDisplay:
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.report import LearningCurvesDisplay
+    >>> from penultimate.displays import LearningCurvesDisplay
     >>> accuracies = np.array([[[0.8, 0.9], [0.9, 1.0]]])
     >>> display = LearningCurvesDisplay(["cnn+svm-rbf"], [5, 10], accuracies).plot()
     >>> display.ax_.get_xscale()

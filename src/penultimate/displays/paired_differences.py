@@ -36,7 +36,7 @@ class PairedDifferencesDisplay:
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.report import PairedDifferencesDisplay
+    >>> from penultimate.displays import PairedDifferencesDisplay
     >>> y = np.arange(200) % 2
     >>> predictions = {"softmax": np.where(y + np.arange(200) % 10 == 0, 1, y), "svm": y}
     >>> display = PairedDifferencesDisplay.from_predictions(y, predictions, baseline="softmax")

@@ -80,7 +80,7 @@ def project_features(
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from penultimate.evaluation import project_features
+    >>> from penultimate.displays import project_features
     >>> X, y = load_digits(return_X_y=True)
     >>> project_features(X[1000:], X[:1000], y[:1000], projection="lda").shape
     (797, 2)
@@ -157,7 +157,7 @@ def possible_projections(n_features: int, n_classes: int) -> list[str]:
 
     Examples
     --------
-    >>> from penultimate.evaluation import possible_projections
+    >>> from penultimate.displays import possible_projections
     >>> possible_projections(2, 10)
     ['identity']
     """

@@ -39,7 +39,7 @@ class ReliabilityDisplay:
 
     Examples
     --------
-    >>> from penultimate.report import ReliabilityDisplay
+    >>> from penultimate.displays import ReliabilityDisplay
     >>> display = ReliabilityDisplay.from_predictions(["b", "a"], [[0.1, 0.9], [0.3, 0.7]])
     >>> round(display.error, 2), display.plot().ax_.get_ylabel()
     (0.4, 'accuracy')

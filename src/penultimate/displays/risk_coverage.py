@@ -32,7 +32,7 @@ class RiskCoverageDisplay:
 
     Examples
     --------
-    >>> from penultimate.report import RiskCoverageDisplay
+    >>> from penultimate.displays import RiskCoverageDisplay
     >>> display = RiskCoverageDisplay.from_predictions([True, True, False], [0.9, 0.8, 0.1])
     >>> display.plot().ax_.get_ylabel()
     'errors among accepted samples, %'

@@ -32,7 +32,7 @@ class SearchHeatmapDisplay:
     --------
     >>> from sklearn.datasets import load_iris
     >>> from penultimate import SVCSearchCV
-    >>> from penultimate.report import SearchHeatmapDisplay
+    >>> from penultimate.displays import SearchHeatmapDisplay
     >>> search = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.1, 0.2]})
     >>> display = SearchHeatmapDisplay.from_estimator(search.fit(*load_iris(return_X_y=True)))
     >>> display.scores.shape
@@ -150,7 +150,7 @@ class TrainingCurvesDisplay:
     Examples
     --------
     >>> from penultimate.networks import History
-    >>> from penultimate.report import TrainingCurvesDisplay
+    >>> from penultimate.displays import TrainingCurvesDisplay
     >>> history = History([2.0, 1.0], [1.5, 0.9], [0.6, 0.8], 1)
     >>> display = TrainingCurvesDisplay.from_histories([history]).plot()
     >>> display.ax_.get_ylabel()

@@ -33,7 +33,7 @@ def fingerprint(X: ArrayLike) -> NDArray[np.uint64]:
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.provenance.records import fingerprint
+    >>> from penultimate.provenance import fingerprint
     >>> image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
     >>> bool(fingerprint(image) == fingerprint(image[..., np.newaxis] / 255))
     True

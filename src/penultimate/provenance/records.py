@@ -49,7 +49,7 @@ class Provenance:
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.provenance.records import Provenance, fingerprint
+    >>> from penultimate.provenance import Provenance, fingerprint
     >>> seen = Provenance.of(fingerprint(np.eye(3)), "trained")
     >>> seen.holds(fingerprint(np.eye(3)[:1])).tolist(), len(seen.tested)
     ([True], 0)

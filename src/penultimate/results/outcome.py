@@ -38,7 +38,7 @@ _PACKAGES = (
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class Outcome(Exports):
     """Outcome of a comparison; `Comparison` adds saving.
 
@@ -299,6 +299,11 @@ class Outcome(Exports):
         digest = hashlib.sha256(np.ascontiguousarray(self.dataset.images[self.test]).tobytes())
         digest.update(np.asarray(self.dataset.labels[self.test], "<i8").tobytes())
         return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        # Not the fields: images, features and probabilities would fill the screen.
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
+        return f"<{type(self).__name__} on {self.dataset.name}, {seeds}>\n{self}"
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.names())

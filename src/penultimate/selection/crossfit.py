@@ -422,7 +422,7 @@ def fit_crossfit(
     >>> from sklearn.datasets import load_iris
     >>> from penultimate import SVCSearchCV
     >>> from penultimate.selection.crossfit import fit_crossfit
-    >>> from penultimate.datasets import split_folds
+    >>> from penultimate.splits import split_folds
     >>> X, y = load_iris(return_X_y=True)
     >>> networks = ((fold, {"all": X}) for fold in split_folds(y))
     >>> fit_crossfit(SVCSearchCV(), networks, lambda: {"all": X}, y).scores["all"] > 0.9

@@ -77,7 +77,7 @@ def fit_head(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from penultimate import SVCSearchCV
-    >>> from penultimate.datasets import split_development
+    >>> from penultimate.splits import split_development
     >>> from penultimate.selection.heldout import fit_head
     >>> X, y = load_iris(return_X_y=True)
     >>> fit_head(SVCSearchCV(), X, y, split_development(y)).score(X, y) > 0.9
@@ -153,7 +153,7 @@ def fit_layers(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from penultimate import SVCSearchCV
-    >>> from penultimate.datasets import split_development
+    >>> from penultimate.splits import split_development
     >>> from penultimate.selection.heldout import fit_layers
     >>> X, y = load_iris(return_X_y=True)
     >>> by_layer = {"sepals": X[:, :2], "petals": X[:, 2:]}

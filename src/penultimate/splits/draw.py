@@ -59,7 +59,7 @@ def split_test(
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.datasets import split_test
+    >>> from penultimate.splits import split_test
     >>> split = split_test(np.repeat([0, 1], 10))
     >>> len(split.train), len(split.held_out)
     (16, 4)
@@ -75,7 +75,7 @@ def split_test(
     unknown = np.setdiff1d(y[is_test], y[~is_test])
     if len(unknown):
         raise ValueError(
-            f"{len(unknown)} classes of the test set have no sample to train on, "
+            f"{len(unknown)} of the test set's classes cannot be trained on, for want of samples, "
             f"such as class {describe(unknown.tolist()[0], names)!r}. Add some to the training "
             "part, or leave these classes out of the test set."
         )
@@ -124,7 +124,7 @@ def split_development(
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.datasets import split_development
+    >>> from penultimate.splits import split_development
     >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).held_out)
     6
     """
@@ -171,7 +171,7 @@ def split_folds(
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.datasets import split_folds
+    >>> from penultimate.splits import split_folds
     >>> len(split_folds(np.repeat([0, 1], 3))), len(split_folds(np.array([0, 1])))
     (3, 0)
     """

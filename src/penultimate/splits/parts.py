@@ -41,7 +41,7 @@ class Holdout:
 
     Examples
     --------
-    >>> from penultimate.datasets import Holdout
+    >>> from penultimate.splits import Holdout
     >>> Holdout(test_size=0.15, seed=1).selection_size
     0.2
     """

@@ -167,7 +167,7 @@ def count_copies(fingerprints: NDArray[np.uint64]) -> int:
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate.datasets import count_copies
+    >>> from penultimate.splits import count_copies
     >>> count_copies(np.array([7, 3, 7, 7], np.uint64))
     2
     """

@@ -112,7 +112,9 @@ def solve_jointly(
     """
     estimator = search.estimator
     if type(estimator) is not SVC:
-        raise NotJointError(f"the estimator is {_a(type(estimator).__name__)}, not an SVC")
+        made = type(estimator)
+        named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
+        raise NotJointError(f"the estimator is {named}; penultimate.SVC is solved jointly")
     if search.return_train_score:
         raise NotJointError("training scores were requested")
     if estimator.max_iter != -1:

@@ -176,7 +176,8 @@ class Problem:
         needed = engine.bytes_of_solutions(n_factors) + (4 * len(engine.y) ** 2 if pairwise else 0)
         if needed > engine.memory:
             raise NotJointError(
-                f"the solutions take {needed / 2**20:.0f} MiB, more than the memory limit"
+                f"the solutions take {needed / 2**20:.3g} MiB, more than the memory limit of "
+                f"{engine.memory / 2**20:.3g} MiB"
             )
         # A fold without a class is handled by scikit-learn's search.
         for fold in engine.folds:

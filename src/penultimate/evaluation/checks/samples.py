@@ -37,7 +37,7 @@ def check_seen(
     --------
     >>> import numpy as np
     >>> from penultimate.evaluation.checks import check_seen
-    >>> from penultimate.provenance.records import fingerprint
+    >>> from penultimate.provenance import fingerprint
     >>> images = np.arange(160).reshape(10, 4, 4)
     >>> check_seen(fingerprint(images[6:]), fingerprint(images[:8])).message
     '2 of 4 test samples were seen in training (exact copies): 0, 1.'
