@@ -527,7 +527,7 @@ def test_frozen_network_by_subset(two_subsets):
         ({"subsets": {"all": ["lying"]}}, "one class only"),
         ({"methods": ["cnn-softmax-masked"]}, "is for comparisons by subset"),
         ({"network": "vgg"}, "'network' parameter"),
-        ({"groups": [1, 2]}, "one entry a sample"),
+        ({"groups": [1, 2]}, "groups of compare has 2 for 60 samples"),
         ({"training": Training(epochs=0)}, "'epochs' parameter of Training"),
     ],
 )

@@ -139,9 +139,11 @@ class InputScale:
     def _message(self, X: NDArray[Any], owner: str, verdict: str) -> str:
         low, high = float(X.min()), float(X.max())
         advice = ""
-        if self.high <= 1 < high and low >= 0:
+        # What had negative values in fit was standardized, or mapped to [-1, 1].
+        pixels = low >= 0 and self.low >= 0
+        if pixels and self.high <= 1 < high:
             advice = " Divide by 255, as before fit."
-        elif self.high > 1 >= high and low >= 0:
+        elif pixels and self.high > 1 >= high:
             advice = " Multiply by 255, or pass the samples as they were before they were scaled."
         return (
             f"The samples {verdict} than those that this {owner} was fitted on: values from "

@@ -1,6 +1,7 @@
 """Images of more than 8 bits: one scale for a whole data set, by what it holds.
 
-A 16-bit file may hold 8, 10, 12 or 14 bits (of a camera, a scanner, a screen), and does not say so.
+A 16-bit file may hold 8, 10, 12 or 14 bits (of a camera, a scanner, a screen), and does not say so,
+but for a PGM or PPM, whose header may state what is white.
 Divided by 256 as if it were full, a 12-bit image has 16 greys and an 8-bit one is black. So the
 brightest value of all images decides how many bits they hold; each image by itself would be
 brightened by another factor, and brightness may be what tells the classes apart.
@@ -23,7 +24,11 @@ def held_bits(highest: int) -> int:
 
 def to_8_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """Scale values of that many bits to 0 to 255; those of 8 stay what they are."""
-    top = (1 << bits) - 1
+    return scale_to_8_bits(values, (1 << bits) - 1)
+
+
+def scale_to_8_bits(values: NDArray[Any], top: int) -> NDArray[np.uint8]:
+    """Scale values from 0 to `top` to 0 to 255."""
     return np.rint(np.minimum(values, top) * np.float32(255 / top)).astype(np.uint8)
 
 
