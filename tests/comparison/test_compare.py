@@ -601,3 +601,9 @@ def test_margin_losses_by_subset_classify_all_classes(two_subsets):
     )
     assert list(result.method("cnn-hinge").fits) == [None]
     assert not result.method("cnn-hinge").knows_subset
+
+
+def test_checkpoints_in_the_place_of_a_file(shapes, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"The folder of checkpoints '.*file' is a file; choose"):
+        compare(*shapes, checkpoints=tmp_path / "file")

@@ -1,9 +1,10 @@
 """The folder that a comparison is written into, which must be ours and writable."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from penultimate._common.files import check_writable
 
 REPORT, RESULTS = "report.html", "results.json"
 
@@ -29,8 +30,7 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
         If it cannot be written to.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"The output folder {str(folder)!r} is a file; choose another name.")
+    check_writable(folder, "output folder")
     earlier = _earlier_results(folder)
     entries = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
     entries = [name for name in entries if not name.startswith(".")]
@@ -39,11 +39,6 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
             f"The output folder {str(folder)!r} holds files that are no comparison of ours, such "
             f"as {entries[0]!r}. Choose an empty or a new folder."
         )
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    with tempfile.TemporaryFile(dir=place):
-        pass
     return earlier
 
 
