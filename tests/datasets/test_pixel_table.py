@@ -89,10 +89,8 @@ def test_labels_in_quotes_after_a_blank(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (4, 16))
     header = ["label", *(f"pixel{k}" for k in range(16))]
     labels = [' "cat"', ' "dog"'] * 2
-    assert datasets.load(write(tmp_path / "a.csv", images, labels, header)).classes == (
-        "cat",
-        "dog",
-    )
+    data = datasets.load(write(tmp_path / "a.csv", images, labels, header))
+    assert data.classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize(

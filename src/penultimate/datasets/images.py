@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
@@ -138,7 +138,7 @@ def decode_image(path: Path) -> DecodedImage:
         raise ValueError(f"{path}: {reason}") from error
 
 
-def _stated_white(image: Image.Image) -> int | None:
+def _stated_white(image: ImageFile.ImageFile) -> int | None:
     """Return what is white in a PGM or PPM of more than 8 bits, of which the header says so."""
     if image.format != "PPM" or not image.tile:
         return None

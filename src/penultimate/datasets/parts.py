@@ -21,17 +21,17 @@ def part_of_name(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the part that a name stands for, and the rest of its words.
 
     Names of one split have the same rest: ``seg_train`` and ``seg_test``, ``Training Set`` and
-    ``Test Set``, ``train2017`` and ``val2017``. ``"dev"`` is a part of its own here: beside a training part it is for validation,
-    without one it is what is trained on; `settle_dev` decides.
+    ``Test Set``, ``train2017`` and ``val2017``. ``"dev"`` is a part of its own here: beside
+    a training part it is for validation, without one it is what is trained on; `settle_dev`
+    decides.
 
     Returns
     -------
     part, rest : str, tuple of str
         Or None for a name with no such word, or with two.
     """
-    words = [
-        word for word in re.split(r"[\s_.-]+|(?<=[a-z])(?=\d)", name.strip().casefold()) if word
-    ]
+    plain = name.strip().casefold()
+    words = [word for word in re.split(r"[\s_.-]+|(?<=[a-z])(?=\d)", plain) if word]
     found = [index for index, word in enumerate(words) if word in _PARTS]
     if len(found) != 1:
         return None

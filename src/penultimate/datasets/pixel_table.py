@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def _pixel_columns(table: Table) -> tuple[list[int], list[str]]:
     placed = [index for index, name in enumerate(names) if _PIXEL.fullmatch(name)]
     numbers = {index: tuple(map(int, re.findall(r"\d+", names[index]))) for index in placed}
     ordered = sorted(placed, key=lambda index: numbers[index])
-    for one, other in zip(ordered, ordered[1:]):
+    for one, other in pairwise(ordered):
         if numbers[one] == numbers[other]:
             raise ValueError(
                 f"{path!r} has the columns {names[one]!r} and {names[other]!r} for one pixel; keep "
