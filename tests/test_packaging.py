@@ -169,7 +169,7 @@ def test_security_floors_are_where_they_are_needed():
         *(("keras", extra) for extra in ("tensorflow", "torch", "jax")),
         ("torch", "torch"),
         ("protobuf", "tensorflow"),
-        ("pillow", "dependencies"),
+        *((name, "dependencies") for name in ("pillow", "opencv-python-headless", "jinja2")),
     }
 
 

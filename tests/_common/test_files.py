@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 
 import penultimate
-from penultimate._common.files import remove_leftovers, write_atomically, write_together
+from penultimate._common.files import (
+    check_writable,
+    remove_leftovers,
+    write_atomically,
+    write_together,
+)
 from penultimate.networks import build_network, save_network
 from penultimate.provenance.records import Provenance
 
@@ -470,3 +475,29 @@ def test_everything_that_writes_a_file_does_it_this_way():
 )
 def test_what_writes_is_recognised(code, elsewhere):
     assert writes_elsewhere(ast.parse(code).body[0].value) == elsewhere
+
+
+@pytest.mark.parametrize("name", ["new", "a/b/c", "."])
+def test_folders_that_can_be_written_to(tmp_path, name):
+    check_writable(tmp_path / name, "output folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"The output folder '.*file' is a file; choose another"):
+        check_writable(tmp_path / "file", "output folder")
+    with pytest.raises(NotADirectoryError, match=r"'.*file/x/y' can't be made, for '.*file' is"):
+        check_writable(tmp_path / "file" / "x" / "y", "output folder")
+    with pytest.raises(NotADirectoryError, match=r"'.*link/x' can't be made, for '.*link'"):
+        check_writable(tmp_path / "link" / "x", "output folder")
+    with pytest.raises(OSError, match=r"The output folder '.*' can't .*Choose a shorter name"):
+        check_writable(tmp_path / ("x" * 300), "output folder")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_named_and_no_file_of_ours():
+    with pytest.raises(OSError, match=r"'/proc/zzz' can't .* in '/proc': .*Choose a fol") as caught:
+        check_writable("/proc/zzz", "output folder")
+    assert "tmp" not in str(caught.value)

@@ -95,3 +95,19 @@ def test_a_warning_points_to_the_users_line():
     with pytest.warns(UserWarning, match="may be on") as caught:
         InputScale.of(SCALES["bytes"]).check(dark, "DeepSVC")
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "words"),
+    [
+        ("signed", "bytes", "where fit had values from -1 to 1. Samples must"),
+        ("standardized", "unit", "Samples must be scaled as in fit."),
+        ("standardized", "bytes", "Samples must be scaled as in fit."),
+    ],
+)
+def test_no_advice_where_fit_had_negative_values(fitted, given, words):
+    verdict, said = outcome(InputScale.of(SCALES[fitted]), SCALES[given])
+    assert verdict == "refused"
+    assert words in said
+    assert "Divide" not in said
+    assert "Multiply" not in said

@@ -527,7 +527,7 @@ def test_frozen_network_by_subset(two_subsets):
         ({"subsets": {"all": ["lying"]}}, "only one class"),
         ({"methods": ["cnn-softmax-masked"]}, "is for comparisons by subset"),
         ({"network": "vgg"}, "'network' parameter"),
-        ({"groups": [1, 2]}, "one entry per sample"),
+        ({"groups": [1, 2]}, "groups of compare has 2 for 60 samples"),
         ({"training": Training(epochs=0)}, "'epochs' parameter of Training"),
     ],
 )
@@ -643,3 +643,9 @@ def test_a_comparison_and_its_data_fit_a_screen(comparison):
     assert len(repr(comparison).splitlines()) < 20
     assert repr(comparison).startswith("<Comparison on bars")
     assert "60 images of 12 x 12" in repr(comparison.dataset)
+
+
+def test_checkpoints_in_the_place_of_a_file(shapes, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"The folder of checkpoints '.*file' is a file; choose"):
+        compare(*shapes, checkpoints=tmp_path / "file")

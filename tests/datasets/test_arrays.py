@@ -193,3 +193,32 @@ def test_npz_of_three_parts(tmp_path, name, form):
     np.savez(tmp_path / "a.npz", **arrays)
     data = datasets.load(tmp_path / "a.npz")
     assert (data.is_selection.sum(), data.is_test.sum(), data.classes) == (2, 4, ("0", "1"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("other", ["x_test", "x_val"])
+def test_parts_on_different_scales(tmp_path, dtype, other):
+    bytes_, labels = (np.arange(256).reshape(4, 8, 8) % 256).astype(dtype), [0, 1, 0, 1]
+    parts = {"x_train": bytes_, "x_val": bytes_, "x_test": bytes_}
+    parts |= {name.replace("x", "y"): labels for name in parts}
+    np.savez(tmp_path / "a.npz", **parts)
+    assert len(datasets.load(tmp_path / "a.npz").images) == 12
+    # What is black throughout is on every scale.
+    np.savez(tmp_path / "a.npz", **{**parts, other: bytes_ * 0})
+    assert len(datasets.load(tmp_path / "a.npz").images) == 12
+    np.savez(tmp_path / "a.npz", **{**parts, other: (bytes_ > 99).astype(dtype)})
+    with pytest.raises(ValueError, match=f"{other} goes up to 1 and x_train up to 255"):
+        datasets.load(tmp_path / "a.npz")
+
+
+def test_parts_of_standardized_values_have_any_maximum(tmp_path):
+    values = np.random.default_rng(0).normal(size=(4, 8, 8))
+    parts = {"X_train": values, "X_test": values.clip(-1, 1)}
+    np.savez(tmp_path / "a.npz", **parts, y_train=[0, 1, 0, 1], y_test=[0, 1, 0, 1])
+    assert datasets.load(tmp_path / "a.npz").given_range[0] < -1
+
+
+def test_parts_of_0_and_1_are_noted(tmp_path):
+    X = np.eye(8, dtype=int)[None].repeat(2, axis=0)
+    np.savez(tmp_path / "a.npz", X_train=X, X_test=X, y_train=[0, 1], y_test=[0, 1])
+    assert "all but black" in datasets.load(tmp_path / "a.npz").notes[-1]

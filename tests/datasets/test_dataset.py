@@ -1,6 +1,7 @@
-from dataclasses import replace
+import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ def test_labels_index_classes(y):
 
 
 def test_groups_of_wrong_length():
-    with pytest.raises(ValueError, match=r"one entry per sample, shape \(2,\); got shape \(3,\)"):
+    with pytest.raises(ValueError, match="groups of Dataset has 3 for 2 samples"):
         Dataset.from_arrays(np.zeros((2, 4, 4)), [0, 1], groups=[1, 2, 3])
 
 
@@ -86,7 +87,7 @@ def test_unknown_subset(letters):
     [
         ({"low": [0, 1], "high": [1, 2]}, "The class '1' is in two subsets, 'low' and 'high'"),
         ({"low": [0, 1]}, "1 class is in no subset, such as '2'"),
-        (["a", "b"], "3 labels but 2 subset names"),
+        (["a", "b"], "subsets of Dataset has 2 for 3 samples"),
         (["a/b", "a", "a"], "must hold no '/'"),
     ],
 )
@@ -99,6 +100,54 @@ def test_copies_with_several_labels_are_not_dropped_in_silence():
     images = np.zeros((4, 8, 8), np.uint8)
     images[2:] = 9
     files = np.array(["a/1.png", "b/1.png", "b/2.png", "b/3.png"])
-    data = replace(Dataset.from_arrays(images, ["a", "b", "b", "b"]), files=files)
+    data = dataclasses.replace(Dataset.from_arrays(images, ["a", "b", "b", "b"]), files=files)
     with pytest.raises(ValueError, match=r"'b/1.png' \(b\) of 'a/1.png' \(a\)"):
         data.without_duplicates()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"groups": [1.0, np.nan, 2.0, 2.0]}, "groups holds 1 missing"),
+        ({"groups": pd.array([1, None, 2, 2], dtype="Int64")}, "groups holds 1 missing"),
+        ({"groups": ["a", None, "b", "b"]}, "groups holds 1 missing"),
+        ({"groups": [0.1, 0.2, 0.3, 0.4]}, "groups of Dataset holds fractions, such as 0.1"),
+        ({"subsets": ["a", None, "a", "a"]}, "subsets holds 1 missing"),
+        ({"subsets": [1.0, np.nan, 1.0, 1.0]}, "subsets holds 1 missing"),
+        ({"is_test": [1.0, np.nan, 0.0, 0.0]}, "is_test holds 1 missing"),
+        ({"is_test": pd.array([True, None, False, False])}, "is_test holds 1 missing"),
+        ({"is_test": ["True", "False"] * 2}, "is_test .* True or False for each .* got 'True'"),
+        ({"is_test": [3, 1, 0, 0]}, "is_test .* True or False for each sample; got 3"),
+        ({"is_test": [1, 3]}, "is_test of Dataset has 2 for 4 samples"),
+        ({"is_selection": [0.5, 0, 1, 1]}, "is_selection .* got 0.5"),
+    ],
+)
+def test_what_is_given_for_each_sample_is_checked(arrays, message):
+    images = np.zeros((4, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays(images, [0, 1, 0, 1], **arrays)
+    data = Dataset.from_arrays(images, [0, 1, 0, 1])
+    if "subsets" not in arrays:
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(data, **arrays)
+
+
+def test_masks_and_groups_of_any_type():
+    data = Dataset.from_arrays(
+        np.zeros((2, 8, 8), np.uint8),
+        ["a", "b"],
+        groups=pd.Series(["x", "y"], index=[7, 8]),
+        is_test=[0.0, 1.0],
+        is_selection=pd.Series([True, False]),
+    )
+    assert data.is_test.tolist() == [False, True]
+    assert data.is_test.dtype == data.is_selection.dtype == bool
+    assert data.groups.tolist() == ["x", "y"]
+
+
+def test_integers_of_0_and_1_are_noted():
+    images = np.eye(8, dtype=int)[None].repeat(2, axis=0)
+    (note,) = Dataset.from_arrays(images, ["a", "b"]).notes
+    assert "none above 1: as pixels from 0 to 255 all but black. Pass booleans" in note
+    for other in (images.astype(bool), images.astype(float), images * 255, images * 0):
+        assert Dataset.from_arrays(other, ["a", "b"]).notes == ()

@@ -103,3 +103,55 @@ def test_arrays_of_sixteen_bits(tmp_path):
     data = datasets.load(tmp_path / "deep.npz")
     assert data.images.max() == 254
     assert "taken to hold 12 bits" in data.notes[0]
+
+
+def pnm(path, pixels, kind, white):
+    """Write 16 bits in binary (P5, P6) or in plain text (P2, P3)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = " ".join(map(str, pixels.ravel())).encode()
+    content = plain if kind in ("P2", "P3") else pixels.astype(">u2").tobytes()
+    height, width = pixels.shape[:2]
+    path.write_bytes(f"{kind} {width} {height} {white}\n".encode() + content)
+
+
+@pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
+@pytest.mark.parametrize(
+    ("white", "highest", "scale", "words"),
+    [
+        (65535, 200, 1, "taken to hold 8 bits"),
+        (65535, 4095, 255 / 4095, "taken to hold 12 bits"),
+        (65535, 65535, 255 / 65535, "taken to hold 16 bits"),
+        (4095, 1000, 255 / 4095, "from 0 to the largest value that the file states"),
+        (300, 300, 255 / 300, "from 0 to the largest value that the file states"),
+    ],
+)
+def test_portable_pixmaps(tmp_path, kind, white, highest, scale, words):
+    shape = (6, 5, 3) if kind in ("P3", "P6") else (6, 5)
+    pixels = np.random.default_rng(0).integers(0, highest + 1, (4, *shape))
+    pixels[0, 0, 0] = highest
+    for k in range(4):
+        pnm(tmp_path / "ab"[k % 2] / f"{k}.ppm", pixels[k], kind, white)
+    data = datasets.load(tmp_path)
+    expected = pixels[[0, 2, 1, 3]] * scale
+    assert np.abs(data.images.reshape(expected.shape) - expected).max() <= 0.51
+    assert data.notes[0].startswith("4 images")
+    assert words in data.notes[0]
+
+
+def test_grey_and_colored_pixmaps_are_counted_together(tmp_path):
+    for k, label in enumerate("ab"):
+        pixels = np.full((6, 5, 3), 1000 * (k + 3))
+        pixels[0, 0] = 1, 2, 3
+        pnm(tmp_path / label / "grey.pgm", pixels[..., 0], "P5", 65535)
+        pnm(tmp_path / label / "color.ppm", pixels, "P6", 65535)
+    data = datasets.load(tmp_path)
+    assert data.notes[0].startswith("4 images came with 16 bits")
+    assert data.images[:, 5, 0, 0].tolist() == [187, 187, 249, 249]
+
+
+def test_a_pixmap_that_breaks_off(tmp_path):
+    pnm(tmp_path / "a" / "0.ppm", np.full((6, 5, 3), 4000), "P6", 65535)
+    content = (tmp_path / "a" / "0.ppm").read_bytes()
+    (tmp_path / "a" / "0.ppm").write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=r"0.ppm: .*or breaks off"):
+        datasets.load(tmp_path)

@@ -19,6 +19,8 @@ WITH_VALIDATION = [
     ("training_set", "valid_set", "test_set"),
     ("seg_train", "seg_val", "seg_test"),
     ("train", "dev", "test"),
+    ("train2017", "val2017", "test2017"),
+    ("trn", "val", "tst"),
 ]
 
 
@@ -237,3 +239,16 @@ def test_table_next_to_one_folder_of_images(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(ValueError, match=r"'labels.csv': pass that file itself"):
         datasets.load(tmp_path)
+
+
+def test_what_may_be_a_split_or_subsets_is_told_how_to_say_which(tmp_path):
+    write_split(tmp_path, ("first", "second"), sizes=(6, 2))
+    with pytest.raises(ValueError, match=r"'first' and 'second', which .* split\?.*--subsets"):
+        datasets.load(tmp_path)
+    assert set(datasets.load(tmp_path, subsets=True).subsets) == {"first", "second"}
+    other = tmp_path / "other"
+    write_split(other, ("first",), ("cat", "dog"), (6,))
+    write_split(other, ("second",), ("1", "2"), (6,))
+    with pytest.raises(ValueError, match="--subsets") as caught:
+        datasets.load(other)
+    assert "parts of a split" not in str(caught.value)

@@ -183,3 +183,47 @@ def test_deep_colors_are_turned_as_others_are(tmp_path, orientation):
     np.testing.assert_array_equal(
         decode_image(tmp_path / "deep.png").pixels >> 8, decode_image(shallow).pixels
     )
+
+
+def turned(pixels, orientation):
+    """Turn as EXIF numbers orientations."""
+    if orientation > 4:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if orientation in (3, 4, 7, 8) else pixels
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [(np.uint8, (5, 7)), (np.uint16, (5, 7)), (np.uint8, (5, 7, 3))]
+)
+def test_tiff_is_turned_and_says_so(tmp_path, orientation, compression, dtype, shape):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    file = save(
+        tmp_path / "a.tiff", pixels, tiffinfo={0x0112: orientation}, compression=compression
+    )
+    decoded = decode_image(file)
+    np.testing.assert_array_equal(decoded.pixels, turned(pixels, orientation))
+    assert decoded.changes == (("turned",) if orientation > 1 else ())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_of_deep_colors_is_turned(tmp_path, orientation):
+    import cv2
+
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.tiff"), pixels[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 1])
+    content = (tmp_path / "a.tiff").read_bytes()
+    (at,) = struct.unpack("<I", content[4:8])
+    (n,) = struct.unpack("<H", content[at : at + 2])
+    tags = [content[at + 2 + 12 * k :][:12] for k in range(n)]
+    tags = [tag for tag in tags if struct.unpack("<H", tag[:2]) != (284,)]  # by default the same
+    tags.append(struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0))
+    tags.sort(key=lambda tag: struct.unpack("<H", tag[:2]))
+    content = content[: at + 2] + b"".join(tags) + content[at + 2 + 12 * n :]
+    (tmp_path / "a.tiff").write_bytes(content)
+    decoded = decode_image(tmp_path / "a.tiff")
+    np.testing.assert_array_equal(decoded.pixels, turned(pixels, orientation))
+    assert decoded.changes == (("turned",) if orientation > 1 else ())

@@ -64,3 +64,50 @@ def test_bad_tables_of_pixels(tmp_path, header, n_rows, n_pixels, message):
         datasets.load(path)
     with pytest.raises(ValueError, match=r"image_size|pixel|label|no image|square"):
         datasets.load(path, image_size=8)
+
+
+def test_pixels_are_ordered_by_number(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 4, 4))
+    order = np.random.default_rng(1).permutation(16)
+    header = ["label", *(f"pixel{k}" for k in order)]
+    path = write(tmp_path / "a.csv", images.reshape(4, 16)[:, order], ["a", "b"] * 2, header)
+    data = datasets.load(path)
+    np.testing.assert_array_equal(data.images[..., 0], images)
+    assert data.notes[0] == "The columns of pixels were put into the order of their numbers."
+
+
+def test_other_columns_are_left_out_and_named(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16))
+    rows = np.concatenate([np.arange(4)[:, None], images, np.arange(4)[:, None]], axis=1)
+    header = ["label", "Id", *(f"pixel{k}" for k in range(16)), ""]
+    data = datasets.load(write(tmp_path / "a.csv", rows, ["a", "b"] * 2, header))
+    np.testing.assert_array_equal(data.images.reshape(4, 16), images)
+    assert data.notes[0] == "2 columns of neither pixels nor labels were left out: 'id', ''."
+
+
+def test_labels_in_quotes_after_a_blank(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16))
+    header = ["label", *(f"pixel{k}" for k in range(16))]
+    labels = [' "cat"', ' "dog"'] * 2
+    data = datasets.load(write(tmp_path / "a.csv", images, labels, header))
+    assert data.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (["label", *(f"p{k}" for k in range(15)), "px3"], "'p3' and 'px3' for one pixel"),
+        (["label", *(f"p{k}" for k in range(15)), "p16"], "'p14' and 'p16', and none between"),
+        (
+            ["label", *(f"{i}x{j}" for j in range(4) for i in range(4))],
+            "not in the order of their numbers, and names such as '1x0'",
+        ),
+        (["label", "class", *(f"p{k}" for k in range(16))], "'label' and 'class'; keep the one"),
+        (["label", "group", *(f"p{k}" for k in range(16))], "a column 'group', which is read bes"),
+        (["id", *(f"p{k}" for k in range(16))], "none named 'label': is it a test set"),
+    ],
+)
+def test_columns_that_are_unclear(tmp_path, header, message):
+    path = write(tmp_path / "a.csv", np.zeros((4, len(header) - 1)), range(4), header)
+    with pytest.raises(ValueError, match=message):
+        datasets.load(path)

@@ -27,6 +27,10 @@ ROWS = "".join(
         lambda text: (
             text.replace(".png,", '.png,"').replace("\n", '"\n').replace('label"', "label")
         ),
+        lambda text: "".join(
+            ", ".join(f'"{entry}"' for entry in line.split(",")) + "\n"
+            for line in text.splitlines()
+        ),
         lambda text: text.replace("/", "\\"),
         lambda text: text.replace(".png", ".PNG"),
         lambda text: text.replace("\n", "\n,\n") + ",\n,\n",
@@ -134,3 +138,9 @@ def test_bad_tables(tmp_path, content, message):
 def test_lines_are_counted_with_those_inside_quotes(tmp_path):
     (tmp_path / "list.csv").write_text('path,label\n"a\nb",x\n\nc,y\n')
     assert read_table(tmp_path / "list.csv").rows() == [(2, ["a\nb", "x"]), (5, ["c", "y"])]
+
+
+def test_blanks_before_quotes_and_in_them(folders):
+    text = "path,label\n" + ROWS.replace(",nine", ',  "a, ""b"" "').replace(",ten", ', "a,b"')
+    (folders / "list.csv").write_text(text)
+    assert datasets.load(folders / "list.csv").classes == ('a, "b"', "a,b")

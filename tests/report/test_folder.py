@@ -56,3 +56,9 @@ def test_folder_deep_down_is_not_made_by_the_check(tmp_path):
 def test_hidden_files_are_nobodys(tmp_path):
     (tmp_path / ".DS_Store").write_text("x")
     assert check_folder(tmp_path) is None
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=r"The output folder '.*inside' can't be made, for .* Choose"):
+        check_folder(tmp_path / "file" / "inside")

@@ -272,3 +272,20 @@ def test_class_that_is_all_copies_of_another():
         split = split_test(y, fingerprints=prints, seed=seed)
         assert not _sides(prints, split)
         assert np.bincount(y[split.held_out]).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("split", [split_test, split_development, split_folds])
+def test_groups_that_are_none(split):
+    y = np.repeat([0, 1], 10)
+    with pytest.raises(ValueError, match="groups holds 1 missing values"):
+        split(y, groups=np.r_[np.nan, np.arange(19)])
+    with pytest.raises(ValueError, match=f"groups of {split.__name__} holds fractions"):
+        split(y, groups=np.linspace(0, 1, 20))
+
+
+def test_a_mask_of_numbers_is_a_mask():
+    y = np.repeat([0, 1], 10)
+    split = split_test(y, is_test=np.tile([0, 1], 10))
+    assert split.held_out.tolist() == list(range(1, 20, 2))
+    with pytest.raises(ValueError, match="is_test of split_test must hold True or False"):
+        split_test(y, is_test=np.arange(20))

@@ -121,6 +121,48 @@ def write_together(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Pat
             raise _explained(error, paths, replaced) from error
 
 
+def check_writable(folder: str | os.PathLike[str], what: str) -> None:
+    """Raise unless files can be written into a folder, which need not exist and is not made.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    what : str
+        What the folder is for, for the message: ``"output folder"``.
+
+    Raises
+    ------
+    ValueError
+        If it is a file.
+    OSError
+        If it can't be made or written to, with its path and what to do.
+    """
+    path = Path(folder)
+    place = path.absolute()
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # of a name that is too long
+        while not os.path.lexists(place):
+            place = place.parent
+        if place.is_dir():
+            with tempfile.TemporaryFile(dir=place):
+                return
+    except OSError as error:
+        where = "" if place == path.absolute() else f" in {str(place)!r}"
+        advice = "Choose a folder that you may write to."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG):
+            advice = _ADVICE[error.errno]
+        message = f"No file can be made{where}: {error.strerror or error}. {advice}"
+        explained = type(error)(f"The {what} {str(path)!r} can't be written to. {message}")
+        explained.errno = error.errno
+        raise explained from error
+    if place == path.absolute():
+        raise ValueError(f"The {what} {str(path)!r} is a file; choose another name.")
+    raise NotADirectoryError(
+        f"The {what} {str(path)!r} can't be made, for {str(place)!r} is a file. Choose another."
+    )
+
+
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove temporary folders that killed writers of a file have left next to it.
 

@@ -1,6 +1,7 @@
 """Checks of images and of the scale of their pixels."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,41 @@ def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDAr
 
 
 def pixel_scale(X: NDArray[Any]) -> float:
-    """Return the factor to pixels from 0 to 255: 255 for floats of at most 1, else 1."""
-    return 255.0 if X.dtype.kind == "f" and X.max() <= 1 else 1.0
+    """What makes pixels from 0 to 255 of these: 255 for booleans and floats up to 1, else 1."""
+    return 255.0 if X.dtype.kind in "bf" and X.max() <= 1 else 1.0
+
+
+def check_one_scale(parts: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ``ValueError`` for parts of one data set of which one alone is in [0, 1].
+
+    Joined they would pass for pixels in [0, 255], of which those of that part are black.
+
+    Parameters
+    ----------
+    parts : dict of str to ndarray
+        The images, by their names for the message. What is black throughout is on any scale.
+    """
+    lit = {name: X for name, X in parts.items() if X.dtype.kind in "biuf" and X.size and X.any()}
+    if all(X.min() < 0 for X in lit.values()):  # standardized: their largest values tell nothing
+        return
+    tops = {name: float(X.max()) for name, X in lit.items()}
+    low = next((name for name, top in tops.items() if top <= 1), None)
+    high = next((name for name, top in tops.items() if top > 1), None)
+    if low is not None and high is not None:
+        raise ValueError(
+            f"{low} goes up to {tops[low]:g} and {high} up to {tops[high]:g}: they seem to be on "
+            "different scales, such as [0, 1] and [0, 255]. Bring both to one scale."
+        )
+
+
+def note_black(X: NDArray[Any], name: str) -> str | None:
+    """Return what to say of integers that are black and white as 0 and 1; None of all others."""
+    if X.dtype.kind not in "iu" or not X.size or X.max() != 1:
+        return None
+    return (
+        f"{name} holds integers, none above 1: as pixels from 0 to 255 all but black. Pass "
+        "booleans, floats from 0 to 1, or the integers times 255."
+    )
 
 
 def uneven_scales(X: NDArray[Any]) -> tuple[float, float] | None:

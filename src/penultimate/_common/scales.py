@@ -142,10 +142,12 @@ class InputScale:
     def _message(self, X: NDArray[Any], owner: str, verdict: str) -> str:
         low, high = float(X.min()), float(X.max())
         advice = ""
-        if self.high <= 1 < high and low >= 0:
+        # What had negative values in fit was standardized, or mapped to [-1, 1].
+        pixels = low >= 0 and self.low >= 0
+        if pixels and self.high <= 1 < high:
             advice = " Divide by 255, as before fit."
-        elif self.high > 1 >= high and low >= 0:
-            advice = " Multiply by 255, or pass the samples before scaling."
+        elif pixels and self.high > 1 >= high:
+            advice = " Multiply by 255, or pass the samples as they were before they were scaled."
         return (
             f"The samples {verdict} than those that this {owner} was fitted on: values from "
             f"{low:g} to {high:g}, where fit had values from {self.low:g} to {self.high:g}."

@@ -66,18 +66,18 @@ def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) ->
 
 
 def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
-    """Return per-sample parameters of `fit`, groups or weights, as a vector; None stays None.
+    """Return what is given for each sample, as groups or weights, as a vector; None as None.
 
     Parameters
     ----------
     values : array-like of shape (n_samples,) or None
     n_samples : int
-    name : {"groups", "sample_weight"}
-        Name of the parameter. Groups are labels of any kind; fractions are refused, because they
-        are probably weights. Weights are finite numbers, none negative and not all 0; they are
-        returned as float64.
+    name : {"groups", "subsets", "is_test", "is_selection", "sample_weight"}
+        Groups, and names of subsets, are labels of any kind; fractions are refused, as they are
+        weights. Masks hold True and False, or 1 and 0, and come back as booleans. Weights are
+        finite numbers, none negative and not all 0; they come back as float64.
     owner : str
-        Name of the class with this `fit`, for the messages.
+        Whose parameter it is, for the messages.
 
     Raises
     ------
@@ -90,15 +90,20 @@ def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDAr
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape != (n_samples,):
-        # scikit-learn's estimator checks expect the first words if weights have two axes.
+        # scikit-learn's checks look for the first words where weights have two axes.
+        what = {"sample_weight": "Sample weights", "groups": "Groups"}.get(name, name)
         got = f"{array.shape[0]}" if array.ndim == 1 else f"shape {array.shape}"
         raise ValueError(
-            f"{'Sample weights must be 1D' if name == 'sample_weight' else 'Groups must be 1D'}, "
-            f"one per sample: {name} of {owner} has {got} for {n_samples} samples."
+            f"{what} must be 1D, one for each sample: {name} of {owner} has {got} for "
+            f"{n_samples} samples."
         )
-    if array.dtype == object or name == "groups":
+    if array.dtype == object or name != "sample_weight":
         check_none_missing(array, name, "values", "fill them in, or drop these samples")
-    return _check_groups(array, owner) if name == "groups" else _check_weights(array, owner)
+    if name == "sample_weight":
+        return _check_weights(array, owner)
+    if name in ("is_test", "is_selection"):
+        return _check_mask(array, name, owner)
+    return _check_names(array, name, owner)
 
 
 def as_array(values: Any) -> NDArray[Any]:
@@ -112,18 +117,32 @@ def as_array(values: Any) -> NDArray[Any]:
     return array
 
 
-def _check_groups(groups: NDArray[Any], owner: str) -> NDArray[Any]:
-    if groups.dtype.kind == "f" and (fractions := groups[groups != np.rint(groups)]).size:
+def _check_names(values: NDArray[Any], name: str, owner: str) -> NDArray[Any]:
+    if values.dtype == object:
+        if len({isinstance(value, str) for value in values.tolist()}) > 1:
+            raise ValueError(
+                f"{name} of {owner} mixes text and numbers; give all the same type, as with "
+                f"{name}.astype(str)."
+            )
+        values = np.array(values.tolist())
+    if values.dtype.kind == "f" and (fractions := values[values != np.rint(values)]).size:
+        hint = " Weights are passed as sample_weight=..." if name == "groups" else ""
         raise ValueError(
-            f"groups of {owner} holds fractions, such as {fractions[0]:g}, which are not groups. "
-            "Weights are passed as sample_weight=..."
+            f"{name} of {owner} holds fractions, such as {fractions[0]:g}: these are no {name}."
+            f"{hint}"
         )
-    if groups.dtype == object and len({isinstance(g, str) for g in groups.tolist()}) > 1:
+    return values
+
+
+def _check_mask(values: NDArray[Any], name: str, owner: str) -> NDArray[np.bool_]:
+    # As booleans, NaN and the text "False" would be true.
+    strange = [value for value in values.tolist() if value not in (0, 1)]
+    if strange:
         raise ValueError(
-            f"groups of {owner} mixes text and numbers; convert all to one type, for example with "
-            "groups.astype(str)."
+            f"{name} of {owner} must hold True or False for each sample; got {strange[0]!r}. Of "
+            f"text make a mask, as with {name} == 'yes'."
         )
-    return np.array(groups.tolist()) if groups.dtype == object else groups
+    return values.astype(bool)
 
 
 def _check_weights(weights: NDArray[Any], owner: str) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
-from penultimate._common.images import check_images, pixel_scale
+from penultimate._common.images import check_images, note_black, pixel_scale
 from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
 from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_number, check_per_sample
@@ -181,19 +181,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             # A dark image must mean the same alone as among others: floats keep the scale of `fit`.
             self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
             images = check_images(X, scale=self._pixel_scale)
-            self._input_scale = InputScale.of(X, self._pixel_scale or 1.0, _WHITE)
-            if X.dtype.kind in "iu" and X.max() == 1:
-                warnings.warn(
-                    "X holds integers, none above 1: as pixels from 0 to 255 they are nearly "
-                    "black. Pass booleans, floats from 0 to 1, or 255 * X.",
-                    UserWarning,
-                    stacklevel=level_outside(),
-                )
+            self._input_scale = InputScale.of(X, pixel_scale(X), _WHITE)
+            if (note := note_black(X, "X")) is not None:
+                warnings.warn(note, UserWarning, stacklevel=level_outside())
             return images
-        if X.size and X.ndim > 2:  # arrays of another shape are rejected below
-            factor = 1.0
-            if X.dtype.kind == "f":
-                factor = pixel_scale(X) if self._pixel_scale is None else self._pixel_scale
+        if X.size and X.ndim > 2:  # what has another form is refused below
+            factor = pixel_scale(X)
+            if X.dtype.kind == "f" and self._pixel_scale is not None:
+                factor = self._pixel_scale
             self._input_scale.check(X, type(self).__name__, factor)
         return check_images(X, scale=self._pixel_scale)
 

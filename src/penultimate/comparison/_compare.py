@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from penultimate._common.files import check_writable
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.validation import check_choice, check_n_jobs, check_number
 from penultimate.classifiers.deep_svc import SELECTIONS
@@ -151,6 +152,8 @@ def compare(
     training.check()
     check_number(batch_size, "batch_size", "compare", low=1, integer=True)
     check_n_jobs(n_jobs, "compare")
+    if checkpoints is not None:
+        check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
     by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)

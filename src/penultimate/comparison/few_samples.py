@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from penultimate._common.images import check_images
+from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.threads import single_threaded_blas
@@ -147,6 +147,8 @@ def learning_curves(
     check_number(seeds, "seeds", "learning_curves", low=1, integer=True)
     check_number(batch_size, "batch_size", "learning_curves", low=1, integer=True)
     layers = check_layers(layers, "learning_curves")
+    if takes_pixels(network) and (note := note_black(np.asarray(X), "X")) is not None:
+        warnings.warn(note, UserWarning, stacklevel=2)
     inputs = check_images(X) if takes_pixels(network) else np.asarray(X)
     classes, codes = np.unique(check_labels(y, len(inputs)), return_inverse=True)
     counts = _check_sizes(sizes, classes, codes[split.train])

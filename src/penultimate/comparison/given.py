@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.data_objects import as_samples
-from penultimate._common.images import pixel_scale
+from penultimate._common.images import check_one_scale
 from penultimate._common.progress import Progress
+from penultimate._common.validation import check_per_sample
 from penultimate.datasets import Dataset, check_subsets, load
 from penultimate.networks import takes_pixels
 
@@ -24,6 +25,7 @@ def read_given(
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and the array that the network is fed."""
     own = subsets is True
+    given = None if own or subsets is None or subsets is False else subsets
     takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
     if isinstance(X, (str, Path, Dataset)):
         if test is not None:
@@ -35,7 +37,6 @@ def read_given(
         if y is not None:
             raise ValueError("y must be None if X is a path or a Dataset, which has labels.")
         data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
-        given = None if own or subsets is None or subsets is False else subsets
         if groups is not None or given is not None:
             data = _override(data, given, groups)
         if own and not data.subsets:
@@ -60,7 +61,9 @@ def read_given(
                 "Dataset.from_arrays(X_all, y_all, groups=groups_all, is_test=mask)."
             )
         X, y, is_test = _join(X, y, test)
-    data = Dataset.from_arrays(X, y, groups=groups, subsets=subsets or None, is_test=is_test)
+    data = Dataset.from_arrays(X, y, subsets=given, is_test=is_test)
+    if groups is not None:
+        data = _override(data, None, groups)
     return data, np.asarray(X) if takes_own_scale else _pixels(data)
 
 
@@ -95,12 +98,7 @@ def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
             f"X has values of type {X.dtype} and X_test of type {X_test.dtype}; bring both to one "
             "scale and type."
         )
-    scales = [pixel_scale(part) for part in (X, X_test) if part.size]
-    if len(set(scales)) > 1:
-        raise ValueError(
-            f"X goes up to {X.max():g} and X_test up to {X_test.max():g}: one seems to be in "
-            "[0, 1] and the other in [0, 255]. Bring both to one scale."
-        )
+    check_one_scale({"X": X, "X_test": X_test})
     if y.ndim != 1 or y_test.ndim != 1:
         raise ValueError(
             f"y and y_test must have one label per sample; got shapes {y.shape} and {y_test.shape}."
@@ -118,8 +116,5 @@ def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
             subsets = {name: [str(label) for label in members] for name, members in subsets.items()}
         data = replace(data, subsets=check_subsets(subsets, data.classes))
     if groups is not None:
-        fields = {n: getattr(data, n) for n in ("name", "is_test", "notes")}
-        names = np.asarray(data.classes)[data.labels]
-        with_groups = Dataset.from_arrays(data.images, names, groups=groups, **fields)
-        data = replace(data, groups=with_groups.groups)
+        data = replace(data, groups=check_per_sample(groups, len(data.labels), "groups", "compare"))
     return data

@@ -1,7 +1,6 @@
 """Unpacking of archives that hold a folder of data: tar, compressed tar, or zip."""
 
 import lzma
-import shutil
 import tarfile
 import zipfile
 import zlib
@@ -18,9 +17,8 @@ _DAMAGED = (
     lzma.LZMAError,
     EOFError,
     OSError,
-    shutil.ReadError,
-    RuntimeError,  # password required
-    NotImplementedError,  # compression method not supported by Python
+    RuntimeError,  # a password is needed
+    NotImplementedError,  # a compression that Python lacks
 )
 
 
@@ -50,13 +48,30 @@ def unpacked(path: Path) -> Iterator[Path]:
         folder.mkdir()
         try:
             if zipfile.is_zipfile(path):
-                shutil.unpack_archive(path, folder, "zip")
+                with zipfile.ZipFile(path) as archive:
+                    _extract(archive, folder)
             else:
-                with tarfile.open(path) as archive:
-                    archive.extractall(folder, filter="data")
+                with tarfile.open(path) as tar:
+                    tar.extractall(folder, filter="data")
         except _DAMAGED as error:
             raise ValueError(
                 f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
                 "download it again."
             ) from error
         yield folder
+
+
+def _extract(archive: zipfile.ZipFile, folder: Path) -> None:
+    members = archive.infolist()
+    # The format's folders are parted by slashes; some programs on Windows write backslashes alone.
+    # Beside slashes, a backslash is a letter of the name.
+    windows = not any("/" in member.orig_filename for member in members)
+    for member in members:
+        name = member.orig_filename.replace("\\", "/") if windows else member.filename
+        if name.startswith("/") or ".." in name.split("/"):
+            raise zipfile.BadZipFile(f"{name!r} would lie outside of the folder")
+        if windows and name.endswith("/"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            continue
+        member.filename = name
+        archive.extract(member, folder)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.images import check_one_scale
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
 from penultimate.datasets.idx import read_idx
@@ -96,6 +97,7 @@ def _from_parts(
                 f"Training and {part} images differ in type: {first.dtype}, {X.dtype}. Convert "
                 "one of them, including the range of its pixel values."
             )
+    check_one_scale({called[part]: X for part, (X, _) in parts.items()})
     images, scaling = _scaled(np.concatenate([X for X, _ in parts.values()]))
     labels = np.concatenate([np.asarray(y).reshape(len(y), -1) for _, y in parts.values()])
     if labels.shape[1] == 1:
@@ -108,7 +110,7 @@ def _from_parts(
         dataset,
         is_test=given.is_test,
         is_selection=given.is_selection,
-        notes=(*given.notes, *notes, *scaling),
+        notes=(*given.notes, *notes, *dataset.notes, *scaling),
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.images import check_images
+from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
-from penultimate._common.validation import check_choice
+from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.datasets.subsets import check_subsets
 from penultimate.provenance.fingerprints import fingerprint
 
@@ -108,7 +108,13 @@ class Dataset:
     given_range: tuple[float, float] = _BYTES
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` if an array lacks one entry per sample, or if the parts overlap."""
+        """Raise ``ValueError`` if an array has not one entry a sample, or the parts overlap.
+
+        Groups and masks become arrays of a type that can be told apart.
+        """
+        for name in ("groups", "is_test", "is_selection"):
+            checked = check_per_sample(getattr(self, name), len(self.images), name, "Dataset")
+            object.__setattr__(self, name, checked)
         for name in ("labels", *_PER_SAMPLE):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.images):
@@ -182,24 +188,18 @@ class Dataset:
         if subsets is not None:
             named = {name: [_printable(m) for m in members] for name, members in subsets.items()}
             subsets = check_subsets(named, classes)
-        if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != (len(images),):
-                raise ValueError(
-                    f"groups must have one entry per sample, shape ({len(images)},); "
-                    f"got shape {groups.shape}."
-                )
+        black = note_black(given, "The array of images")
         return cls(
             images,
             position[codes],
             tuple(classes),
             _printable(name),
             groups,
-            None if is_test is None else np.asarray(is_test, dtype=bool),
-            notes,
+            is_test,
+            notes if black is None else (*notes, black),
             {} if subsets is None else dict(subsets),
-            is_selection=None if is_selection is None else np.asarray(is_selection, dtype=bool),
-            # Rescaling changes the fingerprint of floats that are not whole pixel values.
+            is_selection=is_selection,
+            # Floats that are no whole pixels have another fingerprint once they are rescaled.
             fingerprints=None if given_range == _BYTES else fingerprint(given),
             given_range=given_range,
         )
@@ -357,13 +357,10 @@ def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]
     return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
 
 
-def _merge_labels(
-    labels: list[str], subset_names: Sequence[str]
-) -> tuple[list[str], dict[str, list[str]]]:
-    """Prefix each class with its subset, so that classes of different subsets do not collide."""
-    names = [_printable(name) for name in subset_names]
-    if len(names) != len(labels):
-        raise ValueError(f"There are {len(labels)} labels but {len(names)} subset names.")
+def _merge_labels(labels: list[str], subset_names: Any) -> tuple[list[str], dict[str, list[str]]]:
+    """Name each class after its subset too, so that none collides with one of another subset."""
+    checked = check_per_sample(subset_names, len(labels), "subsets", "Dataset")
+    names = [_printable(name) for name in checked.tolist()]  # type: ignore[union-attr]
     if slashed := next((name for name in names if "/" in name), None):
         raise ValueError(
             "The name of a subset must not contain '/', which separates it from the class; "

@@ -250,7 +250,7 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
     for folder in _folders_of(tree, path, "class"):
         nested, files = tree.folders(folder), tree.files(folder)
         if nested:
-            _refuse_nested(tree, folder, nested, files)
+            _refuse_nested(tree, path, folder, nested, files)
         if not files and may_lack:
             continue
         if not any(looks_like_image(file) or file.is_symlink() for file in files):
@@ -269,13 +269,26 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
     return Listing("", paths, labels)
 
 
-def _refuse_nested(tree: Tree, folder: Path, nested: list[Path], files: list[Path]) -> None:
-    """Raise for folders inside a class folder, with advice that depends on their content."""
+def _refuse_nested(
+    tree: Tree, path: Path, folder: Path, nested: list[Path], files: list[Path]
+) -> None:
+    """Raise for folders in a class folder: what to do depends on what they look like."""
     inside = f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}"
     if not files and all(tree.images(sub) and not tree.folders(sub) for sub in nested):
+        names = {_fold((None, sub.name)) for sub in nested}
+        alike = [
+            other
+            for other in tree.folders(path)
+            if len(names & {_fold((None, sub.name)) for sub in tree.folders(other)}) > 1
+        ]
+        split = (
+            f" Are {_named(alike)}, which hold folders of the same names, the parts of a split? "
+            "Then name them 'train', 'val' and 'test'."
+        )
         raise ValueError(
-            f"{inside}: is it a set of classes itself? Then read the data with subsets=True "
-            "(--subsets); a class folder must hold only image files."
+            f"{inside}; a class folder must hold image files alone."
+            f"{split if len(alike) > 1 else ''} Is it a set of classes itself? Then read the data "
+            "with subsets=True (--subsets)."
         )
     raise ValueError(
         f"{inside}{f', next to {len(files):,} files' if files else ''}; a class folder must hold "

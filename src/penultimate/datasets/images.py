@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
+from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
 from penultimate.provenance.fingerprints import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -30,7 +30,8 @@ _CHANGES = {
     "turned": "{} turned upright, following the camera's orientation tag ({}).",
     "transparent": "{} put on a white background where transparent ({}).",
     "cmyk": "{} converted from CMYK to RGB ({}).",
-    "frames": "{} reduced to the first frame or page ({}).",
+    "stated": "{} scaled to 0 to 255 from 0 to the largest value that the file states ({}).",
+    "frames": "{} read without the frames or pages after the first ({}).",
 }
 
 
@@ -43,11 +44,14 @@ class DecodedImage:
     pixels : ndarray of shape (height, width) or (height, width, 3), uint8 or uint16
         Pixel values; 16-bit ones are those of the file, which may use fewer bits.
     changes : tuple of str
-        Changes made while decoding, as keys of `_CHANGES`.
+        What was done to it, by the names of `_CHANGES`; what is to be done, with ``"stated"``.
+    white : int or None
+        The largest value that pixels of 16 bits can have, where the file states it.
     """
 
     pixels: NDArray[Any]
     changes: tuple[str, ...] = ()
+    white: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ def decode_image(path: Path) -> DecodedImage:
         If the file is not an image, is truncated, or has more than 50 million pixels.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Given a path, Pillow maps the pixels of some TIFF files into memory, and then scrambles
+        # those that are to be turned; so it is given an open file.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path}: {image.width} x {image.height} pixels are too many")
             # (In a camera's MPO, the second frame is a preview or a depth map.)
@@ -103,15 +109,24 @@ def decode_image(path: Path) -> DecodedImage:
             changes = ["frames"] if several else []
             # Pillow keeps only the upper 8 bits of 16-bit colors, so OpenCV reads those files.
             deep = any(";16" in str(tile[3]) for tile in image.tile)
-            image.load()
+            white = _stated_white(image)
+            # Before loading, with which Pillow turns a TIFF, and forgets that it was to be turned.
             orientation = image.getexif().get(0x0112, 1)
-            upright = ImageOps.exif_transpose(image)
             if orientation in range(2, 9):
                 changes.append("turned")
+            if white is not None:  # which Pillow would scale by it
+                if white == 65535:  # as programs write whatever the pixels hold
+                    return DecodedImage(_deep_colors(path, 1), tuple(changes))
+                changes.append("stated")
+                return DecodedImage(_deep_colors(path, 1), tuple(changes), white)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):
                 return DecodedImage(_deep_greys(upright), tuple(changes))
             if deep:
-                return DecodedImage(_deep_colors(path, orientation), tuple(changes))
+                # OpenCV turns a TIFF itself.
+                turns = 1 if image.format == "TIFF" else orientation
+                return DecodedImage(_deep_colors(path, turns), tuple(changes))
             if image.mode == "CMYK":
                 changes.append("cmyk")
             if upright.has_transparency_data and _is_transparent(upright):
@@ -123,6 +138,15 @@ def decode_image(path: Path) -> DecodedImage:
         raise ValueError(f"{path}: {reason}") from error
 
 
+def _stated_white(image: ImageFile.ImageFile) -> int | None:
+    """Return what is white in a PGM or PPM of more than 8 bits, of which the header says so."""
+    if image.format != "PPM" or not image.tile:
+        return None
+    arguments = image.tile[0][3]
+    white = arguments[1] if isinstance(arguments, tuple) else None
+    return white if isinstance(white, int) and white > 255 else None
+
+
 def _deep_greys(image: Image.Image) -> NDArray[np.uint16]:
     values = np.asarray(image, np.int64)
     if values.min() < 0 or values.max() > 65535:
@@ -131,12 +155,18 @@ def _deep_greys(image: Image.Image) -> NDArray[np.uint16]:
 
 
 def _deep_colors(path: Path, orientation: int) -> NDArray[np.uint16]:
+    """Decode all 16 bits of a channel, and turn the image as EXIF counts orientations."""
     import cv2
 
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    values = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    content = path.read_bytes()
+    if content[:2] in (b"P2", b"P3"):  # plain text, after whose last number OpenCV wants a blank
+        content += b"\n"
+    values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
-        raise ValueError("holds 16 bits per channel in a form that can't be read; save it with 8")
+        raise ValueError(
+            "holds 16 bits a channel in a form that can't be read, or breaks off; save it anew, "
+            "with 8"
+        )
     if values.ndim == 3 and values.shape[2] == 4:
         if (values[..., 3] < 65535).any():
             raise ValueError("holds 16 bits per channel and transparency; save it opaque or with 8")
@@ -228,6 +258,8 @@ def decode_images(
         print_of = fingerprint(values[np.newaxis])
         if image_size is not None and native != image_size:
             values = _resize(values, image_size)
+        if image.white is not None:
+            values = scale_to_8_bits(values, image.white)
         return native, top, print_of, image.changes, values
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

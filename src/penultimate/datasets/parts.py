@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _WORDS = {
-    TRAIN: ("train", "training", "trainset", "trainingset", "development", "fit"),
+    TRAIN: ("train", "trn", "training", "trainset", "trainingset", "development", "fit"),
     VALIDATION: ("val", "valid", "validation", "valset", "validset", "validationset", "selection"),
-    TEST: ("test", "testing", "testset", "testingset"),
+    TEST: ("test", "tst", "testing", "testset", "testingset"),
     "dev": ("dev", "devset"),
 }
 _PARTS = {word: part for part, words in _WORDS.items() for word in words}
@@ -20,17 +20,18 @@ _PARTS = {word: part for part, words in _WORDS.items() for word in words}
 def part_of_name(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the part that a name stands for, and the remaining words of the name.
 
-    The names of one split have the same remaining words: ``seg_train`` and ``seg_test``,
-    ``Training Set`` and ``Test Set``. ``"dev"`` is returned as a separate part, because its role
-    depends on the other parts: with a training part it is for validation, without one it is the
-    training part; `settle_dev` decides.
+    Names of one split have the same rest: ``seg_train`` and ``seg_test``, ``Training Set`` and
+    ``Test Set``, ``train2017`` and ``val2017``. ``"dev"`` is a part of its own here: beside
+    a training part it is for validation, without one it is what is trained on; `settle_dev`
+    decides.
 
     Returns
     -------
     part, rest : str, tuple of str
         Instead, None for a name without such a word, or with several.
     """
-    words = [word for word in re.split(r"[\s_.-]+", name.strip().casefold()) if word]
+    plain = name.strip().casefold()
+    words = [word for word in re.split(r"[\s_.-]+|(?<=[a-z])(?=\d)", plain) if word]
     found = [index for index, word in enumerate(words) if word in _PARTS]
     if len(found) != 1:
         return None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.folders import list_folder
+from penultimate.datasets.images import looks_like_image
+from penultimate.datasets.leftovers import is_leftover
 from penultimate.datasets.listing import groups_from_names
 from penultimate.datasets.manifest import read_manifest
 from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
@@ -44,9 +47,10 @@ def load(
         - a CSV of pixels, with the columns ``label`` and ``pixel0``, ``pixel1``, ...;
         - an ``.npz`` with ``X`` and ``y`` (or ``images`` and ``labels``, or ``X_train``,
           ``y_train``, ``X_test`` and ``y_test``), and optionally ``groups``;
-        - a folder of IDX files with the names of MNIST's or EMNIST's, gzipped or not, or one that
-          holds them in ``MNIST/raw``, as torchvision does;
-        - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders.
+        - a folder of IDX files named as MNIST's or EMNIST's are, gzipped or not, or one that holds
+          them in ``MNIST/raw``, as torchvision does;
+        - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders, of images and
+          their manifest, or of one of these files.
     image_size : int or (height, width), optional
         Size to resize image files to; by default they are not resized and must share a size.
     skip_corrupt : bool, default=False
@@ -88,7 +92,8 @@ def load(
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
         with unpacked(path) as folder:
-            return load(
+            return _load_unpacked(
+                path,
                 folder,
                 image_size=image_size,
                 skip_corrupt=skip_corrupt,
@@ -126,6 +131,70 @@ def load(
         groups = groups_from_names(listing.paths, group_from_filename)
         listing = replace(listing, groups=groups)
     return listing.decode(size, skip_corrupt, progress)
+
+
+def _load_unpacked(archive: Path, folder: Path, *, subsets: bool, **options: Any) -> Dataset:
+    """Load what was in an archive, under names that outlive the temporary folder."""
+
+    def named(text: str) -> str:
+        for place in (str(folder), repr(str(folder))[1:-1]):
+            text = text.replace(place, str(archive))
+        return text
+
+    try:
+        inside, notes = _find_data(folder, subsets)
+        data = load(inside, subsets=subsets, **options)
+    except ValueError as error:
+        if (message := named(str(error))) == str(error):
+            raise
+        raise ValueError(message) from error
+    files = None if data.files is None else np.array([named(str(file)) for file in data.files])
+    return replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
+
+
+def _find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
+    """Find what to read in an unpacked archive: all of it, or a table or an .npz at its top."""
+    top = folder
+    while True:
+        inside = sorted(entry for entry in top.iterdir() if not is_leftover(entry.name))
+        if len(inside) != 1 or not inside[0].is_dir():
+            break
+        top = inside[0]
+    found = [p for p in inside if p.suffix.lower() in (*_TABLES, ".npz") and p.is_file()]
+    manifests = [p for p in found if _is_manifest(p)]
+    if not found or _reads_as_folder(folder, subsets):
+        notes = [
+            f"{manifest.name!r} was not read, for the folders beside it are the classes. To read "
+            "it, unpack the archive and pass it."
+            for manifest in manifests
+        ]
+        return folder, notes
+    if not manifests and any(looks_like_image(p) for p in inside if p.is_file()):
+        return folder, []  # which is refused there, with what to do
+    chosen = manifests or found
+    if len(chosen) > 1:
+        raise ValueError(
+            f"{str(top)!r} holds several tables or .npz files: "
+            f"{', '.join(repr(p.name) for p in chosen[:4])}{' ...' if len(chosen) > 4 else ''}. "
+            "Unpack the archive, and pass one of them."
+        )
+    return chosen[0], []
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return path.suffix.lower() in _TABLES and {"path", "label"} <= set(read_table(path).columns)
+    except ValueError:
+        return False
+
+
+def _reads_as_folder(folder: Path, subsets: bool) -> bool:
+    try:
+        if find_idx(folder) is not None:
+            return True
+        return len(set(list_folder(folder, subsets=subsets).labels)) > 1
+    except ValueError:
+        return False
 
 
 def _read_arrays(path: Path, table: Table | None) -> Dataset | None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,17 @@ class Table:
         return rows
 
 
+def _without_blanks_before_quotes(text: str, delimiter: str) -> str:
+    """Return the text so that `` "cat"`` after a delimiter is a quoted entry, as its writer meant.
+
+    The csv module takes such quotes for part of the entry, and a delimiter in it for one.
+    """
+    if ' "' not in text:
+        return text
+    quoted_or_blanks = rf'"(?:[^"]|"")*"|(?<![^{re.escape(delimiter)}\r\n]) +(?=")'
+    return re.sub(quoted_or_blanks, lambda match: match[0].strip(" "), text)
+
+
 def read_table(path: Path) -> Table:
     """Read a CSV file; the delimiter is the one that is most frequent in the header.
 
@@ -90,6 +102,8 @@ def read_table(path: Path) -> Table:
         text, n_above, delimiters = rest, 1, first.strip()[4]  # Excel's delimiter line
     header = text.split("\n", 1)[0]
     delimiter = max(delimiters, key=lambda d: header.count(d))
+    text = _without_blanks_before_quotes(text, delimiter)
+    header = text.split("\n", 1)[0]
     names = next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])
     columns = [unicodedata.normalize("NFC", name).strip().casefold() for name in names]
     twice = [name for name in columns if name and columns.count(name) > 1]

@@ -1,9 +1,10 @@
 """The output folder of a comparison, which must be writable and must not hold foreign files."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from penultimate._common.files import check_writable
 
 REPORT, RESULTS = "report.html", "results.json"
 
@@ -29,8 +30,7 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
         If it cannot be written to.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"The output folder {str(folder)!r} is a file; choose another name.")
+    check_writable(folder, "output folder")
     earlier = _earlier_results(folder)
     entries = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
     entries = [name for name in entries if not name.startswith(".")]
@@ -39,12 +39,6 @@ def check_folder(folder: str | Path) -> dict[str, Any] | None:
             f"The output folder {str(folder)!r} holds files that were not written by penultimate, "
             f"such as {entries[0]!r}. Choose an empty or a new folder."
         )
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    # Permission bits do not tell whether writing will succeed (ACLs, read-only mounts): try it.
-    with tempfile.TemporaryFile(dir=place):
-        pass
     return earlier
 
 

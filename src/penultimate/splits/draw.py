@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.validation import check_per_sample
 from penultimate.splits.parts import Split
 from penultimate.splits.units import describe, draw_groups, draw_samples, join_copies, stratify
 
@@ -64,6 +65,8 @@ def split_test(
     >>> len(split.train), len(split.held_out)
     (16, 4)
     """
+    groups = check_per_sample(groups, len(y), "groups", "split_test")
+    is_test = check_per_sample(is_test, len(y), "is_test", "split_test")
     if is_test is None:
         check_class_sizes(y, names, fingerprints)
         return split_samples(
@@ -128,6 +131,7 @@ def split_development(
     >>> len(split_development(np.repeat([0, 1], 10), selection_size=0.3).held_out)
     6
     """
+    groups = check_per_sample(groups, len(y), "groups", "split_development")
     return split_samples(
         y, groups, selection_size, fingerprints=fingerprints, seed=seed, names=names
     )
@@ -177,6 +181,7 @@ def split_folds(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    groups = check_per_sample(groups, len(y), "groups", "split_folds")
     joined = join_copies(groups, fingerprints)
     units = np.arange(len(y)) if joined is None else joined
     n_folds = min(n_folds, *(len(np.unique(units[y == label])) for label in np.unique(y)))

@@ -48,3 +48,10 @@ def test_mixture_covers_where_satterthwaites_t_does_not(n_seeds, satterthwaite):
     assert np.mean(np.array(p) >= 0.05) == pytest.approx(0.952, abs=0.006)
     one_t = 2 * stats.t.sf(ratio, total**2 / (seeds**2 / df))
     assert np.mean(one_t >= 0.05) == pytest.approx(satterthwaite, abs=0.006)
+
+
+def test_groups_that_are_none():
+    with pytest.raises(ValueError, match="groups holds 1 missing values"):
+        variance_of_mean(np.ones((2, 3)), np.array([0, np.nan, 1]))
+    with pytest.raises(ValueError, match="groups of the test samples has 2 for 3 samples"):
+        variance_of_mean(np.ones((2, 3)), np.array([0, 1]))

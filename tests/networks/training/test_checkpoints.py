@@ -13,6 +13,7 @@ from safetensors import safe_open
 from penultimate._common.progress import Progress
 from penultimate.networks import Augmentation, Training, build_network, fit_network, train
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.training.checkpoints import Checkpoint
 
 NAME = "network.ckpt.safetensors"
 RECIPE = Training(epochs=3, batch_size=16)
@@ -292,3 +293,11 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     resumed = start(killed)
     assert finish(resumed) == finish(unbroken), f"killed after {moments} epochs, and in a write"
     assert os.listdir(killed) == [NAME]
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        ValueError, match=r"The folder of the checkpoint '.*file' is a file; choose"
+    ):
+        Checkpoint(tmp_path / "file" / "a.safetensors", {}, {}).read(None)

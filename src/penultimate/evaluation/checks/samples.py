@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.validation import check_per_sample
 from penultimate.evaluation.checks._check import Check, examples
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
@@ -122,7 +123,8 @@ def check_groups(
     "File names look like groups, such as 'writer0' in 'writer0_0.png'; 5 are on both sides."
     """
     if groups is not None:
-        groups = np.asarray(groups)
+        checked = check_per_sample(groups, np.shape(groups)[0], "groups", "check_groups")
+        groups = np.asarray(checked)
         shared = np.intersect1d(groups[first], groups[second])
         if not len(shared):
             return None

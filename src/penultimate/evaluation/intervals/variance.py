@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
+from penultimate._common.validation import check_per_sample
+
 
 @dataclass(frozen=True)
 class Variance:
@@ -77,6 +79,7 @@ def variance_of_mean(values: NDArray[np.float64], groups: NDArray[Any] | None) -
         raise ValueError("There are no test samples; pass at least one.")
     mean = values.mean()
     deviations, sizes = values - mean, np.ones(n_test)
+    groups = check_per_sample(groups, n_test, "groups", "the test samples")
     if groups is not None:
         _, member = np.unique(groups, return_inverse=True)
         deviations = np.stack([np.bincount(member, weights=row) for row in deviations])

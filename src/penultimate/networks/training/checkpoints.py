@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.files import remove_leftovers, write_atomically
+from penultimate._common.files import check_writable, remove_leftovers, write_atomically
 from penultimate.networks.frameworks.backend import import_keras
 
 _FORMAT = "penultimate checkpoint 1"
@@ -103,6 +103,7 @@ class Checkpoint:
         """
         from safetensors import SafetensorError, safe_open
 
+        check_writable(self.path.parent, "folder of the checkpoint")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path)
         if not self.path.exists():
