@@ -54,7 +54,7 @@ def test_test_samples_in_development_stop_it(with_duplicates):
 
 
 def test_a_leak_stops_it_before_training(with_duplicates, monkeypatch):
-    import penultimate._shared_network as shared_network
+    import penultimate.comparison.networks as shared_network
 
     monkeypatch.setattr(shared_network, "fit_network", None)
     with pytest.raises(LeakageError):

@@ -78,7 +78,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
 
 def test_one_network_per_seed(shapes, monkeypatch):
     trained = []
-    import penultimate._shared_network as shared_network
+    import penultimate.comparison.networks as shared_network
 
     def spy(*args, seed, **kwargs):
         trained.append(seed)
@@ -199,7 +199,7 @@ def test_diagnostics_are_of_the_first_seed(comparison):
     ],
 )
 def test_every_selection_works(shapes, monkeypatch, selection, n_networks, n_seen):
-    import penultimate._shared_network as shared_network
+    import penultimate.comparison.networks as shared_network
 
     seen = []
 
@@ -242,7 +242,7 @@ class Noting(DummyClassifier):
 )
 def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection, n_networks):
     """No network and no head predicts a group that it was fitted on."""
-    import penultimate.networks.training as training
+    import penultimate.networks.training.fit as training
 
     X, y = shapes
     groups = np.arange(60) % 12
@@ -298,7 +298,7 @@ def test_crossfit_without_folds_is_refused(shapes):
 
 
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
-    import penultimate._shared_network as shared_network
+    import penultimate.comparison.networks as shared_network
 
     monkeypatch.setattr(shared_network, "fit_network", None)
     X, y = shapes
@@ -532,7 +532,7 @@ def test_frozen_network_by_subset(two_subsets):
     ],
 )
 def test_bad_parameters_fail_before_anything_is_trained(shapes, monkeypatch, arguments, message):
-    import penultimate.networks.training as training
+    import penultimate.networks.training.fit as training
 
     # Any attempt to fit something then fails, but not with a ValueError.
     monkeypatch.setattr(training, "train", None)
@@ -556,7 +556,7 @@ MARGINS = ["cnn-hinge", "cnn-squared-hinge", "cnn-crammer-singer", "cnn-weston-w
 
 
 def test_margin_losses_on_request_start_from_the_same_weights(shapes, monkeypatch, tmp_path):
-    import penultimate.networks.training as training
+    import penultimate.networks.training.fit as training
 
     def spy(model, *args, **kwargs):
         first_weights.append(model.get_weights())

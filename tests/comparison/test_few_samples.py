@@ -67,7 +67,7 @@ def test_intervals_and_paired_differences(curves):
 
 
 def test_methods_share_nested_samples_and_folds(network, shapes, split, monkeypatch):
-    import penultimate.few_samples as module
+    import penultimate.comparison.few_samples as module
 
     calls = []
     fit = module._fit

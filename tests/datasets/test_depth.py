@@ -7,6 +7,7 @@ from PIL import Image
 
 from penultimate import datasets
 from penultimate.datasets.depth import held_bits, to_8_bits
+from penultimate.splits import count_copies
 
 BITS = [8, 10, 12, 14, 16]
 
@@ -94,7 +95,7 @@ def test_copies_of_deep_images_are_known(tmp_path):
     for label in ("a", "b"):
         for index in range(4):
             write(tmp_path / label, index, np.full((8, 8), 1000 + index // 2), "png")
-    assert datasets.count_copies(datasets.load(tmp_path).fingerprint()) == 6
+    assert count_copies(datasets.load(tmp_path).fingerprint()) == 6
 
 
 def test_arrays_of_sixteen_bits(tmp_path):
