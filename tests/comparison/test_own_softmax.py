@@ -204,8 +204,7 @@ def test_test_sets_that_do_not_fit(data, make, message):
 
 def test_what_a_network_was_trained_on_is_unknown_until_it_is_told(data):
     X, y = data
-    network = network_of()
-    del network._penultimate_provenance
+    network = keras.models.clone_model(network_of())  # without its record
     network.layers[-1].set_weights([np.eye(CLASSES) * 1.5, np.full(CLASSES, 0.25)])
     with pytest.warns(UnknownProvenanceWarning, match=r"record\(network, X\)") as caught:
         result = compare(X, y, network=network, methods=["cnn+svm-rbf", "pca+svm-rbf"], seeds=1)

@@ -105,16 +105,53 @@ def gives_probabilities(value: Value) -> bool | None:
         if name == "average":
             answers = {gives_probabilities(each) for each in branches}
             return answers.pop() if len(answers) == 1 else None
-        if len(branches) != 1 or _weights(operation) or not (name in _SAME or _is_pooling(name)):
-            return False if _is_known(operation, name) else None
+        if _weights(operation):
+            return False if _is_known(operation, name) and name != "logsigmoid" else None
+        if len(branches) != 1 or not (name in _SAME or _is_pooling(name)):
+            # A clip of probabilities is still some, an exponential divided by a sum may be one.
+            return None if branches and sources(value) != {"scores"} else False
         value = branches[0]
 
 
+def sources(value: Value) -> set[str]:
+    """Say what a value is made of, by operations without weights.
+
+    Returns
+    -------
+    set of str
+        ``"probabilities"``, ``"log-probabilities"`` (a logarithm lies between, and no
+        probability), ``"scores"`` (sums and multiples of what has weights) and ``"unknown"``.
+    """
+    found: set[str] = set()
+    waiting, known = [(value, True)], set()
+    while waiting:
+        each, is_linear = waiting.pop()
+        operation, name = each.operation, kind_of(each.operation)
+        if name in PROBABILITIES:
+            found.add("probabilities")
+        elif name.startswith("log"):
+            found.add("log-probabilities")
+        elif _weights(operation) or not each.inputs:
+            seen = is_linear and _is_known(operation, name)
+            found.add("scores" if seen else "unknown")
+        elif id(each) not in known:
+            known.add(id(each))
+            is_linear = is_linear and (name in _NEUTRAL or _is_pooling(name))
+            waiting += [(given, is_linear) for given in each.inputs]
+    return found
+
+
 def makers(value: Value) -> list[Value]:
-    """Return the last values with a weight matrix that this one is made of, one on each branch."""
+    """Return the last values with a weight matrix that this one is made of, one on each branch.
+
+    The matrix may be a constant, as class prototypes or the embeddings of texts are.
+    """
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
-    found = [maker for each in _distinct(value.inputs) for maker in makers(each)]
+    found = [value] if _is_product_with_constant(value) else []
+    # What has as many values before a constant as behind it may be scores already: both count.
+    if not found or value.inputs[0].tensor.shape[1:] == value.tensor.shape[1:]:
+        found += [maker for each in _distinct(value.inputs) for maker in makers(each)]
     return list(_distinct(found))
 
 

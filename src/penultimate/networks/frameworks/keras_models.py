@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.networks._forward import forward
+from penultimate.networks._forward import forward, several_outputs
 from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
 from penultimate.networks.frameworks.graph import Graph, Value, bare, has_graph
@@ -130,10 +130,7 @@ def ends_in_logits(model: Any) -> bool:
     if has_graph(model):
         graph = Graph(model)
         if len(graph.outputs) > 1:
-            raise ValueError(
-                f"The network {model.name!r} has {len(graph.outputs)} outputs, and one is needed: "
-                "pass keras.Model(network.inputs, network.outputs[0]), or whichever gives classes."
-            )
+            raise ValueError(several_outputs(model, len(graph.outputs)))
         probabilities = classifying.gives_probabilities(graph.outputs[0])
         if probabilities is not None:
             return not probabilities
@@ -219,7 +216,7 @@ def computing_in_bfloat16(model: Any) -> Iterator[None]:
     What makes the outputs, and what follows it, keeps its precision, and so do the outputs and the
     loss. What a backend compiles in here goes on computing so; compile the rest outside.
     """
-    layers = list(_leaves(model))
+    layers = list(leaves(model))
     kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
     inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
@@ -296,9 +293,10 @@ def _makes_outputs(model: Any) -> set[int]:
     return found
 
 
-def _leaves(model: Any) -> Iterator[Any]:
+def leaves(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, those of nested models, too."""
     for layer in model.layers:
         if isinstance(layer, import_keras().Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer

@@ -43,7 +43,8 @@ class Training:
     precision : {"float32", "bfloat16"}, default="float32"
         What the steps are computed in, but for the last layer and the loss. Weights are float32
         either way, and so are the validation and the trained network. A processor without
-        instructions for bfloat16 has to emulate it, and is slower for it.
+        instructions for bfloat16 has to emulate it, and is slower for it. A function that builds
+        layers of another precision is warned of: they are trained as they were built.
 
     References
     ----------
