@@ -361,7 +361,7 @@ class MarginClassifier(NetworkClassifier):
 
     def _check_loss(self) -> None:
         """Choose the loss for these classes, and the number of outputs it needs."""
-        loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss](dtype="float32")
+        loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss]()
         n_classes = len(self.classes_)
         if n_classes == 2 and self.network is None and isinstance(loss, OneVsRestHinge):
             loss = BinaryHinge(loss.margin, loss.squared, loss.class_weight, dtype=loss.dtype)

@@ -287,6 +287,11 @@ def predict_probabilities(
         there is one of these. A single output becomes two columns, the second one its own. Sigmoids
         of several classes are scaled to add up to one, which keeps their order.
 
+    Raises
+    ------
+    ValueError
+        If the network has several outputs, or it is not clear whether they are probabilities.
+
     Examples
     --------
     >>> import numpy as np
@@ -298,7 +303,7 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
-    are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
+    are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
         return np.hstack([1 - positive, positive])

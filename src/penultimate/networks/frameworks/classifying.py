@@ -5,7 +5,8 @@ dropouts before it left out. Which one that is, is read from the output backward
 
 1. **A softmax or sigmoid makes classes.** If the first operation met that is not neutral is one,
    the operation with a weight matrix behind it makes the classes, whatever lies between the two (a
-   pooling, as in SqueezeNet; a batch normalisation; a temperature).
+   pooling, as in SqueezeNet; a batch normalisation; a temperature). A product with a constant
+   matrix, as of prototypes or of embedded texts, counts as such an operation.
 2. **A rectifier or a normalisation makes features.** ReLU and its like, batch, layer and L2
    normalisation are how backbones and embeddings end. So do recurrent, attention and embedding
    layers. The penultimate layer is then the network's output.
@@ -21,6 +22,7 @@ convolution without activation that is then pooled, a tanh or a Lambda on scores
 scores with a gate, a softmax for each position, a layer of the user's own that is like no other.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +50,9 @@ _SAME = {
     *("permute", "transpose", "copy", "stopgradient"),
 }
 _NEUTRAL = _SAME | {"rescaling", "add", "subtract", "multiply", "divide", "truedivide"}
+# What joins a tensor and a constant: over an axis, or value by value.
+_PRODUCTS = {"matmul", "einsum", "dot", "tensordot", "inner"}
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "truedivide"}
 _POOLING = {"mean", "max", "sum", "amax", "getitem", "take"}
 _NORMALIZING = ("normalization", "normalize")
 _OPAQUE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
@@ -119,23 +124,25 @@ def sources(value: Value) -> set[str]:
     Returns
     -------
     set of str
-        ``"probabilities"``, ``"log-probabilities"`` (a logarithm lies between, and no
-        probability), ``"scores"`` (sums and multiples of what has weights) and ``"unknown"``.
+        ``"probabilities"``, ``"logarithms"`` (of these or of others), ``"scores"`` (sums and
+        multiples of what a layer with weights gives) and ``"unknown"``.
     """
     found: set[str] = set()
-    waiting, known = [(value, True)], set()
+    waiting, met = [(value, True)], set()
     while waiting:
         each, is_linear = waiting.pop()
+        if (id(each), is_linear) in met:
+            continue
+        met.add((id(each), is_linear))
         operation, name = each.operation, kind_of(each.operation)
         if name in PROBABILITIES:
             found.add("probabilities")
         elif name.startswith("log"):
-            found.add("log-probabilities")
+            found.add("logarithms")
         elif _weights(operation) or not each.inputs:
             seen = is_linear and _is_known(operation, name)
-            found.add("scores" if seen else "unknown")
-        elif id(each) not in known:
-            known.add(id(each))
+            found.add("scores" if seen and name not in _OF_EITHER else "unknown")
+        else:
             is_linear = is_linear and (name in _NEUTRAL or _is_pooling(name))
             waiting += [(given, is_linear) for given in each.inputs]
     return found
@@ -144,13 +151,14 @@ def sources(value: Value) -> set[str]:
 def makers(value: Value) -> list[Value]:
     """Return the last values with a weight matrix that this one is made of, one on each branch.
 
-    The matrix may be a constant, as class prototypes or the embeddings of texts are.
+    The matrix may be a constant, as class prototypes or the embeddings of texts are. Where a
+    function may have one, or may only rearrange what is scores already, both count.
     """
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
-    found = [value] if _is_product_with_constant(value) else []
-    # What has as many values before a constant as behind it may be scores already: both count.
-    if not found or value.inputs[0].tensor.shape[1:] == value.tensor.shape[1:]:
+    compares = _compares_with_constant(value)
+    found = [value] if compares or _may_compare(value) else []
+    if not compares or value.inputs[0].tensor.shape[1:] == value.tensor.shape[1:]:
         found += [maker for each in _distinct(value.inputs) for maker in makers(each)]
     return list(_distinct(found))
 
@@ -184,7 +192,7 @@ def _read(value: Value, graph: Graph) -> Reading:
         if name in _OF_CLASSES:
             return _made_by(value)
         is_maker = bool(_weights(operation)) and not _is_elementwise(value)
-        if is_maker:
+        if is_maker or _compares_with_constant(value):
             return _read_maker(value, graph, pooled, doubt)
         if any(part in name for part in _NORMALIZING):
             return Reading("features")
@@ -205,7 +213,8 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
     """Read a value that is made with a weight matrix, and has no softmax after it."""
     operation, name = _unwrapped(value.operation), kind_of(value.operation)
     own = f"{value.operation.name!r} ({type(operation).__name__})"
-    is_dense = _is_dense(operation)
+    compares = not _weights(value.operation)
+    is_dense = compares or _is_dense(operation)
     if _is_keras(operation) and not is_dense:
         return Reading("features")  # recurrent, attention, embedding
     if _is_activation(name) and name not in _NEUTRAL | _OF_EITHER:
@@ -216,6 +225,8 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
         if not pooled:
             return Reading("features")
         doubt = doubt or f"{own} has no activation, and is pooled: to scores or to features"
+    if compares:
+        doubt = doubt or f"{own} joins a tensor and a constant, to scores or to features"
     if not is_dense and not _is_like_dense(value):
         doubt = doubt or f"{own} is a layer of your own, and may make scores or features"
     reading = _made_by(value)
@@ -296,6 +307,37 @@ def _is_like_dense(value: Value) -> bool:
         return False
     sizes = {(before[0], after[0]), (after[0], before[0])}
     return any(tuple(weight.shape) in sizes for weight in _weights(value.operation))
+
+
+def _compares_with_constant(value: Value) -> bool:
+    """Say whether features meet constants of many classes: in a product, or each by itself.
+
+    A matrix that probabilities are multiplied with, as of label noise, makes nothing of features.
+    """
+    name = kind_of(value.operation)
+    if len(value.inputs) != 1 or _weights(value.operation):
+        return False
+    if name not in _PRODUCTS and not (name in _ARITHMETIC and _n_values(value) > _n_given(value)):
+        return False
+    return "probabilities" not in sources(value)
+
+
+def _may_compare(value: Value) -> bool:
+    """Say whether a function of the user's own, without weights, may do so."""
+    if len(value.inputs) != 1 or _is_keras(value.operation) or _weights(value.operation):
+        return False
+    before, after = value.inputs[0].tensor.shape, value.tensor.shape
+    is_other = before[-1] != after[-1] and _n_given(value) != _n_values(value)
+    return is_other and "probabilities" not in sources(value)
+
+
+def _n_values(value: Value) -> int:
+    """Count the values of a sample; along an axis of any size, one."""
+    return math.prod(size or 1 for size in value.tensor.shape[1:])
+
+
+def _n_given(value: Value) -> int:
+    return _n_values(value.inputs[0])
 
 
 def _is_elementwise(value: Value) -> bool:

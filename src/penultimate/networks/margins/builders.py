@@ -149,7 +149,7 @@ def make_margin_loss(name: str) -> Any:
     """
     from penultimate.networks.margins.losses import LOSSES  # which imports Keras
 
-    return LOSSES[name](dtype="float32")  # whatever Keras is set to
+    return LOSSES[name]()
 
 
 def build_margin_network(
