@@ -149,7 +149,7 @@ def test_a_trained_network_knows_what_it_has_seen_in_every_copy(tmp_path):
 
 
 def test_a_network_trained_elsewhere_can_be_told():
-    network = build_network("compact", (8, 8, 1), 2)
+    network = build_network("compact", (8, 8, 1), 2, seed=5)  # no weights of another test's
     assert not provenance_of(network).holds(fingerprint(IMAGES)).any()
     record(network, IMAGES[:4])
     record(network, fingerprints=fingerprint(IMAGES[4:6]), role="selected")
