@@ -213,8 +213,8 @@ def provenance_of(seer: Any) -> Provenance:
         return _from_its_layers(seer, digests, telling) if found is None else found
     parts = [provenance_of(part) for part in _parts_of(seer)]
     # A scaler beside a network says nothing of what was seen; a part that says some counts.
-    telling = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
-    return reduce(Provenance.__or__, telling) if telling else Provenance(known=False)
+    some = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
+    return reduce(Provenance.__or__, some) if some else Provenance(known=False)
 
 
 def _parts_of(seer: Any) -> list[Any]:
