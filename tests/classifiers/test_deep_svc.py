@@ -256,7 +256,11 @@ def test_samples_of_another_shape(shapes, change, message, method):
 def test_images_of_other_sizes_where_the_network_takes_them():
     layers = import_keras().layers
     network = import_keras().Sequential(
-        [layers.Input((None, None, 1)), layers.Conv2D(4, 3), layers.GlobalMaxPooling2D()]
+        [
+            layers.Input((None, None, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalMaxPooling2D(),
+        ]
     )
     record(network, [])
     X = np.random.default_rng(0).normal(size=(20, 8, 8, 1))
