@@ -170,7 +170,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             reset=reset,
             allow_nd=True,
             # Else images' rows of pixels are counted as features; the network knows their shape.
-            ensure_2d=reset or np.ndim(X) <= 2,
+            ensure_2d=reset or np.asarray(X).ndim <= 2,
             dtype="numeric",
             ensure_min_samples=1,
         )
