@@ -232,6 +232,42 @@ def test_bad_input(shapes):
             DeepSVC(training=QUICK).fit(X_bad, y_bad)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X[0], r"one sample, of shape \(12, 12, 1\); pass X\[None\]"),
+        (lambda X: X[0, ..., 0], r"one sample, of shape \(12, 12\); pass X\[None\]"),
+        (lambda X: X.repeat(2, 1), "images are 24 x 12 x 1; the network takes 12 x 12 x 1: resize"),
+        (lambda X: X.repeat(2, 2)[..., 0], "images are 12 x 24 x 1; .* resize"),
+        (lambda X: np.moveaxis(X, -1, 1), "images are 1 x 12 x 12; .*: move their channels last"),
+        (lambda X: X.repeat(3, -1), "images are 12 x 12 x 3; .*: give them 1 channels"),
+        (lambda X: X.reshape(len(X), -1), r"samples of shape \(12, 12, 1\); got X of shape"),
+    ],
+)
+@pytest.mark.parametrize("method", ["predict", "decision_function", "extract", "score", "fit"])
+def test_samples_of_another_shape(shapes, change, message, method):
+    X, y = shapes[0][..., np.newaxis], shapes[1]
+    model = DeepSVC(untrained(), head=SVC()).fit(X, y)
+    args = (y,) if method in ("score", "fit") else ()
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(change(X), *args)
+
+
+def test_images_of_other_sizes_where_the_network_takes_them():
+    layers = import_keras().layers
+    network = import_keras().Sequential(
+        [
+            layers.Input((None, None, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalMaxPooling2D(),
+        ]
+    )
+    record(network, [])
+    X = np.random.default_rng(0).normal(size=(20, 8, 8, 1))
+    model = DeepSVC(network, head=SVC()).fit(X, np.arange(20) % 2)
+    assert model.predict(X.repeat(2, 1)).shape == model.predict(X.repeat(2, 2)).shape == (20,)
+
+
 def test_bad_parameters(shapes):
     with pytest.raises(ValueError, match="must be one of 'heldout', .*'resubstitution'; got 'cv'"):
         DeepSVC(selection="cv").fit(*shapes)

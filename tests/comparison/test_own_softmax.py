@@ -204,8 +204,7 @@ def test_unusable_test_sets_are_refused(data, make, message):
 
 def test_training_samples_are_unknown_until_recorded(data):
     X, y = data
-    network = network_of()
-    del network._penultimate_provenance
+    network = keras.models.clone_model(network_of())  # without its record
     network.layers[-1].set_weights([np.eye(CLASSES) * 1.5, np.full(CLASSES, 0.25)])
     with pytest.warns(UnknownProvenanceWarning, match=r"record\(network, X\)") as caught:
         result = compare(X, y, network=network, methods=["cnn+svm-rbf", "pca+svm-rbf"], seeds=1)

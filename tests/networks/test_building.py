@@ -1,7 +1,12 @@
+import random
+
+import numpy as np
 import pytest
 
-from penultimate.networks import NETWORKS, build_network
+from penultimate import MarginClassifier, Training
+from penultimate.networks import NETWORKS, build_network, fit_network
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.margins.builders import RandomFeatureNetwork, linear
 
 
 def test_unknown_name():
@@ -87,3 +92,68 @@ def test_a_size_that_never_helps_and_samples_without_a_size():
         with pytest.raises(ValueError, match="a negative number of units") as caught:
             build_network(broken, shape, 3)
         assert caught.value.__notes__ == [f"Raised by broken({shape}, 3), the network's builder."]
+
+
+def test_generators_are_given_back_by_a_build_that_fails():
+    def drawing(shape, n_classes):
+        random.random()
+        np.random.random()
+        return vgg(shape, n_classes)
+
+    python, numpy = random.getstate(), np.random.get_state()[1].copy()
+    with pytest.raises(ValueError, match="too deep"):
+        build_network(drawing, (8, 8, 1), 3)
+    assert random.getstate() == python
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy)
+
+
+SETTINGS = {
+    "dtype_policy": "mixed_float16",
+    "floatx": "float64",
+    "image_data_format": "channels_first",
+}
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request):
+    """What is set in Keras for all layers, and looks the same afterwards."""
+    config = import_keras().config
+    get, put = getattr(config, request.param), getattr(config, f"set_{request.param}")
+    before = get()
+
+    def change():
+        put(SETTINGS[request.param])
+        return lambda: getattr(get(), "name", get()) == SETTINGS[request.param]
+
+    yield change
+    put(before)
+    config.set_floatx("float32")
+
+
+@pytest.mark.parametrize("network", [*NETWORKS, linear, RandomFeatureNetwork(8)])
+def test_named_networks_do_not_depend_on_global_settings(setting, network):
+    shape = (6,) if isinstance(network, RandomFeatureNetwork) else (10, 10, 3)
+    plain = build_network(network, shape, 2)
+    is_kept = setting()
+    model = build_network(network, shape, 2)
+    assert is_kept()
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    for ours, theirs in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == np.float32
+
+
+def test_trainings_of_named_networks_do_not_depend_on_global_settings(setting):
+    X, codes = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8), np.arange(16) % 2
+    recipe = Training(epochs=1, batch_size=8, augmentation=None)
+
+    def values():
+        trained = fit_network("mnist-cnn", X, codes, recipe)[0].get_weights()
+        margin = MarginClassifier("mnist-cnn", training=recipe, random_state=0).fit(X, codes)
+        return [*trained, margin.decision_function(X)]
+
+    expected = values()
+    is_kept = setting()
+    for ours, theirs in zip(values(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert is_kept()

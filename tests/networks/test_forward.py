@@ -5,7 +5,8 @@ import pytest
 
 from penultimate import DeepSVC, FeatureExtractor, MarginClassifier, Specialists, Training, compare
 from penultimate.comparison.few_samples import learning_curves
-from penultimate.networks import build_network
+from penultimate.evaluation import evaluate
+from penultimate.networks import build_network, predict_probabilities
 from penultimate.networks._forward import as_inputs, forward, padded_size
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.provenance.records import record
@@ -171,3 +172,25 @@ def test_one_image_takes_the_time_of_one_image():
     record(network, [])
     model = DeepSVC(network, random_state=0).fit(X[:40], y[:40])
     assert seconds(lambda: model.predict(X[:1])) < 0.2 * seconds(lambda: model.predict(X))
+
+
+def test_an_output_in_a_dict_or_a_list():
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(4, activation="relu")(inputs)
+    outputs = layers.Dense(2, activation="softmax")(hidden)
+    X, y = np.random.default_rng(0).normal(size=(40, 6)), np.arange(40) % 2
+    expected = forward(keras.Model(inputs, outputs), X, batch_size=8)
+    for form in ({"probs": outputs}, [outputs]):
+        model = keras.Model(inputs, form)
+        np.testing.assert_array_equal(predict_probabilities(model, X), expected)
+        assert FeatureExtractor(model).fit_transform(X).shape == (40, 4)
+        record(model, [])
+        evaluate(model, X, y, classes=[0, 1])
+
+
+def test_several_outputs_need_a_choice():
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(4)(inputs)
+    for form in ({"a": hidden, "b": layers.Dense(2)(hidden)}, [hidden, layers.Dense(2)(hidden)]):
+        with pytest.raises(ValueError, match=r"2 outputs, and one is needed: .*outputs\[0\]"):
+            predict_probabilities(keras.Model(inputs, form), np.zeros((3, 6)))

@@ -11,11 +11,13 @@ from hypothesis.extra import numpy as arrays
 
 from penultimate import DeepSVC, FeatureExtractor, MarginClassifier, Specialists, Training
 from penultimate.networks import build_network, fit_network, load_network, save_network
+from penultimate.networks.frameworks.backend import import_keras
 from penultimate.provenance.fingerprints import fingerprint, hash_samples
 from penultimate.provenance.leakage import LeakageError, LeakageWarning, report_leak
 from penultimate.provenance.records import Provenance, provenance_of, record, set_provenance
 from penultimate.svm import SVC
 
+keras = import_keras()
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (20, 8, 8), dtype=np.uint8)
 QUICK = Training(epochs=2, augmentation=None)
@@ -146,8 +148,8 @@ def test_the_record_of_a_network_follows_its_copies(tmp_path):
     assert provenance_of(load_network(path)).holds(fingerprint(IMAGES)).all()
 
 
-def test_training_samples_of_other_networks_can_be_recorded():
-    network = build_network("compact", (8, 8, 1), 2)
+def test_a_network_trained_elsewhere_can_be_told():
+    network = build_network("compact", (8, 8, 1), 2, seed=5)  # no weights of another test's
     assert not provenance_of(network).holds(fingerprint(IMAGES)).any()
     record(network, IMAGES[:4])
     record(network, fingerprints=fingerprint(IMAGES[4:6]), role="selected")
@@ -217,3 +219,75 @@ def test_fingerprints_cost_little_compared_with_features():
 @pytest.mark.parametrize("nothing", [[], np.zeros((0, 8, 8)), np.zeros((0, 5), np.float32)])
 def test_no_samples_have_no_fingerprints(nothing):
     assert fingerprint(nothing).shape == (0,)
+
+
+def base_and_head(seed=0, frozen=False):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((6,))
+    normal = keras.layers.BatchNormalization()(inputs)
+    hidden = keras.layers.Dense(5, activation="relu", name="hidden", trainable=not frozen)(normal)
+    return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
+
+
+def hidden_of(network):
+    return keras.Model(network.inputs[0], network.get_layer("hidden").output)
+
+
+def copied(network):
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+@pytest.mark.parametrize("change", [lambda cut: cut, copied, lambda cut: keras.Sequential([cut])])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_network_that_was_cut_has_seen_what_it_was_cut_from_has(change, kept):
+    network = base_and_head(1)
+    record(network, IMAGES[:4])
+    cut = hidden_of(network)
+    if not kept:
+        del network
+    cut = change(cut)
+    seen = provenance_of(cut)
+    assert seen.known
+    assert seen.holds(fingerprint(IMAGES)).tolist() == [k < 4 for k in range(20)]
+    cut.trainable = False
+    assert len(provenance_of(cut).trained) == 4
+
+
+def test_what_a_new_head_has_seen_is_unknown_until_it_is_told():
+    network = base_and_head(2)
+    record(network, IMAGES[:4])
+    cut = hidden_of(network)
+    other = keras.Sequential([cut, keras.layers.Dense(3)])
+    other.build((None, 6))
+    seen = provenance_of(other)
+    assert not seen.known
+    assert len(seen.trained) == 4
+    record(other, IMAGES[4:6])
+    assert provenance_of(other).known
+    assert len(provenance_of(other).trained) == 6
+    assert len(provenance_of(network).trained) == 4
+
+
+def test_networks_on_the_same_frozen_layers_have_not_seen_each_others_samples():
+    first = base_and_head(3, frozen=True)
+    record(first, IMAGES[:4])
+    second = base_and_head(4, frozen=True)
+    second.get_layer("hidden").set_weights(first.get_layer("hidden").get_weights())
+    assert len(provenance_of(second).trained) == 0
+    assert not provenance_of(second).known
+
+
+def test_untrained_networks_share_nothing_that_tells():
+    zeros = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, kernel_initializer="zeros")])
+    record(zeros, IMAGES[:4])
+    other = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(2, kernel_initializer="zeros"),
+            keras.layers.Dense(3),
+        ]
+    )
+    assert len(provenance_of(other).trained) == 0
+    assert not provenance_of(other).known

@@ -27,6 +27,7 @@ from penultimate.networks import (
     is_keras_model,
     takes_pixels,
 )
+from penultimate.networks.extraction import check_shape
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak, warn_if_unknown
 from penultimate.provenance.records import Provenance, provenance_of
@@ -166,14 +167,33 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(y, str) and y is not None:
             check_not_one_hot(y)
             y = typed_labels(y)
+        self._check_shape(X, reset)
         checked = validate_data(
-            self, X, y, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+            self,
+            X,
+            y,
+            reset=reset,
+            allow_nd=True,
+            # Else images' rows of pixels are counted as features; the network knows their shape.
+            ensure_2d=reset or np.asarray(X).ndim <= 2,
+            dtype="numeric",
+            ensure_min_samples=1,
         )
         X = checked if isinstance(y, str) else checked[0]
         if reset:
             self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
         X = self._check_pixels(X, reset) if self._takes_pixels else self._check_scale(X, reset)
         return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
+
+    def _check_shape(self, X: Any, reset: bool) -> None:
+        """Raise if these are not samples, such as images, of the shape that the network takes."""
+        network = self.network if reset else self.network_
+        inputs = getattr(network, "inputs", None) if is_keras_model(network) else None
+        if not inputs or len(inputs) > 1 or len(inputs[0].shape) <= 2:
+            return  # the widths of vectors are for scikit-learn to check, and to name
+        samples = np.asarray(X)
+        if samples.ndim:  # a sparse matrix has none, and is refused by scikit-learn
+            check_shape(samples, tuple(inputs[0].shape[1:]))
 
     def _check_pixels(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
         """Return images with pixels from 0 to 255, converted by the scale found in `fit`."""

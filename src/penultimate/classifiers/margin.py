@@ -379,7 +379,7 @@ class MarginClassifier(NetworkClassifier):
         loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss]()
         n_classes = len(self.classes_)
         if n_classes == 2 and self.network is None and isinstance(loss, OneVsRestHinge):
-            loss = BinaryHinge(loss.margin, loss.squared, loss.class_weight)
+            loss = BinaryHinge(loss.margin, loss.squared, loss.class_weight, dtype=loss.dtype)
         if isinstance(loss, BinaryHinge) and n_classes > 2:
             raise ValueError(
                 f"BinaryHinge is a loss of two classes, and y has {n_classes}: "

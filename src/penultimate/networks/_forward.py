@@ -51,7 +51,7 @@ def forward(
     Raises
     ------
     ValueError
-        If there are no samples.
+        If there are no samples, or several outputs.
     """
     arrays = list(X) if isinstance(X, (list, tuple)) else [X]
     n_samples = len(arrays[0])
@@ -66,15 +66,30 @@ def forward(
         size = padded_size(stop - start, batch_size)
         batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
         outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
-        # The padding's outputs are dropped.
-        outputs = np.asarray(outputs)[: stop - start].reshape(stop - start, -1)
-        # The number of outputs is known only after the first batch, as it may depend on the input.
+        outputs = _only(outputs, model)[: stop - start].reshape(stop - start, -1)
         if out is None:
             out = np.empty((n_samples, outputs.shape[1]), np.float32)
         out[start:stop] = outputs
         progress.update(step, stop, n_samples)
     assert out is not None
     return out
+
+
+def _only(outputs: Any, model: Any) -> NDArray[Any]:
+    """Return the one output of a network, which may come in a dict or a list."""
+    while isinstance(outputs, (Mapping, list, tuple)):
+        if len(outputs) != 1:
+            raise ValueError(several_outputs(model, len(outputs)))
+        (outputs,) = outputs.values() if isinstance(outputs, Mapping) else outputs
+    return np.asarray(outputs)
+
+
+def several_outputs(model: Any, count: int) -> str:
+    """Say that a network has several outputs where one is needed, and how to choose one."""
+    return (
+        f"The network {model.name!r} has {count} outputs, and one is needed: pass "
+        "keras.Model(network.inputs, network.outputs[0]), or whichever gives classes."
+    )
 
 
 def padded_size(n_samples: int, batch_size: int) -> int:

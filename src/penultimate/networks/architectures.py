@@ -1,15 +1,28 @@
 """Named convolutional networks, each a function from shapes to an untrained Keras model."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras, standard_settings
 
 Builder = Callable[[tuple[int, ...], int], Any]
 
 _SMALLEST_MAP = 8  # side of the smallest map that is still halved
 
 
+def named(builder: Builder) -> Builder:
+    """Let a builder of ours build the same network whatever the global settings of Keras are."""
+
+    @wraps(builder)
+    def build(input_shape: tuple[int, ...], n_classes: int) -> Any:
+        with standard_settings():
+            return builder(input_shape, n_classes)
+
+    return build
+
+
+@named
 def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build a small network with batch normalization: the default for small images.
 
@@ -38,6 +51,7 @@ def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
     return _staged(input_shape, n_classes, channels=_gray_or_color(input_shape), name="compact")
 
 
+@named
 def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build a larger version of `compact`, for about fifty classes of characters.
 
@@ -67,6 +81,7 @@ def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
     )
 
 
+@named
 def plane(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build `compact` with two linear units before its softmax, to draw its features in the plane.
 
@@ -149,6 +164,7 @@ def _staged(
     return import_keras().Model(inputs, outputs, name=name)
 
 
+@named
 def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build the MNIST network from the question that this package set out to answer.
 
@@ -189,6 +205,7 @@ def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     )
 
 
+@named
 def devanagari_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build the network that was trained on all 58 Devanagari characters, to be specialized.
 
@@ -237,6 +254,7 @@ def devanagari_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     )
 
 
+@named
 def devanagari_small_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
     """Build the network that was trained from scratch on one set of Devanagari characters.
 

@@ -74,8 +74,11 @@ def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed:
         with seeded(seed):
             return builder(input_shape, n_classes)
     except Exception as error:
-        # Keras's message has "zero or negative" and a layer, but neither the image nor a remedy.
-        side = _smallest_side(builder, input_shape, n_classes) if "negative" in str(error) else None
+        # Keras says "zero or negative" of one layer's output, and names neither image nor way out.
+        side = None
+        if "negative" in str(error):
+            with seeded(seed):  # which gives back the generators that each try draws from
+                side = _smallest_side(builder, input_shape, n_classes)
         if side is None:
             error.add_note(f"Raised by {name}({input_shape}, {n_classes}), the network's builder.")
             raise

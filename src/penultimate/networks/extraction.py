@@ -231,15 +231,19 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 
 def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return one input with samples of this shape; a missing channel axis is added."""
-    # Grayscale images often come without a channel axis; a single sample with one has as many
-    # dimensions, but then fits as a sample and is reported as such.
+    """Return one input as the network takes it, of samples of this shape."""
+    X = check_shape(X, shape)
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise ValueError("X holds NaN or infinity; drop or repair these samples.")
+    return X
+
+
+def check_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return an array with the channel axis that a network may want, or raise if it won't fit."""
     if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
         X = X[..., np.newaxis]
     if not _fits(X.shape[1:], shape):
         raise ValueError(_wrong_shape(X, shape))
-    if X.dtype.kind == "f" and not np.isfinite(X).all():
-        raise ValueError("X contains NaN or infinity; drop or fix these samples.")
     return X
 
 
@@ -289,6 +293,11 @@ def predict_probabilities(
         sigmoid if there is a single output. A single output becomes two columns, and is the second.
         Sigmoids of several classes are scaled to sum to one, which keeps their order.
 
+    Raises
+    ------
+    ValueError
+        If the network has several outputs, or it is not clear whether they are probabilities.
+
     Examples
     --------
     >>> import numpy as np
@@ -300,8 +309,7 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
-    # No probability is negative, whatever the graph says.
-    are_logits = _keras.ends_in_logits(network) or bool((outputs < 0).any())
+    are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
         return np.hstack([1 - positive, positive])

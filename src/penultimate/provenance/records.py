@@ -5,7 +5,7 @@ record follows a network through copies, which drop its attributes, by a digest 
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -24,6 +24,8 @@ ROLES = ("trained", "selected", "tested")
 # Copies of a network (by copy, clone or pickle) lose its attributes but keep its weights.
 # Weak values, so that a record lives only as long as some network holds it.
 _BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
+# What was cut from a network or got another head keeps some of its weights: those that it learned.
+_LEARNED: weakref.WeakKeyDictionary["Provenance", frozenset[bytes]] = weakref.WeakKeyDictionary()
 
 
 def _none() -> NDArray[np.uint64]:
@@ -206,7 +208,9 @@ def provenance_of(seer: Any) -> Provenance:
     Returns
     -------
     Provenance
-        An empty one, not ``known``, where nobody said.
+        An empty one, not ``known``, where nobody said. A network that shares trained layers with
+        others, by itself or in a copy, has seen what these have; this is all that is known of it
+        where it has further layers that learn.
 
     Examples
     --------
@@ -224,11 +228,13 @@ def provenance_of(seer: Any) -> Provenance:
     if found is not None:
         return found
     if callable(getattr(seer, "get_weights", None)):
-        return _BY_WEIGHTS.get(_digest(seer), Provenance(known=False))
+        digests, telling = _digests(seer)
+        found = _BY_WEIGHTS.get(_digest(digests))
+        return _from_its_layers(seer, digests, telling) if found is None else found
     parts = [provenance_of(part) for part in _parts_of(seer)]
-    # Parts without any record, such as a scaler, must not make a recorded network unknown.
-    recorded = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
-    return reduce(Provenance.__or__, recorded) if recorded else Provenance(known=False)
+    # A scaler beside a network says nothing of what was seen; a part that says some counts.
+    some = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
+    return reduce(Provenance.__or__, some) if some else Provenance(known=False)
 
 
 def holds_unknown_network(seer: Any) -> bool:
@@ -333,11 +339,60 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
     True
     """
     network._penultimate_provenance = provenance
-    _BY_WEIGHTS[_digest(network)] = provenance
+    digests, telling = _digests(network)
+    _BY_WEIGHTS[_digest(digests)] = provenance
+    learned: set[bytes] = set()
+    layers = [layer for layer in _layers_of(network) if layer.trainable_weights]
+    # Weights that were frozen have learned nothing of it; in a network that is all frozen, who
+    # knows when.
+    for layer in layers or _layers_of(network):
+        layer._penultimate_provenance = provenance  # lives on with the layer, in other networks
+        learned |= {digests[id(each)] for each in layer.trainable_weights or layer.weights}
+    _LEARNED[provenance] = frozenset(learned & telling)
 
 
-def _digest(network: Any) -> bytes:
-    hasher = xxhash.xxh3_128()
-    for weights in network.get_weights():
-        hasher.update(np.ascontiguousarray(weights).reshape(-1).view(np.uint8).data)
-    return hasher.digest()
+def _from_its_layers(network: Any, digests: Mapping[int, bytes], telling: set[bytes]) -> Provenance:
+    """Return what networks that share trained layers with this one have seen."""
+    found: dict[int, Provenance] = {}
+    known = True
+    filed = list(_LEARNED.items())
+    for layer in _layers_of(network):
+        # What is not frozen and has nothing to train, as random features, learns of no sample.
+        learning = layer.trainable_weights or ([] if layer.trainable else layer.weights)
+        own = {digests[id(each)] for each in learning} & telling
+        sharing = [provenance for provenance, learned in filed if own & learned]
+        known = known and bool(sharing or not own)
+        if (held := getattr(layer, "_penultimate_provenance", None)) is not None:
+            sharing.append(held)
+        found |= {id(provenance): provenance for provenance in sharing}
+    return reduce(Provenance.__or__, found.values(), Provenance(known=known and bool(found)))
+
+
+def _layers_of(network: Any) -> list[Any]:
+    """Return the layers with weights, those of nested models, too."""
+    found: list[Any] = []
+    for layer in getattr(network, "layers", []):
+        if hasattr(layer, "layers"):
+            found += _layers_of(layer)
+        elif layer.weights:
+            found.append(layer)
+    return found
+
+
+def _digests(network: Any) -> tuple[dict[int, bytes], set[bytes]]:
+    """Return a digest for each weight, by identity, and those that tell something.
+
+    One value over and over, as in a bias of zeros, is the same in networks that share nothing.
+    """
+    digests, telling = {}, set()
+    for variable, values in zip(network.weights, network.get_weights()):
+        flat = np.ascontiguousarray(values).reshape(-1)
+        digest = xxhash.xxh3_128_digest(flat.view(np.uint8).data)
+        digests[id(variable)] = digest
+        if len(flat) > 1 and (flat != flat[0]).any():
+            telling.add(digest)
+    return digests, telling
+
+
+def _digest(digests: Mapping[int, bytes]) -> bytes:
+    return xxhash.xxh3_128_digest(b"".join(digests.values()))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from penultimate import FeatureExtractor
+from penultimate.networks import predict_probabilities
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import classifying_layer, ends_in_logits, make_cut
 
@@ -242,3 +243,124 @@ def test_the_classifying_layer_is_the_one_behind_the_output():
     assert classifying_layer(model).name == "p"
     with pytest.raises(ValueError, match="made by several layers"):
         classifying_layer(network(SCORES["sum of two"]))
+
+
+def own_softmax(z):
+    return ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True)
+
+
+def sharpened(p):
+    return ops.square(p) / ops.sum(ops.square(p), axis=-1, keepdims=True)
+
+
+AFTER_PROBABILITIES = {
+    "clip": lambda p: ops.clip(p, 1e-6, 1 - 1e-6),
+    "smoothed": lambda p: p * 0.94 + 0.02,
+    "rescaled by one": layers.Rescaling(1.0),
+    "nothing added": lambda p: p + 0.0,
+    "clip of one's own": layers.Lambda(lambda p: ops.clip(p, 0.01, 0.99)),
+}
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("after", AFTER_PROBABILITIES)
+def test_what_is_made_of_probabilities_is_not_squashed_again(after, n):
+    kind, end = "sigmoid" if n == 1 else "softmax", AFTER_PROBABILITIES[after]
+    model = network(lambda x: end(dense(n, activation=kind)(x)))
+    X = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    own = ops.convert_to_numpy(model(X))
+    expected = np.hstack([1 - own, own]) if n == 1 else own
+    np.testing.assert_allclose(predict_probabilities(model, X), expected, atol=1e-5)
+    for row in (X[:1], X[5:6]):  # one sample is read as many are
+        np.testing.assert_allclose(predict_probabilities(model, row).sum(), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x: own_softmax(dense()(x)),
+        lambda x: sharpened(dense(activation="softmax")(x)),
+        merged(
+            layers.Concatenate(),
+            lambda x: 1 - dense(1, activation="sigmoid", kernel_initializer="ones")(x),
+            dense(1, activation="sigmoid", kernel_initializer="ones"),
+        ),
+    ],
+)
+def test_outputs_that_add_up_to_one_are_probabilities(end):
+    model, X = network(end), np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    own = ops.convert_to_numpy(model(X))
+    np.testing.assert_allclose(predict_probabilities(model, X), own, atol=1e-5)
+
+
+def test_percentages_and_rounded_probabilities_are_scaled():
+    X = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    for end in (lambda p: p * 100, lambda p: ops.round(p, 1)):
+        model = network(lambda x, end=end: end(dense(activation="softmax")(x)))
+        own = ops.convert_to_numpy(model(X))
+        expected = own / own.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(predict_probabilities(model, X), expected, atol=1e-5)
+
+
+def test_logarithms_of_probabilities_are_scores():
+    X = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    model = network(lambda x: ops.log(dense(activation="softmax")(x)))
+    expected = np.exp(ops.convert_to_numpy(model(X)))
+    np.testing.assert_allclose(predict_probabilities(model, X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x: dense(1, activation="sigmoid")(x) * 100,
+        lambda x: dense(1, activation="sigmoid")(x) * 2 - 1,
+        lambda x: ops.log(dense(1, activation="sigmoid")(x)),
+        lambda x: dense(3, activation="softmax")(x) * 2 - 1,
+        lambda x: 1 / (1 + ops.exp(-dense(1)(x))),
+        layers.Lambda(lambda x: ops.sigmoid(x[:, :1])),
+        dense(1, activation="log_sigmoid"),
+    ],
+)
+def test_outputs_with_two_readings_are_an_error(end):
+    model = network(end)
+    with pytest.raises(ValueError, match=r"not clear whether the outputs .* are probabilities"):
+        predict_probabilities(model, np.random.default_rng(0).normal(size=(9, 6)))
+
+
+def test_the_way_out_of_two_readings():
+    model = network(lambda x: 1 / (1 + ops.exp(-dense(1)(x))))
+    p = model.outputs[0]
+    told = keras.Model(model.inputs[0], ops.concatenate([1 - p, p], axis=1))
+    X = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    positive = ops.convert_to_numpy(model(X))[:, 0]
+    np.testing.assert_allclose(predict_probabilities(told, X)[:, 1], positive, atol=1e-6)
+
+
+TEXTS = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
+PROJECTED = {
+    "matmul": lambda h: ops.matmul(l2(h), TEXTS) * 20.0,
+    "operator": lambda h: h @ TEXTS,
+    "einsum": lambda h: ops.einsum("ab,bc->ac", h, TEXTS),
+    "dot": lambda h: ops.dot(h, TEXTS),
+    "distances": lambda h: -ops.sum((ops.expand_dims(h, 1) - TEXTS.T) ** 2, axis=-1),
+}
+
+
+@pytest.mark.parametrize("compare", PROJECTED)
+def test_a_constant_classifier_is_the_classifying_step(compare):
+    model = network(lambda x: layers.Softmax()(PROJECTED[compare](dense(4, name="z")(x))))
+    assert make_cut(model, "penultimate").network.output_shape[-1] == 4
+    bare = network(lambda x: PROJECTED[compare](dense(4, name="z")(x)))
+    with pytest.raises(ValueError, match="It is not clear which layer"):
+        make_cut(bare, "penultimate")
+
+
+def test_a_constant_matrix_of_scores():
+    noise = np.full((3, 3), 0.1, np.float32) + 0.7 * np.eye(3, dtype=np.float32)
+    model = network(lambda x: ops.matmul(dense(activation="softmax")(x), noise))
+    assert make_cut(model, "penultimate").layer == "hidden"
+    assert not ends_in_logits(model)
+    for mix in (lambda z: z @ noise, layers.Lambda(lambda z: z[:, :2])):
+        either = network(lambda x, mix=mix: ops.softmax(mix(dense(3, name="z")(x))))
+        with pytest.raises(ValueError, match="layer='z' or 'hidden' "):
+            make_cut(either, "penultimate")

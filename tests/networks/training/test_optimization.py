@@ -1,11 +1,20 @@
+import warnings
+
 import numpy as np
 import pytest
 
-from penultimate.networks import Training, build_network, train
+from penultimate.networks import Training, build_network, fit_network, train
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import classifying_layer, giving_scores
 from penultimate.networks.margins.losses import CrammerSinger
-from penultimate.networks.training.optimization import compile_network, default_loss, one_cycle
+from penultimate.networks.training.optimization import (
+    compile_network,
+    default_loss,
+    one_cycle,
+    warn_of_other_precision,
+)
+
+keras = import_keras()
 
 
 @pytest.fixture
@@ -55,3 +64,47 @@ def test_weights_with_a_penalty_do_not_decay(samples):
     np.testing.assert_allclose(import_keras().ops.convert_to_numpy(kernel), before, rtol=1e-4)
     after = [np.linalg.norm(w) for w in model.get_weights() if w.ndim > 1]
     assert all(new < 0.9 * old for new, old in zip(after[:-1], norms[:-1], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("policy", "precision", "warned"),
+    [
+        ("float32", "float32", False),
+        ("float32", "bfloat16", False),
+        ("mixed_bfloat16", "bfloat16", False),
+        ("mixed_bfloat16", "float32", True),
+        ("mixed_float16", "float32", True),
+        ("mixed_float16", "bfloat16", True),
+        ("bfloat16", "bfloat16", True),  # its weights are bfloat16, too
+    ],
+)
+def test_layers_of_another_precision_than_the_recipes_are_told(policy, precision, warned):
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(3, dtype=policy, name="first"), layers.Dense(2)]
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_other_precision(model, Training(precision=precision))
+    assert len(caught) == warned
+    if warned:
+        assert f"do not compute in Training(precision='{precision}'), such as 'first'" in str(
+            caught[0].message
+        )
+
+
+def test_a_builder_that_follows_the_users_setting_is_trained_as_it_was_built():
+    def builder(shape, n_classes):
+        inputs = keras.Input(shape)
+        return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(inputs))
+
+    X, codes = np.random.default_rng(0).normal(size=(16, 4)), np.arange(16) % 2
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with pytest.warns(UserWarning, match="1 layers that do not compute in") as caught:
+            model, _ = fit_network(builder, X, codes, Training(epochs=1, batch_size=8))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert caught[0].filename == __file__
+    assert model.layers[-1].compute_dtype == "bfloat16"

@@ -117,6 +117,37 @@ def make_deterministic() -> None:
 
 
 @contextmanager
+def float_type(name: str) -> Iterator[None]:
+    """Let Keras make floats of a type where nothing says which, as of losses; then give it back."""
+    config = import_keras().config
+    with _one_training:
+        floatx = config.floatx()
+        try:
+            config.set_floatx(name)
+            yield
+        finally:
+            config.set_floatx(floatx)
+
+
+@contextmanager
+def standard_settings() -> Iterator[None]:
+    """Build in float32 and with the channels last, whatever Keras is set to; then give it back.
+
+    One thread at a time, as two of these settings belong to the process.
+    """
+    config = import_keras().config
+    with float_type("float32"):
+        policy, data_format = config.dtype_policy(), config.image_data_format()
+        try:
+            config.set_dtype_policy("float32")
+            config.set_image_data_format("channels_last")
+            yield
+        finally:
+            config.set_dtype_policy(policy)
+            config.set_image_data_format(data_format)
+
+
+@contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed Keras and its backend, so that building and training repeat bit for bit on a CPU.
 

@@ -5,7 +5,8 @@ before any dropout. That operation is found by reading the graph backwards from 
 
 1. **A softmax or sigmoid produces classes.** If it is the first operation that is not neutral, then
    the next operation behind it with a weight matrix makes the classes, whatever lies between the
-   two (a pooling, as in SqueezeNet; a batch normalization; a temperature).
+   two (a pooling, as in SqueezeNet; a batch normalization; a temperature). A product with a
+   constant matrix, as of prototypes or of embedded texts, counts as such an operation.
 2. **A rectifier or a normalization produces features.** Backbones and embedding networks end in
    ReLU and similar activations, or in batch, layer or L2 normalization; also in recurrent,
    attention or embedding layers. The penultimate layer is then the network's output.
@@ -21,6 +22,7 @@ convolution without activation that is then pooled, a tanh or a Lambda on scores
 scores with a gate, a softmax per position, a custom layer that is unlike any other.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +50,9 @@ _SAME = {
     *("permute", "transpose", "copy", "stopgradient"),
 }
 _NEUTRAL = _SAME | {"rescaling", "add", "subtract", "multiply", "divide", "truedivide"}
+# What joins a tensor and a constant: over an axis, or value by value.
+_PRODUCTS = {"matmul", "einsum", "dot", "tensordot", "inner"}
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "truedivide"}
 _POOLING = {"mean", "max", "sum", "amax", "getitem", "take"}
 _NORMALIZING = ("normalization", "normalize")
 _OPAQUE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
@@ -107,17 +112,56 @@ def gives_probabilities(value: Value) -> bool | None:
         if name == "average":
             answers = {gives_probabilities(each) for each in branches}
             return answers.pop() if len(answers) == 1 else None
-        if len(branches) != 1 or _weights(operation) or not (name in _SAME or _is_pooling(name)):
-            return False if _is_known(operation, name) else None
+        if _weights(operation):
+            return False if _is_known(operation, name) and name != "logsigmoid" else None
+        if len(branches) != 1 or not (name in _SAME or _is_pooling(name)):
+            # A clip of probabilities is still some, an exponential divided by a sum may be one.
+            return None if branches and sources(value) != {"scores"} else False
         value = branches[0]
 
 
+def sources(value: Value) -> set[str]:
+    """Say what a value is made of, by operations without weights.
+
+    Returns
+    -------
+    set of str
+        ``"probabilities"``, ``"logarithms"`` (of these or of others), ``"scores"`` (sums and
+        multiples of what a layer with weights gives) and ``"unknown"``.
+    """
+    found: set[str] = set()
+    waiting, met = [(value, True)], set()
+    while waiting:
+        each, is_linear = waiting.pop()
+        if (id(each), is_linear) in met:
+            continue
+        met.add((id(each), is_linear))
+        operation, name = each.operation, kind_of(each.operation)
+        if name in PROBABILITIES:
+            found.add("probabilities")
+        elif name.startswith("log"):
+            found.add("logarithms")
+        elif _weights(operation) or not each.inputs:
+            seen = is_linear and _is_known(operation, name)
+            found.add("scores" if seen and name not in _OF_EITHER else "unknown")
+        else:
+            is_linear = is_linear and (name in _NEUTRAL or _is_pooling(name))
+            waiting += [(given, is_linear) for given in each.inputs]
+    return found
+
+
 def makers(value: Value) -> list[Value]:
-    """Return the last values with a weight matrix before this one, one per branch."""
+    """Return the last values with a weight matrix that this one is made of, one on each branch.
+
+    The matrix may be a constant, as class prototypes or the embeddings of texts are. Where a
+    function may have one, or may only rearrange what is scores already, both count.
+    """
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
-    # Elementwise weights (a temperature, a normalization) only rescale what another layer made.
-    found = [maker for each in _distinct(value.inputs) for maker in makers(each)]
+    compares = _compares_with_constant(value)
+    found = [value] if compares or _may_compare(value) else []
+    if not compares or value.inputs[0].tensor.shape[1:] == value.tensor.shape[1:]:
+        found += [maker for each in _distinct(value.inputs) for maker in makers(each)]
     return list(_distinct(found))
 
 
@@ -152,7 +196,7 @@ def _read(value: Value, graph: Graph) -> Reading:
         if name in _OF_CLASSES:
             return _made_by(value)
         is_maker = bool(_weights(operation)) and not _is_elementwise(value)
-        if is_maker:
+        if is_maker or _compares_with_constant(value):
             return _read_maker(value, graph, pooled, doubt)
         if any(part in name for part in _NORMALIZING):
             return Reading("features")
@@ -173,7 +217,8 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
     """Interpret a value made with a weight matrix, without a softmax after it."""
     operation, name = _unwrapped(value.operation), kind_of(value.operation)
     own = f"{value.operation.name!r} ({type(operation).__name__})"
-    is_dense = _is_dense(operation)
+    compares = not _weights(value.operation)
+    is_dense = compares or _is_dense(operation)
     if _is_keras(operation) and not is_dense:
         return Reading("features")  # recurrent, attention, embedding
     if _is_activation(name) and name not in _NEUTRAL | _OF_EITHER:
@@ -185,6 +230,8 @@ def _read_maker(value: Value, graph: Graph, pooled: bool, doubt: str) -> Reading
         if not pooled:
             return Reading("features")
         doubt = doubt or f"{own} has no activation, and is pooled: to scores or to features"
+    if compares:
+        doubt = doubt or f"{own} joins a tensor and a constant, to scores or to features"
     if not is_dense and not _is_like_dense(value):
         doubt = doubt or f"{own} is a custom layer, and may make scores or features"
     reading = _made_by(value)
@@ -268,6 +315,37 @@ def _is_like_dense(value: Value) -> bool:
         return False
     sizes = {(before[0], after[0]), (after[0], before[0])}
     return any(tuple(weight.shape) in sizes for weight in _weights(value.operation))
+
+
+def _compares_with_constant(value: Value) -> bool:
+    """Say whether features meet constants of many classes: in a product, or each by itself.
+
+    A matrix that probabilities are multiplied with, as of label noise, makes nothing of features.
+    """
+    name = kind_of(value.operation)
+    if len(value.inputs) != 1 or _weights(value.operation):
+        return False
+    if name not in _PRODUCTS and not (name in _ARITHMETIC and _n_values(value) > _n_given(value)):
+        return False
+    return "probabilities" not in sources(value)
+
+
+def _may_compare(value: Value) -> bool:
+    """Say whether a function of the user's own, without weights, may do so."""
+    if len(value.inputs) != 1 or _is_keras(value.operation) or _weights(value.operation):
+        return False
+    before, after = value.inputs[0].tensor.shape, value.tensor.shape
+    is_other = before[-1] != after[-1] and _n_given(value) != _n_values(value)
+    return is_other and "probabilities" not in sources(value)
+
+
+def _n_values(value: Value) -> int:
+    """Count the values of a sample; along an axis of any size, one."""
+    return math.prod(size or 1 for size in value.tensor.shape[1:])
+
+
+def _n_given(value: Value) -> int:
+    return _n_values(value.inputs[0])
 
 
 def _is_elementwise(value: Value) -> bool:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.networks._forward import forward
+from penultimate.networks._forward import forward, several_outputs
 from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
 from penultimate.networks.frameworks.graph import Graph, Value, bare, has_graph
 
-_SCALES_PIXELS = 1 / 100  # the largest such scale; common ones are 1 / 255 and 1 / 127.5
-# Layers that may come before the scaling: they move pixels, but keep their range.
+_TRIED = 8  # samples of noise
+_SCALES_PIXELS = 1 / 100  # 1 / 255 and 1 / 127.5 do
+# What may come before the pixels are scaled: it changes where they are, not what they mean.
 _KEEPS_PIXELS = ("aug", "centercrop", "cropping", "identity", "rand", "resizing", "zeropadding")
 
 
@@ -128,24 +129,53 @@ def takes_pixels(model: Any) -> bool:
     return scaled
 
 
-def ends_in_logits(model: Any) -> bool:
-    """Return whether the outputs of `model` are scores, not probabilities.
+def ends_in_logits(model: Any, outputs: NDArray[np.floating] | None = None) -> bool:
+    """Say whether the outputs of `model` are scores, not probabilities.
 
-    The operation that makes the output decides. Where it is unknown, as in a custom layer or a
-    subclassed model, the model is tried on noise: outputs that sum to one are probabilities.
+    What makes the output says so. Where that can't be seen, as in a layer of the user's own or a
+    subclassed model, the model is tried on noise: outputs that add up to one are probabilities, and
+    so are positive ones that are made of probabilities, as in a clip or a product.
+
+    Parameters
+    ----------
+    model : keras.Model
+    outputs : ndarray of shape (n_samples, n_outputs), optional
+        Those of samples, which are looked at beside those of noise.
+
+    Raises
+    ------
+    ValueError
+        If there are several outputs, or what there is has two readings.
     """
+    made_of: set[str] = set()
     if has_graph(model):
         graph = Graph(model)
         if len(graph.outputs) > 1:
-            raise ValueError(
-                f"The network {model.name!r} has {len(graph.outputs)} outputs, and one is needed: "
-                "pass keras.Model(network.inputs, network.outputs[0]), or the output that gives "
-                "classes."
-            )
+            raise ValueError(several_outputs(model, len(graph.outputs)))
         probabilities = classifying.gives_probabilities(graph.outputs[0])
         if probabilities is not None:
             return not probabilities
-    return not _add_up_to_one(model)
+        made_of = classifying.sources(graph.outputs[0])
+    of_noise = _outputs_of_noise(model)
+    if of_noise is None:
+        return True
+    tried = of_noise if outputs is None else np.concatenate([of_noise, outputs])
+    low, high = float(tried.min()), float(tried.max())
+    of_probabilities = made_of == {"probabilities"}
+    if tried.shape[1] > 1:
+        adds_up = low >= 0 and np.allclose(tried.sum(axis=1), 1, atol=1e-3)
+        if adds_up or (of_probabilities and low >= 0):
+            return False
+        if not of_probabilities:
+            return True
+    else:
+        in_unit = low >= 0 and high <= 1
+        if in_unit and of_probabilities:
+            return False
+        never_positive = "logarithms" in made_of and high <= 0
+        if not (in_unit or of_probabilities or never_positive):
+            return True
+    raise ValueError(_two_readings(model, low, high))
 
 
 def giving_scores(model: Any) -> Any:
@@ -208,7 +238,8 @@ def weight_matrix(layer: Any) -> Any:
     """
     if getattr(layer, "kernel", None) is not None:
         return layer.kernel
-    matrices = [weight for weight in layer.trainable_weights if len(weight.shape) > 1]
+    weights = getattr(layer, "trainable_weights", [])  # a function has none
+    matrices = [weight for weight in weights if len(weight.shape) > 1]
     if len(matrices) != 1:
         raise ValueError(
             f"The layer {layer.name!r} has {len(matrices)} weight matrices; the penalty of a "
@@ -230,8 +261,7 @@ def computing_in_bfloat16(model: Any) -> Iterator[None]:
     outputs and the loss. A function that the backend compiles in this context keeps computing in
     bfloat16; compile all others outside.
     """
-    layers = list(_leaves(model))
-    # Without a graph, the last layer is taken for the one that makes the outputs.
+    layers = list(leaves(model))
     kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
     inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
@@ -286,15 +316,27 @@ def _activation_of(operation: Any) -> Any:
     return getattr(operation, "activation", None)
 
 
-def _add_up_to_one(model: Any) -> bool:
+def _outputs_of_noise(model: Any) -> NDArray[np.float32] | None:
+    """Return the outputs for a few samples of noise; None where the inputs are unknown."""
     inputs = getattr(model, "inputs", None)
     if not inputs:
-        return False
-    # Sizes that the model leaves open are tried with 32.
+        return None
     rng = np.random.default_rng(0)
-    samples = [rng.random((4, *(size or 32 for size in each.shape[1:]))) for each in inputs]
-    outputs = forward(model, samples, batch_size=4)
-    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+    samples = [rng.random((_TRIED, *(size or 32 for size in each.shape[1:]))) for each in inputs]
+    return forward(model, samples, batch_size=_TRIED)
+
+
+def _two_readings(model: Any, low: float, high: float) -> str:
+    end = repr(model.name)
+    if has_graph(model):
+        end += f", which ends in {Graph(model).outputs[0].operation.name!r},"
+    return (
+        f"It is not clear whether the outputs of the network {end} are probabilities: they go from "
+        f"{low:.3g} to {high:.3g}. End it in a softmax or sigmoid of Keras's for probabilities, or "
+        "in a layer without activation for logits. Or pass a network that gives a probability for "
+        "each class, adding up to one; of a single p: keras.Model(network.inputs, "
+        "keras.ops.concatenate([1 - p, p], axis=1)), with p = network.outputs[0]."
+    )
 
 
 def _makes_outputs(model: Any) -> set[int]:
@@ -310,9 +352,10 @@ def _makes_outputs(model: Any) -> set[int]:
     return found
 
 
-def _leaves(model: Any) -> Iterator[Any]:
+def leaves(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, those of nested models, too."""
     for layer in model.layers:
         if isinstance(layer, import_keras().Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer

@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate.networks._forward import as_inputs, forward
-from penultimate.networks.architectures import Builder
+from penultimate.networks.architectures import Builder, named
 from penultimate.networks.building import build_network
-from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras, standard_settings
 from penultimate.networks.frameworks.keras_models import (
     classifying_layer,
     giving_scores,
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 
+@named
 def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
     """Build a linear machine: one layer on the flattened samples, initialized to zero.
 
@@ -125,10 +126,12 @@ class RandomFeatureNetwork(BaseEstimator):
 
         machine = linear((self.n_features,), n_outputs)
         layers = import_keras().layers
-        features = RandomFourierFeatures(**self.get_params(), name="random_features")
-        return import_keras().Sequential(
-            [layers.Input(input_shape), features, *machine.layers], name="random_feature_network"
-        )
+        with standard_settings():
+            features = RandomFourierFeatures(**self.get_params(), name="random_features")
+            return import_keras().Sequential(
+                [layers.Input(input_shape), features, *machine.layers],
+                name="random_feature_network",
+            )
 
 
 def make_margin_loss(name: str) -> Any:

@@ -273,11 +273,12 @@ class BinaryHinge(MarginLoss):
         return self._weighted(self._power(violation), indicator)
 
 
+# In float32, whatever Keras is set to, as the networks with names are.
 LOSSES: dict[str, Callable[[], MarginLoss]] = {
-    "hinge": lambda: OneVsRestHinge(),
-    "squared_hinge": lambda: OneVsRestHinge(squared=True),
-    "crammer_singer": lambda: CrammerSinger(),
-    "squared_crammer_singer": lambda: CrammerSinger(squared=True),
-    "weston_watkins": lambda: WestonWatkins(),
-    "squared_weston_watkins": lambda: WestonWatkins(squared=True),
+    "hinge": lambda: OneVsRestHinge(dtype="float32"),
+    "squared_hinge": lambda: OneVsRestHinge(squared=True, dtype="float32"),
+    "crammer_singer": lambda: CrammerSinger(dtype="float32"),
+    "squared_crammer_singer": lambda: CrammerSinger(squared=True, dtype="float32"),
+    "weston_watkins": lambda: WestonWatkins(dtype="float32"),
+    "squared_weston_watkins": lambda: WestonWatkins(squared=True, dtype="float32"),
 }

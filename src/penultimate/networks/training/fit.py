@@ -17,7 +17,12 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate.networks._forward import forward
 from penultimate.networks.architectures import Builder
 from penultimate.networks.building import build_network
-from penultimate.networks.frameworks.backend import import_keras, seed_shared_generators, seeded
+from penultimate.networks.frameworks.backend import (
+    float_type,
+    import_keras,
+    seed_shared_generators,
+    seeded,
+)
 from penultimate.networks.frameworks.keras_models import (
     computing_in_bfloat16,
     giving_scores,
@@ -31,7 +36,12 @@ from penultimate.networks.training.checkpoints import (
 )
 from penultimate.networks.training.divergence import explaining_divergence
 from penultimate.networks.training.epochs import epochs, one_hot, run_epoch
-from penultimate.networks.training.optimization import compile_network, default_loss, one_cycle
+from penultimate.networks.training.optimization import (
+    compile_network,
+    default_loss,
+    one_cycle,
+    warn_of_other_precision,
+)
 from penultimate.networks.training.recipe import History, Training, suited_to
 from penultimate.provenance.records import record
 from penultimate.splits.draw import split_samples
@@ -114,7 +124,9 @@ def train(
     Warns
     -----
     RuntimeWarning
-        If the checkpoint cannot be written, as on a full disk; the last good one is kept.
+        If the checkpoint can't be written, as on a full disk; the last good one survives.
+    UserWarning
+        If layers of the model compute in another precision than the recipe's.
 
     Examples
     --------
@@ -127,9 +139,8 @@ def train(
     """
     training.check()
     batch_size = min(training.batch_size, len(X))
-    with seeded(seed):
-        # Compiled before the checkpoint is read, since that restores the optimizer's variables,
-        # too.
+    warn_of_other_precision(model, training)
+    with seeded(seed), _floats_of(model):
         loss = default_loss(model, training) if loss is None else loss
         compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
         file, course = None, Course()
@@ -344,7 +355,9 @@ def train_further(
     >>> train_further(model, X, codes, Training(), loss=CrammerSinger()) > 0
     True
     """
-    with seeded(seed):
+    if epoch == 0:
+        warn_of_other_precision(model, training)
+    with seeded(seed), _floats_of(model):
         if epoch == 0:
             compile_network(model, training, loss, training.learning_rate)
         seed_shared_generators(seed, epoch)
@@ -369,6 +382,12 @@ def _is_over(course: Course, training: Training) -> bool:
     if training.patience is None or course.best_epoch is None:
         return False
     return len(course.loss) - 1 - course.best_epoch >= training.patience
+
+
+def _floats_of(model: Any) -> AbstractContextManager[None]:
+    """Let losses and learning rates be float32 where the weights are, whatever Keras is set to."""
+    types = {str(variable.dtype) for variable in model.trainable_variables}
+    return float_type("float32") if types == {"float32"} else nullcontext()
 
 
 def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:

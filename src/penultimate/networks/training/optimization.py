@@ -1,14 +1,17 @@
 """The loss, the optimizer and the learning-rate schedule of a training."""
 
+import warnings
 from typing import Any
 
+from penultimate._common.frames import level_outside
 from penultimate.networks.frameworks.backend import import_keras
-from penultimate.networks.frameworks.keras_models import ends_in_logits
+from penultimate.networks.frameworks.keras_models import ends_in_logits, leaves
 from penultimate.networks.training.recipe import Training
 
-_WARM_UP = 0.2  # share of the steps
-# Suffixes of variables without weight decay: biases, and scales and shifts of normalization layers.
-_NOT_DECAYED = ("bias", "gamma", "beta")
+_WARM_UP = 0.2
+# What layers may be built to compute in, for a recipe's precision.
+_MEANT = {"float32": ("float32",), "bfloat16": ("float32", "bfloat16")}
+_NOT_DECAYED = ("bias", "gamma", "beta")  # how their names end
 
 
 def default_loss(model: Any, training: Training) -> Any:
@@ -16,6 +19,30 @@ def default_loss(model: Any, training: Training) -> Any:
     return import_keras().losses.CategoricalCrossentropy(
         from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
     )
+
+
+def warn_of_other_precision(model: Any, training: Training) -> None:
+    """Warn of layers that were built to compute in another precision than the recipe says."""
+    others = [
+        layer
+        for layer in leaves(model)
+        if layer.weights
+        and (
+            layer.variable_dtype != "float32"
+            or layer.compute_dtype not in _MEANT[training.precision]
+        )
+    ]
+    if others:
+        first = others[0]
+        warnings.warn(
+            f"The network {model.name!r} has {len(others)} layers that do not compute in "
+            f"Training(precision={training.precision!r}), such as {first.name!r}, which computes "
+            f"in {first.compute_dtype} on weights in {first.variable_dtype}: they were built so, "
+            "and are trained so. Build them with dtype='float32', or under "
+            "keras.config.set_dtype_policy('float32').",
+            UserWarning,
+            stacklevel=level_outside(),
+        )
 
 
 def one_cycle(training: Training, steps_per_epoch: int) -> Any:
