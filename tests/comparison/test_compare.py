@@ -641,7 +641,7 @@ def test_arguments_of_the_wrong_kind_say_so(shapes, given, error, words):
 
 def test_a_comparison_and_its_data_fit_a_screen(comparison):
     assert len(repr(comparison).splitlines()) < 20
-    assert repr(comparison).startswith("<Comparison on bars")
+    assert repr(comparison).startswith(f"<Comparison on {comparison.dataset.name}")
     assert "60 images of 12 x 12" in repr(comparison.dataset)
 
 

@@ -60,7 +60,7 @@ def test_intervals_and_paired_differences(curves):
     difference = curves.difference("cnn+svm-rbf", "cnn+softmax-adam", 24)
     other = curves.accuracy("cnn+softmax-adam", 24)
     assert difference.value == pytest.approx(interval.value - other.value)
-    with pytest.raises(ValueError, match=r"no size 3; there are \[2, 5, 24\]"):
+    with pytest.raises(ValueError, match=r"no size 3; the sizes are \[2, 5, 24\]"):
         curves.accuracy("cnn+svm-rbf", 3)
     with pytest.raises(ValueError, match="must be one of"):
         curves.accuracy("svm", 2)

@@ -145,7 +145,7 @@ def test_outputs_that_do_not_number_the_classes(data):
     assert not numbers_classes(network, CLASSES)
     result = compare(X, y, network=network, methods=["cnn+svm-rbf", "cnn+logistic"], seeds=1)
     assert row(result, "cnn+svm-rbf")["vs_softmax"]["baseline"] == "cnn+logistic"
-    with pytest.raises(ValueError, match=r"outputs do not number the classes. Use 'cnn\+logistic'"):
+    with pytest.raises(ValueError, match=r"that of this network does not. Use 'cnn\+logistic'"):
         compare(X, y, network=network, **OWN)
 
 
@@ -189,7 +189,7 @@ def test_a_test_set_passed_by_the_user(data):
         (lambda X, y: X, "must be a tuple"),
         (lambda X, y: (X[:, :4], y), "resize them alike"),
         (lambda X, y: ((X * 255).astype(np.uint8), y), "bring both to one scale and type"),
-        (lambda X, y: (X * 255, y), "one seems to be in"),
+        (lambda X, y: (X * 255, y), "on different scales"),
         (lambda X, y: (X, y[:-1]), "X_test has 60 samples but 59 labels"),
         (lambda X, y: (X, y.astype(str)), "labels of type"),
         (lambda X, y: (X, np.eye(4)[y]), "one label per sample"),
