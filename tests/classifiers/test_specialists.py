@@ -314,7 +314,7 @@ def test_bad_samples(frozen):
         clone(frozen).fit(X, one_hot)
     with pytest.raises(ValueError, match="the network takes 12 x 12 x 1: resize them"):
         frozen.predict(X_test[:, :, :10])
-    with pytest.raises(ValueError, match="10 features"):
+    with pytest.raises(ValueError, match="10 x 12 x 1; the network takes 12 x 12 x 1: resize"):
         frozen.predict(X_test[:, :10], subset="lying")
     with pytest.raises(ValueError, match=r"no subset 'shapes'; there are \['lying', 'standing'\]"):
         frozen.predict(X_test, subset="shapes")
