@@ -117,9 +117,7 @@ def test_compare_by_subset_and_by_both_kinds_of_split(letters, tmp_path):
 
 def test_missing_subsets_and_groups_are_refused(bars, letters, tmp_path):
     out = tmp_path / "out"
-    assert "has no folder of " in fails(
-        "compare", bars, "--subsets", "--out", out
-    )
+    assert "has no folder of " in fails("compare", bars, "--subsets", "--out", out)
     assert "--subsets" in fails("compare", letters, "--out", out)
     assert "needs groups" in fails("compare", bars, "--split-by", "group", "--out", out)
     assert "finds no group" in fails(

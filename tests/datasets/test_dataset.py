@@ -88,7 +88,7 @@ def test_unknown_subset(letters):
         ({"low": [0, 1], "high": [1, 2]}, "The class '1' is in two subsets, 'low' and 'high'"),
         ({"low": [0, 1]}, "1 class is in no subset, such as '2'"),
         (["a", "b"], "subsets of Dataset has 2 for 3 samples"),
-        (["a/b", "a", "a"], "must hold no '/'"),
+        (["a/b", "a", "a"], "must not contain '/'"),
     ],
 )
 def test_bad_subsets(subsets, message):

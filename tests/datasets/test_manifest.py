@@ -28,7 +28,7 @@ def test_manifest(folders):
         ("file,label\na,b\n", r"columns path and label; its first line names \['file', 'label'\]"),
         ("path,label\n", "lists no image"),
         ("path,label\n9/0.png,\n", "line 2: the column 'label' is empty"),
-        ("path,label\n9/77.png,a\n9/0.png,b\n", r"1 files .* do not exist; first: .*77.png"),
+        ("path,label\n9/77.png,a\n9/0.png,b\n", r"1 of 2 files .* do not exist; first: .*77.png"),
         ("path,label,split\n9/0.png,a,rest\n", "line 2: split must be 'train', 'val' or"),
         ("", "columns path and label"),
         ("path,label\n9/0.png,a,b\n", "line 2 has more entries than the header"),

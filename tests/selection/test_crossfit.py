@@ -104,7 +104,7 @@ def test_layer_and_single_candidates():
 
 def test_random_candidates_must_be_the_same_in_all_folds():
     assert fit(SVCRandomizedSearchCV(n_iter=5, random_state=0)).scores["all"] > 0.9
-    with pytest.raises(ValueError, match="random_state of a search that draws them to an integer"):
+    with pytest.raises(ValueError, match="set its random_state to an integer"):
         fit(SVCRandomizedSearchCV(n_iter=5))
 
 

@@ -31,7 +31,7 @@ _CHANGES = {
     "transparent": "{} put on a white background where transparent ({}).",
     "cmyk": "{} converted from CMYK to RGB ({}).",
     "stated": "{} scaled to 0 to 255 from 0 to the largest value that the file states ({}).",
-    "frames": "{} read without the frames or pages after the first ({}).",
+    "frames": "{} reduced to the first frame or page ({}).",
 }
 
 
