@@ -104,9 +104,8 @@ def test_what_a_network_has_seen():
     record(model, X[:2])
     with pytest.raises(LeakageError, match="2 of 3"):
         evaluate(model, X, [0, 1, 2], classes=range(3))
-    unknown = outputs("softmax", 3)
-    unknown.set_weights([weights + 0.1 for weights in unknown.get_weights()])
-    unknown._penultimate_provenance = None
+    unknown = import_keras().models.clone_model(model)  # of other weights, nothing is recorded
+    unknown.set_weights([weights + 0.1 for weights in model.get_weights()])
     with pytest.warns(UnknownProvenanceWarning, match=r"record\(network, \[\]\)"):
         evaluate(unknown, X, [0, 1, 2], classes=range(3))
 
@@ -152,5 +151,7 @@ def test_no_threshold_is_set_on_seen_samples(fitted, shapes, wrap):
     with pytest.raises(LeakageError, match="40 of 40 held-out samples were seen"):
         model.fit(X[:40], y[:40])
     strict = AbstainingClassifier(wrap(fitted), risk=0.1)
-    with pytest.raises(ValueError, match="20 of 60 samples are held out, and 40 that were seen"):
+    with pytest.raises(
+        ValueError, match="20 of 60 .* are held out, not counting 40 that were seen"
+    ):
         strict.fit(X, y)

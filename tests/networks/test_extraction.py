@@ -170,7 +170,7 @@ def test_inputs_of_different_lengths():
         (np.zeros((2, 8, 8, 1)), "images are 8 x 8 x 1; .*: give them 3 channels"),
         (np.zeros((2, 3, 8, 8)), "images are 3 x 8 x 8; .*: move their channels last"),
         (np.zeros((2, 192)), r"samples of shape \(8, 8, 3\); got X of shape \(2, 192\)"),
-        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "bring all images to one size"),
+        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "resize all images to one size"),
     ],
 )
 def test_samples_of_a_wrong_shape(X, message):

@@ -143,6 +143,7 @@ def test_memory_limit_changes_nothing(limit):
 
 def test_settings_that_float32_does_not_resolve_are_fitted_separately(monkeypatch):
     monkeypatch.setattr(_problem, "_SLACK", -1.0)
+    monkeypatch.setattr("penultimate.svm._joint_search._FEWEST_SAMPLES", 1)
     with pytest.warns(PerformanceWarning, match="30 of the 30 fits .* float32"):
         compare_searches(X, y, GRID)
 

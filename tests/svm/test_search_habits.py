@@ -135,8 +135,9 @@ def test_any_scoring_with_weights(params):
     assert set(our_warnings) == set(their_warnings)
 
 
-def test_a_scorer_may_use_more_than_predictions():
+def test_a_scorer_may_use_more_than_predictions(monkeypatch):
     """Support vectors, other methods, and samples other than those it was given."""
+    monkeypatch.setattr("penultimate.svm._joint_search._FEWEST_SAMPLES", 1)
 
     def few(fitted, samples, labels):
         return -len(fitted.support_)
@@ -211,7 +212,7 @@ SLOW = {
         {"svc__C": [1, 10]},
         X,
         y,
-        "a Pipeline, not an SVC",
+        "sklearn's Pipeline",
     ),
     "a class without samples": (
         {"cv": [(np.arange(60), np.arange(50, 100))]},

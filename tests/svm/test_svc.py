@@ -256,7 +256,7 @@ def test_bad_memory_limit(limit):
         ({"C": -1}, "'C' parameter of SVC must be"),
         ({"kernel": "sigmoid"}, "'kernel' parameter of SVC must be"),
         ({"tol": 0}, "'tol' parameter of SVC must be"),
-        ({"n_jobs": 0}, "'n_jobs' parameter must not be 0"),
+        ({"n_jobs": 0}, "'n_jobs' parameter of SVC and its searches must not be 0"),
     ],
 )
 def test_bad_parameter(params, message):

@@ -14,7 +14,7 @@ HIDE = """
 import importlib.util, sys
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *a: None if name in {hidden!r} else find(name, *a)
-from penultimate.networks._backend import import_keras
+from penultimate.networks.frameworks.backend import import_keras
 try:
     print(import_keras().backend.backend())
 except ImportError as error:
@@ -82,7 +82,7 @@ DETERMINISM = """
 import warnings
 warnings.simplefilter("error")
 from penultimate.networks import make_deterministic
-from penultimate.networks._backend import seeded
+from penultimate.networks.frameworks.backend import seeded
 {imports}
 with seeded(0):
     print({shown})

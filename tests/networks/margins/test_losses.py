@@ -125,13 +125,13 @@ def test_keras_categorical_hinge_is_a_different_function():
 @pytest.mark.parametrize(
     ("loss", "targets", "scores", "message"),
     [
-        (CrammerSinger, (5,), (5, 1), "For two classes and one score take BinaryHinge"),
+        (CrammerSinger, (5,), (5, 1), "For two classes and one score, use BinaryHinge"),
         (WestonWatkins, (5,), (5,), "takes one score per class, for two classes or more"),
         (OneVsRestHinge, (5, 2), (5, 3), r"got targets of shape \(5, 2\)"),
         (CrammerSinger, (4,), (5, 3), "needs one target per sample"),
         (BinaryHinge, (5, 3), (5, 1), "targets of 0 and 1 or -1 and 1"),
         (BinaryHinge, (4,), (5, 1), "needs one target per sample"),
-        (BinaryHinge, (5,), (5, 2), "For more classes take CrammerSinger"),
+        (BinaryHinge, (5,), (5, 2), "For more classes, use CrammerSinger"),
     ],
 )
 def test_wrong_shapes_raise_instead_of_broadcasting(loss, targets, scores, message):

@@ -239,7 +239,7 @@ KILLED = """
     import hashlib, sys
     from pathlib import Path
     import numpy as np
-    from penultimate._progress import Progress
+    from penultimate._common.progress import Progress
     from penultimate.datasets import load_mnist_5k
     from penultimate.networks import Training, fit_network, make_deterministic
 
