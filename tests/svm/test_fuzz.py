@@ -301,6 +301,7 @@ def test_search(search):
     check_search(search)
 
 
+@pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")  # folds without a class
 @pytest.mark.slow
 @settings(thorough, max_examples=2000)  # a search is a few dozen problems
 @given(searches())
