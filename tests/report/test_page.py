@@ -266,6 +266,7 @@ def test_ten_thousand_images_open_quickly(browser, comparison, tmp_path):
         labels=labels,
         classes=tuple("0123456789"),
         subsets={},
+        fingerprints=None,
     )
     test = np.arange(100, 10_100)
     guesses = np.where(rng.random((2, 10_000)) < 0.1, 9 - labels[test], labels[test])
