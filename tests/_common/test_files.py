@@ -488,16 +488,16 @@ def test_folders_that_cannot_be_written_to(tmp_path):
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(ValueError, match=r"The output folder '.*file' is a file; choose another"):
         check_writable(tmp_path / "file", "output folder")
-    with pytest.raises(NotADirectoryError, match=r"'.*file/x/y' can't be made, for '.*file' is"):
+    with pytest.raises(NotADirectoryError, match=r"'.*file/x/y' cannot be created, .*file' is"):
         check_writable(tmp_path / "file" / "x" / "y", "output folder")
-    with pytest.raises(NotADirectoryError, match=r"'.*link/x' can't be made, for '.*link'"):
+    with pytest.raises(NotADirectoryError, match=r"'.*link/x' cannot be created, because '.*link'"):
         check_writable(tmp_path / "link" / "x", "output folder")
-    with pytest.raises(OSError, match=r"The output folder '.*' can't .*Choose a shorter name"):
+    with pytest.raises(OSError, match=r"The output folder '.*' cannot .*Choose a shorter name"):
         check_writable(tmp_path / ("x" * 300), "output folder")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files")
 def test_a_folder_that_takes_no_files_is_named_and_no_file_of_ours():
-    with pytest.raises(OSError, match=r"'/proc/zzz' can't .* in '/proc': .*Choose a fol") as caught:
+    with pytest.raises(OSError, match=r"'/proc/zzz' cannot .* in '/proc': .*Choose") as caught:
         check_writable("/proc/zzz", "output folder")
     assert "tmp" not in str(caught.value)

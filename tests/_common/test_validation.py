@@ -145,7 +145,7 @@ def test_nothing_for_each_sample():
         ("groups", ["a", None, "b"], "groups holds 1 missing"),
         ("groups", ["a", np.nan, "b"], "groups holds 1 missing"),
         ("groups", pd.array([1, None, 2], dtype="Int64"), "groups holds 1 missing"),
-        ("groups", [0.5, 1.0, 2.0], "holds fractions, such as 0.5: .*passed as sample_weight="),
+        ("groups", [0.5, 1.0, 2.0], "holds fractions, such as 0.5, .*passed as sample_weight="),
         ("groups", ["a", 1, "b"], "groups of DeepSVC mixes text and numbers"),
         ("sample_weight", [1, 2], "sample_weight of DeepSVC has 2 for 3 samples"),
         ("sample_weight", np.ones((3, 2)), "Sample weights must be 1D"),

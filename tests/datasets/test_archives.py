@@ -99,7 +99,7 @@ def test_manifest_beside_class_folders_is_not_read_and_that_is_said(folders, tmp
     (folders / "labels.csv").write_text("path,label\n9/0.png,a\n10/0.png,b\n")
     data = datasets.load(packed(tmp_path / "packed.zip", folders))
     assert data.classes == ("9", "10")
-    assert data.notes[-1].startswith("'labels.csv' was not read, for the folders beside it are")
+    assert data.notes[-1].startswith("'labels.csv' was not read, because the folders next to it")
 
 
 def test_one_file_of_arrays_in_an_archive(tmp_path):

@@ -221,4 +221,4 @@ def test_parts_of_standardized_values_have_any_maximum(tmp_path):
 def test_parts_of_0_and_1_are_noted(tmp_path):
     X = np.eye(8, dtype=int)[None].repeat(2, axis=0)
     np.savez(tmp_path / "a.npz", X_train=X, X_test=X, y_train=[0, 1], y_test=[0, 1])
-    assert "all but black" in datasets.load(tmp_path / "a.npz").notes[-1]
+    assert "nearly black" in datasets.load(tmp_path / "a.npz").notes[-1]

@@ -116,8 +116,8 @@ def test_copies_with_several_labels_are_not_dropped_in_silence():
         ({"subsets": [1.0, np.nan, 1.0, 1.0]}, "subsets holds 1 missing"),
         ({"is_test": [1.0, np.nan, 0.0, 0.0]}, "is_test holds 1 missing"),
         ({"is_test": pd.array([True, None, False, False])}, "is_test holds 1 missing"),
-        ({"is_test": ["True", "False"] * 2}, "is_test .* True or False for each .* got 'True'"),
-        ({"is_test": [3, 1, 0, 0]}, "is_test .* True or False for each sample; got 3"),
+        ({"is_test": ["True", "False"] * 2}, "is_test .* True or False per .* got 'True'"),
+        ({"is_test": [3, 1, 0, 0]}, "is_test .* True or False per sample; got 3"),
         ({"is_test": [1, 3]}, "is_test of Dataset has 2 for 4 samples"),
         ({"is_selection": [0.5, 0, 1, 1]}, "is_selection .* got 0.5"),
     ],
@@ -148,6 +148,6 @@ def test_masks_and_groups_of_any_type():
 def test_integers_of_0_and_1_are_noted():
     images = np.eye(8, dtype=int)[None].repeat(2, axis=0)
     (note,) = Dataset.from_arrays(images, ["a", "b"]).notes
-    assert "none above 1: as pixels from 0 to 255 all but black. Pass booleans" in note
+    assert "none above 1: as pixels from 0 to 255 they are nearly black. Pass booleans" in note
     for other in (images.astype(bool), images.astype(float), images * 255, images * 0):
         assert Dataset.from_arrays(other, ["a", "b"]).notes == ()

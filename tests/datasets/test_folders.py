@@ -128,7 +128,7 @@ def test_classes_that_differ_in_case_are_two_where_both_are_trained_on(tmp_path)
 def test_class_that_is_not_trained_on(tmp_path):
     write_split(tmp_path, ("train",), ("cat", "dog"), (6,))
     write_split(tmp_path, ("test",), ("cat", "cow"), (3,))
-    with pytest.raises(ValueError, match="want of samples, such as class 'cow'"):
+    with pytest.raises(ValueError, match="no training samples, such as class 'cow'"):
         make_plan(datasets.load(tmp_path), Holdout(), [0], False)
 
 

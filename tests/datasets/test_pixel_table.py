@@ -103,7 +103,7 @@ def test_labels_in_quotes_after_a_blank(tmp_path):
             "not in the order of their numbers, and names such as '1x0'",
         ),
         (["label", "class", *(f"p{k}" for k in range(16))], "'label' and 'class'; keep the one"),
-        (["label", "group", *(f"p{k}" for k in range(16))], "a column 'group', which is read bes"),
+        (["label", "group", *(f"p{k}" for k in range(16))], "a column 'group', which is only read"),
         (["id", *(f"p{k}" for k in range(16))], "none named 'label': is it a test set"),
     ],
 )

@@ -60,5 +60,5 @@ def test_hidden_files_are_nobodys(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OSError, match=r"The output folder '.*inside' can't be made, for .* Choose"):
+    with pytest.raises(OSError, match=r"The output folder '.*inside' cannot be created.* Choose"):
         check_folder(tmp_path / "file" / "inside")

@@ -48,7 +48,7 @@ def test_given_split_is_kept():
     ("is_test", "groups", "message"),
     [
         (np.ones(20, bool), None, "puts every sample into 'test'"),
-        (np.arange(20) >= 10, None, "1 of the test set's classes cannot be trained on"),
+        (np.arange(20) >= 10, None, "1 of the test set's classes have no training samples"),
         (np.arange(20) % 2 == 0, np.zeros(20), "1 groups are in both parts"),
     ],
 )

@@ -128,14 +128,14 @@ def check_writable(folder: str | os.PathLike[str], what: str) -> None:
     ----------
     folder : str or path-like
     what : str
-        What the folder is for, for the message: ``"output folder"``.
+        Purpose of the folder, for the message, such as ``"output folder"``.
 
     Raises
     ------
     ValueError
         If it is a file.
     OSError
-        If it can't be made or written to, with its path and what to do.
+        If it cannot be created or written to, with its path and advice.
     """
     path = Path(folder)
     place = path.absolute()
@@ -152,14 +152,15 @@ def check_writable(folder: str | os.PathLike[str], what: str) -> None:
         advice = "Choose a folder that you may write to."
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG):
             advice = _ADVICE[error.errno]
-        message = f"No file can be made{where}: {error.strerror or error}. {advice}"
-        explained = type(error)(f"The {what} {str(path)!r} can't be written to. {message}")
+        message = f"Cannot create a file{where}: {error.strerror or error}. {advice}"
+        explained = type(error)(f"The {what} {str(path)!r} cannot be written to. {message}")
         explained.errno = error.errno
         raise explained from error
     if place == path.absolute():
         raise ValueError(f"The {what} {str(path)!r} is a file; choose another name.")
     raise NotADirectoryError(
-        f"The {what} {str(path)!r} can't be made, for {str(place)!r} is a file. Choose another."
+        f"The {what} {str(path)!r} cannot be created, because {str(place)!r} is a file. "
+        "Choose another folder."
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Factors between standard deviations: of two features, and of a feature and 1.
+# Ratios of standard deviations: between features, and to the ideal of 1.
 _UNEVEN, _FAR = 100, 10
 
 
@@ -62,22 +63,22 @@ def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDAr
 
 
 def pixel_scale(X: NDArray[Any]) -> float:
-    """What makes pixels from 0 to 255 of these: 255 for booleans and floats up to 1, else 1."""
+    """Return the factor to pixels from 0 to 255: 255 for booleans and floats up to 1, else 1."""
     return 255.0 if X.dtype.kind in "bf" and X.max() <= 1 else 1.0
 
 
 def check_one_scale(parts: Mapping[str, NDArray[Any]]) -> None:
-    """Raise ``ValueError`` for parts of one data set of which one alone is in [0, 1].
+    """Raise ``ValueError`` if some parts of one data set are in [0, 1] and others are not.
 
-    Joined they would pass for pixels in [0, 255], of which those of that part are black.
+    Joined, they would be taken for pixels in [0, 255], and the images of that part for black ones.
 
     Parameters
     ----------
     parts : dict of str to ndarray
-        The images, by their names for the message. What is black throughout is on any scale.
+        Images of each part, by its name for the message. A part that is all black fits any scale.
     """
     lit = {name: X for name, X in parts.items() if X.dtype.kind in "biuf" and X.size and X.any()}
-    if all(X.min() < 0 for X in lit.values()):  # standardized: their largest values tell nothing
+    if all(X.min() < 0 for X in lit.values()):  # standardized: maxima say nothing about the scale
         return
     tops = {name: float(X.max()) for name, X in lit.items()}
     low = next((name for name, top in tops.items() if top <= 1), None)
@@ -90,12 +91,12 @@ def check_one_scale(parts: Mapping[str, NDArray[Any]]) -> None:
 
 
 def note_black(X: NDArray[Any], name: str) -> str | None:
-    """Return what to say of integers that are black and white as 0 and 1; None of all others."""
+    """Return a note on integers that code black and white as 0 and 1; None for other images."""
     if X.dtype.kind not in "iu" or not X.size or X.max() != 1:
         return None
     return (
-        f"{name} holds integers, none above 1: as pixels from 0 to 255 all but black. Pass "
-        "booleans, floats from 0 to 1, or the integers times 255."
+        f"{name} holds integers, none above 1: as pixels from 0 to 255 they are nearly black. "
+        "Pass booleans, floats from 0 to 1, or 255 * X."
     )
 
 

@@ -75,9 +75,8 @@ class InputScale:
         low, high = float(lows.min()), float(highs.max())
         if white is None:
             white = next((w for w in _WHITES if max(-low, high) <= w), None)
-            if (
-                low < 0 and white == 255
-            ):  # standardized values, because pixels are never that negative
+            # Standardized values, because pixels are never that negative.
+            if low < 0 and white == 255:
                 white = None
         lit = sizes[sizes > 0]
         gray = (white or 0) / 255
@@ -142,12 +141,12 @@ class InputScale:
     def _message(self, X: NDArray[Any], owner: str, verdict: str) -> str:
         low, high = float(X.min()), float(X.max())
         advice = ""
-        # What had negative values in fit was standardized, or mapped to [-1, 1].
+        # Negative values in fit mean standardized data, or [-1, 1]: no factor leads there.
         pixels = low >= 0 and self.low >= 0
         if pixels and self.high <= 1 < high:
             advice = " Divide by 255, as before fit."
         elif pixels and self.high > 1 >= high:
-            advice = " Multiply by 255, or pass the samples as they were before they were scaled."
+            advice = " Multiply by 255, or pass the samples before scaling."
         return (
             f"The samples {verdict} than those that this {owner} was fitted on: values from "
             f"{low:g} to {high:g}, where fit had values from {self.low:g} to {self.high:g}."

@@ -66,18 +66,19 @@ def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) ->
 
 
 def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
-    """Return what is given for each sample, as groups or weights, as a vector; None as None.
+    """Return a per-sample argument, such as groups or weights, as a vector; None stays None.
 
     Parameters
     ----------
     values : array-like of shape (n_samples,) or None
     n_samples : int
     name : {"groups", "subsets", "is_test", "is_selection", "sample_weight"}
-        Groups, and names of subsets, are labels of any kind; fractions are refused, as they are
-        weights. Masks hold True and False, or 1 and 0, and come back as booleans. Weights are
-        finite numbers, none negative and not all 0; they come back as float64.
+        Name of the parameter. Groups and names of subsets are labels of any kind; fractions are
+        refused, because they are probably weights. Masks hold True and False, or 1 and 0, and are
+        returned as booleans. Weights are finite numbers, none negative and not all 0; they are
+        returned as float64.
     owner : str
-        Whose parameter it is, for the messages.
+        Name of the class or function, for the messages.
 
     Raises
     ------
@@ -90,11 +91,11 @@ def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDAr
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape != (n_samples,):
-        # scikit-learn's checks look for the first words where weights have two axes.
+        # scikit-learn's estimator checks expect the first words if weights have two axes.
         what = {"sample_weight": "Sample weights", "groups": "Groups"}.get(name, name)
         got = f"{array.shape[0]}" if array.ndim == 1 else f"shape {array.shape}"
         raise ValueError(
-            f"{what} must be 1D, one for each sample: {name} of {owner} has {got} for "
+            f"{what} must be 1D, one per sample: {name} of {owner} has {got} for "
             f"{n_samples} samples."
         )
     if array.dtype == object or name != "sample_weight":
@@ -121,26 +122,26 @@ def _check_names(values: NDArray[Any], name: str, owner: str) -> NDArray[Any]:
     if values.dtype == object:
         if len({isinstance(value, str) for value in values.tolist()}) > 1:
             raise ValueError(
-                f"{name} of {owner} mixes text and numbers; give all the same type, as with "
-                f"{name}.astype(str)."
+                f"{name} of {owner} mixes text and numbers; convert all to one type, for "
+                f"example with {name}.astype(str)."
             )
         values = np.array(values.tolist())
     if values.dtype.kind == "f" and (fractions := values[values != np.rint(values)]).size:
         hint = " Weights are passed as sample_weight=..." if name == "groups" else ""
         raise ValueError(
-            f"{name} of {owner} holds fractions, such as {fractions[0]:g}: these are no {name}."
+            f"{name} of {owner} holds fractions, such as {fractions[0]:g}, which are not {name}."
             f"{hint}"
         )
     return values
 
 
 def _check_mask(values: NDArray[Any], name: str, owner: str) -> NDArray[np.bool_]:
-    # As booleans, NaN and the text "False" would be true.
+    # Converted to booleans, NaN and the text "False" would become True.
     strange = [value for value in values.tolist() if value not in (0, 1)]
     if strange:
         raise ValueError(
-            f"{name} of {owner} must hold True or False for each sample; got {strange[0]!r}. Of "
-            f"text make a mask, as with {name} == 'yes'."
+            f"{name} of {owner} must hold True or False per sample; got {strange[0]!r}. Convert "
+            f"text to a mask, for example with {name} == 'yes'."
         )
     return values.astype(bool)
 

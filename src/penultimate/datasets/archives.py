@@ -63,13 +63,13 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 def _extract(archive: zipfile.ZipFile, folder: Path) -> None:
     members = archive.infolist()
-    # The format's folders are parted by slashes; some programs on Windows write backslashes alone.
-    # Beside slashes, a backslash is a letter of the name.
+    # The format separates folders with slashes; some Windows programs write only backslashes.
+    # If there are slashes, a backslash is part of a name.
     windows = not any("/" in member.orig_filename for member in members)
     for member in members:
         name = member.orig_filename.replace("\\", "/") if windows else member.filename
         if name.startswith("/") or ".." in name.split("/"):
-            raise zipfile.BadZipFile(f"{name!r} would lie outside of the folder")
+            raise zipfile.BadZipFile(f"{name!r} would be written outside the folder")
         if windows and name.endswith("/"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             continue

@@ -108,9 +108,9 @@ class Dataset:
     given_range: tuple[float, float] = _BYTES
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` if an array has not one entry a sample, or the parts overlap.
+        """Raise ``ValueError`` if an array lacks one entry per sample, or if the parts overlap.
 
-        Groups and masks become arrays of a type that can be told apart.
+        Groups and masks are converted to arrays of comparable values.
         """
         for name in ("groups", "is_test", "is_selection"):
             checked = check_per_sample(getattr(self, name), len(self.images), name, "Dataset")
@@ -199,7 +199,7 @@ class Dataset:
             notes if black is None else (*notes, black),
             {} if subsets is None else dict(subsets),
             is_selection=is_selection,
-            # Floats that are no whole pixels have another fingerprint once they are rescaled.
+            # Rescaling changes the fingerprint of floats that are not whole pixel values.
             fingerprints=None if given_range == _BYTES else fingerprint(given),
             given_range=given_range,
         )
@@ -249,7 +249,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If copies of an image have several labels: which one is right is not for us to say.
+            If copies of an image have different labels, since it is unclear which one is right.
 
         Examples
         --------
@@ -276,7 +276,7 @@ class Dataset:
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
 
     def __repr__(self) -> str:
-        # Not the fields: a screen of pixels says nothing.
+        # Not all fields: pixels would fill the screen.
         shape = " x ".join(str(n) for n in self.images.shape[1:])
         return (
             f"<Dataset {self.name!r}: {len(self.labels):,} images of {shape}, "
@@ -358,7 +358,7 @@ def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]
 
 
 def _merge_labels(labels: list[str], subset_names: Any) -> tuple[list[str], dict[str, list[str]]]:
-    """Name each class after its subset too, so that none collides with one of another subset."""
+    """Prefix each class with its subset, so that classes of different subsets do not collide."""
     checked = check_per_sample(subset_names, len(labels), "subsets", "Dataset")
     names = [_printable(name) for name in checked.tolist()]  # type: ignore[union-attr]
     if slashed := next((name for name in names if "/" in name), None):

@@ -1,10 +1,10 @@
 """Images of more than 8 bits: one scale for a whole data set, from its actual bit depth.
 
-A 16-bit file may hold 8, 10, 12 or 14 bits (of a camera, a scanner, a screen), and does not say so,
-but for a PGM or PPM, whose header may state what is white.
-Divided by 256 as if it were full, a 12-bit image has 16 greys and an 8-bit one is black. So the
-brightest value of all images decides how many bits they hold; each image by itself would be
-brightened by another factor, and brightness may be what tells the classes apart.
+A 16-bit file may hold 8, 10, 12 or 14 bits (from a camera, a scanner, a screen). Only the header of
+a PGM or PPM may state which. Divided by 256 as if it used all bits, a 12-bit image has 16 gray
+levels and an 8-bit one is black. So the brightest value of all images determines the bit depth. It
+is not determined per image, because that would brighten each image by a different factor, and
+brightness may separate classes.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def held_bits(highest: int) -> int:
 
 
 def to_8_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Scale values of that many bits to 0 to 255; those of 8 stay what they are."""
+    """Scale values of the given bit depth to 0 to 255; 8-bit values are unchanged."""
     return scale_to_8_bits(values, (1 << bits) - 1)
 
 

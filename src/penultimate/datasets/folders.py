@@ -272,7 +272,7 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
 def _refuse_nested(
     tree: Tree, path: Path, folder: Path, nested: list[Path], files: list[Path]
 ) -> None:
-    """Raise for folders in a class folder: what to do depends on what they look like."""
+    """Raise for folders inside a class folder, with advice that depends on their content."""
     inside = f"The class folder {str(folder)!r} holds a folder, {nested[0].name!r}"
     if not files and all(tree.images(sub) and not tree.folders(sub) for sub in nested):
         names = {_fold((None, sub.name)) for sub in nested}
@@ -286,7 +286,7 @@ def _refuse_nested(
             "Then name them 'train', 'val' and 'test'."
         )
         raise ValueError(
-            f"{inside}; a class folder must hold image files alone."
+            f"{inside}; a class folder must hold only image files."
             f"{split if len(alike) > 1 else ''} Is it a set of classes itself? Then read the data "
             "with subsets=True (--subsets)."
         )

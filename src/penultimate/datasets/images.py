@@ -30,7 +30,7 @@ _CHANGES = {
     "turned": "{} turned upright, following the camera's orientation tag ({}).",
     "transparent": "{} put on a white background where transparent ({}).",
     "cmyk": "{} converted from CMYK to RGB ({}).",
-    "stated": "{} scaled to 0 to 255 from 0 to the largest value that the file states ({}).",
+    "stated": "{} scaled to 0 to 255 by the maximum stated in the file ({}).",
     "frames": "{} reduced to the first frame or page ({}).",
 }
 
@@ -44,9 +44,9 @@ class DecodedImage:
     pixels : ndarray of shape (height, width) or (height, width, 3), uint8 or uint16
         Pixel values; 16-bit ones are those of the file, which may use fewer bits.
     changes : tuple of str
-        What was done to it, by the names of `_CHANGES`; what is to be done, with ``"stated"``.
+        Changes made while decoding, as keys of `_CHANGES`; ``"stated"`` is still to be made.
     white : int or None
-        The largest value that pixels of 16 bits can have, where the file states it.
+        Largest possible value of 16-bit pixels, if the file states it.
     """
 
     pixels: NDArray[Any]
@@ -99,8 +99,8 @@ def decode_image(path: Path) -> DecodedImage:
         If the file is not an image, is truncated, or has more than 50 million pixels.
     """
     try:
-        # Given a path, Pillow maps the pixels of some TIFF files into memory, and then scrambles
-        # those that are to be turned; so it is given an open file.
+        # Given a path, Pillow memory-maps some TIFF files, and then scrambles the pixels of those
+        # that it rotates. It does not do so with an open file.
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path}: {image.width} x {image.height} pixels are too many")
@@ -110,12 +110,12 @@ def decode_image(path: Path) -> DecodedImage:
             # Pillow keeps only the upper 8 bits of 16-bit colors, so OpenCV reads those files.
             deep = any(";16" in str(tile[3]) for tile in image.tile)
             white = _stated_white(image)
-            # Before loading, with which Pillow turns a TIFF, and forgets that it was to be turned.
+            # Read before loading: Pillow rotates a TIFF while loading it, and drops the tag.
             orientation = image.getexif().get(0x0112, 1)
             if orientation in range(2, 9):
                 changes.append("turned")
-            if white is not None:  # which Pillow would scale by it
-                if white == 65535:  # as programs write whatever the pixels hold
+            if white is not None:  # Pillow would scale by it, and keep 8 bits
+                if white == 65535:  # written by many programs whatever the pixels hold
                     return DecodedImage(_deep_colors(path, 1), tuple(changes))
                 changes.append("stated")
                 return DecodedImage(_deep_colors(path, 1), tuple(changes), white)
@@ -159,13 +159,16 @@ def _deep_colors(path: Path, orientation: int) -> NDArray[np.uint16]:
     import cv2
 
     content = path.read_bytes()
-    if content[:2] in (b"P2", b"P3"):  # plain text, after whose last number OpenCV wants a blank
+    if content[:2] in (
+        b"P2",
+        b"P3",
+    ):  # plain text: OpenCV expects white space after the last number
         content += b"\n"
     values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ValueError(
-            "holds 16 bits a channel in a form that can't be read, or breaks off; save it anew, "
-            "with 8"
+            "holds 16 bits per channel in a form that can't be read, or is truncated; save it "
+            "again, with 8"
         )
     if values.ndim == 3 and values.shape[2] == 4:
         if (values[..., 3] < 65535).any():

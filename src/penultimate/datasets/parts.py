@@ -20,10 +20,10 @@ _PARTS = {word: part for part, words in _WORDS.items() for word in words}
 def part_of_name(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the part that a name stands for, and the remaining words of the name.
 
-    Names of one split have the same rest: ``seg_train`` and ``seg_test``, ``Training Set`` and
-    ``Test Set``, ``train2017`` and ``val2017``. ``"dev"`` is a part of its own here: beside
-    a training part it is for validation, without one it is what is trained on; `settle_dev`
-    decides.
+    The names of one split have the same remaining words: ``seg_train`` and ``seg_test``,
+    ``Training Set`` and ``Test Set``, ``train2017`` and ``val2017``. ``"dev"`` is returned as a
+    separate part, because its role depends on the other parts: with a training part it is for
+    validation, without one it is the training part; `settle_dev` decides.
 
     Returns
     -------

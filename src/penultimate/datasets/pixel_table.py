@@ -109,8 +109,8 @@ def _pixel_columns(table: Table) -> tuple[list[int], list[str]]:
     other_columns = [n for n in names if n not in _LABELS and not _PIXEL.fullmatch(n)]
     if asked := [name for name in other_columns if name in _OF_MANIFESTS]:
         raise ValueError(
-            f"{path!r} has a column {asked[0]!r}, which is read beside paths of image files and "
-            "not beside pixels. Convert the table to an .npz (X, y and groups; or X_train, "
+            f"{path!r} has a column {asked[0]!r}, which is only read from tables of image paths, "
+            "not of pixels. Convert the table to an .npz (X, y and groups; or X_train, "
             "y_train, X_test and y_test), or drop the column."
         )
     if other_columns:

@@ -164,8 +164,8 @@ def _find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
     manifests = [p for p in found if _is_manifest(p)]
     if not found or _reads_as_folder(folder, subsets):
         notes = [
-            f"{manifest.name!r} was not read, for the folders beside it are the classes. To read "
-            "it, unpack the archive and pass it."
+            f"{manifest.name!r} was not read, because the folders next to it are the classes. To "
+            "use it, unpack the archive and pass the manifest."
             for manifest in manifests
         ]
         return folder, notes

@@ -74,10 +74,10 @@ def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed:
         with seeded(seed):
             return builder(input_shape, n_classes)
     except Exception as error:
-        # Keras says "zero or negative" of one layer's output, and names neither image nor way out.
+        # Keras's message has "zero or negative" and a layer, but neither the image nor a remedy.
         side = None
         if "negative" in str(error):
-            with seeded(seed):  # which gives back the generators that each try draws from
+            with seeded(seed):  # restores the generators that each attempt draws from
                 side = _smallest_side(builder, input_shape, n_classes)
         if side is None:
             error.add_note(f"Raised by {name}({input_shape}, {n_classes}), the network's builder.")

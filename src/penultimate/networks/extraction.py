@@ -231,15 +231,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 
 def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return one input as the network takes it, of samples of this shape."""
+    """Return one input with samples of this shape, after checking its values."""
     X = check_shape(X, shape)
     if X.dtype.kind == "f" and not np.isfinite(X).all():
-        raise ValueError("X holds NaN or infinity; drop or repair these samples.")
+        raise ValueError("X contains NaN or infinity; drop or fix these samples.")
     return X
 
 
 def check_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return an array with the channel axis that a network may want, or raise if it won't fit."""
+    """Return an array with the channel axis that the network needs, or raise if it does not fit."""
     if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
         X = X[..., np.newaxis]
     if not _fits(X.shape[1:], shape):

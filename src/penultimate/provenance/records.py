@@ -208,16 +208,16 @@ def provenance_of(seer: Any) -> Provenance:
     Returns
     -------
     Provenance
-        An empty one, not ``known``, where nobody said. A network that shares trained layers with
-        others, by itself or in a copy, has seen what these have; this is all that is known of it
-        where it has further layers that learn.
+        An empty one, not ``known``, if nothing was recorded. A network that shares trained layers
+        with recorded ones, or with their copies, has seen what they have; if it also has other
+        trainable layers, the rest is not ``known``.
 
     Examples
     --------
     >>> import numpy as np
     >>> from penultimate.networks import build_network
     >>> from penultimate.provenance import provenance_of, record
-    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> network = build_network("compact", (8, 8, 1), 2, seed=1)
     >>> provenance_of(network).known
     False
     >>> record(network, np.zeros((3, 8, 8)))
@@ -228,17 +228,17 @@ def provenance_of(seer: Any) -> Provenance:
     if found is not None:
         return found
     if callable(getattr(seer, "get_weights", None)):
-        digests, telling = _digests(seer)
+        digests, distinctive = _digests(seer)
         found = _BY_WEIGHTS.get(_digest(digests))
-        return _from_its_layers(seer, digests, telling) if found is None else found
+        return _from_its_layers(seer, digests, distinctive) if found is None else found
     parts = [provenance_of(part) for part in _parts_of(seer)]
-    # A scaler beside a network says nothing of what was seen; a part that says some counts.
+    # Parts without any record, such as a scaler, must not make a recorded network unknown.
     some = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
     return reduce(Provenance.__or__, some) if some else Provenance(known=False)
 
 
 def holds_unknown_network(seer: Any) -> bool:
-    """Whether a network in a classifier, however deep, came trained on samples nobody recorded.
+    """Return whether a classifier contains a pre-trained network without recorded samples.
 
     Parameters
     ----------
@@ -333,13 +333,13 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
     --------
     >>> from penultimate.networks import build_network
     >>> from penultimate.provenance import Provenance, provenance_of, set_provenance
-    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> network = build_network("compact", (8, 8, 1), 2, seed=2)
     >>> set_provenance(network, Provenance())  # known to have seen nothing
     >>> provenance_of(network).known
     True
     """
     network._penultimate_provenance = provenance
-    digests, telling = _digests(network)
+    digests, distinctive = _digests(network)
     _BY_WEIGHTS[_digest(digests)] = provenance
     learned: set[bytes] = set()
     layers = [layer for layer in _layers_of(network) if layer.trainable_weights]
@@ -348,10 +348,12 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
     for layer in layers or _layers_of(network):
         layer._penultimate_provenance = provenance  # lives on with the layer, in other networks
         learned |= {digests[id(each)] for each in layer.trainable_weights or layer.weights}
-    _LEARNED[provenance] = frozenset(learned & telling)
+    _LEARNED[provenance] = frozenset(learned & distinctive)
 
 
-def _from_its_layers(network: Any, digests: Mapping[int, bytes], telling: set[bytes]) -> Provenance:
+def _from_its_layers(
+    network: Any, digests: Mapping[int, bytes], distinctive: set[bytes]
+) -> Provenance:
     """Return what networks that share trained layers with this one have seen."""
     found: dict[int, Provenance] = {}
     known = True
@@ -359,7 +361,7 @@ def _from_its_layers(network: Any, digests: Mapping[int, bytes], telling: set[by
     for layer in _layers_of(network):
         # What is not frozen and has nothing to train, as random features, learns of no sample.
         learning = layer.trainable_weights or ([] if layer.trainable else layer.weights)
-        own = {digests[id(each)] for each in learning} & telling
+        own = {digests[id(each)] for each in learning} & distinctive
         sharing = [provenance for provenance, learned in filed if own & learned]
         known = known and bool(sharing or not own)
         if (held := getattr(layer, "_penultimate_provenance", None)) is not None:
@@ -380,18 +382,18 @@ def _layers_of(network: Any) -> list[Any]:
 
 
 def _digests(network: Any) -> tuple[dict[int, bytes], set[bytes]]:
-    """Return a digest for each weight, by identity, and those that tell something.
+    """Return a digest for each weight, by identity, and the digests that identify a network.
 
-    One value over and over, as in a bias of zeros, is the same in networks that share nothing.
+    Constant weights, such as a bias of zeros, are equal in networks that share nothing.
     """
-    digests, telling = {}, set()
+    digests, distinctive = {}, set()
     for variable, values in zip(network.weights, network.get_weights()):
         flat = np.ascontiguousarray(values).reshape(-1)
         digest = xxhash.xxh3_128_digest(flat.view(np.uint8).data)
         digests[id(variable)] = digest
         if len(flat) > 1 and (flat != flat[0]).any():
-            telling.add(digest)
-    return digests, telling
+            distinctive.add(digest)
+    return digests, distinctive
 
 
 def _digest(digests: Mapping[int, bytes]) -> bytes:

@@ -78,7 +78,7 @@ def split_test(
     unknown = np.setdiff1d(y[is_test], y[~is_test])
     if len(unknown):
         raise ValueError(
-            f"{len(unknown)} of the test set's classes cannot be trained on, for want of samples, "
+            f"{len(unknown)} of the test set's classes have no training samples, "
             f"such as class {describe(unknown.tolist()[0], names)!r}. Add some to the training "
             "part, or leave these classes out of the test set."
         )

@@ -1,4 +1,4 @@
-"""Classes and features are told apart in networks with all kinds of endings."""
+"""The classifying layer is found, or its absence noticed, whatever a network ends in."""
 
 import numpy as np
 import pytest

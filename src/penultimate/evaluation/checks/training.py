@@ -121,7 +121,11 @@ def _far_below(right: NDArray[np.bool_], other: NDArray[np.bool_], name: str, he
     accuracy, of_head = right.mean(), other.mean()
     if of_head - accuracy < _FAR or mcnemar(other, right) >= _CLEARLY:
         return ""
-    judge = "" if head == "cnn+logistic" else " Compare cnn+logistic, too: it shows which it is."
+    judge = (
+        ""
+        if head == "cnn+logistic"
+        else " Compare cnn+logistic, too: it shows whether the softmax failed to converge."
+    )
     return (
         f"{name} has an accuracy of {100 * accuracy:.1f} %, but {head} on the same features has "
         f"{100 * of_head:.1f} %.{judge}"

@@ -121,7 +121,7 @@ def gives_probabilities(value: Value) -> bool | None:
 
 
 def sources(value: Value) -> set[str]:
-    """Say what a value is made of, by operations without weights.
+    """Return what a value is computed from, by operations without weights.
 
     Returns
     -------
@@ -151,10 +151,10 @@ def sources(value: Value) -> set[str]:
 
 
 def makers(value: Value) -> list[Value]:
-    """Return the last values with a weight matrix that this one is made of, one on each branch.
+    """Return the last values with a weight matrix before this one, one per branch.
 
-    The matrix may be a constant, as class prototypes or the embeddings of texts are. Where a
-    function may have one, or may only rearrange what is scores already, both count.
+    The matrix may be a constant, such as class prototypes or text embeddings. If a function may
+    have one, or may merely rearrange scores, both readings count.
     """
     if _weights(value.operation) and not _is_elementwise(value):
         return [value]
@@ -318,7 +318,7 @@ def _is_like_dense(value: Value) -> bool:
 
 
 def _compares_with_constant(value: Value) -> bool:
-    """Say whether features meet constants of many classes: in a product, or each by itself.
+    """Return whether features are compared with constants of the classes, such as prototypes.
 
     A matrix that probabilities are multiplied with, as of label noise, makes nothing of features.
     """

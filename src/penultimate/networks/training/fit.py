@@ -124,9 +124,9 @@ def train(
     Warns
     -----
     RuntimeWarning
-        If the checkpoint can't be written, as on a full disk; the last good one survives.
+        If the checkpoint cannot be written, as on a full disk; the last good one is kept.
     UserWarning
-        If layers of the model compute in another precision than the recipe's.
+        If layers of the model compute in a precision other than the recipe's.
 
     Examples
     --------

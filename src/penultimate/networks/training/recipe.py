@@ -42,10 +42,10 @@ class Training:
     patience : int, optional
         Early stopping: number of epochs without a lower validation loss after which training ends.
     precision : {"float32", "bfloat16"}, default="float32"
-        What the steps are computed in, but for the last layer and the loss. Weights are float32
-        either way, and so are the validation and the trained network. A processor without
-        instructions for bfloat16 has to emulate it, and is slower for it. A function that builds
-        layers of another precision is warned of: they are trained as they were built.
+        Precision of the training steps, except for the last layer and the loss. Weights, validation
+        and the trained network are float32 in any case. A processor without bfloat16 instructions
+        has to emulate them, which is slower. Layers that your own function builds in another
+        precision are trained in it, with a warning.
 
     References
     ----------
