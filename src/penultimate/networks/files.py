@@ -40,7 +40,7 @@ def save_network(network: Any, path: str | Path) -> None:
     >>> import tempfile, pathlib, numpy as np
     >>> from penultimate import provenance
     >>> from penultimate.networks import build_network, load_network, save_network
-    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> network = build_network("compact", (8, 8, 1), 2, seed=3)
     >>> provenance.record(network, np.eye(8)[np.newaxis])
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.keras"
     >>> save_network(network, path)

@@ -306,7 +306,7 @@ def record(
     >>> from penultimate import provenance
     >>> from penultimate.networks import build_network
     >>> images = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
-    >>> network = build_network("compact", (8, 8, 1), 2)
+    >>> network = build_network("compact", (8, 8, 1), 2, seed=4)
     >>> provenance.record(network, images)
     >>> len(provenance.provenance_of(network).trained)
     5
