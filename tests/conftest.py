@@ -17,6 +17,7 @@ import pytest
 
 from penultimate import Training, compare
 from penultimate.datasets import Dataset
+from penultimate.provenance import records
 from penultimate.results.method import HardCase, LearningCurve
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -29,6 +30,17 @@ def same_draws():
     np.random.seed(0)
     if (keras := sys.modules.get("keras")) is not None:
         keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_records():
+    """Records that a test makes end with it: networks of the same initial weights share them."""
+    tables = records._BY_WEIGHTS, records._LEARNED
+    before = [dict(table) for table in tables]
+    yield
+    for table, kept in zip(tables, before):
+        table.clear()
+        table.update(kept)
 
 
 @pytest.fixture(scope="session")
