@@ -24,6 +24,7 @@ _WHERE = {
     "MarginClassifier": "classifiers",
     "Specialists": "classifiers",
     "Comparison": "comparison",
+    "Protocol": "comparison",
     "compare": "comparison",
     "Dataset": "datasets",
     "Holdout": "splits",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run the line ab
     from penultimate.classifiers.margin import MarginClassifier as MarginClassifier
     from penultimate.classifiers.specialists import Specialists as Specialists
     from penultimate.comparison import Comparison as Comparison
+    from penultimate.comparison import Protocol as Protocol
     from penultimate.comparison import compare as compare
     from penultimate.datasets import Dataset as Dataset
     from penultimate.networks import Augmentation as Augmentation

@@ -268,8 +268,11 @@ def _compare(
             choose_methods(methods, by_subset=subsets, frozen=False)
         with LiveTable(quiet=json) as live:
             dataset = read(live)
+            if dataset.subsets and not subsets:  # a manifest may have a column of them
+                dataset = dataset.with_subsets(None)
             live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
+                from penultimate.comparison import Protocol
                 from penultimate.comparison import _compare as comparison
                 from penultimate.networks import Training, make_deterministic
                 from penultimate.provenance.leakage import LeakageWarning
@@ -284,14 +287,15 @@ def _compare(
                 methods=methods,
                 network=network,
                 training=Training(epochs=epochs),
-                subsets=subsets,
-                holdout=[Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
                 seeds=seeds,
-                n_jobs=-1,
+                protocol=Protocol(
+                    [Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
+                    selection,
+                    on_leak,
+                ),
                 checkpoints=checkpoints,
-                selection=selection,
-                on_leak=on_leak,
-                progress=live,
+                n_jobs=-1,
+                verbose=live,
             )
             live.finish(result)
         report = result.save(out)

@@ -2,6 +2,8 @@
 
 from penultimate.comparison._compare import compare
 from penultimate.comparison.comparison import Comparison
-from penultimate.comparison.methods import METHODS, Method
+from penultimate.comparison.method import Method
+from penultimate.comparison.methods import METHODS
+from penultimate.comparison.protocol import Protocol
 
-__all__ = ["METHODS", "Comparison", "Method", "compare"]
+__all__ = ["METHODS", "Comparison", "Method", "Protocol", "compare"]

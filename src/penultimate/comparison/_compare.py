@@ -1,10 +1,11 @@
 """The comparison: every method on the same split and, where shared, on the same network.
 
 `compare` validates all of its input and makes every split before it trains anything, so that an
-error costs no training. Then one `Run` per split fits and scores the methods.
+error costs no training. Then `run_plan` fits and scores the methods on each split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,41 +13,37 @@ from typing import Any
 import numpy as np
 
 from penultimate._common.files import check_writable
-from penultimate._common.progress import SILENT, Progress
-from penultimate._common.validation import check_choice, check_n_jobs, check_number
-from penultimate.classifiers.deep_svc import SELECTIONS
+from penultimate._common.progress import Progress
+from penultimate._common.progress_bar import SearchBar
+from penultimate._common.validation import check_n_jobs, check_number
 from penultimate.comparison.checks import find_leaks, run_checks
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.given import read_given
+from penultimate.comparison.method import Method
 from penultimate.comparison.methods import choose_methods
-from penultimate.comparison.networks import Recipe, check_trainings
-from penultimate.comparison.plan import make_plan
-from penultimate.comparison.run import Run
+from penultimate.comparison.networks import Settings, check_trainings
+from penultimate.comparison.plan import Plan, make_plan
+from penultimate.comparison.protocol import Protocol
+from penultimate.comparison.run import Collected, run_plan
 from penultimate.networks import Training, check_network, is_keras_model, takes_pixels
 from penultimate.networks.extraction import numbers_classes
-from penultimate.provenance.leakage import ON_LEAK, warn_if_unknown
-from penultimate.results.method import MethodResult
-from penultimate.splits import Holdout
+from penultimate.provenance.leakage import warn_if_unknown
 
 
 def compare(
-    X: Any,
+    data: Any,
     y: Any = None,
     *,
     test: tuple[Any, Any] | None = None,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None = None,
     network: Any = "compact",
     training: Training | None = None,
-    subsets: Any = None,
-    groups: Any = None,
-    holdout: Holdout | Sequence[Holdout] | None = None,
     seeds: int | Sequence[int] = 3,
-    n_jobs: int | None = None,
+    protocol: Protocol | None = None,
     checkpoints: str | Path | None = None,
-    selection: str = "heldout",
-    on_leak: str = "raise",
+    n_jobs: int | None = None,
     batch_size: int = 256,
-    progress: Progress = SILENT,
+    verbose: bool | Progress = False,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
 
@@ -58,20 +55,23 @@ def compare(
 
     Parameters
     ----------
-    X : array-like of images, str, Path or Dataset
-        Images with labels in `y`, or a path from which `penultimate.datasets.load` reads both. A
+    data : array-like of images, str, Path or Dataset
+        Images with labels in `y`, or a path from which `penultimate.load_data` reads both. A
         builder's network, or a frozen one, is fed samples on the scale on which they are passed,
         here or in a `Dataset`. If it scales pixels itself (it begins with ``Rescaling``), it is
-        fed pixels from 0 to 255, as in image files.
+        fed pixels from 0 to 255, as in image files. If a `Dataset` has groups, no split divides
+        them; if it has subsets, specialists are compared, one per subset of the classes. All
+        subsets share one split, so that no specialist is tested on a sample that the network has
+        seen.
     y : array-like of shape (n_samples,), optional
-        Labels, if `X` is an array.
+        Labels, if `data` is an array.
     test : tuple of (X_test, y_test), optional
-        Your own test set, if `X` is an array: all of `X` is then development, and no test samples
-        are drawn from it. The equivalent for a `Dataset` is ``is_test``.
-    methods : list of str, optional
-        Names in ``penultimate.comparison.METHODS``; by default all that suit the comparison, except
-        those on request: networks trained with a margin loss from the same initial weights, such as
-        ``"cnn-hinge"``, and ``"cnn+rff"``.
+        Your own test set, if `data` is an array: all of it is then development, and no test
+        samples are drawn from it. The equivalent for a `Dataset` is ``is_test``.
+    methods : list of str and of (str, Method), or dict of str to Method, optional
+        Names in ``penultimate.comparison.METHODS``, and methods of your own with their names; by
+        default all that suit the comparison, except those on request: networks trained with a
+        margin loss from the same initial weights, such as ``"cnn-hinge"``, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
         As in `DeepSVC`. For a frozen model with one output per class, ``cnn-softmax`` is its own
         softmax: output k stands for label k, or for the k-th class name in sorted order (the report
@@ -79,35 +79,22 @@ def compare(
         are to ``cnn+logistic``, a converged logistic head on its features.
     training : Training, optional
         How networks are trained; by default ``Training()``.
-    subsets : True, dict or array-like of shape (n_samples,), optional
-        Compare specialists, one per subset of the classes. True uses the subsets that the data
-        came with; a dict maps each subset's name to its classes; with arrays, the subset's name of
-        each sample is also accepted. All subsets share one split, so that no specialist is tested
-        on a sample that the network has seen.
-    groups : array-like of shape (n_samples,), optional
-        Groups that no split may divide, such as writers; overrides those of the dataset.
-    holdout : Holdout or list of Holdout, optional
-        What is held out; by default ``Holdout()``. If there are several, the first is the main
-        one; the whole comparison is repeated on each of the others with the first seed only, and
-        the results are in `others`.
     seeds : int or list of int, default=3
         The number of seeds, counted from 0, or a list of seeds.
-    n_jobs : int, optional
-        Number of processes for searches; -1 uses all cores.
+    protocol : Protocol, optional
+        What is held out, how heads are selected, and what to do if test samples were seen in
+        training; by default ``Protocol()``.
     checkpoints : str or Path, optional
         Folder in which every training saves its state after each epoch. If `compare` is called
         again with the same folder after an interruption, trainings resume from there.
-    selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
-        How heads are selected, as in `DeepSVC`. With ``"crossfit"`` and ``"resubstitution"``
-        networks are trained on all of development. The latter is optimistic, and labeled so.
-    on_leak : {"raise", "warn", "ignore"}, default="raise"
-        What to do if test samples are exact copies of development samples, or if a frozen network
-        is known to have seen them (`provenance.record`).
+    n_jobs : int, optional
+        Number of parallel workers of each search (threads of the SVM solver, processes of
+        scikit-learn's searches); -1 uses all cores.
     batch_size : int, default=256
         Batch size for inference, which determines its memory use. The mini-batch size of training
         is set in `training`.
-    progress : Progress, optional
-        Observer of progress; see `Progress`.
+    verbose : bool or Progress, default=False
+        Whether to show a progress bar, or your own observer of progress.
 
     Returns
     -------
@@ -144,9 +131,13 @@ def compare(
     >>> [method.name for method in result.methods]
     ['cnn-softmax', 'cnn+svm-rbf']
     """
-    check_choice(selection, "selection", "compare", SELECTIONS)
-    check_choice(on_leak, "on_leak", "compare", ON_LEAK)
-    holdouts = _check_holdouts(holdout)
+    protocol = Protocol() if protocol is None else protocol
+    if not isinstance(protocol, Protocol):
+        raise TypeError(
+            "The 'protocol' parameter of compare must be a Protocol, such as "
+            f"Protocol(selection='crossfit'); got {protocol!r}."
+        )
+    protocol.check()
     seeds = _check_seeds(seeds)
     training = Training() if training is None else training
     training.check()
@@ -155,48 +146,51 @@ def compare(
     if checkpoints is not None:
         check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
-    by_subset = not (subsets is None or subsets is False)
     frozen = is_keras_model(network)
-    # Misspelled names fail here, before any data is read.
-    choose_methods(methods, by_subset=by_subset, frozen=frozen)
-    dataset, inputs = read_given(X, y, test, subsets, groups, network, progress)
-    classifies = not frozen or numbers_classes(network, len(dataset.classes))
-    chosen = choose_methods(methods, by_subset=by_subset, frozen=frozen, classifies=classifies)
-    recipe = Recipe(
-        chosen,
-        network,
-        training,
-        n_jobs,
-        None if checkpoints is None else Path(checkpoints),
-        selection,
-        batch_size,
-    )
-    if dataset.is_test is not None and len(holdouts) > 1:
-        raise ValueError(
-            "The data has its own test set, which is kept: several splits (--splits, a list of "
-            "Holdouts) would repeat the same one. Compare on one, or put all samples into one set "
-            "(one folder per class; no is_test, no test=) for test sets to be drawn from."
+    # Misspelled names fail here, before any data is read: no method is impossible by subset.
+    choose_methods(methods, by_subset=True, frozen=frozen)
+    with _observer(verbose) as progress:
+        dataset, inputs = read_given(data, y, test, network, progress)
+        chosen = choose_methods(
+            methods,
+            by_subset=bool(dataset.subsets),
+            frozen=frozen,
+            classifies=not frozen or numbers_classes(network, len(dataset.classes)),
         )
-    plans = [
-        make_plan(dataset, one, seeds[:1] if number else seeds, by_subset, selection)
-        for number, one in enumerate(holdouts)
-    ]
-    leaks = []
-    for plan in plans:
-        # Not in a helper or comprehension: the warning's stacklevel points to our caller.
-        leaks.append(find_leaks(plan, network, on_leak))
-    if frozen:
-        warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
-    # All trainings of all splits are checked before the first one starts.
-    runs = [Run(recipe, plan, inputs) for plan in plans]
-    for plan in plans:
-        check_trainings(recipe, plan)
-    results = []
-    for number, run in enumerate(runs, 1):
-        shown = progress if number == 1 else _OfSplit(progress, f"split {number} of {len(runs)}")
-        results.append(_finish(run, run.execute(shown), leaks[number - 1]))
+        folder = None if checkpoints is None else Path(checkpoints)
+        settings = Settings(chosen, network, training, protocol, n_jobs, folder, batch_size)
+        if dataset.is_test is not None and len(protocol.holdouts) > 1:
+            raise ValueError(
+                "The data has its own test set, which is kept: several splits (--splits, a list of "
+                "Holdouts) would repeat the same one. Compare on one, or put all samples into one "
+                "set (one folder per class; no is_test, no test=) for test sets to be drawn from."
+            )
+        # Every split is made, and every training checked, before the first one starts.
+        plans = [
+            make_plan(dataset, one, seeds[:1] if number else seeds, protocol.selection)
+            for number, one in enumerate(protocol.holdouts)
+        ]
+        leaks = []
+        for plan in plans:
+            # Not in a helper or comprehension: the warning's stacklevel points to our caller.
+            leaks.append(find_leaks(plan, network, protocol.on_leak))
+            check_trainings(settings, plan)
+        if frozen:
+            warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
+        results = []
+        for number, (plan, leak) in enumerate(zip(plans, leaks), 1):
+            shown = progress if number == 1 else _OfSplit(progress, f"{number} of {len(plans)}")
+            collected = run_plan(settings, plan, inputs, shown)
+            results.append(_finish(settings, plan, collected, leak))
     results[0].others = results[1:]
     return results[0]
+
+
+def _observer(verbose: bool | Progress) -> AbstractContextManager[Progress]:
+    """Return the observer of progress, as a context that ends its display."""
+    if isinstance(verbose, Progress):
+        return nullcontext(verbose)
+    return SearchBar(bool(verbose))
 
 
 class _OfSplit(Progress):
@@ -210,14 +204,15 @@ class _OfSplit(Progress):
         self.name = name
 
     def update(self, step: str, done: float, total: float) -> None:
-        self.progress.update(f"{step} ({self.name})", done, total)
+        self.progress.update(f"{step} (split {self.name})", done, total)
 
 
-def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
-    recipe, plan, network = run.recipe, run.plan, run.recipe.network
-    frozen = is_keras_model(network)
+def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> Comparison:
+    """Run the checks on what was measured, and return all of it."""
+    network, frozen = settings.network, settings.frozen
     protocol = {
-        "selection": recipe.selection,
+        "selection": settings.protocol.selection,
+        "headline": settings.headline,
         "seeds": list(plan.development_splits),
         "subsets": bool(plan.subset_parts),
         "groups": plan.dataset.groups is not None,
@@ -225,22 +220,22 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         "split_seed": plan.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
         "frozen": frozen,
-        "epochs": None if frozen else recipe.training.epochs,
+        "epochs": None if frozen else settings.training.epochs,
         "test_uses": 1,
     }
     comparison = Comparison(
         plan.dataset,
         plan.split.held_out,
         list(plan.development_splits),
-        methods,
-        run.histories,
+        list(collected.methods.values()),
+        collected.histories,
         protocol,
-        run.checks,
-        run.first_features,
-        hardest=sorted(run.hardest, key=lambda case: case.margin),
-        learning_curves=run.learning_curves,
+        collected.notes,
+        collected.features,
+        hardest=sorted(collected.hardest, key=lambda case: case.margin),
+        learning_curves=collected.learning_curves,
     )
-    notes = list(run.checks)
+    notes = list(collected.notes)
     if frozen and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(
             {
@@ -250,7 +245,7 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
                 "was trained on another scale, pass arrays on that scale.",
             }
         )
-    states, found = run_checks(comparison, plan, recipe.methods, network, leak)
+    states, found = run_checks(comparison, plan, settings.methods, network, leak)
     made = [state["id"] for state in states if state["state"] in ("passed", "found")]
     return replace(
         comparison,
@@ -258,29 +253,6 @@ def _finish(run: Run, methods: list[MethodResult], leak: str) -> Comparison:
         checks=[*notes, *(check.to_dict() for check in found)],
         check_states=states,
     )
-
-
-def _check_holdouts(holdout: Any) -> list[Holdout]:
-    holdouts = [Holdout()] if holdout is None else holdout
-    holdouts = [holdouts] if isinstance(holdouts, Holdout) else holdouts
-    if not isinstance(holdouts, Sequence) or not all(isinstance(h, Holdout) for h in holdouts):
-        raise TypeError(
-            "The 'holdout' parameter of compare must be a Holdout, such as Holdout(test_size=0.3), "
-            f"or a list of them; got {holdout!r}."
-        )
-    if not holdouts:
-        raise ValueError("holdout is empty; pass a Holdout, or a list of them.")
-    for one in holdouts:
-        one.check()
-    # What holds out one test set several times would make its differences seem to repeat. (Draws
-    # that happen to agree, as of few groups, are draws.)
-    draws = [(one.by_group, one.seed, one.test_size) for one in holdouts]
-    if repeated := [one for one, draw in zip(holdouts, draws) if draws.count(draw) > 1]:
-        raise ValueError(
-            f"{repeated[0]} and {repeated[1]} hold out the same test samples; give each its own "
-            "seed."
-        )
-    return list(holdouts)
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.comparison.methods import Method
+from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
 from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
@@ -20,7 +20,7 @@ from penultimate.networks import is_keras_model
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
-from penultimate.results.outcome import BASELINE, LOGISTIC_BASELINE, Outcome
+from penultimate.results.outcome import BASELINE, Outcome
 
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
 
@@ -223,7 +223,7 @@ def _probabilities_as_features(context: Context) -> Finding:
 def _grid_edge(context: Context) -> Finding:
     found, searched = [], False
     for method in context.comparison.methods:
-        if context.methods[method.name].subsets in ("routed", "head-routed"):
+        if method.router is not None:
             continue  # these repeat the searches of another method
         for subset, log in method.fits.items():
             name = method.name if subset is None else f"{method.name}, {subset}"
@@ -249,37 +249,35 @@ def _network_undertrained(context: Context) -> Finding:
     comparison = context.comparison
     if not context.uses_network:
         return NotMade("no network")
-    has_softmax = BASELINE in comparison.names()
-    if not (has_softmax or comparison.histories):
+    overall = [method for method in comparison.methods if not method.knows_subset]
+    softmax = [method.name for method in overall if method.inputs == "probabilities"]
+    if not (softmax or comparison.histories):
         return NotMade(f"the network is pre-trained, and {BASELINE} was not compared")
     # A converged logistic head is the judge of the last layer. Where it was not compared, the best
     # other head on the same features stands in for it.
-    heads = [
-        name
-        for name, method in context.methods.items()
-        if method.inputs == "features" and not comparison.method(name).knows_subset
-    ]
-    if LOGISTIC_BASELINE in heads:
-        heads = [LOGISTIC_BASELINE]
-    heads.sort(key=lambda name: comparison.correct(name).mean())
+    heads = [method for method in overall if method.inputs == "features"]
+    heads = [method for method in heads if method.is_logistic_head] or heads
+    names = sorted(
+        (method.name for method in heads), key=lambda name: comparison.correct(name).mean()
+    )
     found = checks.check_training(
-        comparison.correct(BASELINE) if has_softmax else None,
+        comparison.correct(softmax[0]) if softmax else None,
         context.plan.dataset.labels[comparison.test],
         seeds=comparison.seeds,
         validation_accuracy=[history.validation_accuracy for history in comparison.histories],
         best_epochs=[history.best_epoch for history in comparison.histories],
-        head_correct=comparison.correct(heads[-1]) if heads else None,
-        head=heads[-1] if heads else LOGISTIC_BASELINE,
+        head_correct=comparison.correct(names[-1]) if names else None,
+        head=names[-1] if names else "a head",
     )
     others = [
         checks.check_training(
-            comparison.correct(name),
+            comparison.correct(method.name),
             context.plan.dataset.labels[comparison.test],
             seeds=comparison.seeds,
-            name=name,
+            name=method.name,
         )
-        for name, method in context.methods.items()
-        if method.inputs == "network" and not comparison.method(name).knows_subset
+        for method in overall
+        if method.inputs == "network"
     ]
     return [check for check in (found, *others) if check is not None]
 

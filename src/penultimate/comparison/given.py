@@ -4,8 +4,6 @@ The two differ: the dataset holds 8-bit images for the report and for methods on
 network that does not scale pixels itself must be fed samples on their original scale.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,16 @@ from numpy.typing import NDArray
 from penultimate._common.data_objects import as_samples
 from penultimate._common.images import check_one_scale
 from penultimate._common.progress import Progress
-from penultimate._common.validation import check_per_sample
-from penultimate.datasets import Dataset, check_subsets, load
+from penultimate.datasets import Dataset, load
 from penultimate.networks import takes_pixels
 
 
 def read_given(
-    X: Any, y: Any, test: Any, subsets: Any, groups: Any, network: Any, progress: Progress
+    data: Any, y: Any, test: Any, network: Any, progress: Progress
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and the array that the network is fed."""
-    own = subsets is True
-    given = None if own or subsets is None or subsets is False else subsets
     takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
-    if isinstance(X, (str, Path, Dataset)):
+    if isinstance(data, (str, Path, Dataset)):
         if test is not None:
             raise ValueError(
                 "test=(X_test, y_test) goes with arrays. In a Dataset, mark the test samples: "
@@ -35,36 +30,17 @@ def read_given(
                 "test/."
             )
         if y is not None:
-            raise ValueError("y must be None if X is a path or a Dataset, which has labels.")
-        data = X if isinstance(X, Dataset) else load(X, subsets=own, progress=progress)
-        if groups is not None or given is not None:
-            data = _override(data, given, groups)
-        if own and not data.subsets:
-            raise ValueError(
-                "subsets is True, but the data has none. Pass a dict of names to classes, or data "
-                "that comes in subsets."
-            )
-        return data, data.inputs if takes_own_scale else _pixels(data)
-    X = as_samples(X, "compare")
+            raise ValueError("y must be None if 'data' is a path or a Dataset, which has labels.")
+        dataset = data if isinstance(data, Dataset) else load(data, progress=progress)
+        return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
+    X = as_samples(data, "compare")
     if y is None:
         raise ValueError("y is missing: compare needs one label per image.")
-    if own:
-        raise ValueError(
-            "subsets is True, but arrays have none of their own. Pass a dict of names to classes, "
-            "or an array with the subset of each sample."
-        )
     is_test = None
     if test is not None:
-        if groups is not None:
-            raise ValueError(
-                "groups cannot be combined with test=(X_test, y_test); pass a Dataset: "
-                "Dataset.from_arrays(X_all, y_all, groups=groups_all, is_test=mask)."
-            )
         X, y, is_test = _join(X, y, test)
-    data = Dataset.from_arrays(X, y, subsets=given, is_test=is_test)
-    if groups is not None:
-        data = _override(data, None, groups)
-    return data, np.asarray(X) if takes_own_scale else _pixels(data)
+    dataset = Dataset.from_arrays(X, y, is_test=is_test)
+    return dataset, np.asarray(X) if takes_own_scale else _pixels(dataset)
 
 
 def _pixels(data: Dataset) -> NDArray[Any]:
@@ -107,14 +83,3 @@ def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         raise ValueError(f"y has labels of type {y.dtype} and y_test of type {y_test.dtype}.")
     is_test = np.repeat([False, True], [len(X), len(X_test)])
     return np.concatenate([X, X_test]), np.concatenate([y, y_test]), is_test
-
-
-def _override(data: Dataset, subsets: Any, groups: Any) -> Dataset:
-    """Replace the subsets or groups of a dataset."""
-    if subsets is not None:
-        if isinstance(subsets, Mapping):
-            subsets = {name: [str(label) for label in members] for name, members in subsets.items()}
-        data = replace(data, subsets=check_subsets(subsets, data.classes))
-    if groups is not None:
-        data = replace(data, groups=check_per_sample(groups, len(data.labels), "groups", "compare"))
-    return data

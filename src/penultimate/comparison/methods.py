@@ -5,9 +5,9 @@ logistic head (refitting, without a margin), the softmax masked to a subset (kno
 and networks trained from scratch (fewer classes).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -18,57 +18,11 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
+from penultimate.comparison.method import Method
 from penultimate.networks import Training
 from penultimate.svm import SVC, SVCSearchCV
 
 N_COMPONENTS = 50
-
-
-@dataclass(frozen=True)
-class Method:
-    """Definition of a method of the comparison.
-
-    Attributes
-    ----------
-    inputs : {"probabilities", "features", "pixels", "network"}
-        What it works on: the outputs of the shared network, its features, or the flattened images;
-        ``"network"`` trains a separate network.
-    make_head : callable or None
-        A function of (n_jobs, seed) that returns an unfitted search or classifier; None if a
-        network itself classifies.
-    make_preprocessing : callable or None
-        A function of (n_samples, n_features) that returns the preprocessing of the head's input;
-        None stands for standardization.
-    control : bool
-        Whether the method serves to explain the others rather than to win.
-    subsets : {"optional", "ignored", "needed", "routed", "head-routed"}
-        How it handles subsets of classes. ``"needed"`` fits one classifier per subset, and takes
-        the subset of each sample as known; ``"optional"`` does the same, or fits one classifier for
-        all classes if there are no subsets; ``"ignored"`` always fits one for all classes. With
-        ``"routed"`` the shared network first predicts the subset of each sample, with
-        ``"head-routed"`` a further head on its features.
-    augmented : bool
-        Whether a separate network is trained with the augmentation of the shared one, or without.
-    loss : str or None
-        The margin loss of a separate network, a name in ``networks.losses.LOSSES``; None stands
-        for cross-entropy.
-    on_request : bool
-        Whether it runs only if named, because it is slow or answers a separate question.
-    """
-
-    inputs: Literal["probabilities", "features", "pixels", "network"]
-    make_head: Callable[[int | None, int], Any] | None
-    make_preprocessing: Callable[[int, int], Any] | None = None
-    control: bool = False
-    subsets: Literal["optional", "ignored", "needed", "routed", "head-routed"] = "optional"
-    augmented: bool = True
-    loss: str | None = None
-    on_request: bool = False
-
-    @property
-    def needs_shared_network(self) -> bool:
-        """Whether it uses the network that the comparison trains for all classes."""
-        return self.inputs in ("probabilities", "features")
 
 
 class OneThreadSearchCV(GridSearchCV):
@@ -151,7 +105,7 @@ def principal_components(n_samples: int, n_features: int) -> Any:
 
 
 def _with_margin_loss(loss: str) -> Method:
-    return Method("network", None, subsets="ignored", loss=loss, on_request=True)
+    return Method("network", family="margin", subsets="ignored", loss=loss, run="on request")
 
 
 _MARGIN_LOSSES = {
@@ -160,34 +114,41 @@ _MARGIN_LOSSES = {
     "cnn-crammer-singer": "crammer_singer",
     "cnn-weston-watkins": "weston_watkins",
 }
+_SOFTMAX = Method("probabilities", family="softmax")
+_SVM = Method("features", svm_rbf, family="svm")
+_SCRATCH = Method("network", family="softmax", control=True, subsets="needed")
 METHODS: dict[str, Method] = {
-    "cnn-softmax": Method("probabilities", None, subsets="ignored"),
-    "cnn-softmax-masked": Method("probabilities", None, subsets="needed"),
-    "cnn+logistic": Method("features", logistic, control=True),
-    "cnn+svm-rbf": Method("features", svm_rbf),
-    "cnn+svm-linear": Method("features", svm_linear),
-    "cnn+svm-rbf-routed": Method("features", svm_rbf, subsets="routed"),
-    "cnn+svm-rbf-head-routed": Method("features", svm_rbf, subsets="head-routed"),
-    "cnn+rf": Method("features", random_forest),
-    "cnn+knn": Method("features", nearest_neighbors),
-    "cnn-scratch": Method("network", None, control=True, subsets="needed"),
-    "cnn-scratch-plain": Method("network", None, control=True, subsets="needed", augmented=False),
-    "pca+svm-rbf": Method("pixels", svm_rbf, principal_components),
+    "cnn-softmax": replace(_SOFTMAX, subsets="ignored"),
+    "cnn-softmax-masked": replace(_SOFTMAX, subsets="needed"),
+    "cnn+logistic": Method("features", logistic, family="logistic", control=True, inspect=True),
+    "cnn+svm-rbf": replace(_SVM, inspect=True),
+    "cnn+svm-linear": replace(_SVM, make_head=svm_linear),
+    "cnn+svm-rbf-routed": replace(_SVM, router="network"),
+    "cnn+svm-rbf-head-routed": replace(_SVM, router="head"),
+    "cnn+rf": Method("features", random_forest, family="forest", run="without subsets"),
+    "cnn+knn": Method("features", nearest_neighbors, family="neighbors", run="without subsets"),
+    "cnn-scratch": _SCRATCH,
+    "cnn-scratch-plain": replace(_SCRATCH, augmented=False),
+    "pca+svm-rbf": Method("pixels", svm_rbf, principal_components, family="svm", inspect=True),
     **{name: _with_margin_loss(loss) for name, loss in _MARGIN_LOSSES.items()},
-    "cnn+rff": Method("features", random_features, on_request=True),
+    "cnn+rff": Method("features", random_features, family="margin", run="on request"),
 }
-_NOT_ON_SUBSETS = ("cnn+rf", "cnn+knn")
 
 
 def choose_methods(
-    names: Sequence[str] | None, *, by_subset: bool, frozen: bool, classifies: bool = True
+    methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None,
+    *,
+    by_subset: bool,
+    frozen: bool,
+    classifies: bool = True,
 ) -> dict[str, Method]:
-    """Return the named methods, or those that suit a comparison.
+    """Return the given methods, or those that suit a comparison.
 
     Parameters
     ----------
-    names : sequence of str, optional
-        Names in `METHODS`; by default all suitable ones that are not on request.
+    methods : list of str and of (str, Method), dict of str to Method, or None
+        Names in `METHODS`, and methods of your own with their names; by default all suitable ones
+        in `METHODS` that are not on request.
     by_subset : bool
         Whether the comparison is by subset.
     frozen : bool
@@ -201,40 +162,83 @@ def choose_methods(
 
     Raises
     ------
-    ValueError
-        If there are no names, one is unknown, or a method is impossible in such a comparison.
+    TypeError, ValueError
+        If there are no methods, a name is unknown or given twice, or a method is invalid, or
+        impossible in such a comparison.
     """
-    if names is None:
+    if methods is None:
         return {
             name: method
             for name, method in METHODS.items()
-            if not (method.on_request or _reason_against(method, by_subset, frozen, classifies))
-            and not (by_subset and name in _NOT_ON_SUBSETS)
+            if method.run == "by default" or (method.run == "without subsets" and not by_subset)
+            if not _reason_against(method, by_subset, frozen, classifies)
         }
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(
-            f"The 'methods' parameter of compare must be a list of names, such as "
-            f"{[*METHODS][:2]}; got {names!r}."
-        )
-    names = list(dict.fromkeys(names))
-    if not names:
-        raise ValueError("methods is empty; name at least one, or pass None for all of them.")
-    for name in names:
-        check_choice(name, "methods", "compare", METHODS)
-        if reason := _reason_against(METHODS[name], by_subset, frozen, classifies):
+    chosen: dict[str, Method] = {}
+    for name, method in _named(methods):
+        if chosen.setdefault(name, method) != method:
+            raise ValueError(f"Two methods are named {name!r}; give each its own name.")
+        method.check(name)
+        if reason := _reason_against(method, by_subset, frozen, classifies):
             raise ValueError(f"The method {name!r} {reason}")
-    return {name: METHODS[name] for name in names}
+    if not chosen:
+        raise ValueError("methods is empty; name at least one, or pass None for all of them.")
+    return chosen
+
+
+def choose_headline(methods: Mapping[str, Method]) -> str | None:
+    """Return the name of the SVM head that the verdict is about; None if there is none.
+
+    It is chosen by what the methods are, whatever their order and their accuracies: picking the
+    best of several heads by its test accuracy would be a selection on the test set.
+    """
+    known = [*METHODS]
+    heads = [
+        (not method.inspect, known.index(name) if name in known else len(known), name)
+        for name, method in methods.items()
+        if method.family == "svm" and method.inputs == "features"
+        if method.router is None and not method.control
+    ]
+    return min(heads)[-1] if heads else None
+
+
+def _named(methods: Any) -> list[tuple[str, Method]]:
+    """Return methods with their names, looking up those that are only named."""
+    wrong = TypeError(
+        "The 'methods' parameter of compare must be a list of names, such as "
+        f"{[*METHODS][:2]}, and of pairs (name, Method), or a dict of names to Methods; got "
+        f"{methods!r}."
+    )
+    if isinstance(methods, (str, Method)):
+        raise wrong
+    given = [*methods.items()] if isinstance(methods, Mapping) else [*methods]
+    named = []
+    for one in given:
+        if isinstance(one, str):
+            check_choice(one, "methods", "compare", METHODS)
+            one = one, METHODS[one]
+        if not (
+            isinstance(one, tuple)
+            and len(one) == 2
+            and isinstance(one[0], str)
+            and isinstance(one[1], Method)
+        ):
+            raise wrong
+        named.append(one)
+    return named
 
 
 def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: bool) -> str:
-    if method.subsets not in ("optional", "ignored") and not by_subset:
-        return "is for comparisons by subset; pass subsets=True (--subsets), or drop the method."
+    if method.needs_subsets and not by_subset:
+        return (
+            "is for comparisons by subset; pass a Dataset with subsets (--subsets), or drop the "
+            "method."
+        )
     if frozen and method.inputs == "network":
         return (
             "needs a network that is trained here; got a pre-trained one. Pass a name or a "
             "builder, or drop the method."
         )
-    if not classifies and (method.inputs == "probabilities" or method.subsets == "routed"):
+    if not classifies and method.needs_softmax:
         return (
             "needs a network whose graph shows one output per class, softmax or logits; that of "
             "this network does not. Use 'cnn+logistic', a logistic head on its features."

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.progress import Progress
-from penultimate.comparison.methods import Method
+from penultimate.comparison.method import Method
+from penultimate.comparison.methods import choose_headline
 from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
 from penultimate.comparison.plan import Part, Plan
+from penultimate.comparison.protocol import Protocol
 from penultimate.networks import (
     FeatureExtractor,
     History,
@@ -30,7 +32,7 @@ from penultimate.splits.parts import Split
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Settings:
     """The settings of a comparison, the same for every split.
 
     Attributes
@@ -38,11 +40,10 @@ class Recipe:
     methods : dict of str to Method
     network : str, callable or keras.Model
     training : Training
+    protocol : Protocol
     n_jobs : int or None
     checkpoints : Path or None
         Folder from which interrupted trainings resume.
-    selection : {"heldout", "crossfit", "resubstitution"}
-        As in `DeepSVC`.
     batch_size : int
         Batch size for inference.
     """
@@ -50,9 +51,9 @@ class Recipe:
     methods: dict[str, Method]
     network: Any
     training: Training
-    n_jobs: int | None
+    protocol: Protocol
+    n_jobs: int | None = None
     checkpoints: Path | None = None
-    selection: str = "heldout"
     batch_size: int = 256
 
     @property
@@ -63,7 +64,12 @@ class Recipe:
     @property
     def needs_network(self) -> bool:
         """Whether any method uses the shared network of a seed."""
-        return any(method.needs_shared_network for method in self.methods.values())
+        return any(method.uses_network for method in self.methods.values())
+
+    @property
+    def headline(self) -> str | None:
+        """Name of the SVM head that the verdict is about."""
+        return choose_headline(self.methods)
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,14 @@ class Trainer:
 
     Attributes
     ----------
-    recipe : Recipe
+    settings : Settings
     plan : Plan
     images : ndarray of shape (n_development, ...)
         The input of the networks.
     progress : Progress
     """
 
-    recipe: Recipe
+    settings: Settings
     plan: Plan
     images: NDArray[Any]
     progress: Progress
@@ -102,7 +108,7 @@ class Trainer:
         split = self.plan.development_splits[seed] if split is None else split
         chosen = part.development[part.restrict(split).train]
         return fit_network(
-            self.recipe.network,
+            self.settings.network,
             self.images[chosen],
             np.searchsorted(part.classes, codes[chosen]),
             training,
@@ -118,7 +124,7 @@ class Trainer:
         self, part: Part, seed: int, training: Training, loss: str | None, suffix: str
     ) -> Path | None:
         """Return the file of one training, unique among all those of a comparison."""
-        folder = self.recipe.checkpoints
+        folder = self.settings.checkpoints
         if folder is None:
             return None
         kind = "random" if self.plan.groups is None else "group"
@@ -193,41 +199,39 @@ class SharedNetwork:
 
 def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:
     """Train the network of a seed, or use the pre-trained one, and cut it."""
-    recipe, plan, progress = trainer.recipe, trainer.plan, trainer.progress
-    folds = plan.folds[seed] if recipe.selection == "crossfit" else []
+    settings, plan, progress = trainer.settings, trainer.plan, trainer.progress
+    folds = plan.folds[seed] if settings.protocol.selection == "crossfit" else []
     fold_features, fit_seconds, history = [], 0.0, None
-    if recipe.frozen:
-        model = recipe.network
+    if settings.frozen:
+        model = settings.network
     else:
         for number, fold in enumerate(folds):
             of_fold, fold_history = trainer.train(
-                plan.whole, seed, recipe.training, split=fold, suffix=f"-fold-{number}"
+                plan.whole, seed, settings.training, split=fold, suffix=f"-fold-{number}"
             )
             start = time.perf_counter()
-            extractor = FeatureExtractor(of_fold, batch_size=recipe.batch_size).fit(y=plan.codes)
+            extractor = FeatureExtractor(of_fold, batch_size=settings.batch_size).fit(y=plan.codes)
             fold_features.append(extractor.extract(trainer.images, progress))
             fit_seconds += fold_history.seconds + time.perf_counter() - start
-        model, history = trainer.train(plan.whole, seed, recipe.training)
+        model, history = trainer.train(plan.whole, seed, settings.training)
         fit_seconds += history.seconds
     start = time.perf_counter()
-    extractor = _cut(model, recipe, plan)
+    extractor = _cut(model, settings, plan)
     features = {"development": extractor.extract(trainer.images, progress)}
-    if recipe.frozen:
+    if settings.frozen:
         # A frozen network is not trained on any fold, so it serves all of them.
         fold_features = [features["development"]] * len(folds)
     middle = time.perf_counter()
     features["test"] = extractor.extract(test_images, progress)
     extract_seconds = time.perf_counter() - middle
     own_softmax = None
-    if recipe.frozen and any(
-        m.inputs == "probabilities" or m.subsets == "routed" for m in recipe.methods.values()
-    ):
+    if settings.frozen and any(method.needs_softmax for method in settings.methods.values()):
         own_softmax = match_outputs(
             model,
             trainer.images,
             plan.codes,
             plan.dataset.classes,
-            batch_size=recipe.batch_size,
+            batch_size=settings.batch_size,
         )
     return SharedNetwork(
         model,
@@ -238,16 +242,16 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         fit_seconds + middle - start,
         extract_seconds,
         own_softmax,
-        recipe.batch_size,
+        settings.batch_size,
     )
 
 
-def _cut(model: Any, recipe: Recipe, plan: Plan) -> FeatureExtractor:
+def _cut(model: Any, settings: Settings, plan: Plan) -> FeatureExtractor:
     """Cut a network at its penultimate layer, the only place that a comparison knows."""
     try:
-        return FeatureExtractor(model, batch_size=recipe.batch_size).fit(y=plan.codes)
+        return FeatureExtractor(model, batch_size=settings.batch_size).fit(y=plan.codes)
     except ValueError as error:
-        if not recipe.frozen:
+        if not settings.frozen:
             raise
         raise ValueError(
             f"{error} (compare has no 'layer': pass the network up to the layer that you mean, "
@@ -255,10 +259,10 @@ def _cut(model: Any, recipe: Recipe, plan: Plan) -> FeatureExtractor:
         ) from error
 
 
-def check_trainings(recipe: Recipe, plan: Plan) -> None:
+def check_trainings(settings: Settings, plan: Plan) -> None:
     """Raise ``ValueError`` if the validation slice of any planned training cannot be drawn."""
-    trained = [plan.whole] if recipe.needs_network and not recipe.frozen else []
-    for method in recipe.methods.values():
+    trained = [plan.whole] if settings.needs_network and not settings.frozen else []
+    for method in settings.methods.values():
         if method.inputs == "network":
             trained += plan.parts(method)
     for seed, split in plan.development_splits.items():
@@ -267,4 +271,4 @@ def check_trainings(recipe: Recipe, plan: Plan) -> None:
                 chosen = part.development[part.restrict(each).train]
                 groups = None if plan.groups is None else plan.groups[chosen]
                 prints = plan.fingerprints[chosen]
-                validation_split(plan.codes[chosen], groups, recipe.training, seed, prints)
+                validation_split(plan.codes[chosen], groups, settings.training, seed, prints)

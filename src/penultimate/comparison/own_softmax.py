@@ -42,6 +42,11 @@ class OwnSoftmax:
     message: str
     in_doubt: bool = False
 
+    @property
+    def level(self) -> str:
+        """Level of the message in the report."""
+        return "warning" if self.in_doubt else "info"
+
 
 def match_outputs(
     network: Any,

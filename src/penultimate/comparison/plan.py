@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.comparison.methods import Method
+from penultimate.comparison.method import Method
 from penultimate.datasets import Dataset
 from penultimate.splits import (
     Holdout,
@@ -114,14 +114,13 @@ class Plan:
 
     def knows_subset(self, method: Method) -> bool:
         """Return whether a method is given the subset of each sample."""
-        return bool(self.subset_parts) and method.subsets in ("optional", "needed")
+        return bool(self.subset_parts) and method.knows_subset
 
 
 def make_plan(
     dataset: Dataset,
     holdout: Holdout,
     seeds: Sequence[int],
-    by_subset: bool,
     selection: str = "heldout",
 ) -> Plan:
     """Make every split, so that an impossible one fails before anything is fitted.
@@ -129,10 +128,9 @@ def make_plan(
     Parameters
     ----------
     dataset : Dataset
+        If it has subsets, there is one part per subset.
     holdout : Holdout
     seeds : sequence of int
-    by_subset : bool
-        Whether there is one classifier per subset.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
 
     Returns
@@ -162,7 +160,6 @@ def make_plan(
     subset_parts = [
         _part_of_subset(name, np.array(members), codes, test_codes)
         for name, members in dataset.subsets.items()
-        if by_subset
     ]
     given = _given_development_split(dataset, split, subset_parts, selection)
     together: Any = {

@@ -275,6 +275,60 @@ class Dataset:
         note = f"{n_out:,} {words} an exact copy of another one."
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
 
+    def with_groups(self, groups: Any) -> Self:
+        """Return the data set with other groups, which no split divides.
+
+        Parameters
+        ----------
+        groups : array-like of shape (n_samples,) or None
+            Group of each sample, such as its writer or patient; None removes the groups.
+
+        Returns
+        -------
+        Dataset
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import Dataset
+        >>> data = Dataset.from_arrays(np.zeros((2, 8, 8), np.uint8), ["cat", "dog"])
+        >>> data.with_groups(["Ada", "Ben"]).groups.tolist()
+        ['Ada', 'Ben']
+        """
+        return replace(self, groups=groups)
+
+    def with_subsets(self, subsets: Mapping[str, Sequence[Any]] | None) -> Self:
+        """Return the data set with other subsets of its classes.
+
+        Parameters
+        ----------
+        subsets : dict of str to list of labels, or None
+            Labels of the classes of each subset, by its name; None removes the subsets, so that
+            `compare` fits one classifier for all classes.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `check_subsets` refuses them, for example because a class is in no subset.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import Dataset
+        >>> data = Dataset.from_arrays(np.zeros((4, 8, 8), np.uint8), [0, 1, 2, 3])
+        >>> data.with_subsets({"low": [0, 1], "high": [2, 3]}).subsets
+        {'low': (0, 1), 'high': (2, 3)}
+        """
+        if subsets is None:
+            return replace(self, subsets={})
+        if isinstance(subsets, Mapping):
+            subsets = {name: [_printable(m) for m in members] for name, members in subsets.items()}
+        return replace(self, subsets=check_subsets(subsets, self.classes))
+
     def __repr__(self) -> str:
         # Not all fields: pixels would fill the screen.
         shape = " x ".join(str(n) for n in self.images.shape[1:])

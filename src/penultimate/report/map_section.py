@@ -54,7 +54,7 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
         views += [common | view for view in _views(development, test, members)]
     if not views:
         return None
-    method = next((m for m in comparison.methods if "svm" in m.name), comparison.methods[0])
+    method = next((m for m in comparison.methods if m.family == "svm"), comparison.methods[0])
     sprites = make_sprite_sheet(data.images[samples], largest_side=_THUMBNAIL_SIDE, lossy=True)
     return {
         "views": views,

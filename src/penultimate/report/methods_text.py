@@ -188,7 +188,7 @@ def _software(results: dict[str, Any]) -> Iterator[str]:
 
 
 def _uses_network(results: dict[str, Any]) -> bool:
-    return any(row["name"].startswith("cnn") for row in results["methods"])
+    return any(row["inputs"] != "pixels" for row in results["methods"])
 
 
 def _enumerate(names: Sequence[str]) -> str:

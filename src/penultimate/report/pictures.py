@@ -55,7 +55,7 @@ def _heatmaps(comparison: Outcome) -> dict[str, Any]:
     return {
         m.name if subset is None else f"{m.name}, {subset}": display
         for m in comparison.methods
-        if not m.name.endswith("routed")  # routing reuses the same searches
+        if m.router is None  # routing reuses the same searches
         for subset, log in m.fits.items()
         if (display := _heatmap(log)) is not None
     }
@@ -133,8 +133,8 @@ SECTIONS = {
     "learning-curves": Section(
         "Learning curves",
         "Accuracy of the heads on the selection part when fitted on fewer samples of the fit part, "
-        "for the first seed. The cnn heads share one network, trained on the whole fit part; "
-        "pca+svm-rbf uses no network. A curve that is still rising suggests that more samples "
+        "for the first seed. Heads on features share one network, trained on the whole fit "
+        "part; heads on pixels use none. A curve that is still rising suggests that more samples "
         "would help.",
         _learning_curves,
         width=8.0,

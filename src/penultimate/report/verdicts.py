@@ -1,15 +1,12 @@
 """The verdict: the outcome of a comparison in a sentence or two.
 
-It is about one head only, the first of `_HEADLINE` that was compared: picking the best of several
-heads by their test accuracy would be a selection on the test set.
+It is about one head only, the one that the protocol names: picking the best of several heads by
+their test accuracy would be a selection on the test set.
 """
 
 from typing import Any
 
 from penultimate.results.outcome import BASELINE, MASKED_BASELINE
-
-_HEADLINE = ("cnn+svm-rbf", "cnn+svm-linear")
-_CONTROL = "cnn+logistic"
 
 
 def verdict(results: dict[str, Any]) -> str:
@@ -32,8 +29,9 @@ def verdict(results: dict[str, Any]) -> str:
     Examples
     --------
     >>> from penultimate.report import verdict
-    >>> verdict({"dataset": {"n_test": 500}, "methods": [{"name": "cnn+svm-rbf",
-    ...     "subset": None, "knows_subset": False,
+    >>> verdict({"dataset": {"n_test": 500}, "protocol": {"headline": "cnn+svm-rbf",
+    ...     "seeds": [0, 1], "frozen": False}, "checks": [], "methods": [{"name": "cnn+svm-rbf",
+    ...     "subset": None, "knows_subset": False, "inputs": "features", "family": "svm",
     ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
     'On these data, cnn+svm-rbf is more accurate than cnn-softmax by 0.60 percentage points ...'
     """
@@ -43,20 +41,21 @@ def verdict(results: dict[str, Any]) -> str:
         for name, method in methods.items()
         if method["vs_softmax"] is not None
     }
-    name = next((name for name in _HEADLINE if name in differences), None)
-    undertrained = [c for c in results.get("checks", ()) if c["id"] == "network-undertrained"]
+    protocol = results["protocol"]
+    name = protocol["headline"]
+    undertrained = [c for c in results["checks"] if c["id"] == "network-undertrained"]
     if undertrained:
         return (
             f"No verdict: the network did not train properly. {undertrained[0]['message']} A "
             "difference from such a baseline says nothing about a head. Train longer (--epochs), "
             "use more images, or choose another network."
         )
-    if name is None:
+    if name not in differences:
         return ""
     softmax = differences[name].get(
         "baseline", MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
     )
-    seeds = results.get("protocol", {}).get("seeds", ())
+    seeds = protocol["seeds"]
     low, high = (100 * value for value in differences[name]["ci95"])
     points = 100 * differences[name]["difference"]
     if low <= 0 <= high:
@@ -83,13 +82,17 @@ def verdict(results: dict[str, Any]) -> str:
             f"On these data, {name} is {word} accurate than {softmax} by {sign * points:.2f} "
             f"percentage points (95 % CI {low:.2f} to {high:.2f})."
         )
-    if _CONTROL in differences:
-        control = 100 * differences[_CONTROL]["difference"]
+    logistic = [
+        difference["difference"]
+        for other, difference in differences.items()
+        if methods[other]["inputs"] == "features" and methods[other]["family"] == "logistic"
+    ]
+    if logistic:
         words += (
             " For comparison, refitting a logistic head, which has no margin, changes the accuracy "
-            f"by {control:+.2f} percentage points."
+            f"by {100 * logistic[0]:+.2f} percentage points."
         )
-    if len(seeds) == 1 and not results["protocol"].get("frozen"):
+    if len(seeds) == 1 and not protocol["frozen"]:
         words += (
             " With a single seed, this compares two trained classifiers, not the methods: another "
             "training run may give a different result (use --seeds 3)."

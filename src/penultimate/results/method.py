@@ -31,6 +31,24 @@ class FitLog:
     selection_scores: list[float | None] = field(default_factory=list)
     grids: list[dict[str, Any] | None] = field(default_factory=list)
 
+    def append(
+        self,
+        *,
+        fit_seconds: float,
+        head_seconds: float,
+        predict_seconds: float,
+        params: dict[str, Any],
+        selection_score: float | None,
+        grid: dict[str, Any] | None,
+    ) -> None:
+        """Add the entries of the next seed."""
+        self.fit_seconds.append(fit_seconds)
+        self.head_seconds.append(head_seconds)
+        self.predict_seconds.append(predict_seconds)
+        self.params.append(params)
+        self.selection_scores.append(selection_score)
+        self.grids.append(grid)
+
 
 @dataclass
 class MethodResult:
@@ -53,6 +71,9 @@ class MethodResult:
     calibrated : bool
         Whether the probabilities were fitted to scores of samples of the selection part, rather
         than returned by the method itself.
+    inputs, family, router : str or None
+        What it works on, what kind of classifier it is, and how it finds the subset of a sample; as
+        in `Method`.
     """
 
     name: str
@@ -62,6 +83,19 @@ class MethodResult:
     fits: dict[str | None, FitLog]
     probabilities: NDArray[np.float32] | None = None
     calibrated: bool = False
+    inputs: str = "features"
+    family: str = "other"
+    router: str | None = None
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether it uses the network shared by the methods of a seed."""
+        return self.inputs in ("probabilities", "features")
+
+    @property
+    def is_logistic_head(self) -> bool:
+        """Whether it is a logistic head on the network's features: its softmax, fitted anew."""
+        return self.inputs == "features" and self.family == "logistic"
 
     def seconds(self, subset: str | None) -> dict[str, float]:
         """Return mean times over seeds, of the classifier of a subset or (None) of all classifiers.

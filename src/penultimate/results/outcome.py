@@ -24,9 +24,8 @@ from penultimate.results.across_splits import split_table
 from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate.results.tables import Exports
 
+# What messages call the baseline where none was compared.
 BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
-# Baseline for networks whose softmax does not cover these classes.
-LOGISTIC_BASELINE = "cnn+logistic"
 _PACKAGES = (
     "penultimate",
     "numpy",
@@ -186,16 +185,13 @@ class Outcome(Exports):
         str
         """
         knows_subset = self.method(name).knows_subset
-        softmax = MASKED_BASELINE if knows_subset else BASELINE
-        known = {method.name: method.knows_subset for method in self.methods}
-        has_softmax = BASELINE in known or MASKED_BASELINE in known
-        if (
-            not has_softmax
-            and self.protocol["frozen"]
-            and known.get(LOGISTIC_BASELINE) == knows_subset
-        ):
-            return LOGISTIC_BASELINE
-        return softmax
+        softmaxes = [m for m in self.methods if m.inputs == "probabilities"]
+        candidates = softmaxes
+        if not softmaxes and self.protocol["frozen"]:
+            # The network's softmax does not cover these classes.
+            candidates = [m for m in self.methods if m.is_logistic_head]
+        alike = [m.name for m in candidates if m.knows_subset == knows_subset]
+        return alike[0] if alike else MASKED_BASELINE if knows_subset else BASELINE
 
     def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
         """Compute a method's accuracy minus that of its `baseline`, with its confidence interval.
@@ -271,6 +267,10 @@ class Outcome(Exports):
             "subset": subset,
             "knows_subset": method.knows_subset,
             "control": method.control,
+            "inputs": method.inputs,
+            "family": method.family,
+            "uses_network": method.uses_network,
+            "router": method.router,
             "accuracy": accuracy.value,
             "ci95": [accuracy.low, accuracy.high],
             "per_seed": self.correct(method.name, subset).mean(axis=1).tolist(),

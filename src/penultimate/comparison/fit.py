@@ -1,0 +1,251 @@
+"""One fit: a method, a part of the classes and the data of a seed give a fitted classifier.
+
+`fit_method` changes nothing but what it returns, so a classifier may be shared by all methods with
+the same `Method.fit_key`. It is given the test set only as positions to predict for.
+"""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+from penultimate.comparison.head_diagnostics import calibrate, probabilities_of
+from penultimate.comparison.method import Method
+from penultimate.comparison.networks import Settings, SharedNetwork, Trainer
+from penultimate.comparison.plan import Part, Plan
+from penultimate.networks.margins.builders import predict_scores
+from penultimate.selection.crossfit import fit_crossfit
+from penultimate.selection.heads import chosen_search
+from penultimate.selection.heldout import fit_head, plain_params
+from penultimate.splits.parts import Split
+
+
+@dataclass(frozen=True)
+class SeedData:
+    """What every method of one seed is fitted on.
+
+    Attributes
+    ----------
+    settings : Settings
+    plan : Plan
+    seed : int
+    trainer : Trainer
+        Trains a method's own networks; its images are the development set, as input of networks.
+    test_images : ndarray of shape (n_test, ...)
+        The test set, as input of networks.
+    network : SharedNetwork or None
+        The network shared by the heads of this seed; None if no method uses it.
+    """
+
+    settings: Settings
+    plan: Plan
+    seed: int
+    trainer: Trainer
+    test_images: NDArray[Any]
+    network: SharedNetwork | None
+
+    @property
+    def shared(self) -> SharedNetwork:
+        """The shared network, for methods that use it."""
+        assert self.network is not None
+        return self.network
+
+    def development(self, method: Method, part: Part) -> NDArray[np.float32]:
+        """Return a head's input for the development samples of a part."""
+        if method.inputs == "features":
+            return self.shared.features["development"][part.development]
+        return self._pixels(self.plan.split.train[part.development])
+
+    def test(self, method: Method, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return a head's input for some positions of the test set."""
+        if method.inputs == "features":
+            return self.shared.features["test"][chosen]
+        return self._pixels(self.plan.split.held_out[chosen])
+
+    def _pixels(self, samples: NDArray[np.int64]) -> NDArray[np.float32]:
+        # Flattened when asked for: a second copy of all images as floats may not fit into memory.
+        images = self.plan.dataset.images[samples]
+        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted classifier of one part.
+
+    Attributes
+    ----------
+    predict : callable
+        Returns class indices for positions in the test set.
+    seconds : float
+        Time of the fit, without the shared network.
+    probabilities : callable or None
+        Returns probabilities, one column per class of the part, for positions in the test set; or
+        None, if the head turns out to have none.
+    params, selection_score, grid
+        As in `FitLog`.
+    calibrated : bool
+        As in `MethodResult`.
+    warnings : tuple of str
+        Warnings of the fit, such as lack of convergence.
+    head : HeadFit or None
+    """
+
+    predict: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    seconds: float
+    probabilities: Callable[[NDArray[np.int64]], NDArray[Any] | None] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    selection_score: float | None = None
+    grid: dict[str, Any] | None = None
+    calibrated: bool = False
+    warnings: tuple[str, ...] = ()
+    head: "HeadFit | None" = None
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """The data of a fitted head, kept for the diagnostics of every method that shares the head.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+    development : ndarray of shape (n_development, n_features)
+    codes : ndarray of shape (n_development,), int
+    split, features : Split, ndarray of shape (n_development, n_features)
+        The split and features it was selected on; with folds, those of the first.
+    """
+
+    pipeline: Any
+    development: NDArray[Any]
+    codes: NDArray[np.int64]
+    split: Split
+    features: NDArray[Any]
+
+
+def fit_method(method: Method, part: Part, data: SeedData) -> Fitted:
+    """Fit a method's classifier for a part of the classes.
+
+    Parameters
+    ----------
+    method : Method
+    part : Part
+    data : SeedData
+
+    Returns
+    -------
+    Fitted
+    """
+    if method.inputs == "probabilities":
+        return Fitted(
+            lambda chosen: data.shared.masked(part, chosen),
+            0.0,
+            lambda chosen: data.shared.masked_probabilities(part, chosen),
+        )
+    if method.inputs == "network":
+        return _fit_own_network(method, part, data)
+    return fit_head_of(method, part, data, data.plan.codes)
+
+
+def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.int64]) -> Fitted:
+    """Fit a method's head for any labels: classes, or the subsets that a router predicts.
+
+    Parameters
+    ----------
+    method : Method
+    part : Part
+    data : SeedData
+    codes : ndarray of shape (n_development,), int
+        Labels of all development samples.
+
+    Returns
+    -------
+    Fitted
+    """
+    start = time.perf_counter()
+    development, codes = data.development(method, part), codes[part.development]
+    folds = [part.restrict(fold) for fold in data.plan.folds[data.seed]]
+    split = part.restrict(data.plan.development_splits[data.seed])
+    fold_parts = []
+    if data.settings.protocol.selection == "crossfit":
+        # Features of development from each fold's network; pixels are the same in every fold.
+        of_folds = [development] * len(folds)
+        if method.inputs == "features":
+            of_folds = [values[part.development] for values in data.shared.fold_features]
+        fold_parts = list(zip(folds, of_folds))
+
+    def make_preprocessing() -> Any:
+        if method.make_preprocessing is None:
+            return StandardScaler()
+        # The number of principal components is limited by the smallest part that is fitted on.
+        n_samples = min(len(each.train) for each in (split, *folds))
+        return method.make_preprocessing(n_samples, development.shape[1])
+
+    assert method.make_head is not None  # ensured by Method.check
+    # Warnings of a fit, such as lack of convergence, become notes in the report.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        head = method.make_head(data.settings.n_jobs, data.seed)
+        if fold_parts:
+            pipeline = fit_crossfit(
+                head,
+                ((fold, {"": features}) for fold, features in fold_parts),
+                lambda: {"": development},
+                codes,
+                make_preprocessing=make_preprocessing,
+            ).head
+        else:
+            held_out = split if len(split.held_out) else folds or None
+            pipeline = fit_head(
+                head, development, codes, held_out, preprocessing=make_preprocessing()
+            )
+    # Calibration serves only the report, so it does not count as time of the fit.
+    seconds = time.perf_counter() - start
+    parts = fold_parts or [(split, development)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these fits yield no score of their own
+        calibrator = calibrate(pipeline, parts, codes)
+    return Fitted(
+        lambda chosen: pipeline.predict(data.test(method, chosen)),
+        seconds,
+        lambda chosen: probabilities_of(pipeline, calibrator, data.test(method, chosen)),
+        **_selected(pipeline),
+        calibrated=calibrator is not None,
+        warnings=tuple(sorted({str(item.message).splitlines()[0] for item in caught})),
+        head=HeadFit(pipeline, development, codes, *parts[0]),
+    )
+
+
+def _selected(pipeline: Any) -> dict[str, Any]:
+    """Return what a search selected, and its scores; nothing for a head that does not search."""
+    search = chosen_search(pipeline["head"])
+    if not hasattr(search, "best_params_"):
+        return {}
+    results = search.cv_results_
+    return {
+        "params": plain_params(search.best_params_),
+        "selection_score": float(search.best_score_),
+        "grid": {
+            "params": [plain_params(params) for params in results["params"]],
+            "score": results["mean_test_score"].tolist(),
+        },
+    }
+
+
+def _fit_own_network(method: Method, part: Part, data: SeedData) -> Fitted:
+    """Train a network of the method's own, on the classes of a part."""
+    training = data.settings.training
+    if not method.augmented:
+        training = replace(training, augmentation=None)
+    model, history = data.trainer.train(part, data.seed, training, loss=method.loss)
+
+    def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        outputs = predict_scores(
+            model, data.test_images[chosen], batch_size=data.settings.batch_size
+        )
+        return part.classes[outputs.argmax(axis=1)]
+
+    return Fitted(predict, history.seconds)

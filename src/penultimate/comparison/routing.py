@@ -1,0 +1,46 @@
+"""Routing: which subset a test sample belongs to, where a method is not told.
+
+By the shared network's softmax, summed over the classes of each subset; or by a further head, with
+the subsets as its classes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.comparison.fit import SeedData, fit_head_of
+from penultimate.comparison.method import Method
+from penultimate.comparison.plan import Part
+
+
+def route(
+    method: Method, parts: Sequence[Part], data: SeedData
+) -> tuple[list[NDArray[np.int64]], tuple[str, ...]]:
+    """Return the test samples that a method assigns to each part.
+
+    Parameters
+    ----------
+    method : Method
+        A method with a router.
+    parts : list of Part
+    data : SeedData
+
+    Returns
+    -------
+    positions : list of ndarray of int
+        Positions within the test set, one array per part; every sample is in one of them.
+    warnings : tuple of str
+        Warnings from fitting the router.
+    """
+    if method.router == "network":
+        shares = [data.shared.probabilities[:, part.classes].sum(axis=1) for part in parts]
+        chosen = np.argmax(shares, axis=0)
+        warnings: tuple[str, ...] = ()
+    else:
+        subset_of = np.empty(len(data.plan.dataset.classes), np.int64)
+        for index, part in enumerate(parts):
+            subset_of[part.classes] = index
+        router = fit_head_of(method, data.plan.whole, data, subset_of[data.plan.codes])
+        chosen, warnings = router.predict(data.plan.whole.test), router.warnings
+    return [np.flatnonzero(chosen == index) for index in range(len(parts))], warnings
