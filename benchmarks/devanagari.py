@@ -39,7 +39,7 @@ from devanagari_tables import (
 )
 from matplotlib.figure import Figure
 
-from penultimate import Augmentation, FeatureExtractor, Training, compare
+from penultimate import Augmentation, FeatureExtractor, Protocol, Training, compare
 from penultimate._common.progress import Progress
 from penultimate.comparison.few_samples import learning_curves
 from penultimate.datasets import Dataset, load
@@ -99,33 +99,41 @@ def holdout(seed: int, *, by_group: bool) -> Holdout:
     return Holdout(test_size=0.15, selection_size=0.176, by_group=by_group, seed=seed)
 
 
+def protocol(holdouts: list[Holdout]) -> Protocol:
+    return Protocol(holdouts, on_leak="warn")  # the data holds two images twice
+
+
 def measure(data: Dataset, checkpoints: str | None, n_scratch: int):
     """Compare methods that share a network on all splits, the others on the first two."""
     common = {
-        "subsets": True,
         "network": "wide",
         "training": RECIPE,
         "n_jobs": -1,
         "checkpoints": checkpoints,
-        "on_leak": "warn",  # the data holds two images twice
-        "progress": Log(),
+        "verbose": Log(),
     }
     first = [holdout(1, by_group=kind) for kind in (False, True)]
     later = [holdout(seed, by_group=False) for seed in range(2, 7)]
     later += [holdout(seed, by_group=True) for seed in range(2, 7)]
     on_first = [*ON_FEATURES, "pca+svm-rbf"]
-    result = compare(data, methods=on_first, holdout=first, seeds=SEEDS, **common)
-    more = compare(data, methods=ON_FEATURES, holdout=later, seeds=SEEDS[:1], **common)
+    result = compare(data, methods=on_first, protocol=protocol(first), seeds=SEEDS, **common)
+    more = compare(data, methods=ON_FEATURES, protocol=protocol(later), seeds=SEEDS[:1], **common)
     result.others += [more, *more.others]
     scratches = [
-        compare(data, methods=["cnn-softmax-masked", name], holdout=first, seeds=seeds, **common)
+        compare(
+            data,
+            methods=["cnn-softmax-masked", name],
+            protocol=protocol(first),
+            seeds=seeds,
+            **common,
+        )
         for name, seeds in (("cnn-scratch", SEEDS[:n_scratch]), ("cnn-scratch-plain", SEEDS[:1]))
     ]
     of_the_article = {**common, "network": "devanagari-small-cnn", "checkpoints": None}
     small = compare(
         data,
         methods=["cnn-scratch-plain"],
-        holdout=first[0],
+        protocol=protocol(first[:1]),
         seeds=SEEDS[:1],
         **of_the_article,
     )

@@ -15,9 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from penultimate import Augmentation, Specialists, Training, compare
-from penultimate.datasets import check_subsets, load, load_mnist_5k
-from penultimate.splits import Holdout, split_test
+from penultimate import (
+    Augmentation,
+    Holdout,
+    Protocol,
+    Specialists,
+    Training,
+    compare,
+    split_test,
+)
+from penultimate.datasets import load, load_mnist_5k
 
 ARTICLE = (
     "The article's 99.7 % on numerals covers only the digits 1 to 9, and its 94.9 % on consonants "
@@ -33,7 +40,7 @@ def read(path):
         return replace(data, images=255 - data.images, notes=(*data.notes, ARTICLE))
     digits = load_mnist_5k()
     subsets = {"0 to 4": list("01234"), "5 to 9": list("56789")}
-    return replace(digits, subsets=check_subsets(subsets, digits.classes))
+    return digits.with_subsets(subsets)
 
 
 def add_the_last_subset(data, training):
@@ -68,13 +75,14 @@ def main():
     kinds = [False] if data.groups is None else [False, True]
     result = compare(
         data,
-        subsets=True,
         network="wide",
         training=training,
-        holdout=[Holdout(test_size=0.15, by_group=kind, seed=1) for kind in kinds],
         seeds=options.seeds,
+        protocol=Protocol(
+            [Holdout(test_size=0.15, by_group=kind, seed=1) for kind in kinds],
+            on_leak="warn",  # the data contains two images twice
+        ),
         n_jobs=-1,
-        on_leak="warn",  # the data contains two images twice
     )
     print(result)
     print(f"The report: {result.save(options.out)}")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penultimate import FeatureExtractor, Specialists, Training, compare
+from penultimate import FeatureExtractor, Protocol, Specialists, Training, compare
 from penultimate.comparison.few_samples import learning_curves
 from penultimate.datasets import load
 from penultimate.displays import FeatureMapDisplay
@@ -46,9 +46,8 @@ def characters(shared_data):
 def test_specialists_beat_pixels_on_splits_of_both_kinds(characters, tmp_path):
     result = compare(
         characters,
-        subsets=True,
         methods=["cnn-softmax", "cnn-softmax-masked", "cnn+svm-rbf", "pca+svm-rbf"],
-        holdout=[Holdout(by_group=kind, seed=1) for kind in (False, True)],
+        protocol=Protocol([Holdout(by_group=kind, seed=1) for kind in (False, True)]),
         seeds=1,
         training=QUICK,
         checkpoints=tmp_path / "checkpoints",

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penultimate import Training, compare
+from penultimate import Protocol, Training, compare
 from penultimate.comparison.checks import CHECKS
 from penultimate.datasets import Dataset
 from penultimate.evaluation.checks import ABOUT
@@ -42,12 +42,14 @@ def test_test_samples_in_development_stop_it(with_duplicates):
     with pytest.raises(ValueError, match=message):
         compare(data, **PIXELS)
     with pytest.warns(LeakageWarning, match=message) as caught:
-        result = compare(data, **PIXELS, on_leak="warn")
+        result = compare(data, **PIXELS, protocol=Protocol(on_leak="warn"))
     assert caught[0].filename == __file__
     (check,) = (check for check in result.checks if check["id"] == "test-samples-seen")
     assert "Leave out" not in check["message"]
     assert "Drop the duplicates" in check["advice"]
-    assert "test-samples-seen" in found(compare(data, **PIXELS, on_leak="ignore"))
+    assert "test-samples-seen" in found(
+        compare(data, **PIXELS, protocol=Protocol(on_leak="ignore"))
+    )
     clean = data.without_duplicates()
     assert len(clean.labels) == 56
     assert "test-samples-seen" not in found(compare(clean, **PIXELS))
@@ -64,7 +66,7 @@ def test_a_leak_stops_it_before_training(with_duplicates, monkeypatch):
 def test_copies_do_not_stop_a_split_that_is_drawn_here(with_duplicates):
     data = dataclasses.replace(with_duplicates[0], is_test=None)
     holdouts = [Holdout(seed=seed) for seed in range(6)]
-    result = compare(data, **PIXELS, holdout=holdouts)
+    result = compare(data, **PIXELS, protocol=Protocol(holdouts))
     for one in (result, *result.others):
         assert not found(one) & {"test-samples-seen", "duplicates-in-selection"}
         assert (
@@ -125,9 +127,11 @@ def test_each_finding_comes_with_advice(shapes):
 
 def test_groups_and_file_names_that_look_like_groups(two_subsets):
     data = dataclasses.replace(two_subsets, subsets={})
-    by_chance = compare(data, **PIXELS, holdout=Holdout(by_group=False))
+    by_chance = compare(data, **PIXELS, protocol=Protocol(Holdout(by_group=False)))
     assert "groups-split" in found(by_chance)
-    assert "groups-split" not in found(compare(data, **PIXELS, holdout=Holdout(by_group=True)))
+    assert "groups-split" not in found(
+        compare(data, **PIXELS, protocol=Protocol(Holdout(by_group=True)))
+    )
     files = np.array([f"x/{group}_{k}.png" for k, group in enumerate(data.groups)])
     named = dataclasses.replace(data, groups=None, files=files)
     assert "groups-split" in found(compare(named, **PIXELS))

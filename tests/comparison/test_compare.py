@@ -8,8 +8,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from penultimate import Training, compare
 from penultimate._common.progress import Progress
-from penultimate.comparison.methods import METHODS, Method, svm_rbf
-from penultimate.comparison.run import Run
+from penultimate.comparison import METHODS, Method, Protocol
+from penultimate.comparison.methods import svm_rbf
 from penultimate.datasets import Dataset
 from penultimate.networks import build_network
 from penultimate.provenance.fingerprints import fingerprint
@@ -28,7 +28,7 @@ def test_every_method_on_the_same_test_part(comparison, shapes):
     flat = [
         name
         for name, method in METHODS.items()
-        if method.subsets in ("optional", "ignored") and not method.on_request
+        if method.run != "on request" and not method.needs_subsets
     ]
     assert comparison.names() == flat
     assert comparison.seeds == [0, 1]
@@ -43,14 +43,17 @@ def test_every_method_on_the_same_test_part(comparison, shapes):
 
 
 def test_features_are_those_of_the_first_network(shapes, monkeypatch):
+    import penultimate.comparison.run as running
+
     started = []
 
-    def start(run, seed):
-        real(run, seed)
-        started.append(run.network.features)
+    def share(*args):
+        network = real(*args)
+        started.append(network.features)
+        return network
 
-    real = Run.start
-    monkeypatch.setattr(Run, "start", start)
+    real = running.share_network
+    monkeypatch.setattr(running, "share_network", share)
     result = compare(*shapes, methods=["cnn-softmax"], seeds=2, training=QUICK)
     assert len(started) == 2
     for part, n_samples in (("development", 48), ("test", 12)):
@@ -123,7 +126,7 @@ def test_the_order_of_methods_changes_nothing(two_subsets):
     names = ["cnn+svm-rbf", "cnn+svm-rbf-routed", "cnn+logistic", "cnn-softmax"]
     quick = Training(epochs=2, batch_size=16)
     first, second = (
-        compare(two_subsets, subsets=True, methods=order, seeds=1, training=quick)
+        compare(two_subsets, methods=order, seeds=1, training=quick)
         for order in (names, names[::-1])
     )
     assert first.hardest == second.hardest
@@ -210,7 +213,9 @@ def test_every_selection_works(shapes, monkeypatch, selection, n_networks, n_see
     real = shared_network.fit_network
     monkeypatch.setattr(shared_network, "fit_network", spy)
     methods = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
-    result = compare(*shapes, methods=methods, seeds=1, training=QUICK, selection=selection)
+    result = compare(
+        *shapes, methods=methods, seeds=1, training=QUICK, protocol=Protocol(selection=selection)
+    )
     assert sorted(seen) == n_seen
     assert len(seen) == n_networks
     assert result.protocol["selection"] == selection
@@ -269,9 +274,9 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection,
     monkeypatch.setattr(training, "train", spy)
     recipe = Training(epochs=1)
     methods = ["cnn-softmax", "noting"]
-    result = compare(
-        X, y, groups=groups, methods=methods, seeds=1, selection=selection, training=recipe
-    )
+    data = Dataset.from_arrays(X, y, groups=groups)
+    protocol = Protocol(selection=selection)
+    result = compare(data, methods=methods, seeds=1, protocol=protocol, training=recipe)
     assert len(networks) == n_networks
     # Each setting on the selection part, or on each of five folds; then the test set.
     assert len(asked) == (3 if selection == "heldout" else 11)
@@ -294,7 +299,7 @@ def test_crossfit_without_folds_is_refused(shapes):
     groups = np.where(y == "lying", np.arange(60) % 2, 2 + np.arange(60) % 7)
     data = Dataset.from_arrays(X, y, groups=groups, is_test=np.isin(groups, [1, 2]))
     with pytest.raises(ValueError, match="selection='crossfit' needs samples of each class in at"):
-        compare(data, methods=["pca+svm-rbf"], seeds=1, selection="crossfit")
+        compare(data, methods=["pca+svm-rbf"], seeds=1, protocol=Protocol(selection="crossfit"))
 
 
 def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch):
@@ -304,21 +309,22 @@ def test_split_that_a_later_seed_needs_fails_before_training(shapes, monkeypatch
     X, y = shapes
     # Three groups: one is for testing, one for selection, and none is left for validation.
     with pytest.raises(ValueError, match="There is 1 group to split"):
-        compare(X, y, groups=np.arange(60) % 3, seeds=3)
+        compare(Dataset.from_arrays(X, y, groups=np.arange(60) % 3), seeds=3)
 
 
 def test_groups_are_kept_whole(shapes):
     X, y = shapes
     groups = np.arange(60) % 15
-    result = compare(X, y, groups=groups, methods=["pca+svm-rbf"], seeds=1)
+    data = Dataset.from_arrays(X, y, groups=groups)
+    result = compare(data, methods=["pca+svm-rbf"], seeds=1)
     development = np.setdiff1d(np.arange(60), result.test)
     assert not set(groups[result.test]) & set(groups[development])
     assert result.protocol["groups"]
 
 
-def test_groups_given_beside_a_dataset(shapes):
-    data = Dataset.from_arrays(*shapes, name="bars")
-    result = compare(data, groups=np.arange(60) % 15, methods=["pca+svm-rbf"], seeds=1)
+def test_groups_added_to_a_dataset(shapes):
+    data = Dataset.from_arrays(*shapes, name="bars").with_groups(np.arange(60) % 15)
+    result = compare(data, methods=["pca+svm-rbf"], seeds=1)
     assert (result.dataset.name, result.protocol["groups"]) == ("bars", True)
 
 
@@ -365,7 +371,7 @@ def test_progress(shapes):
         methods=["cnn-softmax", "cnn+knn"],
         seeds=1,
         training=QUICK,
-        progress=Listener(),
+        verbose=Listener(),
     )
     assert list(dict.fromkeys(heard)) == ["train network", "extract features", "fit cnn+knn"]
     assert scores == [("cnn-softmax", 0), ("cnn+knn", 0)]
@@ -375,14 +381,15 @@ def test_progress(shapes):
 def by_subset(two_subsets):
     return compare(
         two_subsets,
-        subsets=True,
         seeds=2,
         training=QUICK,
-        holdout=[Holdout(by_group=False), Holdout(by_group=True), Holdout(by_group=True, seed=1)],
+        protocol=Protocol(
+            [Holdout(by_group=False), Holdout(by_group=True), Holdout(by_group=True, seed=1)]
+        ),
         methods=[
             name
             for name, method in METHODS.items()
-            if name not in ("cnn+rf", "cnn+knn", "cnn+svm-linear") and not method.on_request
+            if name not in ("cnn+rf", "cnn+knn", "cnn+svm-linear") and method.run != "on request"
         ],
     )
 
@@ -418,15 +425,16 @@ def test_routed_specialists_are_the_same_where_the_route_is_right(by_subset, rou
 
 
 def test_a_router_may_leave_a_subset_without_samples(two_subsets, monkeypatch):
+    import penultimate.comparison.run as running
+
     everything = np.arange(24)
-    monkeypatch.setattr(Run, "_route", lambda self, *_: [everything, everything[:0]])
+    monkeypatch.setattr(running, "route", lambda *_: ([everything, everything[:0]], ()))
     result = compare(
         two_subsets,
-        subsets=True,
         methods=["cnn+svm-rbf-routed"],
         seeds=1,
         training=QUICK,
-        holdout=Holdout(by_group=False),
+        protocol=Protocol(Holdout(by_group=False)),
     )
     assert set(result.methods[0].predictions[0] // 2) == {0}
 
@@ -461,7 +469,6 @@ def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
     right, wrong = (
         compare(
             dataclasses.replace(two_subsets, labels=labels, is_test=is_test, groups=None),
-            subsets=True,
             methods=["cnn-softmax-masked", "cnn+svm-rbf", "cnn-scratch", "pca+svm-rbf"],
             seeds=1,
             training=QUICK,
@@ -475,40 +482,35 @@ def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
         }
 
 
-def test_subsets_by_name_and_a_path_that_has_them(shapes, tmp_path):
+def test_the_subsets_of_a_dataset_decide(shapes):
     X, y = shapes
     four = np.array([f"{label} {k % 2}" for k, label in enumerate(y)])
     subsets = {"a": ["lying 0", "standing 0"], "b": ["lying 1", "standing 1"]}
-    for data in ((X, four), (Dataset.from_arrays(X, four),)):
-        result = compare(*data, subsets=subsets, methods=["pca+svm-rbf"], seeds=1)
+    data = Dataset.from_arrays(X, four)
+    for given in (data.with_subsets(subsets), Dataset.from_arrays(X, four, subsets=subsets)):
+        result = compare(given, methods=["pca+svm-rbf"], seeds=1)
         assert result.subsets == ["a", "b"]
         assert result.vs_softmax("pca+svm-rbf") is None
-    np.savez(tmp_path / "a.npz", X=X, y=y)
-    with pytest.raises(ValueError, match="is for image files"):
-        compare(tmp_path / "a.npz", subsets=True)
-    with pytest.raises(ValueError, match="subsets is True, but the data has none"):
-        compare(Dataset.from_arrays(X, y), subsets=True)
-    with pytest.raises(TypeError, match="subsets must be a dict"):
-        compare(Dataset.from_arrays(X, y), subsets=["a"] * 60)
+    assert not compare(given.with_subsets(None), methods=["pca+svm-rbf"], seeds=1).subsets
 
 
 def test_subset_without_a_test_sample(two_subsets):
     is_test = (two_subsets.labels < 2) & (np.arange(120) % 3 == 0)
     data = dataclasses.replace(two_subsets, is_test=is_test, groups=None)
     with pytest.raises(ValueError, match="No sample of the subset 'dark' is in the test set"):
-        compare(data, subsets=True)
+        compare(data)
 
 
 def test_frozen_network_by_subset(two_subsets):
     network = build_network("compact", (12, 12, 1), 4)
     record(network, [])
     methods = ["cnn-softmax-masked", "cnn+svm-linear", "cnn+svm-rbf-routed"]
-    result = compare(two_subsets, subsets=True, network=network, seeds=1, methods=methods)
+    result = compare(two_subsets, network=network, seeds=1, methods=methods)
     for method in result.methods:
         assert set(method.fits) == {"bright", "dark"}
     assert result.baseline("cnn+svm-linear") == "cnn-softmax-masked"
     with pytest.raises(ValueError, match="'cnn-scratch' needs a network that is trained here"):
-        compare(two_subsets, subsets=True, network=network, methods=["cnn-scratch"])
+        compare(two_subsets, network=network, methods=["cnn-scratch"])
 
 
 @pytest.mark.parametrize(
@@ -520,23 +522,23 @@ def test_frozen_network_by_subset(two_subsets):
         ({"n_jobs": 0}, "'n_jobs' parameter of compare"),
         ({"seeds": [1, 1]}, "different integers"),
         ({"seeds": [-1]}, "'seeds' parameter"),
-        ({"holdout": Holdout(test_size=1.0)}, "'test_size' parameter of Holdout"),
-        ({"holdout": []}, "holdout is empty"),
-        ({"holdout": Holdout(by_group=True)}, "needs groups, and the data has none"),
-        ({"subsets": True}, "subsets is True, but arrays have none"),
-        ({"subsets": {"all": ["lying"]}}, "only one class"),
+        ({"protocol": Protocol(Holdout(test_size=1.0))}, "'test_size' parameter of Holdout"),
+        ({"protocol": Protocol([])}, "holdout is empty"),
+        ({"protocol": Protocol(Holdout(by_group=True))}, "needs groups, and the data has none"),
+        ({"protocol": Protocol(selection="best")}, "'selection' parameter of Protocol"),
+        ({"protocol": Protocol(on_leak="stop")}, "'on_leak' parameter of Protocol"),
         ({"methods": ["cnn-softmax-masked"]}, "is for comparisons by subset"),
         ({"network": "vgg"}, "'network' parameter"),
-        ({"groups": [1, 2]}, "groups of compare has 2 for 60 samples"),
         ({"training": Training(epochs=0)}, "'epochs' parameter of Training"),
     ],
 )
 def test_bad_parameters_fail_before_anything_is_trained(shapes, monkeypatch, arguments, message):
+    import penultimate.comparison.fit as fits
     import penultimate.networks.training.fit as training
 
     # Any attempt to fit something then fails, but not with a ValueError.
     monkeypatch.setattr(training, "train", None)
-    monkeypatch.setattr(Run, "fit_and_predict", None)
+    monkeypatch.setattr(fits, "fit_head", None)
     with pytest.raises(ValueError, match=message):
         compare(*shapes, **arguments)
 
@@ -545,7 +547,7 @@ def test_bad_data(shapes, tmp_path):
     X, y = shapes
     with pytest.raises(ValueError, match="y is missing"):
         compare(X)
-    with pytest.raises(ValueError, match="y must be None if X is a path"):
+    with pytest.raises(ValueError, match="y must be None if .data. is a path"):
         compare(tmp_path, y)
     few = np.array(["lying"] * 59 + ["standing"])
     with pytest.raises(ValueError, match="class 'standing' has 1 image; at least 5"):
@@ -596,19 +598,17 @@ def test_random_features_on_request(shapes):
 
 def test_margin_losses_by_subset_classify_all_classes(two_subsets):
     recipe = Training(epochs=2, batch_size=16)
-    result = compare(
-        two_subsets, subsets=True, methods=["cnn-softmax", "cnn-hinge"], seeds=1, training=recipe
-    )
+    result = compare(two_subsets, methods=["cnn-softmax", "cnn-hinge"], seeds=1, training=recipe)
     assert list(result.method("cnn-hinge").fits) == [None]
     assert not result.method("cnn-hinge").knows_subset
 
 
 def one_test_set(shapes):
     X, y = shapes
-    yield "its own test set", {"X": X[:40], "y": y[:40], "test": (X[40:], y[40:])}
+    yield "its own test set", {"data": X[:40], "y": y[:40], "test": (X[40:], y[40:])}
     is_test = np.arange(60) % 3 == 0
-    yield "its own test set", {"X": Dataset.from_arrays(X, y, is_test=is_test)}
-    yield "give each its own seed", {"X": X, "y": y, "same": True}
+    yield "its own test set", {"data": Dataset.from_arrays(X, y, is_test=is_test)}
+    yield "give each its own seed", {"data": X, "y": y, "same": True}
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -618,7 +618,7 @@ def test_a_test_set_is_not_counted_twice(shapes, number):
     seeds = (0, 0) if given.pop("same", False) else (0, 1)
     splits = [Holdout(seed=seed, selection_size=size) for seed, size in zip(seeds, (0.2, 0.3))]
     with pytest.raises(ValueError, match=words):
-        compare(**given, holdout=splits, methods=["pca+svm-rbf"])
+        compare(**given, protocol=Protocol(splits), methods=["pca+svm-rbf"])
 
 
 @pytest.mark.parametrize(
@@ -627,16 +627,17 @@ def test_a_test_set_is_not_counted_twice(shapes, number):
         ({"methods": "cnn-softmax"}, TypeError, "must be a list of names.*got 'cnn-softmax'"),
         ({"n_jobs": "two"}, TypeError, "'n_jobs' parameter of compare.*got 'two'"),
         ({"n_jobs": 0}, ValueError, "'n_jobs' parameter of compare must not be 0"),
-        ({"holdout": 0.3}, TypeError, r"such as Holdout\(test_size=0.3\).*got 0.3"),
-        ({"holdout": [0.3]}, TypeError, "'holdout' parameter"),
-        ({"X": iter([1]), "y": [0]}, TypeError, "X is a generator or iterator"),
-        ({"X": ["a.png", "b.png"], "y": [0, 1]}, TypeError, "X is a list of paths"),
+        ({"protocol": Protocol(0.3)}, TypeError, r"such as Holdout\(test_size=0.3\).*got 0.3"),
+        ({"protocol": Protocol([0.3])}, TypeError, "'holdout' parameter"),
+        ({"protocol": Holdout()}, TypeError, "must be a Protocol"),
+        ({"data": iter([1]), "y": [0]}, TypeError, "X is a generator or iterator"),
+        ({"data": ["a.png", "b.png"], "y": [0, 1]}, TypeError, "X is a list of paths"),
     ],
 )
 def test_arguments_of_the_wrong_kind_say_so(shapes, given, error, words):
     X, y = shapes
     with pytest.raises(error, match=words):
-        compare(**{"X": X, "y": y, **given})
+        compare(**{"data": X, "y": y, **given})
 
 
 def test_a_comparison_and_its_data_fit_a_screen(comparison):

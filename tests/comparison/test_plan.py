@@ -34,7 +34,7 @@ def splits_of(plan):
 def test_no_split_separates_copies(data, selection, by_group):
     if by_group:
         data = dataclasses.replace(data, groups=np.arange(90) % 15)
-    plan = make_plan(data, Holdout(), SEEDS, False, selection)
+    plan = make_plan(data, Holdout(), SEEDS, selection)
     prints = data.fingerprint()
     for first, second in splits_of(plan):
         assert not set(prints[first]) & set(prints[second])
@@ -46,7 +46,7 @@ def test_no_split_separates_copies(data, selection, by_group):
 
 
 def test_without_copies_nothing_is_noted_or_changed(data):
-    plan = make_plan(data.without_duplicates(), Holdout(), SEEDS, False, "resubstitution")
+    plan = make_plan(data.without_duplicates(), Holdout(), SEEDS, "resubstitution")
     assert (plan.n_copies, plan.folds) == (0, {0: [], 1: []})
     assert len(plan.dataset.notes) == 1  # of without_duplicates itself
 
@@ -54,7 +54,7 @@ def test_without_copies_nothing_is_noted_or_changed(data):
 def test_a_given_selection_part_is_used_for_every_seed(data):
     parts = np.arange(90) % 10
     given = dataclasses.replace(data, is_test=parts == 0, is_selection=parts == 4)
-    plan = make_plan(given, Holdout(), SEEDS, False)
+    plan = make_plan(given, Holdout(), SEEDS)
     for split in plan.development_splits.values():
         np.testing.assert_array_equal(plan.split.train[split.held_out], np.flatnonzero(parts == 4))
         np.testing.assert_array_equal(
@@ -62,14 +62,14 @@ def test_a_given_selection_part_is_used_for_every_seed(data):
         )
     assert "selection part came with the data: 9 images, the same" in plan.dataset.notes[0]
     assert "every split except the given one" in plan.dataset.notes[1]
-    other = make_plan(given, Holdout(), SEEDS, False, "crossfit")
+    other = make_plan(given, Holdout(), SEEDS, "crossfit")
     assert "With selection='crossfit' they are development samples" in other.dataset.notes[0]
     assert sorted(np.concatenate([f.held_out for f in other.folds[0]])) == list(range(81))
 
 
 def test_given_selection_part_alone_is_not_tested_on(data):
     given = dataclasses.replace(data, is_selection=np.arange(90) >= 72)
-    plan = make_plan(given, Holdout(), SEEDS, False)
+    plan = make_plan(given, Holdout(), SEEDS)
     prints = data.fingerprint()
     assert not given.is_selection[plan.split.held_out].any()
     assert not set(prints[plan.split.held_out]) & set(prints[plan.split.train])
@@ -96,7 +96,7 @@ def test_an_unusable_given_selection_part_is_refused(data, change, message):
         groups = np.where(is_test, 99, groups)
     given = dataclasses.replace(data, **{**change, "is_test": is_test, "groups": groups})
     with pytest.raises(ValueError, match=message):
-        make_plan(given, Holdout(), SEEDS, False)
+        make_plan(given, Holdout(), SEEDS)
 
 
 def test_a_sample_in_two_parts_is_refused(data):

@@ -51,7 +51,7 @@ def test_parts_of_a_split(tmp_path, names, wrapper):
     for k, label in enumerate(data.labels):  # the right pixels beside each label and part
         start = 100 * label + 20 * (1 if data.is_selection[k] else 2 if data.is_test[k] else 0)
         assert start <= data.images[k, 0, 0, 0] < start + 20
-    plan = make_plan(data, Holdout(), [0, 1], False)
+    plan = make_plan(data, Holdout(), [0, 1])
     np.testing.assert_array_equal(plan.split.held_out, np.flatnonzero(data.is_test))
     for split in plan.development_splits.values():
         chosen = plan.split.train[split.held_out]
@@ -129,7 +129,7 @@ def test_class_that_is_not_trained_on(tmp_path):
     write_split(tmp_path, ("train",), ("cat", "dog"), (6,))
     write_split(tmp_path, ("test",), ("cat", "cow"), (3,))
     with pytest.raises(ValueError, match="no training samples, such as class 'cow'"):
-        make_plan(datasets.load(tmp_path), Holdout(), [0], False)
+        make_plan(datasets.load(tmp_path), Holdout(), [0])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from penultimate.report.forest import forest
 
 
 def row(name, difference, low, high):
-    return {"name": name, "vs_softmax": {"difference": difference, "ci95": [low, high], "p": 0.5}}
+    vs_softmax = {"difference": difference, "ci95": [low, high], "p": 0.5}
+    return {"name": name, "family": "svm", "vs_softmax": vs_softmax}
 
 
 def test_places_keep_the_distances():

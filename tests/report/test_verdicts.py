@@ -4,12 +4,19 @@ from penultimate.report import verdict
 
 
 def row(name, vs_softmax, **others):
-    return {"name": name, "subset": None, "knows_subset": False, "vs_softmax": vs_softmax, **others}
+    family = "logistic" if name == "cnn+logistic" else "svm"
+    fixed = {"subset": None, "knows_subset": False, "inputs": "features", "family": family}
+    return {"name": name, **fixed, "vs_softmax": vs_softmax, **others}
 
 
 def results(difference, low, high, name="cnn+svm-rbf", **others):
     vs_softmax = {"difference": difference, "ci95": [low, high], "p": 0.5}
-    return {"dataset": {"n_test": 1000}, "methods": [row(name, vs_softmax, **others)]}
+    return made_of([row(name, vs_softmax, **others)], headline=name)
+
+
+def made_of(methods, **protocol):
+    protocol = {"seeds": [0, 1, 2], "frozen": False, "headline": None, **protocol}
+    return {"dataset": {"n_test": 1000}, "protocol": protocol, "checks": [], "methods": methods}
 
 
 @pytest.mark.parametrize(
@@ -42,12 +49,12 @@ def test_verdict_gives_the_number_of_samples_needed():
     assert verdict(unclear).endswith(words)
     assert words not in verdict(clear)
     unclear["methods"][0]["vs_softmax"]["samples_needed"] = None
-    assert "needed" not in verdict(unclear)
-    unclear["protocol"] = {"seeds": [0, 1, 2]}
     assert verdict(unclear).endswith("more seeds are needed.")
+    unclear["protocol"]["seeds"] = [0]
+    assert "needed" not in verdict(unclear)
 
 
-def test_verdict_falls_back_on_the_linear_head():
+def test_verdict_is_about_the_head_that_the_protocol_names():
     assert "cnn+svm-linear is more accurate" in verdict(results(0.1, 0.05, 0.2, "cnn+svm-linear"))
 
 
@@ -65,8 +72,8 @@ def test_verdict_names_the_softmax_with_the_same_information():
 
 
 def test_no_verdict_without_a_softmax():
-    assert verdict({"methods": [row("cnn+svm-rbf", None)]}) == ""
-    assert verdict({"methods": []}) == ""
+    assert verdict(made_of([row("cnn+svm-rbf", None)], headline="cnn+svm-rbf")) == ""
+    assert verdict(made_of([])) == ""
 
 
 def test_no_winner_against_a_network_that_did_not_train():
@@ -81,9 +88,9 @@ def test_no_winner_against_a_network_that_did_not_train():
 
 def test_one_seed_compares_two_trained_classifiers():
     made = results(0.006, 0.002, 0.01)
-    made["protocol"] = {"seeds": [0]}
+    made["protocol"]["seeds"] = [0]
     assert "compares two trained classifiers, not the methods" in verdict(made)
-    made["protocol"] = {"seeds": [0, 1, 2]}
+    made["protocol"]["seeds"] = [0, 1, 2]
     assert "two trained classifiers" not in verdict(made)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from penultimate import compare
+from penultimate import Protocol, compare
 from penultimate.results.across_splits import split_table
 from penultimate.splits import Holdout
 
@@ -9,7 +9,7 @@ from penultimate.splits import Holdout
 @pytest.fixture(scope="module")
 def comparisons(two_subsets):
     holdout = [Holdout(by_group=True, seed=seed) for seed in range(3)] + [Holdout(by_group=False)]
-    result = compare(two_subsets, subsets=True, methods=["pca+svm-rbf"], holdout=holdout, seeds=1)
+    result = compare(two_subsets, methods=["pca+svm-rbf"], protocol=Protocol(holdout), seeds=1)
     return [result, *result.others]
 
 

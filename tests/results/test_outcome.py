@@ -44,7 +44,7 @@ def test_dictionary(comparison):
 
 
 def test_dictionary_by_subset(two_subsets):
-    result = compare(two_subsets, subsets=True, methods=["pca+svm-rbf"], seeds=1)
+    result = compare(two_subsets, methods=["pca+svm-rbf"], seeds=1)
     results = result.to_dict()
     assert results["dataset"]["subsets"] == {
         "bright": ["bright/lying", "bright/standing"],

@@ -56,7 +56,7 @@ def test_markdown(comparison):
 
 
 def test_markdown_by_subset(two_subsets):
-    result = compare(two_subsets, subsets=True, methods=["pca+svm-rbf"], seeds=1)
+    result = compare(two_subsets, methods=["pca+svm-rbf"], seeds=1)
     rows = [line.split(" | ")[:2] for line in result.to_markdown().splitlines()]
     assert rows[0] == ["| Method", "Subset"]
     assert rows[2:] == [["| pca+svm-rbf", name] for name in ("all", "bright", "dark")]

@@ -24,15 +24,15 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``rows``, with one entry per method that has a difference: its ``name``, the ``difference``
-        as in the results, whether the interval excludes zero (``leaves_out_zero``), and the
-        positions of the interval and the dot (``low``, ``at``, ``high``); ``zero``, the position of
-        zero; and ``ticks``, each with ``at`` and ``label``. Positions are fractions of the width.
-        None if nothing was compared with a softmax.
+        ``rows``, with one entry per method that has a difference: its ``name``, ``family`` and
+        ``difference`` as in the results, whether the interval excludes zero
+        (``leaves_out_zero``), and the positions of the interval and the dot (``low``, ``at``,
+        ``high``); ``zero``, the position of zero; and ``ticks``, each with ``at`` and ``label``.
+        Positions are fractions of the width. None if nothing was compared with a softmax.
     """
     from matplotlib.ticker import MaxNLocator
 
-    compared = [(row["name"], row["vs_softmax"]) for row in rows if row["vs_softmax"]]
+    compared = [(row, row["vs_softmax"]) for row in rows if row["vs_softmax"]]
     if not compared:
         return None
     ends = [0.0, *(100 * end for _, difference in compared for end in difference["ci95"])]
@@ -49,14 +49,15 @@ def forest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     return {
         "rows": [
             {
-                "name": name,
+                "name": row["name"],
+                "family": row["family"],
                 "difference": difference,
                 "leaves_out_zero": difference["ci95"][0] > 0 or difference["ci95"][1] < 0,
                 "low": place(100 * difference["ci95"][0]),
                 "at": place(100 * difference["difference"]),
                 "high": place(100 * difference["ci95"][1]),
             }
-            for name, difference in compared
+            for row, difference in compared
         ],
         "zero": place(0.0),
         "ticks": [
