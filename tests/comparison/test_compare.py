@@ -260,6 +260,7 @@ def test_groups_are_respected_in_every_selection(shapes, monkeypatch, selection,
             Noting(), {"strategy": ["prior", "most_frequent"]}
         ),
         make_preprocessing=lambda n_samples, n_features: FunctionTransformer(),
+        inspect=False,
     )
     monkeypatch.setitem(METHODS, "noting", noting)
 

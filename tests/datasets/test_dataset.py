@@ -151,3 +151,20 @@ def test_integers_of_0_and_1_are_noted():
     assert "none above 1: as pixels from 0 to 255 they are nearly black. Pass booleans" in note
     for other in (images.astype(bool), images.astype(float), images * 255, images * 0):
         assert Dataset.from_arrays(other, ["a", "b"]).notes == ()
+
+
+def test_other_groups_and_subsets():
+    data = Dataset.from_arrays(np.eye(8)[:4, :, np.newaxis].repeat(8, 2), [0, 1, 0, 1])
+    assert data.with_groups(pd.array([1, 1, 2, 2], dtype="Int64")).groups.tolist() == [1, 1, 2, 2]
+    assert data.with_groups([1, 1, 2, 2]).with_groups(None).groups is None
+    assert data.with_subsets({"a": [0, 1]}).with_subsets(None).subsets == {}
+    for change, values, error, message in (
+        ("groups", [1, 2], ValueError, "groups of Dataset has 2 for 4 samples"),
+        ("groups", [0.1, 0.2, 0.3, 0.4], ValueError, "holds fractions"),
+        ("subsets", ["a"] * 4, TypeError, "must be a dict"),
+        ("subsets", {}, ValueError, "subsets is empty"),
+        ("subsets", {"a": [0]}, ValueError, "only one class"),
+        ("subsets", {"a": [0, 2]}, ValueError, "2"),
+    ):
+        with pytest.raises(error, match=message):
+            getattr(data, f"with_{change}")(values)
