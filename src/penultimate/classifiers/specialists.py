@@ -19,10 +19,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.per_sample import take_rows
+from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
 from penultimate.classifiers.deep_svc import DeepSVC
-from penultimate.datasets.subsets import check_subsets
 from penultimate.networks import Training, is_keras_model, predict_probabilities
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.records import provenance_of

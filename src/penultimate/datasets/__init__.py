@@ -1,8 +1,8 @@
 """Labeled images: reading them from folders, tables, arrays and archives."""
 
+from penultimate._common.subsets import check_subsets
 from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
-from penultimate.datasets.subsets import check_subsets
 
 __all__ = ["Dataset", "check_subsets", "load", "load_mnist_5k", "natural_order"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
+from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate.datasets.subsets import check_subsets
 from penultimate.provenance.fingerprints import fingerprint
 
 _BYTES = (0.0, 255.0)
