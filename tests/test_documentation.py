@@ -1,0 +1,86 @@
+"""The README and the pages of docs/: their code runs, their links lead somewhere."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import penultimate
+from penultimate import datasets
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8"))
+    for target in targets:
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_no_paragraph_of_the_readme_is_long():
+    blocks = re.split(r"\n\s*\n", (ROOT / "README.md").read_text("utf-8"))
+    prose = [block for block in blocks if not block.startswith(("|", "```", "#", "-", "!"))]
+    assert len(prose) > 10
+    assert max(len(block.split()) for block in prose) <= 60
+
+
+def test_the_architecture_page_describes_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [room.strip() for layer in layers for room in layer.split("|")]
+    assert re.findall(r"^\*\*`(\w+)`\*\*", text, re.MULTILINE) == [
+        *sorted(rooms, key=lambda room: text.index(f"**`{room}`**"))
+    ]
+    picture = (ROOT / "docs" / "images" / "layers.svg").read_text("utf-8")
+    for room in rooms:
+        assert (ROOT / "src" / "penultimate" / room / "__init__.py").exists()
+        assert f"<!-- {room} -->" in picture  # drawn by tools/draw_layers.py
+
+
+CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", CODE, ids=lambda page: page.name)
+def test_code_runs(page, shapes, tmp_path, monkeypatch):
+    """The blocks of a page run one after the other, on data that the page does not define."""
+    monkeypatch.chdir(tmp_path)
+    real = datasets.load_mnist_5k()
+    few = real.take(np.concatenate([np.flatnonzero(real.labels == k)[:30] for k in range(10)]))
+    monkeypatch.setattr(datasets, "load_mnist_5k", lambda: few)
+    monkeypatch.setattr(penultimate.Training, "__init__", _in_two_epochs)
+    X, y = shapes
+    numbers = 2 * (y == "standing") + np.arange(60) % 2
+    old = numbers < 2
+    names = {
+        "images": X,
+        "labels": y,
+        "new_images": X,
+        "writers": np.arange(60) % 20,
+        "model": penultimate.DeepSVC().fit(X[::2], y[::2]),
+        "digits": [0, 1],
+        "vowels": [2, 3],
+        "X": X,
+        "y": numbers,
+        "X_test": X[~old],
+        "X_new": 255 - X[old],
+        "y_new": numbers[old] + 4,
+    }
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        if page.name == "margins.md":
+            names["X"] = X.reshape(60, -1)
+        # A risk of 0.5 % can be guaranteed from 736 samples on.
+        exec(compile(block.replace("risk=0.005", "risk=0.5"), page.name, "exec"), names)
+
+
+_init = penultimate.Training.__init__
+
+
+def _in_two_epochs(self, *args, **kwargs):
+    _init(self, *args, **kwargs)
+    object.__setattr__(self, "epochs", 2)
