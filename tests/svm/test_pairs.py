@@ -6,7 +6,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.multiclass import _ovr_decision_function
 
 from penultimate.svm import _native
-from penultimate.svm._pairs import SortedClasses, by_class, pair_indices
+from penultimate.svm._pairs import SortedClasses, pair_indices, vote_scores
 
 
 @given(st.lists(st.integers(0, 4), min_size=1))
@@ -71,6 +71,6 @@ def test_decisions_by_class_are_those_of_scikit_learn(n_classes):
     n_pairs = n_classes * (n_classes - 1) // 2
     decisions = np.random.default_rng(0).normal(size=(50, n_pairs)).round(1)  # some are zero
     np.testing.assert_allclose(
-        by_class(decisions, n_classes),
+        vote_scores(decisions, n_classes),
         _ovr_decision_function(decisions < 0, -decisions, n_classes),
     )

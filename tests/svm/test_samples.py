@@ -3,7 +3,7 @@ import pytest
 
 from penultimate.svm import _native
 from penultimate.svm._pairs import SortedClasses
-from penultimate.svm._samples import SingleSamples, form_for
+from penultimate.svm._samples import SamplesInFloat32, form_for
 
 RNG = np.random.default_rng(0)
 CODES = RNG.integers(0, 3, 60)
@@ -11,7 +11,7 @@ LAYOUT = SortedClasses.of(CODES, 3)
 
 
 def make(X, form="centered", memory=2**30):
-    return SingleSamples(X, LAYOUT, form, memory, _native.make_context(2))
+    return SamplesInFloat32(X, LAYOUT, form, memory, _native.make_context(2))
 
 
 def test_forms():

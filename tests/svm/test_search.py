@@ -27,7 +27,6 @@ from penultimate import (
     SVCSearchCV,
 )
 from penultimate._common.progress_bar import SearchBar
-from penultimate.svm import _problem
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT_LABELS = load_digits(return_X_y=True)
@@ -141,11 +140,15 @@ def test_memory_limit_changes_nothing(limit):
             np.testing.assert_array_equal(kept.cv_results_[name], expected)
 
 
-def test_settings_that_float32_does_not_resolve_are_fitted_separately(monkeypatch):
-    monkeypatch.setattr(_problem, "_SLACK", -1.0)
-    monkeypatch.setattr("penultimate.svm._joint_search._FEWEST_SAMPLES", 1)
-    with pytest.warns(PerformanceWarning, match="30 of the 30 fits .* float32"):
-        compare_searches(X, y, GRID)
+@pytest.mark.parametrize("scoring", [None, "f1_macro"])
+def test_settings_that_float32_does_not_resolve_are_fitted_separately(scoring):
+    """Two clusters that are far apart, with the classes mixed in both."""
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(240, 2))
+    labels = (samples[:, 0] * samples[:, 1] + 0.3 * rng.normal(size=240) > 0).astype(int)
+    samples += np.where(np.arange(240)[:, None] % 2, 3e3, -3e3)
+    with pytest.warns(PerformanceWarning, match="20 of the 20 fits .* float32"):
+        compare_searches(samples, labels, {"C": [1, 10], "gamma": [0.3, 1.0]}, scoring=scoring)
 
 
 def test_random_search_as_scikit_learns():

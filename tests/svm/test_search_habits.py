@@ -190,10 +190,17 @@ def test_a_failing_scorer_is_called_once_per_fit_and_gets_error_score():
         {"refit": "x", "scoring": {"a": "accuracy"}},
     ],
 )
-def test_refit_that_names_no_metric_is_rejected_before_anything_is_computed(params, monkeypatch):
-    monkeypatch.setattr("penultimate.svm._problem.Problem.solve", None)
-    with pytest.raises(ValueError, match="refit"):
-        SVCSearchCV(SVC(), GRID, **params).fit(X, y)
+def test_refit_that_names_no_metric_is_rejected_before_anything_is_computed(params):
+    drawn = []
+
+    class Folds(StratifiedKFold):
+        def split(self, *args, **kwargs):
+            drawn.append(1)
+            return super().split(*args, **kwargs)
+
+    with pytest.raises(ValueError, match="'refit' parameter"):
+        SVCSearchCV(SVC(), GRID, cv=Folds(), **params).fit(X, y)
+    assert not drawn
 
 
 def test_a_function_that_scores_one_metric_is_not_refitted_by_another():

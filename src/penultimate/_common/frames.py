@@ -3,7 +3,11 @@
 import sys
 from pathlib import Path
 
+import sklearn.base
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+# scikit-learn decorates our methods: its wrappers lie between a method of ours and its caller.
+_WRAPPERS = (sklearn.base.__file__, str(Path(sklearn.base.__file__).parent / "callback"))
 
 
 def level_outside() -> int:
@@ -19,6 +23,6 @@ def level_outside() -> int:
     1
     """
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, *_WRAPPERS)):
         level, frame = level + 1, frame.f_back
     return level

@@ -1,38 +1,32 @@
-"""Base class of the searches: scikit-learn generates the candidates, the joint solver fits them.
+"""Base class of the searches: what they all do with the candidates of a subclass.
 
-`fit` tries the joint solver first. If that raises `NotJointError`, scikit-learn's own search starts
-over, with the same data, folds and random state: the two are alternatives, and never mixed.
+`fit` checks, draws and chooses: the subclass lists candidates, the folds are drawn, `Trials` scores
+the ones on the others, and the best candidate in ``cv_results_`` is refitted on all samples.
 """
 
 import time
-import warnings
-from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import loguniform
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from penultimate._common.progress_bar import SearchBar
+from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
 from penultimate._common.validation import check_per_sample
-from penultimate._common.warnings import PerformanceWarning
-from penultimate.svm._joint_search import scorers_of, solve_jointly
-from penultimate.svm._problem import NotJointError, Problem
+from penultimate.svm._joint_search import JointSearch
+from penultimate.svm._problem import NotJointError
+from penultimate.svm._scoring import Scoring, make_scorer_of
+from penultimate.svm._trials import Trials
 from penultimate.svm.svc import SVC
-
-# Default grids, mostly in half decades; those of gamma are factors of `_scale`.
-RBF_C = (1.0, 3.0, 10.0, 30.0)
-RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
-LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
 def _has(name: str) -> Any:
@@ -50,27 +44,31 @@ def _has(name: str) -> Any:
     return available_if(check)
 
 
-class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Base class of the searches.
-
-    scikit-learn's own search defines the candidates and the meaning of their scores; the joint
-    solver replaces the fits where it can. Where it cannot, scikit-learn's search does everything,
-    and a `PerformanceWarning` gives the reason.
-    """
+class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Base class of the searches: a subclass lists the candidates."""
 
     estimator: Any
     scoring: Any
+    n_jobs: int | None
     refit: Any
     cv: Any
     verbose: int
+    error_score: Any = np.nan
+    return_train_score: bool = False
 
-    @abstractmethod
-    def _make_search(self, estimator: Any, X: Any) -> Any:
-        """Return the equivalent search of scikit-learn."""
+    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
+        """Return the settings to try."""
+        raise NotImplementedError
+
+    def _try(self, trials: Trials, X: Any, draw_folds: Callable[[], list[Any]], task: Any) -> None:
+        """Have `trials` score the candidates; both are drawn, candidates first."""
+        candidates = self._candidates(trials.estimator, X)
+        trials.score(candidates, draw_folds(), task)
 
     def _estimator(self) -> Any:
         return SVC() if self.estimator is None else self.estimator
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Score all settings, and refit the best one.
 
@@ -98,93 +96,168 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             the reason.
         """
         estimator = clone(self._estimator())
-        self._check_refit()
+        self._check_params()
         given = X  # may have feature names, which validation removes
         if type(estimator) is SVC:
             X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
             check_classification_targets(y)
             for name in ("groups", "sample_weight"):
                 check_per_sample(params.get(name), len(y), name, type(self).__name__)
-        search = self._make_search(estimator, X)
-        # Only once: a generator of folds is exhausted by its first user.
-        search.cv = check_cv(search.cv, y, classifier=True)
-        states = _RandomStates(
-            getattr(search, "random_state", 0), getattr(search.cv, "random_state", 0)
+        for_fit, for_split, for_score = self._route(params)
+        scoring = Scoring(estimator, self.scoring, self.error_score, for_score)
+        self._check_refit(scoring)
+        splitter = check_cv(self.cv, y, classifier=True)
+
+        def draw_folds() -> list[Any]:
+            folds = list(splitter.split(X, y, **for_split))
+            self.n_splits_ = len(folds)
+            return folds
+
+        reported = {"estimator": self, "X": X, "y": y}
+        # One part scores the candidates, and one refits.
+        task = self._init_callback_context(max_subtasks=1 + bool(self.refit))
+        task.call_on_fit_task_begin(**reported)
+        joint = self._joint_search(estimator, X, y, for_fit, scoring)
+        trials = Trials(
+            self,
+            estimator,
+            (given, y, params),
+            splitter=splitter,
+            scoring=scoring,
+            joint=joint,
         )
-        problem = None
-        try:
-            with SearchBar(self.verbose > 0) as bar:
-                search, problem = self._solve_jointly(search, X, y, params, bar)
-        except NotJointError as why:
-            if str(why):
-                warnings.warn(
-                    f"{type(self).__name__} fits every setting on every fold separately, which "
-                    f"takes several times as long as solving them jointly, because {why}.",
-                    PerformanceWarning,
-                    stacklevel=2,
-                )
-            # What the joint attempt drew is undone, so that the result is scikit-learn's.
-            states.restore()
-            search.set_params(verbose=self.verbose).fit(given, y, **params)
-        if callable(self.scoring) and isinstance(self.refit, str) and not search.multimetric_:
-            self._refuse_refit("a callable with a single metric")
-        self.solver_ = "per-fit" if problem is None else "joint"
-        for name, value in vars(search).items():
-            if name.endswith("_") and not name.startswith("_"):
-                setattr(self, name, value)
-        if problem is not None and self.refit:
-            self._refit(problem, given, y)
-        self.classes_ = np.unique(y) if problem is None else problem.classes
+        self._try(trials, X, draw_folds, task)
+        self.solver_ = "joint" if trials.is_joint else "per-fit"
+        self.scorer_, self.multimetric_ = scoring.scorer, trials.is_multimetric
+        if isinstance(joint, JointSearch):
+            joint.warn_of_repeats()
+        self._choose(trials.results())
+        if self.refit:
+            solver = joint if trials.is_joint else None
+            self._refit(estimator, given, y, for_fit, solver, task)
+        self.classes_ = np.unique(y)
+        task.call_on_fit_task_end(**reported, reconstruction_attributes={})
         return self
 
-    def _check_refit(self) -> None:
-        """Reject a `refit` that names no metric, before anything is computed."""
-        several = isinstance(self.scoring, (list, tuple, set, dict))  # scikit-learn checks these
-        if several or callable(self.scoring) or not isinstance(self.refit, str):
-            return
-        if self.refit not in (self.scoring, "score"):
-            self._refuse_refit(repr(self.scoring))
+    def _check_params(self) -> None:
+        """Raise for parameters that are invalid whatever the data."""
+        owner, error_score = type(self).__name__, self.error_score
+        if error_score != "raise" and not isinstance(error_score, Real):
+            raise ValueError(
+                f"The 'error_score' parameter of {owner} must be 'raise' or a number; "
+                f"got {error_score!r}."
+            )
+        if not isinstance(self.verbose, Real) or self.verbose < 0:
+            raise ValueError(
+                f"The 'verbose' parameter of {owner} must be an integer, at least 0; "
+                f"got {self.verbose!r}."
+            )
 
-    def _refuse_refit(self, scoring: str) -> None:
+    def _check_refit(self, scoring: Scoring) -> None:
+        """Reject a `refit` that names no metric, before anything is computed."""
+        if callable(self.refit) or self.refit in (False, np.False_):
+            return
+        if scoring.is_multimetric:
+            if not isinstance(self.refit, str) or self.refit not in scoring.scorer:
+                self._refuse_refit("False, a callable or", str(list(scoring.scorer)))
+        elif isinstance(self.refit, str):
+            # What a callable computes is only known after it was called.
+            if not callable(self.scoring) and self.refit not in (self.scoring, "score"):
+                self._refuse_refit("True, False, a callable or", repr(self.scoring))
+        elif self.refit not in (True, np.True_):
+            self._refuse_refit("True, False, a callable or", repr(self.scoring))
+
+    def _refuse_refit(self, others: str, scoring: str) -> None:
         raise ValueError(
-            f"The 'refit' parameter of {type(self).__name__} must be True, False, a callable or "
-            f"the name of a metric in scoring, which is {scoring}; got {self.refit!r}."
+            f"The 'refit' parameter of {type(self).__name__} must be {others} the name of a metric "
+            f"in scoring, which is {scoring}; got {self.refit!r}."
         )
 
-    def _solve_jointly(
-        self, search: Any, X: Any, y: Any, params: dict[str, Any], bar: SearchBar
-    ) -> tuple[Any, Problem]:
+    def _route(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+        """Return the keyword arguments of the classifier, the splitter and the scorers."""
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
-            for_fit, for_split = routed.estimator.fit, routed.splitter.split
-        else:
-            for_fit = {name: value for name, value in params.items() if name != "groups"}
-            for_split = {"groups": params.get("groups")}
-        if not set(for_fit) <= {"sample_weight"}:
-            raise NotJointError  # SVC.fit raises its own error for an unknown argument
-        weights = (
-            check_per_sample(
-                for_fit.get("sample_weight"), len(y), "sample_weight", type(self).__name__
-            )
-            if type(search.estimator) is SVC
-            else None
-        )
-        return solve_jointly(
-            search,
-            X,
-            y,
-            params,
-            sample_weight=weights,
-            split=lambda splitter: splitter.split(X, y, **for_split),
-            progress=bar,
-        )
+            parts = routed.estimator.fit, routed.splitter.split, routed.scorer.score
+            return tuple(dict(part) for part in parts)
+        for_fit = {name: value for name, value in params.items() if name != "groups"}
+        weights = params.get("sample_weight")
+        for_score = {} if weights is None else {"sample_weight": weights}
+        return for_fit, {"groups": params.get("groups")}, for_score
 
-    def _refit(self, problem: Problem, X: Any, y: Any) -> None:
+    def _joint_search(
+        self, estimator: Any, X: Any, y: Any, for_fit: Mapping[str, Any], scoring: Scoring
+    ) -> JointSearch | NotJointError:
+        """Return the joint solver, or why it does not serve this search."""
+        if self.return_train_score:
+            return NotJointError("training scores were requested")
+        if not set(for_fit) <= {"sample_weight"}:
+            return NotJointError()  # the classifier raises its own error for an unknown argument
+        weights = for_fit.get("sample_weight")
+        if type(estimator) is SVC:
+            weights = check_per_sample(weights, len(y), "sample_weight", type(self).__name__)
+        try:
+            return JointSearch(
+                estimator, X, y, sample_weight=weights, scoring=scoring, n_jobs=self.n_jobs
+            )
+        except NotJointError as why:
+            return why
+
+    def _choose(self, results: dict[str, Any]) -> None:
+        """Set the attributes of the best candidate, unless none is to be chosen."""
+        self.cv_results_ = results
+        if callable(self.scoring):
+            metrics = [name[10:] for name in results if name.startswith("mean_test_")]
+            if not self.multimetric_ and isinstance(self.refit, str):
+                self._refuse_refit("True, False, a callable or", "a callable with a single metric")
+            if self.multimetric_ and not (callable(self.refit) or self.refit in (False, *metrics)):
+                self._refuse_refit("False, a callable or", f"a callable with {metrics}")
+        if self.multimetric_ and not self.refit:
+            return
+        metric = self.refit if self.multimetric_ else "score"
+        if callable(self.refit):
+            self.best_index_ = self.refit(results)
+            if not isinstance(self.best_index_, Integral):
+                raise TypeError(
+                    f"best_index_, which refit returned, must be an integer; got "
+                    f"{self.best_index_!r}."
+                )
+            if not 0 <= self.best_index_ < len(results["params"]):
+                raise IndexError(
+                    f"best_index_, which refit returned, is {self.best_index_}, and there are "
+                    f"{len(results['params'])} candidates."
+                )
+        else:
+            self.best_index_ = self._best_index(results, metric)
+            self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _best_index(self, results: dict[str, Any], metric: str) -> int:
+        return results[f"rank_test_{metric}"].argmin()  # the first of tied candidates
+
+    def _refit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        for_fit: dict[str, Any],
+        joint: Any,
+        task: Any,
+    ) -> None:
+        # The values are cloned, too: they may be estimators.
+        best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
+        part = task.subcontext("refit-with-best-params")
         start = time.perf_counter()
-        best = clone(problem.estimator).set_params(**clone(self.best_params_, safe=False))
-        source = problem.single_source(best.kernel)
-        self.best_estimator_ = best._fit(X, y, problem.sample_weight, source)
+        with part.propagate_callback_context(best):
+            part.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            if joint is None:
+                best.fit(X, y, **for_fit)
+            else:
+                best._fit(X, y, joint.sample_weight, joint.samples_in_f32(best.kernel))
+        part.call_on_fit_task_end(estimator=self, X=X, y=y)
         self.refit_time_ = time.perf_counter() - start
+        self.best_estimator_ = best
+        if hasattr(best, "feature_names_in_"):
+            self.feature_names_in_ = best.feature_names_in_
 
     @_has("predict")
     def predict(self, X: Any) -> Any:
@@ -245,8 +318,8 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         MetadataRouter
         """
         estimator = self._estimator()
-        scorers = scorers_of(estimator, self.scoring)
-        if isinstance(scorers, dict):
+        scorers = make_scorer_of(estimator, self.scoring)
+        if isinstance(scorers, dict):  # scikit-learn's scorer of several metrics routes to them
             scorers = check_scoring(estimator, scoring=self.scoring)
         fit = MethodMapping().add(caller="fit", callee="fit")
         split = MethodMapping().add(caller="fit", callee="split")
@@ -262,53 +335,3 @@ class Search(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = get_tags(self._estimator()).input_tags.pairwise
         return tags
-
-
-class _RandomStates:
-    """States of the random generators of a search, so that another search can draw the same.
-
-    Parameters
-    ----------
-    *sources : int, RandomState or None
-        None is NumPy's global generator.
-    """
-
-    def __init__(self, *sources: Any) -> None:
-        generators = [check_random_state(source) for source in (None, *sources)]
-        self.states = [(generator, generator.get_state()) for generator in generators]
-
-    def restore(self) -> None:
-        """Restore the generators to the recorded states."""
-        for generator, state in self.states:
-            generator.set_state(state)
-
-
-def _scale(X: NDArray[Any]) -> float:
-    """Return the gamma of `SVC`'s ``gamma="scale"``."""
-    return SVC(gamma="scale")._resolve_gamma(X)
-
-
-def _check_has_default(estimator: Any, name: str) -> None:
-    if not isinstance(estimator, SVC):
-        raise ValueError(
-            f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}."
-        )
-
-
-def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
-    _check_has_default(estimator, "param_grid")
-    if estimator.kernel == "linear":
-        return {"C": list(LINEAR_C)}
-    if estimator.kernel == "precomputed":
-        return {"C": list(RBF_C)}
-    return {"C": list(RBF_C), "gamma": [factor * _scale(X) for factor in RBF_GAMMA]}
-
-
-def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
-    _check_has_default(estimator, "param_distributions")
-    if estimator.kernel == "linear":
-        return {"C": loguniform(1e-4, 10)}
-    if estimator.kernel == "precomputed":
-        return {"C": loguniform(0.1, 1000)}
-    scale = _scale(X)
-    return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

@@ -49,7 +49,7 @@ class Solutions:
 def solve_pairs(
     X: NDArray[Any],
     mean: NDArray[np.float64],
-    upper: NDArray[np.float64],
+    C_per_sample: NDArray[np.float64],
     layout: SortedClasses,
     kernel: Kernel,
     *,
@@ -57,7 +57,7 @@ def solve_pairs(
     max_iter: int,
     n_jobs: int | None,
     memory: int,
-    single: Any = None,
+    f32: Any = None,
 ) -> Solutions:
     """Solve the dual problem of every pair of classes.
 
@@ -67,7 +67,7 @@ def solve_pairs(
         The samples or, for the precomputed kernel, the Gram matrix.
     mean : ndarray of shape (n_features,)
         Subtracted from each sample.
-    upper : ndarray of shape (n_samples,)
+    C_per_sample : ndarray of shape (n_samples,)
         `C` times the weight of each sample.
     layout : SortedClasses
     kernel : Kernel
@@ -76,7 +76,7 @@ def solve_pairs(
     n_jobs : int or None
     memory : int
         Bytes for rows of the Gram matrix.
-    single : core.SingleSource, optional
+    f32 : core.SingleSource, optional
         The samples in float32, if the core already has them.
 
     Returns
@@ -91,7 +91,7 @@ def solve_pairs(
     order = layout.order
     if kernel.name == "precomputed":
         X64 = np.ascontiguousarray(X[np.ix_(order, order)], dtype=np.float64)
-        twice = _native.core.DoubleSource(None, X64, None)
+        f64 = _native.core.DoubleSource(None, X64, None)
     else:
         X64 = np.ascontiguousarray(X[order], dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -99,18 +99,18 @@ def solve_pairs(
             norms = np.einsum("ij,ij->i", X64, X64)
         # Before the solver: NaN would only show as a failure to converge.
         kernel.check_fit(X, float(norms.max()))
-        twice = _native.core.DoubleSource(X64, None, norms)
-    if single is None:
-        single = _single_source(X64, kernel)
+        f64 = _native.core.DoubleSource(X64, None, norms)
+    if f32 is None:
+        f32 = _make_f32(X64, kernel)
     solutions = Solutions.empty(layout.n_classes, len(X))
     # The core's threads each call BLAS; with threads of its own, there would be too many.
     with single_threaded_blas():
         _native.core.solve_pairs(
             _native.make_context(n_jobs),
-            single,
-            twice,
+            f32,
+            f64,
             kernel.for_core(),
-            upper[order],
+            C_per_sample[order],
             layout.starts,
             tol,
             max_iter,
@@ -120,7 +120,7 @@ def solve_pairs(
     return solutions
 
 
-def _single_source(X64: NDArray[np.float64], kernel: Kernel) -> Any:
+def _make_f32(X64: NDArray[np.float64], kernel: Kernel) -> Any:
     with np.errstate(over="ignore"):
         X32 = X64.astype(np.float32)
     if not np.isfinite(X32).all():

@@ -17,7 +17,7 @@ from penultimate._common.threads import single_threaded_blas
 from penultimate.svm import _native
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import SortedClasses
-from penultimate.svm._samples import SingleSamples, form_for
+from penultimate.svm._samples import SamplesInFloat32, form_for
 from penultimate.svm.svc import SVC
 
 _SOLUTIONS_SHARE = 0.25  # of the memory limit, for coefficients of several kernels at once
@@ -98,20 +98,20 @@ class GridEngine:
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self.X, self.y, self.folds = X, y, folds
-        self.weights_given = sample_weight is not None
         self.sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
         self.n_jobs, self.memory, self.on_progress = n_jobs, memory, on_progress
         self.classes, self.codes = np.unique(y, return_inverse=True)
         self.layout = SortedClasses.of(self.codes, len(self.classes))
-        self.place = np.empty(len(y), np.int64)
-        self.place[self.layout.order] = np.arange(len(y))
-        self._samples: SingleSamples | None = None
+        self.position_of = np.empty(len(y), np.int64)
+        self.position_of[self.layout.order] = np.arange(len(y))
+        self._samples: SamplesInFloat32 | None = None
+        self._scales: dict[int, float] = {}  # gamma="scale" of each fold
 
-    def bytes_of_solutions(self, n_factors: int) -> int:
-        """Return the bytes that all folds take for `n_factors` values of `C`, scores included."""
+    def bytes_of_solutions(self, n_Cs: int) -> int:
+        """Return the bytes that all folds take for `n_Cs` values of `C`, scores included."""
         n_classes, n_folds = len(self.classes), len(self.folds)
         n_test = max(len(fold.test) for fold in self.folds)
-        return 4 * n_factors * (n_folds * (n_classes - 1) * len(self.y) + n_classes**2 * n_test)
+        return 4 * n_Cs * (n_folds * (n_classes - 1) * len(self.y) + n_classes**2 * n_test)
 
     def run(self, settings: list[Setting], with_decisions: bool = False) -> Iterator[Outcome]:
         """Solve all settings, grouped by the kernel values that they share.
@@ -130,37 +130,37 @@ class GridEngine:
         # gamma="scale" depends on the fold, so the folds of a setting may end up in different jobs.
         groups: dict[tuple[Any, ...], list[tuple[Setting, int]]] = {}
         for setting in settings:
-            for number, fold in enumerate(self.folds):
+            for fold_id in range(len(self.folds)):
                 estimator = setting.estimator
                 is_poly = estimator.kernel == "poly"
                 key = (
                     estimator.kernel,
-                    self._gamma(estimator, fold),
+                    self._gamma(estimator, fold_id),
                     estimator.degree if is_poly else 0,
                     estimator.coef0 if is_poly else 0.0,
                     str(estimator.class_weight),
                     estimator.tol,
                 )
-                groups.setdefault(key, []).append((setting, number))
-        jobs = [_Job(self, key, members) for key, members in sorted(groups.items(), key=str)]
+                groups.setdefault(key, []).append((setting, fold_id))
+        jobs = [_Job(self, key, each) for key, each in sorted(groups.items(), key=str)]
         done = 0
         while done < len(jobs):
             batch = self._batch(jobs[done:])
-            context = self._telling_context(done / len(jobs), len(batch) / len(jobs))
+            context = self._context_for(done / len(jobs), len(batch) / len(jobs))
+            solutions = [job.allocate() for job in batch]
             with single_threaded_blas():
                 samples = self._samples_for(batch[0].kernel)
                 _native.core.solve_grid(
                     context,
                     samples.source,
                     self.layout.starts,
-                    [job.make() for job in batch],
+                    [job.for_core(arrays) for job, arrays in zip(batch, solutions)],
                     _native.UNLIMITED,
                     max(0, self.memory - samples.nbytes),
                 )
             # Scored immediately, so that the coefficients can be freed before the next batch.
             for job in batch:
-                yield from job.outcomes(samples, with_decisions)
-                job.forget()
+                yield from job.outcomes(solutions.pop(0), samples, with_decisions)
             done += len(batch)
 
     def _batch(self, jobs: "list[_Job]") -> "list[_Job]":
@@ -168,7 +168,7 @@ class GridEngine:
         batch: list[_Job] = []
         size = 0
         for job in jobs:
-            size += self.bytes_of_solutions(len(job.factors))
+            size += self.bytes_of_solutions(len(job.Cs))
             if batch and (
                 size > _SOLUTIONS_SHARE * self.memory
                 or form_for(job.kernel) != form_for(batch[0].kernel)
@@ -177,19 +177,23 @@ class GridEngine:
             batch.append(job)
         return batch
 
-    def _gamma(self, estimator: SVC, fold: Fold) -> float:
+    def _gamma(self, estimator: SVC, fold_id: int) -> float:
         if estimator.kernel in ("linear", "precomputed"):
             return 0.0
-        return estimator._resolve_gamma(
-            self.X[fold.train] if estimator.gamma == "scale" else self.X
-        )
+        if estimator.gamma != "scale":
+            return estimator._resolve_gamma(self.X)
+        if fold_id not in self._scales:  # the same for all settings
+            train = self.folds[fold_id].train
+            self._scales[fold_id] = estimator._resolve_gamma(self.X[train])
+        return self._scales[fold_id]
 
-    def _telling_context(self, begin: float, share: float) -> Any:
-        tell = self.on_progress
-        if tell is None:
+    def _context_for(self, begin: float, share: float) -> Any:
+        """Make a context that reports the progress of a batch: this `share`, from `begin` on."""
+        report = self.on_progress
+        if report is None:
             return self._context()
         return _native.make_context(
-            self.n_jobs, lambda done, count: tell(begin + share * done / count)
+            self.n_jobs, lambda done, count: report(begin + share * done / count)
         )
 
     def _context(self) -> Any:
@@ -204,80 +208,105 @@ class GridEngine:
             weights *= factors[self.codes[fold.train]]
         # A bound of zero keeps the coefficient of a held-out sample at zero: folds differ only in
         # their bounds, and can share all kernel values.
-        upper = np.zeros(len(self.y))
-        upper[self.place[fold.train]] = weights
-        return upper
+        weight_of = np.zeros(len(self.y))
+        weight_of[self.position_of[fold.train]] = weights
+        return weight_of
 
-    def single_source(self, kernel: str) -> Any:
+    def samples_in_f32(self, kernel: str) -> Any:
         """Return the core's samples for `kernel`, or None if they are not the ones in memory."""
         if self._samples is None or self._samples.form != form_for(kernel):
             return None
         return self._samples.source
 
-    def _samples_for(self, kernel: str) -> SingleSamples:
+    def _samples_for(self, kernel: str) -> SamplesInFloat32:
         form = form_for(kernel)
         if self._samples is None or self._samples.form != form:
             self._samples = None  # freed first: two of them might not fit
-            self._samples = SingleSamples(self.X, self.layout, form, self.memory, self._context())
+            self._samples = SamplesInFloat32(
+                self.X, self.layout, form, self.memory, self._context()
+            )
         return self._samples
+
+
+@dataclass(frozen=True)
+class _Solutions:
+    """Arrays that the core fills in for a job, by fold and value of `C`."""
+
+    coefficients: NDArray[np.float32]  # (n_folds, n_Cs, n_classes - 1, n_samples)
+    intercepts: NDArray[np.float64]  # (n_folds, n_Cs, n_pairs)
+    gaps: NDArray[np.float64]
 
 
 class _Job:
     """Settings that share a kernel, class weights and a tolerance, on some of the folds."""
 
     def __init__(
-        self, engine: GridEngine, key: tuple[Any, ...], members: list[tuple[Setting, int]]
+        self,
+        engine: GridEngine,
+        key: tuple[Any, ...],
+        setting_folds: list[tuple[Setting, int]],
     ) -> None:
-        self.engine, self.members = engine, members
+        self.engine, self.setting_folds = engine, setting_folds
         self.kernel, self.gamma, degree, coef0, _, self.tol = key
         self.core_kernel = Kernel(self.kernel, self.gamma, coef0, degree).for_core()
-        self.numbers = sorted({number for _, number in members})  # indices of folds
+        self.fold_ids = sorted({fold_id for _, fold_id in setting_folds})
         # Ascending, as the core requires: a solution stays feasible when the bounds widen.
-        self.factors = sorted({float(setting.estimator.C) for setting, _ in members})
+        self.Cs = sorted({float(setting.estimator.C) for setting, _ in setting_folds})
 
-    def make(self) -> Any:
-        """Return the core's job, and allocate the arrays for its solutions."""
+    def allocate(self) -> _Solutions:
+        """Allocate room for the solutions."""
+        engine, shape = self.engine, (len(self.fold_ids), len(self.Cs))
+        n_classes = len(engine.classes)
+        intercepts, gaps = np.zeros((2, *shape, n_classes * (n_classes - 1) // 2))
+        coefficients = np.zeros((*shape, n_classes - 1, len(engine.y)), np.float32)
+        return _Solutions(coefficients, intercepts, gaps)
+
+    def for_core(self, solutions: _Solutions) -> Any:
+        """Return the core's job, which fills in the solutions."""
         engine = self.engine
-        class_weight = self.members[0][0].estimator.class_weight
-        upper = np.stack([engine.weights(engine.folds[n], class_weight) for n in self.numbers])
-        n_classes, shape = len(engine.classes), (len(self.numbers), len(self.factors))
-        self.coefficients = np.zeros((*shape, n_classes - 1, len(engine.y)), np.float32)
-        self.intercepts = np.zeros((*shape, n_classes * (n_classes - 1) // 2))
-        self.gaps = np.zeros(self.intercepts.shape)
-        outputs = self.coefficients, self.intercepts, self.gaps
-        return _native.core.GridJob(self.core_kernel, upper, self.factors, self.tol, *outputs)
+        class_weight = self.setting_folds[0][0].estimator.class_weight
+        weights = [engine.weights(engine.folds[k], class_weight) for k in self.fold_ids]
+        outputs = solutions.coefficients, solutions.intercepts, solutions.gaps
+        return _native.core.GridJob(
+            self.core_kernel, np.stack(weights), self.Cs, self.tol, *outputs
+        )
 
-    def forget(self) -> None:
-        """Free the solutions."""
-        del self.coefficients, self.intercepts, self.gaps
-
-    def outcomes(self, samples: SingleSamples, with_decisions: bool) -> Iterator[Outcome]:
-        """Score the solutions."""
+    def outcomes(
+        self, solutions: _Solutions, samples: SamplesInFloat32, with_decisions: bool
+    ) -> Iterator[Outcome]:
+        """Predict the validation samples with each solution."""
         wanted: dict[tuple[int, float], list[int]] = {}  # several if a grid has duplicates
-        for setting, number in self.members:
-            wanted.setdefault((number, float(setting.estimator.C)), []).append(setting.index)
+        for setting, fold_id in self.setting_folds:
+            wanted.setdefault((fold_id, float(setting.estimator.C)), []).append(setting.index)
         resolved = samples.resolve(self.gamma)
-        for row, number in enumerate(self.numbers):
-            winners, decisions = self._decide(samples, row, number, with_decisions)
-            for column, factor in enumerate(self.factors):
-                gap = float(self.gaps[row, column].max()) if resolved else np.inf
-                for index in wanted.get((number, factor), []):
+        for row, fold_id in enumerate(self.fold_ids):
+            coefficients, intercepts = solutions.coefficients[row], solutions.intercepts[row]
+            winners, decisions = self._decide(
+                samples, coefficients, intercepts, fold_id, with_decisions
+            )
+            for column, C in enumerate(self.Cs):
+                gap = float(solutions.gaps[row, column].max()) if resolved else np.inf
+                for index in wanted.get((fold_id, C), []):
                     values = None if decisions is None else decisions[column]
-                    yield Outcome(index, number, winners[column], values, gap)
+                    yield Outcome(index, fold_id, winners[column], values, gap)
 
     def _decide(
-        self, samples: SingleSamples, row: int, number: int, with_decisions: bool
+        self,
+        samples: SamplesInFloat32,
+        coefficients: NDArray[np.float32],
+        intercepts: NDArray[np.float64],
+        fold_id: int,
+        with_decisions: bool,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
-        """Return the winners on a fold, (n_factors, n_test), and decision values if requested."""
-        engine, coefficients = self.engine, self.coefficients[row]
-        test = engine.place[engine.folds[number].test]
+        """Return the winners on a fold, (n_Cs, n_test), and decision values if requested."""
+        engine = self.engine
+        test = engine.position_of[engine.folds[fold_id].test]
         # The union over all values of C: the kernel values are computed once for all of them.
         support = np.flatnonzero(coefficients.any(axis=(0, 1)))
         starts = np.searchsorted(support, engine.layout.starts).astype(np.int64)
-        shape = (len(coefficients), len(test))
+        shape = len(coefficients), len(test)
         winners = np.empty(shape, np.int32)
-        n_pairs = self.intercepts.shape[-1]
-        decisions = np.empty((*shape, n_pairs), np.float32) if with_decisions else None
+        decisions = np.empty((*shape, intercepts.shape[-1]), np.float32) if with_decisions else None
         with single_threaded_blas():
             _native.core.decide(
                 _native.make_context(engine.n_jobs),
@@ -285,7 +314,7 @@ class _Job:
                 *samples.between(test, support),
                 starts,
                 np.ascontiguousarray(coefficients[:, :, support]),
-                self.intercepts[row],
+                intercepts,
                 winners,
                 decisions,
             )

@@ -1,177 +1,242 @@
-"""One of scikit-learn's searches over an `SVC`, solved as one problem.
+"""A search over an `SVC`, solved as one problem.
 
-scikit-learn's own search keeps all decisions that a user can observe: which settings are tried,
-what a failing scorer means, how several metrics are ranked, which setting is best. Only the fits
-are replaced. `_run_search`, the method that its documentation offers to subclasses, is where
-candidates become known; before they are scored, all of them are solved jointly, on all folds. The
-search then "fits" instances of `JointSVC`, on positions of samples in place of the samples, and
-these return the solutions that were already computed.
+All settings and all folds are problems on the same samples. Settings of equal gamma share kernel
+values, so each is computed once for all folds and values of `C`; along ascending `C` a solution is
+a good start for the next, and so is a fold's for the next fold. Hence candidates and folds are
+drawn first and solved together, in float32, which is enough to choose by. Each outcome is scored as
+soon as it is there; one that float32 does not resolve is fitted once more, by itself, in float64.
 """
 
+import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import check_scoring, get_scorer
 
-from penultimate._common.progress import SILENT, Progress
+from penultimate._common.frames import level_outside
+from penultimate._common.per_sample import take_rows
 from penultimate._common.warnings import PerformanceWarning
-from penultimate.svm._grid_engine import Fold
-from penultimate.svm._joint_svc import JointSVC, OnSamples
+from penultimate.svm import _native
+from penultimate.svm._grid_engine import GridEngine, Outcome
+from penultimate.svm._precomputed_decisions import PrecomputedDecisions
 from penultimate.svm._problem import NotJointError, Problem
+from penultimate.svm._scoring import ScoreTable, Scoring
 from penultimate.svm.svc import SVC
 
+# A float32 solution whose gap is this many times the tolerance is too coarse to choose by.
+_SLACK = 10.0
+# Share of the memory limit for copies of the validation samples, for scorers.
+_TESTS_SHARE = 0.25
 # Share of the fits that may be repeated separately before the user is warned.
 _REPEATED_SHARE = 0.1
 # With fewer samples a fit takes about a millisecond, which does not deserve a warning.
 _FEWEST_SAMPLES = 200
 
 
-def scorers_of(estimator: Any, scoring: Any) -> Any:
-    """Return the ``scorer_`` of a search: one scorer, or a dict of them by metric.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `scoring` is invalid; the errors are scikit-learn's.
-    """
-    if callable(scoring):
-        return scoring
-    checked = check_scoring(estimator, scoring=scoring)
-    if scoring is None or isinstance(scoring, str):
-        return checked
-    named = scoring.items() if isinstance(scoring, dict) else ((name, name) for name in scoring)
-    return {name: get_scorer(scorer) for name, scorer in named}
-
-
-class _Jointly:
-    """Mixin for scikit-learn's searches that solves the candidates before they are scored."""
-
-    problem: Problem
-
-    def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
-        def evaluate(candidates: Any, cv: Any = None, more_results: Any = None, **rest: Any) -> Any:
-            candidates = list(candidates)
-            folds = self.problem.folds_of(self.cv if cv is None else cv)  # type: ignore[attr-defined]
-            self.problem.solve(candidates, folds)
-            return evaluate_candidates(candidates, _Folds(folds), more_results, **rest)
-
-        # scikit-learn 1.9 added a context, which is passed on.
-        rest = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        super()._run_search(evaluate, **rest)  # type: ignore[misc]
-
-
-class _Folds:
-    """A splitter that returns folds that were already drawn."""
-
-    def __init__(self, folds: list[Fold]) -> None:
-        self.folds = folds
-
-    def split(self, X: Any, y: Any = None, **params: Any) -> Iterable[Any]:
-        """Return the folds, as pairs of positions."""
-        return ((fold.train, fold.test) for fold in self.folds)
-
-
-def solve_jointly(
-    search: Any,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    params: dict[str, Any],
-    *,
-    sample_weight: NDArray[Any] | None,
-    split: Callable[[Any], Iterable[Any]],
-    progress: Progress = SILENT,
-) -> tuple[Any, Problem]:
-    """Fit one of scikit-learn's searches over an `SVC` as one problem.
+class JointSearch:
+    """Scores candidates for an `SVC` on folds, all of them together.
 
     Parameters
     ----------
-    search : BaseSearchCV
-        Defines the search; it is not changed.
+    estimator : SVC
+        The classifier that is tuned.
     X, y : ndarray
-    params : dict
-        Keyword arguments of its ``fit``.
-    sample_weight : ndarray or None
-        The weights in `params` that go to the classifier's ``fit``.
-    split : callable
-        Function that maps a splitter to its folds of the samples.
-    progress : Progress, optional
-
-    Returns
-    -------
-    search : BaseSearchCV
-        A fitted copy, without ``best_estimator_``.
-    problem : Problem
+        All samples, and their labels.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights for fitting.
+    scoring : Scoring
+    n_jobs : int or None
 
     Raises
     ------
     NotJointError
-        If the search cannot be solved as one problem; nothing has been changed in that case.
+        If `estimator` is not an `SVC`, or limits its iterations.
     """
-    estimator = search.estimator
-    if type(estimator) is not SVC:
-        made = type(estimator)
-        named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
-        raise NotJointError(f"the estimator is {named}; penultimate.SVC is solved jointly")
-    if search.return_train_score:
-        raise NotJointError("training scores were requested")
-    if estimator.max_iter != -1:
-        raise NotJointError("max_iter limits the iterations of each fit")
-    problem = Problem(
-        estimator,
-        X,
-        y,
-        sample_weight=sample_weight,
-        split=split,
-        with_decisions=not (search.scoring is None or search.scoring == "accuracy"),
-        n_jobs=search.n_jobs,
-        progress=progress,
-    )
-    # A subclass under the same name, which scikit-learn's messages and repr show.
-    joint = type(type(search).__name__, (_Jointly, type(search)), {})(
-        **search.get_params(deep=False)
-    )
-    joint.problem = problem
-    # n_jobs=1: the fits are look-ups, and processes could not share the problem.
-    joint.set_params(estimator=JointSVC.of(estimator, problem), n_jobs=1, verbose=0)
-    scorers = scorers_of(estimator, search.scoring)
-    if isinstance(scorers, dict):
-        joint.scoring = {name: OnSamples(scorer) for name, scorer in scorers.items()}
-    elif search.scoring is not None:
-        joint.scoring = OnSamples(scorers)
-    joint.fit(np.arange(len(y))[:, np.newaxis], y, **params)
-    # The user's own scorers, without the wrappers.
-    joint.scorer_ = scorers
-    joint.cv_results_["mean_fit_time"] = np.array(problem.seconds)
-    joint.cv_results_["std_fit_time"] = np.zeros(len(problem.seconds))
-    if len(y) >= _FEWEST_SAMPLES:
-        _warn_of_repeats(problem, len(problem.seconds) * joint.n_splits_)
-    return joint, problem
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        *,
+        sample_weight: NDArray[np.float64] | None,
+        scoring: Scoring,
+        n_jobs: int | None,
+    ) -> None:
+        if type(estimator) is not SVC:
+            made = type(estimator)
+            named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
+            raise NotJointError(f"the estimator is {named}; penultimate.SVC is solved jointly")
+        if estimator.max_iter != -1:
+            raise NotJointError("max_iter limits the iterations of each fit")
+        self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
+        self.scoring, self.n_jobs = scoring, n_jobs
+        self._engine: GridEngine | None = None
+        self._n_fits = self._n_imprecise = self._n_asked_more = 0
+
+    def score(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        folds: Sequence[Any],
+        progress: AbstractContextManager[Callable[[float], None]],
+    ) -> ScoreTable:
+        """Solve all candidates on all folds, and score the solutions.
+
+        Parameters
+        ----------
+        candidates : list of dict
+        folds : list of pairs of array-like
+            Training and validation samples of each fold: positions or masks.
+        progress : context manager
+            Entered before anything is solved, and left afterwards; its value is a function of the
+            completed fraction, in [0, 1].
+
+        Returns
+        -------
+        ScoreTable
+
+        Raises
+        ------
+        NotJointError
+            If they cannot be solved as one problem; then `progress` is not entered.
+        """
+        start = time.perf_counter()
+        problem = Problem.of(self.estimator, self.X, self.y, self.sample_weight, candidates, folds)
+        engine = GridEngine(
+            problem.X,
+            problem.y,
+            problem.folds,
+            sample_weight=problem.sample_weight,
+            n_jobs=self.n_jobs,
+            memory=_native.memory_in_bytes(self.estimator.memory_limit),
+        )
+        problem.check_solvable(engine)
+        # The refit is on all samples: those of a subsample are of no use to it.
+        self._engine = engine if len(problem.rows) == len(self.y) else None
+        with progress as on_progress:
+            rows, seconds = self._score_outcomes(problem, engine, on_progress)
+        self._n_fits += rows.size
+        fit_time = (time.perf_counter() - start - seconds.sum()) / rows.size
+        n_candidates = len(rows)
+        times = {
+            # Solved together: each fit is given an equal share of the time.
+            "mean_fit_time": np.full(n_candidates, fit_time),
+            "std_fit_time": np.zeros(n_candidates),
+            "mean_score_time": seconds.mean(axis=1),
+            "std_score_time": seconds.std(axis=1),
+        }
+        test = _by_metric(rows, self.scoring.error_score)
+        return ScoreTable(test, None, times, self.scoring.is_multimetric)
+
+    def _score_outcomes(
+        self, problem: Problem, engine: GridEngine, on_progress: Callable[[float], None]
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return the scores by setting and fold, as dicts, and the seconds that scoring took."""
+        by_winners = self.scoring.is_accuracy and not any(
+            setting.estimator.break_ties for setting in problem.settings
+        )
+        scorer = _OutcomeScorer(self, problem, engine, by_winners)
+        shape = len(problem.settings), len(problem.folds)
+        rows, seconds = np.empty(shape, object), np.empty(shape)
+        engine.on_progress = on_progress
+        for outcome in engine.run(problem.settings, with_decisions=not by_winners):
+            begin = time.perf_counter()
+            rows[outcome.setting, outcome.fold] = scorer.score(outcome)
+            seconds[outcome.setting, outcome.fold] = time.perf_counter() - begin
+        on_progress(1.0)
+        return rows, seconds
+
+    def samples_in_f32(self, kernel: str) -> Any:
+        """Return the core's float32 copy of all samples, for the refit; None if there is none."""
+        return None if self._engine is None else self._engine.samples_in_f32(kernel)
+
+    def fit_alone(self, problem: Problem, outcome: Outcome) -> SVC:
+        """Fit a setting on a fold separately, because its outcome does not serve."""
+        if self._is_precise(problem, outcome):
+            self._n_asked_more += 1
+        else:
+            self._n_imprecise += 1
+        return problem.fit(problem.settings[outcome.setting], problem.folds[outcome.fold])
+
+    def _is_precise(self, problem: Problem, outcome: Outcome) -> bool:
+        return outcome.gap <= _SLACK * problem.settings[outcome.setting].estimator.tol
+
+    def warn_of_repeats(self) -> None:
+        """Warn if many fits were repeated separately, and take long."""
+        if len(self.y) < _FEWEST_SAMPLES:
+            return
+        for count, why in (
+            (
+                self._n_imprecise,
+                "float32, which the joint solver uses, does not resolve their kernel values. Scale "
+                "the features, or leave out extreme settings.",
+            ),
+            (
+                self._n_asked_more,
+                "the scorer needs more than predictions for the samples that it is given.",
+            ),
+        ):
+            if count > _REPEATED_SHARE * self._n_fits:
+                warnings.warn(
+                    f"{count} of the {self._n_fits} fits of a search were repeated separately, "
+                    f"which takes several times as long, because {why}",
+                    PerformanceWarning,
+                    stacklevel=level_outside(),
+                )
 
 
-def _warn_of_repeats(problem: Problem, n_fits: int) -> None:
-    for count, why in (
-        (
-            problem.n_imprecise,
-            "float32, which the joint solver uses, does not resolve their kernel values. Scale the "
-            "features, or leave out extreme settings.",
-        ),
-        (
-            problem.n_asked_more,
-            "the scorer needs more than predictions for the samples that it is given, or these "
-            "predictions do not fit into memory_limit.",
-        ),
-    ):
-        if count > _REPEATED_SHARE * n_fits:
-            warnings.warn(
-                f"{count} of the {n_fits} fits of a search were repeated separately, which takes "
-                f"several times as long, because {why}",
-                PerformanceWarning,
-                stacklevel=5,
-            )
+class _OutcomeScorer:
+    """Scores outcomes of one problem, with what all settings of a fold share kept."""
+
+    def __init__(
+        self, search: JointSearch, problem: Problem, engine: GridEngine, by_winners: bool
+    ) -> None:
+        self.search, self.problem, self.engine = search, problem, engine
+        self.by_winners = by_winners
+        self._keeps_samples = problem.X.nbytes <= _TESTS_SHARE * engine.memory
+        self._samples: dict[Any, NDArray[Any]] = {}
+        self._params: dict[int, dict[str, Any]] = {}
+
+    def score(self, outcome: Outcome) -> dict[str, float]:
+        search, problem, number = self.search, self.problem, outcome.fold
+        setting, fold = problem.settings[outcome.setting], problem.folds[number]
+        if number not in self._params:
+            rows = problem.rows[fold.test]
+            self._params[number] = take_rows(search.scoring.params, rows, len(search.y))
+        params = self._params[number]
+        is_precise = search._is_precise(problem, outcome)
+        if is_precise and self.by_winners:
+            right = outcome.winners == self.engine.codes[fold.test]
+            return {"score": float(np.average(right, weights=params.get("sample_weight")))}
+        samples = self._samples_of(outcome)
+        fitted = PrecomputedDecisions.of(
+            setting,
+            outcome if is_precise else None,
+            self.engine.classes,
+            samples,
+            lambda: search.fit_alone(problem, outcome),
+        )
+        return search.scoring(fitted, samples, problem.y[fold.test], params)
+
+    def _samples_of(self, outcome: Outcome) -> NDArray[Any]:
+        setting, number = self.problem.settings[outcome.setting], outcome.fold
+        key = number, setting.estimator.kernel == "precomputed"
+        samples = self._samples.get(key)
+        if samples is None:
+            samples = self.problem.samples_to_score(setting, self.problem.folds[number])
+            if self._keeps_samples:
+                self._samples[key] = samples
+        return samples
 
 
-def _a(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'AEIOU' else 'a'} {noun}"
+def _by_metric(rows: NDArray[Any], error_score: float) -> dict[str, NDArray[np.float64]]:
+    """Return the scores by metric, from one dict per setting and fold."""
+    # Where a callable with several metrics failed, there is a single score, for all of them.
+    metrics = max(rows.flat, key=lambda row: (set(row) != {"score"}, len(row)))
+    return {
+        metric: np.array([[row.get(metric, error_score) for row in each] for each in rows])
+        for metric in metrics
+    }

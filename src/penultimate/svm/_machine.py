@@ -52,9 +52,6 @@ class Machine:
     @classmethod
     def of(cls, fitted: Any) -> Self:
         """Prepare an `SVC`."""
-        # With two classes, a positive value means the second one in scikit-learn, and the first
-        # one in libsvm and the core.
-        sign = -1.0 if len(fitted.classes_) == 2 else 1.0
         support: Any = None
         columns = None
         if fitted.kernel == "precomputed":
@@ -66,11 +63,11 @@ class Machine:
                 fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C"
             )
         starts = np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64)
-        coefficients = np.ascontiguousarray(sign * fitted.dual_coef_, dtype=np.float64)
+        coefficients = np.ascontiguousarray(fitted._coefficients, dtype=np.float64)
         if fitted.kernel == "linear":
             support, starts, coefficients = _summed(support, starts, coefficients)
         norms = None if support is None else np.einsum("ij,ij->i", support, support)
-        intercepts = np.ascontiguousarray(sign * fitted.intercept_, dtype=np.float64)
+        intercepts = np.ascontiguousarray(fitted._intercepts, dtype=np.float64)
         return cls(
             fitted._mean,
             starts,

@@ -40,7 +40,7 @@ def pair_indices(n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n_classes, 1)
 
 
-def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
+def vote_scores(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     """Turn pairwise decision values into one score per class.
 
     The score is the number of votes plus a tie-breaker smaller than 1/3 in magnitude, as in
@@ -62,7 +62,7 @@ def by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     return (votes + sums / (3 * (np.abs(sums) + 1))).T
 
 
-def least_by_class(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
+def worst_margin(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     """Turn pairwise decision values into one score per class: the smallest against any other."""
     least = np.full((n_classes, len(decisions)), np.inf)
     start = 0

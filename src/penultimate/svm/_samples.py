@@ -33,7 +33,7 @@ def form_for(kernel: str) -> str:
     return {"precomputed": "gram", "poly": "plain"}.get(kernel, "centered")
 
 
-class SingleSamples:
+class SamplesInFloat32:
     """Samples in float32, with all inner products or those within classes, if these fit.
 
     Parameters

@@ -1,11 +1,16 @@
 """Hyper-parameter searches for an SVC: grid, random, and successive halving."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from penultimate.svm._base_search import Search, default_distributions, default_grid
+from penultimate._common.validation import check_number
+from penultimate.svm._base_search import Search
+from penultimate.svm._default_grids import default_distributions, default_grid
+from penultimate.svm._halving import Schedule, check_constant_folds, subsample, top_candidates
+from penultimate.svm._trials import Trials
 
 __all__ = ["SVCHalvingSearchCV", "SVCRandomizedSearchCV", "SVCSearchCV"]
 
@@ -98,18 +103,8 @@ class SVCSearchCV(Search):
         self.error_score = error_score
         self.return_train_score = return_train_score
 
-    def _make_search(self, estimator: Any, X: Any) -> GridSearchCV:
-        grid = default_grid(estimator, X) if self.param_grid is None else self.param_grid
-        return GridSearchCV(
-            estimator,
-            grid,
-            scoring=self.scoring,
-            n_jobs=self.n_jobs,
-            refit=self.refit,
-            cv=self.cv,
-            error_score=self.error_score,
-            return_train_score=self.return_train_score,
-        )
+    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
+        return _grid_candidates(self.param_grid, estimator, X)
 
 
 class SVCRandomizedSearchCV(Search):
@@ -173,20 +168,15 @@ class SVCRandomizedSearchCV(Search):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _make_search(self, estimator: Any, X: Any) -> RandomizedSearchCV:
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_number(self.n_iter, "n_iter", type(self).__name__, low=1, integer=True)
+
+    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
         distributions = self.param_distributions
         if distributions is None:
             distributions = default_distributions(estimator, X)
-        return RandomizedSearchCV(
-            estimator,
-            distributions,
-            n_iter=self.n_iter,
-            scoring=self.scoring,
-            n_jobs=self.n_jobs,
-            refit=self.refit,
-            cv=self.cv,
-            random_state=self.random_state,
-        )
+        return list(ParameterSampler(distributions, self.n_iter, random_state=self.random_state))
 
 
 class SVCHalvingSearchCV(Search):
@@ -258,20 +248,67 @@ class SVCHalvingSearchCV(Search):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _make_search(self, estimator: Any, X: Any) -> Any:
-        from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-        from sklearn.model_selection import HalvingGridSearchCV
+    def _check_params(self) -> None:
+        super()._check_params()
+        owner = type(self).__name__
+        check_number(self.factor, "factor", owner, low=1, open_low=True)
+        if self.min_resources not in ("exhaust", "smallest"):
+            check_number(self.min_resources, "min_resources", owner, low=1, integer=True)
+        if isinstance(self.scoring, (list, tuple, set, dict)):
+            raise ValueError(
+                f"The 'scoring' parameter of {owner} must be a single metric, by which it drops "
+                f"settings; got {self.scoring!r}."
+            )
 
-        grid = default_grid(estimator, X) if self.param_grid is None else self.param_grid
-        return HalvingGridSearchCV(
-            estimator,
-            grid,
-            factor=self.factor,
-            min_resources=self.min_resources,
-            scoring=self.scoring,
-            n_jobs=self.n_jobs,
-            refit=self.refit,
-            cv=5 if self.cv is None else self.cv,
-            random_state=self.random_state,
-            return_train_score=False,
+    def _try(self, trials: Trials, X: Any, draw_folds: Callable[[], list[Any]], task: Any) -> None:
+        check_constant_folds(trials.splitter)
+        grid = self.param_grid
+        candidates = list(
+            ParameterGrid(default_grid(trials.estimator, X) if grid is None else grid)
         )
+        folds, y = draw_folds(), trials.fit_args[1]
+        n_samples = len(y)
+        schedule = Schedule.of(
+            self.factor,
+            self.min_resources,
+            n_candidates=len(candidates),
+            n_samples=n_samples,
+            n_splits=len(folds),
+            n_classes=len(np.unique(y)),
+        )
+        self.min_resources_, self.max_resources_ = schedule.min_resources, n_samples
+        self.n_required_iterations_ = schedule.n_required_iterations
+        self.n_possible_iterations_ = schedule.n_possible_iterations
+        self.n_iterations_ = schedule.n_iterations
+        self.n_resources_, self.n_candidates_ = [], []
+        iterations = task.subcontext("search", max_subtasks=schedule.n_iterations)
+        iterations.call_on_fit_task_begin(estimator=self)
+        for iteration in range(schedule.n_iterations):
+            n_resources = schedule.n_resources(iteration)
+            self.n_resources_.append(n_resources)
+            self.n_candidates_.append(len(candidates))
+            table = trials.score(
+                candidates,
+                subsample(folds, n_resources, n_samples, self.random_state),
+                iterations,
+                "halving-iteration",
+                {"iter": iteration, "n_resources": n_resources},
+            )
+            if table.is_multimetric:
+                raise ValueError(
+                    f"The 'scoring' parameter of {type(self).__name__} must be a single metric, by "
+                    f"which it drops settings; {self.scoring!r} computes {list(table.test)}."
+                )
+            kept = schedule.n_kept(len(candidates))
+            candidates = top_candidates(candidates, table.test["score"].mean(axis=1), kept)
+        self.n_remaining_candidates_ = len(candidates)
+        iterations.call_on_fit_task_end(estimator=self)
+
+    def _best_index(self, results: dict[str, Any], metric: str) -> int:
+        last = np.flatnonzero(results["iter"] == results["iter"].max())
+        scores = results[f"mean_test_{metric}"][last]
+        return last[0 if np.isnan(scores).all() else np.nanargmax(scores)]
+
+
+def _grid_candidates(param_grid: Any, estimator: Any, X: Any) -> list[dict[str, Any]]:
+    return list(ParameterGrid(default_grid(estimator, X) if param_grid is None else param_grid))

@@ -17,12 +17,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
+from penultimate._common.frames import level_outside
 from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._machine import Machine
-from penultimate.svm._pairs import SortedClasses, by_class, least_by_class, pair_indices
+from penultimate.svm._pairs import SortedClasses, pair_indices, vote_scores, worst_margin
 
 _LARGEST_INT = 2**31 - 1
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -31,7 +33,7 @@ _NO_PROBABILITIES = (
     "sklearn.calibration.CalibratedClassifierCV(SVC(...), ensemble=False)."
 )
 # The fitted attributes that predictions depend on.
-_PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_")
+_PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "_coefficients", "_intercepts")
 
 
 def _is_plain(X: Any) -> bool:
@@ -44,7 +46,7 @@ def _is_plain(X: Any) -> bool:
         return bool(np.isfinite(X.sum(dtype=np.float64)))
 
 
-class SVC(ClassifierMixin, BaseEstimator):
+class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Support vector classification, one-vs-one, on several threads.
 
     For each pair of classes, with labels :math:`y_i = \pm 1` and kernel :math:`k`, the dual problem
@@ -223,8 +225,22 @@ class SVC(ClassifierMixin, BaseEstimator):
         """
         return self._fit(X, y, sample_weight)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, single: Any = None) -> Self:
-        """Fit; `single` may be the core's float32 copy of the samples, if there already is one."""
+    def _check_params(self) -> None:
+        self._validate_params()
+
+    @with_callbacks
+    def _fit(self, X: Any, y: Any, sample_weight: Any, f32: Any = None) -> Self:
+        """Fit; `f32` may be the core's float32 copy of the samples, if there already is one."""
+        task = self._init_callback_context()
+        weights = None if sample_weight is None else {"sample_weight": sample_weight}
+        reported = {"estimator": self, "X": X, "y": y, "metadata": weights}
+        task.call_on_fit_task_begin(**reported)
+        self._solve(X, y, sample_weight, f32)
+        # Nothing is to be added: the classifier itself is ready to predict.
+        task.call_on_fit_task_end(**reported, reconstruction_attributes={})
+        return self
+
+    def _solve(self, X: Any, y: Any, sample_weight: Any, f32: Any) -> None:
         if self.probability is True:
             raise ValueError(f"probability=True is not supported. {_NO_PROBABILITIES}")
         with validating():
@@ -244,8 +260,8 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         with np.errstate(invalid="ignore"):
             # A weight of zero excludes a sample, even if C is infinite (0 * inf would be NaN).
-            upper = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
-        if len(np.unique(codes[upper > 0])) < len(self.classes_):
+            C_per_sample = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
+        if len(np.unique(codes[C_per_sample > 0])) < len(self.classes_):
             raise ValueError(
                 "Invalid input - sample_weight (or class_weight) leaves a class without any "
                 "positive weight; drop the class, or give its samples weights."
@@ -260,17 +276,16 @@ class SVC(ClassifierMixin, BaseEstimator):
         solutions = solve_pairs(
             X,
             self._mean,
-            upper,
+            C_per_sample,
             layout,
             self._fitted_kernel(),
             tol=self.tol,
             max_iter=_native.UNLIMITED if self.max_iter == -1 else self.max_iter,
             n_jobs=self.n_jobs,
             memory=_native.memory_in_bytes(self.memory_limit),
-            single=single,
+            f32=f32,
         )
         self._store(X, layout, solutions)
-        return self
 
     def _resolve_gamma(self, X: NDArray[Any]) -> float:
         if self.gamma == "scale":
@@ -288,10 +303,9 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.support_vectors_ = (
             np.empty((0, 0), X.dtype) if self.kernel == "precomputed" else X[self.support_]
         )
-        # As in scikit-learn, with two classes a positive value means the second.
-        sign = -1.0 if layout.n_classes == 2 else 1.0
-        self.dual_coef_ = sign * solutions.coefficients[:, is_support]
-        self.intercept_ = sign * solutions.intercepts
+        # Positive in the first class of a pair, as in libsvm and the core; see `_public_sign`.
+        self._coefficients = solutions.coefficients[:, is_support]
+        self._intercepts = solutions.intercepts
         self.n_iter_ = solutions.iterations.astype(np.int32)
         self.optimality_gap_ = solutions.gaps
         self.status_ = _native.STATUS[solutions.statuses]
@@ -308,8 +322,38 @@ class SVC(ClassifierMixin, BaseEstimator):
                 f"tol={self.tol:g}; the worst ended at {self.optimality_gap_[worst]:.2g} "
                 f"({self.status_[worst]}). Scale the features, lower C, or raise tol or max_iter.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=level_outside(),
             )
+
+    @property
+    def dual_coef_(self) -> NDArray[Any]:
+        """Signed coefficients of the support vectors, laid out as in libsvm."""
+        return self._public_sign(self._coefficients)
+
+    @dual_coef_.setter
+    def dual_coef_(self, value: NDArray[Any]) -> None:
+        self._coefficients = self._public_sign(value)
+
+    @property
+    def intercept_(self) -> NDArray[Any]:
+        """The intercept of each pair."""
+        return self._public_sign(self._intercepts)
+
+    @intercept_.setter
+    def intercept_(self, value: NDArray[Any]) -> None:
+        self._intercepts = self._public_sign(value)
+
+    def _public_sign(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Convert from the sign of libsvm to that of scikit-learn, or back.
+
+        With two classes, a positive decision means the second one in scikit-learn, and the first
+        one in libsvm.
+        """
+        if len(self.classes_) > 2:
+            return values
+        values = -values
+        values.flags.writeable = False  # changing it would not change any prediction
+        return values
 
     @property
     def coef_(self) -> NDArray[Any]:
@@ -319,10 +363,11 @@ class SVC(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         starts = np.concatenate([[0], np.cumsum(self.n_support_)])
         blocks = [slice(starts[c], starts[c + 1]) for c in range(len(self.n_support_))]
+        dual_coef = self.dual_coef_
         weights = np.stack(
             [
-                self.dual_coef_[j - 1, blocks[i]] @ self.support_vectors_[blocks[i]]
-                + self.dual_coef_[i, blocks[j]] @ self.support_vectors_[blocks[j]]
+                dual_coef[j - 1, blocks[i]] @ self.support_vectors_[blocks[i]]
+                + dual_coef[i, blocks[j]] @ self.support_vectors_[blocks[j]]
                 for i, j in zip(*pair_indices(len(self.n_support_)))
             ]
         )
@@ -387,10 +432,10 @@ class SVC(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         decisions = self._decisions(X)
         if len(self.classes_) == 2:
-            return -decisions[:, 0]
+            return -decisions[:, 0]  # positive for the second class, as in `_public_sign`
         if self.decision_function_shape == "ovo":
             return decisions
-        return by_class(decisions, len(self.classes_))
+        return vote_scores(decisions, len(self.classes_))
 
     def class_margins(self, X: Any) -> NDArray[Any]:
         """Compute the smallest decision value of each class against the others.
@@ -409,7 +454,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
         """
         check_is_fitted(self)
-        return least_by_class(self._decisions(X), len(self.classes_))
+        return worst_margin(self._decisions(X), len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each sample.

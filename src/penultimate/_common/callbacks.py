@@ -1,0 +1,91 @@
+"""scikit-learn's callbacks, such as its ``ProgressBar``: from version 1.9 on.
+
+An estimator inherits `CallbackSupportMixin` and reports a tree of tasks: its fit, and parts of it.
+With scikit-learn 1.8, which has no callbacks, the same reports go nowhere.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+__all__ = ["CallbackSupportMixin", "TaskProgress", "with_callbacks"]
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class _NoTask:
+        """A task of scikit-learn 1.8, reported to nobody."""
+
+        def subcontext(self, *args: Any, **params: Any) -> "_NoTask":
+            """Return a part of the task."""
+            return self
+
+        def call_on_fit_task_begin(self, **params: Any) -> "_NoTask":
+            """Begin the task."""
+            return self
+
+        def call_on_fit_task_end(self, **params: Any) -> bool:
+            """End the task; False, as nobody asks to stop."""
+            return False
+
+        def propagate_callback_context(self, estimator: Any) -> AbstractContextManager[None]:
+            """Let another estimator report its fit as this task."""
+            return nullcontext()
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Mixin for estimators that report their tasks; there is no ``set_callbacks``."""
+
+        def _init_callback_context(self, *args: Any, **params: Any) -> _NoTask:
+            return _NoTask()
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the method unchanged."""
+        return method
+
+
+class TaskProgress:
+    """A task in equal steps, reported as a fraction of it is done.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is being fitted.
+    parent : CallbackContext
+        The task that this one is a part of.
+    name, step : str
+        Names of the task and of each of its steps.
+    n_steps : int
+
+    Examples
+    --------
+    >>> from penultimate import SVC
+    >>> from penultimate._common.callbacks import TaskProgress
+    >>> model = SVC()
+    >>> task = model._init_callback_context(max_subtasks=1)
+    >>> with TaskProgress(model, task, "training", "epoch", 10) as progress:
+    ...     progress.reach(0.3)
+    >>> progress.n_done
+    10
+    """
+
+    def __init__(self, estimator: Any, parent: Any, name: str, step: str, n_steps: int) -> None:
+        self.estimator, self.step, self.n_steps, self.n_done = estimator, step, n_steps, 0
+        self._task = parent.subcontext(name, max_subtasks=n_steps)
+
+    def __enter__(self) -> "TaskProgress":
+        self._task.call_on_fit_task_begin(estimator=self.estimator)
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if kind is None:
+            self.reach(1.0)
+            self._task.call_on_fit_task_end(estimator=self.estimator)
+
+    def reach(self, fraction: float) -> None:
+        """Report the steps up to this fraction, in [0, 1]."""
+        while self.n_done < min(self.n_steps, int(fraction * self.n_steps + 1e-9)):
+            step = self._task.subcontext(self.step)
+            step.call_on_fit_task_begin(estimator=self.estimator)
+            step.call_on_fit_task_end(estimator=self.estimator)
+            self.n_done += 1

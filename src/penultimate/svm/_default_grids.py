@@ -1,0 +1,59 @@
+"""Default grids and distributions of the searches, on the scale of the features."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+from scipy.stats import loguniform
+
+from penultimate.svm.svc import SVC
+
+# Default grids, mostly in half decades; those of gamma are factors of `_scale`.
+RBF_C = (1.0, 3.0, 10.0, 30.0)
+RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
+LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
+
+
+def _scale(X: NDArray[Any]) -> float:
+    """Return the gamma of `SVC`'s ``gamma="scale"``."""
+    return SVC(gamma="scale")._resolve_gamma(X)
+
+
+def _check_has_default(estimator: Any, name: str) -> None:
+    if not isinstance(estimator, SVC):
+        raise ValueError(
+            f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}."
+        )
+
+
+def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
+    """Return the values that a grid search tries by default.
+
+    Raises
+    ------
+    ValueError
+        If the classifier is not an `SVC`.
+    """
+    _check_has_default(estimator, "param_grid")
+    if estimator.kernel == "linear":
+        return {"C": list(LINEAR_C)}
+    if estimator.kernel == "precomputed":
+        return {"C": list(RBF_C)}
+    scale = _scale(X)
+    return {"C": list(RBF_C), "gamma": [factor * scale for factor in RBF_GAMMA]}
+
+
+def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
+    """Return the distributions that a random search draws from by default.
+
+    Raises
+    ------
+    ValueError
+        If the classifier is not an `SVC`.
+    """
+    _check_has_default(estimator, "param_distributions")
+    if estimator.kernel == "linear":
+        return {"C": loguniform(1e-4, 10)}
+    if estimator.kernel == "precomputed":
+        return {"C": loguniform(0.1, 1000)}
+    scale = _scale(X)
+    return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

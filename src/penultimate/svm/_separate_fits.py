@@ -1,0 +1,92 @@
+"""Candidates fitted one by one, by scikit-learn's search: for what the joint solver does not serve.
+
+The candidates and the folds are already drawn; `GridSearchCV` is given both as lists, so that it
+neither draws nor chooses anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from penultimate.svm._scoring import ScoreTable
+
+
+class DrawnFolds:
+    """A splitter that returns folds that were already drawn.
+
+    Parameters
+    ----------
+    folds : list of pairs of array-like
+    splitter : splitter
+        The one that drew them; metadata that it requests is accepted, and not used again.
+    """
+
+    def __init__(self, folds: Sequence[Any], splitter: Any) -> None:
+        self.folds, self.splitter = folds, splitter
+
+    def split(self, X: Any = None, y: Any = None, **params: Any) -> Any:
+        """Return the folds."""
+        return iter(self.folds)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, **params: Any) -> int:
+        """Return the number of folds."""
+        return len(self.folds)
+
+    def get_metadata_routing(self) -> Any:
+        """Return the requests of the splitter."""
+        return get_routing_for_object(self.splitter)
+
+
+def fit_separately(
+    estimator: Any,
+    fit_args: tuple[Any, Any, Mapping[str, Any]],
+    candidates: Sequence[Mapping[str, Any]],
+    folds: DrawnFolds,
+    *,
+    task: Any,
+    owner: Any,
+    **options: Any,
+) -> ScoreTable:
+    """Fit and score every candidate on every fold.
+
+    Parameters
+    ----------
+    estimator : classifier
+    fit_args : tuple
+        `X`, `y` and the keyword arguments of a search's `fit`.
+    candidates : list of dict
+    folds : DrawnFolds
+    task : CallbackContext
+        The task that this is, for callbacks.
+    owner : estimator
+        The search whose task it is.
+    **options : dict
+        Parameters of `GridSearchCV`.
+
+    Returns
+    -------
+    ScoreTable
+    """
+    grid = [{name: [value] for name, value in candidate.items()} for candidate in candidates]
+    # Nothing is refitted: the caller chooses.
+    search = GridSearchCV(estimator, grid, cv=folds, refit=False, **options)
+    X, y, params = fit_args
+    with task.propagate_callback_context(search):
+        task.call_on_fit_task_begin(estimator=owner, X=X, y=y)
+        search.fit(X, y, **params)
+    task.call_on_fit_task_end(estimator=owner, X=X, y=y)
+    found = search.cv_results_
+    scores: dict[str, Any] = {"test": {}, "train": {}}
+    for part, by_metric in scores.items():
+        for key in [key for key in found if key.startswith(f"mean_{part}_")]:
+            name = key.removeprefix("mean_")
+            by_fold = [found[f"split{fold}_{name}"] for fold in range(search.n_splits_)]
+            by_metric[name.removeprefix(f"{part}_")] = np.stack(by_fold, axis=1)
+    times = {
+        key: found[key]
+        for key in ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
+    }
+    return ScoreTable(scores["test"], scores["train"] or None, times, search.multimetric_)

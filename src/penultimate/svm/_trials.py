@@ -1,0 +1,192 @@
+"""The candidates of a search and their scores, however these are obtained.
+
+The joint solver is tried first. What it does not serve is fitted one by one, by scikit-learn's
+search on the same candidates and folds, and a `PerformanceWarning` gives the reason.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from penultimate._common.callbacks import TaskProgress
+from penultimate._common.cv_results import make_cv_results
+from penultimate._common.frames import level_outside
+from penultimate._common.progress_bar import SearchBar
+from penultimate._common.warnings import PerformanceWarning
+from penultimate.svm._joint_search import JointSearch
+from penultimate.svm._problem import NotJointError
+from penultimate.svm._scoring import ScoreTable, Scoring
+from penultimate.svm._separate_fits import DrawnFolds, fit_separately
+
+
+class Trials:
+    """Scores the candidates of a search, and keeps what it finds.
+
+    Parameters
+    ----------
+    search : Search
+        Its parameters determine how candidates are scored.
+    estimator : classifier
+        The classifier that is tuned.
+    fit_args : tuple
+        `X`, `y` and the keyword arguments that the search was given.
+    splitter : splitter
+        The one that draws the folds.
+    scoring : Scoring
+    joint : JointSearch or NotJointError
+        The joint solver, or why it does not serve this search.
+
+    Attributes
+    ----------
+    is_joint : bool
+        Whether all candidates were scored by the joint solver.
+    is_multimetric : bool
+    """
+
+    def __init__(
+        self,
+        search: Any,
+        estimator: Any,
+        fit_args: tuple[Any, Any, Mapping[str, Any]],
+        *,
+        splitter: Any,
+        scoring: Scoring,
+        joint: JointSearch | NotJointError,
+    ) -> None:
+        self.search, self.estimator, self.fit_args = search, estimator, fit_args
+        self.splitter, self.scoring, self.joint = splitter, scoring, joint
+        self.is_joint, self.is_multimetric = True, scoring.is_multimetric
+        self._candidates: list[dict[str, Any]] = []
+        self._tables: list[ScoreTable] = []
+        self._columns: dict[str, list[Any]] = {}
+
+    def score(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        folds: Sequence[Any],
+        parent: Any,
+        task_name: str = "search",
+        columns: Mapping[str, Any] | None = None,
+    ) -> ScoreTable:
+        """Score candidates on folds.
+
+        Parameters
+        ----------
+        candidates : list of dict
+        folds : list of pairs of array-like
+            Training and validation samples.
+        parent : CallbackContext
+            The task that this one is a part of.
+        task_name : str
+        columns : dict, optional
+            Further columns of ``cv_results_``: one value each for all of these candidates.
+
+        Returns
+        -------
+        ScoreTable
+            The scores of these candidates.
+
+        Raises
+        ------
+        ValueError
+            If there are no candidates or no folds, or a setting cannot be fitted on any fold.
+        """
+        candidates = list(candidates)
+        if not candidates or not len(folds):
+            raise ValueError(
+                f"No fits were performed: {type(self.search).__name__} has {len(candidates)} "
+                f"candidates and {len(folds)} folds. Pass at least one value of each parameter, "
+                "and a cv that yields folds; a generator can be used once only."
+            )
+        try:
+            if isinstance(self.joint, NotJointError):
+                raise self.joint
+            table = self._score_jointly(self.joint, candidates, folds, parent, task_name)
+        except NotJointError as why:
+            self._warn_of_separate_fits(str(why))
+            self.is_joint = False
+            table = self._score_separately(candidates, folds, parent, task_name)
+        self.is_multimetric = table.is_multimetric
+        self._tables.append(table)
+        self._candidates += candidates
+        for name, value in (columns or {}).items():
+            self._columns.setdefault(name, []).extend([value] * len(candidates))
+        return table
+
+    def results(self) -> dict[str, Any]:
+        """Return ``cv_results_`` of all candidates so far."""
+        table = ScoreTable.joined(self._tables)
+        columns = {**self._columns, **table.times}
+        return make_cv_results(self._candidates, table.test, table.train, columns)
+
+    def _score_jointly(
+        self,
+        joint: JointSearch,
+        candidates: Sequence[dict[str, Any]],
+        folds: Sequence[Any],
+        parent: Any,
+        task_name: str,
+    ) -> ScoreTable:
+        progress = self._progress(len(candidates) * len(folds), parent, task_name)
+        table = joint.score(candidates, folds, progress)
+        for metric, scores in table.test.items():
+            if not np.isfinite(means := scores.mean(axis=1)).all():
+                warnings.warn(
+                    f"One or more of the test scores ({metric}) are non-finite: {means}",
+                    UserWarning,
+                    stacklevel=level_outside(),
+                )
+        return table
+
+    @contextmanager
+    def _progress(
+        self, n_fits: int, parent: Any, task_name: str
+    ) -> Iterator[Callable[[float], None]]:
+        """Show the progress of the joint solver, and report it to callbacks."""
+        bar = SearchBar(self.search.verbose > 0)
+        # Solved together, no fit ends before the others: callbacks are told of their share.
+        task = TaskProgress(self.search, parent, task_name, "candidate-split-evaluation", n_fits)
+        with bar, task:
+
+            def report(share: float) -> None:
+                bar.update("search", share, 1.0)
+                task.reach(share)
+
+            yield report
+
+    def _score_separately(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        folds: Sequence[Any],
+        parent: Any,
+        task_name: str,
+    ) -> ScoreTable:
+        search, (X, y, params) = self.search, self.fit_args
+        task = parent.subcontext(task_name)
+        return fit_separately(
+            clone(self.estimator),
+            (X, y, params),
+            candidates,
+            DrawnFolds(folds, self.splitter),
+            task=task,
+            owner=search,
+            scoring=search.scoring,
+            n_jobs=search.n_jobs,
+            verbose=search.verbose,
+            error_score=self.scoring.error_score,
+            return_train_score=getattr(search, "return_train_score", False),
+        )
+
+    def _warn_of_separate_fits(self, why: str) -> None:
+        # Without a reason, the separate fits will raise an error.
+        if why and self.is_joint:
+            warnings.warn(
+                f"{type(self.search).__name__} fits every setting on every fold separately, which "
+                f"takes several times as long as solving them jointly, because {why}.",
+                PerformanceWarning,
+                stacklevel=level_outside(),
+            )
