@@ -4,11 +4,11 @@ An estimator inherits `CallbackSupportMixin` and reports a tree of tasks: its fi
 With scikit-learn 1.8, which has no callbacks, the same reports go nowhere.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-__all__ = ["CallbackSupportMixin", "TaskProgress", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "TaskProgress", "part_of", "with_callbacks"]
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -29,10 +29,6 @@ except ImportError:
             """End the task; False, as nobody asks to stop."""
             return False
 
-        def propagate_callback_context(self, estimator: Any) -> AbstractContextManager[None]:
-            """Let another estimator report its fit as this task."""
-            return nullcontext()
-
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Mixin for estimators that report their tasks; there is no ``set_callbacks``."""
 
@@ -42,6 +38,31 @@ except ImportError:
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """Return the method unchanged."""
         return method
+
+
+@contextmanager
+def part_of(parent: Any, name: str, owner: Any, fitted: Any = None) -> Iterator[None]:
+    """Report a part of a task, during which another estimator may be fitted.
+
+    Parameters
+    ----------
+    parent : CallbackContext or None
+        None reports nothing.
+    name : str
+    owner : estimator
+        The one whose task it is.
+    fitted : estimator, optional
+        The one that is fitted; its own tasks become parts of this one, if it reports any.
+    """
+    if parent is None:
+        yield
+        return
+    task = parent.subcontext(name)
+    inner = task.propagate_callback_context(fitted) if hasattr(fitted, "set_callbacks") else None
+    with inner or nullcontext():
+        task.call_on_fit_task_begin(estimator=owner)
+        yield
+    task.call_on_fit_task_end(estimator=owner)
 
 
 class TaskProgress:

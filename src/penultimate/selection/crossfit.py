@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.cv_results import make_cv_results
 from penultimate._common.per_sample import take_rows
 from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
 from penultimate.selection.heldout import LayerHead, fit_preprocessing
@@ -70,27 +71,11 @@ class FoldScores:
 
     def results(self, scale: float) -> dict[str, Any]:
         """Return ``cv_results_`` in the format of `GridSearchCV`, without times."""
-        settings = self.settings(scale)
-        columns: dict[str, Any] = {"params": settings}
-        for name in dict.fromkeys(name for setting in settings for name in setting):
-            values = [setting.get(name) for setting in settings]
-            # As in scikit-learn: with a list of grids, some candidates lack a parameter.
-            missing = [name not in setting for setting in settings]
-            columns[f"param_{name}"] = np.ma.MaskedArray(values, missing, dtype=object)
-        for metric in self.scores[0]:
-            of_folds = [fold[metric] for fold in self.scores]
-            mean = np.mean(of_folds, axis=0)
-            # Candidates that could not be fitted rank last.
-            comparable = np.nan_to_num(mean, nan=-np.inf)
-            for number, scores in enumerate(of_folds):
-                columns[f"split{number}_test_{metric}"] = scores
-            columns[f"mean_test_{metric}"] = mean
-            columns[f"std_test_{metric}"] = np.std(of_folds, axis=0)
-            # As in scikit-learn (method "min"): tied candidates all get the best rank.
-            columns[f"rank_test_{metric}"] = np.array(
-                [1 + int((comparable > value).sum()) for value in comparable], np.int32
-            )
-        return columns
+        scores = {
+            metric: np.stack([fold[metric] for fold in self.scores], axis=1)
+            for metric in self.scores[0]
+        }
+        return make_cv_results(self.settings(scale), scores)
 
 
 class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
+from penultimate._common.callbacks import CallbackSupportMixin, part_of, with_callbacks
 from penultimate._common.validation import check_per_sample
 from penultimate.svm._joint_search import JointSearch
 from penultimate.svm._problem import NotJointError
@@ -215,17 +215,18 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             return
         metric = self.refit if self.multimetric_ else "score"
         if callable(self.refit):
-            self.best_index_ = self.refit(results)
-            if not isinstance(self.best_index_, Integral):
+            index = self.refit(results)
+            is_integer = isinstance(index, Integral)
+            if not is_integer:
                 raise TypeError(
-                    f"best_index_, which refit returned, must be an integer; got "
-                    f"{self.best_index_!r}."
+                    f"best_index_, which refit returned, must be an integer; got {index!r}."
                 )
-            if not 0 <= self.best_index_ < len(results["params"]):
+            if not 0 <= index < len(results["params"]):
                 raise IndexError(
-                    f"best_index_, which refit returned, is {self.best_index_}, and there are "
+                    f"best_index_, which refit returned, is {index}, and there are "
                     f"{len(results['params'])} candidates."
                 )
+            self.best_index_ = index
         else:
             self.best_index_ = self._best_index(results, metric)
             self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
@@ -245,15 +246,12 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     ) -> None:
         # The values are cloned, too: they may be estimators.
         best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
-        part = task.subcontext("refit-with-best-params")
         start = time.perf_counter()
-        with part.propagate_callback_context(best):
-            part.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        with part_of(task, "refit-with-best-params", self, best):
             if joint is None:
                 best.fit(X, y, **for_fit)
             else:
                 best._fit(X, y, joint.sample_weight, joint.samples_in_f32(best.kernel))
-        part.call_on_fit_task_end(estimator=self, X=X, y=y)
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):

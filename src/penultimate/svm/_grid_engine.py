@@ -142,7 +142,8 @@ class GridEngine:
                     estimator.tol,
                 )
                 groups.setdefault(key, []).append((setting, fold_id))
-        jobs = [_Job(self, key, each) for key, each in sorted(groups.items(), key=str)]
+        keys = sorted(groups, key=str)  # as text, since None and a dict do not compare
+        jobs = [_Job(self, key, groups[key]) for key in keys]
         done = 0
         while done < len(jobs):
             batch = self._batch(jobs[done:])

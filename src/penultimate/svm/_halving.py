@@ -23,7 +23,7 @@ class Schedule:
     Attributes
     ----------
     factor : float
-    min_resources, max_resources : int
+    min_resources, max_resources : float
         Number of samples in the first iteration, and at most.
     n_required_iterations : int
         Number of iterations after which fewer than `factor` candidates are left.
@@ -32,7 +32,7 @@ class Schedule:
     """
 
     factor: float
-    min_resources: int
+    min_resources: float  # not whole if `factor` is not
     max_resources: int
     n_required_iterations: int
     n_possible_iterations: int
@@ -56,10 +56,10 @@ class Schedule:
             If there are fewer samples than `min_resources`.
         """
         n_required = 1 + floor(log(n_candidates, factor))
-        smallest = min_resources
-        if isinstance(smallest, str):
-            # Two samples of each class in each fold are the least that can be fitted and scored.
-            smallest = 2 * n_splits * n_classes
+        # Two samples of each class in each fold are the least that can be fitted and scored.
+        smallest: float = 2 * n_splits * n_classes
+        if not isinstance(min_resources, str):
+            smallest = min_resources
         if smallest > n_samples:
             raise ValueError(
                 f"min_resources_={smallest} is greater than max_resources_={n_samples}, the number "

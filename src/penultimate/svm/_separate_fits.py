@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from penultimate._common.callbacks import part_of
 from penultimate.svm._scoring import ScoreTable
 
 
@@ -46,7 +47,8 @@ def fit_separately(
     candidates: Sequence[Mapping[str, Any]],
     folds: DrawnFolds,
     *,
-    task: Any,
+    parent: Any,
+    task_name: str,
     owner: Any,
     **options: Any,
 ) -> ScoreTable:
@@ -59,8 +61,9 @@ def fit_separately(
         `X`, `y` and the keyword arguments of a search's `fit`.
     candidates : list of dict
     folds : DrawnFolds
-    task : CallbackContext
-        The task that this is, for callbacks.
+    parent : CallbackContext
+        The task that this one is a part of.
+    task_name : str
     owner : estimator
         The search whose task it is.
     **options : dict
@@ -74,10 +77,8 @@ def fit_separately(
     # Nothing is refitted: the caller chooses.
     search = GridSearchCV(estimator, grid, cv=folds, refit=False, **options)
     X, y, params = fit_args
-    with task.propagate_callback_context(search):
-        task.call_on_fit_task_begin(estimator=owner, X=X, y=y)
+    with part_of(parent, task_name, owner, search):
         search.fit(X, y, **params)
-    task.call_on_fit_task_end(estimator=owner, X=X, y=y)
     found = search.cv_results_
     scores: dict[str, Any] = {"test": {}, "train": {}}
     for part, by_metric in scores.items():

@@ -166,13 +166,13 @@ class Trials:
         task_name: str,
     ) -> ScoreTable:
         search, (X, y, params) = self.search, self.fit_args
-        task = parent.subcontext(task_name)
         return fit_separately(
             clone(self.estimator),
             (X, y, params),
             candidates,
             DrawnFolds(folds, self.splitter),
-            task=task,
+            parent=parent,
+            task_name=task_name,
             owner=search,
             scoring=search.scoring,
             n_jobs=search.n_jobs,
