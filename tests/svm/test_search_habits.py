@@ -15,10 +15,12 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    HalvingGridSearchCV,
     RandomizedSearchCV,
     ShuffleSplit,
     StratifiedKFold,
@@ -208,6 +210,60 @@ def test_a_function_that_scores_one_metric_is_not_refitted_by_another():
         SVCSearchCV(SVC(), GRID, scoring=right, refit="x").fit(X, y)
 
 
+def test_the_first_of_tied_settings_is_the_best():
+    grid = {"C": [100, 1, 10, 1e-5]}
+    for make in (SVCSearchCV, GridSearchCV):
+        search = make(SVC(), grid, cv=4).fit(X[:100], y[:100])  # separable, unless C is tiny
+        assert search.cv_results_["rank_test_score"].tolist()[:3] == [1, 1, 1]
+        assert search.best_params_ == {"C": 100}
+        assert search.best_index_ == 0
+
+
+@pytest.mark.parametrize(("refit", "best"), [("right", {"C": 1.0}), ("wrong", {"C": 1e-3})])
+def test_the_metric_of_refit_chooses(refit, best):
+    grid = {"C": [1e-3, 1.0], "class_weight": [{0: 5}]}
+    search = SVCSearchCV(SVC(), grid, scoring=both, refit=refit).fit(X, y)
+    best = {**best, "class_weight": {0: 5}}
+    assert search.best_params_ == best
+    assert search.best_score_ == search.cv_results_[f"mean_test_{refit}"][search.best_index_]
+    assert best["C"] == search.best_estimator_.C
+    assert search.score(X, y) == both(search.best_estimator_, X, y)[refit]
+
+
+def test_where_a_scorer_of_several_metrics_fails_all_get_error_score():
+    def sometimes(fitted, samples, labels):
+        if fitted.C > 1:
+            raise ZeroDivisionError
+        return both(fitted, samples, labels)
+
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        search = SVCSearchCV(
+            SVC(), {"C": [10, 1]}, scoring=sometimes, refit="wrong", error_score=-9, cv=2
+        ).fit(X, y)
+    assert search.cv_results_["mean_test_right"][0] == -9
+    assert search.cv_results_["rank_test_wrong"].tolist() == [2, 1]
+    assert search.multimetric_
+
+
+@pytest.mark.parametrize("scoring", ["adjusted_rand_score", right])
+def test_a_metric_without_weights_warns_once_and_is_computed_without(scoring):
+    weights = np.random.default_rng(0).uniform(0.5, 2, 150)
+    params = {"scoring": scoring, "cv": 3}
+    (ours, our_warnings), (theirs, _) = fit_both(params, {"sample_weight": weights})
+    same(ours, theirs)
+    assert our_warnings == [UserWarning]
+
+
+def test_a_scorer_that_fails_with_weights_and_without_gets_error_score():
+    def scorer(fitted, samples, labels, sample_weight=None):
+        raise TypeError("a fault of the user's")
+
+    search = SVCSearchCV(SVC(), GRID, scoring=scorer, error_score=0.5, cv=2)
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        search.fit(X, y, sample_weight=np.ones(150))
+    assert set(search.cv_results_["mean_test_score"]) == {0.5}
+
+
 SLOW = {
     "training scores": ({"return_train_score": True}, GRID, X, y, "training scores"),
     "a parameter that is not shared": ({}, {"shrinking": [True, False]}, X, y, "'shrinking'"),
@@ -303,6 +359,60 @@ def test_values_of_any_kind(grid):
         except TypeError as error:
             results.append(str(error))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("fixed", [{}, {"shrinking": [True]}], ids=["joint", "per-fit"])
+@pytest.mark.parametrize("state", [0, np.random.RandomState(0), None])
+@pytest.mark.parametrize(
+    "params",
+    [{"factor": 2}, {"factor": 1.5, "min_resources": "smallest"}, {"min_resources": 40, "cv": 4}],
+)
+@pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")
+def test_halving_draws_and_drops_as_scikit_learn(params, state, fixed):
+    found = []
+    for make in (SVCHalvingSearchCV, HalvingGridSearchCV):
+        np.random.seed(5)
+        estimator, grid = SVC(tol=1e-5), {"C": [0.01, 0.1, 1, 10], "gamma": [0.01, 0.1], **fixed}
+        search = make(estimator, grid, random_state=copy.deepcopy(state), **params)
+        if make is HalvingGridSearchCV:
+            search.set_params(return_train_score=False)
+        found.append(search.fit(X, y))
+    same(*found)
+    assert found[0].cv_results_["params"] == found[1].cv_results_["params"]
+    for name in ("n_resources_", "n_candidates_", "n_remaining_candidates_", "min_resources_"):
+        assert getattr(found[0], name) == getattr(found[1], name)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"factor": 1}, "'factor'"),
+        ({"min_resources": 0}, "'min_resources'"),
+        ({"min_resources": 151}, "min_resources_=151 is greater .*150"),
+        ({"cv": ShuffleSplit(3)}, "consistent folds"),
+        ({"scoring": ["accuracy", "f1_macro"]}, "single metric"),
+        ({"scoring": both}, "single metric"),
+    ],
+)
+def test_halving_with_unusable_parameters(params, message):
+    with pytest.raises(ValueError, match=message):
+        SVCHalvingSearchCV(SVC(), GRID, **params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (SVCRandomizedSearchCV(n_iter=0), "'n_iter'"),
+        (SVCSearchCV(verbose=-1), "'verbose'"),
+        (SVCSearchCV(scoring=3), "'scoring'"),
+        (SVCSearchCV(scoring=[]), "scoring|[Ee]mpty"),
+        (SVCSearchCV(refit=lambda results: 1.5), "integer"),
+        (SVCSearchCV(refit=lambda results: 99), "99"),
+    ],
+)
+def test_unusable_parameters_are_named(search, message):
+    with pytest.raises((ValueError, TypeError, IndexError), match=message):
+        search.fit(X, y)
 
 
 # Metadata.

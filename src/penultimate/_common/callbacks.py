@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from penultimate._common.progress import Progress
+
 __all__ = ["CallbackSupportMixin", "TaskProgress", "part_of", "with_callbacks"]
 
 try:
@@ -65,7 +67,7 @@ def part_of(parent: Any, name: str, owner: Any, fitted: Any = None) -> Iterator[
     task.call_on_fit_task_end(estimator=owner)
 
 
-class TaskProgress:
+class TaskProgress(Progress):
     """A task in equal steps, reported as a fraction of it is done.
 
     Parameters
@@ -110,3 +112,7 @@ class TaskProgress:
             step.call_on_fit_task_begin(estimator=self.estimator)
             step.call_on_fit_task_end(estimator=self.estimator)
             self.n_done += 1
+
+    def update(self, step: str, done: float, total: float) -> None:
+        """Report the steps up to ``done`` of ``total`` units."""
+        self.reach(done / total)

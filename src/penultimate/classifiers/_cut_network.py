@@ -15,6 +15,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from penultimate._common.frames import level_outside
+from penultimate._common.progress import SILENT, Progress
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks import FeatureExtractor, build_network, fit_network, is_keras_model
 from penultimate.networks.frameworks.keras_models import cut
@@ -131,6 +132,7 @@ class CutNetworkClassifier(NetworkClassifier):
         samples: Samples,
         fit_part: NDArray[np.int64],
         seed: int,
+        progress: Progress = SILENT,
     ) -> dict[str, FeatureExtractor]:
         """Train the network on the fit part, or use a frozen one; return it cut at each layer."""
         if is_keras_model(self.network):
@@ -151,6 +153,7 @@ class CutNetworkClassifier(NetworkClassifier):
                 if weights is None
                 else (weights / weights.mean()).astype(np.float32),
                 seed=seed,
+                progress=progress,
             )
         layers = check_layers(self.layer, type(self).__name__)
         return {

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.callbacks import CallbackSupportMixin, TaskProgress, with_callbacks
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
@@ -38,7 +39,7 @@ def _head_has(method: str) -> Any:
     return check
 
 
-class DeepSVC(CutNetworkClassifier):
+class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     """An SVM on the features of a neural network.
 
     The network is trained on the fit part of the samples (or used as it is, if frozen) and cut at a
@@ -144,6 +145,7 @@ class DeepSVC(CutNetworkClassifier):
         self.random_state = random_state
         self.batch_size = batch_size
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -203,10 +205,21 @@ class DeepSVC(CutNetworkClassifier):
         seed = int(check_random_state(self.random_state).randint(2**31))
         self._forget()
         self._warn_if_unknown()
+        task = self._init_callback_context(max_subtasks=None)
+        weights = None if sample_weight is None else {"sample_weight": samples.weights}
+        reported = {"estimator": self, "X": X, "y": y, "metadata": weights}
+        task.call_on_fit_task_begin(**reported)
+        self._fit_samples(samples, params, seed, task)
+        task.call_on_fit_task_end(**reported, reconstruction_attributes={})
+        return self
+
+    def _fit_samples(self, samples: Samples, params: dict[str, Any], seed: int, task: Any) -> Self:
+        X, y, groups = samples.X, samples.y, samples.groups
+        frozen = is_keras_model(self.network)
         # The head is always fitted on arrays, whatever output is configured for transformers.
         with config_context(transform_output="default"):
             if self.selection == "crossfit" and not frozen:
-                return self._fit_crossfit(samples, params, seed)
+                return self._fit_crossfit(samples, params, seed, task)
             split: Splits = None
             if self.selection != "resubstitution":
                 split = self._split_unseen(samples, self.selection == "crossfit", seed)
@@ -215,11 +228,21 @@ class DeepSVC(CutNetworkClassifier):
                 split = split_folds(y, groups=groups, fingerprints=samples.copies, seed=seed)
             # Without a single fit part the network is frozen, or trained on all (resubstitution).
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
-            extractors = self._fit_network(samples, fit_part, seed)
+            extractors = self._train(samples, fit_part, seed, task)
             features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}
-            return self._fit_head(extractors, features, y, split, samples.weights, params)
+            return self._fit_head(extractors, features, y, split, samples.weights, params, task)
 
-    def _fit_crossfit(self, samples: Samples, params: dict[str, Any], seed: int) -> Self:
+    def _train(
+        self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Any
+    ) -> dict[str, FeatureExtractor]:
+        """Train the network and cut it, and report each epoch to callbacks."""
+        if is_keras_model(self.network):
+            return self._fit_network(samples, fit_part, seed)
+        epochs = (self.training or Training()).epochs
+        with TaskProgress(self, task, "train-network", "epoch", epochs) as progress:
+            return self._fit_network(samples, fit_part, seed, progress)
+
+    def _fit_crossfit(self, samples: Samples, params: dict[str, Any], seed: int, task: Any) -> Self:
         folds = split_folds(
             samples.y, groups=samples.groups, fingerprints=samples.copies, seed=seed
         )
@@ -231,7 +254,7 @@ class DeepSVC(CutNetworkClassifier):
         extractors: dict[str, FeatureExtractor] = {}
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-            extractors.update(self._fit_network(samples, part, seed))
+            extractors.update(self._train(samples, part, seed, task))
             return {layer: extractor.extract(samples.X) for layer, extractor in extractors.items()}
 
         chosen = fit_crossfit(
@@ -252,9 +275,12 @@ class DeepSVC(CutNetworkClassifier):
         split: Splits,
         weights: NDArray[np.float64] | None,
         params: Mapping[str, Any],
+        task: Any = None,
     ) -> Self:
-        head = self._make_head()
-        chosen = fit_layers(head, features, y, split, sample_weight=weights, params=params)
+        head, reports = self._make_head(), None if task is None else (task, self)
+        chosen = fit_layers(
+            head, features, y, split, sample_weight=weights, params=params, task=reports
+        )
         return self._take_head(extractors, chosen)
 
     def _take_head(self, extractors: Mapping[str, FeatureExtractor], chosen: LayerHead) -> Self:

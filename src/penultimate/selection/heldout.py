@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
+from penultimate._common.callbacks import part_of
 from penultimate._common.per_sample import take_rows
 from penultimate.selection.heads import (
     chosen_search,
@@ -40,6 +41,7 @@ def fit_head(
     preprocessing: Any = None,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
+    task: Any = None,
 ) -> Pipeline:
     """Select a head's hyper-parameters on held-out samples, then fit it on all of development.
 
@@ -67,6 +69,8 @@ def fit_head(
         Weights for the preprocessing, if it takes any, and for the head.
     params : dict, optional
         Parameters of the head's `fit`; by default the weights, under the head's name for them.
+    task : (CallbackContext, estimator), optional
+        The task of scikit-learn's callbacks that this is a part of, and its estimator.
 
     Returns
     -------
@@ -94,7 +98,9 @@ def fit_head(
             head = without_search(head)
     if params is None:
         params = weight_params(head, sample_weight)
-    head.fit(preprocessing.transform(features), y, **params)
+    parent, owner = task or (None, None)
+    with part_of(parent, "fit-head", owner, head):
+        head.fit(preprocessing.transform(features), y, **params)
     return Pipeline([("preprocessing", preprocessing), ("head", head)])
 
 
@@ -126,6 +132,7 @@ def fit_layers(
     *,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
+    task: Any = None,
 ) -> LayerHead:
     """Select the layer like any hyper-parameter: fit a head on each, keep the best selection score.
 
@@ -144,6 +151,8 @@ def fit_layers(
         Weights, as in `fit_head`, and also for the scores.
     params : dict, optional
         Parameters of the head's `fit`, as in `fit_head`.
+    task : (CallbackContext, estimator), optional
+        As in `fit_head`; there is a part for each layer.
 
     Returns
     -------
@@ -163,10 +172,10 @@ def fit_layers(
     first = next(iter(features))
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
     if split is not None and not _selects(split):
-        return LayerHead(first, {}, fit_head(head, features[first], y, split, **given))
+        return LayerHead(first, {}, fit_head(head, features[first], y, split, task=task, **given))
     fitted, scores = {}, {}
     for layer, values in features.items():
-        fitted[layer] = fit_head(head, values, y, split, **given)
+        fitted[layer] = fit_head(head, values, y, split, task=task, **given)
         search = chosen_search(fitted[layer]["head"])
         if hasattr(search, "best_score_"):
             scores[layer] = float(search.best_score_)
