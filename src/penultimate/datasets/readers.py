@@ -1,5 +1,6 @@
 """Reading of labeled images: detects folders, tables, arrays, and archives of them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
 from penultimate.datasets.tables import Table, read_table
 
 _TABLES = (".csv", ".tsv")
+# Files that hold pixels as numbers, by suffix. To add a format, write its reader and list it here.
+READERS: dict[str, Callable[[Path], Dataset]] = {".npz": read_npz}
 
 
 def load(
@@ -160,7 +163,7 @@ def _find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
         if len(inside) != 1 or not inside[0].is_dir():
             break
         top = inside[0]
-    found = [p for p in inside if p.suffix.lower() in (*_TABLES, ".npz") and p.is_file()]
+    found = [p for p in inside if p.suffix.lower() in (*_TABLES, *READERS) and p.is_file()]
     manifests = [p for p in found if _is_manifest(p)]
     if not found or _reads_as_folder(folder, subsets):
         notes = [
@@ -203,9 +206,8 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
         return read_pixel_table(table)
     if path.is_dir() and (folder := find_idx(path)) is not None:
         return read_idx_folder(folder)
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return read_npz(path)
-    return None
+    reader = READERS.get(path.suffix.lower())
+    return reader(path) if reader is not None and path.is_file() else None
 
 
 def _check_files_only(
@@ -219,8 +221,8 @@ def _check_files_only(
     if subsets or group_from_filename is not None:
         asked = "subsets" if subsets else "group_from_filename"
         raise ValueError(
-            f"{asked} is for image files; {path.name!r} holds arrays. Pass subsets and groups of "
-            "arrays to penultimate.compare, in Python."
+            f"{asked} is for image files; {path.name!r} holds arrays. In Python, add subsets and "
+            "groups to the data set: load_data(path).with_groups(...).with_subsets(...)."
         )
 
 

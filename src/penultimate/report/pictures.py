@@ -22,7 +22,7 @@ class Section:
     ----------
     title, note : str
         Heading and introduction above the pictures.
-    displays : callable
+    make_displays : callable
         Function of the comparison that returns displays keyed by caption; empty if there is
         nothing to show.
     width : float, default=5.2
@@ -31,7 +31,7 @@ class Section:
 
     title: str
     note: str
-    displays: Callable[[Outcome], dict[str, Any]]
+    make_displays: Callable[[Outcome], dict[str, Any]]
     width: float = 5.2
 
 
@@ -47,7 +47,7 @@ def displays_by_section(comparison: Outcome) -> dict[str, dict[str, Any]]:
     dict of str to dict
         Displays keyed by caption, for each section name as in `SECTIONS`.
     """
-    made = {name: section.displays(comparison) for name, section in SECTIONS.items()}
+    made = {name: section.make_displays(comparison) for name, section in SECTIONS.items()}
     return {name: displays for name, displays in made.items() if displays}
 
 
