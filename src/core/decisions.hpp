@@ -10,6 +10,7 @@
 
 #include "blas.hpp"
 #include "kernels.hpp"
+#include "parallel.hpp"
 #include "storage.hpp"
 
 namespace penultimate {
@@ -169,5 +170,32 @@ private:
     Storage<T> K_, sums_;
     std::vector<int> votes_;
 };
+
+// Decides all samples of `out`, on threads where that pays.
+template <class T>
+void decide(const Machines<T>& machines, const Cross<T>& cross, const Kernel& kernel,
+            const Blas& blas, const Kernels<T>& kernels, const Decisions<T>& out,
+            const Workers& workers) {
+    // A few milliseconds of work, of which starting threads would take a good part.
+    constexpr double kInline = double(1 << 25);
+    Decider<T> decider(machines, cross, kernel, blas, kernels, out);
+    const int64_t n = out.n;
+    if (n == 1 || decider.work(n) <= kInline) {  // one row cannot be divided
+        const int64_t step = decider.rows_at_once();
+        for (int64_t begin = 0; begin < n; begin += step)
+            decider.decide(begin, std::min(n, begin + step));
+        return;
+    }
+    // If there are few rows, each thread gets an equal share of them, in multiples of four, the
+    // height of a tile.
+    const int64_t share = (n + workers.n_threads - 1) / workers.n_threads;
+    const int64_t step = std::min<int64_t>(decider.rows_at_once(), (share + 3) / 4 * 4);
+    std::atomic<bool> cancelled{false};
+    run_parallel(workers, int((n + step - 1) / step), cancelled, [&] {
+        return [&, mine = Decider<T>(machines, cross, kernel, blas, kernels, out)](int k) mutable {
+            mine.decide(k * step, std::min(n, (k + 1) * step));
+        };
+    });
+}
 
 }  // namespace penultimate

@@ -14,6 +14,8 @@
 #include <limits>
 
 #include "dual.hpp"
+#include "inner_problem.hpp"
+#include "moves.hpp"
 #include "newton.hpp"
 #include "packed.hpp"
 
@@ -32,41 +34,46 @@ struct Limits {
     const std::atomic<bool>* cancelled = nullptr;
 };
 
+// What the solver works with, in one precision.
+template <class T>
+struct Resources {
+    const Kernels<T>& kernels;
+    const Blas& blas;
+    size_t memory;  // bytes for Gram rows
+    Buffers<T>& buffers;
+};
+
 template <class T>
 class Decomposition {
 public:
-    Decomposition(Products<T>& products, const Kernel& kernel, const Kernels<T>& kernels,
-                  const Blas& blas, size_t memory, const Limits& limits, Dual& dual,
-                  Buffers<T>& buffers)
-        : rows_(products, kernel, kernels, memory, buffers.rows), kernels_(kernels), blas_(blas),
-          limits_(limits), dual_(dual), packed_(dual.n, buffers.packed), chosen_(size_t(dual.n), 0) {}
+    Decomposition(GramSource<T>& source, const Kernel& kernel, const Resources<T>& resources,
+                  const Limits& limits, Dual& dual)
+        : rows_(source, kernel, resources.kernels, resources.memory, resources.buffers.rows),
+          kernels_(resources.kernels), blas_(resources.blas), limits_(limits), dual_(dual),
+          packed_(dual.n, resources.buffers.packed), chosen_(size_t(dual.n), 0) {}
 
     // Computes the residuals from scratch, with kernel values of this precision.
     void recompute_residuals() {
-        moved_.clear();
-        steps_.clear();
         for (int k = 0; k < dual_.n; ++k) {
             const double b = dual_.b[size_t(k)];
             dual_.f[size_t(k)] = dual_.label(k);
-            if (b != 0) note_move(k, b);
+            if (b != 0) moves_.note(k, b);
         }
-        subtract_moves();
+        moves_.apply(rows_, kernels_, dual_);
     }
 
     // Makes the coefficients feasible for new bounds: clips them, then restores their zero sum.
     void repair() {
-        moved_.clear();
-        steps_.clear();
         double excess = 0;
         for (int k = 0; k < dual_.n; ++k) {
             double& b = dual_.b[size_t(k)];
             const double step = std::clamp(b, dual_.low[size_t(k)], dual_.high[size_t(k)]) - b;
             if (step == 0) continue;
-            note_move(k, step);
+            moves_.note(k, step);
             b += step;
             excess += step;
         }
-        subtract_moves();
+        moves_.apply(rows_, kernels_, dual_);
         balance(excess);
     }
 
@@ -88,28 +95,43 @@ public:
             best = std::min(best, gap.size());
             if (stale > kPatience) return Status::precision_limit;
             add_violators(gap, round == 0);
-            *iterations += optimise(gap, limits_.max_iterations - *iterations);
-            gain = gain_of_moves();
+            // More samples than `Best` has bits for: float64 has them.
+            if (set_.size() > size_t(most_places<T>)) return Status::precision_limit;
+            *iterations += optimize(gap, limits_.max_iterations - *iterations);
+            gain = moves_.apply(rows_, kernels_, dual_);
             gap = find_gap(dual_);
             keep_active(gap);
         }
     }
 
 private:
-    // kMostAdditions, kInnerShare and kSmall change how long a solution takes, not what is
-    // certified, which depends on the tolerance alone. Many additions per round mean few
-    // multiplications of large blocks, which BLAS does fast; few mean that fewer rows are made for
-    // samples that never move.
-    static constexpr int kMostAdditions = 256;   // violators that join the working set per round
-    static constexpr int kPatience = 12;         // rounds without progress before giving up
+    // All constants decide how long a solution takes, not what is certified, which depends on the
+    // tolerance alone. benchmarks/core_constants.py measures other values; where it says little,
+    // so does the comment here.
+    //
+    // Violators that join the working set per round. More mean larger multiplications, which BLAS
+    // does faster, but rows of samples that never move. From 64 to 1,024 it hardly matters.
+    static constexpr int kMostAdditions = 256;
+    // Rounds without progress before a phase gives up. Violations go up and down from round to
+    // round, and a phase in float32 that gave up early would leave the work to float64.
+    static constexpr int kPatience = 12;
     // Progress is a gap below this share of the best gap, or this relative gain of the objective.
     // The gap alone would not do: on kernels of low rank it goes up and down for many thousands of
-    // iterations.
+    // iterations. The gains are a few times the rounding of an objective in T.
     static constexpr double kProgress = 0.9;
     static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
-    static constexpr double kInnerShare = 0.1;   // of the gap, to which a set is optimized
-    static constexpr int kNewtonSteps = 32;      // at most, after a round that hit its limit
-    static constexpr int kSmall = 128;           // pairs up to this size are one working set
+    // Of the gap, to which a working set is optimized. Finer is wasted on a set that is about to
+    // change, coarser makes more rounds: 0.01 and 0.5 are both slower.
+    static constexpr double kInnerShare = 0.1;
+    // Iterations of a round, at most, beyond which Newton steps are tried.
+    static constexpr int kInnerIterations = 2000, kIterationsPerPlace = 20;
+    // Newton steps after a round that hit that limit. Each frees or fixes one coefficient at least.
+    // On kernels of low rank, none at all takes 30 times as long, and 8 half as long again.
+    static constexpr int kNewtonSteps = 32;
+    // Pairs up to this size are one working set from the start: their rows are a few vectors.
+    static constexpr int kSmall = 128;
+    // A sample stays in the set while its decision value is this close to its margin of +-1.
+    static constexpr double kActiveMargin = 0.5;
 
     bool cancelled() const {
         return limits_.cancelled && limits_.cancelled->load(std::memory_order_relaxed);
@@ -152,74 +174,36 @@ private:
         }
     }
 
-    int64_t optimise(const Gap& gap, int64_t max_iterations) {
-        moved_.clear();
-        steps_.clear();
-        gain_ = 0;
-        if (!packed_.admit(set_, rows_, [this] { return cancelled(); })) return 0;
-        const int n = packed_.size(), width = Packed<T>::round_up(n);
-        load(gap.middle(), width);
-        WorkingSet<T> set{packed_.values(), width, packed_.stride(), f_.data(), diagonal_.data(),
-                          grow_.data(), shrink_.data(), b_.data(), low_.data(), high_.data(),
-                          // Far from the end, samples outside the set will still change its
-                          // solution, and precision here is wasted; a set of all samples has no
-                          // outside.
-                          int(set_.size()) == dual_.n
-                              ? limits_.tolerance
-                              : std::max(limits_.tolerance, kInnerShare * gap.size()),
-                          std::min<int64_t>(max_iterations, 2000 + int64_t(20) * n)};
-        const int64_t iterations = kernels_.optimise(set);
+    // Optimizes the working set, and notes the moves.
+    int64_t optimize(const Gap& gap, int64_t max_iterations) {
+        if (!packed_.add(set_, rows_, [this] { return cancelled(); })) return 0;
+        WorkingSet<T> set = inner_.load(dual_, set_, packed_, rows_, gap.middle());
+        // Far from the end, samples outside the set will still change its solution, and precision
+        // here is wasted; a set of all samples has no outside.
+        const bool is_whole = int(set_.size()) == dual_.n;
+        set.tolerance = is_whole ? limits_.tolerance
+                                 : std::max(limits_.tolerance, kInnerShare * gap.size());
+        set.max_iterations = std::min<int64_t>(
+            max_iterations, kInnerIterations + int64_t(kIterationsPerPlace) * packed_.size());
+        const int64_t iterations = kernels_.optimize(set);
         // Pairwise steps that do not end by themselves are many and tiny; see newton.hpp.
         if (iterations == set.max_iterations)
             for (int k = 0; k < kNewtonSteps && !cancelled() && newton_.step(set, blas_); ++k)
                 continue;
         for (int k : set_) {
             double& b = dual_.b[size_t(k)];
-            const double now = b_[size_t(packed_.place(k))];
+            const double now = inner_.b(packed_.place(k));
             if (now == b) continue;
-            note_move(k, now - b);
-            gain_ += (now - b) * dual_.f[size_t(k)];
+            moves_.note(k, now - b);
             b = now;
         }
-        subtract_moves();
         return iterations;
-    }
-
-    // The increase of the objective by the last moves. The objective is quadratic and the residuals
-    // are its gradient, so this is exactly the moves times the mean of the residuals before and
-    // after.
-    double gain_of_moves() const {
-        double after = 0;
-        for (size_t m = 0; m < moved_.size(); ++m) after += steps_[m] * dual_.f[size_t(moved_[m])];
-        return 0.5 * (gain_ + after);
-    }
-
-    // Fills the working set's arrays, place by place. Only differences of residuals matter, so they
-    // are taken relative to the middle of the gap: a T resolves values best near zero, and the bits
-    // that `Best` (kernels.inl) takes from them are then a share of the gap, not of the residuals'
-    // common offset. Places that are vacant or padding can neither grow nor shrink.
-    void load(double middle, int width) {
-        const size_t size = size_t(width);
-        for (auto* v : {&f_, &diagonal_}) v->assign(size, T(0));
-        grow_.assign(size, -forbidden<T>);
-        shrink_.assign(size, forbidden<T>);
-        for (auto* v : {&b_, &low_, &high_}) v->assign(size, 0.0);
-        for (int k : set_) {
-            const size_t p = size_t(packed_.place(k)), s = size_t(k);
-            f_[p] = T(dual_.f[s] - middle);
-            diagonal_[p] = rows_.diagonal(k);
-            b_[p] = dual_.b[s];
-            low_[p] = dual_.low[s];
-            high_[p] = dual_.high[s];
-            if (dual_.may_grow(k)) grow_[p] = T(0);
-            if (dual_.may_shrink(k)) shrink_[p] = T(0);
-        }
     }
 
     // Keeps the free coefficients, and those at a bound that are close to leaving it. The distance
     // of f from the intercept, here the middle, is that of a decision value from its margin of +-1.
     void keep_active(const Gap& gap) {
-        const double margin = std::max(gap.size(), 0.5);
+        const double margin = std::max(gap.size(), kActiveMargin);
         size_t kept = 0;
         for (int k : set_) {
             if (dual_.is_free(k) || std::abs(dual_.f[size_t(k)] - gap.middle()) < margin)
@@ -238,8 +222,6 @@ private:
             if (excess > 0 ? dual_.may_shrink(k) : dual_.may_grow(k))
                 candidates_.push_back({sign * dual_.f[size_t(k)], k});
         std::sort(candidates_.begin(), candidates_.end(), std::greater<>());
-        moved_.clear();
-        steps_.clear();
         double rest = std::abs(excess);
         for (const auto& [gain, k] : candidates_) {
             if (!(rest > 0)) break;
@@ -248,25 +230,9 @@ private:
             const double room = std::abs(bound - b), step = sign * std::min(rest, room);
             b = rest < room ? b + step : bound;
             rest -= std::abs(step);
-            note_move(k, step);
+            moves_.note(k, step);
         }
-        subtract_moves();
-    }
-
-    void note_move(int k, double step) {
-        moved_.push_back(k);
-        steps_.push_back(step);
-    }
-
-    void subtract_moves() {
-        for (size_t begin = 0; begin < moved_.size(); begin += size_t(Rows<T>::kMostAtOnce)) {
-            const size_t count = std::min(moved_.size() - begin, size_t(Rows<T>::kMostAtOnce));
-            rows_.ensure(moved_.data() + begin, count);
-            pointers_.clear();
-            for (size_t m = begin; m < begin + count; ++m) pointers_.push_back(rows_[moved_[m]]);
-            kernels_.subtract_rows(dual_.f.data(), pointers_.data(), steps_.data() + begin,
-                                   int(count), dual_.n);
-        }
+        moves_.apply(rows_, kernels_, dual_);
     }
 
     Rows<T> rows_;
@@ -275,14 +241,12 @@ private:
     Limits limits_;
     Dual& dual_;
     Packed<T> packed_;
+    InnerProblem<T> inner_;
     Newton<T> newton_;
-    std::vector<char> chosen_;
-    std::vector<int> set_, moved_;
+    Moves<T> moves_;
+    std::vector<int> set_;      // the working set
+    std::vector<char> chosen_;  // 1 for each sample in it
     std::vector<std::pair<double, int>> candidates_;
-    std::vector<const T*> pointers_;
-    std::vector<T> f_, diagonal_, grow_, shrink_;
-    std::vector<double> b_, low_, high_, steps_;
-    double gain_ = 0;
 };
 
 }  // namespace penultimate

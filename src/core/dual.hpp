@@ -48,20 +48,28 @@ struct Gap {
     }
 };
 
-inline Gap find_gap(const Dual& dual) {
+// The gap among the coefficients that, by index, may grow and may shrink.
+template <class MayGrow, class MayShrink>
+Gap find_gap(const Dual& dual, const MayGrow& may_grow, const MayShrink& may_shrink) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     Gap gap{-infinity, infinity};
     double sum = 0;
-    for (int k = 0; k < dual.n; ++k) {
-        const double f = dual.f[size_t(k)];
-        gap.largest = std::max(gap.largest, dual.may_grow(k) ? f : -infinity);
-        gap.smallest = std::min(gap.smallest, dual.may_shrink(k) ? f : infinity);
+    for (size_t k = 0; k < size_t(dual.n); ++k) {
+        const double f = dual.f[k];
+        gap.largest = std::max(gap.largest, may_grow(k) ? f : -infinity);
+        gap.smallest = std::min(gap.smallest, may_shrink(k) ? f : infinity);
         sum += f;
     }
     // Every comparison with NaN is false, so the maxima above miss it; a sum does not. Residuals
     // are NaN or infinite when kernel values overflow.
     if (!std::isfinite(sum)) gap.largest = std::nan("");
     return gap;
+}
+
+inline Gap find_gap(const Dual& dual) {
+    return find_gap(
+        dual, [&](size_t k) { return dual.may_grow(int(k)); },
+        [&](size_t k) { return dual.may_shrink(int(k)); });
 }
 
 }  // namespace penultimate

@@ -42,6 +42,11 @@ struct WorkingSet {
 template <class T>
 constexpr T forbidden = sizeof(T) == 4 ? T(1e38) : T(1e300);
 
+// The most places of a working set: `Best` (kernels.inl) says why float32 has no more. A float64
+// has; its limit only keeps positions within an int.
+template <class T>
+constexpr int most_places = sizeof(T) == 4 ? 1 << 16 : 1 << 30;
+
 // Rows of values, which begin `stride` apart.
 template <class T>
 struct RowsOf {
@@ -56,7 +61,7 @@ struct Kernels {
     void (*multiply)(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* out,
                      int64_t out_stride);
     // Optimizes a working set; returns the number of iterations.
-    int64_t (*optimise)(WorkingSet<T>& set);
+    int64_t (*optimize)(WorkingSet<T>& set);
     // Turns inner products <x, z_j> into kernel values; `row` may be `products`.
     void (*finish_row)(const Kernel& kernel, const T* products, T* row, T norm, const T* norms,
                        int64_t n);
@@ -66,9 +71,8 @@ struct Kernels {
 };
 
 struct Variant {
-    const char* name;
-    Kernels<float> single;
-    Kernels<double> twice;
+    Kernels<float> f32;
+    Kernels<double> f64;
 };
 
 // The best variant that this processor supports, or the one named; null if it does not support it.
@@ -78,11 +82,11 @@ template <class T>
 const Kernels<T>& kernels(const Variant& variant);
 template <>
 inline const Kernels<float>& kernels<float>(const Variant& variant) {
-    return variant.single;
+    return variant.f32;
 }
 template <>
 inline const Kernels<double>& kernels<double>(const Variant& variant) {
-    return variant.twice;
+    return variant.f64;
 }
 
 }  // namespace penultimate

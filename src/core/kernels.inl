@@ -17,16 +17,21 @@ using penultimate::WorkingSet;
 // A running maximum (argmax) that carries the position in the lowest mantissa bits of the value, so
 // that a single comparison updates both.
 //
-// The price is precision: with 2^k places, a float keeps 23 - k bits of its mantissa, and at 32,768
-// places (whose matrix already takes 4 GiB) values within 1 part in 256 of each other may be equal
-// here. That is harmless, for three reasons. Either of two nearly equal samples is a good choice.
-// The values stored in f keep all their bits, and the test against the tolerance uses these. And f
-// is relative to the middle of the gap (Decomposition::load), so what is lost is a share of the
-// gap, which the next round, in float64, finds again.
+// The price is precision: with 2^k places, a float keeps 23 - k bits of its mantissa. That is
+// harmless, for three reasons. Either of two nearly equal samples is a good choice. The values
+// stored in f keep all their bits, and the test against the tolerance uses these. And f is relative
+// to the middle of the gap (InnerProblem::load), so what is lost is a share of the gap, which the
+// next round, on residuals in float64, finds again.
+//
+// The bound is 2^16 places, whose matrix takes 16 GiB: with the 7 bits left, values within 1 part
+// in 128 of each other may be equal here, and with fewer the choice would become arbitrary. A
+// larger set ends the float32 phase (Decomposition::run), and float64 takes over.
 template <class T>
 class Best {
 public:
     using Bits = typename Simd<T>::Bits;
+    static_assert(int64_t(penultimate::most_places<T>) <= int64_t(1) << (Simd<T>::mantissa_bits - 7),
+                  "values have to keep 7 bits of their mantissa");
 
     Best(int first, Bits position_bits) : position_bits_(position_bits) {
         Bits at[lanes<T>];
@@ -119,7 +124,7 @@ inline int find_partner(const WorkingSet<T>& set, int i, typename Simd<T>::Bits 
 }
 
 template <class T>
-int64_t optimise(WorkingSet<T>& set) {
+int64_t optimize(WorkingSet<T>& set) {
     constexpr T never = penultimate::forbidden<T>;
     const auto bits = position_bits<T>(set.width);
     // A step of zero changes nothing: this finds the first i.
@@ -274,7 +279,7 @@ void multiply(const RowsOf<T>& left, const RowsOf<T>& right, int64_t length, T* 
 
 template <class T>
 constexpr penultimate::Kernels<T> table() {
-    return {multiply<T>, optimise<T>, finish_row<T>, subtract_rows<T>};
+    return {multiply<T>, optimize<T>, finish_row<T>, subtract_rows<T>};
 }
 
 }  // namespace PENULTIMATE_VARIANT

@@ -43,7 +43,12 @@ public:
             if (d != 0 && (bound - set.b[k]) / d < length) length = (bound - set.b[k]) / d, stopped = p;
         }
         if (!(gain > 0) || !std::isfinite(length)) return false;
-        for (size_t p = 0; p < n; ++p) move(set, p, length * solution_[p], p == stopped);
+        for (size_t p = 0; p < n; ++p) {
+            if (p == stopped)
+                move_to_bound(set, size_t(free_[p]), solution_[p] > 0);
+            else
+                move(set, size_t(free_[p]), length * solution_[p]);
+        }
         return stopped < n;
     }
 
@@ -73,21 +78,27 @@ private:
         return info == 0;
     }
 
-    void move(const WorkingSet<T>& set, size_t p, double step, bool to_bound) {
-        const size_t k = size_t(free_[p]);
-        if (to_bound) {
-            // Lands on the bound exactly, as in `optimise`. A free coefficient has room on both
-            // sides, so that `step`, about that room, is not zero and has a sign.
-            const double bound = step > 0 ? set.high[k] : set.low[k];
-            step = bound - set.b[k];
-            set.b[k] = bound;
-            (bound == set.high[k] ? set.grow[k] : set.shrink[k]) =
-                bound == set.high[k] ? -forbidden<T> : forbidden<T>;
-        } else {
-            set.b[k] = std::clamp(set.b[k] + step, set.low[k], set.high[k]);
-            if (set.b[k] == set.high[k]) set.grow[k] = -forbidden<T>;
-            if (set.b[k] == set.low[k]) set.shrink[k] = forbidden<T>;
-        }
+    // Lands on the bound exactly, as `optimize` (kernels.inl) does: one that is missed by a rounding
+    // error would count as free. `upward` is the sign of the direction; that of the step would be
+    // lost where the product of length and direction underflows.
+    void move_to_bound(const WorkingSet<T>& set, size_t k, bool upward) {
+        const double bound = upward ? set.high[k] : set.low[k], step = bound - set.b[k];
+        set.b[k] = bound;
+        if (upward)
+            set.grow[k] = -forbidden<T>;
+        else
+            set.shrink[k] = forbidden<T>;
+        update_residuals(set, k, step);
+    }
+
+    void move(const WorkingSet<T>& set, size_t k, double step) {
+        set.b[k] = std::clamp(set.b[k] + step, set.low[k], set.high[k]);
+        if (set.b[k] == set.high[k]) set.grow[k] = -forbidden<T>;
+        if (set.b[k] == set.low[k]) set.shrink[k] = forbidden<T>;
+        update_residuals(set, k, step);
+    }
+
+    void update_residuals(const WorkingSet<T>& set, size_t k, double step) {
         const T* row = set.K + int64_t(k) * set.stride;
         for (int m = 0; m < set.width; ++m) set.f[m] -= T(step) * row[m];
     }

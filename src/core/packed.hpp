@@ -23,19 +23,18 @@ public:
     int size() const { return int(samples_.size()); }
     int stride() const { return stride_; }
     const T* values() const { return K_; }
-    int sample(int place) const { return samples_[size_t(place)]; }
     int place(int sample) const { return place_[size_t(sample)]; }
 
     // Gives each sample of the set a place. False if `cancelled` interrupted it; nothing here may
     // be used after that.
     template <class Cancelled>
-    bool admit(const std::vector<int>& set, Rows<T>& rows, const Cancelled& cancelled) {
+    bool add(const std::vector<int>& set, Rows<T>& rows, const Cancelled& cancelled) {
         incoming_.clear();
         for (int k : set)
             if (place(k) < 0) incoming_.push_back(k);
         // Places of samples that left make every pass of the inner loop longer: if there are too
         // many of them, start over with the set alone.
-        const size_t most = set.size() + set.size() / 4 + 32;
+        const size_t most = std::min(set.size() + set.size() / 4 + 32, size_t(most_places<T>));
         if (samples_.size() + incoming_.size() > most ||
             round_up(samples_.size() + incoming_.size()) > stride_) {
             for (int k : samples_) place_[size_t(k)] = -1;
@@ -43,7 +42,7 @@ public:
             incoming_ = set;
             reserve(most);
         }
-        // In ascending order, as `Products::fill` needs them, and so that memory is read forwards.
+        // In the order that `GramSource::fill` needs, in which memory is read forwards, too.
         std::sort(incoming_.begin(), incoming_.end());
         for (size_t begin = 0; begin < incoming_.size(); begin += Rows<T>::kMostAtOnce) {
             if (cancelled()) return false;

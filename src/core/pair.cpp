@@ -11,36 +11,34 @@ namespace {
 
 constexpr int kTiny = 64;           // pairs up to this size are solved in float64 alone
 constexpr int kAttempts = 5;        // runs in float64, each checked on fresh residuals
+constexpr double kSlack = 1e-12;    // of the room between bounds, by which rounding may miss one
 // The float32 phase aims at this share of the tolerance. Its gap is off by the rounding of kernel
 // values; with some room, float64 mostly has nothing left to do but confirm.
 constexpr double kFastShare = 0.8;
 
 // Signed coefficients: class +1 is in [0, C_k], class -1 in [-C_k, 0]. The other bound stays zero.
-void set_bounds(Dual& dual, const Pair& pair, const double* upper, double factor) {
+void set_bounds(Dual& dual, const Pair& pair, const double* weights, double C) {
     for (int k = 0; k < dual.n_first; ++k)
-        dual.high[size_t(k)] = factor * upper[pair.first.begin + k];
+        dual.high[size_t(k)] = C * weights[pair.first.begin + k];
     for (int k = dual.n_first; k < dual.n; ++k)
-        dual.low[size_t(k)] = -factor * upper[pair.second.begin + k - dual.n_first];
+        dual.low[size_t(k)] = -C * weights[pair.second.begin + k - dual.n_first];
 }
 
 // The mean residual of the free coefficients; without any, the middle of the interval of optimal
 // values. After a warm start, rounding may leave a coefficient just off its bound: it does not
 // count as free, since its residual is not the intercept.
 double find_intercept(const Dual& dual, bool started_warm) {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    Gap gap{-infinity, infinity};
+    const auto slack = [&](size_t k) {
+        const double room = dual.high[k] - dual.low[k];
+        return started_warm && std::isfinite(room) ? kSlack * room : 0.0;
+    };
+    const auto may_grow = [&](size_t k) { return dual.b[k] < dual.high[k] - slack(k); };
+    const auto may_shrink = [&](size_t k) { return dual.b[k] > dual.low[k] + slack(k); };
     double sum = 0;
     int count = 0;
-    for (int k = 0; k < dual.n; ++k) {
-        const double b = dual.b[size_t(k)], low = dual.low[size_t(k)], high = dual.high[size_t(k)];
-        const double f = dual.f[size_t(k)], room = high - low;
-        const double slack = started_warm && std::isfinite(room) ? 1e-12 * room : 0.0;
-        const bool may_grow = b < high - slack, may_shrink = b > low + slack;
-        if (may_grow) gap.largest = std::max(gap.largest, f);
-        if (may_shrink) gap.smallest = std::min(gap.smallest, f);
-        if (may_grow && may_shrink) sum += f, ++count;
-    }
-    return count ? sum / count : gap.middle();
+    for (size_t k = 0; k < size_t(dual.n); ++k)
+        if (may_grow(k) && may_shrink(k)) sum += dual.f[k], ++count;
+    return count ? sum / count : find_gap(dual, may_grow, may_shrink).middle();
 }
 
 void conclude(const Dual& dual, const Gap& gap, bool started_warm, Solution& solution) {
@@ -70,32 +68,34 @@ void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limit
 
 }  // namespace
 
-Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, const double* upper,
-                    const Limits& limits, Workspace& workspace) {
+Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
+                    const double* C_per_sample, const Limits& limits, Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
-    set_bounds(dual, pair, upper, 1.0);
+    set_bounds(dual, pair, C_per_sample, 1.0);
     Solution solution;
     Gap gap;
     // The float32 phase cannot resolve violations below the rounding of its kernel values, and ends
     // when it makes no more progress. The float64 phase does the rest.
-    const bool begin_fast = data.single && dual.n > kTiny;
+    const bool begin_fast = data.f32 && dual.n > kTiny;
     if (begin_fast) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
-        Products<float> products(data.single, pair.first, pair.second, data.blas);
-        Decomposition<float> phase(products, kernel, kernels<float>(*data.variant), data.blas,
-                                   data.memory, fast, dual, workspace.single);
+        GramSource<float> source(data.f32, pair.first, pair.second, data.blas);
+        Decomposition<float> phase(
+            source, kernel,
+            {kernels<float>(*data.variant), data.blas, data.memory, workspace.f32}, fast, dual);
         solution.status = phase.run(&solution.iterations, gap);
         // Kernel values that overflow float32 have spoilt the coefficients: start afresh.
         if (std::isnan(gap.size())) {
             dual.start_cold();
-            set_bounds(dual, pair, upper, 1.0);
+            set_bounds(dual, pair, C_per_sample, 1.0);
         }
     }
     if (solution.status != Status::cancelled) {
-        Products<double> products(data.twice, pair.first, pair.second, data.blas);
-        Decomposition<double> phase(products, kernel, kernels<double>(*data.variant), data.blas,
-                                    data.memory, limits, dual, workspace.twice);
+        GramSource<double> source(data.f64, pair.first, pair.second, data.blas);
+        Decomposition<double> phase(
+            source, kernel,
+            {kernels<double>(*data.variant), data.blas, data.memory, workspace.f64}, limits, dual);
         if (begin_fast) phase.recompute_residuals();
         certify(phase, dual, limits, solution, gap);
     }
@@ -106,25 +106,29 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, co
 void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
                 Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
-    Products<float> products(data.single, pair.first, pair.second, data.blas);
-    products.make_between(workspace.single.products, data.memory / 2);
+    GramSource<float> source(data.f32, pair.first, pair.second, data.blas);
+    // Half of the memory for inner products, the other half for the Gram rows made of them.
+    source.make_cross(workspace.f32.products, data.memory / 2);
     for (const Job& job : jobs) {
         limits.tolerance = job.tolerance;
         dual.start_cold();
-        Decomposition<float> phase(products, job.kernel, kernels<float>(*data.variant), data.blas,
-                                   data.memory / 2, limits, dual, workspace.single);
+        Decomposition<float> phase(
+            source, job.kernel,
+            {kernels<float>(*data.variant), data.blas, data.memory / 2, workspace.f32}, limits,
+            dual);
         Gap gap;
-        // The solution of the last fold at the smallest factor. The next fold starts from it, since
+        // The solution of the last fold at the smallest C. The next fold starts from it, since
         // folds share most of their samples; `repair` then makes it feasible.
         std::vector<double> b, f;
-        for (size_t fold = 0; fold < job.folds.size(); ++fold) {
-            for (size_t c = 0; c < job.factors.size(); ++c) {
-                if (c == 0 && fold > 0) {
+        for (size_t fold = 0; fold < job.fold_weights.size(); ++fold) {
+            for (size_t c = 0; c < job.Cs.size(); ++c) {
+                const bool is_new_fold = c == 0 && fold > 0, started_warm = c > 0 || fold > 0;
+                if (is_new_fold) {
                     dual.b = b;
                     dual.f = f;
                 }
-                set_bounds(dual, pair, job.folds[fold], job.factors[c]);
-                if (c == 0 && fold > 0) phase.repair();
+                set_bounds(dual, pair, job.fold_weights[fold], job.Cs[c]);
+                if (is_new_fold) phase.repair();
                 Solution solution;
                 solution.status = phase.run(&solution.iterations, gap);
                 if (solution.status == Status::cancelled) return;
@@ -132,8 +136,8 @@ void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs
                     b = dual.b;
                     f = dual.f;
                 }
-                conclude(dual, gap, fold + c > 0, solution);
-                job.found(fold, c, solution);
+                conclude(dual, gap, started_warm, solution);
+                job.on_solution(fold, c, solution);
             }
         }
     }

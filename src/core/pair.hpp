@@ -16,37 +16,38 @@ struct Solution {
     Status status = Status::converged;
 };
 
-// Two ranges of samples: classes +1 and -1.
+// The samples of classes +1 and -1.
 struct Pair {
     Range first, second;
 };
 
+// The same samples in both precisions. Those in float32 may be missing: where they are out of its
+// range, everything is done in float64.
 struct Data {
-    Source<float> single;
-    Source<double> twice;
+    Source<float> f32;
+    Source<double> f64;
     Blas blas;
     const Variant* variant;
     size_t memory;          // bytes for matrix rows, per problem
 };
 
 struct Workspace {
-    Buffers<float> single;
-    Buffers<double> twice;
+    Buffers<float> f32;
+    Buffers<double> f64;
 };
 
-// Solves one problem to its tolerance, finished and certified in float64. `upper` holds C times the
-// weight of each sample, for all samples of all classes, sorted by class.
-Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair, const double* upper,
-                    const Limits& limits, Workspace& workspace);
+// Solves one problem to its tolerance, finished and certified in float64. `C_per_sample` holds C
+// times the weight of each sample, for all samples of all classes, sorted by class.
+Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
+                    const double* C_per_sample, const Limits& limits, Workspace& workspace);
 
-// A kernel with several folds, each with its own sample weights, and ascending factors of these
-// (the values of C).
+// A kernel with several folds, each with its own sample weights, and ascending values of C.
 struct Job {
     Kernel kernel;
-    std::vector<const double*> folds;
-    std::vector<double> factors;
+    std::vector<const double*> fold_weights;
+    std::vector<double> Cs;
     double tolerance;
-    std::function<void(size_t, size_t, const Solution&)> found;  // (fold, factor, solution)
+    std::function<void(size_t, size_t, const Solution&)> on_solution;  // (fold, C, solution)
 };
 
 // Solves a pair in several jobs, in float32 only: for scores, not for certificates.

@@ -6,27 +6,33 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace penultimate {
 
+struct Workers {
+    int n_threads;
+    std::function<bool(int, int)> on_progress;  // (tasks done, tasks); false cancels the rest
+};
+
 // Runs task(0) ... task(count - 1) on threads. Each thread calls `make_task` for a task of its own,
-// which may keep buffers. Meanwhile the calling thread calls `listen(done)` with the number of
-// finished tasks, every 50 ms and at the end; if it returns false, `cancelled` becomes true, and no
-// further task begins. Polling, because `listen` needs the interpreter's lock: taken 20 times per
-// second, it costs next to nothing, and Ctrl-C still feels immediate.
+// which may keep buffers. Meanwhile the calling thread calls `on_progress`, every 50 ms and at the
+// end; if it returns false, `cancelled` becomes true, and no further task begins. Polling, because
+// `on_progress` needs the interpreter's lock: taken 20 times per second, it costs next to nothing,
+// and Ctrl-C still feels immediate.
 //
 // An exception in a task cancels the others, and is rethrown here after all threads have been
 // joined.
-template <class MakeTask, class Listen>
-void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const MakeTask& make_task,
-                  const Listen& listen) {
+template <class MakeTask>
+void run_parallel(const Workers& workers, int count, std::atomic<bool>& cancelled,
+                  const MakeTask& make_task) {
     std::atomic<int> next{0}, done{0};
     std::mutex mutex;
     std::condition_variable changed;
-    const int wanted = std::max(1, std::min(n_threads, count));
+    const int wanted = std::max(1, std::min(workers.n_threads, count));
     int running = wanted;
     std::exception_ptr failure;
     const auto work = [&] {
@@ -57,7 +63,7 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
         running -= wanted - int(threads.size());
     }
     if (threads.empty()) {
-        // Not even one: the calling thread does the work, and calls `listen` only at the end.
+        // Not even one: the calling thread does the work, and calls `on_progress` only at the end.
         running = 1;
         work();
     }
@@ -67,12 +73,12 @@ void run_parallel(int count, int n_threads, std::atomic<bool>& cancelled, const 
             changed.wait_for(lock, std::chrono::milliseconds(50));
             if (running == 0) break;
             lock.unlock();
-            if (!cancelled && !listen(done.load())) cancelled = true;
+            if (!cancelled && !workers.on_progress(done.load(), count)) cancelled = true;
             lock.lock();
         }
     }
     for (auto& thread : threads) thread.join();
-    if (!cancelled && !listen(done.load())) cancelled = true;
+    if (!cancelled && !workers.on_progress(done.load(), count)) cancelled = true;
     if (failure) std::rethrow_exception(failure);
 }
 

@@ -1,7 +1,7 @@
 // Rows of a pair's Gram matrix, computed when they are first needed.
 //
-// Two layers: `Products` yields inner products, which do not depend on the kernel and are shared by
-// all kernels of a search; `Rows` turns them into kernel values for one kernel, and keeps those
+// Two layers: `GramSource` yields inner products, which do not depend on the kernel and are shared
+// by all kernels of a search; `Rows` turns them into kernel values for one kernel, and keeps those
 // that fit.
 #pragma once
 
@@ -31,38 +31,38 @@ struct Source {
     int n_features = 0;
     // For each sample, its inner products with its own class, which all pairs of that class share;
     // may be empty.
-    std::vector<const T*> within = {};
+    std::vector<const T*> within_class = {};
 
     explicit operator bool() const { return samples || products; }
 };
 
 // Rows of inner products of a pair's samples: the part that does not depend on the kernel.
 template <class T>
-class Products {
+class GramSource {
 public:
-    Products(const Source<T>& source, Range first, Range second, const Blas& blas)
+    GramSource(const Source<T>& source, Range first, Range second, const Blas& blas)
         : source_(source), first_(first), second_(second), blas_(blas) {}
 
     // Computes those between the two classes for all rows together, which is faster than a few rows
     // at a time, unless they take more than `capacity` bytes. They are kept twice, the second time
     // transposed, so that rows of either class are contiguous.
-    void make_between(Storage<T>& storage, size_t capacity) {
+    void make_cross(Storage<T>& storage, size_t capacity) {
         const size_t rows = size_t(n_first()), columns = size_t(second_.size());
         if (source_.products || 2 * rows * columns * sizeof(T) > capacity) return;
-        T* between = storage.at_least(2 * rows * columns);
+        T* cross = storage.at_least(2 * rows * columns);
         const int d = source_.n_features;
         inner_products<T>(blas_, {source_.samples + second_.begin * d, second_.size(), d},
-                          {source_.samples + first_.begin * d, n_first(), d}, d, between,
+                          {source_.samples + first_.begin * d, n_first(), d}, d, cross,
                           second_.size());
-        T* turned = between + rows * columns;
+        T* transposed = cross + rows * columns;
         constexpr size_t tile = 32;
         for (size_t r0 = 0; r0 < rows; r0 += tile)
             for (size_t c0 = 0; c0 < columns; c0 += tile)
                 for (size_t c = c0; c < std::min(columns, c0 + tile); ++c)
                     for (size_t r = r0; r < std::min(rows, r0 + tile); ++r)
-                        turned[c * rows + r] = between[r * columns + c];
-        between_ = between;
-        turned_ = turned;
+                        transposed[c * rows + r] = cross[r * columns + c];
+        cross_ = cross;
+        cross_transposed_ = transposed;
     }
 
     const Source<T>& source() const { return source_; }
@@ -76,7 +76,7 @@ public:
     // into `block`. Each row has a part per class.
     void fill(const std::vector<int>& wanted, T* block) {
         const size_t d = size_t(source_.n_features);
-        if (!source_.products && (source_.within.empty() || !between_)) {
+        if (!source_.products && (source_.within_class.empty() || !cross_)) {
             packed_.resize(wanted.size() * d);
             for (size_t r = 0; r < wanted.size(); ++r) {
                 const T* x = source_.samples + size_t(sample(wanted[r])) * d;
@@ -85,19 +85,19 @@ public:
         }
         const size_t split = size_t(
             std::lower_bound(wanted.begin(), wanted.end(), n_first()) - wanted.begin());
-        part(wanted, 0, split, first_, block);
-        part(wanted, 0, split, second_, block + n_first());
-        part(wanted, split, wanted.size(), first_, block + split * size_t(n()));
-        part(wanted, split, wanted.size(), second_, block + split * size_t(n()) + n_first());
+        fill_block(wanted, 0, split, first_, block);
+        fill_block(wanted, 0, split, second_, block + n_first());
+        fill_block(wanted, split, wanted.size(), first_, block + split * size_t(n()));
+        fill_block(wanted, split, wanted.size(), second_, block + split * size_t(n()) + n_first());
     }
 
 private:
     // Rows `begin` to `end` of those wanted, all of one class, with the samples of class `others`.
-    void part(const std::vector<int>& wanted, size_t begin, size_t end, Range others, T* out) {
+    void fill_block(const std::vector<int>& wanted, size_t begin, size_t end, Range others, T* out) {
         if (begin == end) return;
-        if (known(wanted[begin], others)) {
+        if (cached_row(wanted[begin], others)) {
             for (size_t r = begin; r < end; ++r, out += n()) {
-                const T* row = known(wanted[r], others);
+                const T* row = cached_row(wanted[r], others);
                 std::copy(row, row + others.size(), out);
             }
             return;
@@ -108,20 +108,20 @@ private:
     }
 
     // Inner products of a sample with a class, or null if they have not been computed yet.
-    const T* known(int k, Range others) const {
+    const T* cached_row(int k, Range others) const {
         if (source_.products) return source_.products + sample(k) * source_.n + others.begin;
         const bool in_first = k < n_first(), with_first = others.begin == first_.begin;
         if (in_first == with_first)
-            return source_.within.empty() ? nullptr : source_.within[size_t(sample(k))];
-        if (!between_) return nullptr;
-        return in_first ? between_ + int64_t(k) * second_.size()
-                        : turned_ + int64_t(k - n_first()) * n_first();
+            return source_.within_class.empty() ? nullptr : source_.within_class[size_t(sample(k))];
+        if (!cross_) return nullptr;
+        return in_first ? cross_ + int64_t(k) * second_.size()
+                        : cross_transposed_ + int64_t(k - n_first()) * n_first();
     }
 
     Source<T> source_;
     Range first_, second_;
     Blas blas_;
-    const T *between_ = nullptr, *turned_ = nullptr;
+    const T *cross_ = nullptr, *cross_transposed_ = nullptr;
     std::vector<T> packed_;
 };
 
@@ -130,23 +130,23 @@ class Rows {
 public:
     // `capacity` is in bytes. Whatever it is, kMostAtOnce rows are kept, if there are that many: a
     // call of `ensure` must fit.
-    Rows(Products<T>& products, const Kernel& kernel, const Kernels<T>& kernels, size_t capacity,
+    Rows(GramSource<T>& source, const Kernel& kernel, const Kernels<T>& kernels, size_t capacity,
          Storage<T>& storage)
-        : products_(products), kernel_(kernel), kernels_(kernels), rows_(size_t(n()), nullptr) {
+        : source_(source), kernel_(kernel), kernels_(kernels), rows_(size_t(n()), nullptr) {
         capacity_ = std::max(capacity / (size_t(n()) * sizeof(T)), size_t(kMostAtOnce));
         capacity_ = std::min(capacity_, size_t(n()));
         storage_ = storage.at_least(capacity_ * size_t(n()));
-        const Source<T>& source = products_.source();
+        const Source<T>& samples = source_.source();
         for (int k = 0; k < n(); ++k) {
-            const int64_t s = products_.sample(k);
-            norms_.push_back(source.norms ? source.norms[s] : T(0));
-            diagonal_.push_back(diagonal_value(source, s));
+            const int64_t s = source_.sample(k);
+            norms_.push_back(samples.norms ? samples.norms[s] : T(0));
+            diagonal_.push_back(diagonal_value(samples, s));
         }
     }
 
     static constexpr int kMostAtOnce = 512;
 
-    int n() const { return products_.n(); }
+    int n() const { return source_.n(); }
     T diagonal(int k) const { return diagonal_[size_t(k)]; }
     const T* operator[](int k) const { return rows_[size_t(k)]; }
 
@@ -178,7 +178,7 @@ private:
     }
 
     void fill(T* block) {
-        products_.fill(missing_, block);
+        source_.fill(missing_, block);
         for (size_t r = 0; r < missing_.size(); ++r) {
             const size_t k = size_t(missing_[r]);
             T* row = block + r * size_t(n());
@@ -188,7 +188,7 @@ private:
         }
     }
 
-    Products<T>& products_;
+    GramSource<T>& source_;
     Kernel kernel_;
     Kernels<T> kernels_;
     size_t capacity_ = 0, count_ = 0;

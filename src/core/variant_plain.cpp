@@ -6,6 +6,6 @@
 namespace penultimate {
 // constexpr, so that no code of this instruction set runs when the module is loaded.
 extern const Variant variant_plain;
-constexpr Variant variant_plain = {"plain", PENULTIMATE_VARIANT::table<float>(),
+constexpr Variant variant_plain = {PENULTIMATE_VARIANT::table<float>(),
                             PENULTIMATE_VARIANT::table<double>()};
 }  // namespace penultimate

@@ -1,4 +1,8 @@
-"""Access to the compiled core: its import, and the BLAS, threads and memory that it uses."""
+"""Access to the compiled core: its import, and the BLAS, threads and memory that it uses.
+
+The core checks the shapes of its arguments (``arrays.hpp``) and converts no array: a wrong dtype or
+layout raises TypeError. What values mean is checked above it, in `SVC` and its searches.
+"""
 
 import ctypes
 import os
@@ -24,10 +28,14 @@ KERNELS: dict[str, int] = {"rbf": 0, "linear": 1, "poly": 2, "precomputed": 3}
 # The vector instructions to use, "avx512", "avx2" or "plain"; by default the best available.
 VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
 STATUS = np.array(["converged", "precision_limit", "iteration_limit"])
+# Iterations per pair where `max_iter` sets no limit. libsvm stops there, too; a problem that gets
+# this far would hardly ever end.
+UNLIMITED = 10_000_000
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _SAFE_SHARE = 0.25  # of the free memory, since other processes allocate, too
-UNLIMITED = 10_000_000  # iterations per pair
-_MOST_THREADS = 1024  # whatever n_jobs says
+# Whatever `n_jobs` says. Each thread takes its share of the memory limit, so that more threads than
+# cores make each of them slower.
+_MOST_THREADS = 1024
 
 
 def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
