@@ -117,7 +117,7 @@ private:
     static constexpr int kPatience = 12;
     // Progress is a gap below this share of the best gap, or this relative gain of the objective.
     // The gap alone would not do: on kernels of low rank it goes up and down for many thousands of
-    // iterations. The gains are a few times the rounding of an objective in T.
+    // iterations. The gain is well above the rounding of an objective in T.
     static constexpr double kProgress = 0.9;
     static constexpr double kLeastGain = sizeof(T) == 4 ? 1e-6 : 1e-11;
     // Of the gap, to which a working set is optimized. Finer is wasted on a set that is about to
@@ -125,8 +125,8 @@ private:
     static constexpr double kInnerShare = 0.1;
     // Iterations of a round, at most, beyond which Newton steps are tried.
     static constexpr int kInnerIterations = 2000, kIterationsPerPlace = 20;
-    // Newton steps after a round that hit that limit. Each frees or fixes one coefficient at least.
-    // On kernels of low rank, none at all takes 30 times as long, and 8 half as long again.
+    // Newton steps after a round that hit that limit. Each but the last stops at a bound,
+    // and so fixes one coefficient.
     static constexpr int kNewtonSteps = 32;
     // Pairs up to this size are one working set from the start: their rows are a few vectors.
     static constexpr int kSmall = 128;

@@ -13,7 +13,9 @@
 namespace penultimate {
 namespace {
 
-// From this many pairs on, a pair is a task.
+// From this many pairs on, a pair is a task: with eight threads, the last of 16 tasks of falling
+// size leave little idle time. Below, smaller tasks keep threads busy, but make their Gram rows
+// again for each fold, and start each fold cold.
 constexpr size_t kEnough = 16;
 
 // Rows per block of a matrix of inner products. 256 x 256 floats are 256 KiB: still in the second

@@ -103,7 +103,8 @@ private:
         for (int m = 0; m < set.width; ++m) set.f[m] -= T(step) * row[m];
     }
 
-    // Relative to the largest diagonal entry, and well above the rounding of a kernel value in T.
+    // Relative to the largest diagonal entry, and well above the rounding of a kernel value in T: a
+    // smaller one would divide by noise, a larger one would bend the direction.
     static constexpr double kRidge = sizeof(T) == 4 ? 1e-6 : 1e-12;
 
     std::vector<int> free_;

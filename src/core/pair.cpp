@@ -9,12 +9,17 @@
 namespace penultimate {
 namespace {
 
-constexpr int kTiny = 64;           // pairs up to this size are solved in float64 alone
-constexpr int kAttempts = 5;        // runs in float64, each checked on fresh residuals
-constexpr double kSlack = 1e-12;    // of the room between bounds, by which rounding may miss one
+// Pairs up to this size are solved in float64 alone: a second phase would cost more than it saves.
+constexpr int kTiny = 64;
+// Runs in float64, each checked on fresh residuals. The first nearly always suffices; each other
+// one starts from residuals without the rounding errors that the one before accumulated.
+constexpr int kAttempts = 5;
 // The float32 phase aims at this share of the tolerance. Its gap is off by the rounding of kernel
 // values; with some room, float64 mostly has nothing left to do but confirm.
 constexpr double kFastShare = 0.8;
+// How close a coefficient is to a bound that rounding made it miss, as a share of the room between
+// its bounds: well above the rounding of a sum of a few float64, well below any real distance.
+constexpr double kSlack = 1e-12;
 
 // Signed coefficients: class +1 is in [0, C_k], class -1 in [-C_k, 0]. The other bound stays zero.
 void set_bounds(Dual& dual, const Pair& pair, const double* weights, double C) {

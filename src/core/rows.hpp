@@ -55,7 +55,7 @@ public:
                           {source_.samples + first_.begin * d, n_first(), d}, d, cross,
                           second_.size());
         T* transposed = cross + rows * columns;
-        constexpr size_t tile = 32;
+        constexpr size_t tile = 32;  // 4 KiB on either side: both stay in the first-level cache
         for (size_t r0 = 0; r0 < rows; r0 += tile)
             for (size_t c0 = 0; c0 < columns; c0 += tile)
                 for (size_t c = c0; c < std::min(columns, c0 + tile); ++c)
@@ -144,6 +144,7 @@ public:
         }
     }
 
+    // Twice what joins a working set in a round. Blocks of this height are large enough for BLAS.
     static constexpr int kMostAtOnce = 512;
 
     int n() const { return source_.n(); }

@@ -114,16 +114,16 @@ inline T sum_of(V v) {
 // bits. The first omitted term is below 1e-8 in float32 and 1e-17 in float64.
 template <class T>
 inline Vec<T> exp_nonpositive(Vec<T> x) {
-    constexpr bool single = sizeof(T) == 4;
+    constexpr bool is_f32 = sizeof(T) == 4;
     // Adding and subtracting it rounds to an integer: the sum has no bits left for a fraction.
-    constexpr T shift = single ? T(12582912) : T(6755399441055744);  // 1.5 * 2^mantissa_bits
+    constexpr T shift = is_f32 ? T(12582912) : T(6755399441055744);  // 1.5 * 2^mantissa_bits
     const Int<T> vanishes = x < Simd<T>::lowest_exponent;
     x = max<T>(x, splat<T>(Simd<T>::lowest_exponent));
     const Vec<T> n = (x * T(1.4426950408889634) + shift) - shift;
     // log 2 in two parts; the first has so few bits that n times it is exact.
-    const Vec<T> r = single ? (x - n * T(0.693359375)) - n * T(-2.12194440e-4)
+    const Vec<T> r = is_f32 ? (x - n * T(0.693359375)) - n * T(-2.12194440e-4)
                             : (x - n * T(0.6931471803691238)) - n * T(1.9082149292705877e-10);
-    constexpr int terms = single ? 7 : 13;
+    constexpr int terms = is_f32 ? 7 : 13;
     Vec<T> sum = splat<T>(1);
     for (int k = terms; k > 0; --k) sum = sum * r * T(1.0 / k) + T(1);
     const Int<T> exponent = __builtin_convertvector(n, Int<T>) + Simd<T>::exponent_bias;
