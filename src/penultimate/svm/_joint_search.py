@@ -155,13 +155,14 @@ class JointSearch:
 
     def fit_alone(self, problem: Problem, outcome: Outcome) -> SVC:
         """Fit a setting on a fold separately, because its outcome does not serve."""
-        if self._is_precise(problem, outcome):
+        if self.is_precise(problem, outcome):
             self._n_asked_more += 1
         else:
             self._n_imprecise += 1
         return problem.fit(problem.settings[outcome.setting], problem.folds[outcome.fold])
 
-    def _is_precise(self, problem: Problem, outcome: Outcome) -> bool:
+    def is_precise(self, problem: Problem, outcome: Outcome) -> bool:
+        """Return whether float32 resolved an outcome well enough to choose by it."""
         return outcome.gap <= _SLACK * problem.settings[outcome.setting].estimator.tol
 
     def warn_of_repeats(self) -> None:
@@ -207,7 +208,7 @@ class _OutcomeScorer:
             rows = problem.rows[fold.test]
             self._params[number] = take_rows(search.scoring.params, rows, len(search.y))
         params = self._params[number]
-        is_precise = search._is_precise(problem, outcome)
+        is_precise = search.is_precise(problem, outcome)
         if is_precise and self.by_winners:
             right = outcome.winners == self.engine.codes[fold.test]
             return {"score": float(np.average(right, weights=params.get("sample_weight")))}
@@ -237,6 +238,6 @@ def _by_metric(rows: NDArray[Any], error_score: float) -> dict[str, NDArray[np.f
     # Where a callable with several metrics failed, there is a single score, for all of them.
     metrics = max(rows.flat, key=lambda row: (set(row) != {"score"}, len(row)))
     return {
-        metric: np.array([[row.get(metric, error_score) for row in each] for each in rows])
+        metric: np.array([[row.get(metric, error_score) for row in each] for each in rows], float)
         for metric in metrics
     }
