@@ -82,7 +82,7 @@ def test_with_two_classes_each_fold_is_a_task():
 
 
 def test_progress_only_increases_and_reaches_the_end():
-    heard = []
-    run(with_decisions=False, on_progress=heard.append)
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
+    reported = []
+    run(with_decisions=False, on_progress=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0

@@ -353,3 +353,13 @@ def test_class_margins_are_the_smallest_decision_values():
         assert agree.mean() > 0.9
         search = SVCSearchCV(param_grid={"C": [1.0]}, cv=2).fit(X, y)
         assert search.class_margins(X).shape == (90, n_classes)
+
+
+@pytest.mark.parametrize("make", [SVC, lambda **params: SVCSearchCV(SVC(**params), cv=2)])
+def test_warnings_point_to_the_line_that_fits(make):
+    """Through the decorators that scikit-learn puts around our methods."""
+    samples, labels = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make(C=1e6, max_iter=3).fit(samples, labels)
+    assert caught[0].filename == __file__

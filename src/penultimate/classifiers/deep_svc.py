@@ -105,6 +105,12 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     provenance_ : Provenance
         Fingerprints of the samples that the network and the head were fitted on.
 
+    Notes
+    -----
+    With scikit-learn 1.9 or newer, ``set_callbacks`` takes its callbacks, such as
+    ``sklearn.callback.ProgressBar()``: each epoch of the network and
+    each fit of a head's search is a task.
+
     References
     ----------
     Y. Tang, "Deep learning using linear support vector machines", ICML workshop on challenges in

@@ -1,7 +1,8 @@
 """Base class of the searches: what they all do with the candidates of a subclass.
 
-`fit` checks, draws and chooses: the subclass lists candidates, the folds are drawn, `Trials` scores
-the ones on the others, and the best candidate in ``cv_results_`` is refitted on all samples.
+The subclass lists the candidates, and `fit` draws the folds. `Trials` scores all candidates on all
+folds; the scores become ``cv_results_``, and the best candidate is refitted on all samples.
+Candidates are drawn before folds, as scikit-learn does: the same random state gives the same ones.
 """
 
 import time
@@ -61,7 +62,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         raise NotImplementedError
 
     def _try(self, trials: Trials, X: Any, draw_folds: Callable[[], list[Any]], task: Any) -> None:
-        """Have `trials` score the candidates; both are drawn, candidates first."""
+        """Have `trials` score the candidates."""
         candidates = self._candidates(trials.estimator, X)
         trials.score(candidates, draw_folds(), task)
 
@@ -113,7 +114,9 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             self.n_splits_ = len(folds)
             return folds
 
-        reported = {"estimator": self, "X": X, "y": y}
+        weights = params.get("sample_weight")
+        metadata = None if weights is None else {"sample_weight": weights}
+        reported = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         # One part scores the candidates, and one refits.
         task = self._init_callback_context(max_subtasks=1 + bool(self.refit))
         task.call_on_fit_task_begin(**reported)

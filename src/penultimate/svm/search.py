@@ -70,6 +70,12 @@ class SVCSearchCV(Search):
         Seconds for refitting; only if ``refit=True``.
     classes_ : ndarray of shape (n_classes,)
 
+    Notes
+    -----
+    With scikit-learn 1.9 or newer, ``set_callbacks`` takes its callbacks, such as
+    ``sklearn.callback.ProgressBar()``. The fits of a joint search are reported as
+    a share of them is solved, because none of them ends before the others.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

@@ -116,6 +116,11 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     class_weight_ : ndarray of shape (n_classes,)
     n_features_in_ : int
 
+    Notes
+    -----
+    With scikit-learn 1.9 or newer, ``set_callbacks`` takes its callbacks, such as
+    ``sklearn.callback.ProgressBar()``.
+
     References
     ----------
     C. Cortes and V. Vapnik, "Support-vector networks", Machine Learning 20, 1995.
