@@ -60,6 +60,7 @@ def part_of(parent: Any, name: str, owner: Any, fitted: Any = None) -> Iterator[
         yield
         return
     task = parent.subcontext(name)
+    # Without the check, scikit-learn warns of each estimator that reports nothing.
     inner = task.propagate_callback_context(fitted) if hasattr(fitted, "set_callbacks") else None
     with inner or nullcontext():
         task.call_on_fit_task_begin(estimator=owner)
@@ -101,12 +102,14 @@ class TaskProgress(Progress):
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
+        # After an error it stays unfinished, and so it is shown.
         if kind is None:
             self.reach(1.0)
             self._task.call_on_fit_task_end(estimator=self.estimator)
 
     def reach(self, fraction: float) -> None:
         """Report the steps up to this fraction, in [0, 1]."""
+        # A little more, because 0.29 * 100 is less than 29 in floating point.
         while self.n_done < min(self.n_steps, int(fraction * self.n_steps + 1e-9)):
             step = self._task.subcontext(self.step)
             step.call_on_fit_task_begin(estimator=self.estimator)

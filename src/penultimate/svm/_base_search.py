@@ -96,19 +96,25 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             If settings are fitted one by one, which takes several times as long; the message gives
             the reason.
         """
+        # A copy: neither a search nor its refit may change the classifier that it was given.
         estimator = clone(self._estimator())
         self._check_params()
         given = X  # may have feature names, which validation removes
+        # Other classifiers may accept what we do not, such as text: their own `fit` validates it.
         if type(estimator) is SVC:
             X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
             check_classification_targets(y)
             for name in ("groups", "sample_weight"):
                 check_per_sample(params.get(name), len(y), name, type(self).__name__)
+        # All that can be wrong with the parameters is found before anything is drawn or solved.
         for_fit, for_split, for_score = self._route(params)
         scoring = Scoring(estimator, self.scoring, self.error_score, for_score)
         self._check_refit(scoring)
+        # Once only: it wraps an iterable of folds, and a generator can be read once.
         splitter = check_cv(self.cv, y, classifier=True)
 
+        # Drawn when the subclass has its candidates: both may draw from the same random state, and
+        # scikit-learn draws the candidates first.
         def draw_folds() -> list[Any]:
             folds = list(splitter.split(X, y, **for_split))
             self.n_splits_ = len(folds)
@@ -120,6 +126,8 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         # One part scores the candidates, and one refits.
         task = self._init_callback_context(max_subtasks=1 + bool(self.refit))
         task.call_on_fit_task_begin(**reported)
+        # A reason instead of a solver is kept until the candidates are scored: they may be invalid,
+        # and then the error is the answer.
         joint = self._joint_search(estimator, X, y, for_fit, scoring)
         trials = Trials(
             self,
@@ -138,6 +146,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         if self.refit:
             solver = joint if trials.is_joint else None
             self._refit(estimator, given, y, for_fit, solver, task)
+        # Also without a refit, when there is no classifier to ask for them.
         self.classes_ = np.unique(y)
         task.call_on_fit_task_end(**reported, reconstruction_attributes={})
         return self
@@ -180,8 +189,11 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         """Return the keyword arguments of the classifier, the splitter and the scorers."""
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
+            # The names are those under which `get_metadata_routing` adds the three consumers.
             parts = routed.estimator.fit, routed.splitter.split, routed.scorer.score
             return tuple(dict(part) for part in parts)
+        # Without routing, scikit-learn's rule: groups are for the splitter, all else is for the
+        # classifier, and the scorers receive its weights.
         for_fit = {name: value for name, value in params.items() if name != "groups"}
         weights = params.get("sample_weight")
         for_score = {} if weights is None else {"sample_weight": weights}
@@ -214,6 +226,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 self._refuse_refit("True, False, a callable or", "a callable with a single metric")
             if self.multimetric_ and not (callable(self.refit) or self.refit in (False, *metrics)):
                 self._refuse_refit("False, a callable or", f"a callable with {metrics}")
+        # Several metrics, and none that chooses: there is no best candidate.
         if self.multimetric_ and not self.refit:
             return
         metric = self.refit if self.multimetric_ else "score"
@@ -231,6 +244,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 )
             self.best_index_ = index
         else:
+            # With a callable there is no best score: it may choose by something else.
             self.best_index_ = self._best_index(results, metric)
             self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
@@ -254,6 +268,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             if joint is None:
                 best.fit(X, y, **for_fit)
             else:
+                # The candidate is valid, since it was solved; and the core has the samples.
                 best._fit(X, y, joint.sample_weight, joint.samples_in_f32(best.kernel))
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = best

@@ -55,6 +55,7 @@ class Schedule:
         ValueError
             If there are fewer samples than `min_resources`.
         """
+        # As often as the candidates can be divided by `factor` until fewer than that are left.
         n_required = 1 + floor(log(n_candidates, factor))
         # Two samples of each class in each fold are the least that can be fitted and scored.
         smallest: float = 2 * n_splits * n_classes
@@ -91,6 +92,8 @@ def check_constant_folds(splitter: Any) -> None:
     ------
     ValueError
     """
+    # Without the attribute it may shuffle, as `ShuffleSplit` does; one that does not has no
+    # random state either.
     shuffles = getattr(splitter, "shuffle", True)
     if shuffles and not isinstance(getattr(splitter, "random_state", 0), Integral):
         raise ValueError(
@@ -105,6 +108,8 @@ def subsample(
     """Draw the same share of the training and the validation samples of each fold."""
     share = n_resources / n_samples
 
+    # With an integer as random state a fold is shuffled alike in each iteration: a larger sample
+    # contains the smaller one.
     def draw(part: Any) -> Any:
         return resample(
             part, replace=False, random_state=random_state, n_samples=int(share * len(part))
@@ -117,5 +122,6 @@ def top_candidates(
     candidates: Sequence[dict[str, Any]], scores: NDArray[np.float64], n_kept: int
 ) -> list[dict[str, Any]]:
     """Return the best candidates, in ascending order; those without a score are the worst."""
+    # `argsort` puts NaN last, where the best ones belong: they are moved to the front.
     order = np.roll(np.argsort(scores), np.count_nonzero(np.isnan(scores)))
     return [candidates[index] for index in order[-n_kept:]]

@@ -70,6 +70,8 @@ class JointSearch:
             made = type(estimator)
             named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
             raise NotJointError(f"the estimator is {named}; penultimate.SVC is solved jointly")
+        # The iterations of a joint solution do not count from zero, as it starts from another one:
+        # the same limit would stop it at a different point.
         if estimator.max_iter != -1:
             raise NotJointError("max_iter limits the iterations of each fit")
         self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
@@ -104,6 +106,7 @@ class JointSearch:
             If they cannot be solved as one problem; then `progress` is not entered.
         """
         start = time.perf_counter()
+        # Both raise before anything is solved or shown, so that separate fits can start over.
         problem = Problem.of(self.estimator, self.X, self.y, self.sample_weight, candidates, folds)
         engine = GridEngine(
             problem.X,
@@ -135,11 +138,14 @@ class JointSearch:
         self, problem: Problem, engine: GridEngine, on_progress: Callable[[float], None]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return the scores by setting and fold, as dicts, and the seconds that scoring took."""
+        # The core counts the votes itself: for accuracy alone, decision values of all pairs would
+        # only take memory. Broken ties need them.
         by_winners = self.scoring.is_accuracy and not any(
             setting.estimator.break_ties for setting in problem.settings
         )
         scorer = _OutcomeScorer(self, problem, engine, by_winners)
         shape = len(problem.settings), len(problem.folds)
+        # Outcomes come grouped by gamma and fold, not in the order of the candidates.
         rows, seconds = np.empty(shape, object), np.empty(shape)
         engine.on_progress = on_progress
         for outcome in engine.run(problem.settings, with_decisions=not by_winners):
@@ -169,6 +175,7 @@ class JointSearch:
         """Warn if many fits were repeated separately, and take long."""
         if len(self.y) < _FEWEST_SAMPLES:
             return
+        # The two differ in what the user can do about them.
         for count, why in (
             (
                 self._n_imprecise,
@@ -204,12 +211,16 @@ class _OutcomeScorer:
     def score(self, outcome: Outcome) -> dict[str, float]:
         search, problem, number = self.search, self.problem, outcome.fold
         setting, fold = problem.settings[outcome.setting], problem.folds[number]
+        # All settings of a fold share these: taking the rows anew for each would cost more than the
+        # accuracy itself.
         if number not in self._params:
             rows = problem.rows[fold.test]
             self._params[number] = take_rows(search.scoring.params, rows, len(search.y))
         params = self._params[number]
         is_precise = search.is_precise(problem, outcome)
         if is_precise and self.by_winners:
+            # No scorer is called, which takes longer than solving a small problem; this is the same
+            # average that `accuracy_score` computes.
             right = outcome.winners == self.engine.codes[fold.test]
             return {"score": float(np.average(right, weights=params.get("sample_weight")))}
         samples = self._samples_of(outcome)
@@ -224,6 +235,7 @@ class _OutcomeScorer:
 
     def _samples_of(self, outcome: Outcome) -> NDArray[Any]:
         setting, number = self.problem.settings[outcome.setting], outcome.fold
+        # A search over kernels may have both kinds of samples for the same fold.
         key = number, setting.estimator.kernel == "precomputed"
         samples = self._samples.get(key)
         if samples is None:

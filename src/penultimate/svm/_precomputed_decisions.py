@@ -34,7 +34,7 @@ class PrecomputedDecisions(SVC):
         """Make one that answers for `samples`, and calls `fit_alone` for anything else."""
         made = cls()
         made.__dict__.update(
-            vars(setting.estimator),
+            vars(setting.estimator),  # its parameters, without validating them once more
             classes_=classes,
             _outcome=outcome,
             _samples=samples,
@@ -44,6 +44,7 @@ class PrecomputedDecisions(SVC):
         return made
 
     def _winners(self, X: Any) -> NDArray[np.int32]:
+        # By identity: a comparison of values would cost as much as the predictions.
         if self._outcome is None or X is not self._samples:
             return self._real()._winners(X)
         return self._outcome.winners

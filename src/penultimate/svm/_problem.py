@@ -93,7 +93,9 @@ class Problem:
         if len(engine.classes) < 2:
             raise NotJointError
         n_Cs = len({setting.estimator.C for setting in self.settings})
+        # Of one kernel: solutions of several are computed in batches, as many as fit.
         needed = engine.bytes_of_solutions(n_Cs)
+        # Inner products of other kernels are optional, but a Gram matrix is all there is.
         if any(setting.estimator.kernel == "precomputed" for setting in self.settings):
             needed += 4 * len(self.y) ** 2
         if needed > engine.memory:
@@ -101,6 +103,8 @@ class Problem:
                 f"the solutions take {needed / 2**20:.3g} MiB, more than the memory limit of "
                 f"{engine.memory / 2**20:.3g} MiB"
             )
+        # All folds share the pairs of classes: a fold without one has fewer pairs. Samples whose
+        # weight is zero do not count, as in `SVC.fit`.
         for fold in self.folds:
             trained = fold.train[engine.sample_weight[fold.train] > 0]
             if np.bincount(engine.codes[trained], minlength=len(engine.classes)).min() == 0:
@@ -123,10 +127,13 @@ class Problem:
 
 def _folds(splits: Iterable[Any], n_samples: int) -> list[Fold]:
     """Return folds as positions; splitters may yield lists, masks or negative positions."""
+    # Indexing it turns any form of index into positions, and raises where one is out of range.
     positions = np.arange(n_samples)
     folds = [Fold(*(positions[np.asarray(part)] for part in split)) for split in splits]
+    # Nothing to fit on or to score: an error, or `error_score`, of the separate fits.
     if any(len(fold.test) == 0 or len(fold.train) == 0 for fold in folds):
         raise NotJointError
+    # In the joint problem folds differ only in the bounds of the coefficients, one per sample.
     if any(np.bincount(fold.train).max() > 1 for fold in folds):
         raise NotJointError("a fold trains on the same sample twice")
     return folds
@@ -136,6 +143,7 @@ def _settings(estimator: SVC, candidates: Sequence[dict[str, Any]]) -> list[Sett
     shared = estimator.get_params()
     settings = []
     for index, params in enumerate(candidates):
+        # An unknown name: `set_params` of the separate fits raises the error.
         if not set(params) <= set(shared):
             raise NotJointError
         if other := sorted(set(params) - set(_SHARED)):

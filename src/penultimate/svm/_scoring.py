@@ -72,6 +72,7 @@ def make_scorer_of(estimator: Any, scoring: Any) -> Any:
             f"dict of them; got {scoring!r}."
         )
     check_scoring(estimator, scoring=scoring)  # its errors say what is wrong with a list or dict
+    # A list names its metrics by themselves.
     named = scoring.items() if isinstance(scoring, dict) else ((name, name) for name in scoring)
     return {name: get_scorer(scorer) for name, scorer in named}
 
@@ -95,6 +96,8 @@ class Scoring:
         self, estimator: Any, scoring: Any, error_score: Any, params: dict[str, Any]
     ) -> None:
         self.estimator, self.scoring, self.error_score = estimator, scoring, error_score
+        # One scorer at a time, also of several: with precomputed decisions there is nothing to gain
+        # from scikit-learn's scorer of several metrics, which predicts once for all of them.
         self.scorer = make_scorer_of(estimator, scoring)
         self.params = params
         self.is_multimetric = isinstance(self.scorer, dict)  # a callable shows it by its result
@@ -142,6 +145,7 @@ class Scoring:
     def _route(self, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the keyword arguments of each scorer."""
         if params and isinstance(self.scorer, dict) and get_config()["enable_metadata_routing"]:
+            # scikit-learn's scorer of several metrics knows which of them requested what.
             together = check_scoring(self.estimator, scoring=self.scoring)
             routed = process_routing(together, "score", **params)
             return {metric: routed[metric]["score"] for metric in self._by_metric}
@@ -153,6 +157,7 @@ class Scoring:
         if "sample_weight" not in params or get_config()["enable_metadata_routing"]:
             return scorer(fitted, X, y, **params)
         others = {name: value for name, value in params.items() if name != "sample_weight"}
+        # It was tried: once is enough, and one warning, too.
         if metric in self._without_weights:
             return scorer(fitted, X, y, **others)
         # Without `scoring` it is the classifier's own `score`, whose signature the scorer hides.
@@ -176,6 +181,7 @@ class Scoring:
 
 
 def _number(score: Any, scorer: Any) -> float:
+    # NumPy's numbers, and arrays of one, become Python's.
     if hasattr(score, "item") and np.size(score) == 1:
         score = score.item()
     if not isinstance(score, Number):

@@ -38,6 +38,7 @@ class DrawnFolds:
 
     def get_metadata_routing(self) -> Any:
         """Return the requests of the splitter."""
+        # The search routes the user's metadata anew, and would refuse what nobody requests.
         return get_routing_for_object(self.splitter)
 
 
@@ -73,12 +74,14 @@ def fit_separately(
     -------
     ScoreTable
     """
+    # A list of grids of one point each: the candidates, in their order.
     grid = [{name: [value] for name, value in candidate.items()} for candidate in candidates]
     # Nothing is refitted: the caller chooses.
     search = GridSearchCV(estimator, grid, cv=folds, refit=False, **options)
     X, y, params = fit_args
     with part_of(parent, task_name, owner, search):
         search.fit(X, y, **params)
+    # Its means and ranks are made anew from these, in one table for all iterations.
     found = search.cv_results_
     scores: dict[str, Any] = {"test": {}, "train": {}}
     for part, by_metric in scores.items():

@@ -59,6 +59,7 @@ class Trials:
     ) -> None:
         self.search, self.estimator, self.fit_args = search, estimator, fit_args
         self.splitter, self.scoring, self.joint = splitter, scoring, joint
+        # What a callable returns is known only after the first scores.
         self.is_joint, self.is_multimetric = True, scoring.is_multimetric
         self._candidates: list[dict[str, Any]] = []
         self._tables: list[ScoreTable] = []
@@ -102,6 +103,8 @@ class Trials:
                 f"candidates and {len(folds)} folds. Pass at least one value of each parameter, "
                 "and a cv that yields folds; a generator can be used once only."
             )
+        # Successive halving scores several times, on different samples: each time may need the
+        # separate fits, for example because a subsample lacks a class.
         try:
             if isinstance(self.joint, NotJointError):
                 raise self.joint
@@ -133,6 +136,8 @@ class Trials:
     ) -> ScoreTable:
         progress = self._progress(len(candidates) * len(folds), parent, task_name)
         table = joint.score(candidates, folds, progress)
+        # As scikit-learn's searches do: a mean that is not finite ranks last, which must not be
+        # silent. In separate fits they have already done it themselves.
         for metric, scores in table.test.items():
             if not np.isfinite(means := scores.mean(axis=1)).all():
                 warnings.warn(
@@ -147,6 +152,7 @@ class Trials:
         self, n_fits: int, parent: Any, task_name: str
     ) -> Iterator[Callable[[float], None]]:
         """Show the progress of the joint solver, and report it to callbacks."""
+        # A bar of our own beside scikit-learn's, because `verbose` must work with 1.8, too.
         bar = SearchBar(self.search.verbose > 0)
         # Solved together, no fit ends before the others: callbacks are told of their share.
         task = TaskProgress(self.search, parent, task_name, "candidate-split-evaluation", n_fits)
@@ -167,6 +173,7 @@ class Trials:
     ) -> ScoreTable:
         search, (X, y, params) = self.search, self.fit_args
         return fit_separately(
+            # With the same parameters in each iteration, whatever was set on the last one.
             clone(self.estimator),
             (X, y, params),
             candidates,
@@ -183,6 +190,7 @@ class Trials:
 
     def _warn_of_separate_fits(self, why: str) -> None:
         # Without a reason, the separate fits will raise an error.
+        # And only once per search, whatever the number of iterations.
         if why and self.is_joint:
             warnings.warn(
                 f"{type(self.search).__name__} fits every setting on every fold separately, which "

@@ -258,6 +258,7 @@ class SVCHalvingSearchCV(Search):
         super()._check_params()
         owner = type(self).__name__
         check_number(self.factor, "factor", owner, low=1, open_low=True)
+        # Validated here, since `Schedule` computes with both.
         if self.min_resources not in ("exhaust", "smallest"):
             check_number(self.min_resources, "min_resources", owner, low=1, integer=True)
         if isinstance(self.scoring, (list, tuple, set, dict)):
@@ -272,6 +273,8 @@ class SVCHalvingSearchCV(Search):
         candidates = list(
             ParameterGrid(default_grid(trials.estimator, X) if grid is None else grid)
         )
+        # Drawn once, and subsampled anew in each iteration: candidates of all iterations are
+        # compared on parts of the same folds.
         folds, y = draw_folds(), trials.fit_args[1]
         n_samples = len(y)
         schedule = Schedule.of(
@@ -300,6 +303,7 @@ class SVCHalvingSearchCV(Search):
                 "halving-iteration",
                 {"iter": iteration, "n_resources": n_resources},
             )
+            # Only known now, since a callable shows by its result what it computes.
             if table.is_multimetric:
                 raise ValueError(
                     f"The 'scoring' parameter of {type(self).__name__} must be a single metric, by "
@@ -311,6 +315,7 @@ class SVCHalvingSearchCV(Search):
         iterations.call_on_fit_task_end(estimator=self)
 
     def _best_index(self, results: dict[str, Any], metric: str) -> int:
+        # Scores of earlier iterations are from fewer samples, and do not compare.
         last = np.flatnonzero(results["iter"] == results["iter"].max())
         scores = results[f"mean_test_{metric}"][last]
         return last[0 if np.isnan(scores).all() else np.nanargmax(scores)]

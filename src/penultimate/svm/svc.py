@@ -230,9 +230,11 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         return self._fit(X, y, sample_weight)
 
+    # For the searches, which validate settings that they do not fit one by one.
     def _check_params(self) -> None:
         self._validate_params()
 
+    # Decorated here and not at `fit`, since the refit of a search comes in here as well.
     @with_callbacks
     def _fit(self, X: Any, y: Any, sample_weight: Any, f32: Any = None) -> Self:
         """Fit; `f32` may be the core's float32 copy of the samples, if there already is one."""
@@ -240,6 +242,8 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         reported = {"estimator": self, "X": X, "y": y, "metadata": weights}
         task.call_on_fit_task_begin(**reported)
+        # A task without parts: most fits take milliseconds, and how many iterations a longer one
+        # needs is not known in advance.
         self._solve(X, y, sample_weight, f32)
         # Nothing is to be added: the classifier itself is ready to predict.
         task.call_on_fit_task_end(**reported, reconstruction_attributes={})
