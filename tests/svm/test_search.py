@@ -110,6 +110,19 @@ def test_any_scorer(scoring):
     )
 
 
+@pytest.mark.parametrize("weight", [None, np.random.default_rng(0).uniform(0.5, 2, 400)])
+def test_broken_ties_count_in_the_scores(weight):
+    samples, labels = DIGITS[:400], DIGIT_LABELS[:400]
+    grid = {"break_ties": [False, True], "C": [1.0, 10.0], "gamma": [3e-5, 1e-4, 3e-4, 3e-3]}
+    ours, theirs = (
+        make(SVC(), grid).fit(samples, labels, sample_weight=weight)
+        for make in (SVCSearchCV, GridSearchCV)
+    )
+    same_results(ours, theirs)
+    without, with_ties = ours.cv_results_["mean_test_score"].reshape(2, -1)
+    assert (without != with_ties).any()
+
+
 def test_precomputed():
     K = X @ X.T
     precomputed = {"ours": SVC(kernel="precomputed"), "theirs": svm.SVC(kernel="precomputed")}
