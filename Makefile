@@ -52,7 +52,7 @@ sanitize: $(VENV)/.test
 	  -C cmake.build-type=RelWithDebInfo -C cmake.define.PENULTIMATE_SANITIZE=ON .
 	LD_PRELOAD="$(call LIBRARY,libasan.so) $(call LIBRARY,libstdc++.so)" PYTHONMALLOC=malloc \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not slow" tests/svm
+	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not slow and not serial" tests/svm
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
