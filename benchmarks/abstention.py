@@ -102,7 +102,7 @@ def thresholds(name, classifier, heldout, test):
     correct, confidence = test
     rows = []
     for risk in RISKS:
-        model = AbstainingClassifier(FrozenEstimator(classifier), risk=risk, confidence=LEVEL)
+        model = AbstainingClassifier(FrozenEstimator(classifier), risk=risk, level=LEVEL)
         model.fit(*heldout)
         accepted = confidence > model.threshold_
         n_accepted, n_errors = int(accepted.sum()), int((~correct[accepted]).sum())

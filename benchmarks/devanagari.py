@@ -24,8 +24,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import numpy as np
+from article_networks import devanagari_cnn, devanagari_small_cnn
 from devanagari_tables import (
     accuracies,
     across_splits,
@@ -129,7 +131,7 @@ def measure(data: Dataset, checkpoints: str | None, n_scratch: int):
         )
         for name, seeds in (("cnn-scratch", SEEDS[:n_scratch]), ("cnn-scratch-plain", SEEDS[:1]))
     ]
-    of_the_article = {**common, "network": "devanagari-small-cnn", "checkpoints": None}
+    of_the_article = {**common, "network": devanagari_small_cnn, "checkpoints": None}
     small = compare(
         data,
         methods=["cnn-scratch-plain"],
@@ -196,7 +198,7 @@ def draw_the_plane(data: Dataset, result, path: Path, checkpoints: str | None) -
 def seconds_of_the_article(data: Dataset) -> float:
     """Time an epoch of the article's network and batch size, after one that compiles."""
     X, codes = data.images[:9037], data.labels[:9037]
-    model = build_network("devanagari-cnn", X.shape[1:], len(data.classes))
+    model = build_network(devanagari_cnn, X.shape[1:], len(data.classes))
     recipe = Training(epochs=1, batch_size=400, augmentation=Augmentation(zoom=0.2))
     train(model, X[:800], codes[:800], None, recipe)
     return train(model, X, codes, None, recipe).seconds
@@ -282,7 +284,7 @@ all classes:
 
 {from_scratch(scratches)}
 
-The article's own small network (`devanagari-small-cnn`), without augmentation, trained with our \
+The article's own small network (`devanagari_small_cnn`), without augmentation, trained with our \
 recipe:
 
 {accuracies(small, small.names())}

@@ -7,13 +7,16 @@ time: both are printed. Run it with: python benchmarks/steps.py [--out RESULTS.m
 
 import argparse
 import os
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import numpy as np
+from article_networks import devanagari_cnn
 
 from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, Training, build_network
@@ -22,6 +25,7 @@ from penultimate.networks.training.epochs import epochs, run_epoch
 from penultimate.networks.training.optimization import compile_network, default_loss
 
 N_CLASSES = 58
+NETWORKS = {"wide": "wide", "devanagari-cnn": devanagari_cnn}
 BATCHES = {"wide": 128, "devanagari-cnn": 400}
 PRECISIONS = ("float32", "bfloat16")
 SEED_RECIPE = 9_000, 150  # images, epochs
@@ -39,7 +43,7 @@ class Trainee:
         batch = BATCHES[network]
         n_samples = len(X) // batch * batch
         self.X, self.codes, self.batch = X[:n_samples], codes[:n_samples], batch
-        self.model = build_network(network, X.shape[1:], N_CLASSES)
+        self.model = build_network(NETWORKS[network], X.shape[1:], N_CLASSES)
         recipe = Training(batch_size=batch)
         loss = default_loss(self.model, recipe)
         compile_network(self.model, recipe, loss, recipe.learning_rate)

@@ -22,9 +22,10 @@ from penultimate import (
     Specialists,
     Training,
     compare,
+    load_data,
+    load_mnist_5k,
     split_test,
 )
-from penultimate.datasets import load, load_mnist_5k
 
 ARTICLE = (
     "The article's 99.7 % on numerals covers only the digits 1 to 9, and its 94.9 % on consonants "
@@ -36,7 +37,7 @@ ARTICLE = (
 def read(path):
     """Read the characters and their writers, with bright ink; or digits in two subsets."""
     if path is not None:
-        data = load(path, subsets=True, group_from_filename="(?P<group>[^_]+)_")
+        data = load_data(path, subsets=True, group_from_filename="(?P<group>[^_]+)_")
         return replace(data, images=255 - data.images, notes=(*data.notes, ARTICLE))
     digits = load_mnist_5k()
     subsets = {"0 to 4": list("01234"), "5 to 9": list("56789")}

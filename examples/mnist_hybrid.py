@@ -6,10 +6,9 @@ provides the features? Run it with: python examples/mnist_hybrid.py [EPOCHS]
 
 import sys
 
-from penultimate import DeepSVC, SVCSearchCV, Training
-from penultimate.datasets import load_mnist_5k
-from penultimate.networks import predict_probabilities
-from penultimate.splits import split_test
+from article_networks import mnist_cnn
+
+from penultimate import DeepSVC, SVCSearchCV, Training, load_mnist_5k, split_test
 
 digits = load_mnist_5k()
 parts = split_test(digits.labels)
@@ -18,8 +17,8 @@ X_test, y_test = digits.images[parts.held_out], digits.labels[parts.held_out]
 
 head = SVCSearchCV(param_grid={"C": [1, 10, 100, 1000], "gamma": [1e-3, 1e-4]})
 training = Training(epochs=int(sys.argv[1]) if sys.argv[1:] else 20)
-model = DeepSVC("mnist-cnn", head=head, training=training, random_state=0).fit(X, y)
-softmax = predict_probabilities(model.network_, X_test).argmax(axis=1)
+model = DeepSVC(mnist_cnn, head=head, training=training, random_state=0).fit(X, y)
+softmax = model.network_.predict(X_test, verbose=0).argmax(axis=1)
 
 print(f"{model.best_params_}, chosen with {model.best_score_:.1%} on held-out samples")
 print(f"Test accuracy: SVM on the features {model.score(X_test, y_test):.1%},")

@@ -20,10 +20,15 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from penultimate import DeepSVC, MarginClassifier, SVCSearchCV, Training
-from penultimate.datasets import load_mnist_5k
-from penultimate.evaluation import interval_across_splits
-from penultimate.networks.margins.builders import RandomFeatureNetwork
+from penultimate import (
+    DeepSVC,
+    MarginClassifier,
+    RandomFeatureNetwork,
+    SVCSearchCV,
+    Training,
+    interval_across_splits,
+    load_mnist_5k,
+)
 
 TEST_SIZE = 0.3
 

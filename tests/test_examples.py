@@ -1,11 +1,37 @@
+import ast
+import importlib.util
 import subprocess
 import sys
 import tokenize
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from penultimate import DeepSVC, FeatureExtractor
+from penultimate.networks import build_network
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+BUILDERS = {
+    "mnist_cnn": ("Conv2D Conv2D Conv2D Flatten Dense Dense", [32, 32, 32, 128, 58]),
+    "devanagari_cnn": (
+        "Conv2D Conv2D MaxPooling2D Dropout Conv2D Flatten Dropout Dense Dropout Dense Dropout "
+        "Dense",
+        [128, 64, 32, 512, 512, 58],
+    ),
+    "devanagari_small_cnn": (
+        "Conv2D Conv2D MaxPooling2D Dropout Flatten Dense Dropout Dense",
+        [32, 64, 256, 58],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def article_networks():
+    spec = importlib.util.spec_from_file_location("articles", EXAMPLES / "article_networks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def lines_of_code(path):
@@ -20,6 +46,40 @@ def lines_of_code(path):
     with open(path, "rb") as file:
         _, *tokens = [t for t in tokenize.tokenize(file.readline) if t.type not in no_code]
     return {line for t in tokens for line in range(t.start[0], t.end[0] + 1)}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_examples_import_from_the_top_level_only(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        assert not [name for name in names if name.startswith("penultimate.")]
+
+
+def test_every_network_of_an_article_is_built_as_its_author_did(article_networks):
+    for name, (kinds, units) in BUILDERS.items():
+        model = build_network(getattr(article_networks, name), (28, 28, 1), 58)
+        assert [type(layer).__name__ for layer in model.layers[1:]] == kinds.split()
+        weighted = [layer for layer in model.layers if layer.weights]
+        assert [layer.weights[0].shape[-1] for layer in weighted] == units
+        assert FeatureExtractor(model).fit().n_features_out_ == units[-2]
+        assert model.predict_on_batch(np.full((2, 28, 28, 1), 200)).shape == (2, 58)
+    mnist = build_network(article_networks.mnist_cnn, (28, 28, 1), 10)
+    assert mnist.get_layer("flatten").output.shape == (None, 22 * 22 * 32)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_network_of_an_article_is_built_by_a_classifier(article_networks, name):
+    """Only built: the network lacks one of the layers, which is found before any training."""
+    X, y = np.zeros((8, 12, 12, 1), np.uint8), [0, 1] * 4
+    model = DeepSVC(getattr(article_networks, name), layer=["features", "elsewhere"])
+    with pytest.raises(ValueError, match="'elsewhere'.*flatten.*features.*probabilities"):
+        model.fit(X, y)
+
+
+def test_images_too_small_for_the_network_of_an_article(article_networks):
+    with pytest.raises(ValueError, match="devanagari_cnn builds .* images of at least 10 x 10 pix"):
+        build_network(article_networks.devanagari_cnn, (9, 28, 1), 10)
 
 
 @pytest.mark.slow

@@ -33,6 +33,14 @@ def test_public_names_resolve_and_are_listed():
     assert dir(penultimate) == sorted(penultimate.__all__)
 
 
+def test_names_at_the_top_are_those_of_their_packages():
+    from penultimate import datasets, splits
+
+    assert penultimate.load_data is datasets.load
+    assert penultimate.Dataset is datasets.Dataset
+    assert (penultimate.Holdout, penultimate.split_test) == (splits.Holdout, splits.split_test)
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'SVM'"):
         penultimate.SVM  # noqa: B018

@@ -278,7 +278,7 @@ def test_the_same_seed_holds_out_the_same(noisy):
         ({"risk": 1.0}, r"'risk' parameter.*got 1.0"),
         ({"coverage": 0}, r"'coverage' parameter.*\(0, 1\]; got 0"),
         ({"coverage": 1.1}, r"'coverage' parameter.*got 1.1"),
-        ({"coverage": 0.5, "confidence": 1}, r"'confidence' parameter.*got 1"),
+        ({"coverage": 0.5, "level": 1}, r"'level' parameter.*got 1"),
         ({"coverage": 0.5, "holdout": 1.0}, r"'holdout' parameter.*got 1.0"),
         ({"coverage": 0.5, "criterion": "entropy"}, "'criterion' parameter.*got 'entropy'"),
         ({"coverage": 0.5, "criterion": "probability"}, "needs a classifier with predict_proba"),
@@ -289,6 +289,14 @@ def test_bad_parameters(parameters, message):
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match=message):
         AbstainingClassifier(SVC(), **parameters).fit(X, y)
+
+
+def test_the_level_of_the_guarantee_is_not_called_confidence():
+    """Confidence is what ranks the samples."""
+    with pytest.raises(TypeError, match="confidence"):
+        AbstainingClassifier(SVC(), risk=0.1, confidence=0.9)
+    with pytest.raises(ValueError, match="risk=0.1 at level=0.9 needs at least 29 held-out"):
+        AbstainingClassifier(SVC(), risk=0.1, level=0.9).fit([[0.0], [1.0]] * 5, [0, 1] * 5)
 
 
 def test_a_non_classifier_is_refused():

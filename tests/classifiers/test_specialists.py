@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from penultimate import SVC, DeepSVC, Specialists, SVCSearchCV, Training
-from penultimate.classifiers.specialists import _balanced
+from penultimate.classifiers._routing import balanced
 from penultimate.networks import fit_network, predict_probabilities
 from penultimate.provenance.leakage import LeakageWarning
 from penultimate.splits import split_development
@@ -125,16 +125,15 @@ def test_routed_samples_get_the_prediction_of_their_specialist(frozen):
 
 def test_specialists_share_the_split_of_the_network(monkeypatch):
     """Candidates are fitted on samples that the network saw, and scored on the others."""
-    from penultimate.classifiers import _cut_network
-    from penultimate.classifiers import deep_svc as hybrid
+    from penultimate.classifiers import _cut_network, specialists
 
     seen, splits = [], []
-    train, select = _cut_network.fit_network, hybrid.fit_layers
+    train, select = _cut_network.fit_network, specialists.fit_layers
     monkeypatch.setattr(
         _cut_network, "fit_network", lambda *args, **kw: seen.append(args[1]) or train(*args, **kw)
     )
     monkeypatch.setattr(
-        hybrid,
+        specialists,
         "fit_layers",
         lambda *args, **kw: splits.append((args[2], args[3])) or select(*args, **kw),
     )
@@ -212,16 +211,16 @@ def test_a_subset_of_few_samples_weighs_as_much_as_others(network):
 
 
 def test_balanced_heads():
-    assert _balanced(LogisticRegression()).class_weight == "balanced"
-    assert _balanced(SVCSearchCV()).estimator.class_weight == "balanced"
-    search = _balanced(GridSearchCV(make_pipeline(PCA(), SVC()), {"svc__C": [1, 3]}))
+    assert balanced(LogisticRegression()).class_weight == "balanced"
+    assert balanced(SVCSearchCV()).estimator.class_weight == "balanced"
+    search = balanced(GridSearchCV(make_pipeline(PCA(), SVC()), {"svc__C": [1, 3]}))
     assert search.estimator["svc"].class_weight == "balanced"
     assert search.scoring == "balanced_accuracy"
-    assert isinstance(_balanced(KNeighborsClassifier()), KNeighborsClassifier)
+    assert isinstance(balanced(KNeighborsClassifier()), KNeighborsClassifier)
     # Parameters set by the user are kept.
     mine = GridSearchCV(SVC(class_weight={"a": 2}), {"C": [1]}, scoring="accuracy")
-    assert _balanced(mine).scoring == "accuracy"
-    assert _balanced(mine).estimator.class_weight == {"a": 2}
+    assert balanced(mine).scoring == "accuracy"
+    assert balanced(mine).estimator.class_weight == {"a": 2}
 
 
 def test_drop_subset(frozen):

@@ -8,18 +8,10 @@ from penultimate.networks.architectures import _staged
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 20, 1)])
 def test_every_network_outputs_probabilities_for_every_image(name, shape):
-    if name == "devanagari-cnn":
-        shape = (max(10, shape[0]), max(10, shape[1]), shape[2])
     model = build_network(name, shape, 7)
     outputs = model.predict_on_batch(np.full((2, *shape), 200, np.float32))
     assert outputs.shape == (2, 7)
     np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
-
-
-def test_mnist_cnn_has_the_missing_flatten():
-    model = build_network("mnist-cnn", (28, 28, 1), 10)
-    assert model.get_layer("flatten").output.shape == (None, 22 * 22 * 32)
-    assert model.output_shape == (None, 10)
 
 
 def test_compact_is_small():
@@ -58,30 +50,6 @@ def test_plane_has_two_linear_features():
     np.testing.assert_array_equal(features, FeatureExtractor(model).fit_transform(images))
     assert features.shape == (9, 2)
     assert (features < 0).any()
-
-
-@pytest.mark.parametrize(
-    ("name", "kinds", "units"),
-    [
-        (
-            "devanagari-cnn",
-            "Conv2D Conv2D MaxPooling2D Dropout Conv2D Flatten Dropout Dense Dropout Dense "
-            "Dropout Dense",
-            [128, 64, 32, 512, 512, 58],
-        ),
-        (
-            "devanagari-small-cnn",
-            "Conv2D Conv2D MaxPooling2D Dropout Flatten Dense Dropout Dense",
-            [32, 64, 256, 58],
-        ),
-    ],
-)
-def test_devanagari_networks_are_those_of_their_author(name, kinds, units):
-    model = build_network(name, (28, 28, 1), 58)
-    assert [type(layer).__name__ for layer in model.layers[1:]] == kinds.split()
-    weighted = [layer for layer in model.layers if layer.weights]
-    assert [layer.weights[0].shape[-1] for layer in weighted] == units
-    assert FeatureExtractor(model).fit().n_features_out_ == units[-2]
 
 
 def test_same_seed_same_weights():

@@ -40,7 +40,7 @@ class OwnModel(import_keras().Model):
 REFUSED = [
     ("compcat", ValueError, "Did you mean 'compact'"),
     ("Compact", ValueError, "Did you mean 'compact'"),
-    ("mnist_cnn", ValueError, "Did you mean 'mnist-cnn'"),
+    ("Wide ", ValueError, "Did you mean 'wide'"),
     ("resnet50", ValueError, "pass the model itself, such as keras.applications"),
     ("", ValueError, "must be one of"),
     ("model.keras", ValueError, r"got 'model.keras'. Load it with penultimate.networks.load_net"),

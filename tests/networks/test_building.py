@@ -20,11 +20,6 @@ def test_inputs_of_a_wrong_shape(shape):
         build_network("compact", shape, 10)
 
 
-def test_smallest_image_of_a_network():
-    with pytest.raises(ValueError, match="'devanagari-cnn' takes images of at least 10 x 10 pix"):
-        build_network("devanagari-cnn", (9, 28, 1), 10)
-
-
 def test_not_a_network():
     with pytest.raises(TypeError, match="a function of .* that builds a Keras model"):
         build_network(3, (28, 28, 1), 10)
@@ -148,8 +143,8 @@ def test_trainings_of_named_networks_do_not_depend_on_global_settings(setting):
     recipe = Training(epochs=1, batch_size=8, augmentation=None)
 
     def values():
-        trained = fit_network("mnist-cnn", X, codes, recipe)[0].get_weights()
-        margin = MarginClassifier("mnist-cnn", training=recipe, random_state=0).fit(X, codes)
+        trained = fit_network("compact", X, codes, recipe)[0].get_weights()
+        margin = MarginClassifier("compact", training=recipe, random_state=0).fit(X, codes)
         return [*trained, margin.decision_function(X)]
 
     expected = values()

@@ -44,15 +44,15 @@ def test_with_one_network_for_all_folds_it_is_cross_validation(search, estimator
     reference = GridSearchCV(
         pipeline, {f"{name}__{key}": values for key, values in grid.items()}, cv=same_folds()
     ).fit(X, y)
-    found = chosen.head["head"]
+    found = chosen.pipeline["head"]
     for column in ("mean_test_score", "std_test_score", "rank_test_score", "split3_test_score"):
         assert_allclose(found.cv_results_[column], reference.cv_results_[column], rtol=1e-12)
     assert {f"{name}__{k}": v for k, v in found.best_params_.items()} == reference.best_params_
     assert found.best_score_ == pytest.approx(reference.best_score_)
     assert chosen.scores == {"all": pytest.approx(reference.best_score_)}
-    np.testing.assert_array_equal(chosen.head.predict(X), reference.predict(X))
-    assert chosen.head.score(X, y) == reference.score(X, y)
-    np.testing.assert_array_equal(chosen.head.classes_, reference.classes_)
+    np.testing.assert_array_equal(chosen.pipeline.predict(X), reference.predict(X))
+    assert chosen.pipeline.score(X, y) == reference.score(X, y)
+    np.testing.assert_array_equal(chosen.pipeline.classes_, reference.classes_)
 
 
 def test_features_of_two_networks_are_not_mixed():
@@ -62,7 +62,7 @@ def test_features_of_two_networks_are_not_mixed():
     networks = ((fold, {"all": X @ turn}) for fold, turn in zip(FOLDS, turns))
     chosen = fit_crossfit(SVCSearchCV(), networks, lambda: {"all": X}, y)
     assert chosen.scores["all"] > 0.93
-    assert chosen.head.score(X, y) > 0.93
+    assert chosen.pipeline.score(X, y) > 0.93
 
 
 @pytest.mark.parametrize("head", [SVCSearchCV(), SVCRandomizedSearchCV(n_iter=6, random_state=0)])
@@ -78,9 +78,9 @@ def test_default_gammas_follow_the_features_of_each_network(head):
     last = features(12)
     chosen = fit_crossfit(head, by_fold, lambda: last, y)
     assert chosen.scores["all"] > 0.9
-    params = chosen.head["head"].cv_results_["params"]
+    params = chosen.pipeline["head"].cv_results_["params"]
     # As the search would have derived them from the last network's features.
-    Z = chosen.head["preprocessing"].transform(last["all"])
+    Z = chosen.pipeline["preprocessing"].transform(last["all"])
     direct = clone(head).fit(Z, y).cv_results_["params"]
     for found, expected in zip(params, direct, strict=True):
         assert found["C"] == expected["C"]
@@ -92,14 +92,14 @@ def test_one_fold_of_dead_units_alone():
     by_fold.append((FOLDS[0], {"all": np.ones((len(X), 7))}))
     chosen = fit_crossfit(SVCSearchCV(), by_fold, lambda: {"all": X}, y)
     assert 0.7 < chosen.scores["all"] < 0.9  # chance level in one of the five folds
-    assert chosen.head.score(X, y) > 0.9
+    assert chosen.pipeline.score(X, y) > 0.9
 
 
 def test_layer_and_single_candidates():
     chosen = fit(SVC(), {"sepals": X[:, :2], "petals": X[:, 2:]})
     assert chosen.layer == "petals"
     assert chosen.scores["petals"] > chosen.scores["sepals"]
-    assert isinstance(chosen.head["head"], SVC)
+    assert isinstance(chosen.pipeline["head"], SVC)
 
 
 def test_random_candidates_must_be_the_same_in_all_folds():

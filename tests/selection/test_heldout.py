@@ -55,7 +55,7 @@ def test_best_layer_wins_and_is_refitted_on_all(head, split):
     assert chosen.scores["sepals"] < 0.9 < chosen.scores["petals"]
     expected = fit_head(head, LAYERS["petals"], y, split)
     np.testing.assert_array_equal(
-        chosen.head.decision_function(X[:, 2:]), expected.decision_function(X[:, 2:])
+        chosen.pipeline.decision_function(X[:, 2:]), expected.decision_function(X[:, 2:])
     )
 
 
@@ -92,8 +92,8 @@ def test_nothing_to_select_on():
     for head in (GRID, SVCSearchCV(SVC(C=7)), LogisticRegression(C=7)):
         chosen = fit_layers(head, {"first": few, "second": few}, labels, split_folds(labels))
         assert (chosen.layer, chosen.scores) == ("first", {})
-        assert chosen.head.predict(few).tolist() == [0, 1, 2]
-        assert (1 if head is GRID else 7) == chosen.head["head"].C
+        assert chosen.pipeline.predict(few).tolist() == [0, 1, 2]
+        assert (1 if head is GRID else 7) == chosen.pipeline["head"].C
 
 
 def test_folds_are_the_given_ones():

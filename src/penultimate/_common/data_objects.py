@@ -9,7 +9,7 @@ import numpy as np
 _TENSORS = ("torch", "tensorflow", "jax", "jaxlib")
 
 
-def as_samples(X: Any, owner: str) -> Any:
+def as_samples(X: object, owner: str) -> Any:
     """Convert tensors to arrays, return the rest unchanged, or refuse a data object with advice.
 
     Arrays, lists and data frames are left to scikit-learn, which handles them.
@@ -51,7 +51,7 @@ def as_samples(X: Any, owner: str) -> Any:
     return X
 
 
-def _kind_of(X: Any) -> tuple[str, str]:
+def _kind_of(X: object) -> tuple[str, str]:
     """Return a description of a data object and advice; empty strings for anything else."""
     read = "Read it first: penultimate.datasets.load(path) gives images and labels."
     collect = "Collect it first: X = np.concatenate([np.asarray(x) for x, _ in data]), y likewise."
@@ -86,5 +86,5 @@ def _kind_of(X: Any) -> tuple[str, str]:
     return "", ""
 
 
-def _package(X: Any) -> str:
+def _package(X: object) -> str:
     return type(X).__module__.partition(".")[0]

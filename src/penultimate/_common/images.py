@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 # Factors between standard deviations: of two features, and of a feature and 1.
 # Ratios of standard deviations: between features, and to the ideal of 1.
 _UNEVEN, _FAR = 100, 10
 
 
-def check_images(X: Any, *, name: str = "X", scale: float | None = None) -> NDArray[Any]:
+def check_images(X: ArrayLike, *, name: str = "X", scale: float | None = None) -> NDArray[Any]:
     """Return images as an array of shape (n_samples, height, width, channels) from 0 to 255.
 
     8-bit images are returned without a copy. Booleans become 0 and 255. Integers are pixels from 0

@@ -3,22 +3,31 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.validation import as_array, check_none_missing
 
 
-def check_not_one_hot(y: Any) -> None:
+def is_one_hot(y: ArrayLike, *, signed: bool = False) -> bool:
+    """Return whether labels are rows with a single 1 and zeros elsewhere, or -1s if `signed`."""
+    rows = np.asarray(y)
+    if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "biufO":
+        return False
+    allowed = np.isin(rows, (-1, 0, 1) if signed else (0, 1)).all()
+    return bool(allowed and ((rows > 0).sum(axis=1) == 1).all())
+
+
+def check_not_one_hot(y: ArrayLike) -> None:
     """Raise ``ValueError`` for labels that are one-hot rows."""
     y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+    if is_one_hot(y):
         raise ValueError(
             f"y is one-hot, of shape {y.shape}; classifiers take one label per sample. "
             "Pass y.argmax(axis=1), or the class names."
         )
 
 
-def from_one_hot(y: Any, *, whole: bool = True) -> Any:
+def from_one_hot(y: ArrayLike, *, whole: bool = True) -> Any:
     """Convert one-hot rows, of 0 and 1 or -1 and 1, to class indices; return others unchanged.
 
     Raises
@@ -27,11 +36,9 @@ def from_one_hot(y: Any, *, whole: bool = True) -> Any:
         If a column is empty and these are the `whole` set of labels.
     """
     rows = np.asarray(y)
-    if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "bifu":
+    if rows.dtype == object or not is_one_hot(rows, signed=True):
         return y
     chosen = rows > 0
-    if not (np.isin(rows, (-1, 0, 1)).all() and (chosen.sum(axis=1) == 1).all()):
-        return y
     if whole and not chosen.any(axis=0).all():
         empty = np.flatnonzero(~chosen.any(axis=0)).tolist()
         raise ValueError(
@@ -41,7 +48,7 @@ def from_one_hot(y: Any, *, whole: bool = True) -> Any:
     return chosen.argmax(axis=1)
 
 
-def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
+def check_labels(y: ArrayLike, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
     """Return `y` as a vector with one label per sample.
 
     Raises
@@ -70,7 +77,7 @@ def check_labels(y: Any, n_samples: int, *, n_classes: int = 2) -> NDArray[Any]:
     return y
 
 
-def typed_labels(y: Any) -> Any:
+def typed_labels(y: ArrayLike) -> Any:
     """Convert labels in an object array to the type that they have in common.
 
     pandas returns nullable integers and numeric categories as objects, which scikit-learn does not

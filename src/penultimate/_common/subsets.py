@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 
-def check_subsets(subsets: Any, classes: Iterable[Any]) -> dict[str, tuple[int, ...]]:
+def check_subsets(subsets: object, classes: Iterable[Any]) -> dict[str, tuple[int, ...]]:
     """Return the class indices of each subset.
 
     Parameters
@@ -66,7 +66,7 @@ def check_subsets(subsets: Any, classes: Iterable[Any]) -> dict[str, tuple[int, 
     return checked
 
 
-def _indices(name: Any, members: Any, labels: list[Any]) -> list[int]:
+def _indices(name: object, members: object, labels: list[Any]) -> list[int]:
     """Return the indices of the classes of one subset."""
     if not isinstance(name, str) or not name:
         raise TypeError(f"The name of a subset must be a non-empty string; got {name!r}.")

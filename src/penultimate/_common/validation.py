@@ -5,11 +5,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 def check_number(
-    value: Any,
+    value: object,
     name: str,
     owner: str,
     *,
@@ -56,7 +56,7 @@ def check_n_jobs(n_jobs: int | None, owner: str) -> None:
         )
 
 
-def check_choice(value: Any, name: str, owner: str, choices: Collection[str]) -> None:
+def check_choice(value: object, name: str, owner: str, choices: Collection[str]) -> None:
     """Raise ``ValueError`` unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
@@ -107,7 +107,7 @@ def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDAr
     return _check_names(array, name, owner)
 
 
-def as_array(values: Any) -> NDArray[Any]:
+def as_array(values: ArrayLike) -> NDArray[Any]:
     """Return an array; for a list with text, an object array, so that nothing becomes text.
 
     ``np.asarray(["a", nan])`` holds ``"nan"``, which is no longer missing.
@@ -179,7 +179,7 @@ def check_none_missing(values: NDArray[Any], name: str, what: str, advice: str) 
         )
 
 
-def _is_missing(label: Any) -> bool:
+def _is_missing(label: object) -> bool:
     try:
         return label is None or bool(label != label)
     except TypeError:  # pandas.NA is neither equal nor unequal to itself

@@ -2,13 +2,5 @@
 
 from penultimate._common.lazy import load_lazily
 
-_WHERE = {
-    "AbstainingClassifier": "abstaining",
-    "DeepSVC": "deep_svc",
-    "MarginClassifier": "margin",
-    "Specialists": "specialists",
-}
-
-__all__ = list(_WHERE)
 # Lazy: a margin loss is a Keras class, and importing a classifier must not start a backend.
-__getattr__ = load_lazily(__name__, _WHERE)
+__getattr__, __dir__, __all__ = load_lazily(__name__, __file__)

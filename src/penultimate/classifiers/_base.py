@@ -1,14 +1,10 @@
-"""Base of the classifiers with a network: validation of samples and labels.
-
-Named networks always take pixels from 0 to 255, so images are brought to that scale; the scale seen
-in `fit` is kept, because a single dark image in `predict` does not reveal its own.
-"""
+"""Base of the classifiers with a network: validation of samples and labels."""
 
 import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
-from penultimate._common.images import check_images, note_black, pixel_scale
+from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
-from penultimate._common.scales import InputScale
+from penultimate._common.protocols import Network
 from penultimate._common.validation import check_number, check_per_sample
+from penultimate.classifiers._sample_form import SampleForm
 from penultimate.networks import (
     History,
     Training,
@@ -32,8 +29,6 @@ from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak, warn_if_unknown
 from penultimate.provenance.records import Provenance, provenance_of
 
-_WHITE = 255.0
-
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """Base class of classifiers with a network: checks of parameters, samples and labels."""
@@ -41,7 +36,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     network: Any
     training: Training | None
     batch_size: int
-    network_: Any
+    network_: Network
+    _form: SampleForm
     history_: History | None
     provenance_: Provenance
 
@@ -52,19 +48,19 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, self._SET_LAST)
 
     def _check_fit(
-        self, X: Any, y: Any
+        self, X: ArrayLike, y: ArrayLike | None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
         """Check the input; return samples, labels, class indices and fingerprints."""
         self._check_network()
         self._check_training()
-        X, y = self._check_samples(X, y, reset=True)
+        X, y = self._check_labeled(X, y, reset=True)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.provenance_ = Provenance()
         return X, y, codes, self._note_seen(X)
 
     def _check_weights(
-        self, sample_weight: Any, codes: NDArray[np.int64]
+        self, sample_weight: ArrayLike | None, codes: NDArray[np.int64]
     ) -> NDArray[np.float64] | None:
         """Check sample weights; every class must have a positive total weight."""
         weights = check_per_sample(sample_weight, len(codes), "sample_weight", type(self).__name__)
@@ -96,7 +92,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=level_outside() + 1,
             )
 
-    def fingerprint(self, X: Any) -> NDArray[np.uint64]:
+    def fingerprint(self, X: ArrayLike) -> NDArray[np.uint64]:
         """Compute the fingerprints that identify samples in `provenance_`.
 
         Parameters
@@ -109,9 +105,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,), uint64
         """
         check_is_fitted(self)
-        return fingerprint(self._check_samples(X, reset=False))
+        return fingerprint(self._check_samples(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy.
 
         Parameters
@@ -133,7 +129,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             If some of the samples were seen in training, according to `provenance_`.
         """
         check_is_fitted(self)
-        X = self._check_samples(X, reset=False)
+        X = self._check_samples(X)
         seen = self.provenance_.holds(fingerprint(X))
         weights = check_per_sample(sample_weight, len(X), "sample_weight", type(self).__name__)
         advice = "This accuracy says little about new data: score on other samples."
@@ -162,13 +158,26 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 f"got {self.training!r}."
             )
 
-    def _check_samples(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+    def _check_labeled(
+        self, X: Any, y: ArrayLike | None, *, reset: bool
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Check samples and labels; return the samples as the network takes them, and labels."""
         X = as_samples(X, type(self).__name__)
-        if not isinstance(y, str) and y is not None:
+        if y is not None:
             check_not_one_hot(y)
             y = typed_labels(y)
+        X, y = self._validate(X, y, reset=reset)
+        X = self._convert(X, reset)
+        return X, check_labels(y, len(X))
+
+    def _check_samples(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
+        """Check samples; return them as the network takes them."""
+        X = as_samples(X, type(self).__name__)
+        return self._convert(self._validate(X, "no_validation", reset=reset), reset)
+
+    def _validate(self, X: ArrayLike, y: ArrayLike | None, *, reset: bool) -> Any:
         self._check_shape(X, reset)
-        checked = validate_data(
+        return validate_data(
             self,
             X,
             y,
@@ -179,13 +188,19 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             dtype="numeric",
             ensure_min_samples=1,
         )
-        X = checked if isinstance(y, str) else checked[0]
-        if reset:
-            self._takes_pixels = isinstance(self.network, str) or takes_pixels(self.network)
-        X = self._check_pixels(X, reset) if self._takes_pixels else self._check_scale(X, reset)
-        return X if isinstance(y, str) else (X, check_labels(checked[1], len(X)))
 
-    def _check_shape(self, X: Any, reset: bool) -> None:
+    def _convert(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
+        if not reset:
+            self._form.check(X, type(self).__name__)
+            return self._form.convert(X)
+        form = SampleForm.of(X, isinstance(self.network, str) or takes_pixels(self.network))
+        images = form.convert(X)
+        if form.takes_pixels and (note := note_black(X, "X")) is not None:
+            warnings.warn(note, UserWarning, stacklevel=level_outside())
+        self._form = form
+        return images
+
+    def _check_shape(self, X: object, reset: bool) -> None:
         """Raise if these are not samples, such as images, of the shape that the network takes."""
         network = self.network if reset else self.network_
         inputs = getattr(network, "inputs", None) if is_keras_model(network) else None
@@ -194,28 +209,3 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         samples = np.asarray(X)
         if samples.ndim:  # a sparse matrix has none, and is refused by scikit-learn
             check_shape(samples, tuple(inputs[0].shape[1:]))
-
-    def _check_pixels(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
-        """Return images with pixels from 0 to 255, converted by the scale found in `fit`."""
-        if reset:
-            # A dark image must mean the same alone as among others: floats keep the scale of `fit`.
-            self._pixel_scale = pixel_scale(X) if X.dtype.kind == "f" else None
-            images = check_images(X, scale=self._pixel_scale)
-            self._input_scale = InputScale.of(X, pixel_scale(X), _WHITE)
-            if (note := note_black(X, "X")) is not None:
-                warnings.warn(note, UserWarning, stacklevel=level_outside())
-            return images
-        if X.size and X.ndim > 2:  # what has another form is refused below
-            factor = pixel_scale(X)
-            if X.dtype.kind == "f" and self._pixel_scale is not None:
-                factor = self._pixel_scale
-            self._input_scale.check(X, type(self).__name__, factor)
-        return check_images(X, scale=self._pixel_scale)
-
-    def _check_scale(self, X: NDArray[Any], reset: bool) -> NDArray[Any]:
-        """Check the scale of samples that are fed to the network unchanged."""
-        if reset:
-            self._input_scale = InputScale.of(X)
-        else:
-            self._input_scale.check(X, type(self).__name__)
-        return X

@@ -10,12 +10,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Head
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks import FeatureExtractor, build_network, fit_network, is_keras_model
 from penultimate.networks.frameworks.keras_models import cut
@@ -58,17 +59,17 @@ class CutNetworkClassifier(NetworkClassifier):
     """Base class of classifiers on a network's features: trains the network and cuts it."""
 
     layer: str | list[str]
-    head: Any
+    head: Head | None
 
     # Like scikit-learn's splitters, these classifiers request groups by default.
     __metadata_request__fit = {"groups": True}
 
-    def _make_head(self) -> Any:
+    def _make_head(self) -> Head:
         """Return the unfitted head; callers clone it."""
         return SVCSearchCV() if self.head is None else self.head
 
     def _check_fit(
-        self, X: Any, y: Any
+        self, X: ArrayLike, y: ArrayLike | None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
         owner = type(self).__name__
         layers = check_layers(self.layer, owner)
@@ -112,20 +113,6 @@ class CutNetworkClassifier(NetworkClassifier):
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(head=self._make_head(), method_mapping=mapping)
-
-    def _take_inputs_of(self, other: "CutNetworkClassifier") -> None:
-        """Take over the network of a fitted classifier, and the form of its input."""
-        self.network_, self.history_ = other.network_, None
-        for name in (
-            "n_features_in_",
-            "feature_names_in_",
-            "provenance_",
-            "_takes_pixels",
-            "_pixel_scale",
-            "_input_scale",
-        ):
-            if hasattr(other, name):
-                setattr(self, name, getattr(other, name))
 
     def _fit_network(
         self,

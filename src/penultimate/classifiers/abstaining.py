@@ -9,14 +9,13 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state, column_or_1d, get_tags, indexable
+from sklearn.utils import Tags, column_or_1d, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -24,28 +23,25 @@ from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
 from penultimate._common.labels import check_labels, typed_labels
 from penultimate._common.per_sample import take, take_rows
+from penultimate._common.protocols import Head, RandomState
+from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_number, check_per_sample
-from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
-from penultimate.evaluation.abstention.thresholds import (
-    certified_threshold,
-    coverage_threshold,
-    error_free_samples,
-    risk_upper_bound,
+from penultimate.classifiers._certification import (
+    Goal,
+    check_known_labels,
+    leave_seen_out,
+    set_threshold,
 )
+from penultimate.classifiers._forwarding import ForwardsScores
+from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
-from penultimate.provenance.leakage import LeakageError, LeakageWarning, warn_if_unknown
+from penultimate.provenance.leakage import warn_if_unknown
 from penultimate.provenance.records import provenance_of
-from penultimate.provenance.unseen import seen_by
 from penultimate.selection.heads import weight_params
 from penultimate.splits.draw import split_samples
 
 
-def _has(method: str) -> Any:
-    """Return a check for ``available_if``: whether the classifier has a method."""
-    return lambda self: hasattr(getattr(self, "estimator_", self.estimator), method)
-
-
-class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A classifier that answers only if it is confident enough.
 
     Part of the samples is held out, the classifier is fitted on the rest, and a threshold on its
@@ -60,12 +56,12 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         all samples passed to `fit` are then held-out samples, which it must not have seen.
     risk : float, optional
         Maximum error rate among the answers. It holds for new samples from the distribution of the
-        held-out ones, with probability `confidence` over the draw of these. That takes many of
+        held-out ones, with probability `level` over the draw of these. That takes many of
         them: even without a single error, 72 for a risk of 0.05, 368 for 0.01 and 3,688 for 0.001
         (see `error_free_samples`).
     coverage : float, optional
         Minimum share of held-out samples that get an answer.
-    confidence : float, default=0.95
+    level : float, default=0.95
         Probability with which the guarantee holds, or, with `coverage`, the bound `risk_bound_`.
     criterion : {"auto", "margin", "probability"}, default="auto"
         The measure of confidence, as in `confidence_scores`: ``"auto"`` uses the margin if the
@@ -91,7 +87,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     risk_bound_ : float
         Upper bound on the error rate among answers: the Clopper-Pearson bound from the held-out
         samples above the threshold; 1 if there are none. With `coverage` it holds with probability
-        `confidence`. With `risk` it belongs to one of several thresholds that were tried, and is at
+        `level`. With `risk` it belongs to one of several thresholds that were tried, and is at
         most `risk`; the guarantee is then for `risk`, not for this bound.
     n_heldout_, n_accepted_, n_errors_ : int
         Numbers of held-out samples, of those above the threshold, and of errors among these.
@@ -126,20 +122,20 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: Head,
         *,
         risk: float | None = None,
         coverage: float | None = None,
-        confidence: float = 0.95,
+        level: float = 0.95,
         criterion: str = "auto",
         holdout: float = 0.2,
-        reject_label: Any = None,
-        random_state: Any = None,
+        reject_label: object = None,
+        random_state: RandomState = None,
     ) -> None:
         self.estimator = estimator
         self.risk = risk
         self.coverage = coverage
-        self.confidence = confidence
+        self.level = level
         self.criterion = criterion
         self.holdout = holdout
         self.reject_label = reject_label
@@ -198,6 +194,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If no threshold gives the guarantee; the classifier then abstains from every sample.
         """
         self._check_parameters()
+        goal = Goal(self.risk, self.coverage, self.level)
         owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
         X = as_samples(X, owner)
         if y is None:
@@ -210,10 +207,10 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
         params = self._route(groups, weights, fit_params)
         if frozen:
-            self._check_enough(len(y), len(y))
+            goal.check_enough(len(y), len(y))
             self.estimator_ = self.estimator
         else:
-            seed = int(check_random_state(self.random_state).randint(2**31))
+            seed = draw_seed(self.random_state)
             prints = copies = None
             if _is_numeric(X):
                 prints = fingerprint(X)
@@ -222,26 +219,24 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             n_seen = 0
             if prints is not None:  # by a pre-trained network; must be counted before any fit
                 n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
-            self._check_enough(len(split.held_out), len(y), n_seen)
+            goal.check_enough(len(split.held_out), len(y), n_seen)
             self.estimator_ = clone(self.estimator)
             self.estimator_.fit(
                 take(X, split.train), y[split.train], **take_rows(params, split.train, len(y))
             )
             X, y = take(X, split.held_out), y[split.held_out]
         self._take_over()
-        # As objects: otherwise NumPy would convert 0 and "0" to one type and find them equal.
-        unknown = np.setdiff1d(y.astype(object), self.classes_.astype(object))
-        if len(unknown):
-            raise ValueError(
-                f"y holds labels that are not classes of the classifier, such as {unknown[0]!r}; "
-                f"its classes are {self.classes_.tolist()[:10]}. Drop these samples, or pass the "
-                "labels in the form that it was fitted with."
-            )
+        check_known_labels(y, self.classes_)
         warn_if_unknown(
             self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
         )
-        X, y = self._leave_seen_out(X, y)
-        self._set_threshold(np.asarray(self.estimator_.predict(X)) == y, self._confidence_of(X))
+        X, y = leave_seen_out(self.estimator_, X, y, goal)
+        correct = np.asarray(self.estimator_.predict(X)) == y
+        threshold = set_threshold(goal, correct, self._confidence_of(X))
+        self.threshold_, self.n_heldout_ = threshold.value, threshold.n_heldout
+        self.n_accepted_, self.n_errors_ = threshold.n_accepted, threshold.n_errors
+        self.coverage_ = threshold.n_accepted / threshold.n_heldout
+        self.risk_bound_ = threshold.risk_bound
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -273,29 +268,6 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             params["groups"] = groups
         return params
 
-    def _leave_seen_out(self, X: Any, y: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
-        """Return the held-out samples that the classifier has not seen; the others prove nothing.
-
-        A network classifies the samples that it was trained on better than new ones.
-        """
-        seen = seen_by(self.estimator_, X)
-        if not seen.any():
-            return X, y
-        count = f"{seen.sum():,} of {len(seen):,} held-out samples were seen in training"
-        if seen.all():
-            raise LeakageError(
-                f"{count}, by the classifier or a network in it, and cannot show how often it errs "
-                "on new ones. Pass samples that it has not seen."
-            )
-        self._check_enough(len(seen), len(seen), int(seen.sum()))
-        warnings.warn(
-            f"{count}; the threshold is set on the other {(~seen).sum():,}.",
-            LeakageWarning,
-            stacklevel=level_outside(),
-        )
-        rows = np.flatnonzero(~seen)
-        return take(X, rows), y[rows]
-
     def _check_parameters(self) -> None:
         owner = type(self).__name__
         if (self.risk is None) == (self.coverage is None):
@@ -305,7 +277,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
         if self.coverage is not None:
             check_number(self.coverage, "coverage", owner, low=0, high=1, open_low=True)
-        for name in ("risk", "confidence", "holdout"):
+        for name in ("risk", "level", "holdout"):
             value = getattr(self, name)
             if value is not None or name != "risk":
                 check_number(value, name, owner, low=0, high=1, open_low=True, open_high=True)
@@ -321,21 +293,6 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"got {self.estimator!r}."
             )
 
-    def _check_enough(self, n_heldout: int, n_samples: int, n_seen: int = 0) -> None:
-        """Raise, before anything is fitted, if no outcome of the fit could give the guarantee."""
-        if self.risk is None:
-            return
-        needed = error_free_samples(self.risk, level=self.confidence)
-        n_heldout -= n_seen
-        if n_heldout < needed:
-            seen = f", not counting {n_seen:,} that were seen in training" if n_seen else ""
-            raise ValueError(
-                f"risk={self.risk:g} at confidence={self.confidence:g} needs at least {needed:,} "
-                f"held-out samples without an error; {n_heldout:,} of {n_samples:,} samples are "
-                f"held out{seen}. Pass more samples or a larger holdout, allow a higher risk, or "
-                "set a coverage."
-            )
-
     def _take_over(self) -> None:
         """Take over the classes and feature names of the fitted classifier."""
         self.classes_ = np.asarray(self.estimator_.classes_)
@@ -349,25 +306,10 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"classes; got {self.reject_label!r}, which is one of them."
             )
 
-    def _set_threshold(self, correct: NDArray[np.bool_], confidence: NDArray[np.float64]) -> None:
-        level = self.confidence
-        if self.coverage is not None:
-            self.threshold_ = coverage_threshold(confidence, self.coverage)
-        elif self.risk is not None:
-            self.threshold_ = certified_threshold(correct, confidence, self.risk, level=level)
-            if self.threshold_ == np.inf:
-                _warn_if_nothing_certified(correct, confidence, self.risk, level)
-            level = 1 - (1 - level) / 2  # it splits the error over two sequences of thresholds
-        accepted = confidence > self.threshold_
-        self.n_heldout_, self.n_accepted_ = len(correct), int(accepted.sum())
-        self.n_errors_ = int((~correct)[accepted].sum())
-        self.coverage_ = self.n_accepted_ / self.n_heldout_
-        self.risk_bound_ = float(risk_upper_bound(self.n_errors_, self.n_accepted_, level=level))
-
-    def _confidence_of(self, X: Any) -> NDArray[np.float64]:
+    def _confidence_of(self, X: ArrayLike) -> NDArray[np.float64]:
         return confidence_scores(self.estimator_, X, criterion=self.criterion)
 
-    def accepts(self, X: Any) -> NDArray[np.bool_]:
+    def accepts(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Decide which samples get an answer.
 
         Parameters
@@ -382,7 +324,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._confidence_of(X) > self.threshold_
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample, or abstain.
 
         Parameters
@@ -406,7 +348,7 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         answers[~accepted] = self.reject_label
         return answers
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy among the samples that get an answer.
 
         Report it together with their share, ``accepts(X).mean()``: the lower the coverage, the
@@ -439,78 +381,15 @@ class AbstainingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         weights = None if weights is None else weights[accepted]
         return float(np.average(correct, weights=weights))
 
-    @available_if(_has("decision_function"))
-    def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the decision values of the fitted classifier for every sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-        """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
-
-    @available_if(_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Compute the probabilities of the fitted classifier for every sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @available_if(_has("class_margins"))
-    def class_margins(self, X: Any) -> NDArray[Any]:
-        """Compute `SVC.class_margins` of the fitted classifier for every sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-        """
-        check_is_fitted(self)
-        return self.estimator_.class_margins(X)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "risk_bound_")
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         given = get_tags(self.estimator).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = given.sparse, given.allow_nan
         return tags
 
 
-def _is_numeric(X: Any) -> bool:
+def _is_numeric(X: ArrayLike) -> bool:
     return not hasattr(X, "toarray") and np.asarray(X).dtype.kind in "biuf"
-
-
-def _warn_if_nothing_certified(
-    correct: NDArray[np.bool_], confidence: NDArray[np.float64], risk: float, level: float
-) -> None:
-    needed = error_free_samples(risk, level=level)
-    surest = np.argsort(-confidence, kind="stable")[:needed]
-    warnings.warn(
-        f"No threshold guarantees risk={risk:g} at confidence={level:g}, so the classifier "
-        f"abstains from every sample: the {needed:,} most confident of {len(correct):,} held-out "
-        f"samples include {(~correct)[surest].sum()} errors, but the strictest threshold allows "
-        "none. Hold out more samples, or allow a higher risk.",
-        UserWarning,
-        stacklevel=4,
-    )

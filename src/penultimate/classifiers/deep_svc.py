@@ -5,31 +5,32 @@ replaced, by a head whose margin is maximal. The delicate part is the selection 
 `selection`: on samples that the network was trained on, almost any setting looks perfect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.callbacks import CallbackSupportMixin, TaskProgress, with_callbacks
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Builder, Head, Network, RandomState
+from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
 from penultimate.networks import FeatureExtractor, Training, is_keras_model
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
-from penultimate.selection.heldout import LayerHead, Splits, fit_layers
+from penultimate.selection.heldout import FittedHead, Splits, fit_layers
 from penultimate.splits.draw import split_folds
 from penultimate.splits.parts import Split
 
 SELECTIONS = ("heldout", "crossfit", "resubstitution")
 
 
-def _head_has(method: str) -> Any:
+def _head_has(method: str) -> Callable[[Any], bool]:
     """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
 
     def check(self: "DeepSVC") -> bool:
@@ -135,12 +136,12 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     def __init__(
         self,
-        network: Any = "compact",
+        network: str | Builder | Network = "compact",
         layer: str | list[str] = "penultimate",
-        head: Any = None,
+        head: Head | None = None,
         selection: str = "heldout",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         batch_size: int = 256,
     ) -> None:
         self.network = network
@@ -154,11 +155,11 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     @with_callbacks
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        groups: Any = None,
-        sample_weight: Any = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         **fit_params: Any,
     ) -> Self:
         """Train the network, then select and fit the head.
@@ -208,7 +209,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         samples = Samples(X, y, codes, prints, groups, self._check_weights(sample_weight, codes))
         params = self._head_params(samples.weights, {"groups": groups, **fit_params})
         # One seed for the split, the initial weights and the training.
-        seed = int(check_random_state(self.random_state).randint(2**31))
+        seed = draw_seed(self.random_state)
         self._forget()
         self._warn_if_unknown()
         task = self._init_callback_context(max_subtasks=None)
@@ -236,7 +237,16 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._train(samples, fit_part, seed, task)
             features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}
-            return self._fit_head(extractors, features, y, split, samples.weights, params, task)
+            chosen = fit_layers(
+                self._make_head(),
+                features,
+                y,
+                split,
+                sample_weight=samples.weights,
+                params=params,
+                task=(task, self),
+            )
+            return self._set_head(chosen, extractors)
 
     def _train(
         self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Any
@@ -271,35 +281,35 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             sample_weight=samples.weights,
             params=params,
         )
-        return self._take_head(extractors, chosen)
+        return self._set_head(chosen, extractors)
 
-    def _fit_head(
-        self,
-        extractors: Mapping[str, FeatureExtractor],
-        features: Mapping[str, NDArray[np.float32]],
-        y: NDArray[Any],
-        split: Splits,
-        weights: NDArray[np.float64] | None,
-        params: Mapping[str, Any],
-        task: Any = None,
-    ) -> Self:
-        head, reports = self._make_head(), None if task is None else (task, self)
-        chosen = fit_layers(
-            head, features, y, split, sample_weight=weights, params=params, task=reports
-        )
-        return self._take_head(extractors, chosen)
-
-    def _take_head(self, extractors: Mapping[str, FeatureExtractor], chosen: LayerHead) -> Self:
-        self.layer_, self.layer_scores_, self.head_ = chosen.layer, chosen.scores, chosen.head
+    def _set_head(self, fitted: FittedHead, extractors: Mapping[str, FeatureExtractor]) -> Self:
+        """Take over a head that was fitted on the features of one of these extractors."""
+        self.layer_, self.layer_scores_, self.head_ = fitted.layer, fitted.scores, fitted.pipeline
         search = chosen_search(self.head_["head"])
         for name in ("best_score_", "best_params_"):
             self.__dict__.pop(name, None)  # left by an earlier fit with another head
             if hasattr(search, name):
                 setattr(self, name, getattr(search, name))
-        self.extractor_ = extractors[chosen.layer]
+        self._fitted, self.extractor_ = fitted, extractors[fitted.layer]
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def _on_network_of(
+        self,
+        other: CutNetworkClassifier,
+        fitted: FittedHead,
+        extractors: Mapping[str, FeatureExtractor],
+        classes: NDArray[Any],
+    ) -> Self:
+        """Become the classifier of a head that was fitted on another classifier's network."""
+        self.network_, self.history_, self.classes_ = other.network_, None, classes
+        self.provenance_, self._form = other.provenance_, other._form
+        self.n_features_in_ = other.n_features_in_
+        if hasattr(other, "feature_names_in_"):
+            self.feature_names_in_ = other.feature_names_in_
+        return self._set_head(fitted, extractors)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample.
 
         Parameters
@@ -322,13 +332,13 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             If it cannot be determined whether they are on the same scale.
         """
         check_is_fitted(self)
-        return self._predict(self._check_samples(X, reset=False))
+        return self._predict(self._check_samples(X))
 
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        return self._ask_head("predict", self.extractor_.extract(X))
+        return self._fitted.ask("predict", self.extractor_.extract(X))
 
     @available_if(_head_has("decision_function"))
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the head's decision values; available only if the head has them.
 
         Parameters
@@ -340,10 +350,10 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        return self._ask_head("decision_function", self.extract(X))
+        return self._ask("decision_function", X)
 
     @available_if(_head_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the head's probabilities; available only if the head has them.
 
         An SVM has none. ``head=CalibratedClassifierCV(SVC(), ensemble=False)`` adds them, but they
@@ -358,10 +368,10 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        return self._ask_head("predict_proba", self.extract(X))
+        return self._ask("predict_proba", X)
 
     @available_if(_head_has("class_margins"))
-    def class_margins(self, X: Any) -> NDArray[Any]:
+    def class_margins(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the smallest decision value of each class, like `SVC.class_margins`.
 
         Parameters
@@ -373,15 +383,13 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        return self._ask_head("class_margins", self.extract(X))
+        return self._ask("class_margins", X)
 
-    def _ask_head(self, method: str, features: NDArray[np.float32]) -> NDArray[Any]:
-        # Transformers in the head must return arrays, as in `fit`, whatever is configured by now.
-        with config_context(transform_output="default"):
-            values = self.head_["preprocessing"].transform(features)
-            return getattr(self.head_["head"], method)(values)
+    def _ask(self, method: str, X: ArrayLike) -> NDArray[Any]:
+        features = self.extract(X)  # first, because it checks that there was a fit
+        return self._fitted.ask(method, features)
 
-    def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def extract(self, X: ArrayLike, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Compute the features that are the head's input, before standardization.
 
         Parameters
@@ -396,4 +404,4 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         ndarray of shape (n_samples, n_features), float32
         """
         check_is_fitted(self)
-        return self.extractor_.extract(self._check_samples(X, reset=False), progress)
+        return self.extractor_.extract(self._check_samples(X), progress)

@@ -5,19 +5,23 @@ penalty of 1 / (2 C n) on the last layer. The mean over a mini-batch then estima
 without further scaling, and C keeps the meaning that it has in `SVC`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.images import warn_if_unscaled
 from penultimate._common.labels import check_labels, from_one_hot
+from penultimate._common.protocols import Builder, RandomState
+from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_number, check_per_sample
 from penultimate.classifiers._base import NetworkClassifier
+from penultimate.classifiers._margin_training import Stream, choose_loss, linear_recipe
 from penultimate.evaluation.calibration import CALIBRATIONS, as_columns, calibrate_scores
 from penultimate.networks import Training, check_network, train, train_further
 from penultimate.networks.margins.builders import (
@@ -31,11 +35,6 @@ from penultimate.networks.training.fit import validation_split
 from penultimate.networks.training.recipe import suited_to
 from penultimate.provenance.fingerprints import copy_prints
 from penultimate.provenance.records import Provenance
-
-# A linear machine is regularized by C alone: it needs no early stopping, only enough steps to
-# converge.
-_LINEAR_STEPS, _LINEAR_BATCH, _LINEAR_RATE = 3000, 256, 0.1
-_CALIBRATION_SIZE = 0.2
 
 
 class MarginClassifier(NetworkClassifier):
@@ -115,14 +114,14 @@ class MarginClassifier(NetworkClassifier):
 
     def __init__(
         self,
-        network: Any = None,
-        loss: Any = "squared_hinge",
+        network: str | Builder | None = None,
+        loss: str | MarginLoss = "squared_hinge",
         C: float = 1.0,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         standardize: bool = True,
         training: Training | None = None,
         calibration: str | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         batch_size: int = 256,
     ) -> None:
         self.network = network
@@ -135,7 +134,9 @@ class MarginClassifier(NetworkClassifier):
         self.random_state = random_state
         self.batch_size = batch_size
 
-    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -172,16 +173,16 @@ class MarginClassifier(NetworkClassifier):
                 "Invalid input - sample_weight (or class_weight) leaves class "
                 f"{self.classes_[empty].tolist()[0]!r} without any weight."
             )
-        self._start()
-        training = self._recipe(X)
-        split = validation_split(codes, None, training, self._seed, copy_prints(X, prints))
+        self._forget_results()
+        seed, training = draw_seed(self.random_state), self._recipe(X)
+        split = validation_split(codes, None, training, seed, copy_prints(X, prints))
         first = np.arange(len(X)) if split is None else split.train
         if self.calibration is not None and split is not None:
             self._check_can_calibrate(codes[split.held_out], training)
         # The validation slice stands for new data, so it must not influence the scale.
         self._scale(X[first], weight[first])
         X = self._prepare(X)
-        self._build(X, len(first))
+        self._build(X, len(first), seed)
         validation = None
         if split is not None:
             validation = (X[split.held_out], codes[split.held_out], weight[split.held_out])
@@ -193,7 +194,7 @@ class MarginClassifier(NetworkClassifier):
             training,
             loss=self.loss_,
             sample_weight=None if np.all(weight == 1) else weight[first],
-            seed=self._seed,
+            seed=seed,
         )
         self.class_weight_ = factors
         if split is not None and self.calibration is not None:
@@ -206,7 +207,12 @@ class MarginClassifier(NetworkClassifier):
         return self
 
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch on `X`, at `training.learning_rate`.
 
@@ -252,31 +258,28 @@ class MarginClassifier(NetworkClassifier):
         self._note_seen(X)
         weight = self._weight_of(sample_weight, len(X))
         if first:
-            self._start()
+            self._forget_results()
             self.history_ = None
         self._scale(X, weight)
         X = self._prepare(X)
         if first:
-            self._build(X, len(X))
+            self._build(X, len(X), draw_seed(self.random_state))
         else:
-            self._n_seen += len(X)
+            self._stream.n_seen += len(X)
         train_further(
             self.network_,
             X,
             codes,
             self._recipe(X),
             loss=self.loss_,
-            # The penalty was built for the number of samples in the first call. Scaling the loss by
-            # the growth of that number is equivalent to shrinking the penalty, without rebuilding.
-            sample_weight=weight * np.float32(self._n_seen / self._n_penalized),
-            seed=self._seed,
-            epoch=self._n_passes,
+            sample_weight=weight * self._stream.growth,
+            seed=self._stream.seed,
+            epoch=self._stream.n_passes,
         )
-        # The number of passes gives each call another order of the samples.
-        self._n_passes += 1
+        self._stream.n_passes += 1
         return self
 
-    def decision_function(self, X: Any) -> NDArray[np.float32]:
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Compute the scores of the classes.
 
         Parameters
@@ -291,9 +294,9 @@ class MarginClassifier(NetworkClassifier):
             at -1 and 1.
         """
         check_is_fitted(self)
-        return self._decide(self._prepare(self._check_samples(X, reset=False)))
+        return self._decide(self._prepare(self._check_samples(X)))
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample.
 
         Parameters
@@ -306,14 +309,14 @@ class MarginClassifier(NetworkClassifier):
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._predict(self._check_samples(X, reset=False))
+        return self._predict(self._check_samples(X))
 
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
         codes = predicted_codes(as_columns(self._decide(self._prepare(X))))
         return self.classes_[codes]
 
     @available_if(lambda self: self.calibration is not None)
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Compute calibrated probabilities; available only with `calibration`.
 
         Parameters
@@ -352,7 +355,7 @@ class MarginClassifier(NetworkClassifier):
             check_network(self.network, type(self).__name__, takes_trained=False)
 
     def _check_further_labels(
-        self, y: Any, n_samples: int, classes: Any, first: bool
+        self, y: ArrayLike, n_samples: int, classes: ArrayLike | None, first: bool
     ) -> NDArray[np.int64]:
         """Return class indices, by the classes passed in this or in an earlier call."""
         y = check_labels(from_one_hot(y, whole=False), n_samples, n_classes=1)
@@ -375,42 +378,21 @@ class MarginClassifier(NetworkClassifier):
         return np.searchsorted(self.classes_, y)
 
     def _check_loss(self) -> None:
-        """Choose the loss for these classes, and the number of outputs that it needs."""
-        loss = self.loss if isinstance(self.loss, MarginLoss) else LOSSES[self.loss]()
-        n_classes = len(self.classes_)
-        if n_classes == 2 and self.network is None and isinstance(loss, OneVsRestHinge):
-            loss = BinaryHinge(loss.margin, loss.squared, loss.class_weight, dtype=loss.dtype)
-        if isinstance(loss, BinaryHinge) and n_classes > 2:
-            raise ValueError(
-                f"BinaryHinge is a loss of two classes, and y has {n_classes}: "
-                f"{self.classes_.tolist()[:5]}. Use loss='hinge' or 'squared_hinge' (one-vs-rest), "
-                "'crammer_singer' or 'weston_watkins'."
-            )
-        self.loss_ = loss
-        self._n_outputs = 1 if isinstance(loss, BinaryHinge) else n_classes
+        self.loss_ = choose_loss(self.loss, self.classes_, is_linear=self.network is None)
 
-    def _weight_of(self, sample_weight: Any, n_samples: int) -> NDArray[np.float32]:
+    def _weight_of(self, sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float32]:
         weights = check_per_sample(sample_weight, n_samples, "sample_weight", type(self).__name__)
         return np.ones(n_samples, np.float32) if weights is None else weights.astype(np.float32)
 
     def _recipe(self, X: NDArray[Any]) -> Training:
         if self.training is not None or self.network is not None:
             return suited_to(X, self.training)
-        validation_size = 0.0 if self.calibration is None else _CALIBRATION_SIZE
-        batch_size = min(_LINEAR_BATCH, max(1, int(len(X) * (1 - validation_size))))
-        return Training(
-            epochs=-(-_LINEAR_STEPS * batch_size // len(X)),  # rounded up
-            batch_size=batch_size,
-            learning_rate=_LINEAR_RATE,
-            augmentation=None,
-            validation_size=validation_size,
-        )
+        return linear_recipe(len(X), calibrates=self.calibration is not None)
 
-    def _start(self) -> None:
-        """Remove the results of an earlier fit, and draw the seed."""
+    def _forget_results(self) -> None:
+        """Remove the results of an earlier fit."""
         for name in ("scaler_", "calibrator_", "class_weight_"):
             self.__dict__.pop(name, None)
-        self._seed = int(check_random_state(self.random_state).randint(2**31))
 
     def _scale(self, X: NDArray[Any], weight: NDArray[np.float32]) -> None:
         """Update the scale of the features, or warn if they are poorly scaled and stay so."""
@@ -429,17 +411,16 @@ class MarginClassifier(NetworkClassifier):
     def _prepare(self, X: NDArray[Any]) -> NDArray[Any]:
         return X if self.scaler_ is None else self.scaler_.transform(X).astype(np.float32)
 
-    def _build(self, X: NDArray[Any], n_samples: int) -> None:
+    def _build(self, X: NDArray[Any], n_samples: int, seed: int) -> None:
         network = linear if self.network is None else self.network
         self.network_ = build_margin_network(
             network,
             X.shape[1:],
-            self._n_outputs,
+            1 if isinstance(self.loss_, BinaryHinge) else len(self.classes_),
             penalty=1 / (2 * self.C * n_samples),
-            seed=self._seed,
+            seed=seed,
         )
-        self._n_penalized = self._n_seen = n_samples
-        self._n_passes = 0
+        self._stream = Stream(seed, n_penalized=n_samples, n_seen=n_samples)
 
     def _decide(self, X: NDArray[Any]) -> NDArray[np.float32]:
         scores = predict_scores(self.network_, X, batch_size=self.batch_size)

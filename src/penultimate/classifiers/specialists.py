@@ -5,58 +5,32 @@ classes. All specialists share the network's split: a sample that the network wa
 no head. A router predicts the subset of samples for which it is not known.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
-from sklearn.base import clone
-from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.per_sample import take_rows
+from penultimate._common.protocols import Builder, Head, Network, RandomState
+from penultimate._common.seeds import draw_seed
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
+from penultimate.classifiers._cut_network import Samples
+from penultimate.classifiers._routed import RoutedClassifier
+from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
-from penultimate.networks import Training, is_keras_model, predict_probabilities
+from penultimate.networks import Training, is_keras_model
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.records import provenance_of
-from penultimate.selection.heldout import fit_head
+from penultimate.selection.heldout import fit_layers
 from penultimate.splits.draw import split_folds
 from penultimate.splits.parts import Split
-from penultimate.svm import SVC
-
-ROUTERS = ("network", "head")
-
-Extract = Callable[[str], NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class _Member:
-    """A specialist, and the samples of its subset from which a router head is fitted."""
-
-    specialist: DeepSVC
-    features: NDArray[np.float32]
-    selection: NDArray[np.bool_]
-    weights: NDArray[np.float64] | None
-
-
-def _heads_have(method: str) -> Any:
-    """Return a check for ``available_if``: whether all heads, fitted if any, have a method."""
-
-    def check(self: "Specialists") -> bool:
-        fitted = list(getattr(self, "specialists_", {}).values())
-        return all(hasattr(head, method) for head in fitted or [self._make_head()])
-
-    return check
-
-
-class Specialists(CutNetworkClassifier):
+class Specialists(RoutedClassifier):
     """One network for all classes, and one SVM per subset of the classes.
 
     The network is trained once, on the fit part of all samples, and then stays unchanged. Each
@@ -153,13 +127,13 @@ class Specialists(CutNetworkClassifier):
 
     def __init__(
         self,
-        network: Any = "compact",
+        network: str | Builder | Network = "compact",
         subsets: Mapping[str, Any] | None = None,
-        head: Any = None,
+        head: Head | None = None,
         layer: str | list[str] = "penultimate",
         router: str = "network",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         batch_size: int = 256,
     ) -> None:
         self.network = network
@@ -171,7 +145,14 @@ class Specialists(CutNetworkClassifier):
         self.random_state = random_state
         self.batch_size = batch_size
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network on all classes, then select and fit a head for each subset.
 
         Parameters
@@ -212,7 +193,7 @@ class Specialists(CutNetworkClassifier):
         groups = check_per_sample(groups, len(X), "groups", "Specialists")
         samples = Samples(X, y, codes, prints, groups, self._check_weights(sample_weight, codes))
         params = self._head_params(samples.weights, {} if groups is None else {"groups": groups})
-        self._seed = int(check_random_state(self.random_state).randint(2**31))
+        self._seed = draw_seed(self.random_state)
         self._forget()
         self._warn_if_unknown()
         split = self._split_unseen(samples, folds=False, seed=self._seed)
@@ -245,7 +226,13 @@ class Specialists(CutNetworkClassifier):
         return self
 
     def add_subset(
-        self, name: str, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
+        self,
+        name: str,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit a specialist for further classes; the network stays unchanged.
 
@@ -289,14 +276,14 @@ class Specialists(CutNetworkClassifier):
                 f"There is a subset {name!r} already; drop_subset({name!r}) first, or choose "
                 "another name."
             )
-        X, y = self._check_samples(X, y, reset=False)
+        X, y = self._check_labeled(X, y, reset=False)
         if isinstance(y.tolist()[0], str) != isinstance(self.classes_.tolist()[0], str):
             raise TypeError(
                 "Labels must be all strings or all numbers; the subset "
                 f"{name!r} has {y.tolist()[0]!r}, but other subsets have "
                 f"{self.classes_.tolist()[0]!r}. Convert them to one type."
             )
-        present = {other: member.specialist.classes_ for other, member in self._members.items()}
+        present = {other: member.classes for other, member in self._members.items()}
         check_subsets({**present, name: np.unique(y)}, np.union1d(self.classes_, y))
         groups = check_per_sample(groups, len(y), "groups", "Specialists")
         weights = check_per_sample(sample_weight, len(y), "sample_weight", "Specialists")
@@ -341,180 +328,6 @@ class Specialists(CutNetworkClassifier):
         self._set_members({n: member for n, member in self._members.items() if n != name})
         return self
 
-    def predict(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Predict the class of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit` and on the same scale.
-        subset : str, optional
-            The subset of all samples; by default the router predicts it for each sample.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            If there is no such subset, or the samples differ in shape or scale from those in `fit`.
-        """
-        if subset is not None:
-            return self._specialist(subset).predict(X)
-        check_is_fitted(self)
-        return self._predict(self._check_samples(X, reset=False))
-
-    def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        extract = self._extract_once(X)
-        names = self._route(X, extract)
-        predictions = np.empty(len(X), self.classes_.dtype)
-        for name in np.unique(names):
-            rows, specialist = names == name, self.specialists_[name]
-            predictions[rows] = specialist._ask_head("predict", extract(specialist.layer_)[rows])
-        return predictions
-
-    @available_if(_heads_have("decision_function"))
-    def decision_function(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's decision values; available only if the head has them.
-
-        Without a subset, they come from the specialist that each sample is routed to; classes of
-        other subsets get a lower value than any of its own classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-        subset : str, optional
-            The subset whose specialist is used; by default the router predicts it.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Values for the classes of the subset, or for all classes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such subset.
-        """
-        return self._values_of("decision_function", X, subset)
-
-    @available_if(_heads_have("predict_proba"))
-    def predict_proba(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's probabilities; available only if the head has them.
-
-        Without a subset, they come from the specialist that each sample is routed to, as if the
-        router were certain; classes of other subsets have probability 0.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-        subset : str, optional
-            The subset whose specialist is used; by default the router predicts it.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-
-        Raises
-        ------
-        ValueError
-            If there is no such subset.
-        """
-        return self._values_of("predict_proba", X, subset)
-
-    @available_if(_heads_have("class_margins"))
-    def class_margins(self, X: Any, subset: str | None = None) -> NDArray[Any]:
-        """Compute a specialist's `SVC.class_margins`; available only if the head has them.
-
-        Without a subset, the values are combined as in `decision_function`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-        subset : str, optional
-            The subset whose specialist is used; by default the router predicts it.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-
-        Raises
-        ------
-        ValueError
-            If there is no such subset.
-        """
-        return self._values_of("class_margins", X, subset)
-
-    def _values_of(self, method: str, X: Any, subset: str | None) -> NDArray[Any]:
-        if subset is not None:
-            return getattr(self._specialist(subset), method)(X)
-        check_is_fitted(self)
-        X = self._check_samples(X, reset=False)
-        extract = self._extract_once(X)
-        names = self._route(X, extract)
-        values = np.full((len(X), len(self.classes_)), np.nan)
-        for name in np.unique(names):
-            rows, specialist = np.flatnonzero(names == name), self.specialists_[name]
-            given = specialist._ask_head(method, extract(specialist.layer_)[rows])
-            if given.ndim == 1:  # two classes have one value, positive for the second
-                given = np.column_stack([-given, given])
-            if given.shape[1] != len(specialist.classes_):
-                raise ValueError(
-                    f"The head gives {given.shape[1]} values for {len(specialist.classes_)} "
-                    "classes; one per class is needed. For an SVC, set "
-                    "decision_function_shape='ovr'."
-                )
-            columns = np.searchsorted(self.classes_, specialist.classes_)
-            values[rows[:, np.newaxis], columns] = given
-        # One below the lowest value is below all classes of the sample's own subset.
-        others = 0.0 if method == "predict_proba" else np.nanmin(values, axis=1, keepdims=True) - 1
-        return np.where(np.isnan(values), others, values)
-
-    def route(self, X: Any) -> NDArray[Any]:
-        """Predict the subset of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), str
-        """
-        check_is_fitted(self)
-        X = self._check_samples(X, reset=False)
-        return self._route(X, self._extract_once(X))
-
-    def _specialist(self, name: str) -> DeepSVC:
-        check_is_fitted(self)
-        if name not in self.specialists_:
-            raise ValueError(f"There is no subset {name!r}; there are {list(self.specialists_)}.")
-        return self.specialists_[name]
-
-    def _extract_once(self, X: NDArray[Any]) -> Extract:
-        """Return a function that computes the features at each layer at most once."""
-        return cache(lambda layer: self._extractors[layer].extract(X))
-
-    def _route(self, X: NDArray[Any], extract: Extract) -> NDArray[Any]:
-        names = np.array(list(self.specialists_))
-        if len(names) == 1:
-            return np.repeat(names, len(X))
-        if self.router_ == "head":
-            with config_context(transform_output="default"):
-                return self._router_head.predict(extract(next(iter(self._extractors))))
-        members = [
-            np.isin(self._network_classes, specialist.classes_)
-            for specialist in self.specialists_.values()
-        ]
-        outputs = predict_probabilities(self.network_, X, batch_size=self.batch_size)
-        sums = outputs @ np.transpose(members)
-        return names[sums.argmax(axis=1)]
-
     def _fit_member(
         self,
         features: Mapping[str, NDArray[np.float32]],
@@ -522,8 +335,13 @@ class Specialists(CutNetworkClassifier):
         split: Split | list[Split],
         selection: NDArray[np.bool_],
         params: Mapping[str, Any],
-    ) -> _Member:
-        """Fit the specialist of a subset on features that were computed for it."""
+    ) -> Member:
+        """Fit the head of a subset on features that were computed for it."""
+        # In a pipeline the weights are called, for example, `svc__sample_weight`.
+        weights = next((params[name] for name in params if name.endswith("sample_weight")), None)
+        head = fit_layers(
+            self._make_head(), features, y, split, sample_weight=weights, params=params
+        )
         specialist = DeepSVC(
             self.network_,
             self.layer,
@@ -532,57 +350,17 @@ class Specialists(CutNetworkClassifier):
             random_state=self._seed,
             batch_size=self.batch_size,
         )
-        specialist._take_inputs_of(self)
-        specialist.classes_ = np.unique(y)
-        # In a pipeline the weights are called, for example, `svc__sample_weight`.
-        weights = next((params[name] for name in params if name.endswith("sample_weight")), None)
-        specialist._fit_head(self._extractors, features, y, split, weights, params)
-        return _Member(specialist, features[next(iter(features))], selection, weights)
+        specialist._on_network_of(self, head, self._extractors, np.unique(y))
+        return Member(specialist, head, features[next(iter(features))], selection, weights)
 
-    def _set_members(self, members: dict[str, _Member]) -> None:
-        """Fit the router for these specialists, then take them over.
+    def _set_members(self, members: dict[str, Member]) -> None:
+        """Fit the router for these subsets, then take them over.
 
         In this order, so that a failing fit leaves the specialists as they were.
         """
-        classes = [member.specialist.classes_ for member in members.values()]
-        # The softmax can route only between subsets whose classes are all among its outputs.
-        known = all(np.isin(labels, self._network_classes).all() for labels in classes)
-        router = self.router if known else "head"
+        router = choose_router(self.router, members, self._network_classes)
         if router == "head" and len(members) > 1:
-            names = np.repeat(list(members), [len(m.selection) for m in members.values()])
-            selection = np.concatenate([member.selection for member in members.values()])
-            # Samples of subsets that were added without weights count as having weight 1.
-            weights = None
-            if any(member.weights is not None for member in members.values()):
-                weights = np.concatenate(
-                    [
-                        np.ones(len(m.selection)) if m.weights is None else m.weights
-                        for m in members.values()
-                    ]
-                )
-            self._router_head = fit_head(
-                _balanced(self._make_head()),
-                np.concatenate([member.features for member in members.values()]),
-                names,
-                Split(np.flatnonzero(~selection), np.flatnonzero(selection)),
-                sample_weight=weights,
-            )
+            self._router_head = fit_router_head(self._make_head(), members)
         self.router_, self._members = router, members
-        self.classes_ = np.unique(np.concatenate(classes))
-        self.specialists_ = {name: member.specialist for name, member in members.items()}
-
-
-def _balanced(head: Any) -> Any:
-    """Copy a head, giving subsets equal weight if it has such parameters and they are not set.
-
-    Otherwise a small subset is hardly ever predicted: with few-shot numerals among thousands of
-    letters, 64 % of the numerals are routed correctly without it, and 92 % with it.
-    """
-    head = clone(head)
-    if head.get_params(deep=False).get("estimator", head) is None:
-        head.set_params(estimator=SVC())
-    wanted = {"class_weight": "balanced", "scoring": "balanced_accuracy"}
-    for name, value in head.get_params().items():
-        if value is None and name.rpartition("__")[2] in wanted:
-            head.set_params(**{name: wanted[name.rpartition("__")[2]]})
-    return head
+        self.classes_ = np.unique(np.concatenate([each.classes for each in members.values()]))
+        self.specialists_ = {name: each.specialist for name, each in members.items()}

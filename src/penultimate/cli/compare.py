@@ -98,9 +98,7 @@ def compare(
     out: Out = Path("penultimate-report"),
     network: Annotated[
         str,
-        typer.Option(
-            help="One of compact, wide, plane, mnist-cnn, devanagari-cnn, devanagari-small-cnn."
-        ),
+        typer.Option(help="One of compact, wide, plane."),
     ] = "compact",
     methods: Annotated[
         str | None,

@@ -6,20 +6,12 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Progress as Bar,
-)
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
 from penultimate._common.progress import Progress
+from penultimate._common.progress_bar import make_bar
 
 if TYPE_CHECKING:
     from penultimate.results.outcome import Outcome
@@ -41,14 +33,7 @@ class LiveTable(Progress):
         self.console = Console(stderr=quiet)
         self.quiet = quiet
         self.scores: dict[str, dict[int, float]] = {}
-        self.bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-        )
+        self.bar = make_bar(self.console, MofNCompleteColumn())
         self.live = Live(console=self.console, refresh_per_second=8, transient=True)
         self.live.get_renderable = self._render  # type: ignore[method-assign]
         self.step: str | None = None

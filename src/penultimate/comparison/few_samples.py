@@ -249,7 +249,7 @@ def _fit(
         if method.inputs == "features":
             samples = {layer: values[few] for layer, values in data.features.items()}
             chosen = fit_layers(head, samples, y, folds)
-            layer, fitted, inputs = chosen.layer, chosen.head, data.features[chosen.layer]
+            layer, fitted, inputs = chosen.layer, chosen.pipeline, data.features[chosen.layer]
         else:
             make = method.make_preprocessing
             before = None if make is None else make(len(few), data.pixels.shape[1])

@@ -196,7 +196,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
                 lambda: {"": development},
                 codes,
                 make_preprocessing=make_preprocessing,
-            ).head
+            ).pipeline
         else:
             held_out = split if len(split.held_out) else folds or None
             pipeline = fit_head(

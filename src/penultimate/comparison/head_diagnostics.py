@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
+from penultimate._common.pipelines import ask_last_step
 from penultimate.evaluation.calibration import as_columns, calibrate_scores
 from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
@@ -33,8 +34,13 @@ def fit_on(
     pipeline: Pipeline, features: NDArray[Any], y: NDArray[Any], rows: NDArray[np.int64]
 ) -> Pipeline:
     """Refit the chosen setting on the given samples only."""
+    return clone(_without_search(pipeline)).fit(features[rows], y[rows])
+
+
+def _without_search(pipeline: Pipeline) -> Pipeline:
+    """Return the fitted pipeline of the preprocessing and the chosen classifier."""
     steps = [("preprocessing", pipeline["preprocessing"]), ("head", chosen_estimator(pipeline))]
-    return Pipeline([(name, clone(step)) for name, step in steps]).fit(features[rows], y[rows])
+    return Pipeline(steps)
 
 
 def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedClassifierCV | None:
@@ -73,7 +79,7 @@ def _scores(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
     """Compute scores that grow with confidence; the votes of `decision_function` hardly do."""
     if len(pipeline.classes_) == 2:
         return pipeline.decision_function(features)
-    return pipeline["head"].class_margins(pipeline["preprocessing"].transform(features))
+    return ask_last_step(_without_search(pipeline), "class_margins", features)
 
 
 def probabilities_of(
@@ -116,7 +122,7 @@ def hard_cases(
     rows = machine.support_[bound]
     if not len(rows):
         return []
-    scores = machine.class_margins(pipeline["preprocessing"].transform(features[rows]))
+    scores = ask_last_step(_without_search(pipeline), "class_margins", features[rows])
     predicted = pipeline.classes_[scores.argmax(axis=1)]
     margins = scores[np.arange(len(rows)), np.searchsorted(pipeline.classes_, y[rows])]
     worst = np.argsort(margins, kind="stable")

@@ -5,4 +5,6 @@ from penultimate.datasets.dataset import Dataset, natural_order
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
 
-__all__ = ["Dataset", "check_subsets", "load", "load_mnist_5k", "natural_order"]
+load_data = load  # its name at the top level, where `load` alone would not say what
+
+__all__ = ["Dataset", "check_subsets", "load", "load_data", "load_mnist_5k", "natural_order"]

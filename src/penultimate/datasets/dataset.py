@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
@@ -37,14 +37,14 @@ def natural_order(names: Iterable[Any]) -> list[Any]:
     ['c9', 'c10']
     """
 
-    def key(name: Any) -> tuple[Any, ...]:
+    def key(name: object) -> tuple[Any, ...]:
         parts = re.split(r"(\d+)", str(name))
         return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts), str(name)
 
     return sorted(set(names), key=key)
 
 
-def _printable(name: Any) -> str:
+def _printable(name: object) -> str:
     """Return text that can be encoded as UTF-8; file names may hold invalid bytes."""
     text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -133,7 +133,7 @@ class Dataset:
     @classmethod
     def from_arrays(
         cls,
-        images: Any,
+        images: ArrayLike,
         y: Any,
         *,
         name: str = "data",

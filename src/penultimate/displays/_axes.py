@@ -1,9 +1,12 @@
 """Axes of a display, created if the caller passes none."""
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # matplotlib is loaded only when something is plotted
+    from matplotlib.axes import Axes
 
 
-def new_axes(ax: Any) -> Any:
+def new_axes(ax: "Axes | None") -> "Axes":
     """Return the given axes, or those of a new figure."""
     if ax is not None:
         return ax

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.labels import check_labels
+from penultimate._common.protocols import Head
 from penultimate.datasets import natural_order
 from penultimate.displays._axes import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class ConfusedPairsDisplay:
         self.classes = classes
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike) -> Self:
+    def from_estimator(cls, estimator: Head, X: ArrayLike, y: ArrayLike) -> Self:
         """Predict the samples and count the errors.
 
         Parameters
@@ -124,7 +128,7 @@ class ConfusedPairsDisplay:
         classes = natural_order([*true.tolist(), *predicted.tolist()])
         return cls(confusion_matrix(true, predicted, labels=classes), classes)
 
-    def plot(self, ax: Any = None, *, n_pairs: int = 15) -> Self:
+    def plot(self, ax: "Axes | None" = None, *, n_pairs: int = 15) -> Self:
         """Draw a bar for each of the most frequent errors.
 
         Parameters

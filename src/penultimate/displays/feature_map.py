@@ -1,16 +1,20 @@
 """The feature map: samples in the plane, colored by class."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.labels import check_labels
+from penultimate._common.protocols import Transformer
 from penultimate._common.validation import check_choice
 from penultimate.datasets import natural_order
 from penultimate.displays._axes import new_axes
 from penultimate.displays.projections import project_features
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's palette, which color-blind readers can tell apart, with a softer black and a
 # darker yellow that is visible on white. Neighboring classes differ in color and in marker.
@@ -76,8 +80,8 @@ class FeatureMapDisplay:
     @classmethod
     def from_estimator(
         cls,
-        extractor: Any,
-        X: Any,
+        extractor: Transformer,
+        X: ArrayLike,
         y: ArrayLike,
         *,
         development: tuple[Any, ArrayLike] | None = None,
@@ -180,7 +184,9 @@ class FeatureMapDisplay:
         codes = np.array([position[name] for name in names])
         return cls(points, codes, classes, subsets=subsets, title=title_of(projection))
 
-    def plot(self, ax: Any = None, *, subset: str | None = None, size: float = 16) -> Self:
+    def plot(
+        self, ax: "Axes | None" = None, *, subset: str | None = None, size: float = 16
+    ) -> Self:
         """Draw the points, with a legend for up to ten classes, else with names at their medians.
 
         Parameters

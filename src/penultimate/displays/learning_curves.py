@@ -1,7 +1,7 @@
 """Plots of learning curves."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from penultimate.displays._axes import new_axes
 from penultimate.displays.feature_map import MARKERS
 from penultimate.results.few_shot import LearningCurves
 from penultimate.results.outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class LearningCurvesDisplay:
@@ -105,7 +108,7 @@ class LearningCurvesDisplay:
             ylabel="selection accuracy, %",
         )
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw for each method the mean over seeds and a band from the worst to the best seed.
 
         Parameters

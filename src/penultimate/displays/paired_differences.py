@@ -1,7 +1,7 @@
 """Forest plots of paired accuracy differences."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate.displays._axes import new_axes
 from penultimate.evaluation import Interval, compare_accuracies
 from penultimate.results.outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class PairedDifferencesDisplay:
@@ -138,7 +141,7 @@ class PairedDifferencesDisplay:
             )
         return cls(list(known), list(known.values()), baseline="softmax")
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw one row per method: the difference as a dot, with its 95 % confidence interval.
 
         A dashed line marks zero. A dot is filled if the interval excludes zero.

@@ -4,17 +4,21 @@ A calibrated classifier lies on the diagonal; below it, it is overconfident. The
 samples each bin holds, because a bin with few samples can be far from the diagonal by chance.
 """
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from penultimate._common.protocols import Head
 from penultimate.displays._axes import new_axes
 from penultimate.evaluation import (
     ReliabilityCurve,
     expected_calibration_error,
     reliability_curve,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BLUE, _GREY = "#0072b2", "#bbbbbb"
 
@@ -54,7 +58,13 @@ class ReliabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 10, name: str | None = None
+        cls,
+        estimator: Head,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        n_bins: int = 10,
+        name: str | None = None,
     ) -> Self:
         """Compute the curve from a fitted classifier and samples that it was not fitted on.
 
@@ -144,7 +154,7 @@ class ReliabilityDisplay:
         error = expected_calibration_error(probabilities, codes, n_bins=n_bins)
         return cls(curve, error=error, name=name)
 
-    def plot(self, ax: Any = None, *, name: str | None = None) -> Self:
+    def plot(self, ax: "Axes | None" = None, *, name: str | None = None) -> Self:
         """Draw the accuracy of each bin with its interval, and the fraction of samples in it.
 
         Parameters

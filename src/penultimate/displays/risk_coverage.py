@@ -1,13 +1,17 @@
 """Plots of the risk-coverage curve."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.protocols import Head
 from penultimate.classifiers import AbstainingClassifier
 from penultimate.displays._axes import new_axes
 from penultimate.evaluation import area_under_risk_coverage, confidence_scores, risk_coverage_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class RiskCoverageDisplay:
@@ -55,7 +59,13 @@ class RiskCoverageDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, criterion: str = "auto", name: str | None = None
+        cls,
+        estimator: Head,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        criterion: str = "auto",
+        name: str | None = None,
     ) -> Self:
         """Compute the curve from a fitted classifier and samples that it was not fitted on.
 
@@ -120,7 +130,7 @@ class RiskCoverageDisplay:
             chosen = float(coverage[last]), float(risk[last])
         return cls(coverage, risk, area=area, chosen=chosen, name=name)
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **line: Any) -> Self:
+    def plot(self, ax: "Axes | None" = None, *, name: str | None = None, **line: Any) -> Self:
         """Draw the curve; several curves can share the same axes.
 
         Parameters

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.protocols import Search
 from penultimate.displays._axes import new_axes
 from penultimate.networks import History
 
@@ -45,7 +46,7 @@ class SearchHeatmapDisplay:
         self.scores = scores
 
     @classmethod
-    def from_estimator(cls, search: Any) -> Self:
+    def from_estimator(cls, search: Search) -> Self:
         """Create the display from a fitted search over C and gamma.
 
         Parameters

@@ -9,21 +9,22 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
 from penultimate._common.labels import check_labels
+from penultimate._common.protocols import Head
 from penultimate._common.validation import check_choice, check_number
 
 CALIBRATIONS = ("sigmoid", "isotonic", "temperature")
 
 
 def calibrated(
-    estimator: Any,
-    y: Any,
+    estimator: Head,
+    y: ArrayLike,
     *,
     method: str = "sigmoid",
     n_folds: int = 5,
@@ -165,12 +166,12 @@ def as_columns(scores: NDArray[np.floating]) -> NDArray[np.float64]:
 class _GivenScores(ClassifierMixin, BaseEstimator):
     """A classifier whose input is already the scores, which it returns unchanged."""
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         self.classes_ = np.unique(y)
         return self
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: NDArray[Any]) -> NDArray[Any]:
         return X[:, 0] if X.shape[1] == 1 else X
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         return self.classes_[(X[:, 0] > 0).astype(int) if X.shape[1] == 1 else X.argmax(axis=1)]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
 from penultimate._common.labels import typed_labels
+from penultimate._common.protocols import Network
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.networks import predict_probabilities
@@ -22,7 +23,7 @@ from penultimate.provenance.unseen import forms_of, note_tested, seen_by
 
 def evaluate(
     classifier: Any,
-    X: Any,
+    X: ArrayLike,
     y: ArrayLike,
     *,
     classes: ArrayLike | None = None,
@@ -138,7 +139,7 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
     return names
 
 
-def _codes_of(network: Any, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
+def _codes_of(network: Network, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     """Return the index of the class that a Keras model predicts, for each sample."""
     shape = tuple(network.inputs[0].shape)
     # Gray images may come without the channel axis that the network expects.

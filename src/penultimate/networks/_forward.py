@@ -16,13 +16,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Network, Tensor
 
 
 def forward(
-    model: Any,
+    model: Network,
     X: Any,
     *,
     batch_size: int,
@@ -75,7 +76,7 @@ def forward(
     return out
 
 
-def _only(outputs: Any, model: Any) -> NDArray[Any]:
+def _only(outputs: Any, model: Network) -> NDArray[Any]:
     """Return the one output of a network, which may come in a dict or a list."""
     while isinstance(outputs, (Mapping, list, tuple)):
         if len(outputs) != 1:
@@ -84,7 +85,7 @@ def _only(outputs: Any, model: Any) -> NDArray[Any]:
     return np.asarray(outputs)
 
 
-def several_outputs(model: Any, count: int) -> str:
+def several_outputs(model: Network, count: int) -> str:
     """Say that a network has several outputs where one is needed, and how to choose one."""
     return (
         f"The network {model.name!r} has {count} outputs, and one is needed: pass "
@@ -99,7 +100,7 @@ def padded_size(n_samples: int, batch_size: int) -> int:
     return min(batch_size, max(2, 1 << (n_samples - 1).bit_length()))
 
 
-def as_inputs(model: Any, X: Any) -> Any:
+def as_inputs(model: Network, X: Any) -> Any:
     """Return samples in the form for `forward`: an array or, for several inputs, a list.
 
     Parameters
@@ -145,7 +146,7 @@ def _wrong_inputs(tensors: Sequence[Any], got: str) -> str:
     )
 
 
-def _as_numbers(X: Any) -> NDArray[Any]:
+def _as_numbers(X: ArrayLike) -> NDArray[Any]:
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
@@ -163,12 +164,12 @@ def _as_numbers(X: Any) -> NDArray[Any]:
     return array
 
 
-def _type_of(tensor: Any) -> Any:
+def _type_of(tensor: Tensor) -> Any:
     """Return the dtype for an input: float32, or its integer type, which holds larger tokens."""
     return tensor.dtype if str(tensor.dtype) in ("int32", "int64") else np.float32
 
 
-def _padded(part: NDArray[Any], size: int, kind: Any) -> NDArray[Any]:
+def _padded(part: NDArray[Any], size: int, kind: DTypeLike) -> NDArray[Any]:
     """Copy samples into a batch, padded with the last one, which is valid input by definition."""
     batch = np.empty((size, *part.shape[1:]), kind)
     # The assignment also casts, so that the whole input is never held as float32.

@@ -1,12 +1,9 @@
 """Named convolutional networks, each a function from shapes to an untrained Keras model."""
 
-from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
+from penultimate._common.protocols import Builder, Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras, standard_settings
-
-Builder = Callable[[tuple[int, ...], int], Any]
 
 _SMALLEST_MAP = 8  # side of the smallest map that is still halved
 
@@ -15,7 +12,7 @@ def named(builder: Builder) -> Builder:
     """Let a builder of ours build the same network whatever the global settings of Keras are."""
 
     @wraps(builder)
-    def build(input_shape: tuple[int, ...], n_classes: int) -> Any:
+    def build(input_shape: tuple[int, ...], n_classes: int) -> Network:
         with standard_settings():
             return builder(input_shape, n_classes)
 
@@ -23,7 +20,7 @@ def named(builder: Builder) -> Builder:
 
 
 @named
-def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
+def compact(input_shape: tuple[int, ...], n_classes: int) -> Network:
     """Build a small network with batch normalization: the default for small images.
 
     One 3 x 3 convolution, then pairs of them, each followed by batch normalization and ReLU;
@@ -52,7 +49,7 @@ def compact(input_shape: tuple[int, ...], n_classes: int) -> Any:
 
 
 @named
-def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
+def wide(input_shape: tuple[int, ...], n_classes: int) -> Network:
     """Build a larger version of `compact`, for about fifty classes of characters.
 
     Like `compact`, but channels double from 32, and there are 256 features: at 28 x 28 pixels,
@@ -82,7 +79,7 @@ def wide(input_shape: tuple[int, ...], n_classes: int) -> Any:
 
 
 @named
-def plane(input_shape: tuple[int, ...], n_classes: int) -> Any:
+def plane(input_shape: tuple[int, ...], n_classes: int) -> Network:
     """Build `compact` with two linear units before its softmax, to draw its features in the plane.
 
     The layer of two units is named ``plane``. It costs accuracy: this network is for plots.
@@ -121,19 +118,19 @@ def _staged(
     n_features: int = 128,
     pool_first: bool = False,
     plane: bool = False,
-) -> Any:
+) -> Network:
     """Build stages of normalized convolutions with pooling between them, and a dense head.
 
     With `pool_first`, normalization and ReLU come after the pooling and have a quarter of the work.
     """
     layers = import_keras().layers
 
-    def normalized(x: Any, name: str | None = None) -> Any:
+    def normalized(x: Tensor, name: str | None = None) -> Tensor:
         # Averages over about 10 steps, not the default's 100: small data has few steps per epoch.
         x = layers.BatchNormalization(momentum=0.9)(x)
         return layers.ReLU(name=name)(x)
 
-    def convolved(x: Any, channels: int, pooled: bool = False) -> Any:
+    def convolved(x: Tensor, channels: int, pooled: bool = False) -> Tensor:
         # No bias: the normalization that follows would subtract it again.
         x = layers.Conv2D(
             channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
@@ -164,144 +161,4 @@ def _staged(
     return import_keras().Model(inputs, outputs, name=name)
 
 
-@named
-def mnist_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the MNIST network from the question that this package set out to answer.
-
-    Three 3 x 3 convolutions of 32 channels, the ``Flatten`` that was missing there, a dense layer
-    of 128 units (the features) and softmax; no normalization, no dropout, no pooling.
-
-    Parameters
-    ----------
-    input_shape : (height, width, channels)
-        Of the images, whose pixels are from 0 to 255.
-    n_classes : int
-        Units of the softmax layer.
-
-    Returns
-    -------
-    keras.Model
-
-    Examples
-    --------
-    >>> from penultimate.networks.architectures import mnist_cnn
-    >>> mnist_cnn((28, 28, 1), 10).get_layer("features").output.shape
-    (None, 128)
-    """
-    keras = import_keras()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input(input_shape, name="pixels"),
-            layers.Rescaling(1 / 255, name="rescaling"),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(128, activation="relu", name="features"),
-            layers.Dense(n_classes, activation="softmax", name="probabilities"),
-        ],
-        name="mnist_cnn",
-    )
-
-
-@named
-def devanagari_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the network that was trained on all 58 Devanagari characters, to be specialized.
-
-    3 x 3 convolutions of 128 and 64 channels, 2 x 2 max pooling, dropout, a convolution of 32
-    channels, two dense layers of 512 units (the second gives the features) and softmax, with
-    dropout before each of these three. Its author does not give the dropout rates; here they are
-    0.25 after the pooling and 0.5 elsewhere.
-
-    Parameters
-    ----------
-    input_shape : (height, width, channels)
-        Of the images, whose pixels are from 0 to 255.
-    n_classes : int
-        Units of the softmax layer.
-
-    Returns
-    -------
-    keras.Model
-
-    Examples
-    --------
-    >>> from penultimate.networks.architectures import devanagari_cnn
-    >>> devanagari_cnn((28, 28, 1), 58).get_layer("features").output.shape
-    (None, 512)
-    """
-    keras = import_keras()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input(input_shape, name="pixels"),
-            layers.Rescaling(1 / 255, name="rescaling"),
-            layers.Conv2D(128, 3, activation="relu"),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.25),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Flatten(name="flatten"),
-            layers.Dropout(0.5),
-            layers.Dense(512, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(512, activation="relu", name="features"),
-            layers.Dropout(0.5),
-            layers.Dense(n_classes, activation="softmax", name="probabilities"),
-        ],
-        name="devanagari_cnn",
-    )
-
-
-@named
-def devanagari_small_cnn(input_shape: tuple[int, ...], n_classes: int) -> Any:
-    """Build the network that was trained from scratch on one set of Devanagari characters.
-
-    3 x 3 convolutions of 32 and 64 channels, 2 x 2 max pooling, dropout of a quarter, a dense
-    layer of 256 units (the features), dropout of 0.8 and softmax.
-
-    Parameters
-    ----------
-    input_shape : (height, width, channels)
-        Of the images, whose pixels are from 0 to 255.
-    n_classes : int
-        Units of the softmax layer.
-
-    Returns
-    -------
-    keras.Model
-
-    Examples
-    --------
-    >>> from penultimate.networks.architectures import devanagari_small_cnn
-    >>> devanagari_small_cnn((28, 28, 1), 36).get_layer("features").output.shape
-    (None, 256)
-    """
-    keras = import_keras()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input(input_shape, name="pixels"),
-            layers.Rescaling(1 / 255, name="rescaling"),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.25),
-            layers.Flatten(name="flatten"),
-            layers.Dense(256, activation="relu", name="features"),
-            layers.Dropout(0.8),
-            layers.Dense(n_classes, activation="softmax", name="probabilities"),
-        ],
-        name="devanagari_small_cnn",
-    )
-
-
-NETWORKS: dict[str, Builder] = {
-    "compact": compact,
-    "wide": wide,
-    "plane": plane,
-    "mnist-cnn": mnist_cnn,
-    "devanagari-cnn": devanagari_cnn,
-    "devanagari-small-cnn": devanagari_small_cnn,
-}
+NETWORKS: dict[str, Builder] = {"compact": compact, "wide": wide, "plane": plane}

@@ -6,6 +6,7 @@ another framework or a misspelled name gets the same error everywhere, before an
 
 import inspect
 import os
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
@@ -45,7 +46,7 @@ _FOREIGN = {
 _SHOWN = 80  # characters of an object's repr in a message
 
 
-def check_network(network: Any, owner: str, *, takes_trained: bool = True) -> None:
+def check_network(network: object, owner: str, *, takes_trained: bool = True) -> None:
     """Raise unless `network` is a name, a function that builds a Keras model, or such a model.
 
     Parameters
@@ -135,7 +136,7 @@ def _advise_on_object(network: Any) -> str | None:
     return ""
 
 
-def _advise_on_signature(builder: Any) -> str | None:
+def _advise_on_signature(builder: Callable[..., Any]) -> str | None:
     try:
         signature = inspect.signature(builder)
     except (TypeError, ValueError):  # some compiled functions have no signature

@@ -1,18 +1,17 @@
 """Building an untrained network for samples of a given shape, with errors that say what to do."""
 
-from typing import Any
-
-from penultimate.networks.architectures import NETWORKS, Builder
+from penultimate._common.protocols import Builder, Network
+from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
 from penultimate.networks.frameworks.backend import is_keras_model, seeded
 
-_SMALLEST_IMAGE, _SMALLEST_IMAGES = 8, {"devanagari-cnn": 10}
+_SMALLEST_IMAGE = 8
 _LARGEST_TRIED = 1024  # pixels per side: beyond it, the image size is not the problem
 
 
 def build_network(
     network: str | Builder, input_shape: tuple[int, ...], n_classes: int, *, seed: int = 0
-) -> Any:
+) -> Network:
     """Build an untrained network.
 
     Parameters
@@ -41,17 +40,16 @@ def build_network(
     Examples
     --------
     >>> from penultimate.networks import build_network
-    >>> build_network("mnist-cnn", (28, 28, 1), 10).count_params()
-    2002698
+    >>> build_network("compact", (28, 28, 1), 10).count_params()
+    473306
     """
     check_network(network, "build_network", takes_trained=False)
     if isinstance(network, str):
-        side = _SMALLEST_IMAGES.get(network, _SMALLEST_IMAGE)
-        if len(input_shape) != 3 or min(input_shape[:2]) < side:
+        if len(input_shape) != 3 or min(input_shape[:2]) < _SMALLEST_IMAGE:
             raise ValueError(
-                f"The network {network!r} takes images of at least {side} x {side} pixels, "
-                f"(height, width, channels); got samples of shape {input_shape}. For other inputs "
-                "pass a function that builds a network."
+                f"The network {network!r} takes images of at least {_SMALLEST_IMAGE} x "
+                f"{_SMALLEST_IMAGE} pixels, (height, width, channels); got samples of shape "
+                f"{input_shape}. For other inputs pass a function that builds a network."
             )
         network = NETWORKS[network]
     model = _build(network, input_shape, n_classes, seed)
@@ -67,7 +65,7 @@ def build_network(
     return model
 
 
-def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed: int) -> Any:
+def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed: int) -> Network:
     name = getattr(builder, "__name__", type(builder).__name__)
     try:
         # Keras draws initial weights when layers are built, which is inside the builder.

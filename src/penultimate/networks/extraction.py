@@ -8,12 +8,14 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Inputs, Network
 from penultimate._common.validation import check_number
 from penultimate.networks._forward import as_inputs, forward
 from penultimate.networks.frameworks import keras_models as _keras
@@ -72,12 +74,12 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ('features', "the input of 'probabilities'")
     """
 
-    def __init__(self, network: Any, layer: str = "penultimate", batch_size: int = 256) -> None:
+    def __init__(self, network: Network, layer: str = "penultimate", batch_size: int = 256) -> None:
         self.network = network
         self.layer = layer
         self.batch_size = batch_size
 
-    def fit(self, X: Any = None, y: Any = None) -> Self:
+    def fit(self, X: Inputs | None = None, y: ArrayLike | None = None) -> Self:
         """Cut the network; nothing is learned from the samples.
 
         Parameters
@@ -136,7 +138,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             self.n_features_out_ = self._count_features(self._check_input(X))
         return self
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Inputs) -> NDArray[np.float32]:
         """Compute features.
 
         Parameters
@@ -156,7 +158,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         return self.extract(X)
 
-    def extract(self, X: Any, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def extract(self, X: Inputs, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Do the same as `transform`, and report every batch to `progress`.
 
         Parameters
@@ -171,16 +173,17 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_features), float32
         """
         check_is_fitted(self)
-        X = self._check_input(X)
+        samples = self._check_input(X)
         if self.n_features_out_ is not None:
-            count = self._count_features(X)
+            count = self._count_features(samples)
             if count != self.n_features_out_:
                 raise ValueError(
-                    f"Images of this size, X of shape {np.shape(X)}, have {count} features at "
+                    "Images of this size, X of shape "
+                    f"{np.shape(samples)}, have {count} features at "
                     f"{self.layer_!r}, but those passed to fit had {self.n_features_out_}: resize "
                     "them to one size, or cut the network after a global pooling."
                 )
-        return forward(self.cut_network_, X, batch_size=self.batch_size, progress=progress)
+        return forward(self.cut_network_, samples, batch_size=self.batch_size, progress=progress)
 
     def _check_input(self, X: Any) -> Any:
         """Return the array that the cut network takes, or a list of arrays."""
@@ -190,7 +193,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tensors = self.cut_network_.inputs
         return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(X, tensors)]
 
-    def _chosen_inputs(self, X: Any) -> Any:
+    def _chosen_inputs(self, X: Inputs) -> Any:
         """Select the inputs of the network that the features depend on."""
         names = [tensor.name for tensor in self.network.inputs]
         chosen = [tensor.name for tensor in self.cut_network_.inputs]
@@ -213,7 +216,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         shape = self.cut_network_.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
         return int(np.prod(shape[1:]))
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
@@ -271,7 +274,7 @@ def _times(shape: tuple[int | None, ...]) -> str:
 
 
 def predict_probabilities(
-    network: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+    network: Network, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Compute the probabilities of a network, in inference mode.
 
@@ -321,7 +324,7 @@ def predict_probabilities(
     return outputs / np.maximum(total, np.finfo(np.float32).tiny)
 
 
-def numbers_classes(network: Any, n_classes: int) -> bool:
+def numbers_classes(network: Network, n_classes: int) -> bool:
     """Return whether a network has one output per class, or a single one for two classes."""
     outputs = getattr(network, "outputs", None) or []
     if len(outputs) != 1 or len(outputs[0].shape) != 2:

@@ -6,16 +6,16 @@ that network and provenance cannot be separated by copying the file.
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from penultimate._common.files import write_atomically
+from penultimate._common.protocols import Network
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
 from penultimate.provenance.records import Provenance, provenance_of, set_provenance
 
 _MEMBER = "penultimate/provenance.safetensors"
 
 
-def save_network(network: Any, path: str | Path) -> None:
+def save_network(network: Network, path: str | Path) -> None:
     """Write a network with its provenance as a ``.keras`` file, atomically.
 
     Keras can read the file, too, but ignores the provenance: use `load_network`.
@@ -59,7 +59,7 @@ def save_network(network: Any, path: str | Path) -> None:
             archive.writestr(_MEMBER, provenance_of(network).to_bytes())
 
 
-def load_network(path: str | Path) -> Any:
+def load_network(path: str | Path) -> Network:
     """Read a network from a ``.keras`` file of your own, with its provenance if it has one.
 
     Parameters

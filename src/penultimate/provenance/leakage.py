@@ -70,7 +70,7 @@ def report_leak(
     return message
 
 
-def warn_if_unknown(seer: Any, consequence: str, *, stacklevel: int = 2) -> None:
+def warn_if_unknown(seer: object, consequence: str, *, stacklevel: int = 2) -> None:
     """Warn if the training samples of a network, or of the one in a classifier, are unknown.
 
     Parameters

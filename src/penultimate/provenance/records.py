@@ -16,6 +16,7 @@ import xxhash
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.files import write_atomically
+from penultimate._common.protocols import Network
 from penultimate._common.validation import check_choice
 from penultimate.provenance.fingerprints import fingerprint
 
@@ -237,7 +238,7 @@ def provenance_of(seer: Any) -> Provenance:
     return reduce(Provenance.__or__, some) if some else Provenance(known=False)
 
 
-def holds_unknown_network(seer: Any) -> bool:
+def holds_unknown_network(seer: object) -> bool:
     """Return whether a classifier contains a pre-trained network without recorded samples.
 
     Parameters
@@ -254,7 +255,7 @@ def holds_unknown_network(seer: Any) -> bool:
     return any(holds_unknown_network(part) for part in _parts_of(seer))
 
 
-def _parts_of(seer: Any) -> list[Any]:
+def _parts_of(seer: object) -> list[Any]:
     """Return the estimators and networks inside a meta-estimator, fitted ones if it is fitted."""
     inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
     fitted = getattr(seer, "estimators_", None)
@@ -273,7 +274,7 @@ def _parts_of(seer: Any) -> list[Any]:
 
 
 def record(
-    network: Any,
+    network: Network,
     X: ArrayLike | None = None,
     *,
     role: str = "trained",
@@ -352,7 +353,7 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
 
 
 def _from_its_layers(
-    network: Any, digests: Mapping[int, bytes], distinctive: set[bytes]
+    network: Network, digests: Mapping[int, bytes], distinctive: set[bytes]
 ) -> Provenance:
     """Return what networks that share trained layers with this one have seen."""
     found: dict[int, Provenance] = {}
@@ -370,7 +371,7 @@ def _from_its_layers(
     return reduce(Provenance.__or__, found.values(), Provenance(known=known and bool(found)))
 
 
-def _layers_of(network: Any) -> list[Any]:
+def _layers_of(network: Network) -> list[Any]:
     """Return the layers with weights, those of nested models, too."""
     found: list[Any] = []
     for layer in getattr(network, "layers", []):

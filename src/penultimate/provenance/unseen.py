@@ -1,17 +1,16 @@
 """Detection of samples that a classifier has seen, through pipelines and other wrappers."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from penultimate._common.protocols import Head
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.records import Provenance, provenance_of
 
 
-def seen_by(classifier: Any, X: Any) -> NDArray[np.bool_]:
+def seen_by(classifier: Head, X: ArrayLike) -> NDArray[np.bool_]:
     """Return which samples a classifier, or a network in it, saw in training or selection.
 
     Inside a pipeline, the classifier sees the samples transformed by the previous steps: both the
@@ -31,7 +30,7 @@ def seen_by(classifier: Any, X: Any) -> NDArray[np.bool_]:
     return found
 
 
-def forms_of(classifier: Any, X: Any) -> list[NDArray[np.uint64]]:
+def forms_of(classifier: Head, X: ArrayLike) -> list[NDArray[np.uint64]]:
     """Return the fingerprints of samples in every form that part of a classifier may have seen."""
     if isinstance(classifier, FrozenEstimator):
         return forms_of(classifier.estimator, X)
@@ -48,13 +47,13 @@ def forms_of(classifier: Any, X: Any) -> list[NDArray[np.uint64]]:
     return _prints(X)
 
 
-def _prints(X: Any) -> list[NDArray[np.uint64]]:
+def _prints(X: ArrayLike) -> list[NDArray[np.uint64]]:
     values = np.asarray(X)
     # Text, sparse matrices and the like cannot have been input of a network.
     return [fingerprint(values)] if values.dtype.kind in "biuf" and values.ndim else []
 
 
-def note_tested(classifier: Any, prints: NDArray[np.uint64]) -> None:
+def note_tested(classifier: Head, prints: NDArray[np.uint64]) -> None:
     """Record test samples in a classifier that keeps a record."""
     while isinstance(classifier, FrozenEstimator):
         classifier = classifier.estimator

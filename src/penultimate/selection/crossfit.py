@@ -15,7 +15,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
@@ -25,8 +25,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.cv_results import make_cv_results
 from penultimate._common.per_sample import take_rows
+from penultimate._common.protocols import Head, Search
 from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
-from penultimate.selection.heldout import LayerHead, fit_preprocessing
+from penultimate.selection.heldout import FittedHead, fit_preprocessing
 from penultimate.splits.parts import Split
 from penultimate.svm import SVC
 
@@ -114,11 +115,11 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     (['b'], 10)
     """
 
-    def __init__(self, estimator: Any, scoring: Any = None) -> None:
+    def __init__(self, estimator: Head, scoring: object = None) -> None:
         self.estimator = estimator
         self.scoring = scoring
 
-    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
         """Fit the selected classifier.
 
         Parameters
@@ -146,26 +147,26 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """The number of features."""
         return self._best().n_features_in_
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample."""
         return self._best().predict(X)
 
     @available_if(lambda self: _chosen_has(self, "decision_function"))
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the decision values of the selected classifier."""
         return self._best().decision_function(X)
 
     @available_if(lambda self: _chosen_has(self, "predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the probabilities of the selected classifier."""
         return self._best().predict_proba(X)
 
     @available_if(lambda self: _chosen_has(self, "class_margins"))
-    def class_margins(self, X: Any) -> NDArray[Any]:
+    def class_margins(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the smallest decision value of each class, like `SVC.class_margins`."""
         return self._best().class_margins(X)
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Score the selected classifier with the metric of its selection."""
         best = self._best()
         return float(self.scorer_(best, X, y))
@@ -179,7 +180,7 @@ def _chosen_has(head: SelectedHead, method: str) -> bool:
     return hasattr(getattr(head, "best_estimator_", head.estimator), method)
 
 
-def check_candidates(head: Any) -> None:
+def check_candidates(head: Head) -> None:
     """Raise for a head whose candidates cannot be matched across folds.
 
     Raises
@@ -222,7 +223,7 @@ def check_candidates(head: Any) -> None:
 
 
 def score_fold(
-    head: Any,
+    head: Head,
     features: NDArray[Any],
     y: NDArray[Any],
     fold: Split,
@@ -279,7 +280,7 @@ def score_fold(
 
 
 def refit(
-    head: Any,
+    head: Head,
     folds: FoldScores,
     features: NDArray[Any],
     y: NDArray[Any],
@@ -337,7 +338,7 @@ def refit(
     return Pipeline([("preprocessing", preprocessing), ("head", selected)])
 
 
-def _choose(head: Any, results: Mapping[str, Any]) -> tuple[str, int]:
+def _choose(head: Search, results: Mapping[str, Any]) -> tuple[str, int]:
     """Return the metric and the index of the candidate chosen by `refit` of a search."""
     metric = head.refit if isinstance(head.refit, str) else "score"
     if f"mean_test_{metric}" not in results:
@@ -356,7 +357,7 @@ def scale_of(values: NDArray[Any]) -> float:
 
 
 def fit_crossfit(
-    head: Any,
+    head: Head,
     networks: Iterable[tuple[Split, Mapping[str, NDArray[Any]]]],
     final: Callable[[], Mapping[str, NDArray[Any]]],
     y: NDArray[Any],
@@ -364,7 +365,7 @@ def fit_crossfit(
     make_preprocessing: MakePreprocessing = StandardScaler,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
-) -> LayerHead:
+) -> FittedHead:
     """Select a head and its layer by cross-fitting, then fit it on features of one network.
 
     For each fold a network is trained on the other folds; every candidate is fitted on that
@@ -390,7 +391,7 @@ def fit_crossfit(
 
     Returns
     -------
-    LayerHead
+    FittedHead
 
     Raises
     ------
@@ -436,10 +437,10 @@ def fit_crossfit(
     scores = {layer: _best_score(head, each) for layer, each in folds.items()}
     best = max(scores, key=scores.__getitem__)
     fitted = refit(head, folds[best], features[best], y, make_preprocessing, **given)
-    return LayerHead(best, scores, fitted)
+    return FittedHead(best, fitted, scores)
 
 
-def _best_score(head: Any, folds: FoldScores) -> float:
+def _best_score(head: Head, folds: FoldScores) -> float:
     """Return the mean score of the best candidate."""
     # The scale changes only the parameters in the results, not the scores: any one will do.
     results = folds.results(folds.scales[0])

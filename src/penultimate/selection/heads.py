@@ -8,7 +8,7 @@ does not provide.
 """
 
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 
+from penultimate._common.protocols import Head, Search
 from penultimate.svm import SVC
 
 
-def is_search(head: Any) -> bool:
+def is_search(head: object) -> TypeGuard[Search]:
     """Return whether a classifier chooses hyper-parameters by a score on folds.
 
     Such a classifier has the parameters `cv` and `scoring`: scikit-learn's searches and ours, and
@@ -28,7 +29,7 @@ def is_search(head: Any) -> bool:
     return {"cv", "scoring"} <= set(_params(head))
 
 
-def inner_searches(head: Any) -> list[Any]:
+def inner_searches(head: Head) -> list[Search]:
     """Return the searches in an unfitted head that will be fitted on all of its samples, in order.
 
     Searches inside a calibration, a stack or another search are fitted on parts of the samples, and
@@ -43,13 +44,13 @@ def inner_searches(head: Any) -> list[Any]:
     return []
 
 
-def give_folds(head: Any, folds: Any) -> None:
+def give_folds(head: Head, folds: object) -> None:
     """Set the folds of every search in an unfitted head."""
     for search in inner_searches(head):
         search.set_params(cv=folds)
 
 
-def without_search(head: Any) -> Any:
+def without_search(head: Head) -> Head:
     """Replace each search in an unfitted head with the estimator that it searches over."""
     if isinstance(head, Pipeline):
         name, last = head.steps[-1]
@@ -69,7 +70,7 @@ def chosen_search(head: Any) -> Any:
     return head
 
 
-def check_head(head: Any, owner: str) -> None:
+def check_head(head: Head, owner: str) -> None:
     """Raise for an unusable head, before anything is trained for it.
 
     Raises
@@ -99,7 +100,7 @@ def check_head(head: Any, owner: str) -> None:
             )
 
 
-def weight_params(head: Any, sample_weight: NDArray[Any] | None) -> dict[str, Any]:
+def weight_params(head: Head, sample_weight: NDArray[Any] | None) -> dict[str, Any]:
     """Return sample weights as a parameter of the head's `fit`, even if it is a pipeline.
 
     Raises
@@ -118,7 +119,7 @@ def weight_params(head: Any, sample_weight: NDArray[Any] | None) -> dict[str, An
     return {name: sample_weight}
 
 
-def takes(head: Any, name: str) -> bool:
+def takes(head: Head, name: str) -> bool:
     """Return whether a head's `fit` takes a parameter, by name or as one of ``**kwargs``."""
     parameters = signature(head.fit).parameters
     return name in parameters or any(
@@ -126,7 +127,7 @@ def takes(head: Any, name: str) -> bool:
     )
 
 
-def _weight_name(head: Any) -> str | None:
+def _weight_name(head: Head) -> str | None:
     """Return the name of the weights in `fit`; None if it takes none."""
     if isinstance(head, Pipeline):
         name, last = head.steps[-1]
@@ -148,7 +149,7 @@ def _weight_name(head: Any) -> str | None:
 
 
 def score_weighted(
-    head: Any,
+    head: Head,
     values: NDArray[Any],
     y: NDArray[Any],
     rows: NDArray[np.int64],

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.pipeline import Pipeline
@@ -20,6 +21,8 @@ from sklearn.utils.validation import has_fit_parameter
 
 from penultimate._common.callbacks import part_of
 from penultimate._common.per_sample import take_rows
+from penultimate._common.pipelines import ask_last_step
+from penultimate._common.protocols import Head, Transformer
 from penultimate.selection.heads import (
     chosen_search,
     give_folds,
@@ -33,12 +36,12 @@ Splits = Split | Sequence[Split] | None
 
 
 def fit_head(
-    head: Any,
+    head: Head,
     features: NDArray[Any],
     y: NDArray[Any],
     split: Splits,
     *,
-    preprocessing: Any = None,
+    preprocessing: Transformer | None = None,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
     task: Any = None,
@@ -105,27 +108,33 @@ def fit_head(
 
 
 @dataclass(frozen=True)
-class LayerHead:
+class FittedHead:
     """A fitted head, and the layer whose features it uses.
 
     Attributes
     ----------
     layer : str
         The layer with the best selection score; the first in case of ties.
+    pipeline : Pipeline
+        The pipeline returned by `fit_head`.
     scores : dict of str to float
         The selection score of each layer. Empty if nothing was selected: with one layer and a head
         that is not a search, or without samples to select on.
-    head : Pipeline
-        The pipeline returned by `fit_head`.
     """
 
     layer: str
+    pipeline: Pipeline
     scores: dict[str, float]
-    head: Pipeline
+
+    def ask(self, method: str, features: NDArray[Any]) -> NDArray[Any]:
+        """Call a method of the head, such as ``"class_margins"``, on features of the layer."""
+        # Transformers in the head must return arrays, as in `fit`, whatever is configured by now.
+        with config_context(transform_output="default"):
+            return ask_last_step(self.pipeline, method, features)
 
 
 def fit_layers(
-    head: Any,
+    head: Head,
     features: Mapping[str, NDArray[Any]],
     y: NDArray[Any],
     split: Splits,
@@ -133,7 +142,7 @@ def fit_layers(
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
     task: Any = None,
-) -> LayerHead:
+) -> FittedHead:
     """Select the layer like any hyper-parameter: fit a head on each, keep the best selection score.
 
     Parameters
@@ -156,7 +165,7 @@ def fit_layers(
 
     Returns
     -------
-    LayerHead
+    FittedHead
 
     Examples
     --------
@@ -172,7 +181,8 @@ def fit_layers(
     first = next(iter(features))
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
     if split is not None and not _selects(split):
-        return LayerHead(first, {}, fit_head(head, features[first], y, split, task=task, **given))
+        pipeline = fit_head(head, features[first], y, split, task=task, **given)
+        return FittedHead(first, pipeline, {})
     fitted, scores = {}, {}
     for layer, values in features.items():
         fitted[layer] = fit_head(head, values, y, split, task=task, **given)
@@ -183,11 +193,11 @@ def fit_layers(
         elif len(features) > 1:
             scores[layer] = float(np.mean(_score_folds(head, values, y, split, **given)))
     best = max(scores, key=scores.__getitem__, default=first)  # the first in case of ties
-    return LayerHead(best, scores, fitted[best])
+    return FittedHead(best, fitted[best], scores)
 
 
 def _score_folds(
-    head: Any,
+    head: Head,
     values: NDArray[Any],
     y: NDArray[Any],
     split: Splits,
@@ -217,7 +227,7 @@ def _score_folds(
     return scores
 
 
-def check_layers(layer: Any, owner: str) -> list[str]:
+def check_layers(layer: object, owner: str) -> list[str]:
     """Return the layers to choose from: one, or those of a list.
 
     Raises

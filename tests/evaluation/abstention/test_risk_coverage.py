@@ -84,6 +84,8 @@ def test_margin_of_an_svm_is_the_least_decision_value_of_its_best_class():
     np.testing.assert_array_equal(
         confidence_scores(pipeline[1], pipeline[0].transform(X)), expected
     )
+    scaled = pipeline[0].transform(X)
+    np.testing.assert_array_equal(confidence_scores(pipeline[1:], scaled), expected)
     assert expected[pipeline.predict(X) == y].mean() > expected[pipeline.predict(X) != y].mean()
 
 

@@ -4,14 +4,14 @@ A classifier that may abstain trades coverage (the fraction of samples it accept
 error rate among these). The curve shows the trade for every threshold on the confidence.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from penultimate._common.pipelines import ask_last_step
+from penultimate._common.protocols import Head
 from penultimate._common.validation import check_choice
 
 CRITERIA = ("auto", "margin", "probability")
@@ -110,7 +110,9 @@ def area_under_risk_coverage(correct: ArrayLike, confidence: ArrayLike) -> float
     return float(np.sum(np.diff(coverage, prepend=0) * risk))
 
 
-def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDArray[np.float64]:
+def confidence_scores(
+    estimator: Head, X: ArrayLike, *, criterion: str = "auto"
+) -> NDArray[np.float64]:
     """Compute the confidence of a fitted classifier in its prediction for each sample.
 
     Parameters
@@ -177,14 +179,14 @@ def confidence_scores(estimator: Any, X: Any, *, criterion: str = "auto") -> NDA
     return two[:, 1] - two[:, 0]
 
 
-def _class_margins(estimator: Any, X: Any) -> NDArray[np.float64] | None:
+def _class_margins(estimator: Head, X: ArrayLike) -> NDArray[np.float64] | None:
     """Return the class margins if a classifier, or the last step of a pipeline, has them."""
-    if isinstance(estimator, Pipeline):
-        if len(estimator.steps) == 1 or not hasattr(estimator[-1], "class_margins"):
-            return None
-        estimator, X = estimator[-1], estimator[:-1].transform(X)
     if isinstance(estimator, FrozenEstimator):
         return _class_margins(estimator.estimator, X)
+    if isinstance(estimator, Pipeline):
+        if not hasattr(estimator[-1], "class_margins"):
+            return None
+        return ask_last_step(estimator, "class_margins", X)
     return estimator.class_margins(X) if hasattr(estimator, "class_margins") else None
 
 

@@ -106,7 +106,7 @@ def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> C
     )
 
 
-def check_stable(transform: Callable[[Any], ArrayLike], X: Any) -> Check | None:
+def check_stable(transform: Callable[[Any], ArrayLike], X: ArrayLike) -> Check | None:
     """Look for features that change from call to call, as with dropout left on.
 
     Parameters

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from penultimate._common.labels import is_one_hot
 from penultimate.evaluation.checks._check import Check
 from penultimate.evaluation.intervals.accuracy import wilson_interval
 
@@ -38,9 +39,7 @@ def check_labels_form(y: ArrayLike) -> Check | None:
     'y has shape (3, 3), with one 1 per row and zeros elsewhere.'
     """
     y = np.asarray(y)
-    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
-        return None
-    if not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+    if y.dtype == object or not is_one_hot(y):
         return None
     return Check(
         "one-hot-labels", f"y has shape {y.shape}, with one 1 per row and zeros elsewhere."

@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"([^/\\_-]+)[_-]")
 
 
 def check_seen(
-    fingerprints: NDArray[np.uint64], seen: Any, *, names: Sequence[Any] | None = None
+    fingerprints: NDArray[np.uint64], seen: ArrayLike, *, names: Sequence[Any] | None = None
 ) -> Check | None:
     """Look for test samples that were seen in training.
 

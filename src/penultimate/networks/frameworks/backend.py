@@ -19,9 +19,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+
+from penultimate._common.protocols import Network
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
@@ -57,7 +59,7 @@ def import_keras() -> Any:
     return keras
 
 
-def is_keras_model(network: Any) -> bool:
+def is_keras_model(network: object) -> TypeGuard[Network]:
     """Return whether `network` is a Keras model, without importing Keras.
 
     Parameters

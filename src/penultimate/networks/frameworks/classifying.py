@@ -23,9 +23,11 @@ scores with a gate, a softmax per position, a custom layer that is unlike any ot
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from penultimate._common.protocols import Layer
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.graph import Graph, Value
 
@@ -272,7 +274,7 @@ def _doubted(reading: Reading, doubt: str) -> Reading:
     return replace(reading, kind="unclear", why=doubt)
 
 
-def kind_of(operation: Any) -> str:
+def kind_of(operation: Layer) -> str:
     """Name an operation by its last step: its activation or, without one, its class."""
     operation = _unwrapped(operation)
     function = getattr(operation, "activation", None)
@@ -295,7 +297,7 @@ def _is_pooling(name: str) -> bool:
     return name in _POOLING or "pooling" in name
 
 
-def _is_dense(operation: Any) -> bool:
+def _is_dense(operation: Layer) -> bool:
     layers = import_keras().layers
     convolutions = [
         getattr(layers, name)
@@ -357,25 +359,25 @@ def _is_elementwise(value: Value) -> bool:
     return is_same_shape and all(len(weight.shape) <= 1 for weight in _weights(operation))
 
 
-def _is_known(operation: Any, name: str, *, or_own: bool = False) -> bool:
+def _is_known(operation: Layer, name: str, *, or_own: bool = False) -> bool:
     """Return whether the last step of an operation is known, by its activation or its class."""
     if getattr(_unwrapped(operation), "activation", None) is not None:
         return name in _NEUTRAL or _is_activation(name)
     return or_own or _is_keras(operation)
 
 
-def _is_keras(operation: Any) -> bool:
+def _is_keras(operation: Layer) -> bool:
     package = type(operation).__module__.split(".")[0]
     return package in ("keras", "penultimate") and type(operation).__name__ not in _OPAQUE
 
 
-def _unwrapped(operation: Any) -> Any:
+def _unwrapped(operation: Layer) -> Layer:
     while isinstance(operation, import_keras().layers.Wrapper):
         operation = operation.layer
     return operation
 
 
-def _weights(operation: Any) -> list[Any]:
+def _weights(operation: Layer) -> list[Any]:
     return list(getattr(operation, "weights", []))
 
 
@@ -385,5 +387,5 @@ def _n_axes(shape: tuple[int | None, ...]) -> int:
     return sum(size != 1 for size in shape)
 
 
-def _distinct(values: Any) -> tuple[Value, ...]:
+def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple({id(value): value for value in values}.values())

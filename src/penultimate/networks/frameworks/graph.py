@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from penultimate._common.protocols import Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras
 
 _LISTED = 30  # layer names in an error message
@@ -24,7 +25,7 @@ _LISTED = 30  # layer names in an error message
 class Nested:
     """A call of a model inside another model."""
 
-    model: Any
+    model: Network
     inputs: tuple["Value", ...]
     outer: "Nested | None"
 
@@ -49,7 +50,7 @@ class Value:
 
     operation: Any
     inputs: tuple["Value", ...]
-    tensor: Any
+    tensor: Tensor
     nested: Nested | None
     path: str
 
@@ -75,7 +76,7 @@ class Graph:
         If the model has no graph.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Network) -> None:
         if not has_graph(model):
             raise ValueError(
                 f"The network {getattr(model, 'name', model)!r} is a subclassed model, or was not "
@@ -92,7 +93,7 @@ class Graph:
         self.outputs = self._open(model, self.inputs, None, "")
 
     def _open(
-        self, model: Any, inputs: Sequence[Value], nested: Nested | None, prefix: str
+        self, model: Network, inputs: Sequence[Value], nested: Nested | None, prefix: str
     ) -> list[Value]:
         """Add the values that a model computes from its inputs; return its outputs."""
         known = {id(tensor): value for tensor, value in zip(model.inputs, inputs)}
@@ -187,7 +188,7 @@ class Graph:
         number = next(k for k, call in enumerate(calls) if any(each is value for each in call))
         return f"{value.path}:{number}"
 
-    def tensor(self, value: Value) -> Any:
+    def tensor(self, value: Value) -> Tensor:
         """Return a value as a tensor of the outermost model."""
         # Parts of the same model may occur in one graph, in which names must be unique.
         name = f"until_{self.name(value).replace('/', '_').replace(':', '_')}"
@@ -216,7 +217,7 @@ class Graph:
         return import_keras().Model(bare(inputs), self.tensor(value))
 
 
-def has_graph(model: Any) -> bool:
+def has_graph(model: Network) -> bool:
     """Return whether a layer is a model that computes exactly its graph of layers."""
     if not isinstance(model, import_keras().Model) or not getattr(model, "inputs", None):
         return False

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Layer, Network
 from penultimate.networks._forward import forward, several_outputs
 from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
@@ -44,7 +45,7 @@ class Cut:
     gives_probabilities: bool
 
 
-def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
+def make_cut(model: Network, layer: str, n_classes: int | None = None) -> Cut:
     """Cut `model` at a layer.
 
     Parameters
@@ -78,12 +79,12 @@ def make_cut(model: Any, layer: str, n_classes: int | None = None) -> Cut:
     return Cut(graph.until(value), graph.name(value), place, probabilities)
 
 
-def cut(model: Any, layer: str) -> Any:
+def cut(model: Network, layer: str) -> Network:
     """Return the part of `model` from its inputs to the output of a layer, as `make_cut` does."""
     return make_cut(model, layer).network
 
 
-def takes_pixels(model: Any) -> bool:
+def takes_pixels(model: object) -> bool:
     """Return whether `model` takes images with pixels from 0 to 255 and starts by rescaling them.
 
     Parameters
@@ -129,7 +130,7 @@ def takes_pixels(model: Any) -> bool:
     return scaled
 
 
-def ends_in_logits(model: Any, outputs: NDArray[np.floating] | None = None) -> bool:
+def ends_in_logits(model: Network, outputs: NDArray[np.floating] | None = None) -> bool:
     """Say whether the outputs of `model` are scores, not probabilities.
 
     What makes the output says so. Where that can't be seen, as in a layer of the user's own or a
@@ -178,7 +179,7 @@ def ends_in_logits(model: Any, outputs: NDArray[np.floating] | None = None) -> b
     raise ValueError(_two_readings(model, low, high))
 
 
-def giving_scores(model: Any) -> Any:
+def giving_scores(model: Network) -> Network:
     """Return `model` without the softmax or sigmoid at its end; it then outputs signed scores.
 
     Raises
@@ -208,7 +209,7 @@ def giving_scores(model: Any) -> Any:
     )
 
 
-def classifying_layer(model: Any) -> Any:
+def classifying_layer(model: Network) -> Layer:
     """Return the layer with the weight matrix that makes the outputs.
 
     Raises
@@ -254,7 +255,7 @@ def predicted_codes(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 @contextmanager
-def computing_in_bfloat16(model: Any) -> Iterator[None]:
+def computing_in_bfloat16(model: Network) -> Iterator[None]:
     """Make the layers of `model` compute in bfloat16, on weights that stay float32.
 
     The layer that makes the outputs and everything after it keep their precision, and with them the
@@ -312,11 +313,11 @@ def _either(names: list[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def _activation_of(operation: Any) -> Any:
+def _activation_of(operation: Layer) -> Any:
     return getattr(operation, "activation", None)
 
 
-def _outputs_of_noise(model: Any) -> NDArray[np.float32] | None:
+def _outputs_of_noise(model: Network) -> NDArray[np.float32] | None:
     """Return the outputs for a few samples of noise; None where the inputs are unknown."""
     inputs = getattr(model, "inputs", None)
     if not inputs:
@@ -326,7 +327,7 @@ def _outputs_of_noise(model: Any) -> NDArray[np.float32] | None:
     return forward(model, samples, batch_size=_TRIED)
 
 
-def _two_readings(model: Any, low: float, high: float) -> str:
+def _two_readings(model: Network, low: float, high: float) -> str:
     end = repr(model.name)
     if has_graph(model):
         end += f", which ends in {Graph(model).outputs[0].operation.name!r},"
@@ -339,7 +340,7 @@ def _two_readings(model: Any, low: float, high: float) -> str:
     )
 
 
-def _makes_outputs(model: Any) -> set[int]:
+def _makes_outputs(model: Network) -> set[int]:
     """Return the operations from the outputs back to those that make them, by identity."""
     graph = Graph(model)
     found, waiting = set(), list(graph.outputs)
@@ -352,7 +353,7 @@ def _makes_outputs(model: Any) -> set[int]:
     return found
 
 
-def leaves(model: Any) -> Iterator[Any]:
+def leaves(model: Network) -> Iterator[Any]:
     """Yield the layers of a model, those of nested models, too."""
     for layer in model.layers:
         if isinstance(layer, import_keras().Model):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Loss, Network
 from penultimate.networks._forward import as_inputs, forward
 from penultimate.networks.architectures import Builder, named
 from penultimate.networks.building import build_network
@@ -33,7 +34,7 @@ __all__ = [
 
 
 @named
-def linear(input_shape: tuple[int, ...], n_outputs: int) -> Any:
+def linear(input_shape: tuple[int, ...], n_outputs: int) -> Network:
     """Build a linear machine: one layer on the flattened samples, initialized to zero.
 
     Parameters
@@ -108,7 +109,7 @@ class RandomFeatureNetwork(BaseEstimator):
         self.trainable_gamma = trainable_gamma
         self.seed = seed
 
-    def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> Any:
+    def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> Network:
         """Build the network.
 
         Parameters
@@ -134,7 +135,7 @@ class RandomFeatureNetwork(BaseEstimator):
             )
 
 
-def make_margin_loss(name: str) -> Any:
+def make_margin_loss(name: str) -> Loss:
     """Make a loss by its name in ``networks.losses.LOSSES``.
 
     Parameters
@@ -163,7 +164,7 @@ def build_margin_network(
     *,
     penalty: float,
     seed: int = 0,
-) -> Any:
+) -> Network:
     r"""Build an untrained network that outputs scores, with a penalty on its last weights.
 
     A mean of hinge losses with the penalty :math:`\tfrac{1}{2 C n} \lVert W \rVert^2` is the SVM's
@@ -208,7 +209,7 @@ def build_margin_network(
 
 
 def predict_scores(
-    model: Any, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+    model: Network, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Compute the scores of samples, in inference mode.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Tensor
 from penultimate._common.validation import check_choice, check_number
 from penultimate.networks.frameworks.backend import import_keras
 
@@ -119,7 +120,7 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
             name="log_gamma",
         )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         """Compute the features.
 
         Parameters

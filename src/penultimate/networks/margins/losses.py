@@ -9,6 +9,7 @@ Importing this module imports Keras.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from penultimate._common.protocols import Tensor
 from penultimate._common.validation import check_number
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.margins.targets import class_indicator, signs
@@ -39,7 +40,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
         class_weight: Sequence[float] | None = None,
         reduction: str = "sum_over_batch_size",
         name: str | None = None,
-        dtype: Any = None,
+        dtype: object = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         owner = type(self).__name__
@@ -60,10 +61,10 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
             "class_weight": weights,
         }
 
-    def _power(self, violation: Any) -> Any:
+    def _power(self, violation: Tensor) -> Tensor:
         return ops.square(violation) if self.squared else violation
 
-    def _weighted(self, losses: Any, indicator: Any) -> Any:
+    def _weighted(self, losses: Tensor, indicator: Tensor) -> Tensor:
         """Weight losses by class; a sample with no class, or with several, gets NaN."""
         if self.class_weight is not None:
             if len(self.class_weight) != indicator.shape[-1]:
@@ -110,7 +111,7 @@ class CrammerSinger(MarginLoss):
     0.75
     """
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the loss of each sample.
 
         Parameters
@@ -159,7 +160,7 @@ class WestonWatkins(MarginLoss):
     2.5
     """
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the loss of each sample.
 
         Parameters
@@ -208,7 +209,7 @@ class OneVsRestHinge(MarginLoss):
     4.25
     """
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the loss of each sample.
 
         Parameters
@@ -254,7 +255,7 @@ class BinaryHinge(MarginLoss):
     0.25
     """
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the loss of each sample.
 
         Parameters

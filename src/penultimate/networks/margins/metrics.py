@@ -5,6 +5,7 @@ Importing this module imports Keras.
 
 from typing import Any
 
+from penultimate._common.protocols import Tensor
 from penultimate._common.validation import check_number
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.margins.targets import class_indicator, signs
@@ -13,7 +14,7 @@ keras = import_keras()
 ops = keras.ops
 
 
-def margins(y_true: Any, y_pred: Any, owner: str) -> Any:
+def margins(y_true: Tensor, y_pred: Tensor, owner: str) -> Tensor:
     """Compute the margin of each sample, positive if it is classified correctly.
 
     Parameters
@@ -48,15 +49,17 @@ class _MeanOverSamples(keras.metrics.Mean):  # type: ignore[name-defined]
 
     default_name = ""
 
-    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(self, name: str | None = None, dtype: object = None) -> None:
         super().__init__(name=name or self.default_name, dtype=dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Add a batch of targets and scores."""
         values = self.of_margins(margins(y_true, y_pred, type(self).__name__))
         super().update_state(ops.cast(values, self.dtype), sample_weight)
 
-    def of_margins(self, values: Any) -> Any:
+    def of_margins(self, values: Tensor) -> Tensor:
         """Compute the values to average from the margins; by default the margins themselves."""
         return values
 
@@ -85,7 +88,7 @@ class SignAccuracy(_MeanOverSamples):
 
     default_name = "sign_accuracy"
 
-    def of_margins(self, values: Any) -> Any:
+    def of_margins(self, values: Tensor) -> Tensor:
         """Return which samples are on the right side."""
         return values > 0
 
@@ -112,12 +115,12 @@ class MarginViolationRate(_MeanOverSamples):
 
     default_name = "margin_violation_rate"
 
-    def __init__(self, margin: float = 1.0, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(self, margin: float = 1.0, name: str | None = None, dtype: object = None) -> None:
         super().__init__(name=name, dtype=dtype)
         check_number(margin, "margin", type(self).__name__, low=0, open_low=True)
         self.margin = margin
 
-    def of_margins(self, values: Any) -> Any:
+    def of_margins(self, values: Tensor) -> Tensor:
         """Return which samples violate the margin."""
         return values < self.margin
 

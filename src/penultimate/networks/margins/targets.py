@@ -6,10 +6,11 @@ like any other. So shapes are checked here, and everything is converted to one-h
 
 from typing import Any
 
+from penultimate._common.protocols import Tensor
 from penultimate.networks.frameworks.backend import import_keras
 
 
-def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
+def class_indicator(y_true: Tensor, scores: Tensor, owner: str) -> Tensor:
     """Return one-hot rows of 0 and 1 for class indices or one-hot rows.
 
     Parameters
@@ -52,7 +53,7 @@ def class_indicator(y_true: Any, scores: Any, owner: str) -> Any:
     return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
 
 
-def signs(y_true: Any, scores: Any, owner: str) -> tuple[Any, Any, Any]:
+def signs(y_true: Tensor, scores: Tensor, owner: str) -> tuple[Any, Any, Any]:
     """Return the signs of two classes, their scores as a vector, and one-hot rows.
 
     Parameters

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.files import check_writable, remove_leftovers, write_atomically
+from penultimate._common.protocols import Loss, Network
 from penultimate.networks.frameworks.backend import import_keras
 
 _FORMAT = "penultimate checkpoint 1"
@@ -83,7 +84,7 @@ class Checkpoint:
         self.path = Path(path)
         self.identity = {"network": network, "samples": samples}
 
-    def read(self, model: Any) -> Course:
+    def read(self, model: Network) -> Course:
         """Restore a model and its optimizer from the file.
 
         Parameters
@@ -131,7 +132,7 @@ class Checkpoint:
         course.best_weights = _group(tensors, "best") or None
         return course
 
-    def write(self, model: Any, course: Course) -> None:
+    def write(self, model: Network, course: Course) -> None:
         """Replace the file with the current state.
 
         Parameters
@@ -184,7 +185,7 @@ class Checkpoint:
             )
 
 
-def describe_network(model: Any, training: Any, loss: Any, seed: int) -> dict[str, Any]:
+def describe_network(model: Network, training: Any, loss: Loss | None, seed: int) -> dict[str, Any]:
     """Describe all that determines a training, except its samples and initial weights.
 
     Parameters
@@ -262,11 +263,11 @@ def _fingerprint(description: dict[str, Any]) -> str:
     return hashlib.sha256(_to_json(description).encode()).hexdigest()[:_SHOWN]
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=lambda number: number.item())
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: object) -> Iterator[str]:
     """Yield the names of all layers in a model's JSON."""
     if isinstance(value, dict):
         config = value.get("config")
@@ -278,7 +279,7 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(item)
 
 
-def _renamed(value: Any, numbers: dict[str, int]) -> Any:
+def _renamed(value: object, numbers: dict[str, int]) -> Any:
     if isinstance(value, dict):
         return {k: _renamed(v, numbers) for k, v in value.items() if k not in _VOLATILE}
     if isinstance(value, list):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Network
 from penultimate.networks.frameworks.keras_models import takes_pixels
 from penultimate.networks.training.epochs import DivergedError
 from penultimate.networks.training.recipe import Training
@@ -16,7 +17,7 @@ _LARGE = 10  # absolute value that inputs should not exceed if no layer rescales
 
 @contextmanager
 def explaining_divergence(
-    epoch: int, model: Any, X: NDArray[Any], training: Training, hint: str = ""
+    epoch: int, model: Network, X: NDArray[Any], training: Training, hint: str = ""
 ) -> Iterator[None]:
     """Raise ``ValueError`` if the epoch that runs in this context diverges.
 
@@ -44,7 +45,7 @@ def explaining_divergence(
         raise ValueError(" ".join(filter(None, [what, _advise(model, X, training), hint])))
 
 
-def _advise(model: Any, X: NDArray[Any], training: Training) -> str:
+def _advise(model: Network, X: NDArray[Any], training: Training) -> str:
     """Return advice, the most likely remedy first."""
     if X.dtype.kind == "f":
         n_broken = int(np.sum(~np.isfinite(X).all(axis=tuple(range(1, X.ndim)))))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Network
 from penultimate.networks.training.augmentation import Augmentation
 
 
@@ -74,7 +75,7 @@ def epochs(
 
 
 def run_epoch(
-    model: Any,
+    model: Network,
     samples: NDArray[Any],
     codes: NDArray[np.integer],
     sample_weight: NDArray[np.floating] | None,

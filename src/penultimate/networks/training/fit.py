@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Loss, Network
 from penultimate.networks._forward import forward
 from penultimate.networks.architectures import Builder
 from penultimate.networks.building import build_network
@@ -65,13 +66,13 @@ _FEWEST_TO_CHOOSE_BY = 100
 
 
 def train(
-    model: Any,
+    model: Network,
     X: NDArray[Any],
     codes: NDArray[np.integer],
     validation: Validation | None,
     training: Training,
     *,
-    loss: Any = None,
+    loss: Loss | None = None,
     sample_weight: NDArray[np.floating] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -201,7 +202,7 @@ def fit_network(
     codes: NDArray[np.integer],
     training: Training | None = None,
     *,
-    loss: Any = None,
+    loss: Loss | None = None,
     groups: NDArray[Any] | None = None,
     fingerprints: NDArray[np.uint64] | None = None,
     sample_weight: NDArray[np.floating] | None = None,
@@ -301,12 +302,12 @@ def validation_split(
 
 
 def train_further(
-    model: Any,
+    model: Network,
     X: NDArray[Any],
     codes: NDArray[np.integer],
     training: Training,
     *,
-    loss: Any,
+    loss: Loss,
     sample_weight: NDArray[np.floating] | None = None,
     seed: int = 0,
     epoch: int = 0,
@@ -384,18 +385,18 @@ def _is_over(course: Course, training: Training) -> bool:
     return len(course.loss) - 1 - course.best_epoch >= training.patience
 
 
-def _floats_of(model: Any) -> AbstractContextManager[None]:
+def _floats_of(model: Network) -> AbstractContextManager[None]:
     """Let losses and learning rates be float32 where the weights are, whatever Keras is set to."""
     types = {str(variable.dtype) for variable in model.trainable_variables}
     return float_type("float32") if types == {"float32"} else nullcontext()
 
 
-def _computing_in(precision: str, model: Any) -> AbstractContextManager[None]:
+def _computing_in(precision: str, model: Network) -> AbstractContextManager[None]:
     return computing_in_bfloat16(model) if precision == "bfloat16" else nullcontext()
 
 
 def _validate(
-    model: Any, validation: Validation, loss: Any, course: Course, training: Training
+    model: Network, validation: Validation, loss: Loss, course: Course, training: Training
 ) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
     X, codes, *weights = validation

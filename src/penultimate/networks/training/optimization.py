@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from penultimate._common.frames import level_outside
+from penultimate._common.protocols import Loss, Network
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import ends_in_logits, leaves
 from penultimate.networks.training.recipe import Training
@@ -14,14 +15,14 @@ _MEANT = {"float32": ("float32",), "bfloat16": ("float32", "bfloat16")}
 _NOT_DECAYED = ("bias", "gamma", "beta")  # how their names end
 
 
-def default_loss(model: Any, training: Training) -> Any:
+def default_loss(model: Network, training: Training) -> Loss:
     """Return the cross-entropy with smoothed labels, for the logits or probabilities of `model`."""
     return import_keras().losses.CategoricalCrossentropy(
         from_logits=ends_in_logits(model), label_smoothing=training.label_smoothing
     )
 
 
-def warn_of_other_precision(model: Any, training: Training) -> None:
+def warn_of_other_precision(model: Network, training: Training) -> None:
     """Warn of layers that were built to compute in another precision than the recipe says."""
     others = [
         layer
@@ -58,7 +59,7 @@ def one_cycle(training: Training, steps_per_epoch: int) -> Any:
     )
 
 
-def compile_network(model: Any, training: Training, loss: Any, learning_rate: Any) -> None:
+def compile_network(model: Network, training: Training, loss: Loss, learning_rate: object) -> None:
     """Compile `model` with optimizer and loss; the learning rate is a number or a schedule."""
     keras = import_keras()
     kept = [

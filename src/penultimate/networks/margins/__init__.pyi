@@ -1,0 +1,11 @@
+from penultimate.networks.margins.builders import RandomFeatureNetwork as RandomFeatureNetwork
+from penultimate.networks.margins.builders import build_margin_network as build_margin_network
+from penultimate.networks.margins.builders import linear as linear
+from penultimate.networks.margins.layers import RandomFourierFeatures as RandomFourierFeatures
+from penultimate.networks.margins.losses import BinaryHinge as BinaryHinge
+from penultimate.networks.margins.losses import CrammerSinger as CrammerSinger
+from penultimate.networks.margins.losses import OneVsRestHinge as OneVsRestHinge
+from penultimate.networks.margins.losses import WestonWatkins as WestonWatkins
+from penultimate.networks.margins.metrics import MarginViolationRate as MarginViolationRate
+from penultimate.networks.margins.metrics import MeanMargin as MeanMargin
+from penultimate.networks.margins.metrics import SignAccuracy as SignAccuracy
