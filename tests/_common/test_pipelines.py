@@ -15,6 +15,8 @@ def test_the_last_step_gets_what_the_others_give():
         ask_last_step(pipeline, "class_margins", X), svc.class_margins(scaled)
     )
     np.testing.assert_array_equal(ask_last_step(pipeline, "predict", X), pipeline.predict(X))
+    two = make_pipeline(pipeline[0], svc)
+    np.testing.assert_array_equal(ask_last_step(two, "class_margins", X), svc.class_margins(scaled))
     alone = make_pipeline(svc)
     np.testing.assert_array_equal(
         ask_last_step(alone, "class_margins", scaled), svc.class_margins(scaled)
