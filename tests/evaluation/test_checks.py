@@ -109,10 +109,10 @@ def test_other_names_of_files_are_no_groups(make):
 def test_probabilities_are_fed_to_the_svm():
     network, _ = fit_network("compact", IMAGES[:100, ..., None], LABELS[:100], QUICK)
     probabilities = network.predict(IMAGES[:50, ..., None].astype(np.float32), verbose=0)
-    found = checks.check_features(probabilities, standardised=True)
+    found = checks.check_features(probabilities, standardized=True)
     assert [check.id for check in found] == ["probabilities-as-features"]
     features = FeatureExtractor(network).fit_transform(IMAGES[:50, ..., None])
-    assert checks.check_features(features, standardised=True) == []
+    assert checks.check_features(features, standardized=True) == []
 
 
 def test_features_of_unlike_scales():
@@ -268,8 +268,8 @@ def test_what_is_no_error_is_not_reported():
         checks.check_labels_order(IMAGES, LABELS),
         checks.check_scaler(DIGITS[split.train], DIGITS[split.held_out], scaler),
         checks.check_test_size(len(split.held_out), accuracy),
-        *checks.check_features(scaler.transform(DIGITS), standardised=True),
-        *checks.check_features(softmax(DIGITS, axis=1) * 2, standardised=True),
+        *checks.check_features(scaler.transform(DIGITS), standardized=True),
+        *checks.check_features(softmax(DIGITS, axis=1) * 2, standardized=True),
     ]
     assert [check for check in found if check is not None] == []
 

@@ -57,7 +57,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.provenance_ = Provenance()
-        return X, y, codes, self._note_seen(X)
+        return X, y, codes, self._record_training_samples(X)
 
     def _check_weights(
         self, sample_weight: ArrayLike | None, codes: NDArray[np.int64]
@@ -75,7 +75,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Count as unfitted until this fit is complete; called after all checks of the input."""
         self.__dict__.pop(self._SET_LAST, None)
 
-    def _note_seen(self, X: NDArray[Any]) -> NDArray[np.uint64]:
+    def _record_training_samples(self, X: NDArray[Any]) -> NDArray[np.uint64]:
         """Record the samples that the classifier is fitted on, and those of a frozen network."""
         prints = fingerprint(X)
         self.provenance_ = self.provenance_ | Provenance.of(prints, "trained")

@@ -255,7 +255,7 @@ class MarginClassifier(NetworkClassifier):
         codes = self._check_further_labels(y, len(X), classes, first)
         if first:
             self.provenance_ = Provenance()
-        self._note_seen(X)
+        self._record_training_samples(X)
         weight = self._weight_of(sample_weight, len(X))
         if first:
             self._forget_results()

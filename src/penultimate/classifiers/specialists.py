@@ -290,7 +290,7 @@ class Specialists(RoutedClassifier):
         params = self._head_params(weights, {} if groups is None else {"groups": groups})
         prints = fingerprint(X)
         self._warn_if_seen(provenance_of(self.network_).holds(prints))
-        self._note_seen(X)
+        self._record_training_samples(X)
         # The specialist's head is cross-validated on `folds`. A router head needs one selection
         # part: a fold drawn without labels, which exists even if a class has a single sample.
         selection = np.zeros(len(y), bool)

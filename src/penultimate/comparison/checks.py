@@ -217,7 +217,7 @@ def _probabilities_as_features(context: Context) -> Finding:
     features = context.comparison.features
     if features is None:
         return NotMade("no network")
-    return checks.check_features(features["development"], standardised=True)
+    return checks.check_features(features["development"], standardized=True)
 
 
 def _grid_edge(context: Context) -> Finding:

@@ -70,19 +70,19 @@ def report_leak(
     return message
 
 
-def warn_if_unknown(seer: object, consequence: str, *, stacklevel: int = 2) -> None:
+def warn_if_unknown(model: object, consequence: str, *, stacklevel: int = 2) -> None:
     """Warn if the training samples of a network, or of the one in a classifier, are unknown.
 
     Parameters
     ----------
-    seer : object
+    model : object
         Network or classifier, as accepted by `provenance_of`.
     consequence : str
         What would be wrong if the network was trained on these samples, for the warning.
     stacklevel : int, default=2
         Stack level, as in `warnings.warn`, counted from this function.
     """
-    if not holds_unknown_network(seer):
+    if not holds_unknown_network(model):
         return
     warnings.warn(
         f"It is unknown which samples the network was trained on; if these are among them, "

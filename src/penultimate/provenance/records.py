@@ -197,12 +197,12 @@ class Provenance:
         return cls(**arrays, known=known)
 
 
-def provenance_of(seer: Any) -> Provenance:
+def provenance_of(model: Any) -> Provenance:
     """Return the record of the samples that a network or a classifier has seen.
 
     Parameters
     ----------
-    seer : object
+    model : object
         Keras model or classifier. Pipelines, searches and other meta-estimators (frozen,
         calibrated, voting, stacked) are searched for models inside them.
 
@@ -225,49 +225,49 @@ def provenance_of(seer: Any) -> Provenance:
     >>> len(provenance_of(network).trained)  # three samples, all the same
     1
     """
-    found = getattr(seer, "_penultimate_provenance", None) or getattr(seer, "provenance_", None)
+    found = getattr(model, "_penultimate_provenance", None) or getattr(model, "provenance_", None)
     if found is not None:
         return found
-    if callable(getattr(seer, "get_weights", None)):
-        digests, distinctive = _digests(seer)
+    if callable(getattr(model, "get_weights", None)):
+        digests, distinctive = _digests(model)
         found = _BY_WEIGHTS.get(_digest(digests))
-        return _from_its_layers(seer, digests, distinctive) if found is None else found
-    parts = [provenance_of(part) for part in _parts_of(seer)]
+        return _from_its_layers(model, digests, distinctive) if found is None else found
+    parts = [provenance_of(part) for part in _parts_of(model)]
     # Parts without any record, such as a scaler, must not make a recorded network unknown.
     some = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
     return reduce(Provenance.__or__, some) if some else Provenance(known=False)
 
 
-def holds_unknown_network(seer: object) -> bool:
+def holds_unknown_network(model: object) -> bool:
     """Return whether a classifier contains a pre-trained network without recorded samples.
 
     Parameters
     ----------
-    seer : object
+    model : object
         As `provenance_of` takes it. A classifier without a network holds none.
 
     Returns
     -------
     bool
     """
-    if callable(getattr(seer, "get_weights", None)):
-        return not provenance_of(seer).known
-    return any(holds_unknown_network(part) for part in _parts_of(seer))
+    if callable(getattr(model, "get_weights", None)):
+        return not provenance_of(model).known
+    return any(holds_unknown_network(part) for part in _parts_of(model))
 
 
-def _parts_of(seer: object) -> list[Any]:
+def _parts_of(model: object) -> list[Any]:
     """Return the estimators and networks inside a meta-estimator, fitted ones if it is fitted."""
-    inner = [getattr(seer, name, None) for name in ("best_estimator_", "estimator_", "network_")]
-    fitted = getattr(seer, "estimators_", None)
+    inner = [getattr(model, name, None) for name in ("best_estimator_", "estimator_", "network_")]
+    fitted = getattr(model, "estimators_", None)
     inner += fitted if isinstance(fitted, list) else []  # for boosted trees it is an array
-    inner += [each.estimator for each in getattr(seer, "calibrated_classifiers_", None) or []]
+    inner += [each.estimator for each in getattr(model, "calibrated_classifiers_", None) or []]
     if all(part is None for part in inner):
-        named = getattr(seer, "estimators", None) or []
-        inner += [getattr(seer, "estimator", None), *(part for _, part in named)]
-    inner += [step for _, step in getattr(seer, "steps", None) or []]
+        named = getattr(model, "estimators", None) or []
+        inner += [getattr(model, "estimator", None), *(part for _, part in named)]
+    inner += [step for _, step in getattr(model, "steps", None) or []]
     for name in ("transformer_list", "transformers"):  # of a FeatureUnion, a ColumnTransformer
-        inner += [each[1] for each in getattr(seer, name, None) or []]
-    network = getattr(seer, "network", None)
+        inner += [each[1] for each in getattr(model, name, None) or []]
+    network = getattr(model, "network", None)
     if callable(getattr(network, "get_weights", None)):
         inner.append(network)
     return [part for part in inner if part is not None and not isinstance(part, str)]

@@ -10,13 +10,13 @@ from penultimate._common.images import uneven_scales
 from penultimate.evaluation.checks._check import Check
 
 
-def check_features(features: ArrayLike, *, standardised: bool = False) -> list[Check]:
+def check_features(features: ArrayLike, *, standardized: bool = False) -> list[Check]:
     """Look for probabilities used as features, and for features with very different scales.
 
     Parameters
     ----------
     features : array-like of shape (n_samples, n_features)
-    standardised : bool, default=False
+    standardized : bool, default=False
         Whether a later step standardizes the features.
 
     Returns
@@ -29,7 +29,7 @@ def check_features(features: ArrayLike, *, standardised: bool = False) -> list[C
     >>> from scipy.special import softmax
     >>> from penultimate.evaluation.checks import check_features
     >>> scores = np.random.default_rng(0).normal(size=(50, 10))
-    >>> [check.id for check in check_features(softmax(scores, axis=1), standardised=True)]
+    >>> [check.id for check in check_features(softmax(scores, axis=1), standardized=True)]
     ['probabilities-as-features']
     """
     values = np.asarray(features, float)
@@ -45,7 +45,7 @@ def check_features(features: ArrayLike, *, standardised: bool = False) -> list[C
                 f"The {values.shape[1]} features of each sample are non-negative and sum to 1.",
             )
         )
-    if not standardised and (spread := uneven_scales(values)) is not None:
+    if not standardized and (spread := uneven_scales(values)) is not None:
         found.append(
             Check(
                 "unscaled-features",

@@ -27,7 +27,7 @@ _VOLATILE = ("shared_object_id", "compile_config")
 
 
 @dataclass
-class Course:
+class TrainingState:
     """Progress of a training, apart from the state of its model and optimizer.
 
     Attributes
@@ -84,7 +84,7 @@ class Checkpoint:
         self.path = Path(path)
         self.identity = {"network": network, "samples": samples}
 
-    def read(self, model: Network) -> Course:
+    def read(self, model: Network) -> TrainingState:
         """Restore a model and its optimizer from the file.
 
         Parameters
@@ -94,7 +94,7 @@ class Checkpoint:
 
         Returns
         -------
-        Course
+        TrainingState
             Empty if there is no file.
 
         Raises
@@ -108,7 +108,7 @@ class Checkpoint:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path)
         if not self.path.exists():
-            return Course()
+            return TrainingState()
         try:
             with safe_open(self.path, framework="numpy") as file:
                 metadata = file.metadata() or {}
@@ -119,7 +119,7 @@ class Checkpoint:
             if metadata["sha256"] != _digest(metadata, tensors):
                 raise ValueError("its content is not what was written")
             stored = {kind: json.loads(metadata[kind]) for kind in self.identity}
-            course = Course(**json.loads(metadata["course"]))
+            course = TrainingState(**json.loads(metadata["course"]))
         except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
             raise ValueError(
                 f"The checkpoint {str(self.path)!r} is damaged or is not a checkpoint: {error}. "
@@ -132,14 +132,14 @@ class Checkpoint:
         course.best_weights = _group(tensors, "best") or None
         return course
 
-    def write(self, model: Network, course: Course) -> None:
+    def write(self, model: Network, course: TrainingState) -> None:
         """Replace the file with the current state.
 
         Parameters
         ----------
         model : keras.Model
             The model, with its optimizer.
-        course : Course
+        course : TrainingState
 
         Warns
         -----

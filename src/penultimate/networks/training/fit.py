@@ -31,7 +31,7 @@ from penultimate.networks.frameworks.keras_models import (
 )
 from penultimate.networks.training.checkpoints import (
     Checkpoint,
-    Course,
+    TrainingState,
     describe_network,
     describe_samples,
 )
@@ -144,7 +144,7 @@ def train(
     with seeded(seed), _floats_of(model):
         loss = default_loss(model, training) if loss is None else loss
         compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
-        file, course = None, Course()
+        file, course = None, TrainingState()
         if checkpoint is not None:
             network = describe_network(model, training, loss, seed)
             file = Checkpoint(
@@ -378,7 +378,7 @@ def train_further(
     return mean_loss
 
 
-def _is_over(course: Course, training: Training) -> bool:
+def _is_over(course: TrainingState, training: Training) -> bool:
     """Return whether early stopping ends the training: no better epoch within `patience`."""
     if training.patience is None or course.best_epoch is None:
         return False
@@ -396,7 +396,7 @@ def _computing_in(precision: str, model: Network) -> AbstractContextManager[None
 
 
 def _validate(
-    model: Network, validation: Validation, loss: Loss, course: Course, training: Training
+    model: Network, validation: Validation, loss: Loss, course: TrainingState, training: Training
 ) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
     X, codes, *weights = validation
