@@ -131,6 +131,8 @@ def compare(
     >>> [method.name for method in result.methods]
     ['cnn-softmax', 'cnn+svm-rbf']
     """
+    # Whatever is wrong with the arguments is found in the order of its cost: first what needs no
+    # data, then what needs the data, then what needs the splits. Training comes after all of it.
     protocol = Protocol() if protocol is None else protocol
     if not isinstance(protocol, Protocol):
         raise TypeError(
@@ -151,6 +153,8 @@ def compare(
     choose_methods(methods, by_subset=True, frozen=frozen)
     with _observer(verbose) as progress:
         dataset, inputs = read_given(data, y, test, network, progress)
+        # Only now is it known whether there are subsets, and whether the network has one output
+        # per class.
         chosen = choose_methods(
             methods,
             by_subset=bool(dataset.subsets),
@@ -223,6 +227,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "epochs": None if frozen else settings.training.epochs,
         "test_uses": 1,
     }
+    # The checks look at the figures, so they run on a comparison that has no checks yet.
     comparison = Comparison(
         plan.dataset,
         plan.split.held_out,
@@ -245,6 +250,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
                 "was trained on another scale, pass arrays on that scale.",
             }
         )
+    # Notes of the fits come first: they explain what the checks then find.
     states, found = run_checks(comparison, plan, settings.methods, network, leak)
     made = [state["id"] for state in states if state["state"] in ("passed", "found")]
     return replace(

@@ -40,6 +40,7 @@ def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
     """
     data, prints = plan.dataset, plan.dataset.fingerprint()
     test = plan.split.held_out
+    # Two ways to leak: a copy in development, or a network that was trained on the sample before.
     copied = np.isin(prints[test], prints[plan.split.train])
     leaked = copied.copy()
     if is_keras_model(network):
@@ -170,6 +171,7 @@ def _misordered_labels(context: Context) -> Finding:
     counts = np.sort(np.bincount(data.labels[development]))
     if counts[-2:].min() < 2:
         return NotMade("too few samples of each class")
+    # Cheap evidence first: the check itself fits a classifier.
     best = max((comparison.accuracy(name) for name in comparison.names()), key=lambda a: a.value)
     test_labels = data.labels[comparison.test]
     if best.low > np.bincount(test_labels).max() / len(test_labels):
@@ -202,6 +204,7 @@ def _other_training_samples(context: Context) -> Finding:
         return NotMade("all methods use the same network")
     if context.training_is_unknown:
         return NotMade(_NOT_RECORDED, "unknown")
+    # An unequal contest, not a mistake: hence a note and no warning.
     own = np.setdiff1d(provenance_of(context.network).trained, context.prints)
     if not len(own):
         return None
@@ -249,6 +252,7 @@ def _network_undertrained(context: Context) -> Finding:
     comparison = context.comparison
     if not context.uses_network:
         return NotMade("no network")
+    # A method that knows the subset has an easier task, so its accuracy says less of the network.
     overall = [method for method in comparison.methods if not method.knows_subset]
     softmax = [method.name for method in overall if method.inputs == "probabilities"]
     if not (softmax or comparison.histories):
@@ -330,6 +334,7 @@ def run_checks(
     """
     frozen = network if is_keras_model(network) else None
     context = Context(comparison, plan, methods, frozen, leak)
+    # Every check gets a state, in particular one that could not run: silence would read as passed.
     states, found = [], []
     for name, make in CHECKS.items():
         outcome = make(context)

@@ -165,8 +165,10 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     -------
     Fitted
     """
+    # Reading the head's input counts as its time: a method on pixels pays for flattening them.
     start = time.perf_counter()
     development, codes = data.development(method, part), codes[part.development]
+    # Splits are of all of development; a part sees its own samples of them, renumbered.
     folds = [part.restrict(fold) for fold in data.plan.folds[data.seed]]
     split = part.restrict(data.plan.development_splits[data.seed])
     fold_parts = []
@@ -198,6 +200,8 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
                 make_preprocessing=make_preprocessing,
             ).pipeline
         else:
+            # Without a selection part (resubstitution) the search draws its own folds, unless
+            # groups or copies must be kept together: then it is given some.
             held_out = split if len(split.held_out) else folds or None
             pipeline = fit_head(
                 head, development, codes, held_out, preprocessing=make_preprocessing()
@@ -208,6 +212,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
         calibrator = calibrate(pipeline, parts, codes)
+    # Predictions are made on demand, because a router decides which samples a part is asked about.
     return Fitted(
         lambda chosen: pipeline.predict(data.test(method, chosen)),
         seconds,
@@ -237,6 +242,8 @@ def _selected(pipeline: Any) -> dict[str, Any]:
 
 def _fit_own_network(method: Method, part: Part, data: SeedData) -> Fitted:
     """Train a network of the method's own, on the classes of a part."""
+    # The recipe is that of the shared network, so that only the classes, the loss or the
+    # augmentation differ.
     training = data.settings.training
     if not method.augmented:
         training = replace(training, augmentation=None)

@@ -36,6 +36,7 @@ def read_given(
     X = as_samples(data, "compare")
     if y is None:
         raise ValueError("y is missing: compare needs one label per image.")
+    # A user's own test set is appended and marked: from here on there is one form of data.
     is_test = None
     if test is not None:
         X, y, is_test = _join(X, y, test)

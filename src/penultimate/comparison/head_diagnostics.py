@@ -62,6 +62,7 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
     """
     if not isinstance(chosen_estimator(pipeline), SVC):
         return None
+    # One temperature is fitted to the scores of all parts together: a part alone may lack classes.
     scores, labels = [], []
     for split, features in parts:
         # Without every class among the fitted samples, the columns of the scores would not match.
@@ -171,6 +172,7 @@ def learning_curve(
         place[of_class] = (np.arange(len(of_class)) + rng.random()) / len(of_class)
         place[of_class[0]] = -1  # so that every class is present from the start
     order = order[np.argsort(place, kind="stable")]
+    # The same order for every size, so that larger sets contain the smaller ones.
     sizes = _sizes(len(order), len(np.unique(y[order])))
     values = clone(pipeline["preprocessing"]).fit(features[split.train]).transform(features)
     accuracies = []

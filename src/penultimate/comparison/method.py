@@ -110,6 +110,7 @@ class Method:
         name : str
             Name of the method, for the message.
         """
+        # Here and not in __init__, because only `compare` knows the name that the message needs.
         owner = f"the method {name!r}"
         check_choice(self.inputs, "inputs", owner, INPUTS)
         check_choice(self.subsets, "subsets", owner, SUBSETS)
@@ -117,6 +118,7 @@ class Method:
         if self.router is not None:
             check_choice(self.router, "router", owner, ROUTERS)
         if self.loss is not None:
+            # Imported late: the losses need Keras, and most methods do not.
             from penultimate.networks.margins.losses import LOSSES
 
             check_choice(self.loss, "loss", owner, LOSSES)

@@ -5,7 +5,7 @@ logistic head (refitting, without a margin), the softmax masked to a subset (kno
 and networks trained from scratch (fewer classes).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate._common.threads import single_threaded_blas
@@ -43,12 +43,13 @@ class ByFeaturesSearchCV(GridSearchCV):
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, as GridSearchCV does."""
-        self._n_features = X.shape[1]
-        return super().fit(X, y, **params)
-
-    def _run_search(self, evaluate_candidates: Callable[[Any], Any]) -> None:
-        grid = {n: np.divide(v, self._n_features).tolist() for n, v in self.param_grid.items()}
-        evaluate_candidates(ParameterGrid(grid))
+        given = self.get_params(deep=False)["param_grid"]
+        scaled = {name: np.divide(values, X.shape[1]).tolist() for name, values in given.items()}
+        self.set_params(param_grid=scaled)
+        try:
+            return super().fit(X, y, **params)
+        finally:
+            self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
 
 
 def logistic(n_jobs: int | None, seed: int) -> Any:
@@ -108,6 +109,7 @@ def _with_margin_loss(loss: str) -> Method:
     return Method("network", family="margin", subsets="ignored", loss=loss, run="on request")
 
 
+# Each is trained from the weights that the shared network starts from, so only the loss differs.
 _MARGIN_LOSSES = {
     "cnn-hinge": "hinge",
     "cnn-squared-hinge": "squared_hinge",
@@ -117,6 +119,7 @@ _MARGIN_LOSSES = {
 _SOFTMAX = Method("probabilities", family="softmax")
 _SVM = Method("features", svm_rbf, family="svm")
 _SCRATCH = Method("network", family="softmax", control=True, subsets="needed")
+# In the order of every table: the baseline, its controls, the heads, and what uses no network.
 METHODS: dict[str, Method] = {
     "cnn-softmax": replace(_SOFTMAX, subsets="ignored"),
     "cnn-softmax-masked": replace(_SOFTMAX, subsets="needed"),
@@ -173,6 +176,7 @@ def choose_methods(
             if method.run == "by default" or (method.run == "without subsets" and not by_subset)
             if not _reason_against(method, by_subset, frozen, classifies)
         }
+    # The same method named twice is one method; two methods of one name would share a row.
     chosen: dict[str, Method] = {}
     for name, method in _named(methods):
         if chosen.setdefault(name, method) != method:
@@ -192,6 +196,7 @@ def choose_headline(methods: Mapping[str, Method]) -> str | None:
     best of several heads by its test accuracy would be a selection on the test set.
     """
     known = [*METHODS]
+    # Methods that the report examines come first, then ours in their order, then by name.
     heads = [
         (not method.inspect, known.index(name) if name in known else len(known), name)
         for name, method in methods.items()

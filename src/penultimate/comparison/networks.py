@@ -104,6 +104,7 @@ class Trainer:
 
         All networks of a seed have the same initial weights, whatever the loss.
         """
+        # Classes of a part are renumbered from 0, as a softmax over them needs.
         codes, groups = self.plan.codes, self.plan.groups
         split = self.plan.development_splits[seed] if split is None else split
         chosen = part.development[part.restrict(split).train]
@@ -127,6 +128,8 @@ class Trainer:
         folder = self.settings.checkpoints
         if folder is None:
             return None
+        # Two trainings of one name would resume from each other, so the name holds all that differs
+        # between the trainings of a comparison.
         kind = "random" if self.plan.groups is None else "group"
         subsets = [each.subset for each in self.plan.subset_parts]
         position = "all" if part.subset is None else subsets.index(part.subset)
@@ -215,6 +218,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
             fit_seconds += fold_history.seconds + time.perf_counter() - start
         model, history = trainer.train(plan.whole, seed, settings.training)
         fit_seconds += history.seconds
+    # The extraction counts with the training: a head cannot be fitted without it.
     start = time.perf_counter()
     extractor = _cut(model, settings, plan)
     features = {"development": extractor.extract(trainer.images, progress)}

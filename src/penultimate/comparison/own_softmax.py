@@ -78,6 +78,7 @@ def match_outputs(
     -------
     OwnSoftmax
     """
+    # Development samples only: matched on the test set, the softmax would be fitted to it.
     n_classes = len(classes)
     rows = np.random.default_rng(seed).permutation(len(labels))[:_MOST_SAMPLES]
     outputs = predict_probabilities(network, inputs[rows], batch_size=batch_size)

@@ -155,6 +155,8 @@ def make_plan(
     dataset = replace(dataset, fingerprints=prints)  # computed once: each split asks for them
     split = _draw_test(dataset, holdout)
     codes, test_codes = dataset.labels[split.train], dataset.labels[split.held_out]
+    # Parts hold positions within development and test, not within the data: nothing that is fitted
+    # can name a test sample.
     classes = np.arange(len(dataset.classes))
     whole = Part(None, classes, np.arange(len(codes)), np.arange(len(test_codes)))
     subset_parts = [
@@ -193,6 +195,7 @@ def make_plan(
             else "selection='crossfit' needs at least 2 different samples of each class in the "
             "development set. Add samples, or use selection='heldout'."
         )
+    # For the note in the report: how many copies there are, over all of the data.
     n_copies = count_copies(prints)
     return Plan(
         replace(dataset, notes=(*dataset.notes, *_notes(dataset, selection, n_copies))),

@@ -34,6 +34,8 @@ def route(
         Warnings from fitting the router.
     """
     if method.router == "network":
+        # A subset's probability is the sum over its classes: the largest class alone would favor
+        # subsets with few classes.
         shares = [data.shared.probabilities[:, part.classes].sum(axis=1) for part in parts]
         chosen = np.argmax(shares, axis=0)
         warnings: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ def route(
         subset_of = np.empty(len(data.plan.dataset.classes), np.int64)
         for index, part in enumerate(parts):
             subset_of[part.classes] = index
+        # Selected and refitted like any head of this method, but with the subsets as labels.
         router = fit_head_of(method, data.plan.whole, data, subset_of[data.plan.codes])
         chosen, warnings = router.predict(data.plan.whole.test), router.warnings
     return [np.flatnonzero(chosen == index) for index in range(len(parts))], warnings

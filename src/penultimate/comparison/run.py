@@ -90,7 +90,7 @@ def run_plan(
             if collected.features is None:
                 collected.features = network.features
         data = SeedData(settings, plan, seed, trainer, images["test"], network)
-        shared: Shared = {}
+        shared: Shared = {}  # classifiers of this seed, for methods that are fitted alike
         for name, method in settings.methods.items():
             predictions = _run_method(name, method, data, shared, row, collected, progress)
             progress.scored(name, seed, float(np.mean(predictions == true)))
@@ -123,6 +123,7 @@ def _run_method(
     """Fit a method for one seed, predict the test set, and collect what was measured."""
     parts, result = data.plan.parts(method), collected.methods[name]
     positions, router_seconds = [part.test for part in parts], 0.0
+    # A method that is not told the subset of a sample predicts it first, for all test samples.
     if method.router is not None:
         start = time.perf_counter()
         positions, caught = route(method, parts, data)
@@ -139,6 +140,7 @@ def _run_method(
             shared[key] = fit_method(method, part, data)
         fitted = shared[key]
         _note_warnings(name, fitted.warnings, collected)
+        # The report shows the heads of one network; those of the others would differ little.
         if row == 0:
             _inspect(name, method, part, fitted, data, collected)
         start = time.perf_counter()
