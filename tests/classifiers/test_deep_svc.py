@@ -308,14 +308,3 @@ EXPECTED_FAILURES = {
 )
 def test_estimator_check(estimator, check):
     check(estimator)
-
-
-def test_booleans_are_on_the_scale_of_pixels():
-    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), np.uint8)
-    for fitted in (images, images / 255, images > 99):
-        classifier = DeepSVC("compact")
-        classifier._check_pixels(fitted, True)
-        checked = classifier._check_pixels(images > 99, False)  # without a word
-        np.testing.assert_array_equal(checked[..., 0], 255 * (images > 99))
-    with pytest.warns(UserWarning, match="X holds integers, none above 1: .*Pass booleans"):
-        classifier._check_pixels((images > 99).astype(int), True)
