@@ -23,14 +23,18 @@ test: $(VENV)/.test
 	$(PYTEST_BESIDE) -m "not serial"
 	$(BIN)/python -m pytest -m serial tests
 
-# What imports Keras, on the second backend.
-test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(PYTEST_BESIDE) tests/networks tests/classifiers/test_deep_svc.py \
-	  tests/classifiers/test_margin.py tests/comparison/test_compare.py src/penultimate/networks
+# On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
+# arguments, naming networks and comparing do not differ by backend.
+BACKEND_TESTS := $(addprefix tests/networks/,frameworks training margins test_forward.py \
+  test_extraction.py test_building.py)
 
-# And on the third, but for what takes long: compiling again in every process that is killed.
+test-torch: $(VENV)/.torch
+	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "not slow" $(BACKEND_TESTS) \
+	  tests/networks/test_applications.py tests/classifiers/test_deep_svc.py \
+	  tests/classifiers/test_margin.py tests/comparison/test_method.py
+
 test-jax: $(VENV)/.jax
-	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" tests/networks src/penultimate/networks
+	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" $(BACKEND_TESTS)
 
 # The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable

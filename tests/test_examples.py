@@ -98,7 +98,7 @@ def test_mnist_hybrid_is_short():
 @pytest.mark.slow
 def test_svm_in_keras_draws_and_advises(tmp_path):
     picture = tmp_path / "boundaries.png"
-    command = [sys.executable, EXAMPLES / "svm_in_keras.py", "--splits", "2", "--out", picture]
+    command = [sys.executable, EXAMPLES / "svm_in_keras.py", "--splits", "1", "--out", picture]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert picture.stat().st_size > 20_000
     assert output.count("<- use this") == 3
