@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -267,7 +268,8 @@ def _compare(
         with LiveTable(quiet=json) as live:
             dataset = read(live)
             if dataset.subsets and not subsets:  # a manifest may have a column of them
-                dataset = dataset.with_subsets(None)
+                note = "The subsets in the data are used only with --subsets."
+                dataset = replace(dataset.with_subsets(None), notes=(*dataset.notes, note))
             live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
                 from penultimate.comparison import Protocol
