@@ -36,7 +36,7 @@ test-torch: $(VENV)/.torch
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" $(BACKEND_TESTS)
 
-# The solver's tests on a core that stops at its first memory error or undefined behaviour (Linux,
+# The solver's tests on a core that stops at its first memory error or undefined behavior (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
 # install: that is found through a .pth file, and those of a folder named in another are not read.
 # - Python itself is not built with the sanitizers: their runtime has to be loaded before it, and

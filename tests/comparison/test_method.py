@@ -2,11 +2,16 @@ import json
 from importlib.resources import files
 
 import jsonschema
+import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import NearestCentroid
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import LinearSVC
 
-from penultimate import SVC, Training, compare
+from penultimate import SVC, Protocol, Training, compare
 from penultimate.comparison import METHODS, Method
 from penultimate.comparison.methods import choose_headline, choose_methods, svm_rbf
 from penultimate.report import verdict
@@ -57,6 +62,10 @@ def test_a_method_of_ones_own_that_has_the_name_of_another():
         (Method("features"), ValueError, "The method 'mine' needs make_head"),
         (Method("features", SVC()), TypeError, r"lambda n_jobs, seed: SVC\(\); got SVC\(\)"),
         (Method("features", svm_rbf, router="routed"), ValueError, "'router' parameter"),
+        (Method("probabilities", svm_rbf), ValueError, "a make_head that would not be used"),
+        (Method("network", router="head"), ValueError, "Use router='network'"),
+        (Method("features", svm_rbf, subsets="ignored", router="head"), ValueError, "leave out"),
+        (Method("features", svm_rbf, family=None), TypeError, "'family' parameter"),
         (Method("network", loss="hinges"), ValueError, "'loss' parameter"),
         (SVC(), TypeError, "pairs"),
     ],
@@ -75,3 +84,108 @@ def test_the_headline_depends_on_no_order(order):
     assert choose_headline(methods) == "cnn+svm-linear"
     del methods["cnn+svm-linear"]
     assert choose_headline(methods) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "selection", "error", "words"),
+    [
+        (GaussianNB, "heldout", TypeError, r"must be a function of \(n_jobs, seed\)"),
+        (lambda n_jobs, seed: GaussianNB, "heldout", TypeError, "must be a classifier"),
+        (
+            lambda n_jobs, seed: GridSearchCV(SVC(), {"C": [1]}, refit=False),
+            "heldout",
+            ValueError,
+            "refit=False",
+        ),
+        (
+            lambda n_jobs, seed: make_pipeline(PCA(2), GridSearchCV(SVC(), {"C": [1]})),
+            "crossfit",
+            ValueError,
+            "selection='crossfit' compares",
+        ),
+    ],
+)
+def test_a_head_that_cannot_be_used_costs_no_training(
+    shapes, monkeypatch, head, selection, error, words
+):
+    import penultimate.networks.training.fit as training
+
+    monkeypatch.setattr(training, "train", None)
+    with pytest.raises(error, match=words):
+        compare(
+            *shapes,
+            methods={"mine": Method("features", head)},
+            protocol=Protocol(selection=selection),
+        )
+
+
+def odd_heads():
+    """Heads whose parameters, scores or probabilities are of a kind that ours never have."""
+    either = Pipeline([("classifier", GaussianNB())])
+    grid = {"classifier": [GaussianNB(), KNeighborsClassifier(3)]}
+    one = {"var_smoothing": [1]}
+    several = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro"}
+    return {
+        "either": lambda n_jobs, seed: GridSearchCV(either, grid),
+        "several": lambda n_jobs, seed: GridSearchCV(
+            GaussianNB(), {"var_smoothing": [1]}, **several
+        ),
+        "first": lambda n_jobs, seed: GridSearchCV(GaussianNB(), one, refit=lambda results: 0),
+        "some": lambda n_jobs, seed: GaussianNB() if seed else LinearSVC(),
+        "many": lambda n_jobs, seed: KNeighborsClassifier(30),
+    }
+
+
+def test_odd_heads_end_in_a_report(shapes, tmp_path):
+    methods = {
+        name: Method("pixels", head, family="[b]", inspect=True)
+        for name, head in odd_heads().items()
+    }
+    result = compare(*shapes, methods=methods, seeds=[1, 0])
+    rows = {row["name"]: row for row in result.to_dict()["methods"]}
+    assert "GaussianNB()" in str(rows["either"]["params"])
+    assert None not in rows["several"]["selection_scores"]
+    assert result.method("some").probabilities is None
+    assert result.method("either").probabilities is not None
+    assert [c["message"][:5] for c in result.checks if c["id"] == "diagnostics-failed"] == ["many:"]
+    result.save(tmp_path / "report")
+    json.loads(result.to_json(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_a_router_is_no_softmax_and_uses_the_network(two_subsets):
+    methods = {
+        "a router": Method("features", lambda n, s: GaussianNB(), router="network"),
+        "on pixels": Method("pixels", lambda n, s: GaussianNB(), router="network"),
+        "cnn-softmax": METHODS["cnn-softmax"],
+    }
+    recipe = Training(epochs=1, batch_size=16)
+    result = compare(two_subsets, methods=methods, seeds=1, training=recipe)
+    assert {result.baseline(name) for name in methods} == {"cnn-softmax"}
+    assert result.method("on pixels").uses_network
+    (trained,) = result.histories
+    assert result.method("on pixels").seconds(None)["fit_seconds"] >= trained.seconds
+    alone = compare(
+        two_subsets, methods={"on pixels": methods["on pixels"]}, seeds=1, training=recipe
+    )
+    assert len(alone.histories) == 1
+
+
+def test_a_softmax_that_is_sure_of_another_subset_still_has_probabilities(two_subsets, tmp_path):
+    def sure(shape, n_classes):
+        import keras
+
+        scores = keras.layers.Dense(
+            n_classes, kernel_initializer="zeros", bias_initializer=lambda s, dtype: [1e4, 0, 0, 0]
+        )
+        return keras.Sequential(
+            [keras.Input(shape), keras.layers.Flatten(), scores, keras.layers.Softmax()]
+        )
+
+    recipe = Training(epochs=1, batch_size=16, learning_rate=1e-6, validation_size=0)
+    result = compare(
+        two_subsets, methods=["cnn-softmax-masked"], network=sure, seeds=1, training=recipe
+    )
+    (method,) = result.methods
+    np.testing.assert_allclose(method.probabilities.sum(axis=2), 1, rtol=1e-5)
+    assert 0.5 in method.probabilities
+    result.save(tmp_path / "report")

@@ -164,6 +164,8 @@ def test_other_groups_and_subsets():
         ("subsets", ["a"] * 4, TypeError, "must be a dict"),
         ("subsets", {}, ValueError, "subsets is empty"),
         ("subsets", {"a": [0]}, ValueError, "only one class"),
+        ("subsets", {"a": 5}, (TypeError, ValueError), "a"),
+        ("subsets", {"a": "01"}, (TypeError, ValueError), "list"),
         ("subsets", {"a": [0, 2]}, ValueError, "2"),
     ):
         with pytest.raises(error, match=message):

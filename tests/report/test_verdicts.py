@@ -5,7 +5,8 @@ from penultimate.report import verdict
 
 def row(name, vs_softmax, **others):
     family = "logistic" if name == "cnn+logistic" else "svm"
-    fixed = {"subset": None, "knows_subset": False, "inputs": "features", "family": family}
+    fixed = {"subset": None, "knows_subset": False, "inputs": "features", "router": None}
+    fixed["family"] = family
     return {"name": name, **fixed, "vs_softmax": vs_softmax, **others}
 
 

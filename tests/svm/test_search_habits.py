@@ -532,3 +532,17 @@ def test_methods_follow_the_classifier():
     assert not hasattr(search, "class_margins")
     with pytest.raises(ValueError, match="param_grid"):
         SVCSearchCV(calibrated).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore")  # scikit-learn and we warn, each in words of our own
+def test_a_fold_without_weight_has_the_error_score():
+    X, y = load_iris(return_X_y=True)
+    weight = np.ones(len(y))
+    for start in (0, 50, 100):  # all that the first of five folds holds out
+        weight[start : start + 10] = 0
+    scores = []
+    for search in (SVCSearchCV(SVC(), {"C": [1, 2]}), GridSearchCV(SVC(), {"C": [1, 2]})):
+        search.fit(X, y, sample_weight=weight)
+        scores.append([search.cv_results_[f"split{k}_test_score"] for k in range(5)])
+    np.testing.assert_array_equal(np.isnan(scores[0]), np.isnan(scores[1]))
+    assert np.isnan(scores[0]).sum() == 2

@@ -24,7 +24,9 @@ def make_bar(console: "Console", amount: "ProgressColumn") -> "Bar":
     from rich.progress import Progress as Bar
 
     times = TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-    return Bar(TextColumn("{task.description}"), BarColumn(), amount, *times, console=console)
+    return Bar(
+        TextColumn("{task.description}", markup=False), BarColumn(), amount, *times, console=console
+    )
 
 
 class SearchBar(Progress):

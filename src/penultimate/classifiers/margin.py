@@ -55,7 +55,7 @@ class MarginClassifier(NetworkClassifier):
     loss : str or MarginLoss, default="squared_hinge"
         The margin loss: ``"hinge"`` or ``"squared_hinge"``, one-vs-rest (a single machine for two
         classes); ``"crammer_singer"`` or ``"weston_watkins"``, also with the prefix
-        ``"squared_"``; or a loss from ``networks.losses``, which may have a different margin.
+        ``"squared_"``; or a loss from ``networks.margins``, which may have a different margin.
     C : float, default=1.0
         Inverse regularization strength, as in `SVC`: the smaller, the smaller the last layer's
         weights.

@@ -90,7 +90,7 @@ class LiveTable(Progress):
                 comparison.vs_softmax(method.name),
             )
             table.add_row(
-                method.name,
+                Text(method.name),
                 f"{accuracy.value:.2%}",
                 f"{accuracy.low:.2%} to {accuracy.high:.2%}",
                 ""
@@ -120,7 +120,7 @@ class LiveTable(Progress):
         table.add_column("mean", justify="right")
         for name, scores in self.scores.items():
             cells = [f"{scores[seed]:.2%}" if seed in scores else "" for seed in seeds]
-            table.add_row(name, *cells, f"{sum(scores.values()) / len(scores):.2%}")
+            table.add_row(Text(name), *cells, f"{sum(scores.values()) / len(scores):.2%}")
         return Group(*([table] if self.scores else []), self.bar.get_renderable())
 
 
@@ -131,14 +131,14 @@ def _table_of_subsets(comparison: "Outcome") -> Table:
     )
     table.add_column("method")
     for name in comparison.subsets:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     for name in comparison.names():
         cells = []
         for subset in comparison.subsets:
             cell = f"{comparison.accuracy(name, subset).value:.2%}"
             difference = comparison.vs_softmax(name, subset)
             cells.append(cell if difference is None else f"{cell} {100 * difference.value:+.2f}")
-        table.add_row(name, *cells)
+        table.add_row(Text(name), *cells)
     return table
 
 
@@ -159,5 +159,5 @@ def _table_of_splits(comparison: "Outcome") -> Table:
             cells.append(
                 cell if difference is None else f"{cell} {100 * difference['difference']:+.2f}"
             )
-        table.add_row(name, *cells)
+        table.add_row(Text(name), *cells)
     return table

@@ -4,7 +4,7 @@
 error costs no training. Then `run_plan` fits and scores the methods on each split.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from penultimate.comparison.checks import find_leaks, run_checks
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.given import read_given
 from penultimate.comparison.method import Method
-from penultimate.comparison.methods import choose_methods
+from penultimate.comparison.methods import check_heads, choose_methods
 from penultimate.comparison.networks import Settings, check_trainings
 from penultimate.comparison.plan import Plan, make_plan
 from penultimate.comparison.protocol import Protocol
@@ -149,6 +149,8 @@ def compare(
         check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
     frozen = is_keras_model(network)
+    if isinstance(methods, Iterator):  # which is used up when it is read
+        methods = list(methods)
     # Misspelled names fail here, before any data is read: no method is impossible by subset.
     choose_methods(methods, by_subset=True, frozen=frozen)
     with _observer(verbose) as progress:
@@ -161,6 +163,7 @@ def compare(
             frozen=frozen,
             classifies=not frozen or numbers_classes(network, len(dataset.classes)),
         )
+        check_heads(chosen, n_jobs, seeds[0], protocol.selection)
         folder = None if checkpoints is None else Path(checkpoints)
         settings = Settings(chosen, network, training, protocol, n_jobs, folder, batch_size)
         if dataset.is_test is not None and len(protocol.holdouts) > 1:

@@ -254,7 +254,7 @@ def _network_undertrained(context: Context) -> Finding:
         return NotMade("no network")
     # A method that knows the subset has an easier task, so its accuracy says less of the network.
     overall = [method for method in comparison.methods if not method.knows_subset]
-    softmax = [method.name for method in overall if method.inputs == "probabilities"]
+    softmax = [method.name for method in overall if method.is_softmax]
     if not (softmax or comparison.histories):
         return NotMade(f"the network is pre-trained, and {BASELINE} was not compared")
     # A converged logistic head is the judge of the last layer. Where it was not compared, the best

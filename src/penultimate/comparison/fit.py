@@ -230,12 +230,17 @@ def _selected(pipeline: Any) -> dict[str, Any]:
     if not hasattr(search, "best_params_"):
         return {}
     results = search.cv_results_
+    # With several metrics, the columns are named after them, and `refit` is the one that chose.
+    scores = results.get("mean_test_score", results.get(f"mean_test_{search.refit}"))
+    best = getattr(search, "best_score_", np.nan)  # a callable `refit` may leave no score
     return {
         "params": plain_params(search.best_params_),
-        "selection_score": float(search.best_score_),
-        "grid": {
+        "selection_score": float(best) if np.isfinite(best) else None,
+        "grid": None
+        if scores is None
+        else {
             "params": [plain_params(params) for params in results["params"]],
-            "score": results["mean_test_score"].tolist(),
+            "score": scores.tolist(),
         },
     }
 

@@ -46,8 +46,8 @@ class Method:
     augmented : bool, default=True
         Whether a separate network is trained with the augmentation of the shared one, or without.
     loss : str, optional
-        The margin loss of a separate network, a name in ``networks.losses.LOSSES``; None stands
-        for cross-entropy.
+        The margin loss of a separate network, a name in ``networks.margins.losses.LOSSES``; None
+        stands for cross-entropy.
     run : {"by default", "without subsets", "on request"}, default="by default"
         Whether it runs without being named: always, only in comparisons without subsets, or never,
         because it is slow or answers a separate question.
@@ -78,7 +78,7 @@ class Method:
     @property
     def uses_network(self) -> bool:
         """Whether it uses the network that the comparison trains for all classes."""
-        return self.inputs in ("probabilities", "features")
+        return self.inputs in ("probabilities", "features") or self.router == "network"
 
     @property
     def needs_softmax(self) -> bool:
@@ -130,7 +130,26 @@ class Method:
                     f"The '{field}' parameter of {owner} must be a function, such as {example}: "
                     f"{value!r}; got {value!r}."
                 )
-        if self.make_head is None and (self.inputs in ("features", "pixels") or self.router):
+        if not isinstance(self.family, str):
+            raise TypeError(
+                f"The 'family' parameter of {owner} must be a string; got {self.family!r}."
+            )
+        has_head = self.inputs in ("features", "pixels")
+        if self.make_head is not None and not has_head:
+            raise ValueError(
+                f"The method {name!r} has a make_head that would not be used: on "
+                f"inputs={self.inputs!r} a network itself classifies. Use 'features' or 'pixels'."
+            )
+        if self.router == "head" and not has_head:
+            raise ValueError(
+                f"The method {name!r} has router='head', a head on its inputs, which can be "
+                f"'features' or 'pixels'; got {self.inputs!r}. Use router='network'."
+            )
+        if self.router is not None and self.subsets == "ignored":
+            raise ValueError(
+                f"The method {name!r} has a router but subsets='ignored': leave out one of them."
+            )
+        if self.make_head is None and has_head:
             raise ValueError(
                 f"The method {name!r} needs make_head, a function of (n_jobs, seed) that returns "
                 "its unfitted head."

@@ -20,6 +20,8 @@ from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
 from penultimate.comparison.method import Method
 from penultimate.networks import Training
+from penultimate.selection.crossfit import check_candidates
+from penultimate.selection.heads import check_head
 from penultimate.svm import SVC, SVCSearchCV
 
 N_COMPONENTS = 50
@@ -187,6 +189,40 @@ def choose_methods(
     if not chosen:
         raise ValueError("methods is empty; name at least one, or pass None for all of them.")
     return chosen
+
+
+def check_heads(
+    methods: Mapping[str, Method], n_jobs: int | None, seed: int, selection: str
+) -> None:
+    """Make every head once, so that one that cannot be used is found before anything is trained.
+
+    Parameters
+    ----------
+    methods : dict of str to Method
+    n_jobs, seed : int
+        As passed to `Method.make_head`.
+    selection : {"heldout", "crossfit", "resubstitution"}
+
+    Raises
+    ------
+    TypeError
+        If a head is no classifier, or its function cannot be called.
+    ValueError
+        If its search does not refit, or cannot be cross-fitted.
+    """
+    for name, method in methods.items():
+        if method.make_head is None:
+            continue
+        try:
+            head = method.make_head(n_jobs, seed)
+        except TypeError as error:
+            raise TypeError(
+                f"make_head of the method {name!r} must be a function of (n_jobs, seed) that "
+                f"returns an unfitted head: {error}"
+            ) from error
+        check_head(head, f"the method {name!r}")
+        if selection == "crossfit":
+            check_candidates(head)
 
 
 def choose_headline(methods: Mapping[str, Method]) -> str | None:

@@ -196,8 +196,9 @@ class SharedNetwork:
     def masked_probabilities(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the probabilities of a part's classes, renormalized to sum to one."""
         kept = self.probabilities[chosen][:, part.classes]
-        # Avoids 0 / 0 if the softmax is certain of a class outside the part.
-        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        sums = kept.sum(axis=1, keepdims=True)
+        # A softmax that is certain of a class outside the part says nothing of those inside.
+        return np.where(sums > 0, kept / np.where(sums > 0, sums, 1), np.float32(1 / kept.shape[1]))
 
 
 def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:

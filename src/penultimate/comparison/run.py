@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate.comparison.fit import Fitted, SeedData, fit_method
+from penultimate.comparison.fit import Fitted, HeadFit, SeedData, fit_method
 from penultimate.comparison.head_diagnostics import hard_cases, learning_curve
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, Trainer, share_network
@@ -147,9 +147,6 @@ def _run_method(
         if len(chosen):  # a router may send no sample to a subset
             predictions[chosen] = fitted.predict(chosen)
         predict_seconds = time.perf_counter() - start
-        # After routing there are probabilities for the classes of one subset only.
-        if method.router is None:
-            _add_probabilities(result, fitted, part, row, len(data.plan.dataset.classes))
         head_seconds = fitted.seconds + router_seconds
         shared_seconds, extract_seconds = _network_seconds(method, data)
         result.fits[part.subset].append(
@@ -162,6 +159,10 @@ def _run_method(
             grid=fitted.grid,
         )
         progress.update(f"fit {name}", done, len(parts))
+    # After routing there are probabilities for the classes of one subset only.
+    if method.router is None:
+        of_parts = [(part, shared[method.fit_key, part.subset]) for part in parts]
+        _add_probabilities(result, of_parts, row, len(data.plan.dataset.classes))
     result.predictions[row] = predictions
     return predictions
 
@@ -170,8 +171,8 @@ def _network_seconds(method: Method, data: SeedData) -> tuple[float, float]:
     """Return a method's times of the shared network: its training, and test set extraction."""
     if method.inputs == "features":
         return data.shared.fit_seconds, data.shared.extract_seconds
-    # The softmax needs neither the networks of the folds nor the features.
-    return (data.shared.train_seconds if method.inputs == "probabilities" else 0.0), 0.0
+    # Its softmax needs neither the networks of the folds nor the features.
+    return (data.shared.train_seconds if method.needs_softmax else 0.0), 0.0
 
 
 def _inspect(
@@ -185,6 +186,19 @@ def _inspect(
     head = fitted.head
     if head is None:
         return
+    try:
+        _inspect_head(name, method, part, head, data, collected)
+    except Exception as error:  # a head of a user's own may not stand being fitted on fewer samples
+        collected.note(
+            "diagnostics-failed",
+            "warning",
+            f"{name}: its learning curve or hard cases could not be computed: {error}",
+        )
+
+
+def _inspect_head(
+    name: str, method: Method, part: Part, head: HeadFit, data: SeedData, collected: Collected
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
         if name == data.settings.headline:
@@ -199,19 +213,24 @@ def _inspect(
 
 
 def _add_probabilities(
-    result: MethodResult, fitted: Fitted, part: Part, row: int, n_classes: int
+    result: MethodResult, fits: list[tuple[Part, Fitted]], row: int, n_classes: int
 ) -> None:
-    """Add a seed's probabilities for the test samples of a part, if the method has any."""
+    """Add a seed's probabilities for the test samples, if the method has some for all of them."""
     shape = (*result.predictions.shape, n_classes)
-    if fitted.probabilities is None or np.prod(shape) > _MOST_PROBABILITIES:
+    lacked_some = row > 0 and result.probabilities is None
+    if lacked_some or np.prod(shape) > _MOST_PROBABILITIES:
         return
-    values = fitted.probabilities(part.test)
-    if values is None:
+    found = [fit.probabilities and fit.probabilities(part.test) for part, fit in fits]
+    # A search may choose a classifier without probabilities for one seed or part, and one with
+    # them for another: what is incomplete would be read as probabilities of zero.
+    if any(values is None for values in found):
+        result.probabilities = None
         return
     if result.probabilities is None:
         result.probabilities = np.zeros(shape, np.float32)
-    result.probabilities[row, part.test[:, np.newaxis], part.classes] = values
-    result.calibrated = fitted.calibrated
+    for (part, fit), values in zip(fits, found):
+        result.probabilities[row, part.test[:, np.newaxis], part.classes] = values
+        result.calibrated = fit.calibrated
 
 
 def _note_warnings(name: str, messages: tuple[str, ...], collected: Collected) -> None:

@@ -186,8 +186,7 @@ class Dataset:
         classes = natural_order(names.tolist())
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
         if subsets is not None:
-            named = {name: [_printable(m) for m in members] for name, members in subsets.items()}
-            subsets = check_subsets(named, classes)
+            subsets = check_subsets(_with_names(subsets), classes)
         black = note_black(given, "The array of images")
         return cls(
             images,
@@ -325,9 +324,7 @@ class Dataset:
         """
         if subsets is None:
             return replace(self, subsets={})
-        if isinstance(subsets, Mapping):
-            subsets = {name: [_printable(m) for m in members] for name, members in subsets.items()}
-        return replace(self, subsets=check_subsets(subsets, self.classes))
+        return replace(self, subsets=check_subsets(_with_names(subsets), self.classes))
 
     def __repr__(self) -> str:
         # Not all fields: pixels would fill the screen.
@@ -409,6 +406,18 @@ def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]
     # Standardized values are not pixels, but the report has to show the images.
     stretched = (images - low) * (255 / ((high - low) or 1))
     return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
+
+
+def _with_names(subsets: Any) -> Any:
+    """Write labels as class names; `check_subsets` refuses what is no list of labels."""
+    if not isinstance(subsets, Mapping):
+        return subsets
+    return {
+        name: [_printable(label) for label in members]
+        if isinstance(members, Iterable) and not isinstance(members, str)
+        else members
+        for name, members in subsets.items()
+    }
 
 
 def _merge_labels(labels: list[str], subset_names: Any) -> tuple[list[str], dict[str, list[str]]]:

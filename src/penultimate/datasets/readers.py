@@ -59,7 +59,8 @@ def load(
     skip_corrupt : bool, default=False
         Whether to skip image files that can't be decoded, and list them in ``notes``.
     subsets : bool, default=False
-        Whether the data comes in subsets. Classes are then named ``subset/class``, so that a class
+        Whether a folder comes in subsets (a manifest does if it has a column ``subset``). Classes
+        are then named ``subset/class``, so that a class
         name may occur in several subsets.
     group_from_filename : str, optional
         Regular expression that finds a file's group in its name, such as

@@ -32,6 +32,7 @@ def verdict(results: dict[str, Any]) -> str:
     >>> verdict({"dataset": {"n_test": 500}, "protocol": {"headline": "cnn+svm-rbf",
     ...     "seeds": [0, 1], "frozen": False}, "checks": [], "methods": [{"name": "cnn+svm-rbf",
     ...     "subset": None, "knows_subset": False, "inputs": "features", "family": "svm",
+    ...     "router": None,
     ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
     'On these data, cnn+svm-rbf is more accurate than cnn-softmax by 0.60 percentage points ...'
     """
@@ -86,6 +87,9 @@ def verdict(results: dict[str, Any]) -> str:
         difference["difference"]
         for other, difference in differences.items()
         if methods[other]["inputs"] == "features" and methods[other]["family"] == "logistic"
+        # Only like the headline: with the same information, and thus the same baseline.
+        if methods[other]["router"] is None
+        if methods[other]["knows_subset"] == methods[name]["knows_subset"]
     ]
     if logistic:
         words += (

@@ -90,12 +90,18 @@ class MethodResult:
     @property
     def uses_network(self) -> bool:
         """Whether it uses the network shared by the methods of a seed."""
-        return self.inputs in ("probabilities", "features")
+        return self.inputs in ("probabilities", "features") or self.router == "network"
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether it is the network's own softmax, over all classes or those of a known subset."""
+        return self.inputs == "probabilities" and self.router is None
 
     @property
     def is_logistic_head(self) -> bool:
         """Whether it is a logistic head on the network's features: its softmax, fitted anew."""
-        return self.inputs == "features" and self.family == "logistic"
+        is_logistic = self.family == "logistic" and self.router is None
+        return self.inputs == "features" and is_logistic
 
     def seconds(self, subset: str | None) -> dict[str, float]:
         """Return mean times over seeds, of the classifier of a subset or (None) of all classifiers.

@@ -185,13 +185,14 @@ class Outcome(Exports):
         str
         """
         knows_subset = self.method(name).knows_subset
-        softmaxes = [m for m in self.methods if m.inputs == "probabilities"]
+        softmaxes = [m for m in self.methods if m.is_softmax]
         candidates = softmaxes
         if not softmaxes and self.protocol["frozen"]:
             # The network's softmax does not cover these classes.
             candidates = [m for m in self.methods if m.is_logistic_head]
-        alike = [m.name for m in candidates if m.knows_subset == knows_subset]
-        return alike[0] if alike else MASKED_BASELINE if knows_subset else BASELINE
+        usual = MASKED_BASELINE if knows_subset else BASELINE
+        alike = sorted(m.name for m in candidates if m.knows_subset == knows_subset)
+        return alike[0] if alike and usual not in alike else usual
 
     def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
         """Compute a method's accuracy minus that of its `baseline`, with its confidence interval.

@@ -253,8 +253,20 @@ def check_layers(layer: object, owner: str) -> list[str]:
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert NumPy scalars among a head's parameters to Python ones, for JSON."""
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
+    """Return a head's parameters as JSON can hold them; objects by what they print."""
+    return {name: _plain(value) for name, value in params.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    # Not a number and infinity are floats that JSON has no form for.
+    is_finite = not isinstance(value, float) or np.isfinite(value)
+    return value if isinstance(value, (str, int, float, type(None))) and is_finite else repr(value)
 
 
 def fit_preprocessing(

@@ -218,11 +218,13 @@ class _OutcomeScorer:
             self._params[number] = take_rows(search.scoring.params, rows, len(search.y))
         params = self._params[number]
         is_precise = search.is_precise(problem, outcome)
-        if is_precise and self.by_winners:
+        weight = params.get("sample_weight")
+        # Without any weight there is no average: the scorer fails, as `error_score` says.
+        if is_precise and self.by_winners and (weight is None or np.sum(weight) > 0):
             # No scorer is called, which takes longer than solving a small problem; this is the same
             # average that `accuracy_score` computes.
             right = outcome.winners == self.engine.codes[fold.test]
-            return {"score": float(np.average(right, weights=params.get("sample_weight")))}
+            return {"score": float(np.average(right, weights=weight))}
         samples = self._samples_of(outcome)
         fitted = PrecomputedDecisions.of(
             setting,

@@ -136,7 +136,7 @@ class RandomFeatureNetwork(BaseEstimator):
 
 
 def make_margin_loss(name: str) -> Loss:
-    """Make a loss by its name in ``networks.losses.LOSSES``.
+    """Make a loss by its name in ``networks.margins.losses.LOSSES``.
 
     Parameters
     ----------
