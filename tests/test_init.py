@@ -44,3 +44,10 @@ def test_names_at_the_top_are_those_of_their_packages():
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'SVM'"):
         penultimate.SVM  # noqa: B018
+
+
+def test_a_classifier_is_found_where_it_was():
+    from penultimate import AbstainingClassifier, evaluation
+
+    assert evaluation.AbstainingClassifier is AbstainingClassifier
+    assert not hasattr(evaluation, "DeepSVC")
