@@ -231,7 +231,8 @@ def _selected(pipeline: Any) -> dict[str, Any]:
         return {}
     results = search.cv_results_
     # With several metrics, the columns are named after them, and `refit` is the one that chose.
-    scores = results.get("mean_test_score", results.get(f"mean_test_{search.refit}"))
+    chosen_by = getattr(search, "refit", "score")
+    scores = results.get("mean_test_score", results.get(f"mean_test_{chosen_by}"))
     best = getattr(search, "best_score_", np.nan)  # a callable `refit` may leave no score
     return {
         "params": plain_params(search.best_params_),
