@@ -25,9 +25,7 @@ from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers
 from penultimate.splits.draw import split_folds
-from penultimate.splits.parts import Split
-
-SELECTIONS = ("heldout", "crossfit", "resubstitution")
+from penultimate.splits.parts import SELECTIONS, Split
 
 
 def _head_has(method: str) -> Callable[[Any], bool]:

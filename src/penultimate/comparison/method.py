@@ -78,7 +78,7 @@ class Method:
     @property
     def uses_network(self) -> bool:
         """Whether it uses the network that the comparison trains for all classes."""
-        return self.inputs in ("probabilities", "features") or self.router == "network"
+        return self.inputs == "features" or self.needs_softmax
 
     @property
     def needs_softmax(self) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from penultimate._common.validation import check_choice
-from penultimate.classifiers.deep_svc import SELECTIONS
 from penultimate.provenance.leakage import ON_LEAK
 from penultimate.splits import Holdout
+from penultimate.splits.parts import SELECTIONS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Routing: which subset a test sample belongs to, where a method is not told.
+"""Routing: which subset a test sample belongs to, if the method is not given it.
 
 By the shared network's softmax, summed over the classes of each subset; or by a further head, with
 the subsets as its classes.

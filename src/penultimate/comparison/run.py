@@ -123,7 +123,7 @@ def _run_method(
     """Fit a method for one seed, predict the test set, and collect what was measured."""
     parts, result = data.plan.parts(method), collected.methods[name]
     positions, router_seconds = [part.test for part in parts], 0.0
-    # A method that is not told the subset of a sample predicts it first, for all test samples.
+    # A method that is not given the subset of a sample predicts it first, for all test samples.
     if method.router is not None:
         start = time.perf_counter()
         positions, caught = route(method, parts, data)

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from penultimate._common.validation import check_number
 
+# How a head's hyper-parameters are chosen: on a held-out part, on folds with a network each, or on
+# samples that the network was trained on.
+SELECTIONS = ("heldout", "crossfit", "resubstitution")
+
 
 @dataclass(frozen=True)
 class Split:

@@ -154,7 +154,7 @@ class Trials:
         """Show the progress of the joint solver, and report it to callbacks."""
         # A bar of our own beside scikit-learn's, because `verbose` must work with 1.8, too.
         bar = SearchBar(self.search.verbose > 0)
-        # Solved together, no fit ends before the others: callbacks are told of their share.
+        # In a joint search no fit ends before the others, so callbacks get the completed share.
         task = TaskProgress(self.search, parent, task_name, "candidate-split-evaluation", n_fits)
         with bar, task:
 
