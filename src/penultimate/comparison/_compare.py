@@ -174,6 +174,7 @@ def compare(
             )
         # Every split is made, and every training checked, before the first one starts.
         plans = [
+            # Further splits show how much the split matters, for which one network each is enough.
             make_plan(dataset, one, seeds[:1] if number else seeds, protocol.selection)
             for number, one in enumerate(protocol.holdouts)
         ]
@@ -189,6 +190,7 @@ def compare(
             shown = progress if number == 1 else _OfSplit(progress, f"{number} of {len(plans)}")
             collected = run_plan(settings, plan, inputs, shown)
             results.append(_finish(settings, plan, collected, leak))
+    # The first split is the comparison; the others belong to it, as in its report.
     results[0].others = results[1:]
     return results[0]
 
@@ -228,6 +230,8 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
         "frozen": frozen,
         "epochs": None if frozen else settings.training.epochs,
+        # Uses of this test set by this comparison; `save` adds those of an earlier one in its
+        # folder.
         "test_uses": 1,
     }
     # The checks look at the figures, so they run on a comparison that has no checks yet.
@@ -266,11 +270,13 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
     if isinstance(seeds, (int, np.integer)):
+        # seeds=2024 is likely meant as one seed, and would be 2,024 trainings.
         check_number(seeds, "seeds", "compare", low=1, high=1000, integer=True)
         return list(range(int(seeds)))
     seeds = list(seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be a number, or a list of different integers; got {seeds}.")
     for seed in seeds:
+        # What every generator takes: NumPy's, scikit-learn's, and those of all backends.
         check_number(seed, "seeds", "compare", low=0, high=2**31 - 1, integer=True)
     return [int(seed) for seed in seeds]

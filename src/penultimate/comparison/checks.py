@@ -139,6 +139,7 @@ def _selection_on_training_samples(context: Context) -> Finding:
 
 
 def _duplicates_in_selection(context: Context) -> Finding:
+    # The first seed stands for all of them, whose splits are drawn by the same rule.
     split = next(iter(context.plan.development_splits.values()))
     if not len(split.held_out):
         return NotMade("no samples were held out to select on")
@@ -154,6 +155,7 @@ def _duplicates_across_classes(context: Context) -> Finding:
 
 def _groups_split(context: Context) -> Finding:
     plan, data = context.plan, context.plan.dataset
+    # Without groups, file names may still show some, such as writers.
     if plan.known_groups is None and data.files is None:
         return NotMade("no groups and no file names")
     return checks.check_groups(
@@ -169,6 +171,7 @@ def _misordered_labels(context: Context) -> Finding:
     comparison, data = context.comparison, context.plan.dataset
     development = context.plan.split.train
     counts = np.sort(np.bincount(data.labels[development]))
+    # The check cross-validates a classifier, for which two classes need two samples each.
     if counts[-2:].min() < 2:
         return NotMade("too few samples of each class")
     # Cheap evidence first: the check itself fits a classifier.
@@ -230,10 +233,12 @@ def _grid_edge(context: Context) -> Finding:
             continue  # these repeat the searches of another method
         for subset, log in method.fits.items():
             name = method.name if subset is None else f"{method.name}, {subset}"
+            # Without a selection part, every sample of development is scored once, in a fold.
             n_scored = len(next(iter(context.plan.development_splits.values())).held_out)
             grids = [grid for grid in log.grids if grid is not None]
             if grids:
                 searched = True
+                # Over all seeds: a best value at the edge with a single seed may be chance.
                 mean = np.mean([grid["score"] for grid in grids], axis=0)
                 found.append(
                     checks.check_grid(
@@ -332,6 +337,7 @@ def run_checks(
         The ``id`` and ``state`` of every check, and ``why`` if it was not run.
     found : list of Check
     """
+    # A name or a builder has seen nothing: only a trained network has a provenance to ask for.
     frozen = network if is_keras_model(network) else None
     context = Context(comparison, plan, methods, frozen, leak)
     # Every check gets a state, in particular one that could not run: silence would read as passed.

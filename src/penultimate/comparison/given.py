@@ -21,6 +21,7 @@ def read_given(
     data: Any, y: Any, test: Any, network: Any, progress: Progress
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and the array that the network is fed."""
+    # Named networks begin with a rescaling of pixels; of others, the graph says whether they do.
     takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
     if isinstance(data, (str, Path, Dataset)):
         if test is not None:
@@ -47,6 +48,7 @@ def read_given(
 def _pixels(data: Dataset) -> NDArray[Any]:
     """Return the images for a network that scales pixels itself."""
     low, high = data.given_range
+    # Standardized images have lost the scale that pixels could be recovered from.
     if low < 0:
         raise ValueError(
             f"The network takes pixels in [0, 1] or [0, 255]; got values from {low:g} to {high:g}. "
@@ -80,6 +82,7 @@ def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         raise ValueError(
             f"y and y_test must have one label per sample; got shapes {y.shape} and {y_test.shape}."
         )
+    # NumPy would turn the numbers into text, and make 1 and "1" one class.
     if (y.dtype.kind in "iuf") != (y_test.dtype.kind in "iuf"):
         raise ValueError(f"y has labels of type {y.dtype} and y_test of type {y_test.dtype}.")
     is_test = np.repeat([False, True], [len(X), len(X_test)])

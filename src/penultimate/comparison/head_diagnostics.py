@@ -20,6 +20,7 @@ from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
 from penultimate.svm import SVC
 
+# Roughly doubled: accuracy tends to grow with the logarithm of the number of samples.
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 _AT_BOUND = 1 - 1e-6  # coefficients reach C up to rounding
 Parts = Iterable[tuple[Split, NDArray[Any]]]
@@ -60,6 +61,7 @@ def calibrate(pipeline: Pipeline, parts: Parts, y: NDArray[Any]) -> CalibratedCl
     CalibratedClassifierCV or None
         None if the head is not an SVM, or if not every class is among the held-out samples.
     """
+    # Other heads have probabilities of their own, or no margins to make them from.
     if not isinstance(chosen_estimator(pipeline), SVC):
         return None
     # One temperature is fitted to the scores of all parts together: a part alone may lack classes.
@@ -119,6 +121,7 @@ def hard_cases(
     machine = chosen_estimator(pipeline)
     if not isinstance(machine, SVC):
         return []
+    # At the bound in any of its pairs: in the others its coefficient may be zero.
     bound = np.abs(machine.dual_coef_).max(axis=0) >= _AT_BOUND * machine.C
     rows = machine.support_[bound]
     if not len(rows):

@@ -88,6 +88,7 @@ class Method:
     @property
     def needs_subsets(self) -> bool:
         """Whether it exists only in a comparison by subset."""
+        # A router chooses between subsets; without any there is nothing for it to do.
         return self.subsets == "needed" or self.router is not None
 
     @property

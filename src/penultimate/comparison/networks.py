@@ -115,6 +115,7 @@ class Trainer:
             training,
             loss=None if loss is None else make_margin_loss(loss),
             groups=None if groups is None else groups[chosen],
+            # So that no copy of a training sample gets into the validation slice.
             fingerprints=self.plan.fingerprints[chosen],
             seed=seed,
             progress=self.progress,
@@ -181,6 +182,7 @@ class SharedNetwork:
     @property
     def probabilities(self) -> NDArray[np.float32]:
         """The probabilities of all classes for the test set, computed once."""
+        # On demand: without a softmax or a router among the methods nobody asks for them.
         if self._probabilities is None:
             outputs = predict_probabilities(
                 self.model, self.test_images, batch_size=self.batch_size
@@ -204,6 +206,7 @@ class SharedNetwork:
 def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:
     """Train the network of a seed, or use the pre-trained one, and cut it."""
     settings, plan, progress = trainer.settings, trainer.plan, trainer.progress
+    # With resubstitution the folds are for the searches alone; no network is trained on them.
     folds = plan.folds[seed] if settings.protocol.selection == "crossfit" else []
     fold_features, fit_seconds, history = [], 0.0, None
     if settings.frozen:
@@ -215,8 +218,13 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
             )
             start = time.perf_counter()
             extractor = FeatureExtractor(of_fold, batch_size=settings.batch_size).fit(y=plan.codes)
+            # All of development: a candidate is fitted on this network's features of the other
+            # folds, and scored on its features of this one.
             fold_features.append(extractor.extract(trainer.images, progress))
             fit_seconds += fold_history.seconds + time.perf_counter() - start
+        # The network that is used and tested. With five folds this takes 5.0 times as long as
+        # without: five networks on four fifths of the samples, and this one
+        # (benchmarks/results/crossfit.md).
         model, history = trainer.train(plan.whole, seed, settings.training)
         fit_seconds += history.seconds
     # The extraction counts with the training: a head cannot be fitted without it.
@@ -256,6 +264,7 @@ def _cut(model: Any, settings: Settings, plan: Plan) -> FeatureExtractor:
     try:
         return FeatureExtractor(model, batch_size=settings.batch_size).fit(y=plan.codes)
     except ValueError as error:
+        # The advice is about a model at hand; a builder of networks is changed in its source.
         if not settings.frozen:
             raise
         raise ValueError(
@@ -276,4 +285,5 @@ def check_trainings(settings: Settings, plan: Plan) -> None:
                 chosen = part.development[part.restrict(each).train]
                 groups = None if plan.groups is None else plan.groups[chosen]
                 prints = plan.fingerprints[chosen]
+                # The call that each training makes later, made here for its errors alone.
                 validation_split(plan.codes[chosen], groups, settings.training, seed, prints)

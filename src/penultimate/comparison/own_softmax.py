@@ -101,6 +101,7 @@ def match_outputs(
                 f"samples correctly, in this order {right:,}: check what each output means."
             )
         return OwnSoftmax(by_index, message, other_fits)
+    # The rank of each class among the names sorted as text, where "10" comes before "2".
     as_text = np.argsort(np.argsort(classes))
     of_text = counts[by_index, as_text].sum()
     if most - of_text <= _BY * n_seen:  # the best of all orders also fits noise

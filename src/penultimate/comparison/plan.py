@@ -148,6 +148,7 @@ def make_plan(
             "them from the file names (--group-from-filename)."
         )
     known_groups = dataset.groups
+    # None keeps groups whole if there are any, True insists on them, False ignores them.
     if holdout.by_group is False:
         # Samples are drawn independently, so the intervals must not treat groups as units either.
         dataset = replace(dataset, groups=None)
@@ -170,6 +171,7 @@ def make_plan(
     }
 
     def split_once(seed: int) -> Split:
+        # Networks are then trained on all of development: the selection part is empty.
         if selection != "heldout":
             return Split(whole.development, whole.development[:0])
         if given is not None:
@@ -187,6 +189,7 @@ def make_plan(
         else []
         for seed in seeds
     }
+    # `split_folds` returns no folds if a class cannot be in two of them.
     if selection == "crossfit" and not all(folds.values()):
         raise ValueError(
             "selection='crossfit' needs samples of each class in at least 2 groups of the "
@@ -245,6 +248,7 @@ def _given_development_split(
     """
     if dataset.is_selection is None or selection != "heldout":
         return None
+    # The same for every seed, which then varies the network alone.
     chosen = dataset.is_selection[split.train]
     if not dataset.is_selection.any():
         return None
@@ -294,6 +298,8 @@ def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
             "other; selection='heldout' would choose hyper-parameters on them alone."
         )
     if n_copies:
+        # A user's own split is kept as it is, even if it divides copies: `find_leaks` reports
+        # these.
         drawn = "every split" if dataset.is_test is None else "every split except the given one"
         word, are = (
             ("image", "is an exact copy") if n_copies == 1 else ("images", "are exact copies")
@@ -317,6 +323,7 @@ def _part_of_subset(
         np.flatnonzero(np.isin(development, classes)),
         np.flatnonzero(np.isin(test, classes)),
     )
+    # Otherwise this would be found when its accuracy is computed, after all the trainings.
     if not len(part.test):
         raise ValueError(
             f"No sample of the subset {name!r} is in the test set. Hold out more (test_size), or "

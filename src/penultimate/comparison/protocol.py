@@ -45,6 +45,8 @@ class Protocol:
         """Raise ``TypeError`` or ``ValueError`` for a setting that is invalid."""
         check_choice(self.selection, "selection", "Protocol", SELECTIONS)
         check_choice(self.on_leak, "on_leak", "Protocol", ON_LEAK)
+        # No generator: it could be read only once, and a protocol can be used for several
+        # comparisons.
         many = isinstance(self.holdout, Sequence)
         if not isinstance(self.holdout, Holdout) and not (
             many and all(isinstance(one, Holdout) for one in self.holdout)

@@ -40,6 +40,7 @@ def route(
         chosen = np.argmax(shares, axis=0)
         warnings: tuple[str, ...] = ()
     else:
+        # Every class is in exactly one subset (`check_subsets`), so no entry stays empty.
         subset_of = np.empty(len(data.plan.dataset.classes), np.int64)
         for index, part in enumerate(parts):
             subset_of[part.classes] = index

@@ -22,6 +22,7 @@ from penultimate.comparison.routing import route
 from penultimate.networks import History
 from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
 
+# Probabilities only add calibration to the report, which is not worth running out of memory for.
 _MOST_PROBABILITIES = 100_000_000  # 400 MB of float32 per method; beyond that, none are kept
 Shared = dict[tuple[Any, ...], Fitted]
 
@@ -132,6 +133,7 @@ def _run_method(
         _note_warnings(name, caught, collected)
     # No class has the index -1: a sample that is never predicted counts as an error.
     predictions = np.full(len(data.test_images), -1)
+    # Nothing is fitted for a softmax, so there is no progress to show.
     progress = SILENT if method.inputs == "probabilities" else progress
     progress.update(f"fit {name}", 0, len(parts))
     for done, (part, chosen) in enumerate(zip(parts, positions), 1):
@@ -217,6 +219,8 @@ def _add_probabilities(
 ) -> None:
     """Add a seed's probabilities for the test samples, if the method has some for all of them."""
     shape = (*result.predictions.shape, n_classes)
+    # Once incomplete, they stay None: a later seed must not begin an array that lacks the earlier
+    # ones.
     lacked_some = row > 0 and result.probabilities is None
     if lacked_some or np.prod(shape) > _MOST_PROBABILITIES:
         return

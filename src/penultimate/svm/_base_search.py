@@ -54,6 +54,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     refit: Any
     cv: Any
     verbose: int
+    # Parameters of the grid search only; the other two searches have these values.
     error_score: Any = np.nan
     return_train_score: bool = False
 

@@ -40,6 +40,8 @@ class Solutions:
     def empty(cls, n_classes: int, n_samples: int) -> Self:
         """Allocate room for solutions."""
         n_pairs = n_classes * (n_classes - 1) // 2
+        # The core writes into these arrays and converts none, so dtypes and layout have to be its
+        # own.
         coefficients = np.zeros((n_classes - 1, n_samples))
         intercepts, gaps = np.zeros((2, n_pairs))
         iterations, statuses = np.zeros((2, n_pairs), np.int64)
@@ -95,11 +97,14 @@ def solve_pairs(
     else:
         X64 = np.ascontiguousarray(X[order], dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
+            # In float64, where the difference of samples that are close to the limits of float32
+            # cannot overflow.
             X64 -= mean
             norms = np.einsum("ij,ij->i", X64, X64)
         # Before the solver: NaN would only show as a failure to converge.
         kernel.check_fit(X, float(norms.max()))
         f64 = _native.core.DoubleSource(X64, None, norms)
+    # After a search there is a float32 copy already; making another one would cost time and memory.
     if f32 is None:
         f32 = _make_f32(X64, kernel)
     solutions = Solutions.empty(layout.n_classes, len(X))
@@ -115,6 +120,8 @@ def solve_pairs(
             tol,
             max_iter,
             memory,
+            # A leading axis for the number of settings, as in the arrays of a grid; here there is
+            # one.
             *(array[np.newaxis] for array in vars(solutions).values()),
         )
     return solutions

@@ -7,7 +7,10 @@ from scipy.stats import loguniform
 
 from penultimate.svm.svc import SVC
 
-# Default grids, mostly in half decades; those of gamma are factors of `_scale`.
+# Default grids, mostly in half decades; those of gamma are factors of `_scale`. The RBF's are those
+# that served digits (98 %) and Devanagari characters (97 to 100 %) in the first experiments, with
+# one larger gamma. A linear kernel on d standardized features has values of about d, an RBF of at
+# most 1: hence the smaller C. A best value at an edge of the grid is reported (`check_grid`).
 RBF_C = (1.0, 3.0, 10.0, 30.0)
 RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
 LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
@@ -52,6 +55,7 @@ def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
     """
     _check_has_default(estimator, "param_distributions")
     if estimator.kernel == "linear":
+        # Wider than the grids: a random search costs the same whatever the range.
         return {"C": loguniform(1e-4, 10)}
     if estimator.kernel == "precomputed":
         return {"C": loguniform(0.1, 1000)}

@@ -45,6 +45,8 @@ class Kernel:
         with np.errstate(over="ignore"):
             # A squared distance is at most four times the largest squared norm.
             largest = self._of_product(4 * largest_norm)
+        # ``gamma="scale"`` divides by the variance, and overflows itself for nearly constant
+        # features.
         if not (np.isfinite(largest) and (self.name == "linear" or np.isfinite(self.gamma))):
             raise ValueError(
                 f"The kernel values overflow float64: entries of X go up to {np.abs(X).max():g}, "
@@ -81,6 +83,7 @@ class Kernel:
         """Bound the largest kernel value, given the largest inner product."""
         if self.name != "poly":
             return product
+        # A power of Python's floats raises where NumPy's would return infinity.
         try:
             return float(self.gamma * product + abs(self.coef0)) ** self.degree
         except OverflowError:

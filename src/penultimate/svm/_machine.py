@@ -95,6 +95,7 @@ class Machine:
         self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None, winners: Any, values: Any
     ) -> None:
         context, for_core = _native.make_context(n_jobs), kernel.for_core()
+        # In chunks, because each is copied to float64 and centered: all of `X` at once may not fit.
         chunk = max(1, _PREDICT_CHUNK // X.shape[1])
         for start in range(0, len(X), chunk):
             rows = slice(start, start + chunk)
@@ -130,11 +131,13 @@ def _summed(
     """
     n_others = len(coefficients)
     n_classes = n_others + 1
+    # With no more support vectors than sums there is nothing to gain.
     if starts[-1] <= n_classes * n_others:
         return support, starts, coefficients
     sums = [coefficients[:, a:b] @ support[a:b] for a, b in pairwise(starts)]
     return (
         np.concatenate(sums),
         np.arange(n_classes + 1, dtype=np.int64) * n_others,
+        # Each sum serves against one other class only, and already contains its coefficients.
         np.tile(np.eye(n_others), n_classes),
     )

@@ -24,6 +24,7 @@ except ImportError as error:
         "C++17 compiler (g++ 9, clang 10 or newer): pip install --force-reinstall penultimate"
     ) from error
 
+# The values of the core's `KernelType`; `STATUS` is in the order of its `Status`.
 KERNELS: dict[str, int] = {"rbf": 0, "linear": 1, "poly": 2, "precomputed": 3}
 # The vector instructions to use, "avx512", "avx2" or "plain"; by default the best available.
 VARIANT = os.environ.get("PENULTIMATE_SIMD", "")
@@ -90,6 +91,7 @@ def memory_in_bytes(limit: int | str | None) -> int:
         try:
             free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         except (ValueError, OSError, AttributeError):
+            # macOS and Windows do not say: 4 GiB are assumed.
             free = 2**32
         return int(_SAFE_SHARE * free)
     if isinstance(limit, str):
@@ -102,4 +104,5 @@ def memory_in_bytes(limit: int | str | None) -> int:
             "The 'memory_limit' parameter must be a positive number of bytes or text such as "
             f"'2GiB'; got {limit!r}."
         )
+    # The core counts bytes in 64 bits; more than that is no limit.
     return int(min(size, 2.0**62))

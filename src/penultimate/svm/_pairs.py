@@ -69,6 +69,7 @@ def worst_margin(decisions: NDArray[Any], n_classes: int) -> NDArray[Any]:
     for c in range(n_classes - 1):
         part = decisions[:, start : start + n_classes - 1 - c].T
         start += len(part)
+        # A value is positive for the first class of its pair; the second has the opposite margin.
         least[c] = np.minimum(least[c], part.min(axis=0))
         least[c + 1 :] = np.minimum(least[c + 1 :], -part)
     return least.T

@@ -62,6 +62,7 @@ class Trials:
         # What a callable returns is known only after the first scores.
         self.is_joint, self.is_multimetric = True, scoring.is_multimetric
         self._candidates: list[dict[str, Any]] = []
+        # One table per call of `score`: successive halving calls it once per iteration.
         self._tables: list[ScoreTable] = []
         self._columns: dict[str, list[Any]] = {}
 

@@ -156,6 +156,7 @@ class SVCRandomizedSearchCV(Search):
         estimator: Any = None,
         param_distributions: Any = None,
         *,
+        # As many settings as the default grid of an RBF kernel has, so that the two cost the same.
         n_iter: int = 20,
         scoring: Any = None,
         n_jobs: int | None = None,
@@ -182,6 +183,7 @@ class SVCRandomizedSearchCV(Search):
         distributions = self.param_distributions
         if distributions is None:
             distributions = default_distributions(estimator, X)
+        # scikit-learn's sampler: the same random state draws the settings of `RandomizedSearchCV`.
         return list(ParameterSampler(distributions, self.n_iter, random_state=self.random_state))
 
 
@@ -285,6 +287,7 @@ class SVCHalvingSearchCV(Search):
             n_splits=len(folds),
             n_classes=len(np.unique(y)),
         )
+        # These attributes have the names and values of `HalvingGridSearchCV`, whose schedule it is.
         self.min_resources_, self.max_resources_ = schedule.min_resources, n_samples
         self.n_required_iterations_ = schedule.n_required_iterations
         self.n_possible_iterations_ = schedule.n_possible_iterations
@@ -309,6 +312,8 @@ class SVCHalvingSearchCV(Search):
                     f"The 'scoring' parameter of {type(self).__name__} must be a single metric, by "
                     f"which it drops settings; {self.scoring!r} computes {list(table.test)}."
                 )
+            # A setting that failed on any fold has the mean NaN, and is among the first to be
+            # dropped.
             kept = schedule.n_kept(len(candidates))
             candidates = top_candidates(candidates, table.test["score"].mean(axis=1), kept)
         self.n_remaining_candidates_ = len(candidates)

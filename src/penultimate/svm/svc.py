@@ -26,6 +26,7 @@ from penultimate.svm._kernel import Kernel
 from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, pair_indices, vote_scores, worst_margin
 
+# The limit of a C int: the core takes `degree` as one, and libsvm `max_iter`, too.
 _LARGEST_INT = 2**31 - 1
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 _NO_PROBABILITIES = (
@@ -298,6 +299,8 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _resolve_gamma(self, X: NDArray[Any]) -> float:
         if self.gamma == "scale":
+            # Where all features are constant, every gamma gives the same kernel; scikit-learn takes
+            # 1, too.
             variance = float(X.var(dtype=np.float64))
             return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
         return 1.0 / X.shape[1] if self.gamma == "auto" else float(self.gamma)
@@ -373,6 +376,8 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         starts = np.concatenate([[0], np.cumsum(self.n_support_)])
         blocks = [slice(starts[c], starts[c + 1]) for c in range(len(self.n_support_))]
         dual_coef = self.dual_coef_
+        # Of a pair (i, j), row j - 1 holds the coefficients of class i and row i those of class j:
+        # libsvm's layout leaves out a class's row against itself.
         weights = np.stack(
             [
                 dual_coef[j - 1, blocks[i]] @ self.support_vectors_[blocks[i]]
@@ -485,6 +490,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if self.break_ties and self.decision_function_shape == "ovo":
             raise ValueError("break_ties must be False when decision_function_shape is 'ovo'")
         if self.break_ties and len(self.classes_) > 2:
+            # Votes plus a tie-breaker below 1/3: the largest is the winner, with ties resolved.
             return self.classes_[self.decision_function(X).argmax(axis=1)]
         return self.classes_[self._winners(X)]
 
