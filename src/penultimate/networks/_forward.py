@@ -66,8 +66,10 @@ def forward(
         stop = min(start + batch_size, n_samples)
         size = padded_size(stop - start, batch_size)
         batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
+        # `predict` sets up a data pipeline in each call, which a single image would pay for.
         outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
         outputs = _only(outputs, model)[: stop - start].reshape(stop - start, -1)
+        # The width may depend on the size of the images, so it is known after the first batch.
         if out is None:
             out = np.empty((n_samples, outputs.shape[1]), np.float32)
         out[start:stop] = outputs

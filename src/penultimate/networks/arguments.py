@@ -108,6 +108,7 @@ def _advise_on_text(text: str, may_be_name: bool) -> str:
     if is_path or not may_be_name:
         return _FILES.get(suffix, _OTHER_FILE)
     written = text.strip().lower().replace("_", "-")
+    # Lower than difflib's 0.6: names are short, so that each wrong letter weighs more.
     if near := get_close_matches(written, NETWORKS, n=2, cutoff=0.5):
         return f"Did you mean {' or '.join(map(repr, near))}?"
     return "For another network pass the model itself, such as keras.applications.ResNet50()."
@@ -142,6 +143,7 @@ def _advise_on_signature(builder: Callable[..., Any]) -> str | None:
     except (TypeError, ValueError):  # some compiled functions have no signature
         return None
     try:
+        # Any values will do: only the number of parameters is asked for.
         signature.bind((28, 28, 1), 10)
     except TypeError as error:
         name = getattr(builder, "__name__", type(builder).__name__)

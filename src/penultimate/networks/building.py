@@ -5,6 +5,8 @@ from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
 from penultimate.networks.frameworks.backend import is_keras_model, seeded
 
+# Pixels per side. The named networks pool maps of at least this side: a smaller image would not be
+# pooled at all.
 _SMALLEST_IMAGE = 8
 _LARGEST_TRIED = 1024  # pixels per side: beyond it, the image size is not the problem
 

@@ -120,6 +120,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         check_number(self.batch_size, "batch_size", "FeatureExtractor", low=1, integer=True)
         labels = np.asarray([] if y is None else y)
+        # One-hot rows and missing labels leave the number of classes open.
         n_classes = len(set(labels.tolist())) if labels.ndim == 1 and len(labels) else None
         cut = _keras.make_cut(self.network, self.layer, n_classes)
         self.cut_network_, self.layer_, self.cut_at_ = cut.network, cut.layer, cut.place
@@ -197,6 +198,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Select the inputs of the network that the features depend on."""
         names = [tensor.name for tensor in self.network.inputs]
         chosen = [tensor.name for tensor in self.cut_network_.inputs]
+        # Only a list is reduced: a dict is read by name, and a single array is the one input.
         if not (isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)):
             return X
         inputs = [X[names.index(name)] for name in chosen]
@@ -212,12 +214,14 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if declared is not None:  # the rest would take longer than passing a single image
             return declared
         arrays = X if isinstance(X, list) else [X]
+        # Keras infers the shape without running the network.
         shapes = [(1, *each.shape[1:]) for each in arrays]
         shape = self.cut_network_.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
         return int(np.prod(shape[1:]))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        # Networks take images more often than rows; features are float32 whatever they are given.
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
@@ -243,6 +247,7 @@ def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]
 
 def check_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
     """Return an array with the channel axis that the network needs, or raise if it does not fit."""
+    # Grayscale images are often stored without the channel axis that Keras needs.
     if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
         X = X[..., np.newaxis]
     if not _fits(X.shape[1:], shape):
@@ -257,6 +262,7 @@ def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 def _wrong_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> str:
     if _fits(X.shape, shape) or (shape[-1:] == (1,) and _fits(X.shape, shape[:-1])):
         return f"X is one sample, of shape {X.shape}; pass X[None], an array with one sample."
+    # The likeliest mistake first: torch's order, with the channels before height and width.
     if X.ndim == len(shape) + 1 == 4:
         channels = shape[-1]
         if _fits((X.shape[2], X.shape[3], X.shape[1]), shape):
@@ -312,6 +318,7 @@ def predict_probabilities(
     X = as_inputs(network, X)
     step = "predict with the network"
     outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
+    # A negative value is no probability, whatever the graph says.
     are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
@@ -321,6 +328,7 @@ def predict_probabilities(
     total = outputs.sum(axis=1, keepdims=True)
     if np.allclose(total, 1, atol=_ROUNDING):
         return outputs  # already a softmax: dividing would only round it again
+    # All sigmoids may be zero at once.
     return outputs / np.maximum(total, np.finfo(np.float32).tiny)
 
 

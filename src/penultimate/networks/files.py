@@ -12,6 +12,7 @@ from penultimate._common.protocols import Network
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
 from penultimate.provenance.records import Provenance, provenance_of, set_provenance
 
+# In a folder of our own, so that it cannot meet a member of Keras's.
 _MEMBER = "penultimate/provenance.safetensors"
 
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from penultimate._common.protocols import Network
 
+# In the order of preference where several are installed and the user has chosen none.
 BACKENDS = ("tensorflow", "torch", "jax")
 
 # Keras and torch draw initial weights and dropout from process-wide generators: two concurrent
@@ -40,6 +41,7 @@ def import_keras() -> Any:
     ImportError
         If Keras or its backend is missing; the message names the extra that installs it.
     """
+    # Its backend is fixed by the first import, whatever the environment says by now.
     if "keras" in sys.modules:
         return sys.modules["keras"]
     installed = [name for name in BACKENDS if find_spec(name) is not None]
@@ -52,6 +54,7 @@ def import_keras() -> Any:
         )
         extra = chosen if chosen in BACKENDS else "tensorflow"
         raise ImportError(f"{missing} Install it with: pip install 'penultimate[{extra}]'")
+    # Keras's own default is TensorFlow, without which its import would fail.
     if not chosen and "tensorflow" not in installed:
         os.environ["KERAS_BACKEND"] = installed[0]
     import keras
@@ -76,6 +79,7 @@ def is_keras_model(network: object) -> TypeGuard[Network]:
     >>> is_keras_model("compact")
     False
     """
+    # Before Keras is imported nothing can be a model of it, and its import takes seconds.
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(network, keras.Model)
 
@@ -186,6 +190,7 @@ def _run_one_operation_at_a_time(*, overrule: bool = False) -> None:
     # As in TensorFlow, a number set in Python takes precedence over the variable.
     in_variable = os.environ.get("TF_NUM_INTEROP_THREADS", "")
     in_use = str(threads.get_inter_op_parallelism_threads() or in_variable or 0)
+    # On a GPU nothing is guaranteed, so its operations may overlap.
     if in_use == "1" or tf.config.get_visible_devices("GPU"):
         return
     if in_use == "0" or overrule:
@@ -215,4 +220,5 @@ def seed_shared_generators(seed: int, epoch: int) -> None:
     if import_keras().backend.backend() == "torch":
         import torch
 
+        # Mixed: with `seed + epoch`, two seeds would share most of their epochs.
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))

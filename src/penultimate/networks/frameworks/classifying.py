@@ -55,8 +55,10 @@ _NEUTRAL = _SAME | {"rescaling", "add", "subtract", "multiply", "divide", "trued
 # What joins a tensor and a constant: over an axis, or value by value.
 _PRODUCTS = {"matmul", "einsum", "dot", "tensordot", "inner"}
 _ARITHMETIC = {"add", "subtract", "multiply", "divide", "truedivide"}
+# Taking one position, such as the first token of a sequence, is a pooling, too.
 _POOLING = {"mean", "max", "sum", "amax", "getitem", "take"}
 _NORMALIZING = ("normalization", "normalize")
+# Layers of Keras's that hold a user's code, or another framework's: their class says nothing.
 _OPAQUE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 
@@ -135,6 +137,7 @@ def sources(value: Value) -> set[str]:
     waiting, met = [(value, True)], set()
     while waiting:
         each, is_linear = waiting.pop()
+        # A value may be reached both ways, by a linear path and by another.
         if (id(each), is_linear) in met:
             continue
         met.add((id(each), is_linear))
@@ -299,6 +302,7 @@ def _is_pooling(name: str) -> bool:
 
 def _is_dense(operation: Layer) -> bool:
     layers = import_keras().layers
+    # By their names, so that those of later versions of Keras are included.
     convolutions = [
         getattr(layers, name)
         for name in dir(layers)
@@ -354,6 +358,7 @@ def _is_elementwise(value: Value) -> bool:
     """Return whether weights only scale or shift values: normalization, PReLU, temperature."""
     operation = value.operation
     if any(part in type(operation).__name__.lower() for part in (*_NORMALIZING, "prelu")):
+        # The wrapper normalizes the weights of a layer, not its values.
         return not isinstance(operation, import_keras().layers.Wrapper)  # SpectralNormalization
     is_same_shape = len(value.inputs) == 1 and value.inputs[0].tensor.shape == value.tensor.shape
     return is_same_shape and all(len(weight.shape) <= 1 for weight in _weights(operation))

@@ -18,9 +18,13 @@ from typing import Any
 from penultimate._common.protocols import Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras
 
-_LISTED = 30  # layer names in an error message
+# Layer names in an error message: large networks have hundreds. A cut is usually close to the end,
+# so the last ones are listed.
+_LISTED = 30
 
 
+# Without `eq`, values are compared by identity: a comparison by fields would follow the graph back
+# to its inputs, and take two calls of a layer on one tensor for the same.
 @dataclass(frozen=True, eq=False)
 class Nested:
     """A call of a model inside another model."""
@@ -132,6 +136,7 @@ class Graph:
             If there is no such layer, or the layer or the call is ambiguous.
         """
         path, colon, number = name.rpartition(":")
+        # A name may contain a colon itself, so the whole of it is tried first.
         if name not in self.calls and colon and number.isdigit():
             calls = self.calls[self._find_path(path)]
             if int(number) >= len(calls):

@@ -120,6 +120,7 @@ def takes_pixels(model: object) -> bool:
             known.add(id(value))
             operation = value.operation
             if type(operation).__name__ == "Rescaling":
+                # A rescaling of something else, such as of inputs that are already in [0, 1].
                 if np.max(operation.scale) > _SCALES_PIXELS:
                     return False
                 scaled = True
@@ -163,6 +164,7 @@ def ends_in_logits(model: Network, outputs: NDArray[np.floating] | None = None) 
     tried = of_noise if outputs is None else np.concatenate([of_noise, outputs])
     low, high = float(tried.min()), float(tried.max())
     of_probabilities = made_of == {"probabilities"}
+    # Several probabilities show by their sum; of a single one there is only its range.
     if tried.shape[1] > 1:
         adds_up = low >= 0 and np.allclose(tried.sum(axis=1), 1, atol=1e-3)
         if adds_up or (of_probabilities and low >= 0):
@@ -176,6 +178,7 @@ def ends_in_logits(model: Network, outputs: NDArray[np.floating] | None = None) 
         never_positive = "logarithms" in made_of and high <= 0
         if not (in_unit or of_probabilities or never_positive):
             return True
+    # A guess could apply a softmax to probabilities, which looks right and is not.
     raise ValueError(_two_readings(model, low, high))
 
 
@@ -237,6 +240,7 @@ def weight_matrix(layer: Any) -> Any:
     ValueError
         If there is not exactly one matrix.
     """
+    # Dense layers and convolutions name it; any other layer must have just one matrix.
     if getattr(layer, "kernel", None) is not None:
         return layer.kernel
     weights = getattr(layer, "trainable_weights", [])  # a function has none
@@ -263,6 +267,7 @@ def computing_in_bfloat16(model: Network) -> Iterator[None]:
     bfloat16; compile all others outside.
     """
     layers = list(leaves(model))
+    # Without a graph, the last layer is taken for the one that makes the outputs.
     kept = _makes_outputs(model) if has_graph(model) else {id(each) for each in layers[-1:]}
     inner = [layer for layer in layers if id(layer) not in kept]
     policies = [layer.dtype_policy for layer in inner]
@@ -322,6 +327,8 @@ def _outputs_of_noise(model: Network) -> NDArray[np.float32] | None:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         return None
+    # The same noise each time: the answer must not depend on chance. Sizes that the network leaves
+    # open become 32, which most poolings survive.
     rng = np.random.default_rng(0)
     samples = [rng.random((_TRIED, *(size or 32 for size in each.shape[1:]))) for each in inputs]
     return forward(model, samples, batch_size=_TRIED)
@@ -344,6 +351,7 @@ def _makes_outputs(model: Network) -> set[int]:
     """Return the operations from the outputs back to those that make them, by identity."""
     graph = Graph(model)
     found, waiting = set(), list(graph.outputs)
+    # Whatever comes before the layer that makes the outputs may compute in bfloat16.
     stop = {id(maker) for output in graph.outputs for maker in classifying.makers(output)}
     while waiting:
         value = waiting.pop()

@@ -56,6 +56,7 @@ def linear(input_shape: tuple[int, ...], n_outputs: int) -> Network:
     """
     keras = import_keras()
     layers = keras.layers
+    # The problem is convex, so that the start decides nothing: zero is the same for every seed.
     flatten = [] if len(input_shape) == 1 else [layers.Flatten()]
     scores = layers.Dense(n_outputs, kernel_initializer="zeros", name="scores")
     return keras.Sequential([layers.Input(input_shape), *flatten, scores], name="linear")
@@ -123,6 +124,7 @@ class RandomFeatureNetwork(BaseEstimator):
         -------
         keras.Model
         """
+        # Imported late, because that module imports Keras.
         from penultimate.networks.margins.layers import RandomFourierFeatures
 
         machine = linear((self.n_features,), n_outputs)

@@ -105,6 +105,8 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
                 f"{type(self).__name__} needs inputs of known width; got shape {input_shape}."
             )
         directions = _draw(self.kernel, n_inputs, self.n_features // 2, self.orthogonal, self.seed)
+        # Stored with the network, not drawn again when it is loaded: another version of NumPy may
+        # draw others.
         self.directions = self.add_weight(
             shape=directions.shape,
             initializer=lambda shape, dtype: ops.convert_to_tensor(directions, dtype),
@@ -133,6 +135,8 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
         """
         gamma = ops.exp(self.log_gamma)
         scale = ops.sqrt(2 * gamma) if self.kernel == "gaussian" else gamma
+        # cos a cos b + sin a sin b = cos(a - b): the inner product is the mean cosine of the
+        # projected difference, over D / 2 directions.
         angles = ops.matmul(inputs, self.directions) * ops.cast(scale, inputs.dtype)
         features = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
         return features * float(np.sqrt(2 / self.n_features))
@@ -153,6 +157,7 @@ def _draw(
     """Draw the directions as columns, (n_inputs, n_directions)."""
     rng = np.random.default_rng(seed)
     if kernel == "laplacian":
+        # The Fourier transform of exp(-|x|), one dimension at a time.
         return rng.standard_cauchy((n_inputs, n_directions)).astype(np.float32)
     directions = rng.normal(size=(n_inputs, n_directions))
     if orthogonal:

@@ -38,6 +38,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
         margin: float = 1.0,
         squared: bool = False,
         class_weight: Sequence[float] | None = None,
+        # The mean, as in Keras's own losses; C is accounted for by the penalty (``builders.py``).
         reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: object = None,
@@ -79,6 +80,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
         return ops.where(one_class, losses, ops.full_like(losses, float("nan")))
 
 
+# Registered, so that a model that was compiled with the loss loads without `custom_objects`.
 @keras.saving.register_keras_serializable("penultimate")
 class CrammerSinger(MarginLoss):
     r"""Crammer and Singer's multiclass hinge loss.

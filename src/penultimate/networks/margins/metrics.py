@@ -33,6 +33,7 @@ def margins(y_true: Tensor, y_pred: Tensor, owner: str) -> Tensor:
         times the sign of the true class.
     """
     y_pred = ops.convert_to_tensor(y_pred)
+    # TensorFlow multiplies no integers with floats.
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
     if tuple(y_pred.shape)[1:] in ((), (1,)):
         sign, score, _ = signs(y_true, y_pred, owner)
@@ -56,6 +57,7 @@ class _MeanOverSamples(keras.metrics.Mean):  # type: ignore[name-defined]
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
         """Add a batch of targets and scores."""
+        # Keras's `Mean` averages values that it is given; as a metric of a model it gets these two.
         values = self.of_margins(margins(y_true, y_pred, type(self).__name__))
         super().update_state(ops.cast(values, self.dtype), sample_weight)
 

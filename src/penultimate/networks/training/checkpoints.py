@@ -104,6 +104,7 @@ class Checkpoint:
         """
         from safetensors import SafetensorError, safe_open
 
+        # Before the first epoch, which a folder that cannot be written would otherwise cost.
         check_writable(self.path.parent, "folder of the checkpoint")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path)
@@ -155,6 +156,7 @@ class Checkpoint:
             ("best", course.best_weights or []),
         ):
             for index, array in enumerate(arrays):
+                # Padded with zeros, so that names sort in the order of the variables.
                 tensors[f"{group}.{index:05d}"] = np.asarray(array, order="C")
         state = {k: v for k, v in vars(course).items() if k != "best_weights"}
         texts = {**self.identity, "course": state}
@@ -164,6 +166,7 @@ class Checkpoint:
             with write_atomically(self.path) as temporary:
                 temporary.write_bytes(save(tensors, metadata))
         except OSError as error:
+            # No reason to lose a training of hours, whose checkpoint is only its insurance.
             there = "is from an earlier epoch" if self.path.exists() else "does not exist"
             warnings.warn(
                 f"{error} The training continues; its checkpoint {there}.",
@@ -173,6 +176,7 @@ class Checkpoint:
 
     def _check_identity(self, stored: dict[str, dict[str, Any]]) -> None:
         for kind, ours in self.identity.items():
+            # Ours goes through JSON as well, which turns tuples into lists.
             theirs, ours = stored[kind], json.loads(_to_json(ours))
             if theirs == ours:
                 continue
@@ -212,6 +216,8 @@ def describe_network(model: Network, training: Any, loss: Loss | None, seed: int
         **asdict(training),
         "loss": keras.losses.serialize(loss),
         "seed": seed,
+        # Other versions and backends round differently: what follows would not be bit for bit the
+        # same.
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
     }
@@ -271,6 +277,7 @@ def _names(value: object) -> Iterator[str]:
     """Yield the names of all layers in a model's JSON."""
     if isinstance(value, dict):
         config = value.get("config")
+        # A dtype policy's name is a type, such as float32, and part of what the network computes.
         if isinstance(config, dict) and "name" in config and value["class_name"] != "DTypePolicy":
             yield config["name"]
         value = list(value.values())

@@ -49,6 +49,7 @@ def _advise(model: Network, X: NDArray[Any], training: Training) -> str:
     """Return advice, the most likely remedy first."""
     if X.dtype.kind == "f":
         n_broken = int(np.sum(~np.isfinite(X).all(axis=tuple(range(1, X.ndim)))))
+        # Then nothing else helps: one such sample makes every weight NaN.
         if n_broken:
             return f"{n_broken} of the {len(X)} training samples hold NaN or infinity: drop them."
     ways = []
@@ -58,6 +59,7 @@ def _advise(model: Network, X: NDArray[Any], training: Training) -> str:
             f"scale the inputs, which go from {low:.3g} to {high:.3g}, to about -1 to 1 (a "
             "Rescaling or Normalization layer at the start of the network does that)"
         )
+    # One order of magnitude, so that a single attempt shows whether it was the rate.
     rate = f"{training.learning_rate / 10:.3g}"
     ways.append(
         f"lower the learning rate from {training.learning_rate:.3g}: Training(learning_rate={rate})"

@@ -139,6 +139,7 @@ def train(
     0
     """
     training.check()
+    # Incomplete batches are dropped, so fewer samples than one batch have to be one.
     batch_size = min(training.batch_size, len(X))
     warn_of_other_precision(model, training)
     with seeded(seed), _floats_of(model):
@@ -178,6 +179,8 @@ def train(
             course.seconds, start = course.seconds + now - start, now
             if file is not None:
                 file.write(model, course)
+            # After early stopping the work is complete, and is reported so, although epochs are
+            # missing.
             over = _is_over(course, training)
             progress.update(
                 "train network", training.epochs if over else epoch + 1, training.epochs
@@ -256,6 +259,7 @@ def fit_network(
     training.check()
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
     if loss is not None:
+        # A margin is a distance between scores; after a softmax there is none.
         model = giving_scores(model)
     split = validation_split(codes, groups, training, seed, fingerprints)
     validation: Validation | None = None

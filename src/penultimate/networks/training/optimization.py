@@ -9,10 +9,14 @@ from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import ends_in_logits, leaves
 from penultimate.networks.training.recipe import Training
 
+# Share of the steps in which the learning rate rises, from a tenth of its peak. This, the end at a
+# thousandth and the peak of 3e-3 are the schedule of the recipe that was tried (see `Training`).
 _WARM_UP = 0.2
 # What layers may be built to compute in, for a recipe's precision.
 _MEANT = {"float32": ("float32",), "bfloat16": ("float32", "bfloat16")}
-_NOT_DECAYED = ("bias", "gamma", "beta")  # how their names end
+# How the names of variables end that weight decay leaves alone: it is meant for matrices, and would
+# pull the scales of a normalization toward zero.
+_NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 def default_loss(model: Network, training: Training) -> Loss:
@@ -52,6 +56,7 @@ def one_cycle(training: Training, steps_per_epoch: int) -> Any:
     n_warm_up = round(_WARM_UP * n_steps)
     return import_keras().optimizers.schedules.CosineDecay(
         training.learning_rate / 10,
+        # The schedule divides by this number.
         max(1, n_steps - n_warm_up),
         alpha=1e-3,
         warmup_target=training.learning_rate,
@@ -76,4 +81,5 @@ def compile_network(model: Network, training: Training, loss: Loss, learning_rat
     # JAX would compile nothing.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
     model.compile(optimizer, loss, jit_compile=jit_compile)
+    # Now, and not at the first step: a checkpoint is read into its variables.
     optimizer.build(model.trainable_variables)
