@@ -109,9 +109,9 @@ def _gray_or_color(input_shape: tuple[int, ...]) -> int:
     return 16 if input_shape[-1] == 1 else 32
 
 
-# Stages, widths, dropout and momentum were chosen on validation samples. The softmax reached 98.2 and
-# 98.5 % on digits (16, 32 and 64 channels, 3,000 samples) and 97.5 % on 58 classes of Devanagari
-# characters (32, 64 and 128 channels).
+# Stages, widths, dropout and momentum were chosen on validation samples. The softmax reached 98.2
+# and 98.5 % on digits (16, 32 and 64 channels, 3,000 samples) and 97.5 % on 58 classes of
+# Devanagari characters (32, 64 and 128 channels).
 def _staged(
     input_shape: tuple[int, ...],
     n_classes: int,

@@ -59,10 +59,10 @@ class Training:
     64
     """
 
-    # Chosen on validation samples of digits (3,000 of them, batches of 64, 20 epochs) and Devanagari
-    # characters (58 classes, batches of 128, 36 epochs, of which about 20 come close). There network
-    # and augmentation were worth 2 points of accuracy; differences between heads were smaller than
-    # 1,000 test samples can show.
+    # Chosen on validation samples of digits (3,000 of them, batches of 64, 20 epochs) and
+    # Devanagari characters (58 classes, batches of 128, 36 epochs, of which about 20 come close).
+    # There network and augmentation were worth 2 points of accuracy; differences between heads were
+    # smaller than 1,000 test samples can show.
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 3e-3
