@@ -52,11 +52,13 @@ def figures(source: Path) -> dict[str, str]:
         if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
     loose = [p for p in source.glob("*.py") if p.stem not in ("__init__", "__main__")]
-    chain = _longest_chain(source, trees)
+    imports = _imports_by_module(source, trees)
+    chain, rooms = _longest_chain(imports), _longest_chain(_by_room(imports))
     table = {
         "modules": str(len(trees)),
         "loose in the root": str(len(loose)),
-        "longest import chain": f"{len(chain)}",
+        "longest import chain, modules": f"{len(chain)}",
+        "longest import chain, rooms": f"{len(rooms)}",
         "largest class, lines without docstrings": "{} ({})".format(*max(classes)),
         "most parameters": "{} ({})".format(*max(functions)),
         "annotations that are Any": str(sum(_is_any(node) for _, node in nodes)),
@@ -65,7 +67,8 @@ def figures(source: Path) -> dict[str, str]:
         paths = [p for p in trees if p.relative_to(source).parts[0] in names]
         comments, code = (sum(counts) for counts in zip(*(_count_lines(p) for p in paths)))
         table[f"comment lines per 100 of code, {room}"] = f"{100 * comments / code:.1f}"
-    print(f"{source}: {' > '.join(chain)}", file=sys.stderr)
+    for kind, names in (("modules", chain), ("rooms", rooms)):
+        print(f"{source}, {kind}: {' > '.join(names)}", file=sys.stderr)
     return table
 
 
@@ -134,25 +137,50 @@ def _count_lines(path: Path) -> tuple[int, int]:
     return len(comments), len(code - docstrings)
 
 
-def _longest_chain(source: Path, trees: dict[Path, ast.Module]) -> list[str]:
-    """Return the longest path of imports from module to module.
+def _imports_by_module(source: Path, trees: dict[Path, ast.Module]) -> dict[str, set[str]]:
+    """Return what each module imports; a package's ``__init__`` is a module that ends in a dot."""
+    packages = {_name_of(path, source) for path in trees if path.stem == "__init__"}
+    modules = {_name_of(path, source): tree for path, tree in trees.items()}
+
+    def marked(name: str) -> str:
+        return f"{name}." if name in packages else name
+
+    return {
+        marked(name): {marked(each) for each in _imports(tree.body, modules)} - {marked(name)}
+        for name, tree in modules.items()
+    }
+
+
+def _by_room(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return what each room imports: a folder below the package's, or a module beside these."""
+
+    def room_of(name: str) -> str:
+        return name.removeprefix(f"{PACKAGE}.").partition(".")[0] or f"{PACKAGE}."
+
+    rooms: dict[str, set[str]] = {}
+    for name, imported in imports.items():
+        room = room_of(name)
+        rooms.setdefault(room, set()).update(map(room_of, imported))
+        rooms[room].discard(room)
+    return rooms
+
+
+def _longest_chain(imports: dict[str, set[str]]) -> list[str]:
+    """Return the longest path of imports.
 
     Packages' ``__init__`` are passed through, but not listed: they only collect names.
     """
-    modules = {_name_of(path, source): tree for path, tree in trees.items()}
-    packages = {_name_of(path, source) for path in trees if path.stem == "__init__"}
     chains: dict[str, list[str]] = {}
 
     def chain_of(name: str) -> list[str]:
         if name not in chains:
             chains[name] = [name]  # ends a circle, if there is one
-            targets = set(_imports(modules[name].body, modules)) - {name}
-            lower = [chain_of(target) for target in sorted(targets)]
-            own = [] if name in packages else [name]
+            lower = [chain_of(each) for each in sorted(imports.get(name, ()))]
+            own = [] if name.endswith(".") else [name]
             chains[name] = own + max(lower, key=len, default=[])
         return chains[name]
 
-    return max((chain_of(name) for name in modules), key=len)
+    return max((chain_of(name) for name in sorted(imports)), key=len)
 
 
 def _name_of(path: Path, source: Path) -> str:

@@ -12,8 +12,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# As scikit-learn takes it: a generator that is given is advanced by every fit.
+# As scikit-learn takes them: a generator that is given is advanced by every fit; the only text for
+# class weights is "balanced".
 RandomState = int | np.random.RandomState | None
+ClassWeight = Mapping[Any, float] | str | None
 
 
 class Head(Protocol):

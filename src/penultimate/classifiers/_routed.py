@@ -16,8 +16,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate.classifiers._cut_network import CutNetworkClassifier
-from penultimate.classifiers._routing import Member, join_values, most_probable_subset
-from penultimate.classifiers.deep_svc import DeepSVC
+from penultimate.classifiers._routing import (
+    Member,
+    Specialist,
+    join_values,
+    most_probable_subset,
+)
 from penultimate.networks import FeatureExtractor, predict_probabilities
 
 Extract = Callable[[str], NDArray[np.float32]]
@@ -37,7 +41,7 @@ class RoutedClassifier(CutNetworkClassifier):
     """Base class of `Specialists`: how fitted specialists predict."""
 
     classes_: NDArray[Any]
-    specialists_: dict[str, DeepSVC]
+    specialists_: dict[str, Specialist]
     router_: str
     _members: dict[str, Member]
     _extractors: Mapping[str, FeatureExtractor]
@@ -174,7 +178,7 @@ class RoutedClassifier(CutNetworkClassifier):
         X = self._check_samples(X)
         return self._route(X, self._extract_once(X))
 
-    def _specialist(self, name: str) -> DeepSVC:
+    def _specialist(self, name: str) -> Specialist:
         check_is_fitted(self)
         if name not in self.specialists_:
             raise ValueError(f"There is no subset {name!r}; there are {list(self.specialists_)}.")

@@ -8,20 +8,28 @@ It is fitted again, on the features of all subsets, whenever a subset is added o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Head
-from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.selection.heldout import FittedHead, fit_head
 from penultimate.splits.parts import Split
-from penultimate.svm import SVC
+from penultimate.svm.svc import SVC
 
 ROUTERS = ("network", "head")
+
+
+class Specialist(Protocol):
+    """The fitted classifier of a subset, such as a `DeepSVC`."""
+
+    classes_: NDArray[Any]
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each sample."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,7 @@ class Member:
 
     Attributes
     ----------
-    specialist : DeepSVC
-        The fitted classifier.
+    specialist : Specialist
     head : FittedHead
         Its head, for features that are computed once for all specialists.
     features : ndarray of shape (n_samples, n_features), float32
@@ -42,7 +49,7 @@ class Member:
         Their weights.
     """
 
-    specialist: DeepSVC
+    specialist: Specialist
     head: FittedHead
     features: NDArray[np.float32]
     selection: NDArray[np.bool_]

@@ -20,7 +20,7 @@ from penultimate.comparison.checks import find_leaks, run_checks
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.given import read_given
 from penultimate.comparison.method import Method
-from penultimate.comparison.methods import check_heads, choose_methods
+from penultimate.comparison.methods import check_heads, choose_headline, choose_methods
 from penultimate.comparison.networks import Settings, check_trainings
 from penultimate.comparison.plan import Plan, make_plan
 from penultimate.comparison.protocol import Protocol
@@ -165,7 +165,16 @@ def compare(
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)
         folder = None if checkpoints is None else Path(checkpoints)
-        settings = Settings(chosen, network, training, protocol, n_jobs, folder, batch_size)
+        settings = Settings(
+            chosen,
+            network,
+            training,
+            protocol,
+            n_jobs,
+            folder,
+            batch_size,
+            choose_headline(chosen),
+        )
         if dataset.is_test is not None and len(protocol.holdouts) > 1:
             raise ValueError(
                 "The data has its own test set, which is kept: several splits (--splits, a list of "

@@ -18,7 +18,7 @@ from penultimate._common.pipelines import ask_last_step
 from penultimate.evaluation.calibration import as_columns, calibrate_scores
 from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
-from penultimate.svm import SVC
+from penultimate.svm.svc import SVC
 
 # Roughly doubled: accuracy tends to grow with the logarithm of the number of samples.
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from penultimate._common.progress import Progress
 from penultimate.comparison.method import Method
-from penultimate.comparison.methods import choose_headline
 from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
 from penultimate.comparison.plan import Part, Plan
 from penultimate.comparison.protocol import Protocol
@@ -46,6 +45,8 @@ class Settings:
         Folder from which interrupted trainings resume.
     batch_size : int
         Batch size for inference.
+    headline : str or None
+        Name of the SVM head that the verdict is about.
     """
 
     methods: dict[str, Method]
@@ -55,6 +56,7 @@ class Settings:
     n_jobs: int | None = None
     checkpoints: Path | None = None
     batch_size: int = 256
+    headline: str | None = None
 
     @property
     def frozen(self) -> bool:
@@ -65,11 +67,6 @@ class Settings:
     def needs_network(self) -> bool:
         """Whether any method uses the shared network of a seed."""
         return any(method.uses_network for method in self.methods.values())
-
-    @property
-    def headline(self) -> str | None:
-        """Name of the SVM head that the verdict is about."""
-        return choose_headline(self.methods)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate.displays._axes import new_axes
-from penultimate.evaluation import Interval, compare_accuracies
+from penultimate.evaluation.intervals.accuracy import Interval, compare_accuracies
 from penultimate.results.outcome import Outcome
 
 if TYPE_CHECKING:

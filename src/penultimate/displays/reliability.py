@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from penultimate._common.protocols import Head
 from penultimate.displays._axes import new_axes
-from penultimate.evaluation import (
+from penultimate.evaluation.reliability import (
     ReliabilityCurve,
     expected_calibration_error,
     reliability_curve,

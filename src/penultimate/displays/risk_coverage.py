@@ -8,7 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.protocols import Head
 from penultimate.classifiers import AbstainingClassifier
 from penultimate.displays._axes import new_axes
-from penultimate.evaluation import area_under_risk_coverage, confidence_scores, risk_coverage_curve
+from penultimate.evaluation.abstention.risk_coverage import (
+    area_under_risk_coverage,
+    confidence_scores,
+    risk_coverage_curve,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from penultimate.evaluation import Interval, interval_across_splits
+from penultimate.evaluation.intervals.accuracy import Interval, interval_across_splits
 
 
 def split_table(comparisons: Sequence[Any]) -> list[dict[str, Any]]:

@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.validation import check_choice
-from penultimate.evaluation import Interval, accuracy_interval, compare_accuracies
+from penultimate.evaluation.intervals.accuracy import (
+    Interval,
+    accuracy_interval,
+    compare_accuracies,
+)
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.datasets import Dataset
-from penultimate.evaluation import (
+from penultimate.evaluation.intervals.accuracy import (
     Interval,
     accuracy_interval,
     compare_accuracies,
-    holm,
-    mcnemar,
-    samples_needed,
 )
-from penultimate.networks import History
+from penultimate.evaluation.intervals.significance import holm, mcnemar, samples_needed
+from penultimate.networks.training.recipe import History
 from penultimate.results.across_splits import split_table
 from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
 from penultimate.results.tables import Exports

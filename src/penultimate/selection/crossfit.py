@@ -29,7 +29,7 @@ from penultimate._common.protocols import Head, Search
 from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
 from penultimate.selection.heldout import FittedHead, fit_preprocessing
 from penultimate.splits.parts import Split
-from penultimate.svm import SVC
+from penultimate.svm.svc import SVC
 
 MakePreprocessing = Callable[[], Any]
 _SAME = 1e-3  # relative tolerance: scales are computed in float32 here, in float64 there

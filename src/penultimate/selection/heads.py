@@ -17,7 +17,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Head, Search
-from penultimate.svm import SVC
+from penultimate.svm.svc import SVC
 
 
 def is_search(head: object) -> TypeGuard[Search]:

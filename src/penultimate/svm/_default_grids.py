@@ -5,20 +5,17 @@ from typing import Any
 from numpy.typing import NDArray
 from scipy.stats import loguniform
 
+from penultimate.svm._kernel import resolve_gamma
 from penultimate.svm.svc import SVC
 
-# Default grids, mostly in half decades; those of gamma are factors of `_scale`. The RBF's are those
-# that served digits (98 %) and Devanagari characters (97 to 100 %) in the first experiments, with
-# one larger gamma. A linear kernel on d standardized features has values of about d, an RBF of at
-# most 1: hence the smaller C. A best value at an edge of the grid is reported (`check_grid`).
+# Default grids, mostly in half decades; those of gamma are factors of ``gamma="scale"``. The RBF's
+# are those that served digits (98 %) and Devanagari characters (97 to 100 %) in the first
+# experiments, with one larger gamma. A linear kernel on d standardized features has values of about
+# d, an RBF of at most 1: hence the smaller C. A best value at an edge of the grid is reported
+# (`check_grid`).
 RBF_C = (1.0, 3.0, 10.0, 30.0)
 RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
 LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
-
-
-def _scale(X: NDArray[Any]) -> float:
-    """Return the gamma of `SVC`'s ``gamma="scale"``."""
-    return SVC(gamma="scale")._resolve_gamma(X)
 
 
 def _check_has_default(estimator: Any, name: str) -> None:
@@ -41,7 +38,7 @@ def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
         return {"C": list(LINEAR_C)}
     if estimator.kernel == "precomputed":
         return {"C": list(RBF_C)}
-    scale = _scale(X)
+    scale = resolve_gamma("scale", X)
     return {"C": list(RBF_C), "gamma": [factor * scale for factor in RBF_GAMMA]}
 
 
@@ -59,5 +56,5 @@ def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
         return {"C": loguniform(1e-4, 10)}
     if estimator.kernel == "precomputed":
         return {"C": loguniform(0.1, 1000)}
-    scale = _scale(X)
+    scale = resolve_gamma("scale", X)
     return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

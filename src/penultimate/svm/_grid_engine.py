@@ -7,18 +7,18 @@ and the fold differ, so that kernel values can be shared and solutions reused as
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
 
+from penultimate._common.protocols import ClassWeight
 from penultimate._common.threads import single_threaded_blas
 from penultimate.svm import _native
-from penultimate.svm._kernel import Kernel
+from penultimate.svm._kernel import Kernel, resolve_gamma
 from penultimate.svm._pairs import SortedClasses
 from penultimate.svm._samples import SamplesInFloat32, form_for
-from penultimate.svm.svc import SVC
 
 _SOLUTIONS_SHARE = 0.25  # of the memory limit, for coefficients of several kernels at once
 
@@ -31,12 +31,28 @@ class Fold:
     test: NDArray[np.intp]
 
 
+class Parameters(Protocol):
+    """An `SVC`, of which only the parameters are read: the engine fits none."""
+
+    C: float
+    kernel: str
+    degree: int
+    gamma: str | float
+    coef0: float
+    tol: float
+    class_weight: ClassWeight
+    break_ties: bool
+
+    def get_params(self) -> dict[str, Any]:
+        """Return all of them."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A point of the grid: its index and its classifier."""
+    """A point of the grid: its index and its classifier, unfitted."""
 
     index: int
-    estimator: SVC
+    estimator: Parameters
 
 
 @dataclass(frozen=True)
@@ -178,14 +194,14 @@ class GridEngine:
             batch.append(job)
         return batch
 
-    def _gamma(self, estimator: SVC, fold_id: int) -> float:
+    def _gamma(self, estimator: Parameters, fold_id: int) -> float:
         if estimator.kernel in ("linear", "precomputed"):
             return 0.0
         if estimator.gamma != "scale":
-            return estimator._resolve_gamma(self.X)
+            return resolve_gamma(estimator.gamma, self.X)
         if fold_id not in self._scales:  # the same for all settings
             train = self.folds[fold_id].train
-            self._scales[fold_id] = estimator._resolve_gamma(self.X[train])
+            self._scales[fold_id] = resolve_gamma("scale", self.X[train])
         return self._scales[fold_id]
 
     def _context_for(self, begin: float, share: float) -> Any:
@@ -200,7 +216,7 @@ class GridEngine:
     def _context(self) -> Any:
         return _native.make_context(self.n_jobs)
 
-    def weights(self, fold: Fold, class_weight: Any) -> NDArray[np.float64]:
+    def weights(self, fold: Fold, class_weight: ClassWeight) -> NDArray[np.float64]:
         """Return the weights of the training samples, sorted by class; zero for all others."""
         weights = np.maximum(self.sample_weight[fold.train], 0)
         if class_weight is not None:

@@ -88,3 +88,13 @@ class Kernel:
             return float(self.gamma * product + abs(self.coef0)) ** self.degree
         except OverflowError:
             return inf
+
+
+def resolve_gamma(gamma: str | float, X: NDArray[np.floating]) -> float:
+    """Return the number that gamma stands for on these samples."""
+    if gamma == "scale":
+        # Where all features are constant, every gamma gives the same kernel; scikit-learn takes 1,
+        # too.
+        variance = float(X.var(dtype=np.float64))
+        return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
+    return 1.0 / X.shape[1] if gamma == "auto" else float(gamma)

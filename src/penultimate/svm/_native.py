@@ -17,7 +17,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from penultimate._common.validation import check_n_jobs
 
 try:
-    from penultimate.svm import _core as core  # type: ignore[attr-defined]
+    import penultimate.svm._core as core
 except ImportError as error:
     raise ImportError(
         "The compiled part of penultimate.svm is missing. Reinstall the package on a system with a "

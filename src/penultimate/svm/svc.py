@@ -19,10 +19,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
 from penultimate._common.frames import level_outside
+from penultimate._common.protocols import ClassWeight
 from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
-from penultimate.svm._kernel import Kernel
+from penultimate.svm._kernel import Kernel, resolve_gamma
 from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, pair_indices, vote_scores, worst_margin
 
@@ -170,7 +171,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         gamma: str | float = "scale",
         coef0: float = 0.0,
         tol: float = 1e-3,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         max_iter: int = -1,
         decision_function_shape: str = "ovr",
         break_ties: bool = False,
@@ -278,7 +279,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         self._mean = np.zeros(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):  # the range is checked later
-            self._gamma = self._resolve_gamma(X)
+            self._gamma = resolve_gamma(self.gamma, X)
             if self.kernel == "rbf":
                 # Centering changes no distance, and float32 resolves distances better.
                 self._mean = X.mean(axis=0, dtype=np.float64)
@@ -296,14 +297,6 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             f32=f32,
         )
         self._store(X, layout, solutions)
-
-    def _resolve_gamma(self, X: NDArray[Any]) -> float:
-        if self.gamma == "scale":
-            # Where all features are constant, every gamma gives the same kernel; scikit-learn takes
-            # 1, too.
-            variance = float(X.var(dtype=np.float64))
-            return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
-        return 1.0 / X.shape[1] if self.gamma == "auto" else float(self.gamma)
 
     def _fitted_kernel(self) -> Kernel:
         return Kernel(self.kernel, self._gamma, self.coef0, self.degree)
