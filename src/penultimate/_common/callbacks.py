@@ -5,12 +5,29 @@ With scikit-learn 1.8, which has no callbacks, the same reports go nowhere.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
 
 from penultimate._common.progress import Progress
 
-__all__ = ["CallbackSupportMixin", "TaskProgress", "part_of", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "Task", "TaskProgress", "part_of", "with_callbacks"]
+
+
+class Task(Protocol):
+    """A task that is reported: scikit-learn's ``CallbackContext``."""
+
+    def subcontext(self, task_name: str, *, max_subtasks: int | None = 0) -> "Task":
+        """Return a part of the task."""
+
+    def propagate_callback_context(self, sub_estimator: object) -> AbstractContextManager[object]:
+        """Make the tasks of another estimator parts of this one."""
+
+    def call_on_fit_task_begin(self, *, estimator: object, **reported: object) -> object:
+        """Report its begin."""
+
+    def call_on_fit_task_end(self, *, estimator: object, **reported: object) -> bool:
+        """Report its end; return whether to stop."""
+
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -19,22 +36,22 @@ except ImportError:
     class _NoTask:
         """A task of scikit-learn 1.8, reported to nobody."""
 
-        def subcontext(self, *args: Any, **params: Any) -> "_NoTask":
+        def subcontext(self, *args: object, **params: object) -> "_NoTask":
             """Return a part of the task."""
             return self
 
-        def call_on_fit_task_begin(self, **params: Any) -> "_NoTask":
+        def call_on_fit_task_begin(self, **params: object) -> "_NoTask":
             """Begin the task."""
             return self
 
-        def call_on_fit_task_end(self, **params: Any) -> bool:
+        def call_on_fit_task_end(self, **params: object) -> bool:
             """End the task; False, as nobody asks to stop."""
             return False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Mixin for estimators that report their tasks; there is no ``set_callbacks``."""
 
-        def _init_callback_context(self, *args: Any, **params: Any) -> _NoTask:
+        def _init_callback_context(self, *args: object, **params: object) -> _NoTask:
             return _NoTask()
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +60,7 @@ except ImportError:
 
 
 @contextmanager
-def part_of(parent: Any, name: str, owner: Any, fitted: Any = None) -> Iterator[None]:
+def part_of(parent: Task | None, name: str, owner: object, fitted: object = None) -> Iterator[None]:
     """Report a part of a task, during which another estimator may be fitted.
 
     Parameters
@@ -93,7 +110,7 @@ class TaskProgress(Progress):
     10
     """
 
-    def __init__(self, estimator: Any, parent: Any, name: str, step: str, n_steps: int) -> None:
+    def __init__(self, estimator: object, parent: Task, name: str, step: str, n_steps: int) -> None:
         self.estimator, self.step, self.n_steps, self.n_done = estimator, step, n_steps, 0
         self._task = parent.subcontext(name, max_subtasks=n_steps)
 
@@ -101,7 +118,7 @@ class TaskProgress(Progress):
         self._task.call_on_fit_task_begin(estimator=self.estimator)
         return self
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # After an error it stays unfinished, and so it is shown.
         if kind is None:
             self.reach(1.0)

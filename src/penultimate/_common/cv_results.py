@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.stats import rankdata
 
 Scores = Mapping[str, NDArray[np.float64]]
@@ -69,7 +69,7 @@ def _add_scores(results: dict[str, Any], name: str, scores: NDArray[np.float64])
 def _param_column(candidates: Sequence[Mapping[str, Any]], name: str) -> np.ma.MaskedArray:
     """Return the values of a parameter; masked where a candidate of a list of grids lacks it."""
     given = {row: params[name] for row, params in enumerate(candidates) if name in params}
-    dtype: Any = object
+    dtype: DTypeLike = object
     try:
         values = np.array(list(given.values()))
         # Text stays an object, and a value that is a sequence one entry.

@@ -5,7 +5,7 @@ an object is annotated with the members that it must have, not with a class. A p
 the members that are used here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 # class weights is "balanced".
 RandomState = int | np.random.RandomState | None
 ClassWeight = Mapping[Any, float] | str | None
+Scorer = Callable[..., Any]
+Metrics = str | Scorer | Collection[str] | Mapping[str, str | Scorer] | None
 
 
 class Head(Protocol):
@@ -43,8 +45,8 @@ class Search(Head, Protocol):
     """A classifier that searches the hyper-parameters of another one."""
 
     estimator: Head | None
-    scoring: Any
-    refit: Any
+    scoring: Metrics
+    refit: bool | str | Callable[..., int]
     best_estimator_: Head
     best_params_: dict[str, Any]
     best_score_: float
@@ -66,7 +68,7 @@ class Tensor(Protocol):
 
     name: str
     shape: tuple[Any, ...]
-    dtype: Any
+    dtype: object
 
     def __getitem__(self, key: object) -> Self: ...
     def __neg__(self) -> Self: ...
@@ -80,10 +82,22 @@ class Tensor(Protocol):
     def __gt__(self, other: object) -> Self: ...
 
 
+class Variable(Tensor, Protocol):
+    """A weight of a layer."""
+
+    regularizer: object
+
+
 class Layer(Protocol):
     """A layer of a network, or another operation of its graph."""
 
     name: str
+
+
+class Optimizer(Protocol):
+    """The optimizer of a compiled network."""
+
+    variables: list[Any]
 
 
 class Network(Protocol):
@@ -94,12 +108,16 @@ class Network(Protocol):
     inputs: list[Tensor]
     outputs: list[Tensor]
     output_shape: tuple[Any, ...]
-    optimizer: Any
+    optimizer: Optimizer
     variables: list[Any]
     trainable_variables: list[Any]
+    weights: list[Any]
 
     def get_layer(self, name: str) -> Layer:
         """Return the layer of a name."""
+
+    def compute_output_shape(self, input_shape: object) -> tuple[int, ...]:
+        """Return the shape of its outputs, for inputs of a shape."""
 
     def get_weights(self) -> list[NDArray[Any]]:
         """Return its weights."""

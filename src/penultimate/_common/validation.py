@@ -65,7 +65,9 @@ def check_choice(value: object, name: str, owner: str, choices: Collection[str])
         )
 
 
-def check_per_sample(values: Any, n_samples: int, name: str, owner: str) -> NDArray[Any] | None:
+def check_per_sample(
+    values: ArrayLike | None, n_samples: int, name: str, owner: str
+) -> NDArray[Any] | None:
     """Return a per-sample argument, such as groups or weights, as a vector; None stays None.
 
     Parameters

@@ -159,16 +159,16 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             )
 
     def _check_labeled(
-        self, X: Any, y: ArrayLike | None, *, reset: bool
+        self, X: ArrayLike, y: ArrayLike | None, *, reset: bool
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Check samples and labels; return the samples as the network takes them, and labels."""
         X = as_samples(X, type(self).__name__)
         if y is not None:
             check_not_one_hot(y)
             y = typed_labels(y)
-        X, y = self._validate(X, y, reset=reset)
-        X = self._convert(X, reset)
-        return X, check_labels(y, len(X))
+        samples, labels = self._validate(X, y, reset=reset)
+        samples = self._convert(samples, reset)
+        return samples, check_labels(labels, len(samples))
 
     def _check_samples(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
         """Check samples; return them as the network takes them."""

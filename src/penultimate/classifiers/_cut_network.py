@@ -6,6 +6,7 @@ part; for a frozen one, provenance decides which of the samples qualify.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -171,7 +172,7 @@ class CutNetworkClassifier(NetworkClassifier):
 
         If the network has seen too many of the samples, warn that the selection is optimistic.
         """
-        make: Any = split_folds if folds else split_development
+        make: Callable[..., Any] = split_folds if folds else split_development
         rest = {"groups": samples.groups, "fingerprints": samples.copies, "seed": seed}
         seen = np.zeros(len(samples.codes), bool)
         if is_keras_model(self.network):

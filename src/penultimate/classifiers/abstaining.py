@@ -146,12 +146,12 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        groups: Any = None,
-        sample_weight: Any = None,
-        **fit_params: Any,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: object,
     ) -> Self:
         """Fit the classifier on part of the samples, and set the threshold on the others.
 
@@ -201,7 +201,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
         X, y = indexable(X, typed_labels(y))
         # Held-out samples of a frozen classifier may all belong to one class.
-        y = check_labels(column_or_1d(y, warn=True), len(y), n_classes=1 if frozen else 2)
+        labels = column_or_1d(y, warn=True)
+        y = check_labels(labels, len(labels), n_classes=1 if frozen else 2)
         check_classification_targets(y)
         groups = check_per_sample(groups, len(y), "groups", owner)
         weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)

@@ -14,7 +14,7 @@ from sklearn import config_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from penultimate._common.callbacks import CallbackSupportMixin, TaskProgress, with_callbacks
+from penultimate._common.callbacks import CallbackSupportMixin, Task, TaskProgress, with_callbacks
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
@@ -158,7 +158,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         *,
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        **fit_params: Any,
+        **fit_params: object,
     ) -> Self:
         """Train the network, then select and fit the head.
 
@@ -218,7 +218,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         task.call_on_fit_task_end(**reported, reconstruction_attributes={})
         return self
 
-    def _fit_samples(self, samples: Samples, params: dict[str, Any], seed: int, task: Any) -> Self:
+    def _fit_samples(self, samples: Samples, params: dict[str, Any], seed: int, task: Task) -> Self:
         X, y, groups = samples.X, samples.y, samples.groups
         frozen = is_keras_model(self.network)
         # The head is always fitted on arrays, whatever output is configured for transformers.
@@ -247,7 +247,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             return self._set_head(chosen, extractors)
 
     def _train(
-        self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Any
+        self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Task
     ) -> dict[str, FeatureExtractor]:
         """Train the network and cut it, and report each epoch to callbacks."""
         if is_keras_model(self.network):
@@ -256,7 +256,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         with TaskProgress(self, task, "train-network", "epoch", epochs) as progress:
             return self._fit_network(samples, fit_part, seed, progress)
 
-    def _fit_crossfit(self, samples: Samples, params: dict[str, Any], seed: int, task: Any) -> Self:
+    def _fit_crossfit(
+        self, samples: Samples, params: dict[str, Any], seed: int, task: Task
+    ) -> Self:
         folds = split_folds(
             samples.y, groups=samples.groups, fingerprints=samples.copies, seed=seed
         )

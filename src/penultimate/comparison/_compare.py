@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from penultimate._common.files import check_writable
 from penultimate._common.progress import Progress
 from penultimate._common.progress_bar import SearchBar
+from penultimate._common.protocols import Builder, Network
 from penultimate._common.validation import check_n_jobs, check_number
 from penultimate.comparison.checks import find_leaks, run_checks
 from penultimate.comparison.comparison import Comparison
@@ -25,18 +26,19 @@ from penultimate.comparison.networks import Settings, check_trainings
 from penultimate.comparison.plan import Plan, make_plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.comparison.run import Collected, run_plan
+from penultimate.datasets import Dataset
 from penultimate.networks import Training, check_network, is_keras_model, takes_pixels
 from penultimate.networks.extraction import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
 
 
 def compare(
-    data: Any,
-    y: Any = None,
+    data: ArrayLike | str | Path | Dataset,
+    y: ArrayLike | None = None,
     *,
-    test: tuple[Any, Any] | None = None,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
     methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None = None,
-    network: Any = "compact",
+    network: str | Builder | Network = "compact",
     training: Training | None = None,
     seeds: int | Sequence[int] = 3,
     protocol: Protocol | None = None,
@@ -161,7 +163,8 @@ def compare(
             methods,
             by_subset=bool(dataset.subsets),
             frozen=frozen,
-            classifies=not frozen or numbers_classes(network, len(dataset.classes)),
+            classifies=not is_keras_model(network)
+            or numbers_classes(network, len(dataset.classes)),
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)
         folder = None if checkpoints is None else Path(checkpoints)
@@ -237,6 +240,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "given_split": plan.dataset.is_test is not None,
         "split_seed": plan.holdout.seed,
         "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
+        # Stored for the report, which is made from the results alone.
         "frozen": frozen,
         "epochs": None if frozen else settings.training.epochs,
         # Uses of this test set by this comparison; `save` adds those of an earlier one in its

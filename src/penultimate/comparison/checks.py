@@ -7,11 +7,11 @@ that was not recorded, such as the training samples of a network from elsewhere.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Network
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
 from penultimate.evaluation import checks
@@ -25,7 +25,7 @@ from penultimate.results.outcome import BASELINE, Outcome
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
 
 
-def find_leaks(plan: Plan, network: Any, on_leak: str) -> str:
+def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
     """Look for test samples that are in development, or that a frozen network has seen.
 
     Returns
@@ -85,7 +85,7 @@ class Context:
     comparison: Outcome
     plan: Plan
     methods: Mapping[str, Method]
-    network: Any
+    network: Network | None
     leak: str
 
     @property
@@ -314,7 +314,7 @@ def run_checks(
     comparison: Outcome,
     plan: Plan,
     methods: Mapping[str, Method],
-    network: Any,
+    network: object,
     leak: str,
 ) -> tuple[list[dict[str, str]], list[Check]]:
     """Run every check that a comparison allows.

@@ -13,12 +13,13 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier
 
 from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.protocols import Head, Network
 from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice, check_number
 from penultimate.comparison.methods import METHODS, Method
@@ -46,7 +47,7 @@ _SCRATCH_STEPS = 500
 
 # The usual way to put a new last layer on a network. On the same numerals it is 7 points behind a
 # converged logistic head with 5 samples per class, and level with it with 50.
-def short_softmax(n_jobs: int | None, seed: int) -> Any:
+def short_softmax(n_jobs: int | None, seed: int) -> Head:
     """Make a new softmax layer, trained by Adam for 30 epochs, converged or not."""
     return MLPClassifier(
         (), batch_size=32, alpha=0, max_iter=30, n_iter_no_change=30, random_state=seed
@@ -61,9 +62,9 @@ FEW_SAMPLES_METHODS: dict[str, Method] = {
 
 
 def learning_curves(
-    network: Any,
-    X: Any,
-    y: Any,
+    network: Network,
+    X: ArrayLike,
+    y: ArrayLike,
     split: Split,
     *,
     sizes: Sequence[int | None] = SIZES,

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from penultimate._common.protocols import Transformer
 from penultimate.comparison.head_diagnostics import calibrate, probabilities_of
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, SharedNetwork, Trainer
@@ -119,7 +121,7 @@ class HeadFit:
         The split and features it was selected on; with folds, those of the first.
     """
 
-    pipeline: Any
+    pipeline: Pipeline
     development: NDArray[Any]
     codes: NDArray[np.int64]
     split: Split
@@ -179,7 +181,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
             of_folds = [values[part.development] for values in data.shared.fold_features]
         fold_parts = list(zip(folds, of_folds))
 
-    def make_preprocessing() -> Any:
+    def make_preprocessing() -> Transformer:
         if method.make_preprocessing is None:
             return StandardScaler()
         # The number of principal components is limited by the smallest part that is fitted on.
@@ -224,7 +226,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     )
 
 
-def _selected(pipeline: Any) -> dict[str, Any]:
+def _selected(pipeline: Pipeline) -> dict[str, Any]:
     """Return what a search selected, and its scores; nothing for a head that does not search."""
     search = chosen_search(pipeline["head"])
     if not hasattr(search, "best_params_"):
@@ -256,6 +258,7 @@ def _fit_own_network(method: Method, part: Part, data: SeedData) -> Fitted:
     model, history = data.trainer.train(part, data.seed, training, loss=method.loss)
 
     def predict(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        # Scores or probabilities: only the largest decides, so no softmax is needed.
         outputs = predict_scores(
             model, data.test_images[chosen], batch_size=data.settings.batch_size
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.images import check_one_scale
@@ -18,7 +18,11 @@ from penultimate.networks import takes_pixels
 
 
 def read_given(
-    data: Any, y: Any, test: Any, network: Any, progress: Progress
+    data: ArrayLike | str | Path | Dataset,
+    y: ArrayLike | None,
+    test: tuple[ArrayLike, ArrayLike] | None,
+    network: object,
+    progress: Progress,
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and the array that the network is fed."""
     # Named networks begin with a rescaling of pixels; of others, the graph says whether they do.
@@ -57,7 +61,9 @@ def _pixels(data: Dataset) -> NDArray[Any]:
     return data.images
 
 
-def _join(X: Any, y: Any, test: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+def _join(
+    X: ArrayLike, y: ArrayLike, test: tuple[ArrayLike, ArrayLike]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
     """Append the user's own test set to the other samples."""
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")

@@ -15,6 +15,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.pipelines import ask_last_step
+from penultimate._common.protocols import Head
 from penultimate.evaluation.calibration import as_columns, calibrate_scores
 from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
@@ -26,7 +27,7 @@ _AT_BOUND = 1 - 1e-6  # coefficients reach C up to rounding
 Parts = Iterable[tuple[Split, NDArray[Any]]]
 
 
-def chosen_estimator(pipeline: Pipeline) -> Any:
+def chosen_estimator(pipeline: Pipeline) -> Head:
     """Return the classifier chosen by the search of a pipeline, or its plain classifier."""
     return getattr(pipeline["head"], "best_estimator_", pipeline["head"])
 

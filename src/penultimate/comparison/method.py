@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from penultimate._common.protocols import Head, Transformer
 from penultimate._common.validation import check_choice
 
 INPUTS = ("probabilities", "features", "pixels", "network")
@@ -64,8 +65,8 @@ class Method:
     """
 
     inputs: Literal["probabilities", "features", "pixels", "network"]
-    make_head: Callable[[int | None, int], Any] | None = None
-    make_preprocessing: Callable[[int, int], Any] | None = None
+    make_head: Callable[[int | None, int], Head] | None = None
+    make_preprocessing: Callable[[int, int], Transformer] | None = None
     family: str = "other"
     control: bool = False
     subsets: Literal["optional", "ignored", "needed"] = "optional"
@@ -83,6 +84,7 @@ class Method:
     @property
     def needs_softmax(self) -> bool:
         """Whether it uses the outputs of the shared network, one per class."""
+        # A router adds up the softmax over the classes of each subset.
         return self.inputs == "probabilities" or self.router == "network"
 
     @property

@@ -7,15 +7,17 @@ and networks trained from scratch (fewer classes).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
+from penultimate._common.protocols import Head, Transformer
 from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
 from penultimate.comparison.method import Method
@@ -34,7 +36,7 @@ class OneThreadSearchCV(GridSearchCV):
     machine, and spin while they wait for each other on a busy one (24 s instead of 0.7 s).
     """
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: object) -> Self:
         """Search, as GridSearchCV does."""
         with single_threaded_blas():
             return super().fit(X, y, **params)
@@ -43,10 +45,12 @@ class OneThreadSearchCV(GridSearchCV):
 class ByFeaturesSearchCV(GridSearchCV):
     """GridSearchCV whose grid values are in units of 1 / n_features."""
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: object) -> Self:
         """Search, as GridSearchCV does."""
         given = self.get_params(deep=False)["param_grid"]
-        scaled = {name: np.divide(values, X.shape[1]).tolist() for name, values in given.items()}
+        scaled = {
+            name: np.divide(values, np.shape(X)[1]).tolist() for name, values in given.items()
+        }
         self.set_params(param_grid=scaled)
         try:
             return super().fit(X, y, **params)
@@ -54,7 +58,7 @@ class ByFeaturesSearchCV(GridSearchCV):
             self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
 
 
-def logistic(n_jobs: int | None, seed: int) -> Any:
+def logistic(n_jobs: int | None, seed: int) -> Head:
     """Make a multinomial logistic regression, trained to convergence, with a search over C."""
     # Enough iterations to converge, as a control has to: stopped early, it would differ from the
     # SVM by more than its loss.
@@ -63,23 +67,23 @@ def logistic(n_jobs: int | None, seed: int) -> Any:
     )
 
 
-def svm_rbf(n_jobs: int | None, seed: int) -> Any:
+def svm_rbf(n_jobs: int | None, seed: int) -> Head:
     """Make an SVM with an RBF kernel, with a search over C and gamma."""
     return SVCSearchCV(n_jobs=n_jobs)
 
 
-def svm_linear(n_jobs: int | None, seed: int) -> Any:
+def svm_linear(n_jobs: int | None, seed: int) -> Head:
     """Make an SVM with a linear kernel, with a search over C."""
     return SVCSearchCV(SVC(kernel="linear"), n_jobs=n_jobs)
 
 
-def random_forest(n_jobs: int | None, seed: int) -> Any:
+def random_forest(n_jobs: int | None, seed: int) -> Head:
     """Make a random forest of 200 trees, with a search over the minimum leaf size."""
     forest = RandomForestClassifier(200, n_jobs=n_jobs, random_state=seed)
     return GridSearchCV(forest, {"min_samples_leaf": [1, 3]})
 
 
-def nearest_neighbors(n_jobs: int | None, seed: int) -> Any:
+def nearest_neighbors(n_jobs: int | None, seed: int) -> Head:
     """Make a nearest-neighbor classifier, with a search over number and weighting."""
     return GridSearchCV(
         KNeighborsClassifier(),
@@ -87,7 +91,7 @@ def nearest_neighbors(n_jobs: int | None, seed: int) -> Any:
     )
 
 
-def random_features(n_jobs: int | None, seed: int) -> Any:
+def random_features(n_jobs: int | None, seed: int) -> Head:
     """Make a linear SVM on 4,096 random Fourier features, with a search over gamma."""
     from penultimate.classifiers.margin import MarginClassifier
     from penultimate.networks.margins.builders import RandomFeatureNetwork
@@ -107,7 +111,7 @@ def random_features(n_jobs: int | None, seed: int) -> Any:
     return ByFeaturesSearchCV(machine, {"network__gamma": [0.03, 0.1, 0.3]}, scoring="accuracy")
 
 
-def principal_components(n_samples: int, n_features: int) -> Any:
+def principal_components(n_samples: int, n_features: int) -> Transformer:
     """Make the projection onto the first 50 principal components, without whitening."""
     # One random state for all seeds: the draws of its solver for large data must not add to the
     # variance between seeds.
@@ -250,7 +254,9 @@ def choose_headline(methods: Mapping[str, Method]) -> str | None:
     return min(heads)[-1] if heads else None
 
 
-def _named(methods: Any) -> list[tuple[str, Method]]:
+def _named(
+    methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method],
+) -> list[tuple[str, Method]]:
     """Return methods with their names, looking up those that are only named."""
     # One message for every wrong form, because it lists all the right ones.
     wrong = TypeError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.progress import Progress
+from penultimate._common.protocols import Network
 from penultimate.comparison.method import Method
 from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
 from penultimate.comparison.plan import Part, Plan
@@ -96,7 +97,7 @@ class Trainer:
         loss: str | None = None,
         split: Split | None = None,
         suffix: str = "",
-    ) -> tuple[Any, History]:
+    ) -> tuple[Network, History]:
         """Train a network whose outputs number the classes of its part from 0.
 
         All networks of a seed have the same initial weights, whatever the loss.
@@ -160,7 +161,7 @@ class SharedNetwork:
         Batch size for inference.
     """
 
-    model: Any
+    model: Network
     history: History | None
     test_images: NDArray[Any]
     features: dict[str, NDArray[np.float32]]
@@ -184,6 +185,7 @@ class SharedNetwork:
             outputs = predict_probabilities(
                 self.model, self.test_images, batch_size=self.batch_size
             )
+            # Columns of a network from elsewhere are put into the order of our classes.
             own = self.own_softmax
             self._probabilities = outputs if own is None else outputs[:, own.columns]
         return self._probabilities
@@ -256,7 +258,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
     )
 
 
-def _cut(model: Any, settings: Settings, plan: Plan) -> FeatureExtractor:
+def _cut(model: Network, settings: Settings, plan: Plan) -> FeatureExtractor:
     """Cut a network at its penultimate layer, the only place that a comparison knows."""
     try:
         return FeatureExtractor(model, batch_size=settings.batch_size).fit(y=plan.codes)

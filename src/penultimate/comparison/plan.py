@@ -165,7 +165,7 @@ def make_plan(
         for name, members in dataset.subsets.items()
     ]
     given = _given_development_split(dataset, split, subset_parts, selection)
-    together: Any = {
+    together: dict[str, Any] = {
         "groups": None if dataset.groups is None else dataset.groups[split.train],
         "fingerprints": prints[split.train],
     }
@@ -250,6 +250,7 @@ def _given_development_split(
         return None
     # The same for every seed, which then varies the network alone.
     chosen = dataset.is_selection[split.train]
+    # A mask without any sample is treated as none: the selection part is then drawn.
     if not dataset.is_selection.any():
         return None
     given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))

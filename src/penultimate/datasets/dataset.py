@@ -420,7 +420,9 @@ def _with_names(subsets: Any) -> Any:
     }
 
 
-def _merge_labels(labels: list[str], subset_names: Any) -> tuple[list[str], dict[str, list[str]]]:
+def _merge_labels(
+    labels: list[str], subset_names: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
     """Prefix each class with its subset, so that classes of different subsets do not collide."""
     checked = check_per_sample(subset_names, len(labels), "subsets", "Dataset")
     names = [_printable(name) for name in checked.tolist()]  # type: ignore[union-attr]

@@ -16,15 +16,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Network, Tensor
+from penultimate._common.protocols import Inputs, Network, Tensor
 
 
 def forward(
     model: Network,
-    X: Any,
+    X: NDArray[Any] | list[NDArray[Any]],
     *,
     batch_size: int,
     progress: Progress = SILENT,
@@ -78,7 +78,7 @@ def forward(
     return out
 
 
-def _only(outputs: Any, model: Network) -> NDArray[Any]:
+def _only(outputs: object, model: Network) -> NDArray[Any]:
     """Return the one output of a network, which may come in a dict or a list."""
     while isinstance(outputs, (Mapping, list, tuple)):
         if len(outputs) != 1:
@@ -102,7 +102,7 @@ def padded_size(n_samples: int, batch_size: int) -> int:
     return min(batch_size, max(2, 1 << (n_samples - 1).bit_length()))
 
 
-def as_inputs(model: Network, X: Any) -> Any:
+def as_inputs(model: Network, X: Inputs) -> NDArray[Any] | list[NDArray[Any]]:
     """Return samples in the form for `forward`: an array or, for several inputs, a list.
 
     Parameters
@@ -123,14 +123,16 @@ def as_inputs(model: Network, X: Any) -> Any:
         names = [tensor.name for tensor in tensors]
         if set(names) - set(X):
             raise ValueError(_wrong_inputs(tensors, f"a dict of {list(X)}"))
-        X = [X[name] for name in names]
+        given: Sequence[object] = [X[name] for name in names]
     elif len(tensors) == 1:
         return _as_numbers(X)
-    elif not isinstance(X, (list, tuple)):
+    elif isinstance(X, (list, tuple)):
+        given = X
+    else:
         raise ValueError(_wrong_inputs(tensors, f"one {type(X).__name__}"))
-    if len(X) != len(tensors):
-        raise ValueError(_wrong_inputs(tensors, f"{len(X)} arrays"))
-    arrays = [_as_numbers(each) for each in X]
+    if len(given) != len(tensors):
+        raise ValueError(_wrong_inputs(tensors, f"{len(given)} arrays"))
+    arrays = [_as_numbers(each) for each in given]
     if len({len(each) for each in arrays}) > 1:
         raise ValueError(
             f"The inputs of a network must have one row per sample; got {[len(a) for a in arrays]} "
@@ -148,7 +150,7 @@ def _wrong_inputs(tensors: Sequence[Any], got: str) -> str:
     )
 
 
-def _as_numbers(X: ArrayLike) -> NDArray[Any]:
+def _as_numbers(X: object) -> NDArray[Any]:
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
@@ -166,9 +168,10 @@ def _as_numbers(X: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def _type_of(tensor: Tensor) -> Any:
+def _type_of(tensor: Tensor) -> DTypeLike:
     """Return the dtype for an input: float32, or its integer type, which holds larger tokens."""
-    return tensor.dtype if str(tensor.dtype) in ("int32", "int64") else np.float32
+    kind = str(tensor.dtype)
+    return kind if kind in ("int32", "int64") else np.float32
 
 
 def _padded(part: NDArray[Any], size: int, kind: DTypeLike) -> NDArray[Any]:

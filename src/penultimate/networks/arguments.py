@@ -114,13 +114,13 @@ def _advise_on_text(text: str, may_be_name: bool) -> str:
     return "For another network pass the model itself, such as keras.applications.ResNet50()."
 
 
-def _advise_on_object(network: Any) -> str | None:
+def _advise_on_object(network: object) -> str | None:
     """Return advice for an object; None if it may build a model when called."""
-    is_class = isinstance(network, type)
-    ancestors = (network if is_class else type(network)).__mro__
+    kind = network if isinstance(network, type) else type(network)
+    is_class, ancestors = kind is network, kind.__mro__
     packages = {cls.__module__.partition(".")[0] for cls in ancestors}
     if is_class and ancestors[0].__module__.partition(".")[0] != "keras" and "keras" in packages:
-        return _advise_on_signature(network)  # a user's own model class builds a model
+        return _advise_on_signature(kind)  # a user's own model class builds a model
     foreign = next((advice for name, advice in _FOREIGN.items() if name in packages), None)
     if is_class:
         return f"That is a class. {foreign or 'Pass an instance of it.'}"

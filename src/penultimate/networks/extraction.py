@@ -186,15 +186,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 )
         return forward(self.cut_network_, samples, batch_size=self.batch_size, progress=progress)
 
-    def _check_input(self, X: Any) -> Any:
+    def _check_input(self, X: Inputs) -> NDArray[Any] | list[NDArray[Any]]:
         """Return the array that the cut network takes, or a list of arrays."""
-        X = as_inputs(self.cut_network_, self._chosen_inputs(X))
-        if not isinstance(X, list):
-            return _check_array(X, tuple(self.cut_network_.inputs[0].shape[1:]))
+        arrays = as_inputs(self.cut_network_, self._chosen_inputs(X))
+        if not isinstance(arrays, list):
+            return _check_array(arrays, tuple(self.cut_network_.inputs[0].shape[1:]))
         tensors = self.cut_network_.inputs
-        return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(X, tensors)]
+        return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(arrays, tensors)]
 
-    def _chosen_inputs(self, X: Inputs) -> Any:
+    def _chosen_inputs(self, X: Inputs) -> Inputs:
         """Select the inputs of the network that the features depend on."""
         names = [tensor.name for tensor in self.network.inputs]
         chosen = [tensor.name for tensor in self.cut_network_.inputs]
@@ -209,7 +209,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         sizes = tuple(self.cut_network_.outputs[0].shape[1:])
         return None if None in sizes else int(np.prod(sizes))
 
-    def _count_features(self, X: Any) -> int:
+    def _count_features(self, X: NDArray[Any] | list[NDArray[Any]]) -> int:
         declared = self._declared_features()
         if declared is not None:  # the rest would take longer than passing a single image
             return declared
@@ -280,7 +280,7 @@ def _times(shape: tuple[int | None, ...]) -> str:
 
 
 def predict_probabilities(
-    network: Network, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+    network: Network, X: Inputs, *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Compute the probabilities of a network, in inference mode.
 
@@ -315,9 +315,9 @@ def predict_probabilities(
     >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
     [1.0, 1.0]
     """
-    X = as_inputs(network, X)
     step = "predict with the network"
-    outputs = forward(network, X, batch_size=batch_size, progress=progress, step=step)
+    inputs = as_inputs(network, X)
+    outputs = forward(network, inputs, batch_size=batch_size, progress=progress, step=step)
     # A negative value is no probability, whatever the graph says.
     are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:

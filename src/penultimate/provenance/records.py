@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 import xxhash
@@ -197,7 +197,7 @@ class Provenance:
         return cls(**arrays, known=known)
 
 
-def provenance_of(model: Any) -> Provenance:
+def provenance_of(model: object) -> Provenance:
     """Return the record of the samples that a network or a classifier has seen.
 
     Parameters
@@ -228,7 +228,7 @@ def provenance_of(model: Any) -> Provenance:
     found = getattr(model, "_penultimate_provenance", None) or getattr(model, "provenance_", None)
     if found is not None:
         return found
-    if callable(getattr(model, "get_weights", None)):
+    if _is_network(model):
         digests, distinctive = _digests(model)
         found = _BY_WEIGHTS.get(_digest(digests))
         return _from_its_layers(model, digests, distinctive) if found is None else found
@@ -322,7 +322,7 @@ def record(
     set_provenance(network, replace(seen, known=True))
 
 
-def set_provenance(network: Any, provenance: Provenance) -> None:
+def set_provenance(network: Network, provenance: Provenance) -> None:
     """Replace what is recorded of the samples that a network has seen.
 
     Parameters
@@ -339,7 +339,7 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
     >>> provenance_of(network).known
     True
     """
-    network._penultimate_provenance = provenance
+    network._penultimate_provenance = provenance  # type: ignore[attr-defined]
     digests, distinctive = _digests(network)
     _BY_WEIGHTS[_digest(digests)] = provenance
     learned: set[bytes] = set()
@@ -350,6 +350,11 @@ def set_provenance(network: Any, provenance: Provenance) -> None:
         layer._penultimate_provenance = provenance  # lives on with the layer, in other networks
         learned |= {digests[id(each)] for each in layer.trainable_weights or layer.weights}
     _LEARNED[provenance] = frozenset(learned & distinctive)
+
+
+def _is_network(model: object) -> TypeGuard[Network]:
+    # By a method, because this room imports no framework.
+    return callable(getattr(model, "get_weights", None))
 
 
 def _from_its_layers(
@@ -382,7 +387,7 @@ def _layers_of(network: Network) -> list[Any]:
     return found
 
 
-def _digests(network: Any) -> tuple[dict[int, bytes], set[bytes]]:
+def _digests(network: Network) -> tuple[dict[int, bytes], set[bytes]]:
     """Return a digest for each weight, by identity, and the digests that identify a network.
 
     Constant weights, such as a bias of zeros, are equal in networks that share nothing.

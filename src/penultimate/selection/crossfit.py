@@ -119,7 +119,7 @@ class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.scoring = scoring
 
-    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: object) -> Self:
         """Fit the selected classifier.
 
         Parameters

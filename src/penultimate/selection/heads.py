@@ -63,7 +63,7 @@ def without_search(head: Head) -> Head:
     return head
 
 
-def chosen_search(head: Any) -> Any:
+def chosen_search(head: Head) -> Any:
     """Return the last step of a fitted pipeline, or the head itself; it has `best_score_`."""
     while isinstance(head, Pipeline):
         head = head[-1]
@@ -162,5 +162,5 @@ def score_weighted(
     return float(head.score(values, y[rows], **weights))
 
 
-def _params(head: Any) -> dict[str, Any]:
+def _params(head: object) -> dict[str, Any]:
     return head.get_params(deep=False) if hasattr(head, "get_params") else {}

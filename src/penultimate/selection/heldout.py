@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
-from penultimate._common.callbacks import part_of
+from penultimate._common.callbacks import Task, part_of
 from penultimate._common.per_sample import take_rows
 from penultimate._common.pipelines import ask_last_step
 from penultimate._common.protocols import Head, Transformer
@@ -44,7 +44,7 @@ def fit_head(
     preprocessing: Transformer | None = None,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
-    task: Any = None,
+    task: tuple[Task, object] | None = None,
 ) -> Pipeline:
     """Select a head's hyper-parameters on held-out samples, then fit it on all of development.
 
@@ -141,7 +141,7 @@ def fit_layers(
     *,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
-    task: Any = None,
+    task: tuple[Task, object] | None = None,
 ) -> FittedHead:
     """Select the layer like any hyper-parameter: fit a head on each, keep the best selection score.
 
@@ -257,7 +257,7 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in params.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
@@ -270,23 +270,23 @@ def _plain(value: Any) -> Any:
 
 
 def fit_preprocessing(
-    preprocessing: Any,
+    preprocessing: Transformer | None,
     features: NDArray[Any],
     rows: NDArray[np.int64],
     sample_weight: NDArray[Any] | None = None,
-) -> Any:
+) -> Transformer:
     """Fit a copy of the preprocessing (by default a ``StandardScaler``) on some samples.
 
     Its output is an array, regardless of ``sklearn.set_config(transform_output=...)``: a head that
     was fitted on arrays must never be given a data frame.
     """
-    preprocessing = StandardScaler() if preprocessing is None else clone(preprocessing)
+    copy = StandardScaler() if preprocessing is None else clone(preprocessing)
     with suppress(AttributeError, ValueError):  # for a transformer whose output format is fixed
-        preprocessing.set_output(transform="default")
+        copy.set_output(transform="default")
     weights = {}
-    if sample_weight is not None and has_fit_parameter(preprocessing, "sample_weight"):
+    if sample_weight is not None and has_fit_parameter(copy, "sample_weight"):
         weights["sample_weight"] = sample_weight[rows]
-    return preprocessing.fit(features[rows], **weights)
+    return copy.fit(features[rows], **weights)
 
 
 def _selects(split: Split | Sequence[Split]) -> bool:
@@ -294,7 +294,9 @@ def _selects(split: Split | Sequence[Split]) -> bool:
     return isinstance(split, Split) or len(split) > 0
 
 
-def _folds(split: Split | Sequence[Split], n_samples: int) -> Any:
+def _folds(
+    split: Split | Sequence[Split], n_samples: int
+) -> PredefinedSplit | list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return the split in the form of the `cv` parameter of scikit-learn's searches."""
     if not isinstance(split, Split):
         return [(fold.train, fold.held_out) for fold in split]

@@ -59,7 +59,7 @@ def solve_pairs(
     max_iter: int,
     n_jobs: int | None,
     memory: int,
-    f32: Any = None,
+    f32: "_native.core.SingleSource | None" = None,
 ) -> Solutions:
     """Solve the dual problem of every pair of classes.
 
@@ -127,7 +127,7 @@ def solve_pairs(
     return solutions
 
 
-def _make_f32(X64: NDArray[np.float64], kernel: Kernel) -> Any:
+def _make_f32(X64: NDArray[np.float64], kernel: Kernel) -> "_native.core.SingleSource | None":
     with np.errstate(over="ignore"):
         X32 = X64.astype(np.float32)
     if not np.isfinite(X32).all():

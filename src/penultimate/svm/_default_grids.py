@@ -18,14 +18,15 @@ RBF_GAMMA = (0.03, 0.1, 0.3, 1.0, 3.0)
 LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
-def _check_has_default(estimator: Any, name: str) -> None:
+def _with_default(estimator: object, name: str) -> SVC:
     if not isinstance(estimator, SVC):
         raise ValueError(
             f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}."
         )
+    return estimator
 
 
-def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
+def default_grid(estimator: object, X: NDArray[Any]) -> dict[str, list[float]]:
     """Return the values that a grid search tries by default.
 
     Raises
@@ -33,16 +34,16 @@ def default_grid(estimator: Any, X: NDArray[Any]) -> dict[str, list[float]]:
     ValueError
         If the classifier is not an `SVC`.
     """
-    _check_has_default(estimator, "param_grid")
-    if estimator.kernel == "linear":
+    kernel = _with_default(estimator, "param_grid").kernel
+    if kernel == "linear":
         return {"C": list(LINEAR_C)}
-    if estimator.kernel == "precomputed":
+    if kernel == "precomputed":
         return {"C": list(RBF_C)}
     scale = resolve_gamma("scale", X)
     return {"C": list(RBF_C), "gamma": [factor * scale for factor in RBF_GAMMA]}
 
 
-def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
+def default_distributions(estimator: object, X: NDArray[Any]) -> dict[str, Any]:
     """Return the distributions that a random search draws from by default.
 
     Raises
@@ -50,11 +51,11 @@ def default_distributions(estimator: Any, X: NDArray[Any]) -> dict[str, Any]:
     ValueError
         If the classifier is not an `SVC`.
     """
-    _check_has_default(estimator, "param_distributions")
-    if estimator.kernel == "linear":
+    kernel = _with_default(estimator, "param_distributions").kernel
+    if kernel == "linear":
         # Wider than the grids: a random search costs the same whatever the range.
         return {"C": loguniform(1e-4, 10)}
-    if estimator.kernel == "precomputed":
+    if kernel == "precomputed":
         return {"C": loguniform(0.1, 1000)}
     scale = resolve_gamma("scale", X)
     return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

@@ -204,7 +204,7 @@ class GridEngine:
             self._scales[fold_id] = resolve_gamma("scale", self.X[train])
         return self._scales[fold_id]
 
-    def _context_for(self, begin: float, share: float) -> Any:
+    def _context_for(self, begin: float, share: float) -> "_native.core.Context":
         """Make a context that reports the progress of a batch: this `share`, from `begin` on."""
         report = self.on_progress
         if report is None:
@@ -213,7 +213,7 @@ class GridEngine:
             self.n_jobs, lambda done, count: report(begin + share * done / count)
         )
 
-    def _context(self) -> Any:
+    def _context(self) -> "_native.core.Context":
         return _native.make_context(self.n_jobs)
 
     def weights(self, fold: Fold, class_weight: ClassWeight) -> NDArray[np.float64]:
@@ -229,7 +229,7 @@ class GridEngine:
         weight_of[self.position_of[fold.train]] = weights
         return weight_of
 
-    def samples_in_f32(self, kernel: str) -> Any:
+    def samples_in_f32(self, kernel: str) -> "_native.core.SingleSource | None":
         """Return the core's samples for `kernel`, or None if they are not the ones in memory."""
         if self._samples is None or self._samples.form != form_for(kernel):
             return None
@@ -278,7 +278,7 @@ class _Job:
         coefficients = np.zeros((*shape, n_classes - 1, len(engine.y)), np.float32)
         return _Solutions(coefficients, intercepts, gaps)
 
-    def for_core(self, solutions: _Solutions) -> Any:
+    def for_core(self, solutions: _Solutions) -> "_native.core.GridJob":
         """Return the core's job, which fills in the solutions."""
         engine = self.engine
         class_weight = self.setting_folds[0][0].estimator.class_weight

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import resample
 
+from penultimate._common.protocols import RandomState
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -85,7 +87,7 @@ class Schedule:
         return ceil(n_candidates / self.factor)
 
 
-def check_constant_folds(splitter: Any) -> None:
+def check_constant_folds(splitter: object) -> None:
     """Raise unless a splitter returns the same folds on each call, for a fair comparison.
 
     Raises
@@ -103,14 +105,14 @@ def check_constant_folds(splitter: Any) -> None:
 
 
 def subsample(
-    folds: Sequence[Any], n_resources: int, n_samples: int, random_state: Any
+    folds: Sequence[Any], n_resources: int, n_samples: int, random_state: RandomState
 ) -> list[tuple[Any, Any]]:
     """Draw the same share of the training and the validation samples of each fold."""
     share = n_resources / n_samples
 
     # With an integer as random state a fold is shuffled alike in each iteration: a larger sample
     # contains the smaller one.
-    def draw(part: Any) -> Any:
+    def draw(part: Sequence[int] | NDArray[np.intp]) -> NDArray[Any]:
         return resample(
             part, replace=False, random_state=random_state, n_samples=int(share * len(part))
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from penultimate._common.frames import level_outside
 from penultimate._common.per_sample import take_rows
@@ -60,7 +61,7 @@ class JointSearch:
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         X: NDArray[Any],
         y: NDArray[Any],
         *,
@@ -157,7 +158,7 @@ class JointSearch:
         on_progress(1.0)
         return rows, seconds
 
-    def samples_in_f32(self, kernel: str) -> Any:
+    def samples_in_f32(self, kernel: str) -> "_native.core.SingleSource | None":
         """Return the core's float32 copy of all samples, for the refit; None if there is none."""
         return None if self._engine is None else self._engine.samples_in_f32(kernel)
 
@@ -249,7 +250,7 @@ class _OutcomeScorer:
         return samples
 
 
-def _by_metric(rows: NDArray[Any], error_score: float) -> dict[str, NDArray[np.float64]]:
+def _by_metric(rows: NDArray[Any], error_score: float | str) -> dict[str, NDArray[np.float64]]:
     """Return the scores by metric, from one dict per setting and fold."""
     # Where a callable with several metrics failed, there is a single score, for all of them.
     metrics = max(rows.flat, key=lambda row: (set(row) != {"score"}, len(row)))

@@ -31,7 +31,7 @@ class Kernel:
     coef0: float
     degree: int
 
-    def for_core(self) -> Any:
+    def for_core(self) -> "_native.core.Kernel":
         """Return the core's description of the kernel."""
         return _native.make_kernel(self.name, self.gamma, self.coef0, self.degree)
 
@@ -53,7 +53,13 @@ class Kernel:
                 f"and gamma is {self.gamma:g}. Scale the features, as StandardScaler does."
             )
 
-    def check_prediction(self, X: Any, X_norms: Any, support: Any, largest_norm: float) -> None:
+    def check_prediction(
+        self,
+        X: NDArray[np.float64],
+        X_norms: NDArray[np.float64],
+        support: NDArray[np.float64],
+        largest_norm: float,
+    ) -> None:
         """Raise if kernel values of `X` with `support` overflow; those of an RBF become zero.
 
         For an RBF such samples are changed in place, so that products with them stay finite.

@@ -92,7 +92,12 @@ class Machine:
         return out[0]
 
     def _decide(
-        self, X: NDArray[Any], kernel: Kernel, n_jobs: int | None, winners: Any, values: Any
+        self,
+        X: NDArray[Any],
+        kernel: Kernel,
+        n_jobs: int | None,
+        winners: NDArray[np.int32] | None,
+        values: NDArray[np.float64] | None,
     ) -> None:
         context, for_core = _native.make_context(n_jobs), kernel.for_core()
         # In chunks, because each is copied to float64 and centered: all of `X` at once may not fit.

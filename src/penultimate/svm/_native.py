@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
@@ -39,7 +38,7 @@ _SAFE_SHARE = 0.25  # of the free memory, since other processes allocate, too
 _MOST_THREADS = 1024
 
 
-def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> Any:
+def make_kernel(kernel: str, gamma: float, coef0: float, degree: int) -> "core.Kernel":
     """Make the core's description of a kernel."""
     return core.Kernel(KERNELS[kernel], float(gamma), float(coef0), int(degree))
 
@@ -74,7 +73,9 @@ def count_threads(n_jobs: int | None) -> int:
     return min(n_jobs, _MOST_THREADS) if n_jobs > 0 else max(1, available + 1 + n_jobs)
 
 
-def make_context(n_jobs: int | None, progress: Callable[[int, int], None] | None = None) -> Any:
+def make_context(
+    n_jobs: int | None, progress: Callable[[int, int], None] | None = None
+) -> "core.Context":
     """Make the context of the core: BLAS, vector instructions, threads, progress callback."""
     return core.Context(linear_algebra(), count_threads(n_jobs), VARIANT, progress)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from penultimate.svm._grid_engine import Outcome, Setting
 from penultimate.svm.svc import SVC
@@ -43,13 +43,13 @@ class PrecomputedDecisions(SVC):
         )
         return made
 
-    def _winners(self, X: Any) -> NDArray[np.int32]:
+    def _winners(self, X: ArrayLike) -> NDArray[np.int32]:
         # By identity: a comparison of values would cost as much as the predictions.
         if self._outcome is None or X is not self._samples:
             return self._real()._winners(X)
         return self._outcome.winners
 
-    def _decisions(self, X: Any) -> NDArray[Any]:
+    def _decisions(self, X: ArrayLike) -> NDArray[Any]:
         decisions = None if self._outcome is None else self._outcome.decisions
         if decisions is None or X is not self._samples:
             return self._real()._decisions(X)
@@ -60,7 +60,7 @@ class PrecomputedDecisions(SVC):
             self._alone = self._fit_alone()
         return self._alone
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in _ONLY_ALONE and "_alone" in vars(self):
             return getattr(self._real(), name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -47,7 +47,12 @@ class SamplesInFloat32:
     """
 
     def __init__(
-        self, X: NDArray[Any], layout: SortedClasses, form: str, memory: int, context: Any
+        self,
+        X: NDArray[Any],
+        layout: SortedClasses,
+        form: str,
+        memory: int,
+        context: "_native.core.Context",
     ) -> None:
         self.form = form
         self.X: NDArray[np.float32] | None = None
@@ -74,7 +79,9 @@ class SamplesInFloat32:
             self.X, self.products, self.norms, self.within, layout.starts
         )
 
-    def _multiply(self, layout: SortedClasses, memory: float, context: Any) -> None:
+    def _multiply(
+        self, layout: SortedClasses, memory: float, context: "_native.core.Context"
+    ) -> None:
         X = self.X
         assert X is not None
         n_within = int((np.diff(layout.starts) ** 2).sum())

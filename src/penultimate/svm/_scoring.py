@@ -14,12 +14,13 @@ from traceback import format_exc
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import process_routing
 
 from penultimate._common.frames import level_outside
+from penultimate._common.protocols import Head, Metrics, Scorer
 
 _SEVERAL = (list, tuple, set, dict)
 
@@ -54,7 +55,7 @@ class ScoreTable:
         return cls(join("test"), join("train"), join("times"), first.is_multimetric)
 
 
-def make_scorer_of(estimator: Any, scoring: Any) -> Any:
+def make_scorer_of(estimator: Head, scoring: Metrics) -> Any:
     """Return the ``scorer_`` of a search: one scorer, or a dict of them by metric.
 
     Raises
@@ -93,7 +94,11 @@ class Scoring:
     """
 
     def __init__(
-        self, estimator: Any, scoring: Any, error_score: Any, params: dict[str, Any]
+        self,
+        estimator: Head,
+        scoring: Metrics,
+        error_score: float | str,
+        params: dict[str, Any],
     ) -> None:
         self.estimator, self.scoring, self.error_score = estimator, scoring, error_score
         # One scorer at a time, also of several: with precomputed decisions there is nothing to gain
@@ -109,7 +114,9 @@ class Scoring:
         """Whether the only metric is the accuracy, for which the predictions are enough."""
         return self.scoring in (None, "accuracy") and set(self.params) <= {"sample_weight"}
 
-    def __call__(self, fitted: Any, X: Any, y: Any, params: dict[str, Any]) -> dict[str, float]:
+    def __call__(
+        self, fitted: Head, X: ArrayLike, y: ArrayLike, params: dict[str, Any]
+    ) -> dict[str, float]:
         """Return the scores of a fitted classifier by metric; ``"score"`` if there is only one.
 
         Parameters
@@ -152,8 +159,14 @@ class Scoring:
         return dict.fromkeys(self._by_metric, params)
 
     def _call(
-        self, metric: str, scorer: Any, fitted: Any, X: Any, y: Any, params: dict[str, Any]
-    ) -> Any:
+        self,
+        metric: str,
+        scorer: Scorer,
+        fitted: Head,
+        X: ArrayLike,
+        y: ArrayLike,
+        params: dict[str, Any],
+    ) -> object:
         if "sample_weight" not in params or get_config()["enable_metadata_routing"]:
             return scorer(fitted, X, y, **params)
         others = {name: value for name, value in params.items() if name != "sample_weight"}
@@ -180,7 +193,7 @@ class Scoring:
         return score
 
 
-def _number(score: Any, scorer: Any) -> float:
+def _number(score: Any, scorer: object) -> float:
     # NumPy's numbers, and arrays of one, become Python's.
     if hasattr(score, "item") and np.size(score) == 1:
         score = score.item()

@@ -6,20 +6,20 @@ compiled core; predictions are made by a `Machine`, which is prepared once per f
 
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_class_weight
+from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
 from penultimate._common.frames import level_outside
-from penultimate._common.protocols import ClassWeight
+from penultimate._common.protocols import ClassWeight, RandomState
 from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
@@ -38,7 +38,7 @@ _NO_PROBABILITIES = (
 _PREDICTS_BY = ("support_", "support_vectors_", "n_support_", "_coefficients", "_intercepts")
 
 
-def _is_plain(X: Any) -> bool:
+def _is_plain(X: object) -> TypeGuard[NDArray[np.floating]]:
     """Return whether validation would return `X` unchanged; for one row it takes longest."""
     if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _FLOATS:
         return False
@@ -178,8 +178,8 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         shrinking: bool = True,
         cache_size: float = 200,
         verbose: bool = False,
-        random_state: Any = None,
-        probability: Any = False,
+        random_state: RandomState = None,
+        probability: bool | str = False,
         n_jobs: int | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
@@ -202,7 +202,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.memory_limit = memory_limit
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Solve the problem of every pair of classes.
 
         Parameters
@@ -238,7 +238,13 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     # Decorated here and not at `fit`, since the refit of a search comes in here as well.
     @with_callbacks
-    def _fit(self, X: Any, y: Any, sample_weight: Any, f32: Any = None) -> Self:
+    def _fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        f32: "_native.core.SingleSource | None" = None,
+    ) -> Self:
         """Fit; `f32` may be the core's float32 copy of the samples, if there already is one."""
         task = self._init_callback_context()
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
@@ -246,23 +252,36 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         task.call_on_fit_task_begin(**reported)
         # A task without parts: most fits take milliseconds, and how many iterations a longer one
         # needs is not known in advance.
-        self._solve(X, y, sample_weight, f32)
+        self._solve(*self._validated(X, y, sample_weight), f32)
         # Nothing is to be added: the classifier itself is ready to predict.
         task.call_on_fit_task_end(**reported, reconstruction_attributes={})
         return self
 
-    def _solve(self, X: Any, y: Any, sample_weight: Any, f32: Any) -> None:
+    def _validated(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+        """Return samples, labels and weights as arrays; raise if they are not valid."""
         if self.probability is True:
             raise ValueError(f"probability=True is not supported. {_NO_PROBABILITIES}")
         with validating():
-            X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
-            check_classification_targets(y)
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
+            samples, labels = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
+            check_classification_targets(labels)
+            weight = _check_sample_weight(sample_weight, samples, dtype=np.float64)
+        n_rows, n_columns = samples.shape
+        if self.kernel == "precomputed" and n_rows != n_columns:
             raise ValueError(
-                f"Precomputed matrix must be a square matrix. Input is a {X.shape[0]}x{X.shape[1]} "
+                f"Precomputed matrix must be a square matrix. Input is a {n_rows}x{n_columns} "
                 "matrix."
             )
+        return samples, labels, weight
+
+    def _solve(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        weight: NDArray[np.float64],
+        f32: "_native.core.SingleSource | None",
+    ) -> None:
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -398,16 +417,16 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             if isinstance(array := vars(self).get(name), np.ndarray):
                 array.flags.writeable = False
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> dict[str, Any]:
         # The `Machine` is larger than everything else, and quickly made again.
         state = super().__getstate__()  # may be __dict__ itself, not a copy
         return {name: value for name, value in state.items() if name != "_machine"}
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._freeze()
 
-    def _check(self, X: Any) -> NDArray[Any]:
+    def _check(self, X: ArrayLike) -> NDArray[Any]:
         if _is_plain(X) and X.shape[1] == self.n_features_in_:
             names = vars(self).get("feature_names_in_")  # without names, validation has to warn
             if names is None:
@@ -415,15 +434,15 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         with validating():
             return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
 
-    def _winners(self, X: Any) -> NDArray[np.int32]:
+    def _winners(self, X: ArrayLike) -> NDArray[np.int32]:
         """Return the index of the class that wins the most pairs, per sample."""
         return self._prepared().winners(self._check(X), self._fitted_kernel(), self.n_jobs)
 
-    def _decisions(self, X: Any) -> NDArray[np.float64]:
+    def _decisions(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return a value per sample and pair, positive for the first class of the pair."""
         return self._prepared().decisions(self._check(X), self._fitted_kernel(), self.n_jobs)
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Compute decision values.
 
         Parameters
@@ -444,7 +463,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return decisions
         return vote_scores(decisions, len(self.classes_))
 
-    def class_margins(self, X: Any) -> NDArray[Any]:
+    def class_margins(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the smallest decision value of each class against the others.
 
         The class with the largest value is nearly always the predicted one, and the value is a
@@ -463,7 +482,7 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return worst_margin(self._decisions(X), len(self.classes_))
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample.
 
         Parameters
@@ -488,16 +507,16 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[self._winners(X)]
 
     @property
-    def predict_proba(self) -> Any:
+    def predict_proba(self) -> NoReturn:
         """Not available: an SVM has no probabilities of its own."""
         raise AttributeError(f"SVC has no predict_proba. {_NO_PROBABILITIES}")
 
     @property
-    def predict_log_proba(self) -> Any:
+    def predict_log_proba(self) -> NoReturn:
         """Not available, like `predict_proba`."""
         raise AttributeError(f"SVC has no predict_log_proba. {_NO_PROBABILITIES}")
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         return tags

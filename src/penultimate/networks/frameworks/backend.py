@@ -19,7 +19,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, TypeGuard
+from types import ModuleType
+from typing import TypeGuard
 
 import numpy as np
 
@@ -33,7 +34,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 _one_training = threading.RLock()
 
 
-def import_keras() -> Any:
+def import_keras() -> ModuleType:
     """Import Keras, with the user's backend or else the first one that is installed.
 
     Raises

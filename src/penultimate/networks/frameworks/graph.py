@@ -13,14 +13,23 @@ inner model up to that tensor on the same values.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
-from penultimate._common.protocols import Network, Tensor
+from penultimate._common.protocols import Layer, Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras
 
 # Layer names in an error message: large networks have hundreds. A cut is usually close to the end,
 # so the last ones are listed.
 _LISTED = 30
+
+
+class Call(Protocol):
+    """A call of an operation: a node of Keras's."""
+
+    operation: Layer
+    arguments: Any
+    input_tensors: list[Tensor]
+    outputs: list[Tensor]
 
 
 # Without `eq`, values are compared by identity: a comparison by fields would follow the graph back
@@ -52,7 +61,7 @@ class Value:
         Names of the enclosing models and of the operation, joined by ``/``.
     """
 
-    operation: Any
+    operation: Any  # of any class, each with attributes of its own
     inputs: tuple["Value", ...]
     tensor: Tensor
     nested: Nested | None
@@ -215,14 +224,14 @@ class Graph:
         # `predict` runs everything in inference mode, even a model called with `training=True`.
         return part(bare([self.tensor(given) for _, given in pairs]))
 
-    def until(self, value: Value) -> Any:
+    def until(self, value: Value) -> Network:
         """Return the model from the inputs that a value depends on to that value."""
         needed = ancestors(value)
         inputs = [given.tensor for given in self.inputs if id(given) in needed]
         return import_keras().Model(bare(inputs), self.tensor(value))
 
 
-def has_graph(model: Network) -> bool:
+def has_graph(model: object) -> TypeGuard[Network]:
     """Return whether a layer is a model that computes exactly its graph of layers."""
     if not isinstance(model, import_keras().Model) or not getattr(model, "inputs", None):
         return False
@@ -241,12 +250,12 @@ def ancestors(value: Value) -> dict[int, Value]:
     return found
 
 
-def bare(items: list[Any]) -> Any:
+def bare(items: list[Tensor]) -> Tensor | list[Tensor]:
     """Return the arguments of a model call: a single one bare, as Keras warns otherwise."""
     return items[0] if len(items) == 1 else items
 
 
-def _calls_before(outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
+def _calls_before(outputs: Sequence[Tensor], known: set[int]) -> Iterator[Call]:
     """Yield the calls that lead from known tensors to `outputs`, each after those it needs."""
     done: set[int] = set()
     waiting = [(tensor, False) for tensor in reversed(outputs)]
@@ -264,17 +273,17 @@ def _calls_before(outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
             waiting += [(each, False) for each in reversed(call.input_tensors)]
 
 
-def _call_that_made(tensor: Any) -> Any:
+def _call_that_made(tensor: Tensor) -> Call:
     """Return the call, a node of Keras's, that a tensor came from.
 
     Keras has no public API for this: `_keras_history` (operation, node index, tensor index) and
     `_inbound_nodes` are what its own models are built on. They are used only here.
     """
-    history = tensor._keras_history
+    history = tensor._keras_history  # type: ignore[attr-defined]
     return history.operation._inbound_nodes[history.node_index]
 
 
-def _tensors_given(call: Any) -> list[Any]:
+def _tensors_given(call: Call) -> list[Tensor]:
     """Return the input tensors of a call; those of a dict in the order of the model's inputs."""
     first = call.arguments.args[0] if call.arguments.args else None
     if isinstance(first, Mapping) and has_graph(call.operation):

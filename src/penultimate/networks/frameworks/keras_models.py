@@ -4,7 +4,7 @@ All questions are answered from the graph of the model (``graph.py``) by the rul
 ``classifying.py``; only where that shows nothing is the model run, on noise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.protocols import Layer, Network
+from penultimate._common.protocols import Layer, Network, Tensor, Variable
 from penultimate.networks._forward import forward, several_outputs
 from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
@@ -39,7 +39,7 @@ class Cut:
     gives_probabilities : bool
     """
 
-    network: Any
+    network: Network
     layer: str
     place: str
     gives_probabilities: bool
@@ -232,7 +232,7 @@ def classifying_layer(model: Network) -> Layer:
     return next(iter(found.values())).operation
 
 
-def weight_matrix(layer: Any) -> Any:
+def weight_matrix(layer: Layer) -> Variable:
     """Return the weight matrix of a classifying layer, without its bias.
 
     Raises
@@ -241,8 +241,8 @@ def weight_matrix(layer: Any) -> Any:
         If there is not exactly one matrix.
     """
     # Dense layers and convolutions name it; any other layer must have just one matrix.
-    if getattr(layer, "kernel", None) is not None:
-        return layer.kernel
+    if (kernel := getattr(layer, "kernel", None)) is not None:
+        return kernel
     weights = getattr(layer, "trainable_weights", [])  # a function has none
     matrices = [weight for weight in weights if len(weight.shape) > 1]
     if len(matrices) != 1:
@@ -318,7 +318,7 @@ def _either(names: list[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def _activation_of(operation: Layer) -> Any:
+def _activation_of(operation: Layer) -> Callable[..., Tensor] | None:
     return getattr(operation, "activation", None)
 
 

@@ -4,14 +4,12 @@ An SVM minimizes its penalty plus C times the *sum* of the losses; Keras minimiz
 penalties: divided by C n, the first becomes the second (`build_margin_network`).
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Loss, Network
+from penultimate._common.protocols import Inputs, Loss, Network
 from penultimate.networks._forward import as_inputs, forward
 from penultimate.networks.architectures import Builder, named
 from penultimate.networks.building import build_network
@@ -211,7 +209,7 @@ def build_margin_network(
 
 
 def predict_scores(
-    model: Network, X: NDArray[Any], *, batch_size: int = 256, progress: Progress = SILENT
+    model: Network, X: Inputs, *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Compute the scores of samples, in inference mode.
 
@@ -236,5 +234,5 @@ def predict_scores(
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     step = "predict with the network"
-    X = as_inputs(model, X)
-    return forward(model, X, batch_size=batch_size, progress=progress, step=step)
+    inputs = as_inputs(model, X)
+    return forward(model, inputs, batch_size=batch_size, progress=progress, step=step)

@@ -77,7 +77,7 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
         orthogonal: bool = True,
         trainable_gamma: bool = False,
         seed: int = 0,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         owner = type(self).__name__

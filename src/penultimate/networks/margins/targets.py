@@ -53,7 +53,7 @@ def class_indicator(y_true: Tensor, scores: Tensor, owner: str) -> Tensor:
     return ops.cast(ops.equal(indices, ops.arange(wanted[1], dtype=scores.dtype)), scores.dtype)
 
 
-def signs(y_true: Tensor, scores: Tensor, owner: str) -> tuple[Any, Any, Any]:
+def signs(y_true: Tensor, scores: Tensor, owner: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return the signs of two classes, their scores as a vector, and one-hot rows.
 
     Parameters

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from penultimate._common.files import check_writable, remove_leftovers, write_atomically
 from penultimate._common.protocols import Loss, Network
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.training.recipe import Training
 
 _FORMAT = "penultimate checkpoint 1"
 _SHOWN = 12  # hexadecimal digits of a fingerprint, in messages
@@ -189,7 +190,9 @@ class Checkpoint:
             )
 
 
-def describe_network(model: Network, training: Any, loss: Loss | None, seed: int) -> dict[str, Any]:
+def describe_network(
+    model: Network, training: Training, loss: Loss | None, seed: int
+) -> dict[str, Any]:
     """Describe all that determines a training, except its samples and initial weights.
 
     Parameters
@@ -286,7 +289,7 @@ def _names(value: object) -> Iterator[str]:
             yield from _names(item)
 
 
-def _renamed(value: object, numbers: dict[str, int]) -> Any:
+def _renamed(value: object, numbers: dict[str, int]) -> object:
     if isinstance(value, dict):
         return {k: _renamed(v, numbers) for k, v in value.items() if k not in _VOLATILE}
     if isinstance(value, list):

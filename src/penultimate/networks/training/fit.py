@@ -212,7 +212,7 @@ def fit_network(
     seed: int = 0,
     progress: Progress = SILENT,
     checkpoint: str | Path | None = None,
-) -> tuple[Any, History]:
+) -> tuple[Network, History]:
     """Build a network for these samples, and train it on all but a validation slice.
 
     Parameters

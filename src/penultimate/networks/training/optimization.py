@@ -1,7 +1,6 @@
 """The loss, the optimizer and the learning-rate schedule of a training."""
 
 import warnings
-from typing import Any
 
 from penultimate._common.frames import level_outside
 from penultimate._common.protocols import Loss, Network
@@ -50,7 +49,7 @@ def warn_of_other_precision(model: Network, training: Training) -> None:
         )
 
 
-def one_cycle(training: Training, steps_per_epoch: int) -> Any:
+def one_cycle(training: Training, steps_per_epoch: int) -> object:
     """Return the learning-rate schedule: up to the recipe's peak, then down along a cosine."""
     n_steps = training.epochs * steps_per_epoch
     n_warm_up = round(_WARM_UP * n_steps)
