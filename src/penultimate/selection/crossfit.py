@@ -1,183 +1,31 @@
 """Cross-fitting: a head selected on features of samples that their network has not seen.
 
 Every fold has its own network, and thus its own features: candidates are compared by their scores,
-fold by fold, and are never fitted on features of two networks at once. Hyper-parameters that a
-default grid derives from the features must be carried over from one network to another: for the
-gamma of an RBF kernel not its value, but its ratio to ``1 / (n_features * X.var())``. Networks
-differ much in that scale, because dead units are constant, and early in a training half of them may
-be dead.
+fold by fold (``fold_scores.py``), and are never fitted on features of two networks at once. The
+best one is refitted on the features of a network that saw all samples, as a `SelectedHead`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import check_scoring
+from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
-from penultimate._common.cv_results import make_cv_results
 from penultimate._common.per_sample import take_rows
-from penultimate._common.protocols import Head, Search
+from penultimate._common.protocols import Head, Search, Transformer
+from penultimate.selection.fold_scores import FoldScores, scale_of
 from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
 from penultimate.selection.heldout import FittedHead, fit_preprocessing
+from penultimate.selection.selected import SelectedHead
 from penultimate.splits.parts import Split
 from penultimate.svm.svc import SVC
 
-MakePreprocessing = Callable[[], Any]
-_SAME = 1e-3  # relative tolerance: scales are computed in float32 here, in float64 there
-
-
-@dataclass
-class FoldScores:
-    """The score of each candidate for a head in each fold.
-
-    Attributes
-    ----------
-    params : list of list of dict
-        Parameters of the candidates, per fold, in the same order.
-    scores : list of dict of str to ndarray of shape (n_candidates,)
-        Scores by metric, per fold; the key is ``"score"`` if there is a single metric.
-    scales : list of float
-        ``1 / (n_features * X.var())`` of the features, per fold.
-    """
-
-    params: list[list[dict[str, Any]]] = field(default_factory=list)
-    scores: list[dict[str, NDArray[np.float64]]] = field(default_factory=list)
-    scales: list[float] = field(default_factory=list)
-
-    def settings(self, scale: float) -> list[dict[str, Any]]:
-        """Return the parameters of each candidate for the features of another network.
-
-        Parameters
-        ----------
-        scale : float
-            ``1 / (n_features * X.var())`` of these features.
-        """
-        # Candidates correspond by position: every fold lists them in the same order.
-        return [
-            {
-                name: _carried_over([fold[index][name] for fold in self.params], self.scales, scale)
-                for name in candidate
-            }
-            for index, candidate in enumerate(self.params[0])
-        ]
-
-    def results(self, scale: float) -> dict[str, Any]:
-        """Return ``cv_results_`` in the format of `GridSearchCV`, without times."""
-        scores = {
-            metric: np.stack([fold[metric] for fold in self.scores], axis=1)
-            for metric in self.scores[0]
-        }
-        return make_cv_results(self.settings(scale), scores)
-
-
-class SelectedHead(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A head selected by cross-fitting, with the methods and attributes of a search.
-
-    Parameters
-    ----------
-    estimator : classifier
-        The classifier with the selected hyper-parameters.
-    scoring : str, callable or None, default=None
-        The metric of `score`, and of the selection.
-
-    Attributes
-    ----------
-    best_estimator_ : classifier
-        The classifier, fitted on all samples.
-    best_params_ : dict
-        The selected hyper-parameters.
-    best_index_ : int
-        Index of the selected candidate in `cv_results_`.
-    best_score_ : float
-        Mean score over folds; absent if a callable `refit` chose the candidate.
-    cv_results_ : dict of ndarrays
-        Results in the format of `GridSearchCV`, without times.
-    n_splits_ : int
-        Number of folds.
-    scorer_ : callable
-        The scorer used by `score`.
-
-    Examples
-    --------
-    >>> from penultimate import SVC
-    >>> from penultimate.selection.crossfit import SelectedHead
-    >>> head = SelectedHead(SVC(C=10)).fit([[0.0], [1.0]], ["a", "b"])
-    >>> head.predict([[0.9]]).tolist(), head.best_estimator_.C
-    (['b'], 10)
-    """
-
-    def __init__(self, estimator: Head, scoring: object = None) -> None:
-        self.estimator = estimator
-        self.scoring = scoring
-
-    def fit(self, X: ArrayLike, y: ArrayLike, **params: object) -> Self:
-        """Fit the selected classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-        **params : dict
-            Parameters of its `fit`.
-
-        Returns
-        -------
-        self
-        """
-        self.scorer_ = check_scoring(self.estimator, self.scoring)
-        self.best_estimator_ = clone(self.estimator).fit(X, y, **params)
-        return self
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """The class labels of the selected classifier."""
-        return self._best().classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """The number of features."""
-        return self._best().n_features_in_
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the class of each sample."""
-        return self._best().predict(X)
-
-    @available_if(lambda self: _chosen_has(self, "decision_function"))
-    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Compute the decision values of the selected classifier."""
-        return self._best().decision_function(X)
-
-    @available_if(lambda self: _chosen_has(self, "predict_proba"))
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Compute the probabilities of the selected classifier."""
-        return self._best().predict_proba(X)
-
-    @available_if(lambda self: _chosen_has(self, "class_margins"))
-    def class_margins(self, X: ArrayLike) -> NDArray[Any]:
-        """Compute the smallest decision value of each class, like `SVC.class_margins`."""
-        return self._best().class_margins(X)
-
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Score the selected classifier with the metric of its selection."""
-        best = self._best()
-        return float(self.scorer_(best, X, y))
-
-    def _best(self) -> Any:
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_
-
-
-def _chosen_has(head: SelectedHead, method: str) -> bool:
-    return hasattr(getattr(head, "best_estimator_", head.estimator), method)
+MakePreprocessing = Callable[[], Transformer]
 
 
 def check_candidates(head: Head) -> None:
@@ -350,12 +198,6 @@ def _choose(head: Search, results: Mapping[str, Any]) -> tuple[str, int]:
     return metric, int(results[f"rank_test_{metric}"].argmin())
 
 
-def scale_of(values: NDArray[Any]) -> float:
-    """Return ``1 / (n_features * X.var())``, the value of ``SVC(gamma="scale")``."""
-    variance = float(np.var(values, dtype=np.float64))
-    return 1.0 / (values.shape[1] * variance) if variance else 1.0  # constant features
-
-
 def fit_crossfit(
     head: Head,
     networks: Iterable[tuple[Split, Mapping[str, NDArray[Any]]]],
@@ -446,21 +288,3 @@ def _best_score(head: Head, folds: FoldScores) -> float:
     results = folds.results(folds.scales[0])
     metric, best = _choose(head, results) if is_search(head) else ("score", 0)
     return float(results[f"mean_test_{metric}"][best])
-
-
-def _carried_over(values: Sequence[Any], scales: Sequence[float], scale: float) -> Any:
-    """Return the value common to all folds, or rescaled by its common ratio to their scales."""
-    # Identity first: estimators and NaN need not be equal to themselves.
-    if all(value is values[0] or bool(value == values[0]) for value in values):
-        return values[0]
-    try:
-        ratios = np.array(values, dtype=float) / np.array(scales)
-    except (TypeError, ValueError):
-        ratios = np.array([np.nan])
-    if not np.allclose(ratios, ratios[0], rtol=_SAME, atol=0):
-        other = next(value for value in values if value != values[0])
-        raise ValueError(
-            f"The folds' candidates differ, such as {values[0]!r} and {other!r}: set the "
-            "random_state of a search that draws them to an integer."
-        )
-    return float(np.mean(ratios)) * scale

@@ -23,9 +23,10 @@ from penultimate._common.protocols import ClassWeight, RandomState
 from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
+from penultimate.svm._coefficients import CoefficientsMixin
 from penultimate.svm._kernel import Kernel, resolve_gamma
 from penultimate.svm._machine import Machine
-from penultimate.svm._pairs import SortedClasses, pair_indices, vote_scores, worst_margin
+from penultimate.svm._pairs import SortedClasses, vote_scores, worst_margin
 
 # The limit of a C int: the core takes `degree` as one, and libsvm `max_iter`, too.
 _LARGEST_INT = 2**31 - 1
@@ -48,7 +49,7 @@ def _is_plain(X: object) -> TypeGuard[NDArray[np.floating]]:
         return bool(np.isfinite(X.sum(dtype=np.float64)))
 
 
-class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Support vector classification, one-vs-one, on several threads.
 
     For each pair of classes, with labels :math:`y_i = \pm 1` and kernel :math:`k`, the dual problem
@@ -348,57 +349,6 @@ class SVC(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=level_outside(),
             )
-
-    @property
-    def dual_coef_(self) -> NDArray[Any]:
-        """Signed coefficients of the support vectors, laid out as in libsvm."""
-        return self._public_sign(self._coefficients)
-
-    @dual_coef_.setter
-    def dual_coef_(self, value: NDArray[Any]) -> None:
-        self._coefficients = self._public_sign(value)
-
-    @property
-    def intercept_(self) -> NDArray[Any]:
-        """The intercept of each pair."""
-        return self._public_sign(self._intercepts)
-
-    @intercept_.setter
-    def intercept_(self, value: NDArray[Any]) -> None:
-        self._intercepts = self._public_sign(value)
-
-    def _public_sign(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Convert from the sign of libsvm to that of scikit-learn, or back.
-
-        With two classes, a positive decision means the second one in scikit-learn, and the first
-        one in libsvm.
-        """
-        if len(self.classes_) > 2:
-            return values
-        values = -values
-        values.flags.writeable = False  # changing it would not change any prediction
-        return values
-
-    @property
-    def coef_(self) -> NDArray[Any]:
-        """Primal weights of each pair, (n_pairs, n_features); for the linear kernel only."""
-        if self.kernel != "linear":
-            raise AttributeError("coef_ is only available when using a linear kernel")
-        check_is_fitted(self)
-        starts = np.concatenate([[0], np.cumsum(self.n_support_)])
-        blocks = [slice(starts[c], starts[c + 1]) for c in range(len(self.n_support_))]
-        dual_coef = self.dual_coef_
-        # Of a pair (i, j), row j - 1 holds the coefficients of class i and row i those of class j:
-        # libsvm's layout leaves out a class's row against itself.
-        weights = np.stack(
-            [
-                dual_coef[j - 1, blocks[i]] @ self.support_vectors_[blocks[i]]
-                + dual_coef[i, blocks[j]] @ self.support_vectors_[blocks[j]]
-                for i, j in zip(*pair_indices(len(self.n_support_)))
-            ]
-        )
-        weights.flags.writeable = False  # changing it would not change any prediction
-        return weights
 
     def _prepared(self) -> Machine:
         """Return the `Machine`, made anew if a fitted attribute has been replaced since."""
