@@ -103,7 +103,7 @@ def test_file_that_is_no_image(folders):
 
 def test_earlier_report_next_to_the_class_folders(folders):
     (folders / "out").mkdir()
-    for name in ("report.html", "results.json"):
+    for name in ("report.html", "results.json", "errors.csv", "predictions.csv"):
         (folders / "out" / name).write_text("{}")
     assert datasets.load(folders).classes == ("9", "10")
 

@@ -200,9 +200,19 @@ def test_the_same_image_has_two_labels():
     images, labels = np.concatenate([IMAGES, IMAGES[:2]]), np.concatenate([LABELS, [9, 9]])
     found = checks.check_duplicates(fingerprint(images), labels)
     assert found.id == "duplicates-across-classes"
-    assert found.message == "2 images have several labels, in 4 copies: 0, 1."
+    copies = f"0 = {len(IMAGES)}; 1 = {len(IMAGES) + 1}."
+    assert found.message == f"2 images have several labels, in 4 copies: {copies}"
     same = np.concatenate([LABELS, LABELS[:2]])
     assert checks.check_duplicates(fingerprint(images), same) is None
+
+
+def test_every_copy_is_named():
+    prints, labels = np.repeat(np.arange(5, dtype=np.uint64), 8), np.arange(40) % 2
+    found = checks.check_duplicates(prints, labels, names=[f"{k}.png" for k in range(40)])
+    first, second, third = found.message.partition(": ")[2].split("; ")
+    assert first == "0.png = 1.png = 2.png = 3.png = 4.png = 5.png and 2 more"
+    assert second.startswith("8.png = 9.png")
+    assert third.endswith("21.png and 2 more ...")
 
 
 def test_the_selection_part_repeats_the_fit_part():

@@ -3,7 +3,11 @@ import json
 from importlib.resources import files
 
 import jsonschema
+import numpy as np
+import pandas as pd
 import pytest
+
+FILES = ["errors.csv", "predictions.csv", "report.html", "results.json"]
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def results_of(folder):
 def test_both_files(comparison, tmp_path):
     report = comparison.save(tmp_path / "out")
     assert report == tmp_path / "out" / "report.html"
-    assert sorted(p.name for p in report.parent.iterdir()) == ["report.html", "results.json"]
+    assert sorted(p.name for p in report.parent.iterdir()) == FILES
     assert report.stat().st_size < 8_000_000
 
 
@@ -56,7 +60,7 @@ def test_foreign_folder_is_left_alone(comparison, tmp_path):
 
 def test_all_or_nothing(comparison, tmp_path, monkeypatch):
     comparison.save(tmp_path)
-    before = [(tmp_path / name).read_bytes() for name in ("results.json", "report.html")]
+    before = [(tmp_path / name).read_bytes() for name in FILES]
     write_text = type(tmp_path).write_text
 
     def full_disk(self, text, **kwargs):
@@ -68,5 +72,19 @@ def test_all_or_nothing(comparison, tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", full_disk)
     with pytest.raises(OSError, match=r"report.html' could not be written: No space left on dev"):
         comparison.save(tmp_path)
-    assert [(tmp_path / name).read_bytes() for name in ("results.json", "report.html")] == before
-    assert len(list(tmp_path.iterdir())) == 2
+    assert [(tmp_path / name).read_bytes() for name in FILES] == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
+
+
+def test_tables_of_answers(comparison, tmp_path):
+    names = ["a,b.png", "c\nd.png", "\u00fc.png"]
+    files = np.array([f"photos/{k} {names[k % 3]}" for k in range(60)])
+    comparison.dataset = dataclasses.replace(comparison.dataset, files=files)
+    comparison.save(tmp_path)
+    frame = pd.read_csv(tmp_path / "predictions.csv")
+    assert frame["file"].tolist() == results_of(tmp_path)["dataset"]["test_files"]
+    assert frame["file"].tolist() == [files[k].removeprefix("photos/") for k in comparison.test]
+    accuracy = (frame["cnn+svm-rbf seed 0"] == frame["label"]).mean()
+    assert accuracy == pytest.approx(comparison.correct("cnn+svm-rbf")[0].mean())
+    wrong = pd.read_csv(tmp_path / "errors.csv")
+    assert len(wrong) == sum((~comparison.correct(name)).sum() for name in comparison.names())

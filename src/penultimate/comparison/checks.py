@@ -21,6 +21,7 @@ from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
 from penultimate.results.outcome import BASELINE, Outcome
+from penultimate.results.samples import sample_names
 
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
 
@@ -149,8 +150,8 @@ def _duplicates_in_selection(context: Context) -> Finding:
 
 def _duplicates_across_classes(context: Context) -> Finding:
     data = context.plan.dataset
-    files = None if data.files is None else data.files.tolist()
-    return checks.check_duplicates(context.prints, data.labels, names=files)
+    names = None if data.files is None else sample_names(data)
+    return checks.check_duplicates(context.prints, data.labels, names=names)
 
 
 def _groups_split(context: Context) -> Finding:

@@ -12,7 +12,10 @@ class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
     __doc__ = Outcome.__doc__
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and ``results.json``, each completely or not at all.
+        """Write the report and its data, each file completely or not at all.
+
+        ``report.html``, ``results.json``, ``predictions.csv`` (every answer, one row per test
+        image) and ``errors.csv`` (the wrong ones, one row each).
 
         Parameters
         ----------

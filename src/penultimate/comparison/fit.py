@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from penultimate._common.protocols import Transformer
-from penultimate.comparison.head_diagnostics import calibrate, probabilities_of
+from penultimate.comparison.head_diagnostics import calibrate, margins_of, probabilities_of
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, SharedNetwork, Trainer
 from penultimate.comparison.plan import Part, Plan
@@ -88,6 +88,9 @@ class Fitted:
     probabilities : callable or None
         Returns probabilities, one column per class of the part, for positions in the test set; or
         None, if the head turns out to have none.
+    margins : callable or None
+        Returns the margins of predictions at positions in the test set, as in `MethodResult`; or
+        None, if the head turns out to have none.
     params, selection_score, grid
         As in `FitLog`.
     calibrated : bool
@@ -100,6 +103,7 @@ class Fitted:
     predict: Callable[[NDArray[np.int64]], NDArray[np.int64]]
     seconds: float
     probabilities: Callable[[NDArray[np.int64]], NDArray[Any] | None] | None = None
+    margins: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any] | None] | None = None
     params: dict[str, Any] = field(default_factory=dict)
     selection_score: float | None = None
     grid: dict[str, Any] | None = None
@@ -219,6 +223,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
         lambda chosen: pipeline.predict(data.test(method, chosen)),
         seconds,
         lambda chosen: probabilities_of(pipeline, calibrator, data.test(method, chosen)),
+        lambda chosen, predicted: margins_of(pipeline, data.test(method, chosen), predicted),
         **_selected(pipeline),
         calibrated=calibrator is not None,
         warnings=tuple(sorted({str(item.message).splitlines()[0] for item in caught})),

@@ -97,6 +97,16 @@ def probabilities_of(
     return None
 
 
+def margins_of(
+    pipeline: Pipeline, features: NDArray[Any], predicted: NDArray[np.int64]
+) -> NDArray[np.floating] | None:
+    """Compute the smallest decision value of the predicted class; None if it is not an SVM."""
+    if not isinstance(chosen_estimator(pipeline), SVC):
+        return None
+    scores = ask_last_step(_without_search(pipeline), "class_margins", features)
+    return scores[np.arange(len(features)), np.searchsorted(pipeline.classes_, predicted)]
+
+
 def hard_cases(
     pipeline: Pipeline, features: NDArray[Any], y: NDArray[np.int64], samples: NDArray[np.int64]
 ) -> list[HardCase]:

@@ -165,6 +165,7 @@ def _run_method(
     if method.router is None:
         of_parts = [(part, shared[method.fit_key, part.subset]) for part in parts]
         _add_probabilities(result, of_parts, row, len(data.plan.dataset.classes))
+        _add_margins(result, of_parts, row, predictions)
     result.predictions[row] = predictions
     return predictions
 
@@ -235,6 +236,25 @@ def _add_probabilities(
     for (part, fit), values in zip(fits, found):
         result.probabilities[row, part.test[:, np.newaxis], part.classes] = values
         result.calibrated = fit.calibrated
+
+
+def _add_margins(
+    result: MethodResult,
+    fits: list[tuple[Part, Fitted]],
+    row: int,
+    predictions: NDArray[np.int64],
+) -> None:
+    """Add a seed's margins of the predictions, if the method has them for every seed and part."""
+    if row > 0 and result.margins is None:
+        return
+    found = [fit.margins and fit.margins(part.test, predictions[part.test]) for part, fit in fits]
+    if any(values is None for values in found):
+        result.margins = None
+        return
+    if result.margins is None:
+        result.margins = np.zeros(result.predictions.shape, np.float32)
+    for (part, _), values in zip(fits, found):
+        result.margins[row, part.test] = values
 
 
 def _note_warnings(name: str, messages: tuple[str, ...], collected: Collected) -> None:

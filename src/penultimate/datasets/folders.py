@@ -101,7 +101,8 @@ def _name_of(root: Path) -> str:
 
 def _is_report(folder: Path) -> bool:
     """Return whether a folder holds an earlier comparison, written next to the class folders."""
-    return {p.name for p in folder.iterdir()} == {"report.html", "results.json"}
+    written = {"report.html", "results.json", "errors.csv", "predictions.csv"}
+    return {"report.html", "results.json"} <= {p.name for p in folder.iterdir()} <= written
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
-"""Writing of a comparison's two files, each completely or not at all."""
+"""Writing of the files of a comparison, each completely or not at all."""
 
 import json
 from pathlib import Path
 
 from penultimate._common.files import write_together
-from penultimate.report.folder import REPORT, RESULTS, check_folder
+from penultimate.report.folder import ERRORS, PREDICTIONS, REPORT, RESULTS, check_folder
 from penultimate.report.render import render_html
 from penultimate.report.summary import summarize
 from penultimate.results.outcome import Outcome
+from penultimate.results.samples import error_table, prediction_table, to_csv
 
 
 def write_report(comparison: Outcome, folder: str | Path) -> Path:
-    """Write ``report.html`` and ``results.json``; see `Outcome.save`.
+    """Write the report, the results and the two tables of answers; see `Comparison.save`.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def write_report(comparison: Outcome, folder: str | Path) -> Path:
     Raises
     ------
     OSError
-        If there is not enough space for both files, or no permission to write; existing files are
+        If there is not enough space for all files, or no permission to write; existing files are
         left unchanged.
     """
     folder = Path(folder)
@@ -39,8 +40,15 @@ def write_report(comparison: Outcome, folder: str | Path) -> Path:
     results["protocol"] = dict(comparison.protocol)
     html = render_html(summarize(comparison, results))
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-    with write_together([folder / RESULTS, folder / REPORT]) as temporaries:
-        for temporary, content in zip(temporaries, (text, html), strict=True):
-            temporary.write_text(content, encoding="utf-8")
+    contents = {
+        RESULTS: json.dumps(results, indent=2, ensure_ascii=False) + "\n",
+        ERRORS: to_csv(*error_table(comparison)),
+        PREDICTIONS: to_csv(*prediction_table(comparison)),
+        REPORT: html,
+    }
+    with write_together([folder / name for name in contents]) as temporaries:
+        for temporary, content in zip(temporaries, contents.values(), strict=True):
+            # The newlines of a table are part of its cells: no platform translates them.
+            newline = "" if temporary.suffix == ".csv" else None
+            temporary.write_text(content, encoding="utf-8", newline=newline)
     return folder / REPORT

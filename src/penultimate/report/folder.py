@@ -7,6 +7,7 @@ from typing import Any
 from penultimate._common.files import check_writable
 
 REPORT, RESULTS = "report.html", "results.json"
+ERRORS, PREDICTIONS = "errors.csv", "predictions.csv"
 
 
 def check_folder(folder: str | Path) -> dict[str, Any] | None:

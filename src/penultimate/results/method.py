@@ -71,6 +71,9 @@ class MethodResult:
     calibrated : bool
         Whether the probabilities were fitted to scores of samples of the selection part, rather
         than returned by the method itself.
+    margins : ndarray of shape (n_seeds, n_test), float32, or None
+        Smallest decision value of the predicted class against any other, of an SVM head: near zero
+        where it hesitated. None if the method is no such head.
     inputs, family, router : str or None
         What it works on, what kind of classifier it is, and how it finds the subset of a sample; as
         in `Method`.
@@ -86,6 +89,7 @@ class MethodResult:
     inputs: str = "features"
     family: str = "other"
     router: str | None = None
+    margins: NDArray[np.float32] | None = None
 
     @property
     def uses_network(self) -> bool:

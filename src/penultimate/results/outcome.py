@@ -19,7 +19,10 @@ from penultimate.evaluation.intervals.accuracy import (
 from penultimate.evaluation.intervals.significance import holm, mcnemar, samples_needed
 from penultimate.networks.training.recipe import History
 from penultimate.results.across_splits import split_table
+from penultimate.results.answer import find_answer
 from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
+from penultimate.results.per_class import ClassFigures, figures_by_class
+from penultimate.results.samples import sample_names
 from penultimate.results.tables import Exports
 
 # What messages call the baseline where none was compared.
@@ -165,7 +168,7 @@ class Outcome(Exports):
         -------
         Interval
         """
-        return accuracy_interval(self.correct(name, subset), groups=self._groups(subset))
+        return accuracy_interval(self.correct(name, subset), groups=self.groups(subset))
 
     def baseline(self, name: str) -> str:
         """Return the name of a method's baseline: the softmax with the same information.
@@ -213,10 +216,36 @@ class Outcome(Exports):
         return compare_accuracies(
             self.correct(name, subset),
             self.correct(baseline, subset),
-            groups=self._groups(subset),
+            groups=self.groups(subset),
         )
 
-    def _groups(self, subset: str | None) -> NDArray[Any] | None:
+    def by_class(self, name: str) -> list[ClassFigures]:
+        """Compute how well a method recognizes each class.
+
+        Parameters
+        ----------
+        name : str
+            Name of a method of this comparison.
+
+        Returns
+        -------
+        list of ClassFigures
+            Precision, recall and F1 with their intervals, in the order of the classes.
+        """
+        predictions, true = self.method(name).predictions, self.dataset.labels[self.test]
+        return figures_by_class(true, predictions, self.dataset.classes, groups=self.groups())
+
+    def groups(self, subset: str | None = None) -> NDArray[Any] | None:
+        """Return the groups of the test samples, of all or of a subset; None without groups.
+
+        Parameters
+        ----------
+        subset : str, optional
+
+        Returns
+        -------
+        ndarray or None
+        """
         groups = self.dataset.groups
         return None if groups is None else groups[self.test[self.samples(subset)]]
 
@@ -241,9 +270,12 @@ class Outcome(Exports):
                     for name, members in data.subsets.items()
                 },
                 "test_sha256": self._fingerprint(),
+                "test_samples": self.test.tolist(),
+                "test_files": None if data.files is None else sample_names(data, self.test),
                 "notes": list(data.notes),
             },
             "protocol": dict(self.protocol),
+            "answer": find_answer(self).to_dict(),
             "methods": _with_adjusted_p(
                 [
                     self._method_dict(method, subset)
@@ -275,6 +307,9 @@ class Outcome(Exports):
             "per_seed": self.correct(method.name, subset).mean(axis=1).tolist(),
             "selection_scores": log.selection_scores,
             **method.seconds(subset),
+            "per_class": None
+            if subset is not None
+            else [figures.to_dict() for figures in self.by_class(method.name)],
             "params": {str(seed): params for seed, params in zip(self.seeds, log.params)},
             "vs_softmax": None
             if difference is None
@@ -291,7 +326,7 @@ class Outcome(Exports):
         correct = self.correct(name, subset), self.correct(self.baseline(name), subset)
         return {
             "p_mcnemar": [mcnemar(one, two) for one, two in zip(*correct)],
-            "samples_needed": samples_needed(*correct, groups=self._groups(subset)),
+            "samples_needed": samples_needed(*correct, groups=self.groups(subset)),
         }
 
     def _fingerprint(self) -> str:

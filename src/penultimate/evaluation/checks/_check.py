@@ -1,11 +1,6 @@
 """The finding of a check: an id, what was found, why it matters and what to do."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 # For each id: why the finding matters, and what to do.
 ABOUT = {
@@ -135,10 +130,3 @@ class Check:
         dict of str to str
         """
         return {**asdict(self), "why": self.why, "advice": self.advice}
-
-
-def examples(chosen: NDArray[np.bool_], names: Sequence[Any] | None) -> str:
-    """List the names of the first three chosen samples."""
-    positions = np.flatnonzero(chosen)
-    shown = [str(k if names is None else names[k]) for k in positions[:3].tolist()]
-    return ", ".join(shown) + (" ..." if len(positions) > 3 else ".")

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.validation import check_per_sample
-from penultimate.evaluation.checks._check import Check, examples
+from penultimate.evaluation.checks._check import Check
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
 
 # The part of a file's name before the first "_" or "-", such as "writer12" of "writer12_3.png".
 _PREFIX = re.compile(r"([^/\\_-]+)[_-]")
+_SHOWN = 3  # images named in a message; of each, so many copies
+_MOST_COPIES = 6
 
 
 def check_seen(
@@ -76,13 +78,29 @@ def check_duplicates(
     among = np.isin(same, several)
     if not among.any():
         return None
-    # Only the first copy of each, so that the examples are different images.
-    first = np.isin(np.arange(len(same)), np.unique(same, return_index=True)[1])
     return Check(
         "duplicates-across-classes",
         f"{len(several):,} {'image has' if len(several) == 1 else 'images have'} several labels, "
-        f"in {among.sum():,} copies: {examples(among & first, names)}",
+        f"in {among.sum():,} copies: {_copies(same, several, names)}",
     )
+
+
+def _copies(
+    same: NDArray[np.int64], several: NDArray[np.int64], names: Sequence[Any] | None
+) -> str:
+    """List all copies of the first few images: only with all of them can one compare the labels."""
+    first = {image: int(np.argmax(same == image)) for image in several.tolist()}
+    shown = sorted(several.tolist(), key=first.__getitem__)[:_SHOWN]
+    listed = []
+    for image in shown:
+        copies = [
+            str(k if names is None else names[k]) for k in np.flatnonzero(same == image).tolist()
+        ]
+        more = len(copies) - _MOST_COPIES
+        listed.append(
+            " = ".join(copies[:_MOST_COPIES]) + (f" and {more:,} more" if more > 0 else "")
+        )
+    return "; ".join(listed) + (" ..." if len(several) > _SHOWN else ".")
 
 
 def check_groups(
