@@ -48,7 +48,8 @@ def test_labels_pass_in_any_type():
     ("y", "message"),
     [
         (np.eye(3), "one-hot, of shape"),
-        ([1, 2], "3 images but 2 labels"),
+        ([1, 2], "3 samples but 2 labels; each sample needs one label"),
+        ([1], r"3 samples but 1 label; .* if X is one image, pass X\[None\]"),
         ([1, 1, 1], "1 class, 1; a classifier needs at least two"),
         (["a", "a", "a"], "1 class, 'a'"),
         ([1.0, np.nan, 2.0], "1 missing labels .* the first at 1"),
@@ -69,7 +70,9 @@ def test_no_labels():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.zeros((4, 9)), "must be images"),
+        (np.zeros((4, 9)), r"must have the shape .* If it is one image, pass X\[None\]"),
+        (np.zeros(9), "must have the shape"),
+        (np.zeros((2, 8, 8, 4)), r"Drop the alpha channel, as with X\[..., :3\]"),
         (np.zeros((0, 8, 8)), "no pixels"),
         (np.zeros((2, 3, 8, 8)), "Move the channels last"),
         (np.zeros((2, 8, 8, 2)), "1 or 3 channels; got 2"),

@@ -223,7 +223,8 @@ def test_bad_input(shapes):
     X, y = shapes
     for X_bad, y_bad, message in [
         (X, np.eye(2)[(y == "lying").astype(int)], "one-hot"),
-        (X[:10], y, "inconsistent|10 images but 60"),
+        (X[:10], y, "inconsistent|10 samples but 60"),
+        (X[0, ..., None], y[:1], r"if X is one image, pass X\[None\]"),
         (X - 300.0, y, r"\[0, 1\] or \[0, 255\]"),
         (np.full(X.shape, np.nan), y, "NaN"),
         (X, np.repeat("lying", 60), "1 class"),

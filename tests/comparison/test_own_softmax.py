@@ -191,6 +191,8 @@ def test_a_test_set_passed_by_the_user(data):
         (lambda X, y: ((X * 255).astype(np.uint8), y), "bring both to one scale and type"),
         (lambda X, y: (X * 255, y), "on different scales"),
         (lambda X, y: (X, y[:-1]), "X_test has 60 samples but 59 labels"),
+        (lambda X, y: (X[0], y[0]), r"is one image, .*test=\(X_test\[None\], \[y_test\]\)"),
+        (lambda X, y: (X[0], y[:1]), r"is one image, .*test=\(X_test\[None\], \[y_test\]\)"),
         (lambda X, y: (X, y.astype(str)), "labels of type"),
         (lambda X, y: (X, np.eye(4)[y]), "one label per sample"),
     ],

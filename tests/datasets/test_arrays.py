@@ -28,8 +28,8 @@ def test_npz_with_its_own_split(tmp_path):
     ("arrays", "message"),
     [
         ({"a": [1]}, r"must hold the arrays X and y.*it holds \['a'\]"),
-        ({"X": np.zeros((3, 8, 8)), "y": [1, 2]}, "3 images but 2 labels"),
-        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "must be images"),
+        ({"X": np.zeros((3, 8, 8)), "y": [1, 2]}, "3 samples but 2 labels"),
+        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "must have the shape"),
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
              "X_test": np.zeros((2, 9, 9)), "y_test": [1, 2]},
@@ -48,7 +48,7 @@ def test_npz_with_its_own_split(tmp_path):
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
              "X_test": np.zeros((2, 8, 8)), "y_test": [1]},
-            "test part has 2 images but 1 labels",
+            "test part has 2 images but 1 label",
         ),
     ],
 )  # fmt: skip

@@ -98,7 +98,7 @@ X3 = np.random.default_rng(0).normal(size=(6, 3))
         (X3[:, :2], None, "pca", "features has 2 columns, but development has 3"),
         (X3, None, "lda", "y_development is missing: 'lda' needs the labels"),
         (X3, [0, 1] * 3, "lda", "'lda' with 2 classes has a single axis"),
-        (X3, [0, 1], "lda", "6 images but 2 labels"),
+        (X3, [0, 1], "lda", "6 samples but 2 labels"),
         (X3, None, None, "'identity' needs features with 2 columns; got 3"),
     ],
 )

@@ -245,6 +245,19 @@ def test_labels_in_another_order_than_the_images():
     assert checks.check_labels_order(IMAGES[:2], [0, 1]) is None
 
 
+def test_few_samples_do_not_show_that_labels_are_in_another_order():
+    for n_samples in (37, 99):
+        shuffled = np.random.default_rng(1).permutation(LABELS[:n_samples])
+        assert checks.check_labels_order(IMAGES[:n_samples], shuffled) is None
+    # In the right order, but hard: neighbors are right in 57 % of 120 samples, of two classes.
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    hard = rng.normal(size=(120, 2)) + [[0, 0.5]] * labels[:, None]
+    assert checks.check_labels_order(hard, labels) is None
+    shuffled = np.random.default_rng(1).permutation(LABELS[:400])
+    assert checks.check_labels_order(IMAGES[:400], shuffled) is not None
+
+
 def test_labels_that_wrap_can_not_be_made(tmp_path):
     """As in seed 002, where digit 0 became class -1, the last consonant."""
     from PIL import Image

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -167,7 +169,10 @@ def test_inputs_of_different_lengths():
     [
         (np.zeros((8, 8, 3)), r"X is one sample, of shape \(8, 8, 3\); pass X\[None\]"),
         (np.zeros((2, 9, 7, 3)), "images are 9 x 7 x 3; the network takes 8 x 8 x 3: resize"),
-        (np.zeros((2, 8, 8, 1)), "images are 8 x 8 x 1; .*: give them 3 channels"),
+        (np.zeros((2, 8, 8, 1)), r"8 x 8 x 1; .*: repeat their gray channel, .*repeat\(X, 3"),
+        (np.zeros((2, 8, 8, 4)), r"8 x 8 x 4; .*: drop their alpha channel, .*X\[..., :3\]"),
+        (np.zeros((2, 8, 8, 2)), "8 x 8 x 2; .*: give them 3 channels"),
+        (np.zeros((2, 8, 8)), r"8 x 8; .*no channels; .*repeat\(X\[..., None\], 3"),
         (np.zeros((2, 3, 8, 8)), "images are 3 x 8 x 8; .*: move their channels last"),
         (np.zeros((2, 192)), r"samples of shape \(8, 8, 3\); got X of shape \(2, 192\)"),
         ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "resize all images to one size"),
@@ -176,7 +181,9 @@ def test_inputs_of_different_lengths():
 def test_samples_of_a_wrong_shape(X, message):
     layers = import_keras().layers
     network = import_keras().Sequential([layers.Input((8, 8, 3)), layers.Flatten()])
-    for use in (FeatureExtractor(network).fit, FeatureExtractor(network).fit().transform):
+    extractor = FeatureExtractor(network)
+    uses = (extractor.fit, extractor.fit().transform, partial(predict_probabilities, network))
+    for use in uses:
         with pytest.raises(ValueError, match=message):
             use(X)
 

@@ -29,13 +29,14 @@ def check_images(X: ArrayLike, *, name: str = "X", scale: float | None = None) -
         X = X[..., np.newaxis]
     if X.ndim != 4:
         raise ValueError(
-            f"{name} must be images, of shape (n, height, width) or (n, height, width, channels); "
-            f"got shape {X.shape}."
+            f"{name} must have the shape (n, height, width) or (n, height, width, channels); got "
+            f"{X.shape}.{' If it is one image, pass X[None].' if X.ndim == 2 else ''}"
         )
     if 0 in X.shape:
         raise ValueError(f"{name} holds no pixels: its shape is {X.shape}.")
     if X.shape[-1] not in (1, 3):
         hint = " Move the channels last." if X.shape[1] in (1, 3) else ""
+        hint = " Drop the alpha channel, as with X[..., :3]." if X.shape[-1] == 4 else hint
         raise ValueError(f"{name} must have 1 or 3 channels; got {X.shape[-1]} in {X.shape}.{hint}")
     if X.dtype == np.uint8:
         return X

@@ -64,8 +64,10 @@ def check_labels(y: ArrayLike, n_samples: int, *, n_classes: int = 2) -> NDArray
     if y.ndim != 1:
         raise ValueError(f"y must have one label per sample, shape (n_samples,); got {y.shape}.")
     if len(y) != n_samples:
+        hint = "; if X is one image, pass X[None]" if len(y) == 1 else ""
+        labels = "1 label" if len(y) == 1 else f"{len(y)} labels"
         raise ValueError(
-            f"There are {n_samples} images but {len(y)} labels; each image needs one label."
+            f"There are {n_samples} samples but {labels}; each sample needs one label{hint}."
         )
     check_none_missing(y, "y", "labels", "drop these samples, or label them")
     if len(set(y.tolist())) < n_classes:

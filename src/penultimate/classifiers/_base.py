@@ -166,6 +166,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             check_not_one_hot(y)
             y = typed_labels(y)
+            if np.ndim(X) == 3 and np.shape(y) == (1,) != np.shape(X)[:1]:
+                raise ValueError(
+                    f"X has shape {np.shape(X)} and y one label: if X is one image, pass X[None]."
+                )
         samples, labels = self._validate(X, y, reset=reset)
         samples = self._convert(samples, reset)
         return samples, check_labels(labels, len(samples))

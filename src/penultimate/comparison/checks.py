@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from penultimate._common.protocols import Network
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
+from penultimate.datasets import Dataset
 from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
+from penultimate.evaluation.checks.labels import FEWEST_TO_JUDGE
 from penultimate.networks import is_keras_model
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
@@ -50,13 +52,15 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
         leaked |= seen.holds(fingerprint(data.inputs[test]))
     names = test if data.files is None else data.files[test]
-    ways = []
+    causes, ways = [], []
     if copied.any():
-        ways.append("drop duplicates (--drop-duplicates, Dataset.without_duplicates)")
+        causes.append("they are in the training part of your data, too")
+        ways.append("keep one copy of each (--drop-duplicates, Dataset.without_duplicates)")
     if (leaked & ~copied).any():
+        causes.append("the network was trained on them before")
         ways.append("test on samples that the network has not seen: test=(X_test, y_test)")
-    ways.append("pass on_leak='warn' (--on-leak warn)")
-    advice = f"Ways out: {'; '.join(ways)}."
+    ways.append("compare anyway, with a warning in the report (--on-leak warn, on_leak='warn')")
+    advice = f"The reason: {', and '.join(causes)}. Ways out: {'; '.join(ways)}."
     return report_leak(names[leaked], len(test), on_leak=on_leak, advice=advice, stacklevel=4)
 
 
@@ -172,6 +176,10 @@ def _misordered_labels(context: Context) -> Finding:
     comparison, data = context.comparison, context.plan.dataset
     development = context.plan.split.train
     counts = np.sort(np.bincount(data.labels[development]))
+    if _labels_are_folders(data):
+        return NotMade("each image's label is the name of its folder")
+    if len(development) < FEWEST_TO_JUDGE:
+        return NotMade(f"{len(development)} samples are too few to tell")
     # The check cross-validates a classifier, for which two classes need two samples each.
     if counts[-2:].min() < 2:
         return NotMade("too few samples of each class")
@@ -181,6 +189,17 @@ def _misordered_labels(context: Context) -> Finding:
     if best.low > np.bincount(test_labels).max() / len(test_labels):
         return None  # a method beats the majority class, so images and labels do match
     return checks.check_labels_order(data.images[development], data.labels[development])
+
+
+def _labels_are_folders(data: Dataset) -> bool:
+    """Return whether every image lies in the folder of its class: no order can be mixed up."""
+    if data.files is None:
+        return False
+    # With subsets, a class such as "numerals/0" is a path of its own.
+    return all(
+        f"/{data.classes[code]}/" in f"/{file}".replace("\\", "/")
+        for file, code in zip(data.files.tolist(), data.labels.tolist(), strict=True)
+    )
 
 
 def _class_imbalance(context: Context) -> Finding:

@@ -67,8 +67,13 @@ def _join(
     """Append the user's own test set to the other samples."""
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
-    X, X_test = np.asarray(X), np.asarray(test[0])
+    X, X_test = np.asarray(X), np.asarray(as_samples(test[0], "compare"))
     y, y_test = np.asarray(y), np.asarray(test[1])
+    if X_test.shape == X.shape[1:] or y_test.ndim == 0:
+        raise ValueError(
+            f"The test set is one image, of shape {X_test.shape}; pass an array with one image and "
+            "one label: test=(X_test[None], [y_test])."
+        )
     for name, images, labels in (("X", X, y), ("X_test", X_test, y_test)):
         if len(images) != len(labels):
             raise ValueError(f"{name} has {len(images)} samples but {len(labels)} labels.")

@@ -87,7 +87,8 @@ def _from_parts(
     first = parts[TRAIN][0]
     for part, (X, y) in parts.items():
         if len(X) != len(y):
-            raise ValueError(f"The {part} part has {len(X)} images but {len(y)} labels.")
+            plural = "" if len(y) == 1 else "s"
+            raise ValueError(f"The {part} part has {len(X)} images but {len(y)} label{plural}.")
         if X.shape[1:] != first.shape[1:]:
             raise ValueError(
                 f"Training and {part} images differ in shape: {first.shape[1:]}, {X.shape[1:]}."

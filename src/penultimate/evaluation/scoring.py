@@ -141,10 +141,6 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
 
 def _codes_of(network: Network, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     """Return the index of the class that a Keras model predicts, for each sample."""
-    shape = tuple(network.inputs[0].shape)
-    # Gray images may come without the channel axis that the network expects.
-    if X.ndim == len(shape) - 1 and shape[-1] == 1:
-        X = X[..., np.newaxis]
     if not numbers_classes(network, n_classes):
         n_outputs = " and ".join(str(output.shape[-1]) for output in network.outputs)
         raise ValueError(

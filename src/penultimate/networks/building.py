@@ -51,7 +51,7 @@ def build_network(
             raise ValueError(
                 f"The network {network!r} takes images of at least {_SMALLEST_IMAGE} x "
                 f"{_SMALLEST_IMAGE} pixels, (height, width, channels); got samples of shape "
-                f"{input_shape}. For other inputs pass a function that builds a network."
+                f"{input_shape}. {_what_to_pass(input_shape)}"
             )
         network = NETWORKS[network]
     model = _build(network, input_shape, n_classes, seed)
@@ -88,6 +88,14 @@ def _build(builder: Builder, input_shape: tuple[int, ...], n_classes: int, seed:
             "its pooling and convolutions reduce them to nothing. It takes images of at least "
             f"{side} x {side} pixels. Pass larger ones, or a network with fewer such layers."
         ) from error
+
+
+def _what_to_pass(shape: tuple[int, ...]) -> str:
+    """Say what to do with samples that a named network does not take."""
+    # Rows of a single color image, (width, 3), were given a gray channel: (width, 3, 1).
+    if len(shape) == 3 and shape[0] >= _SMALLEST_IMAGE and shape[1:] in ((1, 1), (3, 1), (4, 1)):
+        return "If X is one image, pass X[None], an array with one image."
+    return "For other inputs pass a function that builds a network."
 
 
 def _smallest_side(builder: Builder, input_shape: tuple[int, ...], n_classes: int) -> int | None:

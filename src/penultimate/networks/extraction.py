@@ -188,11 +188,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _check_input(self, X: Inputs) -> NDArray[Any] | list[NDArray[Any]]:
         """Return the array that the cut network takes, or a list of arrays."""
-        arrays = as_inputs(self.cut_network_, self._chosen_inputs(X))
-        if not isinstance(arrays, list):
-            return _check_array(arrays, tuple(self.cut_network_.inputs[0].shape[1:]))
-        tensors = self.cut_network_.inputs
-        return [_check_array(each, tuple(t.shape[1:])) for each, t in zip(arrays, tensors)]
+        return _check_inputs(self.cut_network_, self._chosen_inputs(X))
 
     def _chosen_inputs(self, X: Inputs) -> Inputs:
         """Select the inputs of the network that the features depend on."""
@@ -237,6 +233,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self.n_features_out_
 
 
+def _check_inputs(network: Network, X: Inputs) -> Any:
+    """Return the array that a network takes, or a list of arrays, after checking each."""
+    given: Any = as_inputs(network, X)
+    shapes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
+    if not isinstance(given, list):
+        return _check_array(given, shapes[0])
+    return [_check_array(each, shape) for each, shape in zip(given, shapes, strict=True)]
+
+
 def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
     """Return one input with samples of this shape, after checking its values."""
     X = check_shape(X, shape)
@@ -262,17 +267,31 @@ def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 def _wrong_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> str:
     if _fits(X.shape, shape) or (shape[-1:] == (1,) and _fits(X.shape, shape[:-1])):
         return f"X is one sample, of shape {X.shape}; pass X[None], an array with one sample."
-    # The likeliest mistake first: torch's order, with the channels before height and width.
-    if X.ndim == len(shape) + 1 == 4:
-        channels = shape[-1]
-        if _fits((X.shape[2], X.shape[3], X.shape[1]), shape):
-            advice = "move their channels last, as with numpy.moveaxis(X, 1, -1)"
-        elif channels not in (None, X.shape[-1]):
-            advice = f"give them {channels} channels"
-        else:
-            advice = "resize them"
-        return f"The images are {_times(X.shape[1:])}; the network takes {_times(shape)}: {advice}."
+    if len(shape) == 3 and X.ndim in (3, 4):
+        return (
+            f"The images are {_times(X.shape[1:])}; the network takes {_times(shape)}: "
+            f"{_how_to_fit(X.shape, shape)}."
+        )
     return f"The network takes samples of shape {shape}; got X of shape {X.shape}."
+
+
+def _how_to_fit(given: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
+    """Say how images of a shape, the number of samples included, come to fit a network."""
+    if len(given) == 3:  # without an axis for the channels
+        repeated = f"numpy.repeat(X[..., None], {shape[-1]}, axis=-1)"
+        return f"they have no channels; make {shape[-1]} of the gray one with {repeated}"
+    # The likeliest mistake first: torch's order, with the channels before height and width.
+    if _fits((given[2], given[3], given[1]), shape):
+        return "move their channels last, as with numpy.moveaxis(X, 1, -1)"
+    match given[-1], shape[-1]:
+        case n, wanted if wanted in (None, n):
+            return "resize them"
+        case 1, wanted:
+            return f"repeat their gray channel, as with numpy.repeat(X, {wanted}, axis=-1)"
+        case 4, 3:
+            return "drop their alpha channel, as with X[..., :3]"
+        case _, wanted:
+            return f"give them {wanted} channel{'' if wanted == 1 else 's'}"
 
 
 def _times(shape: tuple[int | None, ...]) -> str:
@@ -305,7 +324,8 @@ def predict_probabilities(
     Raises
     ------
     ValueError
-        If the network has several outputs, or it is not clear whether they are probabilities.
+        If the samples do not have the shape that the network takes, if it has several outputs, or
+        if it is not clear whether they are probabilities.
 
     Examples
     --------
@@ -315,8 +335,8 @@ def predict_probabilities(
     >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
     [1.0, 1.0]
     """
+    inputs = _check_inputs(network, X)
     step = "predict with the network"
-    inputs = as_inputs(network, X)
     outputs = forward(network, inputs, batch_size=batch_size, progress=progress, step=step)
     # A negative value is no probability, whatever the graph says.
     are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())

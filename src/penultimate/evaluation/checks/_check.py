@@ -5,15 +5,17 @@ from dataclasses import asdict, dataclass
 # For each id: why the finding matters, and what to do.
 ABOUT = {
     "test-samples-seen": (
-        "The accuracy on samples that were seen in training says nothing about new samples (data "
-        "leakage).",
-        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates), or score other "
+        "The classifier has learned these samples, and may simply remember them: its accuracy on "
+        "them says nothing about new samples (data leakage).",
+        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates), or test on other "
         "samples.",
     ),
     "selection-on-training-samples": (
-        "Features of samples that the network was trained on look easier than those of new "
-        "samples: the selection score is optimistic and may select the wrong hyper-parameters.",
-        "Use selection='heldout' or 'crossfit', with a network not trained on these samples.",
+        "Settings such as C and gamma were chosen on samples that the network had already learned. "
+        "These look easier than new ones: the selection score is too good, and other settings may "
+        "be better.",
+        "Choose settings on other samples: selection='heldout' or 'crossfit' (--selection), with a "
+        "network that was not trained on them.",
     ),
     "scaler-fitted-on-test": (
         "The scaling of the features was fitted on the test samples, too: they are no longer "
@@ -21,44 +23,49 @@ ABOUT = {
         "Fit the scaler on the training samples only, as a step of a Pipeline.",
     ),
     "probabilities-as-features": (
-        "Softmax outputs have lost most of the information that the network has about a sample.",
+        "The outputs of a softmax have lost most of what the network knows about a sample.",
         "Cut the network at layer='penultimate', before the softmax.",
     ),
     "unscaled-features": (
-        "The features with the largest scale dominate the kernel, and the usual values of C and "
-        "gamma do not apply.",
-        "Standardize the features, for example with StandardScaler in a Pipeline.",
+        "The features with the largest values decide alone which samples are alike, and the usual "
+        "values of C and gamma do not fit.",
+        "Standardize the features, for example with StandardScaler as a step of a Pipeline.",
     ),
     "unstable-features": (
         "The features of a sample change from call to call: dropout or augmentation is still on.",
         "Extract features in inference mode, as FeatureExtractor does.",
     ),
     "grid-edge": (
-        "The best setting is on the edge of the grid, by a clear margin: there may be a better one "
-        "beyond it.",
+        "The best value is the smallest or the largest that was tried, by a clear margin: there "
+        "may be a better one beyond it.",
         "Extend the grid in that direction.",
     ),
     "class-imbalance": (
-        "A classifier that only predicts the most frequent classes has a high accuracy.",
-        "Check the confusion matrix and the balanced accuracy; weight the samples or add some.",
+        "Some classes are much rarer than others: a classifier that never answers with them still "
+        "has a high accuracy.",
+        "Look at the classes one by one, not at the accuracy alone; add samples of the rare ones, "
+        "or give them larger weights.",
     ),
     "duplicates-across-classes": (
-        "The same image has different labels: at least one of them is wrong.",
-        "Inspect these images and correct their labels.",
+        "The same image has different labels: at least one of them is wrong, and the classifier "
+        "is taught both.",
+        "Look at these images, keep each in its true class, and delete the other copies.",
     ),
     "duplicates-in-selection": (
-        "Hyper-parameters are selected on samples that were also used for fitting: the selection "
-        "score is optimistic.",
+        "Settings such as C and gamma were chosen on copies of samples that the classifier had "
+        "already learned: the selection score is too good.",
         "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates).",
     ),
     "groups-split": (
-        "Samples of one group, such as a writer, are alike: the accuracy on known groups says "
-        "little about new groups.",
-        "Keep groups whole: pass groups (--group-from-filename) and split by group.",
+        "Samples of one group, such as the photos of one patient or the pages of one writer, are "
+        "alike. With some in training and others in the test, the accuracy holds for these "
+        "patients or writers, and says little about new ones.",
+        "Keep each group on one side: a column 'group' in the manifest, --group-from-filename, or "
+        "Dataset.with_groups.",
     ),
     "few-test-samples": (
-        "The accuracy estimate is too uncertain to show the small differences that are typical of "
-        "good methods.",
+        "With so few samples, chance decides several percentage points of the accuracy: small "
+        "differences between methods cannot be shown.",
         "Collect more samples, or hold out more. Unless the data came with its own test set, "
         "several splits (--splits) narrow the interval, too.",
     ),
@@ -72,9 +79,9 @@ ABOUT = {
         "Pass one label per sample: y.argmax(axis=1), or the class names.",
     ),
     "misordered-labels": (
-        "The labels are no better than chance given the images: they are probably in a different "
-        "order, for example after a shuffled loader.",
-        "Read images and labels together, in one pass.",
+        "Samples that look alike do not share a label more often than chance would have it: "
+        "samples and labels are probably in different orders, as after a shuffled loader.",
+        "Look at a few samples with their labels, and read both together, in one pass.",
     ),
     "network-undertrained": (
         "Beating a network that did not train properly shows nothing about the head: any "
