@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from PIL import Image
 
 from penultimate import datasets
 
@@ -75,3 +77,21 @@ def test_groups_given_twice(folders):
     path = manifest(folders, "path,label,group\n9/0.png,a,x\n10/0.png,b,y\n")
     with pytest.raises(ValueError, match="has a column group; leave out group_from_filename"):
         datasets.load(path, group_from_filename="(.)")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (("1", "1.0", "2"), "'1' and '1.0' are the same number, and were kept as separate"),
+        (("a", "NaN", "b"), "'NaN' is the name of a class here. If it stands for a missing label"),
+        (("1", "10", "nano"), None),
+    ],
+)
+def test_labels_as_a_spreadsheet_writes_them(tmp_path, labels, words):
+    lines = ["path,label"]
+    for k in range(6):
+        Image.fromarray(np.full((8, 8), 40 * k, np.uint8)).save(tmp_path / f"{k}.png")
+        lines.append(f"{k}.png,{labels[k % 3]}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    notes = " ".join(datasets.load(tmp_path / "list.csv").notes)
+    assert words in notes if words else not notes

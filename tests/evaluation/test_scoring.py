@@ -5,6 +5,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from penultimate import SVC, AbstainingClassifier, DeepSVC, Training
+from penultimate.displays import RiskCoverageDisplay
 from penultimate.evaluation import accuracy_interval, evaluate
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.provenance.leakage import LeakageError, LeakageWarning, UnknownProvenanceWarning
@@ -53,6 +54,39 @@ def test_bad_input(fitted, shapes):
         evaluate(fitted, X[40:], y[41:])
     with pytest.raises(ValueError, match="'on_leak' parameter of evaluate must be one of"):
         evaluate(fitted, X[40:], y[40:], on_leak="shout")
+
+
+@pytest.mark.parametrize(
+    ("fitted_on", "asked_with"), [(int, str), (str, int), (str, float), (bool, str), (float, str)]
+)
+def test_labels_of_another_type_are_no_errors_of_the_classifier(fitted_on, asked_with):
+    X = np.arange(40, dtype=float)[:, None]
+    y = (X[:, 0] > 19).astype(int)
+    machine = SVC().fit(X, y.astype(fitted_on))
+    assert evaluate(machine, X, y.astype(fitted_on)).value == 1
+    uses = (
+        lambda y: evaluate(machine, X, y),
+        lambda y: RiskCoverageDisplay.from_estimator(machine, X, y),
+        lambda y: (
+            AbstainingClassifier(FrozenEstimator(machine), coverage=1.0)
+            .fit(X, machine.predict(X))
+            .score(X, y)
+        ),
+    )
+    for use in uses:
+        with pytest.raises(ValueError, match="but the classifier answers with .*y.astype"):
+            use(y.astype(asked_with))
+
+
+def test_missing_labels_are_no_errors_of_the_classifier():
+    X = np.arange(40, dtype=float)[:, None]
+    y = (X[:, 0] > 19).astype(float)
+    machine = SVC().fit(X, y)
+    y[:10] = np.nan
+    with pytest.raises(ValueError, match="y holds 10 missing labels .* the first at 0; drop"):
+        evaluate(machine, X, y)
+    with pytest.raises(ValueError, match="y holds 10 missing labels"):
+        RiskCoverageDisplay.from_estimator(machine, X, y)
 
 
 def outputs(activation, n_outputs, seed=5):

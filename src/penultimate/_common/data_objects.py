@@ -75,7 +75,11 @@ def _kind_of(X: object) -> tuple[str, str]:
     if isinstance(X, Iterator):
         return f"a generator or iterator ({name})", collect
     if isinstance(X, (Mapping, Set)):
-        return f"a {name}", "Pass one of its values."
+        return (
+            f"a {name}",
+            "Pass one of its values. (For a network with several inputs, FeatureExtractor takes a "
+            "dict by input name; fit a head on the features that it returns.)",
+        )
     is_array = any(
         hasattr(X, each) for each in ("shape", "__array__", "__array_interface__", "__dataframe__")
     )

@@ -79,6 +79,38 @@ def check_labels(y: ArrayLike, n_samples: int, *, n_classes: int = 2) -> NDArray
     return y
 
 
+def right_answers(predicted: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
+    """Return which predictions equal the true labels, of the same type.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, the shapes differ, or one side is text and the other numbers: none of
+        them would be equal, so that each would silently count as an error.
+    """
+    answers, labels = np.asarray(predicted), np.asarray(typed_labels(y))
+    check_none_missing(labels, "y", "labels", "drop these samples, or label them")
+    if answers.shape != labels.shape:
+        raise ValueError(
+            f"y must have one label per sample, shape {answers.shape}; got {labels.shape}."
+        )
+    if len(labels) and _is_text(answers) != _is_text(labels):
+        raise ValueError(
+            f"y holds labels such as {labels.tolist()[0]!r}, but the classifier answers with "
+            f"labels such as {answers.tolist()[0]!r}. Convert y to the type of the labels that it "
+            f"was fitted on, for example with y.astype({_type_of(answers)})."
+        )
+    return np.asarray(answers == labels)
+
+
+def _is_text(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind in "UST" or isinstance(labels.tolist()[0], (str, bytes))
+
+
+def _type_of(labels: NDArray[Any]) -> str:
+    return "str" if _is_text(labels) else {"f": "float", "b": "bool"}.get(labels.dtype.kind, "int")
+
+
 def typed_labels(y: ArrayLike) -> Any:
     """Convert labels in an object array to the type that they have in common.
 

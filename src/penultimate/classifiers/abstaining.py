@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
-from penultimate._common.labels import check_labels, typed_labels
+from penultimate._common.labels import check_labels, right_answers, typed_labels
 from penultimate._common.per_sample import take, take_rows
 from penultimate._common.protocols import Head, RandomState
 from penultimate._common.seeds import draw_seed
@@ -232,7 +232,7 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
         )
         X, y = leave_seen_out(self.estimator_, X, y, goal)
-        correct = np.asarray(self.estimator_.predict(X)) == y
+        correct = right_answers(self.estimator_.predict(X), y)
         threshold = set_threshold(goal, correct, self._confidence_of(X))
         self.threshold_, self.n_heldout_ = threshold.value, threshold.n_heldout
         self.n_accepted_, self.n_errors_ = threshold.n_accepted, threshold.n_errors
@@ -376,7 +376,7 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
                 stacklevel=2,
             )
             return float("nan")
-        correct = (np.asarray(self.estimator_.predict(X)) == np.asarray(typed_labels(y)))[accepted]
+        correct = right_answers(self.estimator_.predict(X), y)[accepted]
         owner = type(self).__name__
         weights = check_per_sample(sample_weight, len(accepted), "sample_weight", owner)
         weights = None if weights is None else weights[accepted]

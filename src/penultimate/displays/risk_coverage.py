@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.labels import right_answers
 from penultimate._common.protocols import Head
 from penultimate.classifiers import AbstainingClassifier
 from penultimate.displays._axes import new_axes
@@ -95,7 +96,7 @@ class RiskCoverageDisplay:
         if isinstance(estimator, AbstainingClassifier):
             threshold, criterion = estimator.threshold_, estimator.criterion
             classifier = estimator.estimator_
-        correct = np.asarray(classifier.predict(X)) == np.asarray(y)
+        correct = right_answers(classifier.predict(X), y)
         confidence = confidence_scores(classifier, X, criterion=criterion)
         name = type(classifier).__name__ if name is None else name
         return cls.from_predictions(correct, confidence, threshold=threshold, name=name)

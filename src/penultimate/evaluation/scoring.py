@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
-from penultimate._common.labels import typed_labels
+from penultimate._common.labels import right_answers, typed_labels
 from penultimate._common.protocols import Network
-from penultimate._common.validation import check_choice, check_per_sample
+from penultimate._common.validation import check_choice, check_none_missing, check_per_sample
 from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.networks import predict_probabilities
 from penultimate.networks.extraction import numbers_classes
@@ -91,6 +91,7 @@ def evaluate(
     n_samples = np.shape(X)[0]
     if y.shape != (n_samples,):
         raise ValueError(f"y must have one label per sample, shape ({n_samples},); got {y.shape}.")
+    check_none_missing(y, "y", "labels", "drop these samples, or label them")
     groups = check_per_sample(groups, n_samples, "groups", "evaluate")
     names = _check_classes(classifier, y, classes)
     warn_if_unknown(classifier, "this accuracy is too good", stacklevel=level_outside() + 1)
@@ -103,9 +104,10 @@ def evaluate(
         stacklevel=level_outside() + 1,
     )
     if names is None:
-        right = np.asarray(classifier.predict(X)) == y
+        predicted = classifier.predict(X)
     else:
-        right = names[_codes_of(classifier, np.asarray(X), len(names))] == y
+        predicted = names[_codes_of(classifier, np.asarray(X), len(names))]
+    right = right_answers(predicted, y)
     for prints in forms_of(classifier, X):
         note_tested(classifier, prints)
     return accuracy_interval(right, groups=groups)
