@@ -1,6 +1,7 @@
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from PIL import Image
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
+import penultimate
 from penultimate._common.imports import import_optional
-from penultimate.cli.compare import app, compare
+from penultimate.cli.compare import _shortened, app, compare
 
 COMMAND = [sys.executable, "-m", "penultimate.cli"]
 
@@ -62,6 +64,48 @@ def test_help_names_every_network():
     from penultimate.networks import NETWORKS
 
     assert f"One of {', '.join(NETWORKS)}." in inspect.getsource(compare)
+
+
+def test_help_names_every_method():
+    from penultimate.comparison import METHODS
+
+    shown = CliRunner().invoke(app, ["compare", "--help"]).stdout.split()
+    assert set(METHODS) <= {word.strip("(,;.:") for word in shown}
+
+
+def test_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"penultimate {penultimate.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (("compar", "x"), "compare"),
+        (("compare", "x", "--method", "cnn-softmax"), "--methods"),
+        (("compare", "x", "--methods", "cnn-softmax,CNN+svm_rbf"), "cnn+svm-rbf"),
+        (("compare", "x", "--network", "compct"), "compact"),
+    ],
+)
+def test_what_is_misspelled_is_answered_with_the_nearest_name(arguments, nearest):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert re.search(f"(Did you mean|Possible options:) '?{re.escape(nearest)}", text)
+
+
+@pytest.mark.parametrize(
+    ("n_notes", "last"),
+    [
+        (8, "Note 7."),
+        (9, "Note: 1 more note is in the report."),
+        (10, "Note: 2 more notes are in the report."),
+    ],
+)
+def test_notes_beyond_the_eighth_are_counted(n_notes, last):
+    shown = _shortened([f"Note {k}." for k in range(n_notes)])
+    assert shown[-1] == last
+    assert len(shown) == min(n_notes, 9)
 
 
 def test_help_imports_nothing_slow():

@@ -1,5 +1,6 @@
 """Checks of parameters that are shared by the public classes and functions."""
 
+import difflib
 from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
@@ -57,12 +58,27 @@ def check_n_jobs(n_jobs: int | None, owner: str) -> None:
 
 
 def check_choice(value: object, name: str, owner: str, choices: Collection[str]) -> None:
-    """Raise ``ValueError`` unless `value` is one of `choices`."""
+    """Raise ``ValueError`` unless `value` is one of `choices`; it names the nearest one."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(
             f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}."
+            + suggest(value, choices)
         )
+
+
+def suggest(value: object, choices: Collection[str]) -> str:
+    """Return the sentence that names the choice nearest to a misspelled value; else nothing.
+
+    Examples
+    --------
+    >>> from penultimate._common.validation import suggest
+    >>> suggest("compct", ["compact", "wide"]), suggest("resnet", ["compact", "wide"])
+    (" Did you mean 'compact'?", '')
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(value).strip().lower(), by_lower, 1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def check_per_sample(

@@ -104,9 +104,8 @@ def compare(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated methods. By default all that suit the data, except those that "
-            "train a network with a margin loss (cnn-hinge, cnn-squared-hinge, "
-            "cnn-crammer-singer, cnn-weston-watkins) and cnn+rff."
+            help="Comma-separated names of methods, which are listed above. By default: all that "
+            "suit the data, except those on request."
         ),
     ] = None,
     seeds: Seeds = 3,
@@ -157,7 +156,18 @@ def compare(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compare heads on a network's features with the network's softmax, on your own images."""
+    """Compare heads on a network's features with the network's softmax, on your own images.
+
+    Methods: cnn-softmax, cnn+logistic, cnn+svm-rbf, cnn+svm-linear, pca+svm-rbf.
+    Without --subsets also cnn+rf, cnn+knn.
+    With --subsets also cnn-softmax-masked, cnn+svm-rbf-routed, cnn-scratch,
+    cnn+svm-rbf-head-routed, cnn-scratch-plain.
+    On request: cnn+rff (a linear SVM on random features); networks trained with a
+    margin loss: cnn-hinge, cnn-squared-hinge, cnn-crammer-singer,
+    cnn-weston-watkins.
+
+    Networks: compact, wide (for about fifty classes), plane (two features, for plots).
+    """
     size = _parse_size(image_size)
 
     def read(progress: Any) -> "Dataset":
@@ -200,6 +210,15 @@ def _describe(check: dict[str, str]) -> str:
     word = {"info": "Note", "warning": "Warning", "error": "ERROR"}[check["level"]]
     named = f" [{check['id']}]" if "advice" in check else ""
     return f"{word}{named}: {check['message']} {check.get('advice', '')}".rstrip()
+
+
+def _shortened(notes: list[str]) -> list[str]:
+    """Return the first notes, and a line that counts the others."""
+    n_more = len(notes) - _MOST_NOTES
+    if n_more < 1:
+        return notes
+    more = "1 more note is" if n_more == 1 else f"{n_more:,} more notes are"
+    return [*notes[:_MOST_NOTES], f"Note: {more} in the report."]
 
 
 def _summary(result: Any) -> str:
@@ -304,10 +323,8 @@ def _compare(
         else:
             notes = [f"Note: {note}" for note in result.dataset.notes]
             notes += [_describe(check) for check in result.checks]
-            for note in notes[:_MOST_NOTES]:
+            for note in _shortened(notes):
                 live.print(note)
-            if notes[_MOST_NOTES:]:
-                live.print(f"Note: {len(notes) - _MOST_NOTES} more notes are in the report.")
             live.print(_summary(result))
             if words := verdict(result.to_dict()):
                 live.print(words)
