@@ -4,7 +4,7 @@
 class Progress:
     """Observer of long operations; this base class ignores all reports.
 
-    Override either method to show progress. Both are called from the working thread and must return
+    Override any method to show progress. All are called from the working thread and must return
     quickly.
     """
 
@@ -14,5 +14,35 @@ class Progress:
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Called when `method` reached `accuracy`, a fraction, on the test set with `seed`."""
 
+    def expects(self, network: int, n_networks: int, seconds: float | None) -> None:
+        """Called when network `network` of `n_networks`, counted from 1, is being trained.
+
+        `seconds` is an estimate of the time until the end of the whole operation; it is None until
+        enough was seen for one.
+        """
+
+    def message(self, text: str) -> None:
+        """Called with a sentence for the user, such as how long the operation will take."""
+
 
 SILENT = Progress()
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration as an estimate that promises no more than it can keep.
+
+    Examples
+    --------
+    >>> from penultimate._common.progress import in_words
+    >>> [in_words(seconds) for seconds in (4, 43, 100, 700, 3700, 40000)]
+    ['a few seconds', '45 s', '2 min', '12 min', '1 h', '11 h']
+    """
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"{5 * round(seconds / 5)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(5 * round(seconds / 300), 60)
+    return f"{hours} h {minutes} min" if minutes and hours < 10 else f"{hours} h"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penultimate._common.validation import check_choice, check_number
-from penultimate.cli.app import app, muted_native_stderr, plain_errors, wrong_usage
+from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -273,10 +273,13 @@ def _compare(
     """Run a comparison with a live table, and write its report."""
     # Imports are here, in the order of need: `--help` and wrong usage must not wait for a backend.
     with plain_errors():
-        from penultimate.cli.live import LiveTable
+        from rich.console import Console
+
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
+        from penultimate.cli.tables import print_tables
+        from penultimate.comparison.live import LiveTable
         from penultimate.comparison.methods import choose_methods
         from penultimate.networks import NETWORKS
 
@@ -284,14 +287,15 @@ def _compare(
             check_choice(network, "network", "compare", NETWORKS)
         with wrong_usage("--methods"):
             choose_methods(methods, by_subset=subsets, frozen=False)
-        with LiveTable(quiet=json) as live:
+        console = Console(stderr=json)
+        with LiveTable(console) as live:
             dataset = read(live)
             if dataset.subsets and not subsets:  # a manifest may have a column of them
                 note = "The subsets in the data are used only with --subsets."
                 dataset = replace(dataset.with_subsets(None), notes=(*dataset.notes, note))
             live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
-                from penultimate.comparison import Protocol
+                from penultimate.comparison import ComparisonInterrupted, Protocol
                 from penultimate.comparison import _compare as comparison
                 from penultimate.networks import Training, make_deterministic
                 from penultimate.provenance.leakage import LeakageWarning
@@ -301,31 +305,50 @@ def _compare(
                 make_deterministic()
                 warnings.simplefilter("ignore", LeakageWarning)  # reported below, as a check
             live.update("load the network's backend", 1, 1)
-            result = comparison.compare(
-                dataset,
-                methods=methods,
-                network=network,
-                training=Training(epochs=epochs),
-                seeds=seeds,
-                protocol=Protocol(
-                    [Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
-                    selection,
-                    on_leak,
-                ),
-                checkpoints=checkpoints,
-                n_jobs=-1,
-                verbose=live,
-            )
-            live.finish(result)
+            interrupted = False
+            try:
+                result = comparison.compare(
+                    dataset,
+                    methods=methods,
+                    network=network,
+                    training=Training(epochs=epochs),
+                    seeds=seeds,
+                    protocol=Protocol(
+                        [Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],
+                        selection,
+                        on_leak,
+                    ),
+                    checkpoints=checkpoints,
+                    n_jobs=-1,
+                    verbose=live,
+                )
+            except ComparisonInterrupted as cut:
+                result, interrupted = cut.comparison, True
+            except KeyboardInterrupt:
+                if checkpoints is None:
+                    raise
+                print_reason(
+                    "interrupted; no report was written. The same command goes on from the states "
+                    f"in {str(checkpoints)!r}."
+                )
+                raise typer.Exit(130) from None
+        if not json:
+            print_tables(console, result)
+            console.print(f"Total time: {live.seconds:.0f} s.", highlight=False)
         report = result.save(out)
         if json:
             print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
         else:
-            notes = [f"Note: {note}" for note in result.dataset.notes]
-            notes += [_describe(check) for check in result.checks]
+            # What may be wrong comes first: only so many notes are printed.
+            found = sorted(result.checks, key=lambda check: check["level"] == "info")
+            n_alarms = sum(check["level"] != "info" for check in found)
+            notes = [_describe(check) for check in found]
+            notes[n_alarms:n_alarms] = [f"Note: {note}" for note in result.dataset.notes]
             for note in _shortened(notes):
-                live.print(note)
-            live.print(_summary(result))
+                live.message(note)
+            live.message(_summary(result))
             if words := verdict(result.to_dict()):
-                live.print(words)
-            live.print(f"Report: {report}")
+                live.message(words)
+            live.message(f"Report: {report}")
+        if interrupted:
+            raise typer.Exit(130)

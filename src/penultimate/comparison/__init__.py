@@ -2,8 +2,9 @@
 
 from penultimate.comparison._compare import compare
 from penultimate.comparison.comparison import Comparison
+from penultimate.comparison.interrupted import ComparisonInterrupted
 from penultimate.comparison.method import Method
 from penultimate.comparison.methods import METHODS
 from penultimate.comparison.protocol import Protocol
 
-__all__ = ["METHODS", "Comparison", "Method", "Protocol", "compare"]
+__all__ = ["METHODS", "Comparison", "ComparisonInterrupted", "Method", "Protocol", "compare"]

@@ -1,33 +1,32 @@
 """The comparison: every method on the same split and, where shared, on the same network.
 
 `compare` validates all of its input and makes every split before it trains anything, so that an
-error costs no training. Then `run_plan` fits and scores the methods on each split.
+error costs no training. Then `AllSplits` fits and scores the methods on each split.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from penultimate._common.files import check_writable
-from penultimate._common.progress import Progress
-from penultimate._common.progress_bar import SearchBar
+from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Network
 from penultimate._common.validation import check_n_jobs, check_number
-from penultimate.comparison.checks import find_leaks, run_checks
+from penultimate.comparison.all_splits import AllSplits
+from penultimate.comparison.checks import find_leaks
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.given import read_given
+from penultimate.comparison.interrupted import ComparisonInterrupted
 from penultimate.comparison.method import Method
 from penultimate.comparison.methods import check_heads, choose_headline, choose_methods
 from penultimate.comparison.networks import Settings, check_trainings
-from penultimate.comparison.plan import Plan, make_plan
+from penultimate.comparison.plan import make_plan
 from penultimate.comparison.protocol import Protocol
-from penultimate.comparison.run import Collected, run_plan
 from penultimate.datasets import Dataset
-from penultimate.networks import Training, check_network, is_keras_model, takes_pixels
+from penultimate.networks import Training, check_network, is_keras_model
 from penultimate.networks.extraction import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
 
@@ -45,7 +44,7 @@ def compare(
     checkpoints: str | Path | None = None,
     n_jobs: int | None = None,
     batch_size: int = 256,
-    verbose: bool | Progress = False,
+    verbose: int | Progress = 1,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
 
@@ -95,8 +94,9 @@ def compare(
     batch_size : int, default=256
         Batch size for inference, which determines its memory use. The mini-batch size of training
         is set in `training`.
-    verbose : bool or Progress, default=False
-        Whether to show a progress bar, or your own observer of progress.
+    verbose : int or Progress, default=1
+        Whether to show progress on standard error (a live table in a terminal or notebook, lines
+        elsewhere) and when it will end; 0 is silent. Or your own observer of progress.
 
     Returns
     -------
@@ -108,6 +108,9 @@ def compare(
         If test samples were seen in training; a ``ValueError``.
     ValueError
         If the data or a parameter is invalid; raised before anything is trained.
+    ComparisonInterrupted
+        On Ctrl-C, if any method is finished by then: a ``KeyboardInterrupt`` whose `comparison`
+        holds what is finished, and says so. A second Ctrl-C ends at once.
 
     Warns
     -----
@@ -129,7 +132,7 @@ def compare(
     >>> X = np.random.default_rng(0).integers(0, 150, (60, 8, 8), dtype=np.uint8)
     >>> X[y == 1] += 100
     >>> result = compare(X, y, methods=["cnn-softmax", "cnn+svm-rbf"], seeds=1,
-    ...                  training=Training(epochs=3))
+    ...                  training=Training(epochs=3), verbose=0)
     >>> [method.name for method in result.methods]
     ['cnn-softmax', 'cnn+svm-rbf']
     """
@@ -197,88 +200,32 @@ def compare(
             check_trainings(settings, plan)
         if frozen:
             warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
-        results = []
-        for number, (plan, leak) in enumerate(zip(plans, leaks), 1):
-            shown = progress if number == 1 else _OfSplit(progress, f"{number} of {len(plans)}")
-            collected = run_plan(settings, plan, inputs, shown)
-            results.append(_finish(settings, plan, collected, leak))
-    # The first split is the comparison; the others belong to it, as in its report.
-    results[0].others = results[1:]
-    return results[0]
+        splits = AllSplits(settings, plans, leaks, progress)
+        try:
+            return splits.run(inputs)
+        except KeyboardInterrupt:
+            # Checks and intervals take a moment. Ctrl-C during it, the second one, ends at once.
+            comparison = splits.finished()
+            if comparison is None:
+                raise
+            amount = comparison.checks[0]["message"]
+            raise ComparisonInterrupted(
+                f"{amount} What is finished is in this exception's attribute 'comparison' "
+                "(sys.last_value.comparison in a notebook).",
+                comparison,
+            ) from None
 
 
-def _observer(verbose: bool | Progress) -> AbstractContextManager[Progress]:
+def _observer(verbose: int | Progress) -> AbstractContextManager[Progress]:
     """Return the observer of progress, as a context that ends its display."""
     if isinstance(verbose, Progress):
         return nullcontext(verbose)
-    return SearchBar(bool(verbose))
+    if not verbose:
+        return nullcontext(SILENT)
+    # Loaded only when shown: rich takes a tenth of a second.
+    from penultimate.comparison.live import LiveTable
 
-
-class _OfSplit(Progress):
-    """Reports the steps of a further split under its name, and drops its scores.
-
-    The live table has cells for the first split only.
-    """
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self.progress = progress
-        self.name = name
-
-    def update(self, step: str, done: float, total: float) -> None:
-        self.progress.update(f"{step} (split {self.name})", done, total)
-
-
-def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> Comparison:
-    """Run the checks on what was measured, and return all of it."""
-    network, frozen = settings.network, settings.frozen
-    protocol = {
-        "selection": settings.protocol.selection,
-        "headline": settings.headline,
-        "seeds": list(plan.development_splits),
-        "subsets": bool(plan.subset_parts),
-        "groups": plan.dataset.groups is not None,
-        "given_split": plan.dataset.is_test is not None,
-        "split_seed": plan.holdout.seed,
-        "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
-        # Stored for the report, which is made from the results alone.
-        "frozen": frozen,
-        "epochs": None if frozen else settings.training.epochs,
-        # Uses of this test set by this comparison; `save` adds those of an earlier one in its
-        # folder.
-        "test_uses": 1,
-    }
-    # The checks look at the figures, so they run on a comparison that has no checks yet.
-    comparison = Comparison(
-        plan.dataset,
-        plan.split.held_out,
-        list(plan.development_splits),
-        list(collected.methods.values()),
-        collected.histories,
-        protocol,
-        collected.notes,
-        collected.features,
-        hardest=sorted(collected.hardest, key=lambda case: case.margin),
-        learning_curves=collected.learning_curves,
-    )
-    notes = list(collected.notes)
-    if frozen and plan.dataset.files is not None and not takes_pixels(network):
-        notes.append(
-            {
-                "id": "input-scale",
-                "level": "info",
-                "message": "The network is fed pixels from 0 to 255, as in the image files. If it "
-                "was trained on another scale, pass arrays on that scale.",
-            }
-        )
-    # Notes of the fits come first: they explain what the checks then find.
-    states, found = run_checks(comparison, plan, settings.methods, network, leak)
-    made = [state["id"] for state in states if state["state"] in ("passed", "found")]
-    return replace(
-        comparison,
-        protocol={**protocol, "checks_run": made},
-        checks=[*notes, *(check.to_dict() for check in found)],
-        check_states=states,
-    )
+    return LiveTable()
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> list[int]:

@@ -272,6 +272,33 @@ def _cut(model: Network, settings: Settings, plan: Plan) -> FeatureExtractor:
         ) from error
 
 
+def count_trainings(settings: Settings, plan: Plan) -> int:
+    """Return how many networks a comparison trains on one split, for all seeds.
+
+    Parameters
+    ----------
+    settings : Settings
+    plan : Plan
+
+    Returns
+    -------
+    int
+    """
+    # Methods that are fitted alike share their networks, as `run_plan` does.
+    own = {
+        (method.fit_key, part.subset)
+        for method in settings.methods.values()
+        if method.inputs == "network"
+        for part in plan.parts(method)
+    }
+    shares = settings.needs_network and not settings.frozen
+    crossfits = settings.protocol.selection == "crossfit"
+    return sum(
+        shares * (1 + (len(plan.folds[seed]) if crossfits else 0)) + len(own)
+        for seed in plan.development_splits
+    )
+
+
 def check_trainings(settings: Settings, plan: Plan) -> None:
     """Raise ``ValueError`` if the validation slice of any planned training cannot be drawn."""
     trained = [plan.whole] if settings.needs_network and not settings.frozen else []

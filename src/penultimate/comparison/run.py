@@ -6,8 +6,9 @@ The test labels are used for nothing here but the accuracy that is shown as prog
 
 import time
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class Collected:
     features : dict of str to ndarray, or None
     hardest : list of HardCase
     learning_curves : list of LearningCurve
+    n_finished : Counter of str
+        For how many seeds each method is finished.
     """
 
     methods: dict[str, MethodResult]
@@ -48,6 +51,13 @@ class Collected:
     features: dict[str, NDArray[np.float32]] | None = None
     hardest: list[HardCase] = field(default_factory=list)
     learning_curves: list[LearningCurve] = field(default_factory=list)
+    n_finished: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def empty(cls, settings: Settings, plan: Plan) -> Self:
+        """Return a collection without measurements."""
+        methods = settings.methods.items()
+        return cls({name: _empty_result(name, method, plan) for name, method in methods})
 
     def note(self, check_id: str, level: str, message: str) -> None:
         """Add a note, unless it is there already."""
@@ -57,8 +67,12 @@ class Collected:
 
 
 def run_plan(
-    settings: Settings, plan: Plan, inputs: NDArray[Any], progress: Progress = SILENT
-) -> Collected:
+    settings: Settings,
+    plan: Plan,
+    inputs: NDArray[Any],
+    collected: Collected,
+    progress: Progress = SILENT,
+) -> None:
     """Fit and score every method of a comparison on one test set.
 
     Parameters
@@ -67,18 +81,13 @@ def run_plan(
     plan : Plan
     inputs : ndarray of shape (n_samples, ...)
         All samples, as input of the networks.
+    collected : Collected
+        Empty; it is filled, so that what is finished can be used if the run is interrupted.
     progress : Progress, optional
-
-    Returns
-    -------
-    Collected
     """
     images = plan.divide(inputs)
     trainer = Trainer(settings, plan, images["development"], progress)
     true = plan.dataset.labels[plan.split.held_out]
-    collected = Collected(
-        {name: _empty_result(name, method, plan) for name, method in settings.methods.items()}
-    )
     # Seeds are the outer loop: only the first network's features are kept beyond their seed.
     for row, seed in enumerate(plan.development_splits):
         network = None
@@ -94,8 +103,8 @@ def run_plan(
         shared: Shared = {}  # classifiers of this seed, for methods that are fitted alike
         for name, method in settings.methods.items():
             predictions = _run_method(name, method, data, shared, row, collected, progress)
+            collected.n_finished[name] += 1
             progress.scored(name, seed, float(np.mean(predictions == true)))
-    return collected
 
 
 def _empty_result(name: str, method: Method, plan: Plan) -> MethodResult:

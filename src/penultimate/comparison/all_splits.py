@@ -1,0 +1,172 @@
+"""All splits of a comparison, one after the other, and what an interruption leaves of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from penultimate._common.progress import Progress
+from penultimate.comparison.checks import run_checks
+from penultimate.comparison.comparison import Comparison
+from penultimate.comparison.interrupted import keep_finished
+from penultimate.comparison.networks import Settings, count_trainings
+from penultimate.comparison.plan import Plan
+from penultimate.comparison.run import Collected, run_plan
+from penultimate.comparison.schedule import Schedule
+from penultimate.networks import takes_pixels
+
+
+class AllSplits:
+    """The splits of a comparison, run one after the other, and what they gave so far.
+
+    Parameters
+    ----------
+    settings : Settings
+    plans : list of Plan
+        One per split.
+    leaks : list of str
+        What `find_leaks` found in each.
+    progress : Progress
+    """
+
+    def __init__(
+        self, settings: Settings, plans: list[Plan], leaks: list[str], progress: Progress
+    ) -> None:
+        self.settings, self.plans, self.leaks = settings, plans, leaks
+        self.progress = progress
+        self.results: list[Comparison] = []
+        self.collected: Collected | None = None
+
+    def run(self, inputs: NDArray[Any]) -> Comparison:
+        """Run every split, and return the first one's comparison, with those of the others."""
+        settings, n_plans = self.settings, len(self.plans)
+        schedule = Schedule(
+            self.progress,
+            sum(count_trainings(settings, plan) for plan in self.plans),
+            sum(len(plan.development_splits) * len(settings.methods) for plan in self.plans),
+            _work(settings, self.plans, inputs),
+        )
+        for number, (plan, leak) in enumerate(zip(self.plans, self.leaks), 1):
+            if number > 1:
+                schedule.observer = _OfSplit(self.progress, f"{number} of {n_plans}")
+            self.collected = Collected.empty(settings, plan)
+            run_plan(settings, plan, inputs, self.collected, schedule)
+            self.results.append(_finish(settings, plan, self.collected, leak))
+        return self._joined()
+
+    def finished(self) -> Comparison | None:
+        """Return what was finished before an interruption; None if nothing was."""
+        n_done, n_plans = len(self.results), len(self.plans)
+        if n_done:
+            amount = f"{n_done} of {n_plans} splits"
+        else:
+            kept = self.collected and keep_finished(self.settings, self.plans[0], self.collected)
+            if not kept:
+                return None
+            settings, plan, collected, amount = kept
+            amount += f" (the first of {n_plans} splits)" if n_plans > 1 else ""
+            self.progress.message(f"Interrupted: reporting on {amount}. Ctrl-C again ends at once.")
+            self.results.append(_finish(settings, plan, collected, self.leaks[0]))
+        folder = self.settings.checkpoints
+        again = (
+            "To go on where it was cut short, run it again with a folder of checkpoints "
+            "(checkpoints=, --checkpoints) from the start."
+            if folder is None
+            else f"Run it again with the same checkpoints, {str(folder)!r}, and it goes on from "
+            "there."
+        )
+        message = f"The comparison was cut short after {amount}; all figures are of these. {again}"
+        comparison = self._joined()
+        note = {"id": "cut-short", "level": "warning", "message": message}
+        comparison.checks.insert(0, note)
+        return comparison
+
+    def _joined(self) -> Comparison:
+        # The first split is the comparison; the others belong to it, as in its report.
+        self.results[0].others = self.results[1:]
+        return self.results[0]
+
+
+def _work(settings: Settings, plans: list[Plan], inputs: NDArray[Any]) -> str:
+    """Return in words what takes the time of a comparison."""
+    n_networks = sum(count_trainings(settings, plan) for plan in plans)
+    n_scores = sum(len(plan.development_splits) * len(settings.methods) for plan in plans)
+    n_samples = f"{len(plans[0].split.train):,} samples of {' x '.join(map(str, inputs.shape[1:]))}"
+    if not n_networks:
+        return f"{n_scores} classifiers, on {n_samples}"
+    of_epochs = f"of {settings.training.epochs} epochs"
+    networks = f"1 network {of_epochs}" if n_networks == 1 else f"{n_networks} networks {of_epochs}"
+    return f"{networks} and {n_scores} classifiers, on {n_samples}"
+
+
+class _OfSplit(Progress):
+    """Reports the steps of a further split under its name, and drops its scores.
+
+    The live table has cells for the first split only.
+    """
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self.progress = progress
+        self.name = name
+
+    def update(self, step: str, done: float, total: float) -> None:
+        self.progress.update(f"{step} (split {self.name})", done, total)
+
+    def expects(self, network: int, n_networks: int, seconds: float | None) -> None:
+        self.progress.expects(network, n_networks, seconds)
+
+    def message(self, text: str) -> None:
+        self.progress.message(text)
+
+
+def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> Comparison:
+    """Run the checks on what was measured, and return all of it."""
+    network, frozen = settings.network, settings.frozen
+    protocol = {
+        "selection": settings.protocol.selection,
+        "headline": settings.headline,
+        "seeds": list(plan.development_splits),
+        "subsets": bool(plan.subset_parts),
+        "groups": plan.dataset.groups is not None,
+        "given_split": plan.dataset.is_test is not None,
+        "split_seed": plan.holdout.seed,
+        "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
+        # Stored for the report, which is made from the results alone.
+        "frozen": frozen,
+        "epochs": None if frozen else settings.training.epochs,
+        # Uses of this test set by this comparison; `save` adds those of an earlier one in its
+        # folder.
+        "test_uses": 1,
+    }
+    # The checks look at the figures, so they run on a comparison that has no checks yet.
+    comparison = Comparison(
+        plan.dataset,
+        plan.split.held_out,
+        list(plan.development_splits),
+        list(collected.methods.values()),
+        collected.histories,
+        protocol,
+        collected.notes,
+        collected.features,
+        hardest=sorted(collected.hardest, key=lambda case: case.margin),
+        learning_curves=collected.learning_curves,
+    )
+    notes = list(collected.notes)
+    if frozen and plan.dataset.files is not None and not takes_pixels(network):
+        notes.append(
+            {
+                "id": "input-scale",
+                "level": "info",
+                "message": "The network is fed pixels from 0 to 255, as in the image files. If it "
+                "was trained on another scale, pass arrays on that scale.",
+            }
+        )
+    # Notes of the fits come first: they explain what the checks then find.
+    states, found = run_checks(comparison, plan, settings.methods, network, leak)
+    made = [state["id"] for state in states if state["state"] in ("passed", "found")]
+    return replace(
+        comparison,
+        protocol={**protocol, "checks_run": made},
+        checks=[*notes, *(check.to_dict() for check in found)],
+        check_states=states,
+    )

@@ -1,0 +1,122 @@
+"""How long a comparison will still take, estimated while it runs.
+
+Networks take most of the time, and the time of a network is proportional to the share of it that is
+trained. So the rate is the time over the share, summed over all trainings so far, and what is left
+is that rate times the networks that are left. All other time (compiling, extracting features,
+fitting heads) is divided among the scores that it led to, and charged to the scores that are left.
+"""
+
+import time
+from collections.abc import Callable
+
+from penultimate._common.progress import Progress, in_words
+
+_TRAINING = "train network"
+# Training seconds on which an estimate can stand: a few steps vary by half, and with small data
+# they are over in a tenth of a second.
+_SURE = 3.0
+_LONG = 60.0  # seconds from which the user is told in advance
+_VERY_LONG = 600.0  # and from which also how to shorten it
+
+
+class Schedule(Progress):
+    """Passes progress on to an observer, with the number of the network and the time left.
+
+    Parameters
+    ----------
+    observer : Progress
+        May be replaced while the comparison runs.
+    n_networks : int
+        Networks that will be trained.
+    n_scores : int
+        Scores that will be reported: one per method and seed.
+    work : str
+        What is being done, in words, for the message about a long run.
+    now : callable, default=time.perf_counter
+        The clock.
+
+    Examples
+    --------
+    >>> from penultimate._common.progress import Progress
+    >>> from penultimate.comparison.schedule import Schedule
+    >>> times = iter([0, 0, 5, 15])
+    >>> schedule = Schedule(Progress(), 2, 2, "2 networks", lambda: next(times))
+    >>> for done in range(3):
+    ...     schedule.update("train network", done, 10)
+    >>> schedule.seconds_left()
+    180.0
+    """
+
+    def __init__(
+        self,
+        observer: Progress,
+        n_networks: int,
+        n_scores: int,
+        work: str,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.observer = observer
+        self.n_networks, self.n_scores = n_networks, n_scores
+        self.work = work
+        self.now = now
+        self.network = self.n_scored = 0
+        self._begun = now()
+        self._seconds = self._shares = 0.0  # of trainings, without the first steps of each
+        self._share: float | None = None  # of the network in training; None between two
+        self._last: float | None = None
+        self._announced = False
+
+    def update(self, step: str, done: float, total: float) -> None:
+        """Take note of a training, and pass the step on."""
+        if step == _TRAINING:
+            self._train(done / total)
+            left = self.seconds_left()
+            if left is not None and not self._announced:
+                self._announce(left)
+            self.observer.expects(self.network, self.n_networks, left)
+        self.observer.update(step, done, total)
+
+    def scored(self, method: str, seed: int, accuracy: float) -> None:
+        """Count the score, and pass it on."""
+        self.n_scored += 1
+        self.observer.scored(method, seed, accuracy)
+
+    def message(self, text: str) -> None:
+        """Pass the message on."""
+        self.observer.message(text)
+
+    def seconds_left(self) -> float | None:
+        """Return the estimated seconds until the end; None until there is something to go by."""
+        networks = self.n_networks - self.network + (0 if self._share is None else 1 - self._share)
+        # A resumed training that was complete takes no time and says nothing about the others.
+        if networks > 0 and self._seconds < _SURE:
+            return None
+        rate = self._seconds / self._shares if self._shares else 0.0
+        if not self.n_scored:
+            return rate * networks
+        other = (self.now() - self._begun - self._seconds) / self.n_scored
+        return rate * networks + other * (self.n_scores - self.n_scored)
+
+    def _train(self, share: float) -> None:
+        now = self.now()
+        if self._share is None:
+            self.network += 1
+        elif self._last is not None:
+            self._seconds += now - self._last
+            self._shares += share - self._share
+        # From the first report to the second, the network is compiled: that time is not counted.
+        self._last = now if self._share is not None else None
+        self._share = share if share < 1 else None
+
+    def _announce(self, left: float) -> None:
+        self._announced = True
+        if left < _LONG:
+            return
+        until = time.strftime("%H:%M", time.localtime(time.time() + left))
+        text = f"This takes about {in_words(left)}, until {until}: {self.work}."
+        if left >= _VERY_LONG:
+            text += (
+                " Smaller images (image_size, --image-size), fewer epochs or fewer seeds take less "
+                "time. Ctrl-C stops it, and reports what is finished by then."
+            )
+        self.observer.message(text)
