@@ -9,6 +9,7 @@ import pytest
 
 import penultimate
 from penultimate import datasets
+from penultimate.networks.frameworks.backend import import_keras
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,6 +43,27 @@ def test_the_architecture_page_describes_every_room():
         assert f"<!-- {room} -->" in picture  # drawn by tools/draw_layers.py
 
 
+def a_network_of_the_user(folder):
+    """What the page assumes: a saved network, its training samples, and others."""
+    keras = import_keras()
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    network.save(folder / "my_network.keras")
+    X = np.random.default_rng(0).integers(0, 256, (160, 8, 8, 3), dtype=np.uint8)
+    y = np.arange(160) % 2
+    X[y == 1] //= 2
+    named = {"X_train": X[:20], "X": X[20:120], "y": y[20:120]}
+    return named | {"X_test": X[120:], "y_test": y[120:]}
+
+
 CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 
 
@@ -71,6 +93,8 @@ def test_code_runs(page, shapes, tmp_path, monkeypatch):
         "X_new": 255 - X[old],
         "y_new": numbers[old] + 4,
     }
+    if page.name == "network.md":
+        names |= a_network_of_the_user(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         if page.name == "margins.md":
             names["X"] = X.reshape(60, -1)
