@@ -3,17 +3,18 @@ import dataclasses
 import numpy as np
 
 from penultimate.report.hard_cases import MAX_HARD_CASES, hard_cases
-from penultimate.report.sprites import make_sprite_sheet
+from penultimate.report.thumbnails import make_thumbnails
 from penultimate.results.method import HardCase
 
 
 def test_the_worst_first_with_its_image(full):
     gallery = hard_cases(full)
-    assert gallery["cases"] == [
-        {"sample": 3, "true": "standing", "predicted": "lying", "margin": -2.25},
-        {"sample": 7, "true": "lying", "predicted": "standing", "margin": -1.5},
+    assert [(case["name"], case["true"], case["margin"]) for case in gallery["cases"]] == [
+        ("sample 3", "standing", -2.25),
+        ("sample 7", "lying", -1.5),
     ]
-    assert gallery["sprites"] == make_sprite_sheet(full.dataset.images[[3, 7]])
+    assert [case["predicted"] for case in gallery["cases"]] == ["lying", "standing"]
+    assert gallery["thumbnails"] == make_thumbnails(full.dataset, [3, 7])
     assert gallery["n_cases"] == 2
 
 

@@ -86,7 +86,9 @@ def test_many_noisy_photographs_fit_into_the_page(comparison, tmp_path):
     )
     test = np.arange(n_development, n_samples)
     methods = [
-        dataclasses.replace(m, predictions=np.tile(9 - labels[test], (2, 1)), probabilities=None)
+        dataclasses.replace(
+            m, predictions=np.tile(9 - labels[test], (2, 1)), probabilities=None, margins=None
+        )
         for m in comparison.methods
     ]
     features = {"development": rng.normal(size=(n_development, 8))}

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+
+from penultimate._common.digits import percent, percent_interval, points, points_interval
 
 pytestmark = pytest.mark.browser
 
@@ -18,11 +23,25 @@ def page(browser, full, tmp_path_factory):
     report = full.save(tmp_path_factory.mktemp("page") / "out")
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(report.as_uri())
+    browser.execute_script(
+        "for (const part of document.querySelectorAll('details')) part.open = true"
+    )
     return browser
+
+
+def unfold(page):
+    page.execute_script(
+        "document.querySelectorAll('details').forEach(part => { part.open = true })"
+    )
 
 
 def find(page, selector):
     return page.find_elements(By.CSS_SELECTOR, selector)
+
+
+def shown(page, selector):
+    """Elements of the figures that the gallery shows."""
+    return find(page, f"#thumbs .thumb:not([hidden]) {selector}")
 
 
 def test_no_console_error(page):
@@ -41,25 +60,83 @@ def test_nothing_is_fetched(page):
 
 
 def test_every_picture_is_there(page):
-    widths = page.execute_script("return [...document.images].map(image => image.naturalWidth)")
+    pictures = "[...document.querySelectorAll('#experts img')]"
+    page.execute_script(f"{pictures}.forEach(image => {{ image.loading = 'eager' }})")
+    script = f"return {pictures}.map(image => image.complete && image.naturalWidth)"
+    WebDriverWait(page, 5).until(lambda _: all(page.execute_script(script)))
+    widths = page.execute_script(script)
     assert len(widths) >= 4  # two searches, learning curves, training
     assert all(width > 100 for width in widths)
 
 
-def test_sprite_sheet_loads_and_holds_every_thumbnail(page, comparison):
-    size = page.execute_async_script(
-        """
-        const done = arguments[0], image = new Image();
-        const {uri} = JSON.parse(document.getElementById("page-data").textContent).sprites;
-        image.onload = () => done([image.naturalWidth, image.naturalHeight]);
-        image.onerror = () => done(null);
-        image.src = uri;
-        """
+def test_every_error_has_its_picture_and_its_name(page, comparison):
+    wrong = ~np.all([comparison.correct(m.name) for m in comparison.methods], axis=(0, 1))
+    names = page.execute_script(
+        "return [...document.querySelectorAll('#thumbs .file')].map(name => name.textContent)"
     )
-    errors = page.execute_script(
-        'return JSON.parse(document.getElementById("page-data").textContent).errors.length'
+    assert sorted(names) == sorted(f"sample {sample}" for sample in comparison.test[wrong])
+    sizes = page.execute_script(
+        "return [...document.querySelectorAll('#thumbs img')].map(image => image.naturalWidth)"
     )
-    assert size == [12 * min(errors, 20), 12 * -(-errors // 20)]
+    assert sizes == [12] * wrong.sum()
+
+
+def test_an_image_is_enlarged_by_click_and_by_keyboard(page):
+    (viewer,) = find(page, "#viewer")
+    buttons = shown(page, "button")
+    buttons[1].click()
+    assert viewer.is_displayed()
+    names = [figure.text for figure in shown(page, ".file")]
+    assert find(page, "#viewer-name")[0].text == names[1]
+    assert find(page, "#viewer img")[0].size["height"] > 300
+    ActionChains(page).send_keys(Keys.ARROW_LEFT).perform()
+    assert find(page, "#viewer-name")[0].text == names[0]
+    ActionChains(page).send_keys(Keys.ESCAPE).perform()
+    assert not viewer.is_displayed()
+    assert page.switch_to.active_element == buttons[0]
+    buttons[0].send_keys(Keys.ARROW_RIGHT)
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert find(page, "#viewer-name")[0].text == names[1]
+    find(page, "#viewer button")[0].click()
+    assert not viewer.is_displayed()
+
+
+def test_first_screen_answers(page, full):
+    found = full.to_dict()["answer"]
+    figures = [figure.text.splitlines() for figure in find(page, ".figures li")]
+    right, guessing, best = (figure[0] for figure in figures)
+    assert right == f"{percent(found['accuracy'], 12)}\u202f%"
+    assert guessing == f"{percent(found['guessing'], 12)}\u202f%"
+    assert best == found["best"]
+    ends = percent_interval(tuple(found["ci95"]), 12)
+    assert figures[0][2] == f"95 % interval: {ends} %"
+    # The same interval wherever it is shown.
+    assert f"(95 % interval: {ends} %)" in find(page, ".answer")[0].text
+    (row,) = find(page, f'#accuracy tr[data-method="{best}"]')
+    assert f"{percent(found['accuracy'], 12)} {ends}" in row.text
+
+
+def test_figures_by_class_follow_the_method(page, comparison):
+    for method in comparison.methods:
+        find(page, f'#method-picker button[data-method="{method.name}"]')[0].click()
+        rows = [row.text for row in find(page, "#classes tbody tr")]
+        for row, figures in zip(rows, comparison.by_class(method.name), strict=True):
+            assert row.startswith(figures.name)
+            assert row.endswith(f" {figures.support}")
+            for value in (figures.precision, figures.recall, figures.f1):
+                if value is not None:
+                    ends = percent_interval((value.low, value.high), 12)
+                    assert f"{percent(value.value, 12)} {ends}" in row
+
+
+def test_links_lead_to_the_files_beside_the_page(page):
+    links = [link.get_attribute("href") for link in find(page, "header a")]
+    assert [link.rpartition("/")[2] for link in links] == [
+        "errors.csv",
+        "predictions.csv",
+        "results.json",
+    ]
+    assert all(Path(url2pathname(urlparse(link).path)).is_file() for link in links)
 
 
 def test_table_has_every_method(page, comparison):
@@ -86,32 +163,27 @@ def test_errors_and_warnings_stand_out_with_words(page):
 def test_forest_plot_has_a_dot_and_words_for_each_method(page, comparison):
     rows = comparison.to_dict()["methods"][1:]
     clear = [row["vs_softmax"]["ci95"][0] > 0 or row["vs_softmax"]["ci95"][1] < 0 for row in rows]
-    dots = find(page, "svg.forest circle")
+    dots = find(page, ".plot circle")
     assert [" open" in dot.get_attribute("class") for dot in dots] == [not one for one in clear]
-    (words,) = find(page, "svg.forest desc")
-    text = words.get_attribute("textContent")
     for row in rows:
-        points = f"{100 * row['vs_softmax']['difference']:+.2f}".replace("-", "\u2212")
-        assert f"{row['name']}: {points} percentage points" in text
+        (line,) = find(page, f'#accuracy tr[data-method="{row["name"]}"]')
+        difference, ends = row["vs_softmax"]["difference"], tuple(row["vs_softmax"]["ci95"])
+        words = f"{points(difference, 12)} {points_interval(ends, 12)}".replace("-", "\u2212")
+        assert words in line.text
 
 
 def test_hardest_cases_the_worst_first(page):
     figures = find(page, "#hardest figure")
     assert [figure.text for figure in figures] == [
-        "standing \u2192 lying\n\u22122.25, no. 3",
-        "lying \u2192 standing\n\u22121.50, no. 7",
-    ]
-    pictures = find(page, "#hardest i")
-    assert [p.value_of_css_property("background-position") for p in pictures] == [
-        "0px 0px",
-        "-72px 0px",
+        "sample 3\nstanding \u2192 lying, \u22122.25",
+        "sample 7\nlying \u2192 standing, \u22121.50",
     ]
 
 
 def test_a_pair_filters_the_images(page, comparison):
     method = next(m for m in comparison.methods if not comparison.correct(m.name).all())
     find(page, f'#method-picker button[data-method="{method.name}"]')[0].click()
-    before = len(find(page, "#thumbs .thumb"))
+    before = len(shown(page, "img"))
     pair = find(page, "#pairs button")[0]
     count = int(pair.find_element(By.CSS_SELECTOR, "b").text)
     true, predicted = map(int, pair.get_attribute("data-pair").split(","))
@@ -119,11 +191,11 @@ def test_a_pair_filters_the_images(page, comparison):
     assert count == ((labels == true) & (method.predictions == predicted)).sum()
     pair.click()
     wanted = ((labels == true) & (method.predictions == predicted)).any(axis=0).sum()
-    assert len(find(page, "#thumbs .thumb")) == wanted <= before
+    assert len(shown(page, "img")) == wanted <= before
     assert find(page, "td.chosen")[0].get_attribute("data-at") == f"{true},{predicted}"
     assert pair.get_attribute("aria-pressed") == "true"
     pair.click()
-    assert len(find(page, "#thumbs .thumb")) == before
+    assert len(shown(page, "img")) == before
 
 
 def test_copying_the_methods_paragraph(page):
@@ -149,16 +221,16 @@ def test_choosing_a_method_and_a_cell(page, comparison):
         counts = [int(c.text or 0) for c in find(page, "table.confusion td")]
         assert sum(counts) == 24
         wrong = (~comparison.correct(method.name)).any(axis=0).sum()
-        assert len(find(page, "#thumbs .thumb")) == wrong
-        for thumb in find(page, "#thumbs .thumb i"):
-            assert "data:image/png" in thumb.value_of_css_property("background-image")
+        assert len(shown(page, "img")) == wrong
+        for picture in shown(page, "img"):
+            assert picture.get_attribute("src").startswith("data:image/webp")
         if wrong:
             cell = find(page, "table.confusion td.cell")[0]
             cell.click()
-            assert 0 < len(find(page, "#thumbs .thumb")) <= wrong
+            assert 0 < len(shown(page, "img")) <= wrong
             assert find(page, "td.chosen")
             find(page, "button.clear")[0].click()
-            assert len(find(page, "#thumbs .thumb")) == wrong
+            assert len(shown(page, "img")) == wrong
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +255,20 @@ def move_to(page, point):
 
 
 def test_pointing_at_a_dot_shows_its_image(page, map_data, comparison):
-    card, picture = find(page, "#map .card")[0], find(page, "#map .card i")[0]
+    card, picture, photo = (find(page, f"#map .card{part}")[0] for part in ("", " i", " img"))
+    in_gallery = page.execute_script(
+        "return [...document.querySelectorAll('#thumbs .file')].map(name => name.textContent)"
+    )
     assert not card.is_displayed()
     for index, point in enumerate(map_data["views"][0]["points"]):
         move_to(page, point)
         true, predicted = (map_data["classes"][map_data[k][index]] for k in ("true", "predicted"))
-        assert f"true {true}, predicted {predicted}" in card.text
+        assert f"label {true}, answer {predicted}" in card.text
         assert f"sample {comparison.test[index]}" in card.text
+        if photo.is_displayed():  # also in the gallery, where it is larger
+            assert f"sample {comparison.test[index]}" in in_gallery
+            assert photo.size["height"] == 112
+            continue
         # Twelve images of 12 pixels in a row, eight times enlarged.
         assert picture.value_of_css_property("background-position") == f"{-96 * index}px 0px"
         assert "data:image/jpeg" in picture.value_of_css_property("background-image")
@@ -209,7 +288,7 @@ def test_map_with_the_keyboard(page):
     assert len(seen) > 6
     canvas.send_keys(Keys.ENTER)
     (chosen,) = find(page, '#map .key button[aria-pressed="true"]')
-    assert f"true {chosen.text}," in card.text
+    assert f"label {chosen.text}," in card.text
     canvas.send_keys(Keys.ESCAPE)
     assert not card.is_displayed()
     assert not find(page, '#map .key button[aria-pressed="true"]')
@@ -272,7 +351,8 @@ def test_ten_thousand_images_open_quickly(browser, comparison, tmp_path):
     guesses = np.where(rng.random((2, 10_000)) < 0.1, 9 - labels[test], labels[test])
     sure = rng.dirichlet(np.ones(10), (2, 10_000)).astype(np.float32)
     methods = [
-        dataclasses.replace(m, predictions=guesses, probabilities=sure) for m in comparison.methods
+        dataclasses.replace(m, predictions=guesses, probabilities=sure, margins=None)
+        for m in comparison.methods
     ]
     features = {
         name: rng.normal(size=(n, 8)) for name, n in (("development", 100), ("test", 10_000))

@@ -18,13 +18,27 @@ def test_confusion_counts_every_test_sample_of_every_seed(summary, comparison):
 
 def test_errors_are_exactly_the_misclassified(summary, comparison):
     wrong = ~np.all([comparison.correct(m.name) for m in comparison.methods], axis=(0, 1))
-    assert summary["n_errors"] == wrong.sum() == len(summary["errors"])
-    assert {e["sample"] for e in summary["errors"]} == set(comparison.test[wrong])
+    made = summary["gallery"]
+    assert made["n_errors"] == wrong.sum() == len(made["errors"]) == len(made["thumbnails"])
+    assert {e["sample"] for e in made["errors"]} == set(comparison.test[wrong])
     counts = [
-        sum(label != e["true"] for labels in e["predicted"].values() for label in labels)
-        for e in summary["errors"]
+        sum(
+            times
+            for answers in error["predicted"].values()
+            for label, times in answers
+            if label != error["true"]
+        )
+        for error in made["errors"]
     ]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_answers_and_images_are_counted_apart(summary, comparison):
+    wrong = ~comparison.correct("cnn+svm-rbf")
+    assert summary["gallery"]["counts"]["cnn+svm-rbf"] == (
+        f"{wrong.sum()} of the 24 answers of cnn+svm-rbf (12 images, 2 seeds) are wrong, on "
+        f"{wrong.any(axis=0).sum()} images."
+    )
 
 
 def test_alarms_are_errors_then_warnings(comparison):

@@ -25,15 +25,15 @@ def made_of(methods, **protocol):
     [
         (
             (0.006, 0.002, 0.01),
-            "more accurate than cnn-softmax by 0.60 percentage points (95 % CI 0.20 to 1.0",
+            "more accurate than cnn-softmax by 0.6 percentage points (95 % interval: 0.2 to 1.0",
         ),
         (
             (-0.01, -0.02, -0.003),
-            "less accurate than cnn-softmax by 1.00 percentage points (95 % CI 0.30 to 2.",
+            "less accurate than cnn-softmax by 1.0 percentage points (95 % interval: 0.3 to 2.",
         ),
         (
             (0.002, -0.001, 0.005),
-            "on 1,000 test samples: +0.20 percentage points (95 % CI -0.10 to 0.50).",
+            "on 1,000 test images: +0.2 percentage points (95 % interval: -0.1 to +0.5).",
         ),
         ((0.0, 0.0, 0.0), "No significant difference between cnn+svm-rbf and cnn-softmax"),
     ],
@@ -43,7 +43,7 @@ def test_verdict(values, words):
 
 
 def test_verdict_gives_the_number_of_samples_needed():
-    words = "About 12,400 test samples would be needed to detect a difference of this size."
+    words = "About 12,400 test images would be needed to detect a difference of this size."
     unclear, clear = results(0.002, -0.001, 0.005), results(0.006, 0.002, 0.01)
     for made in (unclear, clear):
         made["methods"][0]["vs_softmax"]["samples_needed"] = 12_400
@@ -63,7 +63,7 @@ def test_verdict_reports_the_control():
     both = results(0.02, 0.01, 0.03)
     control = {"difference": 0.018, "ci95": [0.01, 0.03], "p": 0.01}
     both["methods"].append(row("cnn+logistic", control))
-    assert verdict(both).endswith("changes the accuracy by +1.80 percentage points.")
+    assert verdict(both).endswith("changes the accuracy by +1.8 percentage points.")
 
 
 def test_verdict_names_the_softmax_with_the_same_information():

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from penultimate.report.sprites import make_sprite_sheet
+import numpy as np
+
+from penultimate.report.thumbnails import make_thumbnails
 from penultimate.results.outcome import Outcome
+from penultimate.results.samples import sample_names
 
 MAX_HARD_CASES = 60
 
@@ -19,24 +22,27 @@ def hard_cases(comparison: Outcome) -> dict[str, Any] | None:
     -------
     dict or None
         ``cases``, the most negative margin first, each with ``sample`` (position in the dataset),
-        ``true``, ``predicted`` (class names) and ``margin``; ``sprites``, their images in the same
-        order; and ``n_cases``, the total number of cases. None if there are none.
+        ``name``, ``true``, ``predicted`` (class names) and ``margin``; ``thumbnails``, their
+        pictures in the same order; and ``n_cases``, the total number of cases. None if there are
+        none.
     """
     hardest = sorted(comparison.hardest, key=lambda case: case.margin)
     shown = hardest[:MAX_HARD_CASES]
     if not shown:
         return None
     data = comparison.dataset
+    samples = np.array([case.sample for case in shown])
     return {
         "cases": [
             {
                 "sample": case.sample,
+                "name": name,
                 "true": data.classes[case.true],
                 "predicted": data.classes[case.predicted],
                 "margin": case.margin,
             }
-            for case in shown
+            for case, name in zip(shown, sample_names(data, samples))
         ],
-        "sprites": make_sprite_sheet(data.images[[case.sample for case in shown]]),
+        "thumbnails": make_thumbnails(data, samples),
         "n_cases": len(hardest),
     }

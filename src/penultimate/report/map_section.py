@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from penultimate.displays import possible_projections, project_features
 from penultimate.displays.feature_map import COLOURS, name_places, short_names, title_of
+from penultimate.report.colours import on_dark
 from penultimate.report.sprites import make_sprite_sheet
 from penultimate.results.outcome import Outcome
+from penultimate.results.samples import sample_names
 
 MAX_POINTS = 5000
 _THUMBNAIL_SIDE = 32
@@ -33,9 +35,9 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     -------
     dict or None
         ``views``, each a projection of some samples; ``samples`` (positions in the dataset),
-        ``true``, ``predicted`` and ``sprites`` of the samples shown; the ``method`` that made the
-        predictions; ``classes``, ``colours``, ``n_test`` and ``seed``. None if nothing can be
-        projected.
+        ``names``, ``true``, ``predicted`` and ``sprites`` of the samples shown; the ``method`` that
+        made the predictions; ``classes``, ``colours`` and ``dark_colours`` (on light and dark
+        paper), ``n_test`` and ``seed``. None if nothing can be projected.
     """
     data, features = comparison.dataset, comparison.features
     if features is None:
@@ -59,12 +61,14 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     return {
         "views": views,
         "samples": samples.tolist(),
+        "names": sample_names(data, samples),
         "true": test[1].tolist(),
         "predicted": method.predictions[0, shown].tolist(),
         "sprites": None if sprites is None else asdict(sprites),
         "method": method.name,
         "classes": data.classes,
         "colours": COLOURS,
+        "dark_colours": [on_dark(colour) for colour in COLOURS],
         "n_test": len(comparison.test),
         "seed": comparison.seeds[0],
     }

@@ -10,6 +10,7 @@ from penultimate.displays.learning_curves import LearningCurvesDisplay
 from penultimate.displays.reliability import ReliabilityDisplay
 from penultimate.displays.risk_coverage import RiskCoverageDisplay
 from penultimate.displays.search_and_training import SearchHeatmapDisplay, TrainingCurvesDisplay
+from penultimate.results.answer import find_answer
 from penultimate.results.method import FitLog
 from penultimate.results.outcome import Outcome
 
@@ -85,7 +86,7 @@ def _training(comparison: Outcome) -> dict[str, Any]:
 
 
 def _reliability(comparison: Outcome) -> dict[str, Any]:
-    """Make one display per method with probabilities, over all samples and seeds."""
+    """Make a display for each of the verdict's two methods, over all samples and seeds."""
     true = comparison.dataset.labels[comparison.test]
     classes = np.arange(len(comparison.dataset.classes))
     return {
@@ -95,8 +96,16 @@ def _reliability(comparison: Outcome) -> dict[str, Any]:
             np.tile(true, len(m.probabilities)), np.concatenate(m.probabilities), classes=classes
         )
         for m in comparison.methods
-        if m.probabilities is not None
+        if m.probabilities is not None and m.name in _of_verdict(comparison)
     }
+
+
+def _of_verdict(comparison: Outcome) -> set[str]:
+    """Return the names of the verdict's methods; without a verdict, of the best and its softmax."""
+    name = comparison.protocol["headline"]
+    if name not in comparison.names():
+        name = find_answer(comparison).best
+    return {name, comparison.baseline(name)}
 
 
 class _Together:

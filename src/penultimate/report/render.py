@@ -2,12 +2,14 @@
 
 import base64
 import io
-from dataclasses import asdict
 from typing import Any
 
+from penultimate._common.digits import percent, percent_interval, points, points_interval
 from penultimate.displays.feature_map import COLOURS
+from penultimate.report.colours import INK, PAPER, follow_scheme
 from penultimate.report.pictures import SECTIONS
 
+_MINUS = "\u2212"
 _PIXELS_PER_INCH = 90  # scale of the pictures on the page
 _SELECTION = {
     "heldout": "heads are selected on samples that neither the network nor the candidates were "
@@ -41,15 +43,20 @@ def render_html(summary: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value, digits=2: f"{100 * value:.{digits}f}"
-    environment.filters["points"] = lambda value: f"{100 * value:+.2f}".replace("-", "\u2212")
-    environment.filters["p_value"] = _p_value
-    sprites = summary["sprites"]
+    results = summary["results"]
+    n_test = results["dataset"]["n_test"]
+    environment.filters |= {
+        "percent": lambda value: percent(value, n_test),
+        "percent_interval": lambda ends: percent_interval(tuple(ends), n_test),
+        "points": lambda value: points(value, n_test).replace("-", _MINUS),
+        "points_interval": lambda ends: points_interval(tuple(ends), n_test).replace("-", _MINUS),
+        "p_value": _p_value,
+    }
     return environment.get_template("report.html.j2").render(
-        **summary | {"sprites": None if sprites is None else asdict(sprites)},
+        **summary,
         sections={name: _section(name, made) for name, made in summary["pictures"].items()},
-        selection_words=_SELECTION[summary["results"]["protocol"]["selection"]],
-        axis=_axis(summary["results"]),
+        selection_words=_SELECTION[results["protocol"]["selection"]],
+        axis=_axis(results),
     )
 
 
@@ -97,10 +104,17 @@ def _picture(display: Any, width: float) -> str:
         "svg.hashsalt": "penultimate",
         "font.size": 10,
         "axes.prop_cycle": cycler(color=COLOURS),
+        "figure.facecolor": PAPER,
+        "axes.facecolor": PAPER,
+        "legend.facecolor": PAPER,
+        **dict.fromkeys(
+            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+        ),
     }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(width, 3.6), layout="constrained")
         display.plot(ax=figure.add_subplot())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    svg = follow_scheme(buffer.getvalue().decode())
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

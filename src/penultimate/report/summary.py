@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from penultimate.displays.confused_pairs import most_confused
+from penultimate.report.answers import answer, rank
+from penultimate.report.check_list import alarms
+from penultimate.report.class_table import class_table
 from penultimate.report.forest import forest
+from penultimate.report.gallery import gallery
 from penultimate.report.hard_cases import hard_cases
 from penultimate.report.map_section import feature_map
 from penultimate.report.methods_text import methods_paragraph
 from penultimate.report.pictures import displays_by_section
-from penultimate.report.sprites import make_sprite_sheet
 from penultimate.report.verdicts import verdict
 from penultimate.results.outcome import Outcome
 
-MAX_THUMBNAILS = 400
-MAX_PAIRS = 20
+MAX_PAIRS = 12
 
 
 def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
@@ -33,35 +35,30 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``results``, ``verdict``, ``methods_paragraph``, ``alarms`` (the checks above level info,
-        errors first), ``overall`` (the rows of ``results`` for all samples), ``forest`` (their
-        differences from the softmax), ``by_subset`` (all rows, by method and subset),
-        ``split_rows`` (methods and subsets in the table of splits), ``confusion`` (counts over
-        seeds, by method), ``pairs`` (the most confused classes, by method), ``errors`` (the
-        misclassified images), ``n_errors``, ``sprites``, ``hard_cases``, ``feature_map``,
-        ``pictures`` (displays by section and caption) and ``seeds``.
+        ``results``, ``answer`` and ``rank`` (how good the best method is, in words), ``verdict``,
+        ``methods_paragraph``, ``alarms`` (the checks above level info, the most harmful first),
+        ``overall`` (the rows of ``results`` for all samples), ``forest`` (their differences from
+        the softmax), ``by_subset`` (all rows, by method and subset), ``split_rows`` (methods and
+        subsets in the table of splits), ``confusion`` (counts over seeds, by method), ``pairs``
+        (the most confused classes, by method), ``class_rows`` (figures by class, by method),
+        ``opening`` (the method that the errors open on), ``gallery`` (the misclassified images),
+        ``hard_cases``, ``feature_map``, ``pictures`` (displays by section and caption) and
+        ``seeds``.
     """
     data = comparison.dataset
     true = data.labels[comparison.test]
-    wrong = np.stack([~comparison.correct(m.name) for m in comparison.methods])
-    # The page holds a limited number of images: those that most methods and seeds got wrong.
-    by_sample = wrong.sum(axis=(0, 1))
-    order = np.argsort(-by_sample, kind="stable")[: int((by_sample > 0).sum())]
-    shown = order[:MAX_THUMBNAILS]
     overall = [row for row in results["methods"] if row["subset"] is None]
     confusion = {
         m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
     }
+    opening = comparison.protocol["headline"]
     return {
         "results": results,
+        "answer": answer(results),
+        "rank": rank(results),
         "verdict": verdict(results),
         "methods_paragraph": methods_paragraph(results),
-        "alarms": [
-            check
-            for level in ("error", "warning")
-            for check in results["checks"]
-            if check["level"] == level
-        ],
+        "alarms": alarms(results["checks"]),
         "overall": overall,
         "forest": forest(overall),
         "by_subset": {
@@ -80,18 +77,9 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
             name: [astuple(pair) for pair in most_confused(counts)[:MAX_PAIRS]]
             for name, counts in confusion.items()
         },
-        "errors": [
-            {
-                "true": int(true[sample]),
-                "sample": int(comparison.test[sample]),
-                "predicted": {
-                    m.name: m.predictions[:, sample].tolist() for m in comparison.methods
-                },
-            }
-            for sample in shown
-        ],
-        "n_errors": len(order),
-        "sprites": make_sprite_sheet(data.images[comparison.test[shown]]),
+        "class_rows": class_table(results),
+        "opening": opening if opening in confusion else results["answer"]["best"],
+        "gallery": gallery(comparison),
         "hard_cases": hard_cases(comparison),
         "feature_map": feature_map(comparison),
         "pictures": displays_by_section(comparison),

@@ -6,6 +6,7 @@ their test accuracy would be a selection on the test set.
 
 from typing import Any
 
+from penultimate._common.digits import points, points_interval
 from penultimate.results.outcome import BASELINE, MASKED_BASELINE
 
 
@@ -34,7 +35,7 @@ def verdict(results: dict[str, Any]) -> str:
     ...     "subset": None, "knows_subset": False, "inputs": "features", "family": "svm",
     ...     "router": None,
     ...     "vs_softmax": {"difference": 0.006, "ci95": [0.002, 0.01], "p": 0.01}}]})
-    'On these data, cnn+svm-rbf is more accurate than cnn-softmax by 0.60 percentage points ...'
+    'On these data, cnn+svm-rbf is more accurate than cnn-softmax by 0.6 percentage points ...'
     """
     methods = {m["name"]: m for m in results["methods"] if m["subset"] is None}
     differences = {
@@ -48,8 +49,7 @@ def verdict(results: dict[str, Any]) -> str:
     if undertrained:
         return (
             f"No verdict: the network did not train properly. {undertrained[0]['message']} A "
-            "difference from such a baseline says nothing about a head. Train longer (--epochs), "
-            "use more images, or choose another network."
+            "difference from such a baseline says nothing about a head."
         )
     if name not in differences:
         return ""
@@ -57,31 +57,33 @@ def verdict(results: dict[str, Any]) -> str:
         "baseline", MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
     )
     seeds = protocol["seeds"]
-    low, high = (100 * value for value in differences[name]["ci95"])
-    points = 100 * differences[name]["difference"]
+    n_test = results["dataset"]["n_test"]
+    low, high = differences[name]["ci95"]
+    difference = differences[name]["difference"]
     if low <= 0 <= high:
         words = (
             f"No significant difference between {name} and {softmax} on "
-            f"{results['dataset']['n_test']:,} test samples: {points:+.2f} percentage points "
-            f"(95 % CI {low:.2f} to {high:.2f})."
+            f"{n_test:,} test images: {points(difference, n_test)} percentage points (95 % "
+            f"interval: {points_interval((low, high), n_test)})."
         )
         if needed := differences[name].get("samples_needed"):
             words += (
-                f" About {needed:,} test samples would be needed to detect a difference of this "
+                f" About {needed:,} test images would be needed to detect a difference of this "
                 "size."
             )
-        elif points and len(seeds) > 1:
+        elif difference and len(seeds) > 1:
             words += (
                 " The variation between seeds is too large to detect a difference of this size "
-                "with any number of test samples: more seeds are needed."
+                "with any number of test images: more seeds are needed."
             )
     else:
         # Both directions read as a positive amount: "less accurate by 1.00", not "by -1.00".
-        word, sign = ("more", 1) if points > 0 else ("less", -1)
-        low, high = sorted((sign * low, sign * high))
+        word, sign = ("more", 1) if difference > 0 else ("less", -1)
+        ends = min(sign * low, sign * high), max(sign * low, sign * high)
         words = (
-            f"On these data, {name} is {word} accurate than {softmax} by {sign * points:.2f} "
-            f"percentage points (95 % CI {low:.2f} to {high:.2f})."
+            f"On these data, {name} is {word} accurate than {softmax} by "
+            f"{points(sign * difference, n_test, signed=False)} percentage points (95 % interval: "
+            f"{points_interval(ends, n_test, signed=False)})."
         )
     logistic = [
         difference["difference"]
@@ -94,7 +96,7 @@ def verdict(results: dict[str, Any]) -> str:
     if logistic:
         words += (
             " For comparison, refitting a logistic head, which has no margin, changes the accuracy "
-            f"by {100 * logistic[0]:+.2f} percentage points."
+            f"by {points(logistic[0], n_test)} percentage points."
         )
     if len(seeds) == 1 and not protocol["frozen"]:
         words += (

@@ -11,9 +11,10 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from penultimate._common.digits import percent, percent_interval
 from penultimate._common.labels import is_one_hot
 from penultimate.evaluation.checks._check import Check
-from penultimate.evaluation.intervals.accuracy import wilson_interval
+from penultimate.evaluation.intervals.accuracy import Interval, wilson_interval
 
 _MOST_WIDTH = 0.025  # half-width of a 95 % interval
 _IMBALANCE = 5  # ratio of the largest class to the smallest
@@ -139,7 +140,9 @@ def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Ch
     )
 
 
-def check_test_size(n_test: int, accuracy: float) -> Check | None:
+def check_test_size(
+    n_test: int, accuracy: float, *, interval: Interval | None = None
+) -> Check | None:
     """Look for a test set that leaves the accuracy uncertain by more than 2.5 percentage points.
 
     Parameters
@@ -148,6 +151,9 @@ def check_test_size(n_test: int, accuracy: float) -> Check | None:
         Number of test samples.
     accuracy : float
         Accuracy, as a fraction.
+    interval : Interval, optional
+        Its interval, to be named in the message where it is known to be wider, because there are
+        several seeds or groups; by default Wilson's.
 
     Returns
     -------
@@ -157,14 +163,16 @@ def check_test_size(n_test: int, accuracy: float) -> Check | None:
     --------
     >>> from penultimate.evaluation.checks import check_test_size
     >>> check_test_size(100, 0.95).message
-    '100 test samples: an accuracy of 95.0 % has a 95 % interval of 88.8 to 97.8 %.'
+    '100 test images: an accuracy of 95 % has a 95 % interval of 89 to 98 %.'
     >>> check_test_size(1000, 0.95)
     """
-    interval = wilson_interval(round(accuracy * n_test), n_test)
-    if interval.high - interval.low <= 2 * _MOST_WIDTH:
+    of_samples = wilson_interval(round(accuracy * n_test), n_test)
+    if of_samples.high - of_samples.low <= 2 * _MOST_WIDTH:
         return None
+    shown = of_samples if interval is None else interval
     return Check(
         "few-test-samples",
-        f"{n_test:,} test samples: an accuracy of {100 * accuracy:.1f} % has a 95 % interval "
-        f"of {100 * interval.low:.1f} to {100 * interval.high:.1f} %.",
+        f"{n_test:,} test {'image' if n_test == 1 else 'images'}: an accuracy of "
+        f"{percent(accuracy, n_test)} % has a 95 % interval of "
+        f"{percent_interval((shown.low, shown.high), n_test)} %.",
     )

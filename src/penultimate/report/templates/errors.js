@@ -1,63 +1,52 @@
 "use strict";
+// The page holds the errors of the first method as markup; this shows those of another, or a part.
 (() => {
   const page = JSON.parse(document.getElementById("page-data").textContent);
-  const { classes, confusion, pairs, errors, sprites, seeds } = page;
+  const { classes, confusion, pairs, errors, counts } = page;
   const state = { method: page.first, cell: null };
+  const MOST_PRINTED = 21;
+  const find = id => document.getElementById(id);
   const make = (tag, attributes = {}, text) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     if (text !== undefined) node.textContent = text;
     return node;
   };
-  const find = id => document.getElementById(id);
+  const nameOf = label => label < 0 ? "no class" : classes[label];
+  const placeOf = cell => cell.dataset.at.split(",").map(Number);
   const isChosen = (i, j) => state.cell !== null && state.cell[0] === i && state.cell[1] === j;
   const choose = (i, j) => {
     state.cell = isChosen(i, j) ? null : [i, j];
     mark();
     drawErrors();
   };
+  const table = find("matrix").querySelector("table");
+  const cells = [...table.querySelectorAll("td[data-at]")];
+  const figures = [...find("thumbs").children];
 
   function drawMatrix() {
-    const counts = confusion[state.method];
-    const dense = classes.length > 20;
-    const table = make("table", { class: dense ? "confusion dense" : "confusion", role: "grid", "aria-label": `Confusion matrix of ${state.method}` });
-    const head = make("thead"), top = make("tr");
-    top.append(make("td"), ...classes.map(name => make("th", { scope: "col", title: name }, name)));
-    head.append(top);
-    const body = make("tbody");
-    const most = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j)));
-    counts.forEach((row, i) => {
-      const line = make("tr");
-      line.append(make("th", { scope: "row", title: classes[i] }, classes[i]));
-      const total = row.reduce((a, b) => a + b, 0) || 1;
-      row.forEach((count, j) => {
-        const words = `true ${classes[i]}, predicted ${classes[j]}: ${count}`;
-        const cell = make("td", { title: words, "aria-label": words, tabindex: -1, "data-at": `${i},${j}` }, count && !dense ? count : "");
-        if (i === j) {
-          cell.style.background = `rgba(86, 180, 233, ${0.12 + 0.6 * count / total})`;
-        } else if (count) {
-          cell.style.background = `rgba(230, 159, 0, ${0.25 + 0.75 * count / most})`;
-          cell.className = "cell";
-          cell.addEventListener("click", () => choose(i, j));
-        } else {
-          cell.style.background = "#f6f7f9";
-        }
-        line.append(cell);
-      });
-      body.append(line);
-    });
-    table.append(head, body);
+    const counted = confusion[state.method];
+    const most = Math.max(1, ...counted.flatMap((row, i) => row.filter((_, j) => i !== j)));
+    const totals = counted.map(row => row.reduce((a, b) => a + b, 0) || 1);
+    table.setAttribute("aria-label", `Confusion matrix of ${state.method}`);
+    for (const cell of cells) {
+      const [i, j] = placeOf(cell), count = counted[i][j];
+      const words = `label ${classes[i]}, answer ${classes[j]}: ${count}`;
+      cell.title = words;
+      cell.setAttribute("aria-label", words);
+      cell.textContent = count && classes.length <= 20 ? count : "";
+      cell.className = !count ? "" : i === j ? "right" : "cell";
+      cell.style.setProperty("--share", `${100 * count / (i === j ? totals[i] : most)}%`);
+      cell.tabIndex = -1;
+    }
     // Roving tabindex: only the cell visited last can be reached with the tab key.
-    const [firstWrong] = table.getElementsByClassName("cell");
-    (firstWrong ?? body.querySelector("td")).tabIndex = 0;
-    table.addEventListener("keydown", walk);
-    find("matrix").replaceChildren(table);
+    (cells.find(cell => cell.className === "cell") ?? cells[0]).tabIndex = 0;
   }
 
   const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   function walk(event) {
     if (!event.target.dataset.at) return;
-    const [i, j] = event.target.dataset.at.split(",").map(Number);
+    const [i, j] = placeOf(event.target);
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       event.target.click();
@@ -65,7 +54,7 @@
     if (!STEPS[event.key]) return;
     event.preventDefault();
     const [down, right] = STEPS[event.key];
-    const next = find("matrix").querySelector(`[data-at="${i + down},${j + right}"]`);
+    const next = table.querySelector(`[data-at="${i + down},${j + right}"]`);
     if (!next) return;
     event.target.tabIndex = -1;
     next.tabIndex = 0;
@@ -73,23 +62,21 @@
   }
 
   function drawPairs() {
-    const list = make("ol", { class: "pairs" });
-    list.append(...pairs[state.method].map(([i, j, count]) => {
+    const of = pairs[state.method];
+    find("pairs").querySelector("h3").textContent = of.length ? "Most confused (label → answer)" : "No confusions";
+    find("pairs").querySelector("ol").replaceChildren(...of.map(([i, j, count]) => {
       const item = make("li");
-      const words = `${classes[i]} predicted as ${classes[j]}, ${count} ${count === 1 ? "time" : "times"}`;
+      const words = `${classes[i]} answered as ${classes[j]}, ${count} ${count === 1 ? "time" : "times"}`;
       const button = make("button", { type: "button", "data-pair": `${i},${j}`, "aria-label": words });
       button.append(make("span", {}, `${classes[i]} → ${classes[j]}`), make("b", {}, count));
-      button.addEventListener("click", () => choose(i, j));
       item.append(button);
       return item;
     }));
-    const title = make("h3", {}, pairs[state.method].length ? "Most confused (true → predicted)" : "No confusions");
-    find("pairs").replaceChildren(title, list);
   }
 
   function mark() {
-    for (const cell of find("matrix").querySelectorAll("td[data-at]")) {
-      const chosen = isChosen(...cell.dataset.at.split(",").map(Number));
+    for (const cell of cells) {
+      const chosen = isChosen(...placeOf(cell));
       cell.classList.toggle("chosen", chosen);
       cell.setAttribute("aria-selected", String(chosen));
     }
@@ -98,54 +85,57 @@
     }
   }
 
-  function drawErrors() {
-    const wanted = errors.map((error, index) => ({ ...error, index })).filter(error => {
-      const predicted = error.predicted[state.method];
-      if (!state.cell) return predicted.some(label => label !== error.true);
-      return error.true === state.cell[0] && predicted.includes(state.cell[1]);
+  function describe(error) {
+    const answers = error.predicted[state.method], words = [make("b", {}, nameOf(error.true)), " → "];
+    answers.forEach(([label, times], k) => {
+      if (k) words.push(", ");
+      words.push(make(label === error.true ? "span" : "em", {}, nameOf(label)));
+      if (times > 1 && answers.length > 1) words.push(` ×${times}`);
     });
-    const note = find("errors-note");
-    const isLimited = page.n_errors > errors.length;
-    if (!wanted.length) {
-      note.textContent = isLimited
-        ? `None of these is among the ${errors.length} images that the most methods got wrong.`
-        : `${state.method} classified every test image correctly.`;
-      find("thumbs").replaceChildren();
-      if (!state.cell) return;
-    } else {
-      note.textContent = `${wanted.length} ${wanted.length === 1 ? "image" : "images"} misclassified by ${state.method} with ` +
-        (seeds.length > 1 ? "at least one seed" : "the only seed") +
-        (state.cell ? `, true ${classes[state.cell[0]]}, predicted ${classes[state.cell[1]]}` : "") +
-        ". Below each: its true class and the predicted class" + (seeds.length > 1 ? " for each seed" : "") + "." +
-        (isLimited ? ` Of ${page.n_errors} images that at least one method misclassified, the ${errors.length} with the most errors are shown.` : "");
+    return words;
+  }
+
+  function drawErrors() {
+    let n_shown = 0;
+    errors.forEach((error, k) => {
+      const answers = error.predicted[state.method];
+      const isShown = state.cell
+        ? error.true === state.cell[0] && answers.some(([label]) => label === state.cell[1])
+        : answers.some(([label]) => label !== error.true);
+      figures[k].hidden = !isShown;
+      if (!isShown) return;
+      figures[k].classList.toggle("beyond", ++n_shown > MOST_PRINTED);
+      figures[k].querySelector(".said").replaceChildren(...describe(error));
+    });
+    const note = find("errors-note"), isLimited = page.n_errors > errors.length;
+    note.textContent = counts[state.method];
+    if (state.cell) {
+      const [i, j] = state.cell, times = confusion[state.method][i][j];
+      note.textContent = `${state.method}: ${times} ${times === 1 ? "answer" : "answers"} ${classes[j]} to ` +
+        `${n_shown} ${n_shown === 1 ? "image" : "images"} labeled ${classes[i]}.`;
+    }
+    if (isLimited) {
+      note.textContent += ` Of ${page.n_errors} images that any method misclassified, the page holds the ` +
+        `${errors.length} with the most errors.`;
     }
     if (state.cell) {
       const clear = make("button", { type: "button", class: "clear" }, "show all");
-      clear.addEventListener("click", () => { choose(...state.cell); find("thumbs").focus(); });
+      clear.addEventListener("click", () => { choose(...state.cell); find("method-picker").querySelector('[aria-pressed="true"]').focus(); });
       note.append(" ", clear);
     }
-    find("thumbs").replaceChildren(...wanted.map(error => {
-      const figure = make("figure", { class: "thumb", title: `sample ${error.sample}` });
-      const picture = make("i", { role: "img", "aria-label": `image of class ${classes[error.true]}` });
-      const zoom = Math.max(1, Math.floor(56 / Math.max(sprites.width, sprites.height)));
-      const width = sprites.width * zoom, height = sprites.height * zoom;
-      const column = error.index % sprites.columns, row = Math.floor(error.index / sprites.columns);
-      Object.assign(picture.style, {
-        width: `${width}px`, height: `${height}px`,
-        backgroundSize: `${width * sprites.columns}px ${height * sprites.rows}px`,
-        backgroundPosition: `${-column * width}px ${-row * height}px`,
+    document.dispatchEvent(new Event("gallery"));
+  }
+
+  function drawClasses() {
+    find("classes-method").textContent = state.method;
+    [...document.querySelectorAll("#classes tbody tr")].forEach((line, k) => {
+      const row = page.classRows[state.method][k];
+      ["precision", "recall", "f1"].forEach((figure, at) => {
+        const cell = line.children[1 + at];
+        cell.children[0].textContent = row[figure][0];
+        cell.children[1].textContent = row[figure][1];
       });
-      const caption = make("figcaption");
-      caption.append(make("b", {}, classes[error.true]), " → ");
-      const predicted = error.predicted[state.method];
-      const short = new Set(predicted).size === 1 ? predicted.slice(0, 1) : predicted;
-      short.forEach((label, i) => {
-        if (i) caption.append(" ");
-        caption.append(make(label === error.true ? "span" : "em", {}, classes[label]));
-      });
-      figure.append(picture, caption);
-      return figure;
-    }));
+    });
   }
 
   function draw() {
@@ -157,10 +147,15 @@
     drawPairs();
     mark();
     drawErrors();
+    drawClasses();
   }
 
-  // One shared rule: in each picture's own style, the data URI would be parsed hundreds of times.
-  if (sprites) document.head.append(make("style", {}, `#thumbs i { background-image: url(${sprites.uri}); }`));
+  table.addEventListener("keydown", walk);
+  table.addEventListener("click", event => { if (event.target.classList.contains("cell")) choose(...placeOf(event.target)); });
+  find("pairs").addEventListener("click", event => {
+    const button = event.target.closest("button");
+    if (button) choose(...button.dataset.pair.split(",").map(Number));
+  });
   find("method-picker").addEventListener("click", event => {
     if (event.target.dataset.method) { state.method = event.target.dataset.method; state.cell = null; draw(); }
   });

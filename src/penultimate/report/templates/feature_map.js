@@ -1,13 +1,17 @@
 "use strict";
 (() => {
   const map = JSON.parse(document.getElementById("map-data").textContent);
-  const { views, classes, colours, samples, predicted, sprites } = map;
+  const { views, classes, colours, samples, names, predicted, sprites } = map;
+  // Misclassified images are in the gallery, larger and with the sides of the file.
+  const { errors } = JSON.parse(document.getElementById("page-data").textContent);
+  const figures = document.getElementById("thumbs").children;
+  const large = new Map(errors.map((error, k) => [error.sample, figures[k].querySelector("img")]));
   const section = document.getElementById("map");
   const find = selector => section.querySelector(selector);
   const [canvas, ring, card, key] = ["canvas", ".ring", ".card", ".key"].map(find);
   const zoom = Math.max(1, Math.floor(96 / Math.max(sprites.width, sprites.height)));
   const width = sprites.width * zoom, height = sprites.height * zoom;
-  const picture = card.querySelector("i");
+  const picture = card.querySelector("i"), photo = card.querySelector("img");
   Object.assign(picture.style, {
     width: `${width}px`, height: `${height}px`, backgroundImage: `url(${sprites.uri})`,
     backgroundSize: `${width * sprites.columns}px ${height * sprites.rows}px`,
@@ -23,7 +27,8 @@
     "M0 -1.5L1.8 -3.3L3.3 -1.8L1.5 0L3.3 1.8L1.8 3.3L0 1.5L-1.8 3.3L-3.3 1.8L-1.5 0L-3.3 -1.8L-1.8 -3.3Z",
   ];
   const paths = SHAPES.map(shape => new Path2D(shape));
-  const color = label => colours[label % colours.length];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const color = label => (dark.matches ? map.dark_colours : colours)[label % colours.length];
   const shape = label => (label + Math.floor(label / colours.length)) % SHAPES.length;
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
@@ -35,7 +40,7 @@
   // The dots of the current view, in canvas pixels.
   let dots = [];
   function place() {
-    const width = canvas.clientWidth, height = Math.round(Math.min(560, Math.max(300, 0.7 * width)));
+    const width = canvas.clientWidth, height = Math.round(Math.min(520, Math.max(300, 0.7 * width)));
     const ratio = window.devicePixelRatio || 1;
     Object.assign(canvas, { width: width * ratio, height: height * ratio });
     canvas.style.height = `${height}px`;
@@ -88,10 +93,14 @@
     Object.assign(ring.style, { left: `${dot.x}px`, top: `${dot.y}px` });
     const column = dot.index % sprites.columns, row = Math.floor(dot.index / sprites.columns);
     picture.style.backgroundPosition = `${-column * width}px ${-row * height}px`;
+    const source = large.get(samples[dot.index]);
+    picture.hidden = Boolean(source);
+    photo.hidden = !source;
+    if (source) Object.assign(photo, { src: source.src, className: source.className });
     const guess = make(dot.wrong ? "em" : "b", {}, classes[predicted[dot.index]]);
     card.querySelector("span").replaceChildren(
-      "true ", make("b", {}, classes[dot.label]), ", predicted ", guess,
-      make("br"), make("small", { class: "soft" }, `sample ${samples[dot.index]}`));
+      "label ", make("b", {}, classes[dot.label]), ", answer ", guess,
+      make("br"), make("small", { class: "soft" }, names[dot.index]));
     const right = canvas.clientWidth - card.offsetWidth, below = canvas.clientHeight - card.offsetHeight;
     const left = dot.x + 14 > right ? dot.x - 14 - card.offsetWidth : dot.x + 14;
     Object.assign(card.style, {
@@ -177,6 +186,7 @@
     `Outlined dots are misclassified by ${map.method}. Point at a dot to see its image; select a class to highlight it.`;
   addPicker("#map-projection", "projection");
   addPicker("#map-subset", "subset");
+  dark.addEventListener("change", () => look(state.view));
   new ResizeObserver(place).observe(canvas.parentElement);
   look(views[0]);
 })();

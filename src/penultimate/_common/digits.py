@@ -24,7 +24,7 @@ def decimals(n_samples: int) -> int:
 
     Examples
     --------
-    >>> from penultimate.results.digits import decimals
+    >>> from penultimate._common.digits import decimals
     >>> [decimals(n) for n in (92, 1000, 10_000)]
     [0, 1, 2]
     """
@@ -47,7 +47,7 @@ def percent(value: float, n_samples: int) -> str:
 
     Examples
     --------
-    >>> from penultimate.results.digits import percent
+    >>> from penultimate._common.digits import percent
     >>> percent(0.587, 92), percent(0.997, 92), percent(1.0, 92)
     ('59', '99.7', '100')
     """
@@ -72,7 +72,7 @@ def percent_interval(interval: tuple[float, float], n_samples: int) -> str:
 
     Examples
     --------
-    >>> from penultimate.results.digits import percent_interval
+    >>> from penultimate._common.digits import percent_interval
     >>> percent_interval((0.44, 0.731), 92)
     '44 to 73'
     """
@@ -97,7 +97,7 @@ def points(value: float, n_samples: int, *, signed: bool = True) -> str:
 
     Examples
     --------
-    >>> from penultimate.results.digits import points
+    >>> from penultimate._common.digits import points
     >>> points(0.021, 92), points(-0.001, 92), points(-0.0213, 1000)
     ('+2', '0', '-2.1')
     """
@@ -125,7 +125,7 @@ def points_interval(interval: tuple[float, float], n_samples: int, *, signed: bo
 
     Examples
     --------
-    >>> from penultimate.results.digits import points_interval
+    >>> from penultimate._common.digits import points_interval
     >>> points_interval((-0.04, 0.081), 92), points_interval((0.003, 0.081), 92)
     ('-4 to +8', '+0.3 to +8.1')
     """

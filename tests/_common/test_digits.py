@@ -1,6 +1,6 @@
 import pytest
 
-from penultimate.results.digits import decimals, percent, percent_interval, points, points_interval
+from penultimate._common.digits import decimals, percent, percent_interval, points, points_interval
 
 
 @pytest.mark.parametrize(

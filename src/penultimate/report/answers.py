@@ -1,0 +1,91 @@
+"""The answer: how good the best method is, in words that need no statistics."""
+
+from typing import Any
+
+from penultimate._common.digits import percent, percent_interval
+
+_NAMED = 3  # methods listed before the rest is counted
+
+
+def answer(results: dict[str, Any]) -> str:
+    """State how often the best method is right, next to guessing and to the other methods.
+
+    Parameters
+    ----------
+    results : dict
+        Returned by `Outcome.to_dict`.
+
+    Returns
+    -------
+    str
+        Two or three sentences.
+
+    Examples
+    --------
+    >>> from penultimate.report.answers import answer
+    >>> answer({"dataset": {"n_test": 92}, "answer": {"best": "cnn+rf", "accuracy": 0.587,
+    ...     "ci95": [0.44, 0.73], "guessing": 0.174, "guess": "glass", "compared_with": ["knn"],
+    ...     "not_shown_better_than": ["knn"]}})
+    'cnn+rf is right on 59 % of the 92 test images (95 % interval: 44 to 73 %). Always ...'
+    """
+    found, n_test = results["answer"], results["dataset"]["n_test"]
+    right = percent(found["accuracy"], n_test)
+    ends = percent_interval(tuple(found["ci95"]), n_test)
+    images = "the only test image" if n_test == 1 else f"the {n_test:,} test images"
+    words = (
+        f"{found['best']} is right on {right} % of {images} (95 % interval: {ends} %). Always "
+        f"answering {found['guess']} would be right on {percent(found['guessing'], n_test)} %"
+    )
+    beaten = found["ci95"][0] > found["guessing"]
+    words += "." if beaten else ": this method is not shown to be better than guessing."
+    if standing := rank(results):
+        words += f" {found['best']} {standing}."
+    return words
+
+
+def rank(results: dict[str, Any]) -> str:
+    """State whether the best method is shown to be better than the others; empty without others.
+
+    Parameters
+    ----------
+    results : dict
+        Returned by `Outcome.to_dict`.
+
+    Returns
+    -------
+    str
+        The predicate of a sentence about the method, without a period.
+    """
+    found = results["answer"]
+    n_others, undecided = len(found["compared_with"]), found["not_shown_better_than"]
+    if not n_others:
+        return ""
+    alone = n_others == 1
+    if not undecided:
+        others = "the other method" if alone else f"all {n_others} others"
+        return f"is shown to be better than {others}"
+    if len(undecided) == n_others:
+        others = "the other method" if alone else f"any of the {n_others} others"
+        return f"has the highest accuracy, but is not shown to be better than {others}"
+    return (
+        f"is shown to be better than {n_others - len(undecided)} of the {n_others} others, but "
+        f"not than {enumerate_names(undecided)}"
+    )
+
+
+def enumerate_names(names: list[str]) -> str:
+    """List names, the first few of many.
+
+    Parameters
+    ----------
+    names : list of str
+
+    Returns
+    -------
+    str
+    """
+    if len(names) > _NAMED + 1:
+        names = [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

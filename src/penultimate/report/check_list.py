@@ -1,0 +1,53 @@
+"""The findings of the checks in the order in which they should be read."""
+
+from typing import Any
+
+# What makes every figure of the page meaningless comes first, what only blurs it last. A finding
+# that is not listed comes after those that are.
+_BY_HARM = (
+    "test-samples-seen",
+    "network-undertrained",
+    "misordered-labels",
+    "groups-split",
+    "duplicates-across-classes",
+    "selection-on-training-samples",
+    "duplicates-in-selection",
+    "training-samples-unknown",
+    "other-training-samples",
+    "images-left-out",
+    "class-imbalance",
+    "few-test-samples",
+    "probabilities-as-features",
+    "grid-edge",
+)
+_LEVELS = ("error", "warning")
+
+
+def alarms(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the errors and warnings, the most harmful first.
+
+    Parameters
+    ----------
+    checks : list of dict
+        ``checks`` of the results.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> from penultimate.report.check_list import alarms
+    >>> found = [{"id": "few-test-samples", "level": "warning"}, {"id": "x", "level": "info"},
+    ...     {"id": "groups-split", "level": "warning"}]
+    >>> [check["id"] for check in alarms(found)]
+    ['groups-split', 'few-test-samples']
+    """
+    place = {name: k for k, name in enumerate(_BY_HARM)}
+    return sorted(
+        (check for check in checks if check["level"] in _LEVELS),
+        key=lambda check: (
+            _LEVELS.index(check["level"]),
+            place.get(check["id"], len(place)),
+        ),
+    )
