@@ -334,6 +334,52 @@ def test_nothing_is_cut_off_on_a_phone(page):
     assert overflow == 0
 
 
+@pytest.fixture(scope="module")
+def ten_classes(full, tmp_path_factory):
+    """As many classes, misclassified images, findings and methods as those of the demo."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    names = tuple(f"class <b>{k}" for k in range(10))
+    data = dataclasses.replace(full.dataset, labels=labels, classes=names, subsets={})
+    guesses = rng.integers(0, 10, (2, len(full.test)))
+    methods = [
+        dataclasses.replace(m, predictions=guesses, probabilities=None, margins=None)
+        for m in full.methods
+    ]
+    made = dataclasses.replace(full, dataset=data, methods=methods, hardest=[], others=[])
+    return made, made.save(tmp_path_factory.mktemp("ten") / "out")
+
+
+def test_short_and_light_before_anything_is_unfolded(browser, ten_classes):
+    _, report = ten_classes
+    assert report.stat().st_size < 1_000_000
+    metrics = {"width": 1200, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        browser.get(report.as_uri())
+        height = browser.execute_script("return document.documentElement.scrollHeight")
+        assert 1000 < height <= 3000
+        assert len(find(browser, "ul.alarms li")) == 2
+        assert "class <b>3" in find(browser, "#classes")[0].text
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_readable_without_scripts(browser, ten_classes):
+    made, report = ten_classes
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(report.as_uri())
+        figures = [f for f in find(browser, "#thumbs figure") if f.is_displayed()]
+        wrong = ~made.correct("cnn+svm-rbf")
+        assert len(figures) == wrong.any(axis=0).sum()
+        assert "\u2192 class <b>" in figures[0].text
+        assert sum(int(c.text or 0) for c in find(browser, "table.confusion td")) == wrong.size
+        assert not any(button.is_displayed() for button in find(browser, ".picker button"))
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 @pytest.mark.serial
 def test_ten_thousand_images_open_quickly(browser, comparison, tmp_path):
     """Digits in size and number, a tenth of them wrong: under 8 MB, open within a second."""

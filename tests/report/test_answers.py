@@ -1,0 +1,44 @@
+import pytest
+
+from penultimate.report.answers import answer, enumerate_names, rank
+
+
+def results(low=0.44, others=("knn", "rf", "svm"), undecided=(), n_test=92):
+    found = {"best": "mlp", "accuracy": 0.587, "ci95": [low, 0.73]}
+    found |= {"guessing": 0.174, "guess": "glass", "compared_with": list(others)}
+    return {
+        "dataset": {"n_test": n_test},
+        "answer": found | {"not_shown_better_than": list(undecided)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("others", "undecided", "words"),
+    [
+        ((), (), ""),
+        (("knn",), (), "is shown to be better than the other method"),
+        (("knn",), ("knn",), "not shown to be better than the other method"),
+        (("knn", "rf", "svm"), (), "is shown to be better than all 3 others"),
+        (("knn", "rf"), ("knn", "rf"), "not shown to be better than any of the 2 others"),
+        (("knn", "rf", "svm"), ("rf", "svm"), "than 1 of the 3 others, but not than rf and svm"),
+    ],
+)
+def test_rank(others, undecided, words):
+    made = results(others=others, undecided=undecided)
+    assert rank(made).endswith(words)
+    assert answer(made).endswith(f"mlp {rank(made)}." if words else "right on 17 %.")
+
+
+def test_an_interval_that_holds_guessing_says_so():
+    words = "this method is not shown to be better than guessing"
+    assert words in answer(results(low=0.1))
+    assert words not in answer(results())
+
+
+def test_one_test_image():
+    assert "on 59 % of the only test image (" in answer(results(n_test=1))
+
+
+def test_of_many_names_the_first():
+    assert enumerate_names(list("abcd")) == "a, b, c and d"
+    assert enumerate_names(list("abcde")) == "a, b, c and 2 more"
