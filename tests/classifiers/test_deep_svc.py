@@ -241,7 +241,7 @@ def test_bad_input(shapes):
         (lambda X: X.repeat(2, 1), "images are 24 x 12 x 1; the network takes 12 x 12 x 1: resize"),
         (lambda X: X.repeat(2, 2)[..., 0], "images are 12 x 24 x 1; .* resize"),
         (lambda X: np.moveaxis(X, -1, 1), "images are 1 x 12 x 12; .*: move their channels last"),
-        (lambda X: X.repeat(3, -1), "images are 12 x 12 x 3; .*: give them 1 channels"),
+        (lambda X: X.repeat(3, -1), "images are 12 x 12 x 3; .*: give them 1 channel"),
         (lambda X: X.reshape(len(X), -1), r"samples of shape \(12, 12, 1\); got X of shape"),
     ],
 )
