@@ -1,14 +1,18 @@
 import ast
 import importlib.util
+import runpy
 import subprocess
 import sys
 import tokenize
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from penultimate import DeepSVC, FeatureExtractor
+import penultimate
+from penultimate import DeepSVC, FeatureExtractor, Training
+from penultimate.classifiers import _margin_training
 from penultimate.networks import build_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -96,10 +100,17 @@ def test_mnist_hybrid_is_short():
 
 
 @pytest.mark.slow
-def test_svm_in_keras_draws_and_advises(tmp_path):
-    picture = tmp_path / "boundaries.png"
-    command = [sys.executable, EXAMPLES / "svm_in_keras.py", "--splits", "1", "--out", picture]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_svm_in_keras_draws_and_advises(tmp_path, monkeypatch, capsys):
+    """The whole script, except that its networks train for two epochs."""
+    script, picture = str(EXAMPLES / "svm_in_keras.py"), tmp_path / "boundaries.png"
+    monkeypatch.setattr(
+        penultimate, "Training", lambda *_, **recipe: Training(**{**recipe, "epochs": 2})
+    )
+    monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 20)
+    monkeypatch.setattr(sys, "argv", [script, "--splits", "1", "--out", str(picture)])
+    runpy.run_path(script, run_name="__main__")
+    plt.close("all")
+    output = capsys.readouterr().out
     assert picture.stat().st_size > 20_000
     assert output.count("<- use this") == 3
     for approach in ("1 linear machine", "2 network", "3 network", "kernel SVM", "random features"):
