@@ -15,7 +15,7 @@ from penultimate._common.frames import level_outside
 from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
 from penultimate._common.protocols import Network
-from penultimate._common.validation import check_number, check_per_sample
+from penultimate._common.validation import as_array, check_number, check_per_sample
 from penultimate.classifiers._sample_form import SampleForm
 from penultimate.networks import (
     History,
@@ -166,9 +166,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             check_not_one_hot(y)
             y = typed_labels(y)
-            if np.ndim(X) == 3 and np.shape(y) == (1,) != np.shape(X)[:1]:
+            shape = as_array(X).shape
+            if len(shape) == 3 and as_array(y).shape == (1,) != shape[:1]:
                 raise ValueError(
-                    f"X has shape {np.shape(X)} and y one label: if X is one image, pass X[None]."
+                    f"X has shape {shape} and y one label: if X is one image, pass X[None]."
                 )
         samples, labels = self._validate(X, y, reset=reset)
         samples = self._convert(samples, reset)
