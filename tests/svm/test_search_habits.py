@@ -28,6 +28,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import NuSVC
 
 from penultimate import (
     SVC,
@@ -157,12 +158,12 @@ def broken(fitted, samples, labels):
     raise ZeroDivisionError("a fault of the user's")
 
 
-@pytest.mark.parametrize("scoring", [broken, {"a": broken, "b": "accuracy"}, "neg_log_loss"])
+@pytest.mark.parametrize("scoring", [broken, {"a": broken, "b": "accuracy"}])
 def test_a_failing_scorer_keeps_its_error(scoring):
     params = {"scoring": scoring, "refit": False, "error_score": "raise"}
     errors = []
     for make in (SVCSearchCV, GridSearchCV):
-        with pytest.raises((ZeroDivisionError, AttributeError)) as caught:
+        with pytest.raises(ZeroDivisionError) as caught:
             make(SVC(), GRID, **params).fit(X, y)
         errors.append(caught.value)
     assert repr(errors[0]) == repr(errors[1])
@@ -271,11 +272,11 @@ SLOW = {
     "a setting that fails": ({"error_score": 0.5}, {"C": [-1, 1]}, X, y, "'C': -1"),
     "no memory": ({"estimator": SVC(memory_limit="1KiB")}, GRID, X, y, "memory limit"),
     "another classifier": (
-        {"estimator": make_pipeline(StandardScaler(), SVC())},
-        {"svc__C": [1, 10]},
+        {"estimator": make_pipeline(StandardScaler(), NuSVC())},
+        {"nusvc__nu": [0.1, 0.2]},
         X,
         y,
-        "sklearn's Pipeline",
+        "sklearn's NuSVC",
     ),
     "a class without samples": (
         {"cv": [(np.arange(60), np.arange(50, 100))]},

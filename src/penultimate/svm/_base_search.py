@@ -7,7 +7,7 @@ Candidates are drawn before folds, as scikit-learn does: the same random state g
 
 import time
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -15,17 +15,27 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._common.callbacks import CallbackSupportMixin, part_of, with_callbacks
+from penultimate._common.pipelines import ask_last_step
 from penultimate._common.validation import check_per_sample
 from penultimate.svm._joint_search import JointSearch
+from penultimate.svm._pipeline_search import joint_search_for
+from penultimate.svm._pipelines import is_svc, split_off_svc, with_svc
 from penultimate.svm._problem import NotJointError
 from penultimate.svm._scoring import Scoring, make_scorer_of
+from penultimate.svm._search_checks import (
+    check_estimator,
+    check_refit,
+    check_refit_found,
+    check_search_params,
+)
 from penultimate.svm._trials import Trials
 from penultimate.svm.svc import SVC
 
@@ -39,7 +49,9 @@ def _has(name: str) -> Any:
                 f"This {type(search).__name__} has refit=False, so it has no classifier "
                 f"to {name} with; set refit=True."
             )
-        getattr(getattr(search, "best_estimator_", search._estimator()), name)
+        estimator = getattr(search, "best_estimator_", search._estimator())
+        # A pipeline forwards no method that scikit-learn does not know.
+        getattr(split_off_svc(estimator)[1] if name == "class_margins" else estimator, name)
         return True
 
     return available_if(check)
@@ -47,6 +59,8 @@ def _has(name: str) -> Any:
 
 class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base class of the searches: a subclass lists the candidates."""
+
+    _grid_name = "param_grid"
 
     estimator: Any
     scoring: Any
@@ -98,19 +112,30 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             the reason.
         """
         # A copy: neither a search nor its refit may change the classifier that it was given.
+        owner = type(self).__name__
+        check_estimator(self._estimator(), owner, self._grid_name)
         estimator = clone(self._estimator())
         self._check_params()
         given = X  # may have feature names, which validation removes
         # Other classifiers may accept what we do not, such as text: their own `fit` validates it.
-        if type(estimator) is SVC:
-            X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        if is_svc(estimator):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                dtype=(np.float64, np.float32),
+                accept_sparse=type(estimator) is not SVC,
+            )
             check_classification_targets(y)
             for name in ("groups", "sample_weight"):
-                check_per_sample(params.get(name), len(y), name, type(self).__name__)
+                check_per_sample(params.get(name), len(y), name, owner)
+        elif isinstance(estimator, Pipeline) and y is not None:
+            X, y = indexable(X, y)
+            check_classification_targets(y)
         # All that can be wrong with the parameters is found before anything is drawn or solved.
         for_fit, for_split, for_score = self._route(params)
-        scoring = Scoring(estimator, self.scoring, self.error_score, for_score)
-        self._check_refit(scoring)
+        scoring = Scoring(with_svc(estimator), self.scoring, self.error_score, for_score)
+        check_refit(self.refit, scoring, owner)
         # Once only: it wraps an iterable of folds, and a generator can be read once.
         splitter = check_cv(self.cv, y, classifier=True)
 
@@ -145,7 +170,8 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             joint.warn_of_repeats()
         self._choose(trials.results())
         if self.refit:
-            solver = joint if trials.is_joint else None
+            # The solver has samples that serve the refit of a plain SVC, and of nothing else.
+            solver = joint if trials.is_joint and type(estimator) is SVC else None
             self._refit(estimator, given, y, for_fit, solver, task)
         # Also without a refit, when there is no classifier to ask for them.
         self.classes_ = np.unique(y)
@@ -154,37 +180,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     def _check_params(self) -> None:
         """Raise for parameters that are invalid whatever the data."""
-        owner, error_score = type(self).__name__, self.error_score
-        if error_score != "raise" and not isinstance(error_score, Real):
-            raise ValueError(
-                f"The 'error_score' parameter of {owner} must be 'raise' or a number; "
-                f"got {error_score!r}."
-            )
-        if not isinstance(self.verbose, Real) or self.verbose < 0:
-            raise ValueError(
-                f"The 'verbose' parameter of {owner} must be an integer, at least 0; "
-                f"got {self.verbose!r}."
-            )
-
-    def _check_refit(self, scoring: Scoring) -> None:
-        """Reject a `refit` that names no metric, before anything is computed."""
-        if callable(self.refit) or self.refit in (False, np.False_):
-            return
-        if scoring.is_multimetric:
-            if not isinstance(self.refit, str) or self.refit not in scoring.scorer:
-                self._refuse_refit("False, a callable or", str(list(scoring.scorer)))
-        elif isinstance(self.refit, str):
-            # What a callable computes is only known after it was called.
-            if not callable(self.scoring) and self.refit not in (self.scoring, "score"):
-                self._refuse_refit("True, False, a callable or", repr(self.scoring))
-        elif self.refit not in (True, np.True_):
-            self._refuse_refit("True, False, a callable or", repr(self.scoring))
-
-    def _refuse_refit(self, others: str, scoring: str) -> None:
-        raise ValueError(
-            f"The 'refit' parameter of {type(self).__name__} must be {others} the name of a metric "
-            f"in scoring, which is {scoring}; got {self.refit!r}."
-        )
+        check_search_params(self.error_score, self.verbose, type(self).__name__)
 
     def _route(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         """Return the keyword arguments of the classifier, the splitter and the scorers."""
@@ -206,14 +202,9 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         """Return the joint solver, or why it does not serve this search."""
         if self.return_train_score:
             return NotJointError("training scores were requested")
-        if not set(for_fit) <= {"sample_weight"}:
-            return NotJointError()  # the classifier raises its own error for an unknown argument
-        weights = for_fit.get("sample_weight")
-        if type(estimator) is SVC:
-            weights = check_per_sample(weights, len(y), "sample_weight", type(self).__name__)
         try:
-            return JointSearch(
-                estimator, X, y, sample_weight=weights, scoring=scoring, n_jobs=self.n_jobs
+            return joint_search_for(
+                estimator, X, y, for_fit=for_fit, scoring=scoring, n_jobs=self.n_jobs
             )
         except NotJointError as why:
             return why
@@ -223,10 +214,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         self.cv_results_ = results
         if callable(self.scoring):
             metrics = [name[10:] for name in results if name.startswith("mean_test_")]
-            if not self.multimetric_ and isinstance(self.refit, str):
-                self._refuse_refit("True, False, a callable or", "a callable with a single metric")
-            if self.multimetric_ and not (callable(self.refit) or self.refit in (False, *metrics)):
-                self._refuse_refit("False, a callable or", f"a callable with {metrics}")
+            check_refit_found(self.refit, metrics, self.multimetric_, type(self).__name__)
         # Several metrics, and none that chooses: there is no best candidate.
         if self.multimetric_ and not self.refit:
             return
@@ -273,8 +261,9 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 best._fit(X, y, joint.sample_weight, joint.samples_in_f32(best.kernel))
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = best
-        if hasattr(best, "feature_names_in_"):
-            self.feature_names_in_ = best.feature_names_in_
+        for name in ("feature_names_in_", "n_features_in_"):
+            if hasattr(best, name):
+                setattr(self, name, getattr(best, name))
 
     @_has("predict")
     def predict(self, X: Any) -> Any:
@@ -292,7 +281,9 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     def class_margins(self, X: Any) -> Any:
         """Compute the smallest decision value of each class; see `SVC.class_margins`."""
         check_is_fitted(self)
-        return self.best_estimator_.class_margins(X)
+        if isinstance(best := self.best_estimator_, Pipeline):
+            return ask_last_step(best, "class_margins", X)
+        return best.class_margins(X)
 
     @_has("predict_proba")
     def predict_proba(self, X: Any) -> Any:
@@ -350,5 +341,6 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        check_estimator(self._estimator(), type(self).__name__, self._grid_name)
         tags.input_tags.pairwise = get_tags(self._estimator()).input_tags.pairwise
         return tags

@@ -1,11 +1,15 @@
 """Default grids and distributions of the searches, on the scale of the features."""
 
+from contextlib import suppress
 from typing import Any
 
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from scipy.stats import loguniform
 
 from penultimate.svm._kernel import resolve_gamma
+from penultimate.svm._pipelines import as_ours, is_svc, split_off_svc
+from penultimate.svm._problem import NotJointError
 from penultimate.svm.svc import SVC
 
 # Default grids, mostly in half decades; those of gamma are factors of ``gamma="scale"``. The RBF's
@@ -19,11 +23,25 @@ LINEAR_C = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
 def _with_default(estimator: object, name: str) -> SVC:
-    if not isinstance(estimator, SVC):
-        raise ValueError(
-            f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}."
-        )
-    return estimator
+    if is_svc(estimator):
+        # scikit-learn's may have a kernel that ours has not, and so no default.
+        with suppress(NotJointError):
+            return as_ours(estimator)
+    if isinstance(estimator, SVC):
+        return estimator
+    path, _ = split_off_svc(estimator)
+    example = f", such as {{'{path}__C': [1, 10]}}" if path else ""
+    raise ValueError(
+        f"Only an SVC has a default {name}; pass one for {type(estimator).__name__}{example}."
+    )
+
+
+def _scale(X: Any) -> float:
+    """Return the gamma of ``"scale"``, also on sparse samples, which scikit-learn's SVC takes."""
+    if not issparse(X):
+        return resolve_gamma("scale", X)
+    variance = float(X.multiply(X).mean() - X.mean() ** 2)
+    return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
 
 
 def default_grid(estimator: object, X: NDArray[Any]) -> dict[str, list[float]]:
@@ -39,7 +57,7 @@ def default_grid(estimator: object, X: NDArray[Any]) -> dict[str, list[float]]:
         return {"C": list(LINEAR_C)}
     if kernel == "precomputed":
         return {"C": list(RBF_C)}
-    scale = resolve_gamma("scale", X)
+    scale = _scale(X)
     return {"C": list(RBF_C), "gamma": [factor * scale for factor in RBF_GAMMA]}
 
 
@@ -57,5 +75,5 @@ def default_distributions(estimator: object, X: NDArray[Any]) -> dict[str, Any]:
         return {"C": loguniform(1e-4, 10)}
     if kernel == "precomputed":
         return {"C": loguniform(0.1, 1000)}
-    scale = resolve_gamma("scale", X)
+    scale = _scale(X)
     return {"C": loguniform(0.1, 1000), "gamma": loguniform(0.01 * scale, 10 * scale)}

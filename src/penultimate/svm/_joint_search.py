@@ -23,7 +23,7 @@ from penultimate._common.warnings import PerformanceWarning
 from penultimate.svm import _native
 from penultimate.svm._grid_engine import GridEngine, Outcome
 from penultimate.svm._precomputed_decisions import PrecomputedDecisions
-from penultimate.svm._problem import NotJointError, Problem
+from penultimate.svm._problem import Problem
 from penultimate.svm._scoring import ScoreTable, Scoring
 from penultimate.svm.svc import SVC
 
@@ -52,11 +52,6 @@ class JointSearch:
         Weights for fitting.
     scoring : Scoring
     n_jobs : int or None
-
-    Raises
-    ------
-    NotJointError
-        If `estimator` is not an `SVC`, or limits its iterations.
     """
 
     def __init__(
@@ -65,18 +60,10 @@ class JointSearch:
         X: NDArray[Any],
         y: NDArray[Any],
         *,
-        sample_weight: NDArray[np.float64] | None,
+        sample_weight: NDArray[np.float64] | None = None,
         scoring: Scoring,
         n_jobs: int | None,
     ) -> None:
-        if type(estimator) is not SVC:
-            made = type(estimator)
-            named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
-            raise NotJointError(f"the estimator is {named}; penultimate.SVC is solved jointly")
-        # The iterations of a joint solution do not count from zero, as it starts from another one:
-        # the same limit would stop it at a different point.
-        if estimator.max_iter != -1:
-            raise NotJointError("max_iter limits the iterations of each fit")
         self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
         self.scoring, self.n_jobs = scoring, n_jobs
         self._engine: GridEngine | None = None
@@ -123,7 +110,7 @@ class JointSearch:
         # The refit is on all samples: those of a subsample are of no use to it.
         self._engine = engine if len(problem.rows) == len(self.y) else None
         with progress as on_progress:
-            rows, seconds = self._score_outcomes(problem, engine, on_progress)
+            rows, seconds = self.score_outcomes(problem, engine, on_progress)
         self._n_fits += rows.size
         fit_time = (time.perf_counter() - start - seconds.sum()) / rows.size
         n_candidates = len(rows)
@@ -134,10 +121,10 @@ class JointSearch:
             "mean_score_time": seconds.mean(axis=1),
             "std_score_time": seconds.std(axis=1),
         }
-        test = _by_metric(rows, self.scoring.error_score)
+        test = by_metric(rows, self.scoring.error_score)
         return ScoreTable(test, None, times, self.scoring.is_multimetric)
 
-    def _score_outcomes(
+    def score_outcomes(
         self, problem: Problem, engine: GridEngine, on_progress: Callable[[float], None]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return the scores by setting and fold, as dicts, and the seconds that scoring took."""
@@ -157,6 +144,17 @@ class JointSearch:
             seconds[outcome.setting, outcome.fold] = time.perf_counter() - begin
         on_progress(1.0)
         return rows, seconds
+
+    def as_scored(self, fitted: SVC, samples: Any, y: Any) -> tuple[Any, Any, Any]:
+        """Return a classifier, its validation samples and their labels as scorers are given them.
+
+        Parameters
+        ----------
+        fitted : SVC
+        samples, y : ndarray
+            As the solver has them.
+        """
+        return fitted, samples, y
 
     def samples_in_f32(self, kernel: str) -> "_native.core.SingleSource | None":
         """Return the core's float32 copy of all samples, for the refit; None if there is none."""
@@ -236,7 +234,8 @@ class _OutcomeScorer:
             samples,
             lambda: search.fit_alone(problem, outcome),
         )
-        return search.scoring(fitted, samples, problem.y[fold.test], params)
+        given = search.as_scored(fitted, samples, problem.y[fold.test])
+        return search.scoring(*given, params)
 
     def _samples_of(self, outcome: Outcome) -> NDArray[Any]:
         setting, number = self.problem.settings[outcome.setting], outcome.fold
@@ -250,7 +249,7 @@ class _OutcomeScorer:
         return samples
 
 
-def _by_metric(rows: NDArray[Any], error_score: float | str) -> dict[str, NDArray[np.float64]]:
+def by_metric(rows: NDArray[Any], error_score: float | str) -> dict[str, NDArray[np.float64]]:
     """Return the scores by metric, from one dict per setting and fold."""
     # Where a callable with several metrics failed, there is a single score, for all of them.
     metrics = max(rows.flat, key=lambda row: (set(row) != {"score"}, len(row)))

@@ -76,7 +76,10 @@ class Problem:
             If the joint solver does not serve these candidates or folds.
         """
         settings = _settings(estimator, candidates)
-        folds = _folds(splits, len(y))
+        folds = as_folds(splits, len(y))
+        # In the joint problem folds differ only in the bounds of the coefficients, one per sample.
+        if any(np.bincount(fold.train).max() > 1 for fold in folds):
+            raise NotJointError("a fold trains on the same sample twice")
         pairwise = any(setting.estimator.kernel == "precomputed" for setting in settings)
         if pairwise and X.shape[0] != X.shape[1]:
             raise NotJointError
@@ -125,33 +128,55 @@ class Problem:
         return SVC(**setting.estimator.get_params()).fit(X, self.y[train], sample_weight=weights)
 
 
-def _folds(splits: Iterable[Any], n_samples: int) -> list[Fold]:
-    """Return folds as positions; splitters may yield lists, masks or negative positions."""
+def as_folds(splits: Iterable[Any], n_samples: int) -> list[Fold]:
+    """Return folds as positions; splitters may yield lists, masks or negative positions.
+
+    Raises
+    ------
+    NotJointError
+        If a fold has nothing to fit on or to score: an error, or `error_score`, of separate fits.
+    """
     # Indexing it turns any form of index into positions, and raises where one is out of range.
     positions = np.arange(n_samples)
     folds = [Fold(*(positions[np.asarray(part)] for part in split)) for split in splits]
-    # Nothing to fit on or to score: an error, or `error_score`, of the separate fits.
     if any(len(fold.test) == 0 or len(fold.train) == 0 for fold in folds):
         raise NotJointError
-    # In the joint problem folds differ only in the bounds of the coefficients, one per sample.
-    if any(np.bincount(fold.train).max() > 1 for fold in folds):
-        raise NotJointError("a fold trains on the same sample twice")
     return folds
+
+
+def make_settings(
+    classifiers: Sequence[SVC], candidates: Sequence[dict[str, Any]]
+) -> list[Setting]:
+    """Return classifiers as settings of one search; the candidates are for the messages.
+
+    Raises
+    ------
+    NotJointError
+        If one cannot be fitted, or they differ in what all settings share.
+    """
+    settings: list[Setting] = []
+    first = classifiers[0].get_params()
+    for index, (classifier, candidate) in enumerate(zip(classifiers, candidates)):
+        params = classifier.get_params()
+        for name in sorted(set(params) - set(_SHARED)):
+            if params[name] is not first[name] and params[name] != first[name]:
+                raise NotJointError(f"settings differ in {name!r}")
+        # The iterations of a joint solution do not count from zero, as it starts from another one:
+        # the same limit would stop it at a different point.
+        if classifier.max_iter != -1:
+            raise NotJointError("max_iter limits the iterations of each fit")
+        try:
+            classifier._check_params()
+        except (ValueError, TypeError):  # left to `error_score`
+            raise NotJointError(f"the setting {candidate} cannot be fitted") from None
+        settings.append(Setting(index, classifier))
+    return settings
 
 
 def _settings(estimator: SVC, candidates: Sequence[dict[str, Any]]) -> list[Setting]:
     shared = estimator.get_params()
-    settings = []
-    for index, params in enumerate(candidates):
-        # An unknown name: `set_params` of the separate fits raises the error.
-        if not set(params) <= set(shared):
-            raise NotJointError
+    for params in candidates:
+        # Also if the grid has a single value: then it might as well be set on the classifier.
         if other := sorted(set(params) - set(_SHARED)):
             raise NotJointError(f"settings differ in {other[0]!r}")
-        setting = SVC(**{**shared, **params})
-        try:
-            setting._check_params()
-        except (ValueError, TypeError):  # left to `error_score`
-            raise NotJointError(f"the setting {params} cannot be fitted") from None
-        settings.append(Setting(index, setting))
-    return settings
+    return make_settings([SVC(**{**shared, **params}) for params in candidates], candidates)

@@ -114,6 +114,10 @@ class Scoring:
         """Whether the only metric is the accuracy, for which the predictions are enough."""
         return self.scoring in (None, "accuracy") and set(self.params) <= {"sample_weight"}
 
+    def failed(self) -> dict[str, float]:
+        """Return the scores of a setting that could not be fitted."""
+        return dict.fromkeys(self._by_metric, float(self.error_score))
+
     def __call__(
         self, fitted: Head, X: ArrayLike, y: ArrayLike, params: dict[str, Any]
     ) -> dict[str, float]:

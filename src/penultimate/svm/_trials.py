@@ -20,6 +20,7 @@ from penultimate._common.warnings import PerformanceWarning
 from penultimate.svm._joint_search import JointSearch
 from penultimate.svm._problem import NotJointError
 from penultimate.svm._scoring import ScoreTable, Scoring
+from penultimate.svm._search_checks import check_last_step, check_names, check_probabilities
 from penultimate.svm._separate_fits import DrawnFolds, fit_separately
 
 
@@ -95,7 +96,8 @@ class Trials:
         Raises
         ------
         ValueError
-            If there are no candidates or no folds, or a setting cannot be fitted on any fold.
+            If there are no candidates or no folds, a candidate has an unknown parameter, a metric
+            needs probabilities, or a setting cannot be fitted on any fold.
         """
         candidates = list(candidates)
         if not candidates or not len(folds):
@@ -104,6 +106,11 @@ class Trials:
                 f"candidates and {len(folds)} folds. Pass at least one value of each parameter, "
                 "and a cv that yields folds; a generator can be used once only."
             )
+        if not self._tables:
+            owner = type(self.search).__name__
+            check_last_step(self.estimator, candidates, owner)
+            check_names(self.estimator, candidates, owner)
+            check_probabilities(self.estimator, candidates, self.scoring.scorer, owner)
         # Successive halving scores several times, on different samples: each time may need the
         # separate fits, for example because a subsample lacks a class.
         try:

@@ -151,6 +151,8 @@ class SVCRandomizedSearchCV(Search):
     True
     """
 
+    _grid_name = "param_distributions"
+
     def __init__(
         self,
         estimator: Any = None,
