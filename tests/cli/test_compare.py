@@ -178,7 +178,12 @@ def test_missing_subsets_and_groups_are_refused(bars, letters, tmp_path):
     out = tmp_path / "out"
     assert "has no folder of " in fails("compare", bars, "--subsets", "--out", out)
     assert "--subsets" in fails("compare", letters, "--out", out)
-    assert "needs groups" in fails("compare", bars, "--split-by", "group", "--out", out)
+    result = CliRunner().invoke(
+        app, ["compare", str(bars), "--split-by", "group", "--out", str(out)]
+    )
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert "--split-by: needs groups, and the data has none" in text
     assert "finds no group" in fails(
         "compare", letters, "--subsets", "--group-from-filename", "(zzz)", "--out", out
     )
@@ -367,7 +372,10 @@ def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.strip() == "penultimate: interrupted; no report was written."
+    assert errors.strip() == (
+        "penultimate: interrupted; no report was written. Started with --checkpoints FOLDER, the "
+        "same command resumes where it was."
+    )
     assert not out.exists()
 
 

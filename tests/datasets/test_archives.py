@@ -32,6 +32,31 @@ def test_damaged_archive(tmp_path, name):
         datasets.load(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("form", "suffix", "kind"),
+    [("zip", "zip", "zip"), ("gztar", "tar.gz", "gzip"), ("xztar", "tar.xz", "xz")],
+)
+def test_truncated_archive(folders, tmp_path, form, suffix, kind):
+    path = shutil.make_archive(str(tmp_path / "whole"), form, folders.parent, folders.name)
+    cut = tmp_path / f"photos.{suffix}"
+    with open(path, "rb") as whole:
+        cut.write_bytes(whole.read(90))
+    with pytest.raises(ValueError, match="can't be unpacked") as error:
+        datasets.load(cut)
+    reason = str(error.value)
+    assert f"it is a truncated or damaged {kind} file" in reason or "ended before" in reason
+    assert "not a gzip file" not in reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "it is empty"), (b"nonsense", "neither a tar nor a zip")]
+)
+def test_no_archive_at_all(tmp_path, content, reason):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        datasets.load(tmp_path / "a.zip")
+
+
 def test_archive_that_would_write_elsewhere(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO(b""))

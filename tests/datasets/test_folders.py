@@ -119,6 +119,31 @@ def test_classes_that_differ_between_the_parts(tmp_path):
     assert "The test set has no image of 1 class: 'Cow'." in notes
 
 
+@pytest.mark.parametrize("subsets", [False, True])
+def test_folders_that_differ_in_the_form_of_accents_are_one(tmp_path, subsets):
+    for k, form in enumerate(("NFC", "NFD")):
+        name = unicodedata.normalize(form, "Käse")
+        # In subsets, the class inside is spelled in both ways, too.
+        fill(tmp_path / name / name if subsets else tmp_path / name, 3, 10 * k)
+        fill(tmp_path / name / "Brot" if subsets else tmp_path / f"Brot{k}", 3, 10 * k + 5)
+    data = datasets.load(tmp_path, subsets=subsets)
+    composed = unicodedata.normalize("NFC", "Käse")
+    start = f"{composed}/" if subsets else ""
+    assert len(data.classes) == 2 + (not subsets)
+    assert (data.labels == data.classes.index(f"{start}{composed}")).sum() == 6
+    assert f"2 folders named {composed!r} in {tmp_path.name!r} were read as one" in " ".join(
+        data.notes
+    )
+
+
+def test_one_image_is_not_called_images(tmp_path):
+    fill(tmp_path / "cat", 3)
+    fill(tmp_path / "dog", 3, 10)
+    shutil.copy(next((tmp_path / "cat").iterdir()), tmp_path / "loose.png")
+    with pytest.raises(ValueError, match=r"^1 image, 'loose.png', lies next to"):
+        datasets.load(tmp_path)
+
+
 def test_classes_that_differ_in_case_are_two_where_both_are_trained_on(tmp_path):
     data = datasets.load(write_split(tmp_path, ("train", "test"), ("a", "A", "b"), (6, 2)))
     assert data.classes == ("A", "a", "b")
@@ -209,7 +234,7 @@ def test_stray_image_of_any_suffix(folders, name, save_as):
         (folders / name).write_bytes(b"\0\0\0\x18ftypheic")
     else:
         Image.new("L", (8, 8)).save(folders / name, save_as)
-    with pytest.raises(ValueError, match=rf"'{name}', lie next to the class folders"):
+    with pytest.raises(ValueError, match=rf"'{name}', lies next to the class folders"):
         datasets.load(folders)
 
 

@@ -37,7 +37,7 @@ def test_mixed_channels_become_color_with_a_note(grey, colour):
     decoded = decode_images([grey, colour])
     assert decoded.images.shape == (2, 8, 8, 3)
     assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
-    assert decoded.notes == ["1 grayscale images were converted to color."]
+    assert decoded.notes == ["1 grayscale image was converted to color."]
 
 
 def test_resizing_is_stated(grey):
@@ -69,7 +69,7 @@ def test_no_image(tmp_path):
     text.write_text("not an image")
     with pytest.raises(ValueError, match="notes.txt: is not an image of a known format"):
         decode_image(text)
-    with pytest.raises(ValueError, match="None of the 1 files could be decoded"):
+    with pytest.raises(ValueError, match="None of the files could be decoded"):
         decode_images([text], skip_corrupt=True)
 
 

@@ -42,7 +42,7 @@ def test_images_without_class_folders(tmp_path):
 
 def test_image_next_to_class_folders(folders):
     Image.new("L", (8, 8)).save(folders / "stray.png")
-    with pytest.raises(ValueError, match=r"'stray.png', lie next to the class folders"):
+    with pytest.raises(ValueError, match=r"'stray.png', lies next to the class folders"):
         datasets.load(folders)
 
 

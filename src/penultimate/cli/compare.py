@@ -293,6 +293,12 @@ def _compare(
             if dataset.subsets and not subsets:  # a manifest may have a column of them
                 note = "The subsets in the data are used only with --subsets."
                 dataset = replace(dataset.with_subsets(None), notes=(*dataset.notes, note))
+            if any(by_group for by_group, _ in splits) and dataset.groups is None:
+                raise typer.BadParameter(
+                    "needs groups, and the data has none. Name them in a column 'group' of a "
+                    "manifest, or extract them from the file names with --group-from-filename.",
+                    param_hint="--split-by",
+                )
             live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
                 from penultimate.comparison import ComparisonInterrupted, Protocol
@@ -325,12 +331,12 @@ def _compare(
             except ComparisonInterrupted as cut:
                 result, interrupted = cut.comparison, True
             except KeyboardInterrupt:
-                if checkpoints is None:
-                    raise
-                print_reason(
-                    "interrupted; no report was written. The same command goes on from the states "
-                    f"in {str(checkpoints)!r}."
+                again = (
+                    "Started with --checkpoints FOLDER, the same command resumes where it was."
+                    if checkpoints is None
+                    else f"The same command resumes from the states in {str(checkpoints)!r}."
                 )
+                print_reason(f"interrupted; no report was written. {again}")
                 raise typer.Exit(130) from None
         if not json:
             print_tables(console, result)

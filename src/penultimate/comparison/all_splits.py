@@ -72,8 +72,7 @@ class AllSplits:
             "To go on where it was cut short, run it again with a folder of checkpoints "
             "(checkpoints=, --checkpoints) from the start."
             if folder is None
-            else f"Run it again with the same checkpoints, {str(folder)!r}, and it goes on from "
-            "there."
+            else f"The same command, with the same checkpoints, {str(folder)!r}, resumes there."
         )
         message = f"The comparison was cut short after {amount}; all figures are of these. {again}"
         comparison = self._joined()

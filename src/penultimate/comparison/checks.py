@@ -217,7 +217,12 @@ def _images_left_out(context: Context) -> Finding:
     data = context.plan.dataset
     left_out = sum(note.startswith("Left out: ") for note in data.notes)
     if left_out:
-        return Check("images-left-out", f"{left_out:,} files could not be read, and were skipped.")
+        files = (
+            "1 file could not be read, and was"
+            if left_out == 1
+            else (f"{left_out:,} files could not be read, and were")
+        )
+        return Check("images-left-out", f"{files} skipped.")
     return NotMade("the data was not read from image files") if data.files is None else None
 
 

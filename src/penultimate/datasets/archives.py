@@ -20,6 +20,10 @@ _DAMAGED = (
     RuntimeError,  # a password is needed
     NotImplementedError,  # a compression that Python lacks
 )
+# First bytes of compressed files. A zip lists its content at its end, which a download that was
+# cut short lacks, so that nothing recognizes it as a zip.
+_MAGIC = {b"PK": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_LONGEST_MAGIC = max(map(len, _MAGIC))
 
 
 @contextmanager
@@ -55,10 +59,26 @@ def unpacked(path: Path) -> Iterator[Path]:
                     tar.extractall(folder, filter="data")
         except _DAMAGED as error:
             raise ValueError(
-                f"The archive {str(path)!r} can't be unpacked: {error}. Unpack it yourself, or "
-                "download it again."
+                f"The archive {str(path)!r} can't be unpacked: {_reason(path, error)}. Unpack it "
+                "yourself, or download it again."
             ) from error
         yield folder
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return what is wrong with an archive, without the list of formats that tarfile tried."""
+    if not isinstance(error, tarfile.ReadError):
+        return str(error)
+    if not path.stat().st_size:
+        return "it is empty"
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_MAGIC)
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            return f"it is a truncated or damaged {kind} file"
+    if "file could not be opened" not in str(error):
+        return str(error)
+    return "its content is neither a tar nor a zip, or its beginning is damaged"
 
 
 def _extract(archive: zipfile.ZipFile, folder: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.images import check_one_scale
+from penultimate._common.wording import quantity
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
 from penultimate.datasets.idx import read_idx
@@ -87,8 +88,9 @@ def _from_parts(
     first = parts[TRAIN][0]
     for part, (X, y) in parts.items():
         if len(X) != len(y):
-            plural = "" if len(y) == 1 else "s"
-            raise ValueError(f"The {part} part has {len(X)} images but {len(y)} label{plural}.")
+            raise ValueError(
+                f"The {part} part has {quantity(len(X), 'image')} but {quantity(len(y), 'label')}."
+            )
         if X.shape[1:] != first.shape[1:]:
             raise ValueError(
                 f"Training and {part} images differ in shape: {first.shape[1:]}, {X.shape[1:]}."

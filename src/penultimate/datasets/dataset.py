@@ -262,8 +262,9 @@ class Dataset:
         _, first, same = np.unique(self.fingerprint(), return_index=True, return_inverse=True)
         differ = np.flatnonzero(self.labels != self.labels[first][same])
         if len(differ):
+            copies = "image is an exact copy" if len(differ) == 1 else "images are exact copies"
             raise ValueError(
-                f"{len(differ):,} images are exact copies of one with another label, such as "
+                f"{len(differ):,} {copies} of one with another label, such as "
                 f"{self._named(differ[0])} of {self._named(first[same[differ[0]]])}. Correct the "
                 "labels or remove these images first; dropping duplicates does not choose a label."
             )

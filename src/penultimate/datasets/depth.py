@@ -45,8 +45,9 @@ def scale_note(tops: Sequence[int], n_images: int) -> str:
     bits = held_bits(max(tops))
     of = "" if len(tops) == n_images else f" of {n_images:,}"
     note = (
-        f"{len(tops):,}{of} images came with 16 bits per pixel. The brightest value of all is "
-        f"{max(tops):,}, so they were taken to hold {bits} {'bit' if bits == 1 else 'bits'}: "
+        f"{len(tops):,}{of} {'image' if n_images == 1 else 'images'} came with 16 bits per pixel. "
+        f"The brightest value of all is {max(tops):,}, so they were taken to hold "
+        f"{bits} {'bit' if bits == 1 else 'bits'}: "
         f"values from 0 to {(1 << bits) - 1:,} were scaled to 0 to 255, by the same factor in all "
         "images."
     )

@@ -6,10 +6,12 @@ parts of a split if they hold folders, and classes if they hold images.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from penultimate._common.wording import quantity
 from penultimate.datasets.dataset import natural_order
 from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
 from penultimate.datasets.leftovers import count_leftovers, is_leftover
@@ -100,7 +102,9 @@ def _name_of(root: Path) -> str:
 
 
 def _is_report(folder: Path) -> bool:
-    """Return whether a folder holds an earlier comparison, written next to the class folders."""
+    """Return whether a folder holds an earlier report, written next to the class folders."""
+    if {p.name for p in folder.iterdir()} == {"look.html", "look.json"}:
+        return True
     written = {"report.html", "results.json", "errors.csv", "predictions.csv"}
     return {"report.html", "results.json"} <= {p.name for p in folder.iterdir()} <= written
 
@@ -158,7 +162,7 @@ def _find_parts(tree: Tree, root: Path, depth: int) -> _Parts | None:
         notes.append(_note_on_unlabelled(tree, folder))
     if loose := tree.images(root):
         raise ValueError(
-            f"{len(loose)} images, such as {loose[0].name!r}, lie next to the parts "
+            f"{_of(loose)} next to the parts "
             f"{_named(folders.values())} of {str(root)!r}. Move each into "
             "the folder of its class."
         )
@@ -179,6 +183,11 @@ def _is_deep(tree: Tree, folder: Path, depth: int) -> bool:
     return bool(inside)
 
 
+def _of(loose: list[Path]) -> str:
+    such = f", such as {loose[0].name!r}, lie" if loose[1:] else f", {loose[0].name!r}, lies"
+    return f"{quantity(len(loose), 'image')}{such}"
+
+
 def _named(folders: Iterable[Path]) -> str:
     return " and ".join(repr(folder.name) for folder in folders)
 
@@ -186,7 +195,9 @@ def _named(folders: Iterable[Path]) -> str:
 def _note_on_unlabelled(tree: Tree, folder: Path) -> str:
     n_images = sum(len(tree.images(each)) for each in (folder, *tree.folders(folder)))
     holds = (
-        f"holds {n_images:,} images and no class folders" if n_images else "holds no class folder"
+        f"holds {quantity(n_images, 'image')} and no class folders"
+        if n_images
+        else "holds no class folder"
     )
     return f"The folder {folder.name!r} was left out: it {holds}."
 
@@ -232,15 +243,15 @@ def _list(tree: Tree, path: Path, subsets: bool, *, may_lack: bool = False) -> L
     """List a folder without a split."""
     if not subsets:
         return _list_classes(tree, path, may_lack)
-    parts = {
-        folder.name: _list_classes(tree, folder, may_lack)
-        for folder in _folders_of(tree, path, "subset")
-    }
+    folders = _folders_of(tree, path, "subset")
+    names, notes = _one_spelling(folders)
+    parts = [_list_classes(tree, folder, may_lack) for folder in folders]
     return Listing(
         "",
-        [file for part in parts.values() for file in part.paths],
-        [label for part in parts.values() for label in part.labels],
-        subsets=[name for name, part in parts.items() for _ in part.paths],
+        [file for part in parts for file in part.paths],
+        [label for part in parts for label in part.labels],
+        subsets=[name for name, part in zip(names, parts) for _ in part.paths],
+        notes=(*notes, *(note for part in parts for note in part.notes)),
     )
 
 
@@ -248,7 +259,9 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
     """List a folder with one folder of images per class."""
     paths: list[Path] = []
     labels: list[str] = []
-    for folder in _folders_of(tree, path, "class"):
+    folders = _folders_of(tree, path, "class")
+    names, notes = _one_spelling(folders)
+    for name, folder in zip(names, folders):
         nested, files = tree.folders(folder), tree.files(folder)
         if nested:
             _refuse_nested(tree, path, folder, nested, files)
@@ -259,15 +272,33 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
             raise ValueError(
                 f"The class folder {str(folder)!r} holds no image"
                 + (
-                    f", but {len(files):,} other files ({', '.join(kinds[:3])}). Images are files "
-                    f"of the formats {FORMAT_NAMES}. If this is not a class, move it elsewhere."
+                    f", but {quantity(len(files), 'other file')} ({', '.join(kinds[:3])}). "
+                    f"Images are files of the formats {FORMAT_NAMES}. If this is not a class, move "
+                    "it elsewhere."
+                    "it elsewhere."
                     if files
                     else ". Add its images, or remove the folder."
                 )
             )
         paths += files
-        labels += [folder.name] * len(files)
-    return Listing("", paths, labels)
+        labels += [name] * len(files)
+    return Listing("", paths, labels, notes=tuple(notes))
+
+
+def _one_spelling(folders: list[Path]) -> tuple[list[str], list[str]]:
+    """Return the names of folders with composed accents, and a note on each that occurs twice.
+
+    An accented letter is one character, or a letter and its accent: macOS writes the latter, so a
+    folder of photos from two computers may hold both.
+    """
+    names = [unicodedata.normalize("NFC", folder.name) for folder in folders]
+    notes = [
+        f"{count} folders named {name!r} in {folders[0].parent.name!r} were read as one: their "
+        "names differ only in the form of accents."
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+    return names, notes
 
 
 def _refuse_nested(
@@ -291,8 +322,9 @@ def _refuse_nested(
             f"{split if len(alike) > 1 else ''} Is it a set of classes itself? Then read the data "
             "with subsets=True (--subsets)."
         )
+    beside = f", next to {quantity(len(files), 'file')}" if files else ""
     raise ValueError(
-        f"{inside}{f', next to {len(files):,} files' if files else ''}; a class folder must hold "
+        f"{inside}{beside}; a class folder must hold "
         f"only image files. Move {nested[0].name!r} elsewhere, or its images up."
     )
 
@@ -312,12 +344,14 @@ def _folders_of(tree: Tree, path: Path, kind: str) -> list[Path]:
         )
     if not folders:
         entries = tree.entries(path)
+        are = "is" if len(loose) == 1 else "are all"
         state = (
-            f"; its {len(loose):,} images are all in one place."
+            f"; its {quantity(len(loose), 'image')} {are} in one place."
             if loose
             else "; it is empty."
             if not entries
-            else f"; it holds {len(entries):,} other files, but no image ({FORMAT_NAMES})."
+            else f"; it holds {quantity(len(entries), 'other file')}, but no image "
+            f"({FORMAT_NAMES})."
         )
         raise ValueError(
             f"The folder {str(path)!r} has no folder of images per {kind}{state} Put the "
@@ -326,7 +360,7 @@ def _folders_of(tree: Tree, path: Path, kind: str) -> list[Path]:
         )
     if loose:
         raise ValueError(
-            f"{len(loose):,} images, such as {loose[0].name!r}, lie next to the {kind} folders of "
+            f"{_of(loose)} next to the {kind} folders of "
             f"{str(path)!r}. Move each into the folder of its {kind}."
         )
     if len(folders) == 1 and hint and kind == "class":
@@ -366,7 +400,7 @@ def _join(listed: dict[str, Listing], called: dict[str, str]) -> Listing:
         subsets=None if None in subsets else [str(subset) for subset in subsets],
         parts=[part for part, listing in listed.items() for _ in listing.paths],
         called=called,
-        notes=tuple(sorted(notes)),
+        notes=(*sorted(notes), *(note for listing in listed.values() for note in listing.notes)),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.wording import quantity
 from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
 from penultimate.provenance.fingerprints import fingerprint
 
@@ -292,7 +293,7 @@ def decode_images(
             raise
 
     if not read:
-        raise ValueError(f"None of the {len(paths)} files could be decoded; first: {unreadable[0]}")
+        raise ValueError(f"None of the files could be decoded; first: {unreadable[0]}")
     if image_size is None and len(sizes) > 1:
         (a, first), (b, second) = list(sizes.items())[:2]
         raise ValueError(
@@ -309,7 +310,11 @@ def decode_images(
     n_color = sum(array.ndim == 3 for array in pixels)
     if n_color:
         if n_color < len(pixels):
-            notes.append(f"{len(pixels) - n_color} grayscale images were converted to color.")
+            n_grey = len(pixels) - n_color
+            notes.append(
+                f"{quantity(n_grey, 'grayscale image')} {'was' if n_grey == 1 else 'were'} "
+                "converted to color."
+            )
         pixels = [a if a.ndim == 3 else np.repeat(a[..., None], 3, axis=2) for a in pixels]
     stacked = np.stack(pixels)
     return DecodedImages(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.wording import quantity
+
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _WORDS = {
     TRAIN: ("train", "trn", "training", "trainset", "trainingset", "development", "fit"),
@@ -93,7 +95,9 @@ def given_split(
     if not n[TRAIN]:
         raise ValueError(
             "The split that came with the data has no training part: it puts "
-            + " and ".join(f"{n[p]:,} images into {names[p]!r}" for p in (VALIDATION, TEST) if n[p])
+            + " and ".join(
+                f"{quantity(n[p], 'image')} into {names[p]!r}" for p in (VALIDATION, TEST) if n[p]
+            )
             + ". Add one named 'train', or pass the data without a split."
         )
     if not n[TEST] and not n[VALIDATION]:
@@ -103,7 +107,9 @@ def given_split(
     tested = TEST if n[TEST] else VALIDATION
     notes = [
         "The data came with its own split, which was kept: "
-        + ", ".join(f"{n[p]:,} images in {names[p]!r}" for p in (TRAIN, VALIDATION, TEST) if n[p])
+        + ", ".join(
+            f"{quantity(n[p], 'image')} in {names[p]!r}" for p in (TRAIN, VALIDATION, TEST) if n[p]
+        )
         + "."
     ]
     if tested == VALIDATION:
@@ -117,7 +123,7 @@ def given_split(
         missing = sorted(every - {label for label, p in zip(labels, parts) if p == part})
         if n[part] and missing:
             kind = "test set" if part == tested else word
-            classes = "1 class" if len(missing) == 1 else f"{len(missing):,} classes"
+            classes = quantity(len(missing), "class", "classes")
             listed = ", ".join(map(repr, missing[:3])) + " ..." * (len(missing) > 3)
             notes.append(f"The {kind} has no image of {classes}: {listed}.")
     is_selection = of_part[VALIDATION] if n[TEST] and n[VALIDATION] else None
