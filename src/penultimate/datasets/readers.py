@@ -15,7 +15,7 @@ from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.folders import list_folder
 from penultimate.datasets.images import looks_like_image
 from penultimate.datasets.leftovers import is_leftover
-from penultimate.datasets.listing import groups_from_names
+from penultimate.datasets.listing import Listing, groups_from_names
 from penultimate.datasets.manifest import read_manifest
 from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
 from penultimate.datasets.tables import Table, read_table
@@ -105,15 +105,37 @@ def load(
                 group_from_filename=group_from_filename,
                 progress=progress,
             )
+    found = list_or_read(
+        path,
+        skip_missing=skip_corrupt,
+        subsets=subsets,
+        group_from_filename=group_from_filename,
+    )
+    if isinstance(found, Listing):
+        return found.decode(size, skip_corrupt, progress)
+    if size is not None:
+        raise ValueError(
+            f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
+        )
+    return found
+
+
+def list_or_read(
+    path: Path, *, skip_missing: bool, subsets: bool, group_from_filename: str | None
+) -> Listing | Dataset:
+    """List the image files of data that is no archive; arrays are read at once.
+
+    The parameters are those of `load`, and so are the errors.
+    """
     table = read_table(path) if path.suffix.lower() in _TABLES and path.is_file() else None
     arrays = _read_arrays(path, table)
     if arrays is not None:
-        _check_files_only(path, size, subsets, group_from_filename)
+        _check_files_only(path, subsets, group_from_filename)
         return arrays
     if path.is_dir():
         listing = list_folder(path, subsets=subsets)
     elif table is not None:
-        listing = read_manifest(table, skip_missing=skip_corrupt)
+        listing = read_manifest(table, skip_missing=skip_missing)
         if subsets and listing.subsets is None:
             raise ValueError(
                 f"The manifest {str(path)!r} has no column subset; add it, or leave out "
@@ -134,19 +156,14 @@ def load(
             )
         groups = groups_from_names(listing.paths, group_from_filename)
         listing = replace(listing, groups=groups)
-    return listing.decode(size, skip_corrupt, progress)
+    return listing
 
 
 def _load_unpacked(archive: Path, folder: Path, *, subsets: bool, **options: Any) -> Dataset:
     """Load what was in an archive, under names that outlive the temporary folder."""
-
-    def named(text: str) -> str:
-        for place in (str(folder), repr(str(folder))[1:-1]):
-            text = text.replace(place, str(archive))
-        return text
-
+    named = namer(archive, folder)
     try:
-        inside, notes = _find_data(folder, subsets)
+        inside, notes = find_data(folder, subsets)
         data = load(inside, subsets=subsets, **options)
     except ValueError as error:
         if (message := named(str(error))) == str(error):
@@ -156,7 +173,18 @@ def _load_unpacked(archive: Path, folder: Path, *, subsets: bool, **options: Any
     return replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
 
 
-def _find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
+def namer(archive: Path, folder: Path) -> Callable[[str], str]:
+    """Return a function that names the archive in a text instead of its temporary folder."""
+
+    def named(text: str) -> str:
+        for place in (str(folder), repr(str(folder))[1:-1]):
+            text = text.replace(place, str(archive))
+        return text
+
+    return named
+
+
+def find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
     """Find what to read in an unpacked archive: all of it, or a table or an .npz at its top."""
     top = folder
     while True:
@@ -211,14 +239,8 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
     return reader(path) if reader is not None and path.is_file() else None
 
 
-def _check_files_only(
-    path: Path, size: tuple[int, int] | None, subsets: bool, group_from_filename: str | None
-) -> None:
+def _check_files_only(path: Path, subsets: bool, group_from_filename: str | None) -> None:
     """Raise ``ValueError`` for parameters that only apply to image files."""
-    if size is not None:
-        raise ValueError(
-            f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
-        )
     if subsets or group_from_filename is not None:
         asked = "subsets" if subsets else "group_from_filename"
         raise ValueError(

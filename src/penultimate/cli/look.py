@@ -1,0 +1,122 @@
+"""The command that reports on data before anything is trained on it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from penultimate.cli.app import app, plain_errors, wrong_usage
+
+_MOST_ROWS = 40  # classes in the terminal; the page has all
+_MOST_LISTED = 5  # odd files and copies in the terminal
+
+
+@app.command(epilog="Example: penultimate look photos/ --open")
+def look(
+    data: Annotated[
+        Path,
+        typer.Argument(help="What compare takes: a folder, a manifest, ...", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for look.html and look.json.")] = Path(
+        "penultimate-look"
+    ),
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="The data has subsets of the classes.")
+    ] = False,
+    group_from_filename: Annotated[
+        str | None,
+        typer.Option(help="Regular expression that extracts a file's group, such as its writer."),
+    ] = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Show the page in the web browser.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print look.json, not a table.")] = False,
+) -> None:
+    """What is in the data: classes, sizes, copies, odd files. Nothing is trained."""
+    with plain_errors():
+        from rich.console import Console
+
+        from penultimate.comparison.live import LiveTable
+        from penultimate.datasets.listing import compile_group
+        from penultimate.datasets.survey import survey
+        from penultimate.report.look import DATA, check_look_folder, describe, write_look
+
+        check_look_folder(out)
+        if group_from_filename is not None:
+            with wrong_usage("--group-from-filename"):
+                compile_group(group_from_filename)
+        console = Console(stderr=json)
+        with LiveTable(console) as live:
+            found = survey(
+                data, subsets=subsets, group_from_filename=group_from_filename, progress=live
+            )
+        summary = describe(found, str(data))
+        page = write_look(found, summary, out)
+        if json:
+            print((out / DATA).read_text(encoding="utf-8"), end="", flush=True)
+        else:
+            _print(console, summary)
+            live.message(f"Page: {page}")
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(page.resolve().as_uri())
+
+
+def _print(console: Any, summary: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    def say(text: str) -> None:
+        console.print(Text(text), soft_wrap=True)
+
+    classes = summary["classes"]
+    table = Table(title=Text(f"{summary['name']}: {summary['n_images']:,} images"))
+    table.add_column("class")
+    for heading in ("images", *classes[0]["parts"]):
+        table.add_column(heading, justify="right")
+    for one in classes[:_MOST_ROWS]:
+        counts = [one["images"], *one["parts"].values()]
+        table.add_row(Text(one["name"]), *(f"{count:,}" for count in counts))
+    console.print(table)
+    if classes[_MOST_ROWS:]:
+        say(f"{len(classes) - _MOST_ROWS:,} more classes are on the page.")
+    sizes = [f"{s['height']} x {s['width']} ({s['images']:,})" for s in summary["sizes"]]
+    say(f"Sizes: {_few(sizes)}.")
+    if summary["formats"]:
+        formats = [f"{name} ({count:,})" for name, count in summary["formats"].items()]
+        say(f"Formats: {_few(formats)}.")
+    for note in summary["notes"]:
+        say(f"Note: {note}")
+    for one in summary["odd"][:_MOST_LISTED]:
+        say(f"Odd: {one['file']} {one['what']}.")
+    for copy in summary["copies"][:_MOST_LISTED]:
+        across = copy["across_classes"]
+        word = "Copies in different classes" if across else "Copies"
+        files = (
+            f"{one['file']} ({one['class']})" if across else one["file"] for one in copy["files"]
+        )
+        say(f"{word}: {', '.join(files)}")
+    n_more = sum(max(0, len(summary[name]) - _MOST_LISTED) for name in ("odd", "copies"))
+    if n_more:
+        say(f"{n_more:,} more of these are on the page.")
+    if groups := summary["groups"]:
+        examples = ", ".join(groups["examples"])
+        say(
+            f"The file names {'look as if they held' if groups['suggested'] else 'hold'} "
+            f"{groups['n_groups']:,} groups, such as {examples}."
+            + (
+                " If each shows one person or object, add: --group-from-filename "
+                f"'{groups['pattern']}'"
+                if groups["suggested"]
+                else ""
+            )
+        )
+    for sentence in summary["treatment"]:
+        say(sentence)
+    say(f"Next: {summary['command']}")
+
+
+def _few(words: list[str]) -> str:
+    more = f", and {len(words) - 5:,} more" if words[5:] else ""
+    return ", ".join(words[:5]) + more
