@@ -143,9 +143,10 @@ class Survey:
         """Return files that differ from the others, and in what: unreadable, tiny, other modes."""
         modes = self.modes()
         usual = next(iter(modes), None)
+        usual_side = max(self.sizes()[0][0]) if self.readable() else 0
         found = [(s.file, f"can't be read: {s.reason}") for s in self.samples if s.reason]
         for s in self.readable():
-            if s.size is not None and min(s.size) < _TINY < max(self.sizes()[0][0]):
+            if s.size is not None and min(s.size) < _TINY < usual_side:
                 found.append((s.file, f"is tiny: {s.size[0]} x {s.size[1]} pixels"))
             # As many of one mode as of another is how the data is, and no oddity.
             if s.mode != usual and s.mode is not None and 10 * modes[s.mode] < len(self.samples):

@@ -164,9 +164,9 @@ def write_look(found: Survey, summary: dict[str, Any], folder: str | Path) -> Pa
     html = _render(found, summary)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    with write_together([folder / DATA, folder / PAGE]) as (data, page):
-        data.write_text(text, encoding="utf-8")
-        page.write_text(html, encoding="utf-8")
+    with write_together([folder / DATA, folder / PAGE]) as temporaries:
+        for temporary, content in zip(temporaries, (text, html), strict=True):
+            temporary.write_text(content, encoding="utf-8")
     return folder / PAGE
 
 
