@@ -80,6 +80,7 @@ def test_code_runs(page, shapes, tmp_path, monkeypatch):
     numbers = 2 * (y == "standing") + np.arange(60) % 2
     old = numbers < 2
     names = {
+        "features": X.reshape(60, -1) / 255,
         "images": X,
         "labels": y,
         "new_images": X,
