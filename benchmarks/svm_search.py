@@ -1,9 +1,9 @@
 """The exact grid search compared with those of scikit-learn and scikit-learn-intelex, in turns.
 
 The task is that of the original code: GridSearchCV(SVC(), {"kernel": ["rbf"], "C": [1, 10, 100,
-1000], "gamma": [1e-3, 1e-4]}), five folds, refit included; then with one held-out split instead of
-five folds. Scikit-learn runs one warm process per core, scikit-learn-intelex the better of its own
-threads and of such processes. Then single fits with default parameters, predictions, and dual
+1000], "gamma": [1e-3, 1e-4]}), five folds, refit included; then in a pipeline that standardizes
+first, and with one held-out split instead of five folds. Scikit-learn runs one warm process per
+core, scikit-learn-intelex the better of its own threads and of such processes. Then single fits with default parameters, predictions, and dual
 objectives at tol=1e-6. All sides of a row take turns, with the same data in the same memory.
 
 Run it with: python benchmarks/svm_search.py --data FEATURES [--sizes 5000 20000] [--rounds 3]
@@ -21,6 +21,8 @@ import numpy as np
 from sklearn import svm
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from penultimate import SVC, SVCSearchCV
 from penultimate.svm import _native
@@ -99,10 +101,17 @@ def seconds(side):
     return f"{np.median(side.seconds):.3f}"
 
 
-def search_row(label, X, y, cv, rounds, with_intel):
-    ours = Side("this", lambda: SVCSearchCV(param_grid=GRID, cv=cv))
+def search_row(label, X, y, cv, rounds, with_intel, in_pipeline=False):
+    """Time both searches; in a pipeline each has a scaler that is fitted on every fold."""
+    complete, grid = (lambda classifier: classifier), GRID
+    if in_pipeline:
+        complete = lambda classifier: make_pipeline(StandardScaler(), classifier)  # noqa: E731
+        grid = {f"svc__{name}": values for name, values in GRID.items()}
+    ours = Side("this", lambda: SVCSearchCV(complete(SVC()), grid, cv=cv))
     slower = Side("this, AVX2", ours.make, "avx2")
-    theirs = Side("scikit-learn", lambda: GridSearchCV(svm.SVC(), GRID, cv=cv, n_jobs=CORES))
+    theirs = Side(
+        "scikit-learn", lambda: GridSearchCV(complete(svm.SVC()), grid, cv=cv, n_jobs=CORES)
+    )
     sides = [theirs, ours, slower]
     intel = []
     if with_intel and intel_svm is not None:
@@ -112,7 +121,9 @@ def search_row(label, X, y, cv, rounds, with_intel):
     take_turns([*sides, *intel], lambda search: search.fit(X, y), rounds)
     best = min(intel, key=lambda side: np.median(side.seconds), default=None)
     scores = [side.result.cv_results_["mean_test_score"] for side in (ours, theirs)]
-    converged = set(ours.result.best_estimator_.status_) == {"converged"}
+    assert ours.result.solver_ == "joint", ours.result.solver_
+    best_svc = ours.result.best_estimator_[-1] if in_pipeline else ours.result.best_estimator_
+    converged = set(best_svc.status_) == {"converged"}
     return [
         label,
         seconds(theirs),
@@ -232,14 +243,17 @@ def main():
         "same best", "largest score difference", "converged", "peak MiB, this / scikit-learn",
     )  # fmt: skip
     for label, (X, y, _) in loaded.items():
-        jobs = [(n, X.shape[1], None) for n in arguments.sizes]
-        jobs += [(smallest, width, None) for width in arguments.widths]
-        jobs.append((smallest, X.shape[1], HELD_OUT))
-        for n, width, cv in jobs:
+        jobs = [(n, X.shape[1], None, False) for n in arguments.sizes]
+        jobs += [(smallest, width, None, False) for width in arguments.widths]
+        jobs += [(smallest, width, None, True) for width in arguments.widths]
+        jobs.append((smallest, X.shape[1], HELD_OUT, False))
+        for n, width, cv, in_pipeline in jobs:
             name = f"{label} {n} x {width}" + ("" if cv is None else ", one held-out split")
+            name += ", in a pipeline" if in_pipeline else ""
             few = 1 if n > 10_000 else rounds
-            with_intel = n <= 10_000 and width == X.shape[1]
-            report.add(*search_row(name, embed(X[:n], width), y[:n], cv, few, with_intel))
+            with_intel = n <= 10_000 and width == X.shape[1] and not in_pipeline
+            samples = embed(X[:n], width)
+            report.add(*search_row(name, samples, y[:n], cv, few, with_intel, in_pipeline))
     peers = ["scikit-learn"] + (["intelex"] if intel_svm is not None else [])
     report.begin("one fit, or prediction", *peers, "this", *(f"vs {peer}" for peer in peers))
     for label, (X, y, X_test) in loaded.items():

@@ -1,14 +1,20 @@
 """The README and the pages of docs/: their code runs, their links lead somewhere."""
 
 import re
+import shlex
 import tomllib
+import webbrowser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 import penultimate
 from penultimate import datasets
+from penultimate.cli import compare, look  # noqa: F401  importing registers the commands
+from penultimate.cli.app import app
 from penultimate.networks.frameworks.backend import import_keras
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +68,29 @@ def a_network_of_the_user(folder):
     X[y == 1] //= 2
     named = {"X_train": X[:20], "X": X[20:120], "y": y[20:120]}
     return named | {"X_test": X[120:], "y_test": y[120:]}
+
+
+COMMANDS = [page for page in PAGES if "```console" in page.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.name)
+def test_commands_run(page, tmp_path, monkeypatch):
+    """The commands of a page, on a folder of small photos; each succeeds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(webbrowser, "open", lambda address: None)
+    monkeypatch.setattr(penultimate.Training, "__init__", _in_two_epochs)
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        folder = tmp_path / "photos" / ("cardboard", "glass")[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image // (1 + index % 2)).save(folder / f"{index}.png")
+    commands = re.findall(r"^\$ penultimate (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    assert len(commands) >= 2
+    for command in commands:
+        found = CliRunner().invoke(app, shlex.split(command), catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+    assert (tmp_path / "report" / "report.html").exists()
+    assert (tmp_path / "penultimate-look" / "look.html").exists()
 
 
 CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]

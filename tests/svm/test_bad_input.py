@@ -11,6 +11,8 @@ from scipy.sparse import csr_array
 from sklearn import svm
 from sklearn.exceptions import DataConversionWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from penultimate import SVC, PerformanceWarning, SVCSearchCV
 from penultimate.svm import _native
@@ -428,6 +430,14 @@ def test_unusable_grid(grid):
             make().fit(X, y)
         errors.append(caught.value)
     assert type(errors[0]) is type(errors[1])
+
+
+@pytest.mark.parametrize("estimator", [SVC(), svm.SVC(), make_pipeline(StandardScaler(), SVC())])
+def test_one_class_is_said_once(estimator):
+    grid = {"C": [1, 2]} if "C" in estimator.get_params() else {"svc__C": [1, 2]}
+    with pytest.raises(ValueError, match="greater than one; got 1 class, 'a'.$") as caught:
+        SVCSearchCV(estimator, grid).fit(X, np.full(len(X), "a"))
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")

@@ -132,6 +132,12 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         elif isinstance(estimator, Pipeline) and y is not None:
             X, y = indexable(X, y)
             check_classification_targets(y)
+        if y is not None and is_svc(split_off_svc(estimator)[1]) and len(found := np.unique(y)) < 2:
+            # Otherwise every fit would fail, each with a traceback that says this.
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class, "
+                f"{found.tolist()[0]!r}."
+            )
         # All that can be wrong with the parameters is found before anything is drawn or solved.
         for_fit, for_split, for_score = self._route(params)
         scoring = Scoring(with_svc(estimator), self.scoring, self.error_score, for_score)
