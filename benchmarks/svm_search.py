@@ -3,8 +3,9 @@
 The task is that of the original code: GridSearchCV(SVC(), {"kernel": ["rbf"], "C": [1, 10, 100,
 1000], "gamma": [1e-3, 1e-4]}), five folds, refit included; then in a pipeline that standardizes
 first, and with one held-out split instead of five folds. Scikit-learn runs one warm process per
-core, scikit-learn-intelex the better of its own threads and of such processes. Then single fits with default parameters, predictions, and dual
-objectives at tol=1e-6. All sides of a row take turns, with the same data in the same memory.
+core, scikit-learn-intelex the better of its own threads and of such processes. Then single fits
+with default parameters, predictions, and dual objectives at tol=1e-6. All sides of a row take
+turns, with the same data in the same memory.
 
 Run it with: python benchmarks/svm_search.py --data FEATURES [--sizes 5000 20000] [--rounds 3]
 FEATURES is a folder with ``mnist_cnn128.npz`` (easy) and ``cifar_cnn128.npz`` (hard), each with the
