@@ -41,7 +41,10 @@ def from_scratch(comparisons):
         columns, name = [None, *result.subsets], result.names()[-1]
         scores = [percent(result.accuracy(name, subset)) for subset in columns]
         gains = [points(result.vs_softmax(name, subset)) for subset in columns]
-        rows += [[name, len(result.seeds), *scores], ["vs softmax (percentage points)", "", *gains]]
+        rows += [
+            [name, len(result.seeds), *scores],
+            ["difference from softmax (percentage points)", "", *gains],
+        ]
     return table(["method", "seeds", "all", *comparisons[0].subsets], rows)
 
 
@@ -65,7 +68,7 @@ def across_splits(kinds, subsets):
     header = ["method", "subset"]
     for kind in kinds:
         name = "disjoint writers" if kind["by_group"] else "random"
-        header += [f"{name}: accuracy, splits", "vs softmax (percentage points)"]
+        header += [f"{name}: accuracy, splits", "difference from softmax (percentage points)"]
     keys = dict.fromkeys((m["name"], m["subset"]) for kind in kinds for m in kind["methods"])
     for name, subset in [key for key in keys if key[1] in subsets]:
         row = [name if subset is None else "", subset or "all"]

@@ -266,7 +266,11 @@ def differences(rows, correct):
             [row.label, f"{claimed:+.2f}", points(compare_accuracies(ours, softmax)),
              points(by_seed) if len(ours) > 1 else ""]
         )  # fmt: skip
-    header = ["vs softmax (percentage points)", "paper", "95 % interval over samples and seeds"]
+    header = [
+        "difference from softmax (percentage points)",
+        "paper",
+        "95 % interval over samples and seeds",
+    ]
     return table([*header, "paired t-test over seeds"], lines)
 
 

@@ -1,3 +1,4 @@
+import runpy
 import subprocess
 import sys
 
@@ -51,3 +52,12 @@ def test_a_classifier_is_found_where_it_was():
 
     assert evaluation.AbstainingClassifier is AbstainingClassifier
     assert not hasattr(evaluation, "DeepSVC")
+
+
+@pytest.mark.parametrize("name", ["penultimate", "penultimate.cli"])
+def test_python_m(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(name, run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"penultimate {penultimate.__version__}\n"

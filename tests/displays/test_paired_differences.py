@@ -62,4 +62,4 @@ def test_rows_from_the_top_full_where_zero_is_left_out():
     assert dot.get_markerfacecolor() == "C0"
     assert hollow.get_markerfacecolor() == "white"
     assert list(zero.get_xdata()) == [0, 0]
-    assert ax.get_xlabel() == "accuracy vs softmax (percentage points)"
+    assert ax.get_xlabel() == "difference from softmax (percentage points)"

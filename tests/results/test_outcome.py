@@ -10,11 +10,26 @@ def comparison(shapes):
     return compare(*shapes, seeds=2, training=Training(epochs=6, batch_size=8))
 
 
-def test_text(comparison):
-    lines = str(comparison).splitlines()
-    assert len(lines) == 7
-    assert "cnn+svm-rbf" in lines[2]
-    assert "%" in lines[2]
+def test_headlines_are_a_part_of_the_dictionary(comparison):
+    results, headlines = comparison.to_dict(), comparison.headlines()
+    for row in [*results["methods"], *headlines["methods"]]:
+        row["per_class"] = None
+        if row["vs_softmax"] is not None:  # all comparisons of the file are corrected for
+            row["vs_softmax"].pop("p_holm", None)
+    assert headlines["dataset"].items() <= results["dataset"].items()
+    for name in headlines.keys() - {"dataset"}:
+        assert headlines[name] == results[name]
+
+
+def test_headlines_are_without_subsets(two_subsets):
+    result = compare(two_subsets, methods=["pca+svm-rbf"], seeds=1)
+    assert [row["subset"] for row in result.headlines()["methods"]] == [None]
+
+
+def test_confusion_counts_every_answer_that_is_a_class(comparison):
+    counts = comparison.confusion("cnn+svm-rbf")
+    assert counts.sum() == 2 * len(comparison.test)
+    assert np.trace(counts) == comparison.correct("cnn+svm-rbf").sum()
 
 
 def test_dictionary(comparison):

@@ -205,13 +205,6 @@ def compare(
     )
 
 
-def _describe(check: dict[str, str]) -> str:
-    """Format what a check found, and what to do about it."""
-    word = {"info": "Note", "warning": "Warning", "error": "ERROR"}[check["level"]]
-    named = f" [{check['id']}]" if "advice" in check else ""
-    return f"{word}{named}: {check['message']} {check.get('advice', '')}".rstrip()
-
-
 def _shortened(notes: list[str]) -> list[str]:
     """Return the first notes, and a line that counts the others."""
     n_more = len(notes) - _MOST_NOTES
@@ -278,7 +271,6 @@ def _compare(
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
-        from penultimate.cli.tables import print_tables
         from penultimate.comparison.live import LiveTable
         from penultimate.comparison.methods import choose_methods
         from penultimate.networks import NETWORKS
@@ -305,7 +297,8 @@ def _compare(
                 from penultimate.comparison import _compare as comparison
                 from penultimate.networks import Training, make_deterministic
                 from penultimate.provenance.leakage import LeakageWarning
-                from penultimate.report import verdict
+                from penultimate.results.check_list import describe
+                from penultimate.results.overview import print_tables
                 from penultimate.splits import Holdout
 
                 make_deterministic()
@@ -348,13 +341,13 @@ def _compare(
             # What may be wrong comes first: only so many notes are printed.
             found = sorted(result.checks, key=lambda check: check["level"] == "info")
             n_alarms = sum(check["level"] != "info" for check in found)
-            notes = [_describe(check) for check in found]
+            notes = [describe(check) for check in found]
             notes[n_alarms:n_alarms] = [f"Note: {note}" for note in result.dataset.notes]
             for note in _shortened(notes):
                 live.message(note)
             live.message(_summary(result))
-            if words := verdict(result.to_dict()):
-                live.message(words)
+            live.message(result.answer)
+            live.message(result.verdict)
             live.message(f"Report: {report}")
         if interrupted:
             raise typer.Exit(130)

@@ -23,7 +23,8 @@ from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
 from penultimate.results.answer import find_answer
-from penultimate.results.outcome import BASELINE, Outcome
+from penultimate.results.method import BASELINE
+from penultimate.results.outcome import Outcome
 from penultimate.results.samples import sample_names
 
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"

@@ -1,14 +1,18 @@
-"""What `compare` returns: an outcome that can be saved as a report."""
+"""What `compare` returns: an outcome that speaks for itself, and can be saved as a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from penultimate.comparison.plots import Plots
 from penultimate.report.files import write_report
+from penultimate.report.notebook import render_notebook
 from penultimate.results.outcome import Outcome
+from penultimate.results.statements import Statements
+from penultimate.results.tables import Exports
 
 
 @dataclass(repr=False)
-class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
+class Comparison(Statements, Exports, Plots):  # noqa: D101  users know an outcome by this name
     __doc__ = Outcome.__doc__
 
     def save(self, folder: str | Path) -> Path:
@@ -34,3 +38,6 @@ class Comparison(Outcome):  # noqa: D101  users know an outcome by this name
             If the folder contains something other than a comparison.
         """
         return write_report(self, folder)
+
+    def _repr_html_(self) -> str:
+        return render_notebook(self)

@@ -1,4 +1,4 @@
-"""Axes of a display, created if the caller passes none."""
+"""Axes of a display, created if the caller passes none, and the texts on them."""
 
 from typing import TYPE_CHECKING
 
@@ -13,3 +13,14 @@ def new_axes(ax: "Axes | None") -> "Axes":
     import matplotlib.pyplot as plt
 
     return plt.subplots(layout="constrained")[1]
+
+
+def keep_names_literal(ax: "Axes") -> None:
+    """Keep what is written on axes from being read as a formula: a class may be called "$1 to $5".
+
+    Call it last: it changes the texts that are there.
+    """
+    from matplotlib.text import Text
+
+    for text in ax.findobj(Text):
+        text.set_parse_math(False)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.labels import check_labels
 from penultimate._common.protocols import Head
 from penultimate.datasets import natural_order
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
+from penultimate.displays._of_comparison import chosen_method
+from penultimate.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,6 +130,28 @@ class ConfusedPairsDisplay:
         classes = natural_order([*true.tolist(), *predicted.tolist()])
         return cls(confusion_matrix(true, predicted, labels=classes), classes)
 
+    @classmethod
+    def from_comparison(cls, comparison: Outcome, method: str | None = None) -> Self:
+        """Count the errors of a method of a comparison, over all seeds.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        method : str, optional
+            Its method; by default the one that the verdict is about, or the most accurate.
+
+        Returns
+        -------
+        ConfusedPairsDisplay
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        """
+        name = chosen_method(comparison, method).name
+        return cls(comparison.confusion(name), comparison.dataset.classes)
+
     def plot(self, ax: "Axes | None" = None, *, n_pairs: int = 15) -> Self:
         """Draw a bar for each of the most frequent errors.
 
@@ -153,5 +177,6 @@ class ConfusedPairsDisplay:
         ax.invert_yaxis()
         ax.set_xlabel("errors (true \u2192 predicted)")
         ax.margins(x=0.1)
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self

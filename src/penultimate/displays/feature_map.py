@@ -10,8 +10,9 @@ from penultimate._common.labels import check_labels
 from penultimate._common.protocols import Transformer
 from penultimate._common.validation import check_choice
 from penultimate.datasets import natural_order
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
 from penultimate.displays.projections import project_features
+from penultimate.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,6 +185,43 @@ class FeatureMapDisplay:
         codes = np.array([position[name] for name in names])
         return cls(points, codes, classes, subsets=subsets, title=title_of(projection))
 
+    @classmethod
+    def from_comparison(
+        cls, comparison: Outcome, *, projection: str | None = "pca", random_state: int = 0
+    ) -> Self:
+        """Project the test samples of a comparison as the network of its first seed sees them.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        projection : {"pca", "lda", "umap", "identity"} or None, default="pca"
+            See `project_features`; it is fitted on development.
+        random_state : int, default=0
+            See `project_features`.
+
+        Returns
+        -------
+        FeatureMapDisplay
+
+        Raises
+        ------
+        ValueError
+            If no method used a network's features, or they do not suit the projection.
+        """
+        data, features = comparison.dataset, comparison.features
+        if features is None:
+            raise ValueError("This comparison has no features: none of its methods used a network.")
+        points = project_features(
+            features["test"],
+            features["development"],
+            np.delete(data.labels, comparison.test),
+            projection=projection,
+            random_state=random_state,
+        )
+        labels = data.labels[comparison.test]
+        title = title_of(projection)
+        return cls(points, labels, data.classes, subsets=data.subsets, title=title)
+
     def plot(
         self, ax: "Axes | None" = None, *, subset: str | None = None, size: float = 16
     ) -> Self:
@@ -225,6 +263,7 @@ class FeatureMapDisplay:
             self._write_names(ax, names, members)
         title = " of ".join(filter(None, [self.title, subset]))
         ax.set(title=title, xlabel=key, xticks=[], yticks=[])
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
 from penultimate.displays.feature_map import MARKERS
 from penultimate.results.few_shot import LearningCurves
 from penultimate.results.outcome import Outcome
@@ -133,5 +133,6 @@ class LearningCurvesDisplay:
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
         ax.grid(alpha=0.3)
         ax.legend()
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self

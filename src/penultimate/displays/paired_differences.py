@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
 from penultimate.evaluation.intervals.accuracy import Interval, compare_accuracies
 from penultimate.results.outcome import Outcome
 
@@ -164,7 +164,8 @@ class PairedDifferencesDisplay:
         ax.axvline(0, color="0.4", lw=1, ls="--")
         ax.set_yticks(range(len(self.methods)), self.methods)
         ax.set_ylim(len(self.methods) - 0.5, -0.5)
-        ax.set_xlabel(f"accuracy vs {self.baseline} (percentage points)")
+        ax.set_xlabel(f"difference from {self.baseline} (percentage points)")
         ax.grid(axis="x", alpha=0.3)
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from penultimate._common.protocols import Head
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
+from penultimate.displays._of_comparison import method_with_probabilities
 from penultimate.evaluation.reliability import (
     ReliabilityCurve,
     expected_calibration_error,
     reliability_curve,
 )
+from penultimate.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,6 +156,41 @@ class ReliabilityDisplay:
         error = expected_calibration_error(probabilities, codes, n_bins=n_bins)
         return cls(curve, error=error, name=name)
 
+    @classmethod
+    def from_comparison(
+        cls, comparison: Outcome, method: str | None = None, *, name: str | None = None
+    ) -> Self:
+        """Compute the curve of a method of a comparison, over all seeds.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        method : str, optional
+            Its method; by default the one that the verdict is about, or the most accurate.
+        name : str, optional
+            Name in the legend; by default the method's, and whether it is calibrated.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        ValueError
+            If it has no probabilities.
+        """
+        result = method_with_probabilities(comparison, method)
+        assert result.probabilities is not None
+        true, n_seeds = comparison.dataset.labels[comparison.test], len(result.probabilities)
+        return cls.from_predictions(
+            np.tile(true, n_seeds),
+            np.concatenate(result.probabilities),
+            classes=np.arange(len(comparison.dataset.classes)),
+            name=result.title_of_probabilities if name is None else name,
+        )
+
     def plot(self, ax: "Axes | None" = None, *, name: str | None = None) -> Self:
         """Draw the accuracy of each bin with its interval, and the fraction of samples in it.
 
@@ -190,5 +227,6 @@ class ReliabilityDisplay:
         ax.grid(alpha=0.3)
         # The legend is above the axes; inside, it would hide intervals.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize="small", frameon=False)
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self

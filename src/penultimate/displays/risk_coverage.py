@@ -8,12 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.labels import right_answers
 from penultimate._common.protocols import Head
 from penultimate.classifiers import AbstainingClassifier
-from penultimate.displays._axes import new_axes
+from penultimate.displays._axes import keep_names_literal, new_axes
+from penultimate.displays._of_comparison import method_with_probabilities
 from penultimate.evaluation.abstention.risk_coverage import (
     area_under_risk_coverage,
     confidence_scores,
     risk_coverage_curve,
 )
+from penultimate.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,6 +137,34 @@ class RiskCoverageDisplay:
             chosen = float(coverage[last]), float(risk[last])
         return cls(coverage, risk, area=area, chosen=chosen, name=name)
 
+    @classmethod
+    def from_comparison(cls, comparison: Outcome, method: str | None = None) -> Self:
+        """Compute the curve of a method of a comparison, for the first seed.
+
+        Its confidence is the highest probability.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        method : str, optional
+            Its method; by default the one that the verdict is about, or the most accurate.
+
+        Returns
+        -------
+        RiskCoverageDisplay
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        ValueError
+            If it has no probabilities.
+        """
+        result = method_with_probabilities(comparison, method)
+        assert result.probabilities is not None
+        correct, confidence = comparison.correct(result.name), result.probabilities.max(axis=-1)
+        return cls.from_predictions(correct[0], confidence[0], name=result.name)
+
     def plot(self, ax: "Axes | None" = None, *, name: str | None = None, **line: Any) -> Self:
         """Draw the curve; several curves can share the same axes.
 
@@ -178,5 +208,6 @@ class RiskCoverageDisplay:
         ax.grid(alpha=0.3)
         if ax.get_legend_handles_labels()[1]:
             ax.legend()
+        keep_names_literal(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.protocols import Search
 from penultimate.displays._axes import new_axes
+from penultimate.displays._of_comparison import chosen_method
 from penultimate.networks import History
+from penultimate.results.outcome import Outcome
 
 _VALUES_UP_TO = 64  # cells; in larger grids the numbers would overlap
 
@@ -92,6 +94,49 @@ class SearchHeatmapDisplay:
         grid[row, column] = scores
         return cls(C, gamma, grid)
 
+    @classmethod
+    def from_comparison(
+        cls, comparison: Outcome, method: str | None = None, *, subset: str | None = None
+    ) -> Self:
+        """Create the display from the search of a method of a comparison.
+
+        Scores are averaged over seeds, at the values of C and gamma of the first seed.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        method : str, optional
+            Its method; by default the one that the verdict is about, or the most accurate.
+        subset : str, optional
+            Subset of the classifier, if the method has one per subset.
+
+        Returns
+        -------
+        SearchHeatmapDisplay
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        ValueError
+            If the method searched something other than C and gamma.
+        """
+        result = chosen_method(comparison, method)
+        log = result.choices(subset)
+        if log is None:
+            names = [name for name in result.fits if name is not None]
+            raise ValueError(f"{result.name!r} has a search per subset; pass subset=, of {names}.")
+        found = log.mean_grid_scores()
+        if found is None:
+            others = [
+                m.name
+                for m in comparison.methods
+                if any(log.mean_grid_scores() for log in m.fits.values())
+            ]
+            way_out = f"the methods that did are {others}." if others else "no method here did."
+            raise ValueError(f"{result.name!r} did not search C and gamma; {way_out}")
+        return cls.from_scores(*found)
+
     def plot(self, ax: Any = None, *, cmap: str = "viridis") -> Self:
         """Draw the heat map, with a frame around its best cell.
 
@@ -174,6 +219,29 @@ class TrainingCurvesDisplay:
         TrainingCurvesDisplay
         """
         return cls(histories)
+
+    @classmethod
+    def from_comparison(cls, comparison: Outcome) -> Self:
+        """Create the display from the training of a comparison's networks, one per seed.
+
+        Parameters
+        ----------
+        comparison : Comparison
+
+        Returns
+        -------
+        TrainingCurvesDisplay
+
+        Raises
+        ------
+        ValueError
+            If no network was trained.
+        """
+        if not comparison.histories:
+            raise ValueError(
+                "This comparison trained no network: it was frozen, or no method used one."
+            )
+        return cls.from_histories(comparison.histories)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw losses on the left axis and validation accuracy on the right one.

@@ -4,14 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from penultimate.displays.learning_curves import LearningCurvesDisplay
 from penultimate.displays.reliability import ReliabilityDisplay
 from penultimate.displays.risk_coverage import RiskCoverageDisplay
 from penultimate.displays.search_and_training import SearchHeatmapDisplay, TrainingCurvesDisplay
-from penultimate.results.answer import find_answer
-from penultimate.results.method import FitLog
+from penultimate.results.answer import shown_method
 from penultimate.results.outcome import Outcome
 
 
@@ -54,23 +51,14 @@ def displays_by_section(comparison: Outcome) -> dict[str, dict[str, Any]]:
 
 def _heatmaps(comparison: Outcome) -> dict[str, Any]:
     return {
-        m.name if subset is None else f"{m.name}, {subset}": display
+        m.name if subset is None else f"{m.name}, {subset}": SearchHeatmapDisplay.from_scores(
+            *found
+        )
         for m in comparison.methods
         if m.router is None  # routing reuses the same searches
         for subset, log in m.fits.items()
-        if (display := _heatmap(log)) is not None
+        if (found := log.mean_grid_scores()) is not None
     }
-
-
-def _heatmap(log: FitLog) -> SearchHeatmapDisplay | None:
-    """Show selection scores averaged over seeds, if the search was over C and gamma."""
-    grids = [grid for grid in log.grids if grid is not None]
-    if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
-        return None
-    # Gamma's grid follows the features' variance, which differs slightly between seeds: the grids
-    # are averaged point by point and labeled with the values of the first seed.
-    scores = np.mean([grid["score"] for grid in grids], axis=0)
-    return SearchHeatmapDisplay.from_scores(grids[0]["params"], scores)
 
 
 def _learning_curves(comparison: Outcome) -> dict[str, Any]:
@@ -82,19 +70,14 @@ def _learning_curves(comparison: Outcome) -> dict[str, Any]:
 def _training(comparison: Outcome) -> dict[str, Any]:
     if not comparison.histories:
         return {}
-    return {"": TrainingCurvesDisplay.from_histories(comparison.histories)}
+    return {"": TrainingCurvesDisplay.from_comparison(comparison)}
 
 
 def _reliability(comparison: Outcome) -> dict[str, Any]:
     """Make a display for each of the verdict's two methods, over all samples and seeds."""
-    true = comparison.dataset.labels[comparison.test]
-    classes = np.arange(len(comparison.dataset.classes))
     return {
-        m.name
-        if m.calibrated
-        else f"{m.name}, not calibrated": ReliabilityDisplay.from_predictions(
-            np.tile(true, len(m.probabilities)), np.concatenate(m.probabilities), classes=classes
-        )
+        # The caption is the name: in the legend of a small picture there is no room for it.
+        m.title_of_probabilities: ReliabilityDisplay.from_comparison(comparison, m.name, name="")
         for m in comparison.methods
         if m.probabilities is not None and m.name in _of_verdict(comparison)
     }
@@ -102,9 +85,7 @@ def _reliability(comparison: Outcome) -> dict[str, Any]:
 
 def _of_verdict(comparison: Outcome) -> set[str]:
     """Return the names of the verdict's methods; without a verdict, of the best and its softmax."""
-    name = comparison.protocol["headline"]
-    if name not in comparison.names():
-        name = find_answer(comparison).best
+    name = shown_method(comparison)
     return {name, comparison.baseline(name)}
 
 
@@ -122,9 +103,7 @@ class _Together:
 def _risk_coverage(comparison: Outcome) -> dict[str, Any]:
     """Draw all methods with probabilities in one picture, for the first seed."""
     displays = [
-        RiskCoverageDisplay.from_predictions(
-            comparison.correct(m.name)[0], m.probabilities[0].max(axis=1), name=m.name
-        )
+        RiskCoverageDisplay.from_comparison(comparison, m.name)
         for m in comparison.methods
         if m.probabilities is not None
     ]

@@ -3,13 +3,7 @@
 from dataclasses import astuple
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
-
 from penultimate.displays.confused_pairs import most_confused
-from penultimate.report.answers import answer, rank
-from penultimate.report.check_list import alarms
 from penultimate.report.class_table import class_table
 from penultimate.report.forest import forest
 from penultimate.report.gallery import gallery
@@ -17,8 +11,11 @@ from penultimate.report.hard_cases import hard_cases
 from penultimate.report.map_section import feature_map
 from penultimate.report.methods_text import methods_paragraph
 from penultimate.report.pictures import displays_by_section
-from penultimate.report.verdicts import verdict
+from penultimate.results.answer import shown_method
+from penultimate.results.answer_text import answer, rank
+from penultimate.results.check_list import alarms
 from penultimate.results.outcome import Outcome
+from penultimate.results.verdict import verdict
 
 MAX_PAIRS = 12
 
@@ -45,13 +42,8 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
         ``hard_cases``, ``feature_map``, ``pictures`` (displays by section and caption) and
         ``seeds``.
     """
-    data = comparison.dataset
-    true = data.labels[comparison.test]
     overall = [row for row in results["methods"] if row["subset"] is None]
-    confusion = {
-        m.name: _confusion(true, m.predictions, len(data.classes)) for m in comparison.methods
-    }
-    opening = comparison.protocol["headline"]
+    confusion = {name: comparison.confusion(name).tolist() for name in comparison.names()}
     return {
         "results": results,
         "answer": answer(results),
@@ -78,19 +70,10 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
             for name, counts in confusion.items()
         },
         "class_rows": class_table(results),
-        "opening": opening if opening in confusion else results["answer"]["best"],
+        "opening": shown_method(comparison),
         "gallery": gallery(comparison),
         "hard_cases": hard_cases(comparison),
         "feature_map": feature_map(comparison),
         "pictures": displays_by_section(comparison),
         "seeds": comparison.seeds,
     }
-
-
-def _confusion(
-    true: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
-) -> list[list[int]]:
-    counts = confusion_matrix(
-        np.tile(true, len(predictions)), predictions.ravel(), labels=range(n_classes)
-    )
-    return counts.tolist()

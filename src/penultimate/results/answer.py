@@ -70,6 +70,21 @@ class Answer:
         }
 
 
+def shown_method(outcome: "Outcome") -> str:
+    """Return the method that is shown first: the one that the verdict is about, or the best.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    str
+    """
+    headline = outcome.protocol["headline"]
+    return headline if headline in outcome.names() else find_answer(outcome).best
+
+
 def find_answer(outcome: "Outcome") -> Answer:
     """Find the best method, and what it is shown to be better than.
 

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# What messages call the baseline where none was compared.
+BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
+
 
 @dataclass
 class FitLog:
@@ -30,6 +33,21 @@ class FitLog:
     params: list[dict[str, Any]] = field(default_factory=list)
     selection_scores: list[float | None] = field(default_factory=list)
     grids: list[dict[str, Any] | None] = field(default_factory=list)
+
+    def mean_grid_scores(self) -> tuple[list[dict[str, Any]], NDArray[np.float64]] | None:
+        """Return settings and their selection scores, averaged over seeds.
+
+        Returns
+        -------
+        tuple or None
+            None if the search was not over C and gamma.
+        """
+        grids = [grid for grid in self.grids if grid is not None]
+        if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
+            return None
+        # Gamma's grid follows the features' variance, which differs slightly between seeds: the
+        # grids are averaged point by point and labeled with the values of the first seed.
+        return grids[0]["params"], np.mean([grid["score"] for grid in grids], axis=0)
 
     def append(
         self,
@@ -95,6 +113,11 @@ class MethodResult:
     def uses_network(self) -> bool:
         """Whether it uses the network shared by the methods of a seed."""
         return self.inputs in ("probabilities", "features") or self.router == "network"
+
+    @property
+    def title_of_probabilities(self) -> str:
+        """Its name, and whether its probabilities are what the method itself returned."""
+        return self.name if self.calibrated else f"{self.name}, not calibrated"
 
     @property
     def is_softmax(self) -> bool:

@@ -20,13 +20,17 @@ from penultimate.evaluation.intervals.significance import holm, mcnemar, samples
 from penultimate.networks.training.recipe import History
 from penultimate.results.across_splits import split_table
 from penultimate.results.answer import find_answer
-from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
-from penultimate.results.per_class import ClassFigures, figures_by_class
+from penultimate.results.method import (
+    BASELINE,
+    MASKED_BASELINE,
+    FitLog,
+    HardCase,
+    LearningCurve,
+    MethodResult,
+)
+from penultimate.results.per_class import ClassFigures, confusion_counts, figures_by_class
 from penultimate.results.samples import sample_names
-from penultimate.results.tables import Exports
 
-# What messages call the baseline where none was compared.
-BASELINE, MASKED_BASELINE = "cnn-softmax", "cnn-softmax-masked"
 _PACKAGES = (
     "penultimate",
     "numpy",
@@ -39,8 +43,8 @@ _PACKAGES = (
 
 
 @dataclass(repr=False)
-class Outcome(Exports):
-    """Outcome of a comparison; `Comparison` adds saving.
+class Outcome:
+    """Outcome of a comparison; `Comparison` adds words, tables, plots and files.
 
     Attributes
     ----------
@@ -235,6 +239,22 @@ class Outcome(Exports):
         predictions, true = self.method(name).predictions, self.dataset.labels[self.test]
         return figures_by_class(true, predictions, self.dataset.classes, groups=self.groups())
 
+    def confusion(self, name: str) -> NDArray[np.int64]:
+        """Count a method's answers for the test samples of each class, over all seeds.
+
+        Parameters
+        ----------
+        name : str
+            Name of a method of this comparison.
+
+        Returns
+        -------
+        ndarray of shape (n_classes, n_classes), int
+            One row per true class, one column per answer, in the order of the classes.
+        """
+        true, n_classes = self.dataset.labels[self.test], len(self.dataset.classes)
+        return confusion_counts(true, self.method(name).predictions, n_classes)
+
     def groups(self, subset: str | None = None) -> NDArray[Any] | None:
         """Return the groups of the test samples, of all or of a subset; None without groups.
 
@@ -289,7 +309,25 @@ class Outcome(Exports):
             "versions": _versions(),
         }
 
-    def _method_dict(self, method: MethodResult, subset: str | None) -> dict[str, Any]:
+    def headlines(self) -> dict[str, Any]:
+        """Return the part of `to_dict` that the answer and the verdict are made of.
+
+        Returns
+        -------
+        dict
+            Without subsets and without figures by class, which take most of the time.
+        """
+        return {
+            "dataset": {"name": self.dataset.name, "n_test": len(self.test)},
+            "protocol": dict(self.protocol),
+            "answer": find_answer(self).to_dict(),
+            "methods": [self._method_dict(m, None, by_class=False) for m in self.methods],
+            "checks": list(self.checks),
+        }
+
+    def _method_dict(
+        self, method: MethodResult, subset: str | None, *, by_class: bool = True
+    ) -> dict[str, Any]:
         accuracy = self.accuracy(method.name, subset)
         difference = self.vs_softmax(method.name, subset)
         log = method.choices(subset) or FitLog()  # several classifiers have no common choice
@@ -308,7 +346,7 @@ class Outcome(Exports):
             "selection_scores": log.selection_scores,
             **method.seconds(subset),
             "per_class": None
-            if subset is not None
+            if subset is not None or not by_class
             else [figures.to_dict() for figures in self.by_class(method.name)],
             "params": {str(seed): params for seed, params in zip(self.seeds, log.params)},
             "vs_softmax": None
@@ -333,25 +371,6 @@ class Outcome(Exports):
         digest = hashlib.sha256(np.ascontiguousarray(self.dataset.images[self.test]).tobytes())
         digest.update(np.asarray(self.dataset.labels[self.test], "<i8").tobytes())
         return digest.hexdigest()
-
-    def __repr__(self) -> str:
-        # Not the fields: images, features and probabilities would fill the screen.
-        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
-        return f"<{type(self).__name__} on {self.dataset.name}, {seeds}>\n{self}"
-
-    def __str__(self) -> str:
-        width = max(len(name) for name in self.names())
-        lines = []
-        for name in self.names():
-            cells = [f"{name:<{width}}"]
-            for subset in (None, *self.subsets):
-                accuracy = self.accuracy(name, subset)
-                label = "" if subset is None else f"{subset} "
-                cells.append(
-                    f"{label}{accuracy.value:7.2%}  ({accuracy.low:.2%} to {accuracy.high:.2%})"
-                )
-            lines.append("  ".join(cells))
-        return "\n".join(lines)
 
 
 def _with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

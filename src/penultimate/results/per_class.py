@@ -1,10 +1,11 @@
-"""How well each class is recognized: precision, recall and F1, with their intervals."""
+"""How well each class is recognized: precision, recall and F1 with intervals; confusions."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from penultimate.evaluation import Interval, accuracy_interval
 from penultimate.evaluation.intervals.ratios import ratio_interval
@@ -53,6 +54,28 @@ class ClassFigures:
             plain[name] = None if interval is None else interval.value
             plain[f"{name}_ci95"] = None if interval is None else [interval.low, interval.high]
         return plain
+
+
+def confusion_counts(
+    true: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
+) -> NDArray[np.int64]:
+    """Count the answers for the samples of each class, over all seeds.
+
+    Parameters
+    ----------
+    true : ndarray of shape (n_test,), int
+        Class indices of the test samples.
+    predictions : ndarray of shape (n_seeds, n_test), int
+        Answers that are no class (-1) are not counted.
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes), int
+        One row per true class, one column per answer.
+    """
+    every = np.tile(true, len(predictions))
+    return confusion_matrix(every, predictions.ravel(), labels=range(n_classes))
 
 
 def figures_by_class(

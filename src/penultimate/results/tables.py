@@ -1,20 +1,19 @@
-"""Exports of a comparison's results: a data frame, JSON, Markdown."""
+"""Exports of a comparison's results: data frames, JSON, Markdown."""
 
 import json
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from penultimate._common.imports import import_optional
+from penultimate.results.outcome import Outcome
+from penultimate.results.samples import error_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class Exports:
-    """Mixin that adds exports to a class whose ``to_dict`` is that of `Comparison`."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all results as plain data."""
-        raise NotImplementedError
+class Exports(Outcome):
+    """Exports of an outcome; a part of `Comparison`."""
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return all results as JSON: the text of ``results.json``.
@@ -49,6 +48,98 @@ class Exports:
         pandas = import_optional("pandas", "pandas")
         return pandas.DataFrame([_flat(row) for row in self.to_dict()["methods"]])
 
+    def errors(self, method: str | None = None) -> "DataFrame":
+        """Return the wrong answers as a data frame, one row each: the content of ``errors.csv``.
+
+        Parameters
+        ----------
+        method : str, optional
+            Only those of this method; by default those of all, in the order of the comparison.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By method, then the samples that most seeds got wrong first, with the columns
+            ``method``, ``seed``, ``file`` (or ``sample``, its position, if the data had no files),
+            ``label``, ``prediction``, ``probability`` (of the predicted class) and ``margin`` (its
+            smallest decision value against another class). The last two are NaN where the method
+            has none.
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        ImportError
+            If pandas is not installed; `save` writes the table without it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import compare
+        >>> X = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+        >>> y = np.repeat(["cat", "dog"], 30)
+        >>> result = compare(X, y, methods=["pca+svm-rbf"], seeds=1, verbose=0)
+        >>> errors = result.errors()
+        >>> list(errors.columns[:5])
+        ['method', 'seed', 'sample', 'label', 'prediction']
+        >>> bool((errors["label"] == errors["prediction"]).any())
+        False
+        """
+        pandas = import_optional("pandas", "pandas")
+        header, rows = error_table(self, method)
+        # Without a type, a column that has no values at all would hold None instead of NaN.
+        frame = pandas.DataFrame(rows, columns=header)
+        return frame.astype({"probability": float, "margin": float})
+
+    def per_class(self, method: str | None = None) -> "DataFrame":
+        """Return how well each class is recognized as a data frame, one row per method and class.
+
+        Parameters
+        ----------
+        method : str, optional
+            Only the rows of this method; by default those of all.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Fractions over all seeds and the ends of their 95 % intervals, with the columns
+            ``method``, ``class``, ``support`` (test samples of the class), ``precision``,
+            ``precision_low``, ``precision_high``, and the same for ``recall`` and ``f1``. NaN where
+            a figure is not defined, such as the precision of a class that is never predicted.
+
+        Raises
+        ------
+        KeyError
+            If the method was not compared.
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import compare
+        >>> X = np.random.default_rng(0).integers(0, 100, (60, 8, 8), dtype=np.uint8)
+        >>> X[30:] += 100
+        >>> y = np.repeat(["cat", "dog"], 30)
+        >>> result = compare(X, y, methods=["pca+svm-rbf"], seeds=1, verbose=0)
+        >>> result.per_class()[["class", "support", "recall"]].values.tolist()
+        [['cat', 6, 1.0], ['dog', 6, 1.0]]
+        """
+        pandas = import_optional("pandas", "pandas")
+        names = self.names() if method is None else [method]
+        rows = []
+        for name in names:
+            for figures in self.by_class(name):
+                row: dict[str, Any] = {"method": name, "class": figures.name}
+                row["support"] = figures.support
+                for figure in ("precision", "recall", "f1"):
+                    interval = getattr(figures, figure)
+                    for end in ("value", "low", "high"):
+                        column = figure if end == "value" else f"{figure}_{end}"
+                        row[column] = nan if interval is None else getattr(interval, end)
+                rows.append(row)
+        return pandas.DataFrame(rows)
+
     def to_markdown(self) -> str:
         """Return accuracies and differences as a Markdown table, for a README or an issue.
 
@@ -60,7 +151,7 @@ class Exports:
         """
         rows = self.to_dict()["methods"]
         by_subset = any(row["subset"] is not None for row in rows)
-        difference = "vs softmax (percentage points)"
+        difference = "Difference from softmax (percentage points)"
         head = ["Method", *["Subset"] * by_subset, "Accuracy, %", difference, "p"]
         lines = [head, ["---", *["---"] * by_subset, "---:", "---:", "---:"]]
         for row in rows:

@@ -7,7 +7,7 @@ their test accuracy would be a selection on the test set.
 from typing import Any
 
 from penultimate._common.digits import points, points_interval
-from penultimate.results.outcome import BASELINE, MASKED_BASELINE
+from penultimate.results.method import BASELINE, MASKED_BASELINE
 
 
 def verdict(results: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ def answer(results: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> from penultimate.report.answers import answer
+    >>> from penultimate.results.answer_text import answer
     >>> answer({"dataset": {"n_test": 92}, "answer": {"best": "cnn+rf", "accuracy": 0.587,
     ...     "ci95": [0.44, 0.73], "guessing": 0.174, "guess": "glass", "compared_with": ["knn"],
     ...     "not_shown_better_than": ["knn"]}})

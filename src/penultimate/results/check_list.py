@@ -1,4 +1,4 @@
-"""The findings of the checks in the order in which they should be read."""
+"""The findings of the checks in words, and in the order in which they should be read."""
 
 from typing import Any
 
@@ -21,6 +21,30 @@ _BY_HARM = (
     "grid-edge",
 )
 _LEVELS = ("error", "warning")
+_WORDS = {"info": "Note", "warning": "Warning", "error": "ERROR"}
+
+
+def describe(check: dict[str, str]) -> str:
+    """Write what a check found, and what to do about it, in one line.
+
+    Parameters
+    ----------
+    check : dict
+        One of the ``checks`` of the results.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from penultimate.results.check_list import describe
+    >>> describe({"id": "leak", "level": "error", "message": "It leaks.", "advice": "Split it."})
+    'ERROR [leak]: It leaks. Split it.'
+    """
+    named = f" [{check['id']}]" if "advice" in check else ""
+    line = f"{_WORDS[check['level']]}{named}: {check['message']} {check.get('advice', '')}"
+    return " ".join(line.split())
 
 
 def alarms(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -37,7 +61,7 @@ def alarms(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Examples
     --------
-    >>> from penultimate.report.check_list import alarms
+    >>> from penultimate.results.check_list import alarms
     >>> found = [{"id": "few-test-samples", "level": "warning"}, {"id": "x", "level": "info"},
     ...     {"id": "groups-split", "level": "warning"}]
     >>> [check["id"] for check in alarms(found)]

@@ -1,6 +1,6 @@
 import pytest
 
-from penultimate.report.answers import answer, enumerate_names, rank
+from penultimate.results.answer_text import answer, enumerate_names, rank
 
 
 def results(low=0.44, others=("knn", "rf", "svm"), undecided=(), n_test=92):

@@ -1,0 +1,5 @@
+"""``python -m penultimate``."""
+
+from penultimate.cli import main
+
+main()
