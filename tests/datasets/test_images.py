@@ -21,8 +21,8 @@ def grey(tmp_path):
 
 
 @pytest.fixture
-def colour(tmp_path):
-    return save(tmp_path / "colour.png", np.full((8, 8, 3), (9, 8, 7), np.uint8))
+def color(tmp_path):
+    return save(tmp_path / "color.png", np.full((8, 8, 3), (9, 8, 7), np.uint8))
 
 
 def test_grayscale_keeps_one_channel(grey):
@@ -33,8 +33,8 @@ def test_grayscale_keeps_one_channel(grey):
     assert decoded.notes == []
 
 
-def test_mixed_channels_become_color_with_a_note(grey, colour):
-    decoded = decode_images([grey, colour])
+def test_mixed_channels_become_color_with_a_note(grey, color):
+    decoded = decode_images([grey, color])
     assert decoded.images.shape == (2, 8, 8, 3)
     assert decoded.images[1, 0, 0].tolist() == [9, 8, 7]
     assert decoded.notes == ["1 grayscale image was converted to color."]

@@ -116,7 +116,7 @@ def test_class_without_samples_is_drawn_around(many):
 
 def test_classes_differ_in_color_or_marker():
     assert len({look_of(k) for k in range(64)}) == 64
-    # Neighbours in both: colour is nowhere the only cue.
+    # Neighbours in both: color is nowhere the only cue.
     for k in range(63):
         assert not set(look_of(k)) & set(look_of(k + 1))
 

@@ -1,4 +1,4 @@
-"""The page for those who use no mouse, see no colours, like it dark, read it aloud or print it."""
+"""The page for those who use no mouse, see no colors, like it dark, read it aloud or print it."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def width(request, page):
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def page(request, browser, full, tmp_path_factory):
-    """The page in a colour scheme."""
+    """The page in a color scheme."""
     report = full.save(tmp_path_factory.mktemp(request.param) / "out")
     scheme = [{"name": "prefers-color-scheme", "value": request.param}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
@@ -70,8 +70,8 @@ def test_scheme_of_the_reader(page, request):
     assert (bright[0] > bright[1]) == ("light" in request.node.callspec.id)
     # The pictures and the map have no paper of their own: it is the page's.
     for selector in ("#matrix", ".map .stage", ".pictures figure"):
-        colour = find(page, selector)[0].value_of_css_property("background-color")
-        assert colour == "rgba(0, 0, 0, 0)"
+        color = find(page, selector)[0].value_of_css_property("background-color")
+        assert color == "rgba(0, 0, 0, 0)"
 
 
 def test_pictures_follow_the_scheme(page, request):

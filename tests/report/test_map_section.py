@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penultimate.comparison._compare import Comparison
-from penultimate.displays.feature_map import COLOURS
+from penultimate.displays.feature_map import COLORS
 from penultimate.report.map_section import MAX_POINTS, feature_map
 
 
@@ -45,7 +45,7 @@ def test_points_fill_the_square(section):
 def test_thumbnails(section):
     assert section["sprites"]["uri"].startswith("data:image/jpeg")
     assert (section["sprites"]["width"], section["sprites"]["rows"]) == (12, 1)
-    assert len(section["colours"]) == len(COLOURS)
+    assert len(section["colors"]) == len(COLORS)
 
 
 def test_subsets_have_views_of_their_own(comparison):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, which color-blind readers can tell apart, with a softer black and a
 # darker yellow that is visible on white. Neighboring classes differ in color and in marker.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#333333", "#56B4E9", "#A8A000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#333333", "#56B4E9", "#A8A000")
 MARKERS = "os^DvP*X"
 _LEGEND_UP_TO = 10
 _LEAST_DISTANCE = 0.04  # between two names, as a fraction of each axis, so that they do not overlap
@@ -284,8 +284,8 @@ class FeatureMapDisplay:
 def look_of(label: int) -> tuple[str, str]:
     """Return a class's color and marker; the pair is unique among 64 classes."""
     # The markers shift by one with each round of colors, so that all 8 x 8 pairs are used.
-    marker = MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
-    return COLOURS[label % len(COLOURS)], marker
+    marker = MARKERS[(label + label // len(COLORS)) % len(MARKERS)]
+    return COLORS[label % len(COLORS)], marker
 
 
 def name_places(points: NDArray[Any], labels: NDArray[Any]) -> dict[int, NDArray[Any]]:

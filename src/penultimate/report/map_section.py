@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.displays import possible_projections, project_features
-from penultimate.displays.feature_map import COLOURS, name_places, short_names, title_of
-from penultimate.report.colours import on_dark
+from penultimate.displays.feature_map import COLORS, name_places, short_names, title_of
+from penultimate.report.colors import on_dark
 from penultimate.report.sprites import make_sprite_sheet
 from penultimate.results.outcome import Outcome
 from penultimate.results.samples import sample_names
@@ -36,7 +36,7 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     dict or None
         ``views``, each a projection of some samples; ``samples`` (positions in the dataset),
         ``names``, ``true``, ``predicted`` and ``sprites`` of the samples shown; the ``method`` that
-        made the predictions; ``classes``, ``colours`` and ``dark_colours`` (on light and dark
+        made the predictions; ``classes``, ``colors`` and ``dark_colors`` (on light and dark
         paper), ``n_test`` and ``seed``. None if nothing can be projected.
     """
     data, features = comparison.dataset, comparison.features
@@ -67,8 +67,8 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
         "sprites": None if sprites is None else asdict(sprites),
         "method": method.name,
         "classes": data.classes,
-        "colours": COLOURS,
-        "dark_colours": [on_dark(colour) for colour in COLOURS],
+        "colors": COLORS,
+        "dark_colors": [on_dark(color) for color in COLORS],
         "n_test": len(comparison.test),
         "seed": comparison.seeds[0],
     }

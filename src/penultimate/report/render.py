@@ -5,8 +5,8 @@ import io
 from typing import Any
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
-from penultimate.displays.feature_map import COLOURS
-from penultimate.report.colours import INK, PAPER, follow_scheme
+from penultimate.displays.feature_map import COLORS
+from penultimate.report.colors import INK, PAPER, follow_scheme
 from penultimate.report.pictures import SECTIONS
 
 _MINUS = "\u2212"
@@ -103,7 +103,7 @@ def _picture(display: Any, width: float) -> str:
         "svg.fonttype": "none",
         "svg.hashsalt": "penultimate",
         "font.size": 10,
-        "axes.prop_cycle": cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLORS),
         "figure.facecolor": PAPER,
         "axes.facecolor": PAPER,
         "legend.facecolor": PAPER,

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const map = JSON.parse(document.getElementById("map-data").textContent);
-  const { views, classes, colours, samples, names, predicted, sprites } = map;
+  const { views, classes, colors, samples, names, predicted, sprites } = map;
   // Misclassified images are in the gallery, larger and with the sides of the file.
   const { errors } = JSON.parse(document.getElementById("page-data").textContent);
   const figures = document.getElementById("thumbs").children;
@@ -28,8 +28,8 @@
   ];
   const paths = SHAPES.map(shape => new Path2D(shape));
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const color = label => (dark.matches ? map.dark_colours : colours)[label % colours.length];
-  const shape = label => (label + Math.floor(label / colours.length)) % SHAPES.length;
+  const color = label => (dark.matches ? map.dark_colors : colors)[label % colors.length];
+  const shape = label => (label + Math.floor(label / colors.length)) % SHAPES.length;
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -19,12 +19,12 @@ _SCHEMES = {
 }
 
 
-def on_dark(colour: str) -> str:
+def on_dark(color: str) -> str:
     """Return the color that stands for another one on dark paper.
 
     Parameters
     ----------
-    colour : str
+    color : str
         As hexadecimal digits.
 
     Returns
@@ -33,11 +33,11 @@ def on_dark(colour: str) -> str:
 
     Examples
     --------
-    >>> from penultimate.report.colours import on_dark
+    >>> from penultimate.report.colors import on_dark
     >>> on_dark("#333333"), on_dark("#CC79A7")
     ('#d5d9e0', '#CC79A7')
     """
-    return _SCHEMES.get(colour.lower(), ("", colour))[1]
+    return _SCHEMES.get(color.lower(), ("", color))[1]
 
 
 def follow_scheme(svg: str) -> str:
@@ -52,14 +52,14 @@ def follow_scheme(svg: str) -> str:
     -------
     str
     """
-    names = {colour: f"--c{colour[1:]}" for colour in _SCHEMES}
+    names = {color: f"--c{color[1:]}" for color in _SCHEMES}
     # Lines are black by default; black text keeps its color, as it may lie on a colored cell.
     svg = svg.replace("stroke: #000000", f"stroke: {INK}")
     svg = re.sub(
         "|".join(_SCHEMES), lambda found: f"var({names[found[0].lower()]})", svg, flags=re.I
     )
     light, dark = (
-        "".join(f"{names[colour]}:{pair[k]};" for colour, pair in _SCHEMES.items()) for k in (0, 1)
+        "".join(f"{names[color]}:{pair[k]};" for color, pair in _SCHEMES.items()) for k in (0, 1)
     )
     style = f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
     return re.sub(r"(<svg\b[^>]*>)", lambda found: found[0] + style, svg, count=1)
