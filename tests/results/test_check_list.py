@@ -1,8 +1,8 @@
 """The findings of the checks, the most harmful first."""
 
 from penultimate.evaluation.checks._check import ABOUT
-from penultimate.report import check_list
-from penultimate.report.check_list import alarms
+from penultimate.results import check_list
+from penultimate.results.check_list import alarms
 
 
 def found(name, level="warning"):
