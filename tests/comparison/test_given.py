@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from penultimate._common.progress import SILENT
 from penultimate.comparison.given import read_given
@@ -20,3 +21,17 @@ def test_a_test_set_on_another_scale(first, second):
     with pytest.raises(ValueError, match="goes up to .* different scales"):
         read(first, Y, test=(second, Y))
     assert read(first, Y, test=(first, Y)).is_test.sum() == 4
+
+
+def test_photos_are_resized_for_a_named_network_only(tmp_path):
+    for k in range(4):
+        (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
+        Image.new("L", (130, 140), k).save(tmp_path / "ab"[k % 2] / f"{k}.png")
+
+    def own(input_shape, n_classes):
+        raise NotImplementedError
+
+    for network, shape in (("compact", (4, 96, 96, 1)), (own, (4, 140, 130, 1))):
+        data, inputs = read_given(tmp_path, None, None, network, SILENT)
+        assert data.images.shape == inputs.shape == shape
+        assert bool(data.notes) == (network == "compact")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -82,7 +82,7 @@ def demo(
 
 
 @app.command(
-    epilog="Example: penultimate compare photos/ --image-size 64 --out report. "
+    epilog="Example: penultimate compare photos/ --out report. "
     "By subset: penultimate compare letters/ --subsets --group-from-filename '(?P<group>[^_]+)_' "
     "--split-by both --splits 5 --out report"
 )
@@ -112,8 +112,12 @@ def compare(
     seed: FirstSeed = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 30,
     image_size: Annotated[
-        str | None, typer.Option(help="Resize image files: 64, or 48x64 (height x width).")
-    ] = None,
+        str,
+        typer.Option(
+            help="Resize image files: 64, or 48x64 (height x width). original keeps their size; "
+            "auto resizes to 96 x 96 if a side is longer than 128 pixels or sizes differ."
+        ),
+    ] = "auto",
     skip_corrupt: Annotated[
         bool, typer.Option("--skip-corrupt", help="Skip unreadable files, and list them.")
     ] = False,
@@ -233,13 +237,14 @@ def _listed(words: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(words))
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
+def _parse_size(text: str) -> tuple[int, int] | Literal["auto"] | None:
+    if text in ("auto", "original"):
+        return "auto" if text == "auto" else None
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
         raise typer.BadParameter(
-            f"must be like 64 or 48x64; got {text!r}.", param_hint="--image-size"
+            f"must be like 64 or 48x64, or one of original, auto; got {text!r}.",
+            param_hint="--image-size",
         )
     size = int(sides[0]), int(sides[-1])
     with wrong_usage("--image-size"):

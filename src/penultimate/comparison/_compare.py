@@ -57,7 +57,8 @@ def compare(
     Parameters
     ----------
     data : array-like of images, str, Path or Dataset
-        Images with labels in `y`, or a path from which `penultimate.load_data` reads both. A
+        Images with labels in `y`, or a path from which `penultimate.load_data` reads both. (For a
+        named network, image files are resized as with ``image_size="auto"``.) A
         builder's network, or a frozen one, is fed samples on the scale on which they are passed,
         here or in a `Dataset`. If it scales pixels itself (it begins with ``Rescaling``), it is
         fed pixels from 0 to 255, as in image files. If a `Dataset` has groups, no split divides

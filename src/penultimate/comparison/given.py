@@ -5,7 +5,7 @@ network that does not scale pixels itself must be fed samples on their original 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,11 @@ def read_given(
             )
         if y is not None:
             raise ValueError("y must be None if 'data' is a path or a Dataset, which has labels.")
-        dataset = data if isinstance(data, Dataset) else load(data, progress=progress)
+        # A user's own network may fix the size of its input, so its images stay as they are.
+        size: Literal["auto"] | None = "auto" if isinstance(network, str) else None
+        if not isinstance(data, Dataset):
+            data = load(data, image_size=size, progress=progress)
+        dataset = data
         return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
     X = as_samples(data, "compare")
     if y is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, ImageOps
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.wording import quantity
 from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
+from penultimate.datasets.sizes import Size, auto_size, describe_resizing
 from penultimate.provenance.fingerprints import fingerprint
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -220,7 +221,7 @@ def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 def decode_images(
     paths: Sequence[Path],
     *,
-    image_size: tuple[int, int] | None = None,
+    image_size: Size | Literal["auto"] | None = None,
     skip_corrupt: bool = False,
     progress: Progress = SILENT,
 ) -> DecodedImages:
@@ -230,9 +231,9 @@ def decode_images(
     ----------
     paths : sequence of Path
         Files, in the order of the result.
-    image_size : (height, width) or None
-        Size to resize every image to, with antialiasing; None keeps the size, which all images
-        must share.
+    image_size : (height, width), "auto" or None
+        Size to resize every image to, with antialiasing; ``"auto"`` chooses it by `auto_size`; None
+        keeps the size, which all images must share.
     skip_corrupt : bool
         Whether to skip and list files that can't be decoded, instead of raising.
     progress : Progress
@@ -251,6 +252,7 @@ def decode_images(
     sizes: dict[tuple[int, int], Path] = {}
     changed: dict[str, list[Path]] = {}
     fingerprints: list[NDArray[np.uint64]] = []
+    whites: dict[int, int] = {}
 
     def decode(path: Path) -> Any:
         try:
@@ -260,11 +262,11 @@ def decode_images(
         values = image.pixels
         native, top = values.shape[:2], int(values.max())
         print_of = fingerprint(values[np.newaxis])
-        if image_size is not None and native != image_size:
-            values = _resize(values, image_size)
-        if image.white is not None:
-            values = scale_to_8_bits(values, image.white)
-        return native, top, print_of, image.changes, values
+        # One large image decides the size of all, so it is resized here, before more are in memory.
+        size = auto_size([native]) if image_size == "auto" else image_size
+        if size is not None and native != size:
+            values = _resize(values, size)
+        return native, top, print_of, image.changes, values, image.white
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
@@ -277,11 +279,13 @@ def decode_images(
                         ) from result
                     unreadable.append(str(result))
                     continue
-                native, top, print_of, changes, array = result
+                native, top, print_of, changes, array, white = result
                 sizes.setdefault(native, paths[index])
                 for change in changes:
                     changed.setdefault(change, []).append(paths[index])
-                if array.dtype != np.uint8:
+                if white is not None:
+                    whites[len(read)] = white
+                elif array.dtype != np.uint8:
                     tops[len(read)] = top
                 read.append(index)
                 pixels.append(array)
@@ -299,9 +303,19 @@ def decode_images(
         raise ValueError(
             f"The images have {len(sizes)} different sizes, such as {a[0]} x {a[1]} ({first.name}) "
             f"and {b[0]} x {b[1]} ({second.name}). Choose a size to resize them to: "
-            "image_size=(64, 64) (--image-size 64)."
+            "image_size=(64, 64) (--image-size 64), or image_size='auto' (--image-size auto)."
         )
-    notes = [*_resizing(image_size, list(sizes)), *_conversions(changed)]
+    size = auto_size(sizes) if image_size == "auto" else image_size
+    notes = []
+    if size is not None and sizes.keys() != {size}:
+        notes.append(f"Images were {describe_resizing(size, sizes, auto=image_size == 'auto')}")
+        if image_size == "auto":
+            pixels = [a if a.shape[:2] == size else _resize(a, size) for a in pixels]
+            # Nobody asked for it, so it is said before any training, not only in the report.
+            progress.message(f"Note: {notes[0]}")
+    notes += _conversions(changed)
+    for index, white in whites.items():
+        pixels[index] = scale_to_8_bits(pixels[index], white)
     if tops:
         bits = held_bits(max(tops.values()))
         for index in tops:
@@ -324,13 +338,6 @@ def decode_images(
         notes,
         np.concatenate(fingerprints),
     )
-
-
-def _resizing(image_size: tuple[int, int] | None, sizes: list[tuple[int, int]]) -> Iterator[str]:
-    resized = [size for size in sizes if size != image_size]
-    if image_size is not None and resized:
-        came = ", ".join(f"{h} x {w}" for h, w in resized[:3]) + (" ..." if resized[3:] else "")
-        yield f"Images were resized to {image_size[0]} x {image_size[1]} (from {came})."
 
 
 def _conversions(changed: dict[str, list[Path]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from penultimate._common.progress import Progress
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.images import decode_images
 from penultimate.datasets.parts import given_split
+from penultimate.datasets.sizes import Size
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _MISSING = {"nan", "na", "n/a", "<na>", "null", "none"}  # as pandas and R write an empty field
@@ -46,7 +47,7 @@ class Listing:
     notes: tuple[str, ...] = ()
 
     def decode(
-        self, size: tuple[int, int] | None, skip_corrupt: bool, progress: Progress
+        self, size: Size | Literal["auto"] | None, skip_corrupt: bool, progress: Progress
     ) -> Dataset:
         """Decode the files into a data set, without those that are skipped."""
         decoded = decode_images(

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.validation import check_number
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
@@ -18,6 +17,7 @@ from penultimate.datasets.leftovers import is_leftover
 from penultimate.datasets.listing import Listing, groups_from_names
 from penultimate.datasets.manifest import read_manifest
 from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
+from penultimate.datasets.sizes import check_size
 from penultimate.datasets.tables import Table, read_table
 
 _TABLES = (".csv", ".tsv")
@@ -28,7 +28,7 @@ READERS: dict[str, Callable[[Path], Dataset]] = {".npz": read_npz}
 def load(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | Literal["auto"] | None = None,
     skip_corrupt: bool = False,
     subsets: bool = False,
     group_from_filename: str | None = None,
@@ -54,8 +54,11 @@ def load(
           them in ``MNIST/raw``, as torchvision does;
         - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders, of images and
           their manifest, or of one of these files.
-    image_size : int or (height, width), optional
+    image_size : int, (height, width) or "auto", optional
         Size to resize image files to; by default they are not resized and must share a size.
+        ``"auto"``, the default of the command line, resizes them to 96 x 96 if a side is longer
+        than 128 pixels, or if their sizes differ. (If none is longer than 96, to a square of the
+        longest side.)
     skip_corrupt : bool, default=False
         Whether to skip image files that can't be decoded, and list them in ``notes``.
     subsets : bool, default=False
@@ -91,7 +94,7 @@ def load(
     ('0', '1')
     """
     path = Path(path)
-    size = _check_size(image_size)
+    size = check_size(image_size)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
@@ -113,7 +116,7 @@ def load(
     )
     if isinstance(found, Listing):
         return found.decode(size, skip_corrupt, progress)
-    if size is not None:
+    if size not in (None, "auto"):
         raise ValueError(
             f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
         )
@@ -247,14 +250,3 @@ def _check_files_only(path: Path, subsets: bool, group_from_filename: str | None
             f"{asked} is for image files; {path.name!r} holds arrays. In Python, add subsets and "
             "groups to the data set: load_data(path).with_groups(...).with_subsets(...)."
         )
-
-
-def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    if image_size is None:
-        return None
-    sides = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)  # type: ignore[arg-type]
-    if len(sides) != 2:
-        raise ValueError(f"image_size must be one number or (height, width); got {image_size!r}.")
-    for side in sides:
-        check_number(side, "image_size", "load", low=4, high=4096, integer=True)
-    return int(sides[0]), int(sides[1])  # type: ignore[arg-type]

@@ -11,11 +11,10 @@ from PIL import Image
 
 from penultimate._common.files import check_writable, write_together
 from penultimate._common.wording import quantity
+from penultimate.datasets.sizes import auto_size, describe_resizing
 from penultimate.datasets.survey import Sample, Survey
 
 PAGE, DATA = "look.html", "look.json"
-_LARGE = 128  # pixels: from here on, training from scratch takes minutes to hours
-_PROPOSED = 96  # pixels
 _MOST_LISTED = 200  # rows of a list on the page; look.json has all
 
 
@@ -79,25 +78,13 @@ def _text(text: str) -> str:
 
 def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
     """Return in words what a comparison will do to the images."""
-    sizes, modes = found.sizes(), found.modes()
+    sizes, modes = [size for size, _ in found.sizes()], found.modes()
     words = []
-    if sizes:
-        (height, width), _ = sizes[0]
-        large = max(max(size) for size, _ in sizes) > _LARGE
-        squeezed = (
-            f"--image-size {_PROPOSED} resizes each to {_PROPOSED} x {_PROPOSED}, whatever its "
-            "shape: it is squeezed, and nothing is cropped."
-        )
-        if len(sizes) > 1:
-            words.append(f"The images have {len(sizes)} sizes, and need one: {squeezed}")
-        elif large:
-            times = round(height * width / _PROPOSED**2)
-            words.append(
-                f"Images keep their {height} x {width} pixels unless told otherwise, and training "
-                f"takes about {times} times as long as on {_PROPOSED} x {_PROPOSED}. {squeezed}"
-            )
-        else:
-            words.append(f"Images keep their {height} x {width} pixels.")
+    size = auto_size(sizes)
+    if size is not None and found.formats():
+        words.append(f"Images are {describe_resizing(size, sizes, auto=True)}")
+    elif sizes:
+        words.append(f"Images keep their {sizes[0][0]} x {sizes[0][1]} pixels.")
     grey = {"1", "L", "LA", "I;16", "I"} & set(modes)
     if grey and len(modes) > len(grey):
         words.append("Grayscale images are converted to color, because others have color.")
@@ -126,10 +113,6 @@ def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
 
 def _command(found: Survey, source: str) -> str:
     words = ["penultimate", "compare", source]
-    sizes = found.sizes()
-    large = any(max(size) > _LARGE for size, _ in sizes)
-    if found.formats() and (len(sizes) > 1 or large):
-        words += ["--image-size", str(_PROPOSED)]
     if any(sample.reason for sample in found.samples):
         words.append("--skip-corrupt")
     if found.pattern is not None and not found.suggested:
