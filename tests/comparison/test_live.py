@@ -47,8 +47,14 @@ def test_a_line_every_few_epochs(clock):
         live.update("train network", 0, 30)
     lines = written(live).splitlines()
     assert lines[0] == "train network 2 of 9 ..."
-    assert lines[1] == "train network 2 of 9: epoch 4 of 30, about 5 min left (until 14:32)"
-    assert lines[-2] == "train network 2 of 9: epoch 28 of 30, about 4 min left (until 14:32)"
+    assert (
+        lines[1]
+        == "train network 2 of 9: epoch 4 of 30, about 5 min of training left (until 14:32)"
+    )
+    assert (
+        lines[-2]
+        == "train network 2 of 9: epoch 28 of 30, about 4 min of training left (until 14:32)"
+    )
     assert lines[-1] == "train network 3 of 9 ..."
     assert len(lines) == 11
 

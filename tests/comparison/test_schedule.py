@@ -23,7 +23,14 @@ def clock():
 
 
 def schedule_of(clock, n_networks, n_scores):
-    return Schedule(Listener(), n_networks, n_scores, "much work", lambda: clock.seconds)
+    return Schedule(
+        Listener(),
+        n_networks,
+        n_scores,
+        "much work",
+        "Less time: --image-size 64.",
+        now=lambda: clock.seconds,
+    )
 
 
 def train(schedule, clock, *, epoch, compiling=0.0, first=0, last=10):
@@ -75,8 +82,8 @@ def test_without_networks_scores_are_all_there_is(clock):
     ("epoch", "told"),
     [
         (2, []),
-        (10, ["This takes about 5 min, until"]),
-        (100, ["This takes about 47 min, until"]),
+        (8, ["Training takes about 4 min, until"]),
+        (100, ["Training takes about 47 min, until"]),
     ],
 )
 def test_a_long_comparison_says_so_once_and_at_once(clock, epoch, told):
@@ -85,5 +92,30 @@ def test_a_long_comparison_says_so_once_and_at_once(clock, epoch, told):
     train(schedule, clock, epoch=epoch)
     assert [text[: len(start)] for text, start in zip(schedule.observer.messages, told)] == told
     assert len(schedule.observer.messages) == len(told)
-    assert all(": much work." in text for text in schedule.observer.messages)
+    assert all(
+        ", without the classifiers: much work." in text for text in schedule.observer.messages
+    )
     assert ("--image-size" in "".join(schedule.observer.messages)) == (epoch == 100)
+
+
+def test_a_guess_counts_until_there_is_a_measurement(clock):
+    schedule = schedule_of(clock, 2, 2)
+    schedule.update("train network", 0, 10)
+    schedule.foresees("train network", 60)
+    assert schedule.observer.expected[-1] == (1, 2, 2 * 600)
+    assert schedule.observer.messages[0].startswith("Training takes about 20 min")
+    clock.seconds = 90
+    schedule.update("train network", 1, 10)  # the first step, with the compilation
+    assert schedule.observer.expected[-1] == (1, 2, pytest.approx(19 * 60))
+    clock.seconds += 50
+    schedule.update("train network", 2, 10)
+    assert schedule.observer.expected[-1] == (1, 2, pytest.approx(18 * 50))
+    assert len(schedule.observer.messages) == 1
+
+
+def test_heads_alone_are_announced_after_the_first(clock):
+    schedule = schedule_of(clock, 0, 4)
+    clock.seconds = 40
+    schedule.scored("any", 0, 0.5)
+    assert schedule.observer.expected == [(0, 0, pytest.approx(120))]
+    assert schedule.observer.messages[0].startswith("This takes about 2 min, until")

@@ -11,6 +11,9 @@ class Progress:
     def update(self, step: str, done: float, total: float) -> None:
         """Called when ``done`` of ``total`` units of `step` are finished."""
 
+    def foresees(self, step: str, seconds: float) -> None:
+        """Called where the first unit of `step` takes long, with a guess of what each will take."""
+
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Called when `method` reached `accuracy`, a fraction, on the test set with `seed`."""
 

@@ -13,7 +13,10 @@ from penultimate.comparison.networks import Settings, count_trainings
 from penultimate.comparison.plan import Plan
 from penultimate.comparison.run import Collected, run_plan
 from penultimate.comparison.schedule import Schedule
+from penultimate.datasets.sizes import AUTO_SIDE
 from penultimate.networks import takes_pixels
+
+_FEW_EPOCHS = 10  # still a training, though not the best one
 
 
 class AllSplits:
@@ -45,6 +48,7 @@ class AllSplits:
             sum(count_trainings(settings, plan) for plan in self.plans),
             sum(len(plan.development_splits) * len(settings.methods) for plan in self.plans),
             _work(settings, self.plans, inputs),
+            _shorter(settings, self.plans[0], inputs),
         )
         for number, (plan, leak) in enumerate(zip(self.plans, self.leaks), 1):
             if number > 1:
@@ -96,6 +100,26 @@ def _work(settings: Settings, plans: list[Plan], inputs: NDArray[Any]) -> str:
     of_epochs = f"of {settings.training.epochs} epochs"
     networks = f"1 network {of_epochs}" if n_networks == 1 else f"{n_networks} networks {of_epochs}"
     return f"{networks} and {n_scores} classifiers, on {n_samples}"
+
+
+def _shorter(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> str:
+    """Return in words what would make a comparison shorter, of what it has not been given yet."""
+    ways = []
+    if inputs.ndim == 4 and max(inputs.shape[1:3]) > AUTO_SIDE and not settings.frozen:
+        ways.append(
+            "smaller images"
+            if plan.dataset.files is None
+            else f"--image-size {AUTO_SIDE} (in Python, load_data's image_size={AUTO_SIDE})"
+        )
+    if settings.protocol.selection == "crossfit":
+        ways.append("--selection heldout (Protocol(selection='heldout'))")
+    if len(plan.development_splits) > 1:
+        ways.append("--seeds 1 (seeds=1)")
+    if settings.network == "wide":
+        ways.append("--network compact (network='compact')")
+    if not settings.frozen and settings.training.epochs > _FEW_EPOCHS:
+        ways.append(f"--epochs {_FEW_EPOCHS} (Training(epochs={_FEW_EPOCHS}))")
+    return f"Less time: {', '.join(ways)}." if ways else ""
 
 
 class _OfSplit(Progress):

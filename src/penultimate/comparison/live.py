@@ -121,7 +121,9 @@ class LiveTable(Progress):
     def _time_left(self) -> str:
         assert self.left is not None
         until = time.strftime("%H:%M", time.localtime(time.time() + self.left))
-        return f"about {in_words(self.left)} left (until {until})"
+        # Before the first score, what heads take is not known.
+        what = "left" if self.scores or not self.n_networks else "of training left"
+        return f"about {in_words(self.left)} {what} (until {until})"
 
     def _render(self) -> Table:
         rows = Table.grid()

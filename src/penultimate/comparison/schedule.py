@@ -3,7 +3,11 @@
 Networks take most of the time, and the time of a network is proportional to the share of it that is
 trained. So the rate is the time over the share, summed over all trainings so far, and what is left
 is that rate times the networks that are left. All other time (compiling, extracting features,
-fitting heads) is divided among the scores that it led to, and charged to the scores that are left.
+fitting heads) is divided among the scores that it led to, and charged to the scores that are left;
+before the first score the estimate is of the networks alone, and is announced as such.
+
+On large images the first step takes a minute. Until then, the rate is one that the training has
+foreseen from a forward pass over a few of them.
 """
 
 import time
@@ -16,7 +20,7 @@ _TRAINING = "train network"
 # they are over in a tenth of a second.
 _SURE = 3.0
 _LONG = 60.0  # seconds from which the user is told in advance
-_VERY_LONG = 600.0  # and from which also how to shorten it
+_VERY_LONG = 300.0  # and from which also how to shorten it
 
 
 class Schedule(Progress):
@@ -32,6 +36,8 @@ class Schedule(Progress):
         Scores that will be reported: one per method and seed.
     work : str
         What is being done, in words, for the message about a long run.
+    shorter : str
+        What would take less time, in words; may be empty.
     now : callable, default=time.perf_counter
         The clock.
 
@@ -40,7 +46,7 @@ class Schedule(Progress):
     >>> from penultimate._common.progress import Progress
     >>> from penultimate.comparison.schedule import Schedule
     >>> times = iter([0, 0, 5, 15])
-    >>> schedule = Schedule(Progress(), 2, 2, "2 networks", lambda: next(times))
+    >>> schedule = Schedule(Progress(), 2, 2, "2 networks", now=lambda: next(times))
     >>> for done in range(3):
     ...     schedule.update("train network", done, 10)
     >>> schedule.seconds_left()
@@ -53,32 +59,40 @@ class Schedule(Progress):
         n_networks: int,
         n_scores: int,
         work: str,
+        shorter: str = "",
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.observer = observer
         self.n_networks, self.n_scores = n_networks, n_scores
-        self.work = work
+        self.work, self.shorter = work, shorter
         self.now = now
         self.network = self.n_scored = 0
         self._begun = now()
+        self._n_units = 1.0
         self._seconds = self._shares = 0.0  # of trainings, without the first steps of each
         self._share: float | None = None  # of the network in training; None between two
         self._last: float | None = None
+        self._foreseen: float | None = None  # seconds of a whole network
         self._announced = False
 
     def update(self, step: str, done: float, total: float) -> None:
         """Take note of a training, and pass the step on."""
         if step == _TRAINING:
+            self._n_units = total
             self._train(done / total)
-            left = self.seconds_left()
-            if left is not None and not self._announced:
-                self._announce(left)
-            self.observer.expects(self.network, self.n_networks, left)
+            self._expect()
         self.observer.update(step, done, total)
+
+    def foresees(self, step: str, seconds: float) -> None:
+        """Take a guess of the seconds per unit of a training, until there is a measurement."""
+        if step == _TRAINING:
+            self._foreseen = seconds * self._n_units
+            self._expect()
 
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Count the score, and pass it on."""
         self.n_scored += 1
+        self._expect()
         self.observer.scored(method, seed, accuracy)
 
     def message(self, text: str) -> None:
@@ -90,12 +104,21 @@ class Schedule(Progress):
         networks = self.n_networks - self.network + (0 if self._share is None else 1 - self._share)
         # A resumed training that was complete takes no time and says nothing about the others.
         if networks > 0 and self._seconds < _SURE:
-            return None
-        rate = self._seconds / self._shares if self._shares else 0.0
+            if self._foreseen is None:
+                return None
+            rate = self._foreseen
+        else:
+            rate = self._seconds / self._shares if self._shares else 0.0
         if not self.n_scored:
             return rate * networks
         other = (self.now() - self._begun - self._seconds) / self.n_scored
         return rate * networks + other * (self.n_scores - self.n_scored)
+
+    def _expect(self) -> None:
+        left = self.seconds_left()
+        if left is not None and not self._announced:
+            self._announce(left)
+        self.observer.expects(self.network, self.n_networks, left)
 
     def _train(self, share: float) -> None:
         now = self.now()
@@ -113,10 +136,10 @@ class Schedule(Progress):
         if left < _LONG:
             return
         until = time.strftime("%H:%M", time.localtime(time.time() + left))
-        text = f"This takes about {in_words(left)}, until {until}: {self.work}."
+        span = f"takes about {in_words(left)}, until {until}"
+        # How long heads take is not known before the first one is scored.
+        text = f"This {span}" if self.n_scored else f"Training {span}, without the classifiers"
+        text += f": {self.work}."
         if left >= _VERY_LONG:
-            text += (
-                " Smaller images (image_size, --image-size), fewer epochs or fewer seeds take less "
-                "time. Ctrl-C stops it, and reports what is finished by then."
-            )
+            text += f" {self.shorter} Ctrl-C stops it, and reports what is finished by then."
         self.observer.message(text)

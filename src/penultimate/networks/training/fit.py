@@ -37,6 +37,7 @@ from penultimate.networks.training.checkpoints import (
 )
 from penultimate.networks.training.divergence import explaining_divergence
 from penultimate.networks.training.epochs import epochs, one_hot, run_epoch
+from penultimate.networks.training.foresight import foresee_epoch
 from penultimate.networks.training.optimization import (
     compile_network,
     default_loss,
@@ -155,6 +156,8 @@ def train(
         # A training that early stopping ended is complete, even though epochs are missing.
         done = training.epochs if _is_over(course, training) else len(course.loss)
         progress.update("train network", done, training.epochs)
+        if done < training.epochs:
+            foresee_epoch(model, X, batch_size, progress)
         start = time.perf_counter()
         for epoch, order, samples in epochs(
             X, training.augmentation, seed=seed, first=done, last=training.epochs
