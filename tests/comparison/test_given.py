@@ -4,6 +4,7 @@ from PIL import Image
 
 from penultimate._common.progress import SILENT
 from penultimate.comparison.given import read_given
+from penultimate.datasets import Dataset
 
 X = np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8)
 Y = [0, 1, 0, 1]
@@ -35,3 +36,14 @@ def test_photos_are_resized_for_a_named_network_only(tmp_path):
         data, inputs = read_given(tmp_path, None, None, network, SILENT)
         assert data.images.shape == inputs.shape == shape
         assert bool(data.notes) == (network == "compact")
+
+
+@pytest.mark.parametrize("kept", [[0, 1], [0, 3], [2, 3]])
+def test_classes_of_which_nothing_was_taken_are_left_out(kept):
+    images = np.concatenate([X, X])
+    data = Dataset.from_arrays(images, [0, 1, 2, 3] * 2)
+    found, inputs = read_given(data.take(np.isin(data.labels, kept)), None, None, "compact", SILENT)
+    assert found.classes == tuple(map(str, kept))
+    assert found.labels.tolist() == [0, 1, 0, 1]
+    assert len(inputs) == 4
+    assert "2 classes without images left out" in found.notes[-1]

@@ -170,3 +170,31 @@ def test_other_groups_and_subsets():
     ):
         with pytest.raises(error, match=message):
             getattr(data, f"with_{change}")(values)
+
+
+def test_classes_without_images_are_left_out_with_a_note():
+    data = Dataset.from_arrays(np.zeros((10, 8, 8), np.uint8), list("abcde") * 2)
+    taken = data.take(np.isin(data.labels, [0, 3]))
+    assert taken.classes == data.classes
+    found = taken.without_empty_classes()
+    assert (found.classes, found.labels.tolist()) == (("a", "d"), [0, 1, 0, 1])
+    assert found.notes[-1] == "3 classes without images left out: 'b', 'c', 'e'."
+    assert found.without_empty_classes() is found
+
+
+def test_subsets_without_images_go_and_others_are_renumbered():
+    images = np.zeros((12, 8, 8), np.uint8)
+    subsets = {"low": ["a", "b"], "high": ["c", "d", "e"]}
+    data = Dataset.from_arrays(images, list("abcdef"[:5]) * 2 + ["a", "b"], subsets=subsets)
+    high = data.take(data.labels >= 2).without_empty_classes()
+    assert (high.classes, high.subsets) == (("c", "d", "e"), {"high": (0, 1, 2)})
+    with pytest.raises(ValueError, match="'high' has only one class, 'c'"):
+        data.take(data.labels < 3).without_empty_classes()
+    with pytest.raises(ValueError, match="y holds 1 class, 'c'"):
+        data.take(data.labels == 2).without_empty_classes()
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [-1, 0]])
+def test_labels_are_indices_of_the_classes(labels):
+    with pytest.raises(ValueError, match="labels must be indices of the 2 classes; got values"):
+        Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array(labels), ("a", "b"))

@@ -40,7 +40,8 @@ def read_given(
         size: Literal["auto"] | None = "auto" if isinstance(network, str) else None
         if not isinstance(data, Dataset):
             data = load(data, image_size=size, progress=progress)
-        dataset = data
+        # `take` keeps all classes, also those of which it took nothing.
+        dataset = data.without_empty_classes()
         return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
     X = as_samples(data, "compare")
     if y is None:

@@ -12,6 +12,7 @@ from penultimate._common.images import check_images, note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
+from penultimate._common.wording import quantity
 from penultimate.provenance.fingerprints import fingerprint
 
 _BYTES = (0.0, 255.0)
@@ -108,7 +109,7 @@ class Dataset:
     given_range: tuple[float, float] = _BYTES
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` if an array lacks one entry per sample, or if the parts overlap.
+        """Raise ``ValueError`` for arrays that lack samples, wrong labels, and parts that overlap.
 
         Groups and masks are converted to arrays of comparable values.
         """
@@ -122,6 +123,12 @@ class Dataset:
                     f"There are {len(self.images)} images but {len(values)} {name}; to select "
                     "samples, use Dataset.take."
                 )
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise ValueError(
+                f"labels must be indices of the {len(self.classes)} classes; got values from "
+                f"{self.labels.min()} to {self.labels.max()}. Dataset.from_arrays takes labels of "
+                "any kind."
+            )
         if self.is_test is not None and self.is_selection is not None:
             n_both = int(np.sum(self.is_test & self.is_selection))
             if n_both:
@@ -237,6 +244,50 @@ class Dataset:
         }
         arrays = {name: values for name, values in arrays.items() if values is not None}
         return replace(self, **{name: values[samples] for name, values in arrays.items()})
+
+    def without_empty_classes(self) -> Self:
+        """Remove the classes that have no image, and add a note.
+
+        `take` keeps them. A network trained for them would have outputs that never occur.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If fewer than two classes are left, in all or in a subset that keeps some.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate.datasets import Dataset
+        >>> data = Dataset.from_arrays(np.zeros((6, 8, 8), np.uint8), list("abcabc"))
+        >>> data.take(data.labels != 1).without_empty_classes().classes
+        ('a', 'c')
+        """
+        present = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)))
+        empty = [name for k, name in enumerate(self.classes) if k not in set(present.tolist())]
+        if not empty:
+            return self
+        check_labels(np.array(self.classes)[self.labels], len(self.labels))
+        labels = np.searchsorted(present, self.labels)
+        classes = tuple(self.classes[k] for k in present)
+        subsets: dict[str, list[str]] = {
+            name: [self.classes[k] for k in members if self.classes[k] in classes]
+            for name, members in self.subsets.items()
+        }
+        kept = {name: members for name, members in subsets.items() if members}
+        shown = ", ".join(map(repr, empty[:3])) + (" and others" if empty[3:] else "")
+        note = f"{quantity(len(empty), 'class', 'classes')} without images left out: {shown}."
+        return replace(
+            self,
+            labels=labels,
+            classes=classes,
+            subsets=check_subsets(kept, classes) if kept else {},
+            notes=(*self.notes, note),
+        )
 
     def without_duplicates(self) -> Self:
         """Remove exact copies of earlier images, and add a note.
