@@ -71,3 +71,19 @@ def test_example(qualified, value):
     if is_record(value) or (takes_a_comparison and inspect.isfunction(value)):
         return
     assert ">>>" in (value.__doc__ or ""), f"{qualified} has no example"
+
+
+@pytest.mark.parametrize("part", import_module("penultimate").Comparison.__mro__[1:-1])
+def test_what_a_comparison_inherits(part):
+    """It is put together from classes that are not public, and whose methods are."""
+    names = list(methods_of(f"{part.__module__}.{part.__qualname__}", part))
+    problems = [
+        f"{name}: {code} {message}"
+        for name in names
+        for code, message in validate(name)["errors"]
+        if code in WANTED
+    ]
+    assert not problems, "\n".join(problems)
+    for name, member in vars(part).items():
+        if name.startswith("plot_") or name in ("errors", "per_class"):
+            assert ">>>" in member.__doc__, f"{name} has no example"

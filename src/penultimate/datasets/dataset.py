@@ -13,6 +13,8 @@ from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate._common.wording import quantity
+from penultimate.datasets.description import describe
+from penultimate.datasets.display import DatasetDisplay
 from penultimate.provenance.fingerprints import fingerprint
 
 _BYTES = (0.0, 255.0)
@@ -378,13 +380,53 @@ class Dataset:
             return replace(self, subsets={})
         return replace(self, subsets=check_subsets(_with_names(subsets), self.classes))
 
+    def show(
+        self,
+        classes: Sequence[str] | None = None,
+        *,
+        n_classes: int = 10,
+        n_samples: int = 5,
+    ) -> DatasetDisplay:
+        """Draw a few images of each class, with their names.
+
+        Parameters
+        ----------
+        classes : list of str, optional
+            Classes to show; by default the first `n_classes`.
+        n_classes : int, default=10
+            Number of classes shown if `classes` does not name them. The title says how many there
+            are.
+        n_samples : int, default=5
+            Number of images per class, from its whole length.
+
+        Returns
+        -------
+        DatasetDisplay
+            With the attributes `figure_` and `axes_`. In a script, ``matplotlib.pyplot.show()``
+            opens the window.
+
+        Raises
+        ------
+        ValueError
+            If there is no such class, or a number is not positive.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import Dataset
+        >>> data = Dataset.from_arrays(np.zeros((6, 8, 8), np.uint8), ["cat", "dog"] * 3)
+        >>> data.show().axes_.shape
+        (2, 3)
+        >>> data.show(["dog"], n_samples=1).names
+        ['sample 1']
+        """
+        return DatasetDisplay.from_dataset(
+            self, classes=classes, n_classes=n_classes, n_samples=n_samples
+        ).plot()
+
     def __repr__(self) -> str:
         # Not all fields: pixels would fill the screen.
-        shape = " x ".join(str(n) for n in self.images.shape[1:])
-        return (
-            f"<Dataset {self.name!r}: {len(self.labels):,} images of {shape}, "
-            f"{len(self.classes)} classes>"
-        )
+        return describe(self)
 
     def _named(self, sample: np.int64) -> str:
         name = f"image {sample}" if self.files is None else repr(str(self.files[sample]))

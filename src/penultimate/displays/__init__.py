@@ -1,5 +1,6 @@
 """Plots of features, searches, training runs and results, as scikit-learn Displays."""
 
+from penultimate.datasets.display import DatasetDisplay
 from penultimate.displays.confused_pairs import ConfusedPair, ConfusedPairsDisplay, most_confused
 from penultimate.displays.feature_map import FeatureMapDisplay
 from penultimate.displays.learning_curves import LearningCurvesDisplay
@@ -12,6 +13,7 @@ from penultimate.displays.search_and_training import SearchHeatmapDisplay, Train
 __all__ = [
     "ConfusedPair",
     "ConfusedPairsDisplay",
+    "DatasetDisplay",
     "FeatureMapDisplay",
     "LearningCurvesDisplay",
     "PairedDifferencesDisplay",
