@@ -5,7 +5,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from penultimate import SVC, SVCSearchCV
-from penultimate.comparison.head_diagnostics import calibrate, hard_cases, probabilities_of
+from penultimate._common import threads
+from penultimate.comparison.head_diagnostics import (
+    calibrate,
+    hard_cases,
+    learning_curve,
+    probabilities_of,
+)
+from penultimate.comparison.methods import METHODS
 from penultimate.selection.heldout import fit_head
 from penultimate.splits import split_development
 
@@ -35,3 +42,20 @@ def test_only_svms_have_hard_cases_and_are_calibrated():
     assert hard_cases(pipeline, X, y, np.arange(len(y))) == []
     assert calibrate(pipeline, [(SPLIT, X)], y) is None
     np.testing.assert_array_equal(probabilities_of(pipeline, None, X), pipeline.predict_proba(X))
+
+
+def test_the_logistic_head_is_fitted_on_one_thread_in_its_learning_curve_too(monkeypatch):
+    """On a busy machine, it takes ten times as long on two."""
+    limits = []
+
+    def fit(self, *arguments):
+        limits.append(threads._limit._depth)
+        return original(self, *arguments)
+
+    original = LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    pipeline = fit_head(METHODS["cnn+logistic"].make_head(None, 0), X, y, SPLIT)
+    n_searched = len(limits)
+    assert len(learning_curve("any", pipeline, X, y, SPLIT, seed=0).accuracies) > 1
+    assert len(limits) > n_searched > 1
+    assert set(limits) == {1}

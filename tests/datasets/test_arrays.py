@@ -59,9 +59,11 @@ def test_bad_npz(tmp_path, arrays, message):
 
 
 def test_npz_with_objects_is_not_unpickled(tmp_path):
-    np.savez(tmp_path / "a.npz", X=np.array([{}, {}], dtype=object), y=[0, 1])
-    with pytest.raises(ValueError, match="plain arrays"):
-        datasets.load(tmp_path / "a.npz")
+    X = np.zeros((2, 8, 8), np.uint8)
+    for names in ("X", "y"), ("X_train", "y_train"):
+        np.savez(tmp_path / "a.npz", **dict(zip(names, (X, np.array(["cat", None])))))
+        with pytest.raises(ValueError, match=rf"{names[1]}\.astype\(str\) if these are labels"):
+            datasets.load(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
@@ -215,7 +217,10 @@ def test_parts_of_standardized_values_have_any_maximum(tmp_path):
     values = np.random.default_rng(0).normal(size=(4, 8, 8))
     parts = {"X_train": values, "X_test": values.clip(-1, 1)}
     np.savez(tmp_path / "a.npz", **parts, y_train=[0, 1, 0, 1], y_test=[0, 1, 0, 1])
-    assert datasets.load(tmp_path / "a.npz").given_range[0] < -1
+    data = datasets.load(tmp_path / "a.npz")
+    assert data.given_range[0] < -1
+    assert f"values from {values.min():g} to {values.max():g}" in data.notes[-1]
+    assert "they were mapped to 0 to 255" in data.notes[-1]
 
 
 def test_parts_of_0_and_1_are_noted(tmp_path):

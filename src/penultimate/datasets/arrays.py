@@ -40,15 +40,23 @@ _IDX_NAME = re.compile(
 
 def read_npz(path: Path) -> Dataset:
     """Read an archive of plain arrays under the usual names of images and labels."""
+    arrays, name = {}, ""
     try:
         with zipfile.ZipFile(path):
             pass  # np.load would also read other formats, or advise unpickling
         with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
+            for name in archive.files:
+                arrays[name] = archive[name]
     except _DAMAGED as error:
+        if "allow_pickle" in str(error):  # NumPy's advice, not ours: a pickle may run any code
+            raise ValueError(
+                f"{str(path)!r} holds Python objects as the array {name!r}, which are not read. "
+                f"Save it as a plain type: {name}.astype(str) if these are labels, "
+                f"numpy.stack({name}) if images."
+            ) from error
         raise ValueError(
-            f"{str(path)!r} can't be read as an .npz of plain arrays: it is damaged, or holds "
-            f"Python objects ({type(error).__name__})."
+            f"{str(path)!r} can't be read as an .npz of plain arrays: it is damaged "
+            f"({type(error).__name__})."
         ) from error
     for images, labels in _PAIRS:
         if images in arrays and labels in arrays:

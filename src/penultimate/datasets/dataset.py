@@ -196,7 +196,8 @@ class Dataset:
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
         if subsets is not None:
             subsets = check_subsets(_with_names(subsets), classes)
-        black = note_black(given, "The array of images")
+        noted = [note_black(given, "The array of images"), _note_stretched(given_range)]
+        notes = (*notes, *(note for note in noted if note is not None))
         return cls(
             images,
             position[codes],
@@ -204,7 +205,7 @@ class Dataset:
             _printable(name),
             groups,
             is_test,
-            notes if black is None else (*notes, black),
+            notes,
             {} if subsets is None else dict(subsets),
             is_selection=is_selection,
             # Rescaling changes the fingerprint of floats that are not whole pixel values.
@@ -500,6 +501,17 @@ def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]
     # Standardized values are not pixels, but the report has to show the images.
     stretched = (images - low) * (255 / ((high - low) or 1))
     return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
+
+
+def _note_stretched(given_range: tuple[float, float]) -> str | None:
+    low, high = given_range
+    if low >= 0:
+        return None
+    return (
+        f"The images hold values from {low:g} to {high:g}, which are no pixels: to be shown, and "
+        "for methods on pixels, they were mapped to 0 to 255. A network of your own is fed the "
+        "values themselves."
+    )
 
 
 def _with_names(subsets: Any) -> Any:

@@ -14,6 +14,8 @@ from penultimate._common.validation import check_number
 Size = tuple[int, int]
 # With "auto", images stay as they are if all have one size, and no side is longer than this.
 LARGEST_SIDE = 128
+# 96 x 96 takes twice the time, and was worth little: on 480 photos of six classes, the SVM was
+# right on 98 of 154 selection samples instead of 95.
 AUTO_SIDE = 64
 
 
