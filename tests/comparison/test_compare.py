@@ -367,6 +367,9 @@ def test_progress(shapes):
         def scored(self, method, seed, accuracy):
             scores.append((method, seed))
 
+        def tests_on(self, n_samples):
+            scores.append(n_samples)
+
     compare(
         *shapes,
         methods=["cnn-softmax", "cnn+knn"],
@@ -375,7 +378,7 @@ def test_progress(shapes):
         verbose=Listener(),
     )
     assert list(dict.fromkeys(heard)) == ["train network", "extract features", "fit cnn+knn"]
-    assert scores == [("cnn-softmax", 0), ("cnn+knn", 0)]
+    assert scores == [12, ("cnn-softmax", 0), ("cnn+knn", 0)]
 
 
 @pytest.fixture(scope="module")

@@ -138,10 +138,14 @@ def test_progress(network, shapes, split):
         def scored(self, method, seed, accuracy):
             heard.append((method, seed, accuracy))
 
+        def tests_on(self, n_samples):
+            heard.append(n_samples)
+
     curves = learning_curves(
         network, *shapes, split, sizes=[5], seeds=2, methods=["cnn+svm-linear"], progress=Heard()
     )
     assert heard == [
+        len(split.held_out),
         ("learning curves", 0, 2),
         ("cnn+svm-linear, 5 per class", 0, curves.accuracies[0, 0, 0]),
         ("learning curves", 1, 2),

@@ -73,6 +73,18 @@ def test_table_fills_on_a_terminal(clock):
         assert part in written(live)
 
 
+@pytest.mark.parametrize(("n_test", "cells"), [(92, ["98%", "97%"]), (1000, ["98.0%", "97.2%"])])
+def test_decimals_are_those_of_the_final_table(clock, n_test, cells):
+    for terminal in (True, False):
+        with table(force_terminal=terminal) as live:
+            live.tests_on(n_test)
+            live.scored("cnn+knn", 0, 0.98)
+            live.scored("cnn+knn", 1, 0.9639)
+            live.console.print(live.live.get_renderable())
+        assert all(f"{cell} " in written(live) for cell in cells)
+        assert "98.00" not in written(live)
+
+
 def test_a_notebook_shows_one_output_that_is_updated(clock, monkeypatch):
     shown = []
     cell = SimpleNamespace(update=shown.append)

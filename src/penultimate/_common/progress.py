@@ -14,6 +14,9 @@ class Progress:
     def foresees(self, step: str, seconds: float) -> None:
         """Called where the first unit of `step` takes long, with a guess of what each will take."""
 
+    def tests_on(self, n_samples: int) -> None:
+        """Called before anything is scored, with the number of test samples."""
+
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Called when `method` reached `accuracy`, a fraction, on the test set with `seed`."""
 

@@ -171,6 +171,7 @@ def learning_curves(
     )
     predictions = np.empty((len(names), len(counts), seeds, len(split.held_out)), np.int64)
     rows: list[dict[str, Any]] = []
+    progress.tests_on(len(split.held_out))
     for seed in range(seeds):
         # One order per seed: a smaller size takes a prefix of each class, so the sets are nested.
         order = np.random.default_rng(seed).permutation(split.train)

@@ -10,6 +10,7 @@ from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from penultimate._common.digits import percent
 from penultimate._common.progress import Progress, in_words
 from penultimate._common.progress_bar import make_bar
 
@@ -48,6 +49,7 @@ class LiveTable(Progress):
         self.step: str | None = None
         self.network = self.n_networks = 1
         self.left: float | None = None
+        self.n_test: int | None = None
         self.started = time.perf_counter()
         self._line_at = self._frame_at = 0.0
         self._cell: Any = None
@@ -98,11 +100,17 @@ class LiveTable(Progress):
         self.bar.update(self.task, completed=done, total=None if total == 1 and not done else total)
         self._draw_cell()
 
+    def tests_on(self, n_samples: int) -> None:
+        """Remember how many decimals of an accuracy mean something."""
+        self.n_test = n_samples
+
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Fill in one cell of the table."""
         self.scores.setdefault(method, {})[seed] = accuracy
         if self.by_line:
-            self.console.print(f"seed {seed}  {method:<14} {accuracy:.2%}", highlight=False)
+            self.console.print(
+                f"seed {seed}  {method:<14} {self._percent(accuracy)}", highlight=False
+            )
         self._draw_cell()
 
     def message(self, text: str) -> None:
@@ -134,6 +142,9 @@ class LiveTable(Progress):
             rows.add_row(Text(self._time_left()))
         return rows
 
+    def _percent(self, accuracy: float) -> str:
+        return f"{accuracy:.2%}" if self.n_test is None else f"{percent(accuracy, self.n_test)}%"
+
     def _table(self) -> Table:
         table = Table()
         table.add_column("method")
@@ -143,8 +154,8 @@ class LiveTable(Progress):
             table.add_column(f"seed {seed}", justify="right")
         table.add_column("mean", justify="right")
         for name, scores in self.scores.items():
-            cells = [f"{scores[seed]:.2%}" if seed in scores else "" for seed in seeds]
-            table.add_row(Text(name), *cells, f"{sum(scores.values()) / len(scores):.2%}")
+            cells = [self._percent(scores[seed]) if seed in scores else "" for seed in seeds]
+            table.add_row(Text(name), *cells, self._percent(sum(scores.values()) / len(scores)))
         return table
 
     def _draw_cell(self, at_once: bool = False) -> None:

@@ -88,6 +88,7 @@ def run_plan(
     images = plan.divide(inputs)
     trainer = Trainer(settings, plan, images["development"], progress)
     true = plan.dataset.labels[plan.split.held_out]
+    progress.tests_on(len(true))
     # Seeds are the outer loop: only the first network's features are kept beyond their seed.
     for row, seed in enumerate(plan.development_splits):
         network = None

@@ -89,6 +89,10 @@ class Schedule(Progress):
             self._foreseen = seconds * self._n_units
             self._expect()
 
+    def tests_on(self, n_samples: int) -> None:
+        """Pass the number on."""
+        self.observer.tests_on(n_samples)
+
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Count the score, and pass it on."""
         self.n_scored += 1
