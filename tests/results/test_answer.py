@@ -32,6 +32,15 @@ def test_best_method(comparison):
     assert answer.undecided == ("c",)
 
 
+def test_next_to_a_network_that_did_not_train_nothing_is_shown(comparison):
+    n = len(comparison.test)
+    found = with_answers(comparison, a=np.arange(n) < 1, b=np.arange(n) < n)
+    assert find_answer(found).undecided == ()
+    check = {"id": "network-undertrained", "level": "error", "message": "Seed 0: it did not."}
+    answer = find_answer(dataclasses.replace(found, checks=[check]))
+    assert (answer.best, answer.undecided) == ("b", ("a",))
+
+
 def test_of_equals_the_one_of_the_verdict(comparison):
     right = np.arange(len(comparison.test)) < 9
     alike = with_answers(comparison, a=right, b=right)

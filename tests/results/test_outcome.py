@@ -1,8 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from penultimate import Training, compare
 from penultimate.evaluation import holm
+from penultimate.report.methods_text import methods_paragraph
+from penultimate.report.render import render_html
+from penultimate.report.summary import summarize
+from penultimate.results.overview import overview
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +80,22 @@ def test_dictionary_by_subset(two_subsets):
     sizes = [len(result.samples(name)) for name in ("bright", "dark")]
     weighted = np.average([bright["accuracy"], dark["accuracy"]], weights=sizes)
     assert whole["accuracy"] == pytest.approx(weighted)
+
+
+def test_what_differences_are_from_is_named_everywhere(comparison):
+    """A network whose outputs are not these classes has no softmax: a logistic head stands in."""
+    heads = [method for method in comparison.methods if not method.is_softmax]
+    frozen = {**comparison.protocol, "frozen": True}
+    found = dataclasses.replace(comparison, methods=heads, protocol=frozen)
+    assert (comparison.reference, found.reference) == ("softmax", "cnn+logistic")
+    assert overview(found)[0].head[-1] == "difference from cnn+logistic (percentage points)"
+    assert "Difference from cnn+logistic (percentage points)" in found.to_markdown()
+    label = found.plot_differences().ax_.get_xlabel()
+    assert label == "difference from cnn+logistic (percentage points)"
+    results = found.to_dict()
+    assert "Differences from cnn+logistic are paired" in methods_paragraph(results)
+    page = render_html(summarize(found, results))
+    assert "Difference from cnn+logistic (percentage points)" in page
+    assert "more accurate than cnn+logistic" in page
+    assert "from softmax" not in page
+    assert "from the softmax" not in page

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from penultimate import Protocol, compare
 from penultimate._common.digits import percent, percent_interval, points, points_interval
-from penultimate.results.overview import DIFFERENCE, overview, print_tables, tables_as_text
+from penultimate.results.overview import overview, print_tables, tables_as_text
 from penultimate.splits import Holdout
 
 
@@ -23,7 +23,8 @@ def split_twice(two_subsets):
 def test_cells_have_the_decimals_of_the_report(comparison):
     (table,) = overview(comparison)
     assert table.title == "bars <b>&: accuracy on 12 test images"
-    assert table.head == ("method", "accuracy (%)", "95 % interval", DIFFERENCE)
+    difference = "difference from softmax (percentage points)"
+    assert table.head == ("method", "accuracy (%)", "95 % interval", difference)
     assert [row[0] for row in table.rows] == comparison.names()
     softmax, *_, last = table.rows
     assert softmax[3] == ""

@@ -139,7 +139,7 @@ class PairedDifferencesDisplay:
                 f"None of {comparison.names()} was compared with a softmax; include "
                 "'cnn-softmax' in the methods."
             )
-        return cls(list(known), list(known.values()), baseline="softmax")
+        return cls(list(known), list(known.values()), baseline=comparison.reference)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw one row per method: the difference as a dot, with its 95 % confidence interval.

@@ -158,8 +158,11 @@ def _statistics(results: dict[str, Any]) -> Iterator[str]:
         )
     differences = [row["vs_softmax"] for row in results["methods"] if row["vs_softmax"]]
     if differences:
+        softmaxes = {row["name"] for row in results["methods"] if row["inputs"] == "probabilities"}
+        baselines = sorted({difference["baseline"] for difference in differences})
+        reference = "the softmax" if softmaxes.intersection(baselines) else baselines[0]
         words = (
-            "Differences from the softmax are paired over the same samples and seeds, with t "
+            f"Differences from {reference} are paired over the same samples and seeds, with t "
             "intervals and two-sided p-values based on the same variance estimate"
         )
         adjusted = any(difference.get("p_holm") is not None for difference in differences)

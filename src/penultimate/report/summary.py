@@ -32,7 +32,8 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``results``, ``answer`` and ``rank`` (how good the best method is, in words), ``verdict``,
+        ``results``, ``answer`` and ``rank`` (how good the best method is, in words),
+        ``reference`` (what differences are from), ``verdict``,
         ``methods_paragraph``, ``alarms`` (the checks above level info, the most harmful first),
         ``overall`` (the rows of ``results`` for all samples), ``forest`` (their differences from
         the softmax), ``by_subset`` (all rows, by method and subset), ``split_rows`` (methods and
@@ -47,6 +48,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     return {
         "results": results,
         "answer": answer(results),
+        "reference": comparison.reference,
         "rank": rank(results),
         "verdict": verdict(results),
         "methods_paragraph": methods_paragraph(results),

@@ -199,6 +199,13 @@ class Outcome:
         alike = sorted(m.name for m in candidates if m.knows_subset == knows_subset)
         return alike[0] if alike and usual not in alike else usual
 
+    @property
+    def reference(self) -> str:
+        """What differences are from: "softmax", or the name of the head that takes its place."""
+        if self.protocol["frozen"] and not any(method.is_softmax for method in self.methods):
+            return self.baseline(self.methods[0].name)
+        return "softmax"
+
     def vs_softmax(self, name: str, subset: str | None = None) -> Interval | None:
         """Compute a method's accuracy minus that of its `baseline`, with its confidence interval.
 

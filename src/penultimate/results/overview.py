@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 10_000  # of a text, whose tables are as wide as what they hold
 _ONE_LINE = 16  # characters of a heading that is not divided
-DIFFERENCE = "difference from softmax (percentage points)"
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,12 @@ def _by_method(outcome: "Outcome") -> TextTable:
         ends = percent_interval((accuracy.low, accuracy.high), n_test)
         cells = (name, percent(accuracy.value, n_test), ends)
         rows.append((*cells, _in_points(difference, n_test)) if tested else cells)
-    head = ("method", "accuracy (%)", "95 % interval", DIFFERENCE)
+    head = ("method", "accuracy (%)", "95 % interval", _difference(outcome))
     return TextTable(f"{outcome.dataset.name}: accuracy on {images}", head[: 3 + tested], rows)
+
+
+def _difference(outcome: "Outcome") -> str:
+    return f"difference from {outcome.reference} (percentage points)"
 
 
 def _in_points(difference: "Interval | None", n_test: int) -> str:
@@ -162,8 +165,8 @@ def _by_subset(outcome: "Outcome") -> TextTable:
 
     rows = [(name, *(cell(name, subset) for subset in outcome.subsets)) for name in outcome.names()]
     title = (
-        "By subset: accuracy (%), difference from the softmax with the same information "
-        "(percentage points)"
+        f"By subset: accuracy (%), difference from the {outcome.reference} with the same "
+        "information (percentage points)"
     )
     return TextTable(title, ("method", *outcome.subsets), rows)
 
@@ -183,4 +186,5 @@ def _by_split(outcome: "Outcome") -> TextTable:
         f"{'by group' if kind['by_group'] else 'at random'}, {kind['n_splits']}" for kind in kinds
     ]
     rows = [(name, *(cell(name, kind) for kind in kinds)) for name in outcome.names()]
-    return TextTable(f"All splits: mean accuracy (%), {DIFFERENCE}", ("method", *kind_names), rows)
+    title = f"All splits: mean accuracy (%), {_difference(outcome)}"
+    return TextTable(title, ("method", *kind_names), rows)

@@ -151,7 +151,7 @@ class Exports(Outcome):
         """
         rows = self.to_dict()["methods"]
         by_subset = any(row["subset"] is not None for row in rows)
-        difference = "Difference from softmax (percentage points)"
+        difference = f"Difference from {self.reference} (percentage points)"
         head = ["Method", *["Subset"] * by_subset, "Accuracy, %", difference, "p"]
         lines = [head, ["---", *["---"] * by_subset, "---:", "---:", "---:"]]
         for row in rows:
