@@ -329,11 +329,14 @@ def _compare(
             except ComparisonInterrupted as cut:
                 result, interrupted = cut.comparison, True
             except KeyboardInterrupt:
-                again = (
-                    "Started with --checkpoints FOLDER, the same command resumes where it was."
-                    if checkpoints is None
-                    else f"The same command resumes from the states in {str(checkpoints)!r}."
-                )
+                if checkpoints is None:
+                    again = (
+                        "Started with --checkpoints FOLDER, the same command resumes where it was."
+                    )
+                elif any(checkpoints.glob("*.safetensors")):
+                    again = f"The same command resumes from the states in {str(checkpoints)!r}."
+                else:  # a state is saved after each epoch
+                    again = "No epoch was complete, so the same command begins again."
                 print_reason(f"interrupted; no report was written. {again}")
                 raise typer.Exit(130) from None
         if not json:
