@@ -1,7 +1,8 @@
 """Labeled images: reading them from folders, tables, arrays and archives."""
 
 from penultimate._common.subsets import check_subsets
-from penultimate.datasets.dataset import Dataset, natural_order
+from penultimate.datasets.class_names import natural_order
+from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.mnist import load_mnist_5k
 from penultimate.datasets.readers import load
 

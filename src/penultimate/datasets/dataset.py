@@ -1,7 +1,6 @@
 """The data set that readers return: images, labels, and notes on how they were read."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -13,46 +12,12 @@ from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate._common.wording import quantity
+from penultimate.datasets.class_names import merge_labels, natural_order, printable, with_names
 from penultimate.datasets.description import describe
 from penultimate.datasets.display import DatasetDisplay
 from penultimate.provenance.fingerprints import fingerprint
 
 _BYTES = (0.0, 255.0)
-
-
-def natural_order(names: Iterable[Any]) -> list[Any]:
-    """Sort the distinct `names` so that numbers inside them are compared as numbers.
-
-    Parameters
-    ----------
-    names : iterable
-        Class names, of any printable type.
-
-    Returns
-    -------
-    list
-        Sorted distinct names.
-
-    Examples
-    --------
-    >>> from penultimate.datasets import natural_order
-    >>> natural_order(["c10", "c9", "c10"])
-    ['c9', 'c10']
-    """
-
-    def key(name: object) -> tuple[Any, ...]:
-        parts = re.split(r"(\d+)", str(name))
-        return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts), str(name)
-
-    return sorted(set(names), key=key)
-
-
-def _printable(name: object) -> str:
-    """Return text that can be encoded as UTF-8; file names may hold invalid bytes."""
-    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
 
 
@@ -188,21 +153,21 @@ class Dataset:
         given = np.asarray(images)
         images, given_range = _as_pixels(given)
         y = check_labels(y, len(images))
-        labels = [_printable(label) for label in y]
+        labels = [printable(label) for label in y]
         if subsets is not None and not isinstance(subsets, Mapping):
-            labels, subsets = _merge_labels(labels, subsets)
+            labels, subsets = merge_labels(labels, subsets)
         names, codes = np.unique(labels, return_inverse=True)
         classes = natural_order(names.tolist())
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
         if subsets is not None:
-            subsets = check_subsets(_with_names(subsets), classes)
+            subsets = check_subsets(with_names(subsets), classes)
         noted = [note_black(given, "The array of images"), _note_stretched(given_range)]
         notes = (*notes, *(note for note in noted if note is not None))
         return cls(
             images,
             position[codes],
             tuple(classes),
-            _printable(name),
+            printable(name),
             groups,
             is_test,
             notes,
@@ -379,7 +344,7 @@ class Dataset:
         """
         if subsets is None:
             return replace(self, subsets={})
-        return replace(self, subsets=check_subsets(_with_names(subsets), self.classes))
+        return replace(self, subsets=check_subsets(with_names(subsets), self.classes))
 
     def show(
         self,
@@ -512,34 +477,3 @@ def _note_stretched(given_range: tuple[float, float]) -> str | None:
         "for methods on pixels, they were mapped to 0 to 255. A network of your own is fed the "
         "values themselves."
     )
-
-
-def _with_names(subsets: Any) -> Any:
-    """Write labels as class names; `check_subsets` refuses what is no list of labels."""
-    if not isinstance(subsets, Mapping):
-        return subsets
-    return {
-        name: [_printable(label) for label in members]
-        if isinstance(members, Iterable) and not isinstance(members, str)
-        else members
-        for name, members in subsets.items()
-    }
-
-
-def _merge_labels(
-    labels: list[str], subset_names: Sequence[str]
-) -> tuple[list[str], dict[str, list[str]]]:
-    """Prefix each class with its subset, so that classes of different subsets do not collide."""
-    checked = check_per_sample(subset_names, len(labels), "subsets", "Dataset")
-    names = [_printable(name) for name in checked.tolist()]  # type: ignore[union-attr]
-    if slashed := next((name for name in names if "/" in name), None):
-        raise ValueError(
-            "The name of a subset must not contain '/', which separates it from the class; "
-            f"got {slashed!r}."
-        )
-    merged = [f"{name}/{label}" for name, label in zip(names, labels)]
-    owner = dict(zip(merged, names))
-    return merged, {
-        name: [label for label in natural_order(owner) if owner[label] == name]
-        for name in natural_order(names)
-    }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from penultimate._common.wording import quantity
-from penultimate.datasets.dataset import natural_order
+from penultimate.datasets.class_names import natural_order
 from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
 from penultimate.datasets.leftovers import count_leftovers, is_leftover
 from penultimate.datasets.listing import Listing

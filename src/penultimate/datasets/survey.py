@@ -20,7 +20,8 @@ from PIL import Image
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.archives import ARCHIVES, unpacked
-from penultimate.datasets.dataset import Dataset, natural_order
+from penultimate.datasets.class_names import natural_order
+from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.images import FORMATS, decode_image
 from penultimate.datasets.listing import Listing
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION
