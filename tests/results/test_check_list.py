@@ -28,6 +28,11 @@ def test_errors_come_first_then_what_makes_every_figure_meaningless():
     ]
 
 
+def test_that_a_comparison_was_cut_short_comes_before_all():
+    checks = [found("network-undertrained", "error"), found("cut-short"), found("groups-split")]
+    assert alarms(checks)[0]["id"] == "cut-short"
+
+
 def test_findings_of_equal_harm_keep_their_order():
     assert [check["id"] for check in alarms([found("b"), found("a")])] == ["b", "a"]
     assert alarms([]) == []

@@ -44,6 +44,8 @@ def test_without_a_softmax_there_are_no_differences(comparison):
 
 def test_subsets_and_splits(split_twice):
     _, by_subset, by_split = overview(split_twice)
+    assert by_subset.title == "By subset: accuracy (%)"
+    assert by_split.title == "All splits: mean accuracy (%)"
     assert by_subset.head == ("method", "bright", "dark")
     n_test = len(split_twice.test)
     expected = [percent(split_twice.correct("pca+svm-rbf", s).mean(), n_test) for s in
@@ -54,6 +56,20 @@ def test_subsets_and_splits(split_twice):
     assert by_split.rows == [
         ("pca+svm-rbf", percent(random, n_test), overview(split_twice)[0].rows[0][1])
     ]
+
+
+def test_titles_name_differences_where_there_are_any(comparison):
+    protocol = {**comparison.protocol, "subsets": True}
+    data = dataclasses.replace(comparison.dataset, subsets={"flat": (0,), "other": (1,)})
+    both = dataclasses.replace(comparison, dataset=data, protocol=protocol)
+    both.others = [both]
+    _, by_subset, by_split = overview(both)
+    points = "(percentage points)"
+    same = "the softmax with the same information"
+    assert by_subset.title == f"By subset: accuracy (%), difference from {same} {points}"
+    assert by_split.title == f"All splits: mean accuracy (%), difference from softmax {points}"
+    assert re.fullmatch(r"\d+ [+-]?\d+", by_split.rows[1][1])
+    assert re.fullmatch(r"\d+ [+-]?\d+", by_subset.rows[1][2])
 
 
 def test_a_split_without_a_method_has_an_empty_cell(split_twice):

@@ -24,6 +24,8 @@ _BY_HARM = (
     "unscaled-features",
     "grid-edge",
 )
+# No check of the data: what all figures of an interrupted comparison are about.
+_CUT_SHORT = "cut-short"
 _LEVELS = ("error", "warning")
 _WORDS = {"info": "Note", "warning": "Warning", "error": "ERROR"}
 
@@ -52,7 +54,7 @@ def describe(check: dict[str, str]) -> str:
 
 
 def alarms(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the errors and warnings, the most harmful first.
+    """Return that a comparison was cut short, then errors and warnings, the most harmful first.
 
     Parameters
     ----------
@@ -75,6 +77,7 @@ def alarms(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(
         (check for check in checks if check["level"] in _LEVELS),
         key=lambda check: (
+            check["id"] != _CUT_SHORT,
             _LEVELS.index(check["level"]),
             place.get(check["id"], len(place)),
         ),

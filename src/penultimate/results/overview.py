@@ -164,10 +164,12 @@ def _by_subset(outcome: "Outcome") -> TextTable:
         return right if difference is None else f"{right} {points(difference.value, n_test)}"
 
     rows = [(name, *(cell(name, subset) for subset in outcome.subsets)) for name in outcome.names()]
-    title = (
-        f"By subset: accuracy (%), difference from the {outcome.reference} with the same "
-        "information (percentage points)"
-    )
+    title = "By subset: accuracy (%)"
+    if any(outcome.vs_softmax(name) is not None for name in outcome.names()):
+        title += (
+            f", difference from the {outcome.reference} with the same information "
+            "(percentage points)"
+        )
     return TextTable(title, ("method", *outcome.subsets), rows)
 
 
@@ -186,5 +188,6 @@ def _by_split(outcome: "Outcome") -> TextTable:
         f"{'by group' if kind['by_group'] else 'at random'}, {kind['n_splits']}" for kind in kinds
     ]
     rows = [(name, *(cell(name, kind) for kind in kinds)) for name in outcome.names()]
-    title = f"All splits: mean accuracy (%), {_difference(outcome)}"
+    tested = any(row["vs_softmax"] for kind in kinds for row in kind["methods"])
+    title = "All splits: mean accuracy (%)" + tested * f", {_difference(outcome)}"
     return TextTable(title, ("method", *kind_names), rows)
