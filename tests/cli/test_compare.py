@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 import penultimate
 from penultimate._common.imports import import_optional
 from penultimate.cli.compare import _shortened, app, compare
+from penultimate.results.answer_text import answer
+from penultimate.results.verdict import verdict
 
 COMMAND = [sys.executable, "-m", "penultimate.cli"]
 
@@ -129,6 +131,8 @@ def test_compare_writes_a_report(bars, tmp_path):
     results = json.loads((out / "results.json").read_text())
     assert results["protocol"]["seeds"] == [5]
     assert len(results["methods"]) == 7
+    for words in (answer(results), verdict(results)):
+        assert words in result.stdout.splitlines()
 
 
 @pytest.fixture
