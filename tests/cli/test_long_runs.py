@@ -40,8 +40,8 @@ def interrupted(photos, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "shape"),
     [
-        ((), (64, 64)),
-        (("--image-size", "auto"), (64, 64)),
+        ((), (48, 48)),
+        (("--image-size", "auto"), (48, 48)),
         (("--image-size", "original"), (150, 140)),
         (("--image-size", "20x30"), (20, 30)),
     ],
@@ -49,8 +49,8 @@ def interrupted(photos, tmp_path, monkeypatch):
 def test_photos_have_a_default_size_which_is_said_before_training(interrupted, options, shape):
     result, data = interrupted(*options)
     assert data.images.shape == (8, *shape, 1)
-    said = "Note: Images were resized to 64 x 64 (from 150 x 140)" in result.output
-    assert said == (shape == (64, 64))
+    said = "Note: Images were resized to 48 x 48 (from 150 x 140)" in result.output
+    assert said == (shape == (48, 48))
 
 
 def test_an_interruption_says_whether_anything_can_be_resumed(interrupted, tmp_path):

@@ -12,9 +12,9 @@ from penultimate.comparison.networks import Settings
 @pytest.mark.parametrize(
     ("side", "files", "n_seeds", "changed", "ways"),
     [
-        (200, True, 3, {}, ["--image-size 64 (", "--seeds 1 (seeds=1)", "--epochs 10 ("]),
+        (200, True, 3, {}, ["--image-size 48 (", "--seeds 1 (seeds=1)", "--epochs 10 ("]),
         (200, False, 1, {}, ["smaller images", "--epochs 10 ("]),
-        (64, True, 1, {"training": Training(epochs=10)}, []),
+        (48, True, 1, {"training": Training(epochs=10)}, []),
         (
             28,
             True,

@@ -32,7 +32,7 @@ def test_photos_are_resized_for_a_named_network_only(tmp_path):
     def own(input_shape, n_classes):
         raise NotImplementedError
 
-    for network, shape in (("compact", (4, 64, 64, 1)), (own, (4, 140, 130, 1))):
+    for network, shape in (("compact", (4, 48, 48, 1)), (own, (4, 140, 130, 1))):
         data, inputs = read_given(tmp_path, None, None, network, SILENT)
         assert data.images.shape == inputs.shape == shape
         assert bool(data.notes) == (network == "compact")

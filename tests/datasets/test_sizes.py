@@ -32,11 +32,11 @@ def folder_of(path, *sizes, suffix="png"):
         ([], None),
         ([(128, 128)], None),
         ([(128, 20)], None),
-        ([(129, 20)], (64, 64)),
-        ([(512, 384)], (64, 64)),
+        ([(129, 20)], (48, 48)),
+        ([(512, 384)], (48, 48)),
         ([(28, 28), (30, 20)], (30, 30)),
-        ([(120, 90), (90, 120)], (64, 64)),
-        ([(28, 28), (300, 200)], (64, 64)),
+        ([(120, 90), (90, 120)], (48, 48)),
+        ([(28, 28), (300, 200)], (48, 48)),
         ([(28, 28), (28, 28)], None),
     ],
 )
@@ -45,18 +45,18 @@ def test_which_sizes_are_resized(sizes, chosen):
 
 
 @pytest.mark.parametrize(
-    "sizes", [[(150, 140)], [(150, 140), (30, 40)], [(30, 40), (64, 64), (10, 140)]]
+    "sizes", [[(150, 140)], [(150, 140), (30, 40)], [(30, 40), (48, 48), (10, 140)]]
 )
 def test_automatic_sizes_are_those_that_could_be_asked_for(tmp_path, sizes):
     path = folder_of(tmp_path, *sizes)
     listener = Listener()
     data = datasets.load(path, image_size="auto", progress=listener)
-    asked = datasets.load(path, image_size=64)
+    asked = datasets.load(path, image_size=48)
     np.testing.assert_array_equal(data.images, asked.images)
     np.testing.assert_array_equal(data.fingerprints, asked.fingerprints)
     # Nobody asked for it, so it is said at once, with the way back if there is one.
-    assert "resized to 64 x 64 (from " in data.notes[0]
-    assert "--image-size 128" in data.notes[0]
+    assert "resized to 48 x 48 (from " in data.notes[0]
+    assert "--image-size 96" in data.notes[0]
     assert ("--image-size original" in data.notes[0]) == (len(sizes) == 1)
     assert listener.messages == [f"Note: {data.notes[0]}"]
 
@@ -101,8 +101,8 @@ def test_a_torn_file_does_not_decide(tmp_path):
         ([(512, 384)], "the default for sides of more than 128 pixels. They are squeezed"),
         ([(300, 300)], "the default for sides of more than 128 pixels. Another size"),
         ([(300, 300), (20, 20)], "because they have 2 sizes. Another size"),
-        ([(300, 300), (64, 64), (20, 40)], "(from 300 x 300, 20 x 40)"),
+        ([(300, 300), (48, 48), (20, 40)], "(from 300 x 300, 20 x 40)"),
     ],
 )
 def test_the_reason_is_stated(natives, part):
-    assert part in describe_resizing((64, 64), natives, auto=True)
+    assert part in describe_resizing((48, 48), natives, auto=True)

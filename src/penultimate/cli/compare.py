@@ -115,7 +115,7 @@ def compare(
         str,
         typer.Option(
             help="Resize image files: 64, or 48x64 (height x width). original keeps their size; "
-            "auto resizes to 64 x 64 if a side is longer than 128 pixels or sizes differ."
+            "auto resizes to 48 x 48 if a side is longer than 128 pixels or sizes differ."
         ),
     ] = "auto",
     skip_corrupt: Annotated[

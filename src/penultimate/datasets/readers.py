@@ -56,8 +56,8 @@ def load(
           their manifest, or of one of these files.
     image_size : int, (height, width) or "auto", optional
         Size to resize image files to; by default they are not resized and must share a size.
-        ``"auto"``, the default of the command line, resizes them to 64 x 64 if a side is longer
-        than 128 pixels, or if their sizes differ. (If none is longer than 64, to a square of the
+        ``"auto"``, the default of the command line, resizes them to 48 x 48 if a side is longer
+        than 128 pixels, or if their sizes differ. (If none is longer than 48, to a square of the
         longest side.)
     skip_corrupt : bool, default=False
         Whether to skip image files that can't be decoded, and list them in ``notes``.
