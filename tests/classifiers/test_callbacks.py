@@ -7,6 +7,7 @@ from penultimate import SVC, DeepSVC, SVCSearchCV, Training
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.8 has no callbacks")
 
+pytestmark = pytest.mark.usefixtures("solved_networks")
 TRAINING = Training(epochs=3, augmentation=None)
 
 

@@ -39,6 +39,7 @@ from penultimate.networks.frameworks.backend import import_keras
 from penultimate.provenance.leakage import LeakageWarning, UnknownProvenanceWarning
 from penultimate.provenance.records import record
 
+pytestmark = pytest.mark.usefixtures("solved_networks")
 ONCE = Training(epochs=1, batch_size=16, augmentation=None, validation_size=0)
 GRID = {"C": [1, 10], "gamma": [0.01, 0.1]}
 LOGISTIC = LogisticRegression(max_iter=1000)
@@ -86,8 +87,7 @@ def abstaining(network, head=None):
 
 
 def margin(network):
-    few = Training(epochs=20, batch_size=32, augmentation=None, learning_rate=0.1)
-    return MarginClassifier(training=few, random_state=0)
+    return MarginClassifier(training=ONCE, random_state=0)
 
 
 def least_c(head, X, y):
@@ -340,10 +340,9 @@ def test_weights_reach_the_head(network, make):
 
 @pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
 def test_weights_reach_the_network_that_is_trained(selection):
-    training = Training(epochs=6, batch_size=16, augmentation=None, learning_rate=0.01)
     wrong = np.where(np.arange(120) % 8 < 4, (y + 1) % 4, y)
     trusted = np.where(wrong == y, 1.0, 1e-6)
-    model = deep(dense, selection=selection, training=training)
+    model = deep(dense, selection=selection, training=ONCE)
     right = model.fit(UNIT, wrong, sample_weight=trusted).predict(UNIT)
     assert np.mean(right == y) > 0.9
     outputs = model.network_.predict(UNIT, verbose=0).argmax(axis=1)

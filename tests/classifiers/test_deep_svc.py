@@ -9,14 +9,16 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from penultimate import SVC, DeepSVC, FeatureExtractor, SVCSearchCV, Training
 from penultimate.classifiers import _cut_network
-from penultimate.networks import build_network, fit_network, make_deterministic
+from penultimate.networks import build_network, fit_network
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.training import fit
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import LeakageWarning
 from penultimate.provenance.records import provenance_of, record
 from penultimate.splits import split_folds
 
-QUICK = Training(epochs=8, batch_size=8, augmentation=None)
+pytestmark = pytest.mark.usefixtures("solved_networks")
+QUICK = Training(epochs=1, augmentation=None)
 SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)
 
 
@@ -39,12 +41,15 @@ def untrained():
 
 
 @pytest.fixture(scope="module")
-def fitted(shapes):
+def fitted(shapes, solved_networks):
     return DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(*shapes)
 
 
-def test_it_learns_and_keeps_labels(fitted, shapes):
+@pytest.mark.usefixtures("real_training")
+def test_it_learns_and_keeps_labels(shapes):
     X, y = shapes
+    recipe = Training(epochs=8, batch_size=8, augmentation=None)
+    fitted = DeepSVC(training=recipe, head=SMALL, random_state=0).fit(X, y)
     assert fitted.classes_.tolist() == ["lying", "standing"]
     assert (fitted.predict(X) == y).mean() > 0.9
     assert fitted.decision_function(X).shape == (60,)
@@ -150,7 +155,6 @@ def test_crossfit_matches_its_definition(shapes):
     X, y = shapes
     few = np.concatenate([np.flatnonzero(y == label)[:12] for label in np.unique(y)])
     X, y = X[few], y[few]
-    make_deterministic()
     search = SVCSearchCV(param_grid={"C": [0.1, 1], "gamma": [0.001, 0.01]})
     model = DeepSVC(head=search, selection="crossfit", training=QUICK, random_state=3).fit(X, y)
     seed = int(np.random.RandomState(3).randint(2**31))
@@ -202,12 +206,13 @@ def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(fitted, shape
     np.testing.assert_allclose(frozen.extract(X / 255), fitted.extract(X), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("real_training")
 def test_resubstitution_is_optimistic_on_random_labels():
     """Why the default holds samples out: features of training samples look too good."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
     recipe = Training(
-        epochs=60, batch_size=20, augmentation=None, label_smoothing=0, validation_size=0
+        20, 20, learning_rate=0.02, augmentation=None, label_smoothing=0, validation_size=0
     )
 
     def score(selection):
@@ -284,14 +289,14 @@ def test_not_fitted(shapes):
 
 
 def test_cross_validation(shapes):
-    model = DeepSVC(training=Training(epochs=6, batch_size=8), head=SMALL, random_state=0)
+    model = DeepSVC(training=QUICK, head=SMALL, random_state=0)
     assert cross_val_score(model, *shapes, cv=2).mean() > 0.5
 
 
 DEEP = DeepSVC(
     feature_network,
     head=SVCSearchCV(param_grid={"C": [1, 10]}, cv=2),
-    training=Training(epochs=5, batch_size=16, learning_rate=0.02, augmentation=None),
+    training=Training(epochs=1, batch_size=16, augmentation=None),
 )
 
 
@@ -307,5 +312,7 @@ EXPECTED_FAILURES = {
     ("estimator", "check"),
     list(estimator_checks_generator(DEEP, expected_failed_checks=EXPECTED_FAILURES, mark="xfail")),
 )
-def test_estimator_check(estimator, check):
+def test_estimator_check(estimator, check, monkeypatch):
+    """Of the estimator's habits: its network keeps its first weights, as steps would take minutes."""
+    monkeypatch.setattr(fit, "run_epoch", lambda *_: 1.0)
     check(estimator)
