@@ -14,7 +14,8 @@ from penultimate.networks import fit_network, predict_probabilities
 from penultimate.provenance.leakage import LeakageWarning
 from penultimate.splits import split_development
 
-QUICK = Training(epochs=10, batch_size=8, augmentation=None)
+pytestmark = pytest.mark.usefixtures("solved_networks")
+QUICK = Training(epochs=1, augmentation=None)
 SMALL = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]})
 SUBSETS = {
     "lying": ["lying, high", "lying, low"],
@@ -58,12 +59,12 @@ def fit(**parameters):
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted(solved_networks):
     return fit()
 
 
 @pytest.fixture(scope="module")
-def network():
+def network(solved_networks):
     """A network that was trained on other samples of these classes."""
     images, labels = bars(20, 7)
     codes = np.unique(labels, return_inverse=True)[1]

@@ -29,6 +29,13 @@ def run(*arguments, **kwargs):
     )
 
 
+@pytest.fixture
+def here(monkeypatch, solved_steps):
+    """Run in this process, whose determinism stays as it is, with networks that are solved for."""
+    monkeypatch.setattr("penultimate.networks.make_deterministic", lambda: None)
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
+
+
 def fails(*arguments):
     """Run in this process, and return the one-line error message."""
     result = CliRunner().invoke(app, list(map(str, arguments)))
@@ -49,7 +56,7 @@ def bars(shapes, tmp_path):
     return tmp_path / "bars"
 
 
-QUICK = ("--seeds", 1, "--epochs", 3)
+QUICK = ("--seeds", 1, "--epochs", 1)
 PIXELS = "pca+svm-rbf"
 
 
@@ -146,14 +153,14 @@ def letters(two_subsets, tmp_path):
     return tmp_path / "letters"
 
 
-def test_compare_by_subset_and_by_both_kinds_of_split(letters, tmp_path):
+def test_compare_by_subset_and_by_both_kinds_of_split(here, letters, tmp_path):
     out = tmp_path / "out"
     methods = "cnn-softmax,cnn-softmax-masked,cnn+svm-rbf,cnn+svm-rbf-routed,pca+svm-rbf"
-    result = run(
+    result = here(
         "compare", letters, "--out", out, *QUICK, "--methods", methods, "--subsets",
         "--group-from-filename", "(?P<group>[^_]+)_", "--split-by", "both", "--splits", 2,
     )  # fmt: skip
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert "By subset" in result.stdout
     assert "at random, 2" in result.stdout
     results = json.loads((out / "results.json").read_text())
@@ -204,12 +211,12 @@ def test_json_mode_prints_only_json(bars, tmp_path):
     assert json.loads(result.stdout) == json.loads((out / "results.json").read_text())
 
 
-def test_same_seed_same_bits(bars, tmp_path):
+def test_same_seed_same_bits(here, bars, tmp_path, real_training):
     outcomes = []
     for name in ("one", "two"):
         out = tmp_path / name
-        result = run("compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf")
-        assert result.returncode == 0, result.stderr
+        result = here("compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf")
+        assert result.exit_code == 0, result.stderr
         results = json.loads((out / "results.json").read_text())
         outcomes.append(
             [(m["per_seed"], m["params"], m["selection_scores"]) for m in results["methods"]]
@@ -218,20 +225,20 @@ def test_same_seed_same_bits(bars, tmp_path):
     assert outcomes[0] == outcomes[1]
 
 
-def test_a_corrupt_image_stops_the_run_or_is_listed(bars, tmp_path):
+def test_a_corrupt_image_stops_the_run_or_is_listed(here, bars, tmp_path):
     (bars / "lying" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     assert "torn.png" in fails("compare", bars, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     out = tmp_path / "out"
-    result = run("compare", bars, "--out", out, "--skip-corrupt", *QUICK, "--methods", PIXELS)
-    assert result.returncode == 0, result.stderr
+    result = here("compare", bars, "--out", out, "--skip-corrupt", *QUICK, "--methods", PIXELS)
+    assert result.exit_code == 0, result.stderr
     assert "torn.png" in (out / "report.html").read_text()
     assert "torn.png" in result.stdout
 
 
-def test_resizing_is_stated(bars, tmp_path):
+def test_resizing_is_stated(here, bars, tmp_path):
     out = tmp_path / "out"
-    result = run("compare", bars, "--out", out, "--image-size", "9x10", *QUICK, "--methods", PIXELS)
+    result = here("compare", bars, "--out", out, "--image-size", "9x10", *QUICK, "--methods", PIXELS)
     assert "resized to 9 x 10 (from 12 x 12)" in result.stdout
 
 
@@ -369,12 +376,15 @@ def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )
-    for line in process.stdout:
-        if "train network" in line:
-            break
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    try:
+        for line in process.stdout:
+            if "train network" in line:
+                break
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert errors.strip() == (
         "penultimate: interrupted; no report was written. Started with --checkpoints FOLDER, the "
@@ -383,26 +393,24 @@ def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     assert not out.exists()
 
 
-def test_full_disk_keeps_the_table(bars, tmp_path):
+def test_full_disk_keeps_the_table(here, bars, tmp_path, monkeypatch):
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
     out = tmp_path / "out"
-    code = (
-        "import pathlib; write = pathlib.Path.write_text\n"
-        "def fail(self, *a, **k):\n"
-        "    if 'results' in self.name: open('/dev/full', 'w').write('x' * 99999)\n"
-        "    return write(self, *a, **k)\n"
-        "pathlib.Path.write_text = fail\n"
-        "from penultimate.cli import main; main()"
-    )
-    arguments = ["compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf"]
-    result = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
-    )
-    assert result.returncode == 1
+    write = Path.write_text
+
+    def fail(self, *arguments, **kwargs):
+        if "results" in self.name:
+            with open(full, "w") as file:
+                file.write("x" * 99999)
+        return write(self, *arguments, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    result = here("compare", bars, "--out", out, *QUICK, "--methods", "cnn-softmax,cnn+svm-rbf")
+    assert result.exit_code == 1
     assert "could not be written: No space left on device. Existing files" in result.stderr
-    assert result.stderr.startswith(f"penultimate: '{out}")
+    assert f"\npenultimate: '{out}" in f"\n{result.stderr}"
     assert "cnn+svm-rbf" in result.stdout
     assert list(out.iterdir()) == []
 

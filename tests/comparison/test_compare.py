@@ -16,11 +16,12 @@ from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.records import record
 from penultimate.splits import Holdout, split_test
 
-QUICK = Training(epochs=6, batch_size=8)
+pytestmark = pytest.mark.usefixtures("solved_networks")
+QUICK = Training(epochs=1)
 
 
 @pytest.fixture(scope="module")
-def comparison(shapes):
+def comparison(shapes, solved_networks):
     return compare(*shapes, seeds=2, training=QUICK)
 
 
@@ -124,9 +125,8 @@ def test_methods_share_a_classifier_only_if_they_are_fitted_alike(shapes, monkey
 
 def test_the_order_of_methods_changes_nothing(two_subsets):
     names = ["cnn+svm-rbf", "cnn+svm-rbf-routed", "cnn+logistic", "cnn-softmax"]
-    quick = Training(epochs=2, batch_size=16)
     first, second = (
-        compare(two_subsets, methods=order, seeds=1, training=quick)
+        compare(two_subsets, methods=order, seeds=1, training=QUICK)
         for order in (names, names[::-1])
     )
     assert first.hardest == second.hardest
@@ -382,7 +382,7 @@ def test_progress(shapes):
 
 
 @pytest.fixture(scope="module")
-def by_subset(two_subsets):
+def by_subset(two_subsets, solved_networks):
     return compare(
         two_subsets,
         seeds=2,
@@ -572,9 +572,8 @@ def test_margin_losses_on_request_start_from_the_same_weights(shapes, monkeypatc
     first_weights, losses, real = [], [], training.train
     monkeypatch.setattr(training, "train", spy)
     methods = ["cnn-softmax", *MARGINS]
-    recipe = Training(epochs=10, batch_size=8)
     result = compare(
-        *shapes, methods=methods, seeds=1, training=recipe, checkpoints=tmp_path / "runs"
+        *shapes, methods=methods, seeds=1, training=QUICK, checkpoints=tmp_path / "runs"
     )
     assert result.names() == methods
     assert [type(loss).__name__ for loss in losses] == [
@@ -601,8 +600,7 @@ def test_random_features_on_request(shapes):
 
 
 def test_margin_losses_by_subset_classify_all_classes(two_subsets):
-    recipe = Training(epochs=2, batch_size=16)
-    result = compare(two_subsets, methods=["cnn-softmax", "cnn-hinge"], seeds=1, training=recipe)
+    result = compare(two_subsets, methods=["cnn-softmax", "cnn-hinge"], seeds=1, training=QUICK)
     assert list(result.method("cnn-hinge").fits) == [None]
     assert not result.method("cnn-hinge").knows_subset
 

@@ -27,8 +27,9 @@ def own_methods():
     }
 
 
+@pytest.mark.usefixtures("solved_steps")
 def test_methods_of_ones_own_are_methods_like_any_other(two_subsets, tmp_path):
-    recipe = Training(epochs=2, batch_size=16)
+    recipe = Training(epochs=1)
     methods = ["cnn-softmax-masked", *own_methods().items()]
     result = compare(two_subsets, methods=methods, seeds=2, training=recipe)
     assert result.names() == ["cnn-softmax-masked", *own_methods()]

@@ -12,8 +12,8 @@ from penultimate.results.overview import overview
 
 
 @pytest.fixture(scope="module")
-def comparison(shapes):
-    return compare(*shapes, seeds=2, training=Training(epochs=6, batch_size=8))
+def comparison(shapes, solved_networks):
+    return compare(*shapes, seeds=2, training=Training(epochs=1))
 
 
 def test_headlines_are_a_part_of_the_dictionary(comparison):
