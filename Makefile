@@ -9,10 +9,12 @@ OUT ?= demo-report
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-# Two files of tests side by side, in the order in which they are found. Threads of OpenMP that
-# wait must not spin: they would take the other file's processor.
-PYTEST_BESIDE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile \
-  --no-loadscope-reorder
+# Files of tests side by side, in the order in which they are found, which is that of
+# tests/conftest.py: the longest first. Each file has one thread, as the others have the rest of
+# the processor, and more threads would only wait for one another.
+WORKERS ?= 2
+PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
+  --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
 

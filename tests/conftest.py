@@ -25,7 +25,39 @@ from penultimate.networks.training.epochs import run_epoch
 from penultimate.provenance import records
 from penultimate.results.method import HardCase, LearningCurve
 
+# The files that take longest, in this order. Workers take files in the order of collection: with
+# these first, no worker is left alone with a long one at the end.
+LONGEST = (
+    "test_packaging.py",
+    "test_repeatability.py",
+    "test_margin.py",
+    "test_fuzz.py",
+    "test_examples.py",
+    "tests/comparison/test_compare.py",
+    "tests/cli/test_compare.py",
+    "test_applications.py",
+    "test_papers.py",
+    "test_checkpoints.py",
+    "test_deep_svc.py",
+    "test_devanagari.py",
+    "test_label_noise.py",
+    "test_fit.py",
+    "test_cut_network.py",
+    "tests/comparison/test_checks.py",
+    "test_documentation.py",
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items):
+    """Let the longest files come first."""
+
+    def place(item):
+        name = item.path.as_posix()
+        return next((k for k, end in enumerate(LONGEST) if name.endswith(end)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -88,7 +88,7 @@ def test_images_too_small_for_the_network_of_an_article(article_networks):
 
 @pytest.mark.slow
 def test_mnist_hybrid_answers_both_questions():
-    command = [sys.executable, EXAMPLES / "mnist_hybrid.py", "2"]
+    command = [sys.executable, EXAMPLES / "mnist_hybrid.py", "1"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "1. Are these steps right?" in output
     assert "2. Must the features be as wide as there are classes? No" in output
@@ -101,11 +101,13 @@ def test_mnist_hybrid_is_short():
 
 @pytest.mark.slow
 def test_svm_in_keras_draws_and_advises(tmp_path, monkeypatch, capsys):
-    """The whole script, except that its networks train for two epochs."""
+    """The whole script, except that its networks train for two epochs, and on fewer digits."""
     script, picture = str(EXAMPLES / "svm_in_keras.py"), tmp_path / "boundaries.png"
     monkeypatch.setattr(
         penultimate, "Training", lambda *_, **recipe: Training(**{**recipe, "epochs": 2})
     )
+    digits = penultimate.load_mnist_5k()
+    monkeypatch.setattr(penultimate, "load_mnist_5k", lambda: digits.take(np.arange(0, 5000, 8)))
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 20)
     monkeypatch.setattr(sys, "argv", [script, "--splits", "1", "--out", str(picture)])
     runpy.run_path(script, run_name="__main__")

@@ -238,7 +238,9 @@ def test_a_corrupt_image_stops_the_run_or_is_listed(here, bars, tmp_path):
 
 def test_resizing_is_stated(here, bars, tmp_path):
     out = tmp_path / "out"
-    result = here("compare", bars, "--out", out, "--image-size", "9x10", *QUICK, "--methods", PIXELS)
+    result = here(
+        "compare", bars, "--out", out, "--image-size", "9x10", *QUICK, "--methods", PIXELS
+    )
     assert "resized to 9 x 10 (from 12 x 12)" in result.stdout
 
 

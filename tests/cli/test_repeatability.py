@@ -46,7 +46,8 @@ for name in NETWORKS:
 
 def in_a_fresh_process(code, *arguments, number):
     """Run code in a fresh process, without the thread settings of this one."""
-    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
+    settings = {"TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"}
+    environment = {k: v for k, v in os.environ.items() if k not in settings}
     environment["PYTHONHASHSEED"] = str(number)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],

@@ -250,7 +250,7 @@ KILLED = """
     make_deterministic()
     digits = load_mnist_5k()
     model, history = fit_network(
-        "compact", digits.images[::10], digits.labels[::10], Training(epochs=4),
+        "compact", digits.images[::20], digits.labels[::20], Training(epochs=4),
         progress=Tell(), checkpoint=sys.argv[1],
     )
     weights = b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights())
