@@ -132,6 +132,7 @@ def wine():
     return X, codes
 
 
+@on_tensorflow
 def test_every_form_of_labels(wine):
     X, codes = wine
     names = np.array(["barolo", "grignolino", "barbera"])[codes]
@@ -258,6 +259,7 @@ def test_partial_fit_takes_all_of_a_chunk():
     assert int(model.network_.optimizer.iterations) == 2
 
 
+@on_tensorflow
 def test_the_penalty_of_a_stream_is_that_of_all_its_samples(wine, monkeypatch):
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 1000)
     X, codes = wine
