@@ -80,6 +80,7 @@ class Dataset:
 
         Groups and masks are converted to arrays of comparable values.
         """
+        n_classes = len(self.classes)
         for name in ("groups", "is_test", "is_selection"):
             checked = check_per_sample(getattr(self, name), len(self.images), name, "Dataset")
             object.__setattr__(self, name, checked)
@@ -90,11 +91,13 @@ class Dataset:
                     f"There are {len(self.images)} images but {len(values)} {name}; to select "
                     "samples, use Dataset.take."
                 )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+        labels = np.asarray(self.labels)
+        outside = labels.dtype.kind not in "iu" or np.any((labels < 0) | (labels >= n_classes))
+        if len(labels) and outside:
             raise ValueError(
-                f"labels must be indices of the {len(self.classes)} classes; got values from "
-                f"{self.labels.min()} to {self.labels.max()}. Dataset.from_arrays takes labels of "
-                "any kind."
+                f"labels must be indices of the {n_classes} classes; got "
+                f"{', '.join(map(repr, np.unique(labels).tolist()[:5]))}. Dataset.from_arrays "
+                "takes labels of any kind."
             )
         if self.is_test is not None and self.is_selection is not None:
             n_both = int(np.sum(self.is_test & self.is_selection))
