@@ -114,6 +114,8 @@ def test_first_screen_answers(page, full):
     assert f"(95 % interval: {ends} %)" in find(page, ".answer")[0].text
     (row,) = find(page, f'#accuracy tr[data-method="{best}"]')
     assert f"{percent(found['accuracy'], 12)} {ends}" in row.text
+    height, width = full.dataset.images.shape[1:3]
+    assert f"12 to test on, of {height} x {width} pixels, 2 classes" in find(page, "header")[0].text
 
 
 def test_figures_by_class_follow_the_method(page, comparison):
