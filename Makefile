@@ -11,10 +11,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 # Files of tests side by side, in the order in which they are found, which is that of
 # tests/conftest.py: the longest first. Each file has one thread, as the others have the rest of
-# the processor, and more threads would only wait for one another.
+# the processor, and more threads would only wait for one another. Bytecode is written, whatever
+# the environment says: every worker, and every process that a test starts, imports all of it.
 WORKERS ?= 2
-PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
-  --dist loadfile --no-loadscope-reorder
+PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+  $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
 
