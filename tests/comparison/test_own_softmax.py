@@ -145,7 +145,7 @@ def test_outputs_that_do_not_number_the_classes(data):
     assert not numbers_classes(network, CLASSES)
     result = compare(X, y, network=network, methods=["cnn+svm-rbf", "cnn+logistic"], seeds=1)
     assert row(result, "cnn+svm-rbf")["vs_softmax"]["baseline"] == "cnn+logistic"
-    with pytest.raises(ValueError, match=r"that of this network does not. Use 'cnn\+logistic'"):
+    with pytest.raises(ValueError, match=r"this one has other outputs. Use 'cnn\+logistic'"):
         compare(X, y, network=network, **OWN)
 
 

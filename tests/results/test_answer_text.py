@@ -20,7 +20,11 @@ def results(low=0.44, others=("knn", "rf", "svm"), undecided=(), n_test=92):
         (("knn",), ("knn",), "not shown to be better than the other method"),
         (("knn", "rf", "svm"), (), "is shown to be better than all 3 others"),
         (("knn", "rf"), ("knn", "rf"), "not shown to be better than any of the 2 others"),
-        (("knn", "rf", "svm"), ("rf", "svm"), "than 1 of the 3 others, but not than rf and svm"),
+        (
+            ("knn", "rf", "svm"),
+            ("rf", "svm"),
+            "than 1 of the 3 others, but not better than rf and svm",
+        ),
     ],
 )
 def test_rank(others, undecided, words):
@@ -42,3 +46,30 @@ def test_one_test_image():
 def test_of_many_names_the_first():
     assert enumerate_names(list("abcd")) == "a, b, c and d"
     assert enumerate_names(list("abcde")) == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("others", "undecided", "tied", "words"),
+    [
+        (("knn",), ("knn",), ("knn",), "mlp has the same accuracy as knn."),
+        (
+            ("knn", "rf"),
+            ("knn", "rf"),
+            ("rf",),
+            "mlp has the same accuracy as rf, and is not shown to be better than any of the 2 "
+            "others.",
+        ),
+        (
+            ("knn", "rf"),
+            ("rf",),
+            ("rf",),
+            "has the same accuracy as rf; it is shown to be better than 1 of the 2 others, but not "
+            "better than rf.",
+        ),
+    ],
+)
+def test_a_tie_is_no_win(others, undecided, tied, words):
+    made = results(others=others, undecided=undecided)
+    made["answer"]["tied_with"] = list(tied)
+    assert answer(made).endswith(words)
+    assert "highest" not in answer(made)

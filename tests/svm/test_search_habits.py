@@ -28,7 +28,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import NuSVC
+from sklearn.svm import SVR, NuSVC
 
 from penultimate import (
     SVC,
@@ -547,3 +547,14 @@ def test_a_fold_without_weight_has_the_error_score():
         scores.append([search.cv_results_[f"split{k}_test_score"] for k in range(5)])
     np.testing.assert_array_equal(np.isnan(scores[0]), np.isnan(scores[1]))
     assert np.isnan(scores[0]).sum() == 2
+
+
+def test_a_regressor_has_the_folds_of_scikit_learn():
+    samples, values = load_iris(return_X_y=True)
+    theirs = GridSearchCV(SVR(), {"C": [1, 10]}, cv=3).fit(samples, values)
+    with pytest.warns(PerformanceWarning, match="the estimator is sklearn's SVR"):
+        ours = SVCSearchCV(SVR(), {"C": [1, 10]}, cv=3).fit(samples, values)
+    for k in range(3):
+        np.testing.assert_array_equal(
+            ours.cv_results_[f"split{k}_test_score"], theirs.cv_results_[f"split{k}_test_score"]
+        )

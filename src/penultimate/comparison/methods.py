@@ -299,7 +299,7 @@ def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: b
         )
     if not classifies and method.needs_softmax:
         return (
-            "needs a network whose graph shows one output per class, softmax or logits; that of "
-            "this network does not. Use 'cnn+logistic', a logistic head on its features."
+            "needs a network with exactly one output, softmax or logit, per class of this data; "
+            "this one has other outputs. Use 'cnn+logistic', a logistic head on its features."
         )
     return ""

@@ -39,6 +39,8 @@ class Answer:
         The methods that it was compared with, in the order of the comparison.
     undecided : tuple of str
         Those of them that it is not shown to be better than.
+    tied : tuple of str
+        Those of them that are exactly as accurate.
     """
 
     best: str
@@ -47,6 +49,7 @@ class Answer:
     guess: str
     others: tuple[str, ...]
     undecided: tuple[str, ...]
+    tied: tuple[str, ...] = ()
 
     @property
     def beats_guessing(self) -> bool:
@@ -68,6 +71,7 @@ class Answer:
             "guess": self.guess,
             "compared_with": list(self.others),
             "not_shown_better_than": list(self.undecided),
+            "tied_with": list(self.tied),
         }
 
 
@@ -121,5 +125,8 @@ def find_answer(outcome: "Outcome") -> Answer:
         tuple(others),
         tuple(
             name for name, value in zip(others, adjusted) if undertrained or value >= _SIGNIFICANT
+        ),
+        tuple(
+            name for name in others if outcome.accuracy(name).value == outcome.accuracy(best).value
         ),
     )

@@ -61,15 +61,21 @@ def rank(results: dict[str, Any]) -> str:
     if not n_others:
         return ""
     alone = n_others == 1
+    tied = enumerate_names(found.get("tied_with", []))
     if not undecided:
         others = "the other method" if alone else f"all {n_others} others"
         return f"is shown to be better than {others}"
     if len(undecided) == n_others:
         others = "the other method" if alone else f"any of the {n_others} others"
+        if tied:
+            return f"has the same accuracy as {tied}" + (
+                "" if alone else f", and is not shown to be better than {others}"
+            )
         return f"has the highest accuracy, but is not shown to be better than {others}"
     return (
-        f"is shown to be better than {n_others - len(undecided)} of the {n_others} others, but "
-        f"not than {enumerate_names(undecided)}"
+        (f"has the same accuracy as {tied}; it " if tied else "")
+        + f"is shown to be better than {n_others - len(undecided)} of the {n_others} others, but "
+        f"not better than {enumerate_names(undecided)}"
     )
 
 

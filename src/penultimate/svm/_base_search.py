@@ -12,7 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
@@ -143,7 +149,8 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         scoring = Scoring(with_svc(estimator), self.scoring, self.error_score, for_score)
         check_refit(self.refit, scoring, owner)
         # Once only: it wraps an iterable of folds, and a generator can be read once.
-        splitter = check_cv(self.cv, y, classifier=True)
+        # A pipeline that ends with a placeholder becomes a classifier with its candidates.
+        splitter = check_cv(self.cv, y, classifier=is_classifier(with_svc(estimator)))
 
         # Drawn when the subclass has its candidates: both may draw from the same random state, and
         # scikit-learn draws the candidates first.

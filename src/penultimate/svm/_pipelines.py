@@ -82,7 +82,7 @@ def as_ours(classifier: Any) -> SVC:
         made = type(classifier)
         named = f"{made.__module__.partition('.')[0]}'s {made.__qualname__}"
         raise NotJointError(
-            f"the classifier is {named}; penultimate.SVC and scikit-learn's SVC are solved jointly"
+            f"the estimator is {named}; penultimate.SVC and scikit-learn's SVC are solved jointly"
         )
     if type(classifier) is SVC:
         return classifier
