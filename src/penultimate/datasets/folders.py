@@ -275,7 +275,6 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
                     f", but {quantity(len(files), 'other file')} ({', '.join(kinds[:3])}). "
                     f"Images are files of the formats {FORMAT_NAMES}. If this is not a class, move "
                     "it elsewhere."
-                    "it elsewhere."
                     if files
                     else ". Add its images, or remove the folder."
                 )

@@ -75,7 +75,6 @@ def describe_resizing(size: Size, natives: Collection[Size], *, auto: bool) -> s
         else f"the default for sides of more than {LARGEST_SIDE} pixels"
     )
     squeezed = any(h * size[1] != w * size[0] for h, w in others)
-    squeezed = any(h * size[1] != w * size[0] for h, w in others)
     shape = " They are squeezed into this shape; nothing is cropped." if squeezed else ""
     other = "Another size: --image-size 96"
     if len(set(natives)) > 1:

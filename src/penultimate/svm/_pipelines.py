@@ -7,12 +7,12 @@ the SVC of the pipeline. For scorers the pipeline is put together again, with an
 beforehand.
 """
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
+import joblib
 import numpy as np
 import sklearn.svm
 from numpy.typing import NDArray
@@ -122,8 +122,8 @@ def _identity(value: Any) -> tuple[str, Any]:
     if value is None or isinstance(value, (str, bool, int, float, np.number)):
         return type(value).__name__, value
     try:
-        return "content", pickle.dumps(value)
-    except Exception:  # not everything can be pickled; the same object is equal to itself
+        return "content", joblib.hash(value)
+    except Exception:  # not everything can be hashed; the same object is equal to itself
         return "id", id(value)
 
 
