@@ -144,3 +144,19 @@ def test_no_backend_is_loaded(messy, tmp_path):
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert shown.strip() == "set()"
     assert (tmp_path / "o" / "look.html").exists()
+
+
+def test_what_stands_in_the_way_comes_before_the_next_command(tmp_path):
+    for k in range(6):
+        draw(tmp_path / "photos" / "train" / "ab"[k % 2] / f"{k}.png", k)
+        draw(tmp_path / "photos" / "test" / "ab"[k % 2] / f"{k}.png", k + k // 5 * 10)
+    (tmp_path / "photos" / "train" / "c").mkdir()
+    result = look(tmp_path / "photos", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    words = " ".join(result.output.split())
+    assert "In the way of a comparison: 5 test images can also be found outside" in words
+    assert "Next, once this is out of the way: penultimate compare" in words
+    assert words.index("--drop-duplicates") > words.index("In the way")
+    assert "Exact copies stay on one side" not in words
+    page = (tmp_path / "out" / "look.html").read_text("utf-8")
+    assert "What stands in the way of a comparison" in page

@@ -81,8 +81,9 @@ def _print(console: Any, summary: dict[str, Any]) -> None:
     console.print(table)
     if classes[_MOST_ROWS:]:
         say(f"{len(classes) - _MOST_ROWS:,} more classes are on the page.")
-    sizes = [f"{s['height']} x {s['width']} ({s['images']:,})" for s in summary["sizes"]]
-    say(f"Sizes: {_few(sizes)}.")
+    if summary["sizes"]:
+        sizes = [f"{s['height']} x {s['width']} ({s['images']:,})" for s in summary["sizes"]]
+        say(f"Sizes: {_few(sizes)}.")
     if summary["formats"]:
         formats = [f"{name} ({count:,})" for name, count in summary["formats"].items()]
         say(f"Formats: {_few(formats)}.")
@@ -114,7 +115,9 @@ def _print(console: Any, summary: dict[str, Any]) -> None:
         )
     for sentence in summary["treatment"]:
         say(sentence)
-    say(f"Next: {summary['command']}")
+    for sentence in summary["obstacles"]:
+        say(f"In the way of a comparison: {sentence}")
+    say(f"Next{', once this is out of the way' * bool(summary['obstacles'])}: {summary['command']}")
 
 
 def _few(words: list[str]) -> str:

@@ -21,8 +21,13 @@ from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, se
 
 @dataclass
 class Tree:
-    """Folders without hidden and system files, each read only once; counts what is left out."""
+    """Folders without hidden and system files, each read only once; counts what is left out.
 
+    Class folders without images are an error, or listed in `empty` if it is `lenient`.
+    """
+
+    lenient: bool = False
+    empty: list[str] = field(default_factory=list)
     seen: dict[Path, list[Path]] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
 
@@ -60,7 +65,7 @@ class Tree:
             folder = inside[0]
 
 
-def list_folder(path: Path, *, subsets: bool = False) -> Listing:
+def list_folder(path: Path, *, subsets: bool = False, lenient: bool = False) -> Listing:
     """List a folder with one folder of images per class.
 
     Parameters
@@ -70,13 +75,15 @@ def list_folder(path: Path, *, subsets: bool = False) -> Listing:
         folders, or a folder that wraps one of these.
     subsets : bool, default=False
         Whether there is a level of subset folders above the class folders.
+    lenient : bool, default=False
+        Whether class folders without images are listed in `Listing.empty` instead of an error.
 
     Raises
     ------
     ValueError
         If the folder has another layout; the message describes what was found.
     """
-    tree, depth = Tree(), 2 if subsets else 1
+    tree, depth = Tree(lenient), 2 if subsets else 1
     root = tree.unwrap(path, depth)
     parts = _find_parts(tree, root, depth)
     if parts is None:
@@ -90,7 +97,7 @@ def list_folder(path: Path, *, subsets: bool = False) -> Listing:
         listing = _join(listed, {part: folder.name for part, folder in parts.folders.items()})
         listing = replace(listing, notes=(*listing.notes, *parts.notes))
     notes = [*listing.notes, *_classes_of_split_names(listing), *count_leftovers(tree.leftovers)]
-    return replace(listing, name=_name_of(root), notes=tuple(notes))
+    return replace(listing, name=_name_of(root), notes=tuple(notes), empty=tuple(tree.empty))
 
 
 def _name_of(root: Path) -> str:
@@ -269,16 +276,17 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
             continue
         if not any(looks_like_image(file) or file.is_symlink() for file in files):
             kinds = sorted({file.suffix.lower() or "no suffix" for file in files})
-            raise ValueError(
-                f"The class folder {str(folder)!r} holds no image"
-                + (
-                    f", but {quantity(len(files), 'other file')} ({', '.join(kinds[:3])}). "
-                    f"Images are files of the formats {FORMAT_NAMES}. If this is not a class, move "
-                    "it elsewhere."
-                    if files
-                    else ". Add its images, or remove the folder."
-                )
+            reason = f"The class folder {str(folder)!r} holds no image" + (
+                f", but {quantity(len(files), 'other file')} ({', '.join(kinds[:3])}). "
+                f"Images are files of the formats {FORMAT_NAMES}. If this is not a class, move "
+                "it elsewhere."
+                if files
+                else ". Add its images, or remove the folder."
             )
+            if not tree.lenient:
+                raise ValueError(reason)
+            tree.empty.append(reason)
+            continue
         paths += files
         labels += [name] * len(files)
     return Listing("", paths, labels, notes=tuple(notes))

@@ -35,6 +35,8 @@ class Listing:
         Names of the parts in the data, for messages.
     notes : tuple of str
         Notes on what was done while listing.
+    empty : tuple of str
+        Class folders without images, in a sentence each; they are an error unless wanted.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Listing:
     parts: list[str] | None = None
     called: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def decode(
         self, size: Size | Literal["auto"] | None, skip_corrupt: bool, progress: Progress

@@ -124,11 +124,16 @@ def load(
 
 
 def list_or_read(
-    path: Path, *, skip_missing: bool, subsets: bool, group_from_filename: str | None
+    path: Path,
+    *,
+    skip_missing: bool,
+    subsets: bool,
+    group_from_filename: str | None,
+    lenient: bool = False,
 ) -> Listing | Dataset:
     """List the image files of data that is no archive; arrays are read at once.
 
-    The parameters are those of `load`, and so are the errors.
+    The parameters are those of `load`, and so are the errors, and `lenient` is for `list_folder`.
     """
     table = read_table(path) if path.suffix.lower() in _TABLES and path.is_file() else None
     arrays = _read_arrays(path, table)
@@ -136,7 +141,7 @@ def list_or_read(
         _check_files_only(path, subsets, group_from_filename)
         return arrays
     if path.is_dir():
-        listing = list_folder(path, subsets=subsets)
+        listing = list_folder(path, subsets=subsets, lenient=lenient)
     elif table is not None:
         listing = read_manifest(table, skip_missing=skip_missing)
         if subsets and listing.subsets is None:

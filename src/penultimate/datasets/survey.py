@@ -86,6 +86,8 @@ class Survey:
         Whether `pattern` is a suggestion.
     groups : dict of str to int
         Number of images in each group that `pattern` finds.
+    empty : list of str
+        Class folders without images, in a sentence each.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class Survey:
     pattern: str | None = None
     suggested: bool = False
     groups: dict[str, int] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
 
     def readable(self) -> list[Sample]:
         """Return the samples that could be read."""
@@ -139,6 +142,12 @@ class Survey:
                 by_print.setdefault(sample.print_of, []).append(sample)
         found = [same for same in by_print.values() if len(same) > 1]
         return sorted(found, key=lambda same: len({s.label for s in same}) == 1)
+
+    def test_images_learned(self) -> list[Sample]:
+        """Return the images of the test part that are also outside of it."""
+        readable = self.readable()
+        learned = {s.print_of for s in readable if s.part not in (None, TEST)}
+        return [s for s in readable if s.part == TEST and s.print_of in learned]
 
     def odd(self) -> list[tuple[str, str]]:
         """Return files that differ from the others, and in what: unreadable, tiny, other modes."""
@@ -207,7 +216,9 @@ def _survey(
     pattern: str | None,
     progress: Progress,
 ) -> Survey:
-    found = list_or_read(path, skip_missing=True, subsets=subsets, group_from_filename=pattern)
+    found = list_or_read(
+        path, skip_missing=True, subsets=subsets, group_from_filename=pattern, lenient=True
+    )
     if isinstance(found, Dataset):
         samples = _of_arrays(found)
         return Survey(found.name, samples, list(found.classes), [*found.notes, *notes])
@@ -229,6 +240,7 @@ def _survey(
         pattern,
         suggested and pattern is not None,
         dict(Counter(groups)),
+        list(found.empty),
     )
 
 

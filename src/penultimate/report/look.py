@@ -11,6 +11,7 @@ from PIL import Image
 
 from penultimate._common.files import check_writable, write_together
 from penultimate._common.wording import quantity
+from penultimate.datasets.obstacles import find_obstacles
 from penultimate.datasets.sizes import auto_size, describe_resizing
 from penultimate.datasets.survey import Sample, Survey
 
@@ -66,6 +67,7 @@ def describe(found: Survey, source: str) -> dict[str, Any]:
             "n_groups": len(found.groups),
             "examples": [_text(name) for name in list(found.groups)[:3]],
         },
+        "obstacles": [_text(sentence) for sentence in find_obstacles(found)],
         "treatment": _treatment(found, copies),
         "command": _command(found, source),
     }
@@ -96,9 +98,10 @@ def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
         words.append("Unreadable files stop a comparison; --skip-corrupt leaves them out.")
     if any(copy["across_classes"] for copy in copies):
         words.append(
-            "Exact copies in different classes have one wrong label at least: correct these first."
+            "Of exact copies in different classes, at least one has a wrong label: correct these "
+            "first."
         )
-    elif copies:
+    elif copies and len(found.parts()) < 2:
         words.append(
             "Exact copies stay on one side of every split drawn here; --drop-duplicates keeps one."
         )
@@ -115,6 +118,8 @@ def _command(found: Survey, source: str) -> str:
     words = ["penultimate", "compare", source]
     if any(sample.reason for sample in found.samples):
         words.append("--skip-corrupt")
+    if found.test_images_learned():
+        words.append("--drop-duplicates")
     if found.pattern is not None and not found.suggested:
         words += ["--group-from-filename", found.pattern]
     return shlex.join(words)

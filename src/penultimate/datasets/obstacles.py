@@ -1,0 +1,90 @@
+"""What would stop a comparison of the images that a survey has found.
+
+A comparison finds these one after the other, each after reading all files again. Here they are
+listed at once, each with the way out.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from penultimate._common.wording import quantity
+from penultimate.datasets.parts import TEST
+from penultimate.datasets.survey import Sample, Survey
+from penultimate.splits.draw import check_class_sizes
+
+_NAMED = 3  # files that are listed
+
+
+def find_obstacles(found: Survey) -> list[str]:
+    """Return what would stop a comparison, and what to do about it.
+
+    Parameters
+    ----------
+    found : Survey
+
+    Returns
+    -------
+    list of str
+        Sentences; empty if nothing stands in the way.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, pathlib
+    >>> from penultimate.datasets.obstacles import find_obstacles
+    >>> from penultimate.datasets.survey import survey
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "tiny.npz"
+    >>> images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    >>> np.savez(file, X=images, y=["cat", "dog"] * 2)
+    >>> find_obstacles(survey(file))
+    ["The class 'cat' has 2 images; at least 5 are needed to fit, select and test. Add images, ..."]
+    """
+    readable = found.readable()
+    if not readable:
+        reason = f": {found.samples[0].reason}" if found.samples else ""
+        return [f"No image could be read{reason}. Convert the files, for example to JPEG."]
+    counts = {name: count for name, count in found.counts().items() if count}
+    if len(counts) < 2:
+        return [
+            f"All images are in one class, {next(iter(counts))!r}; a comparison needs at least two "
+            "classes, in one folder each."
+        ]
+    return [*found.empty, *_too_few(found, readable), *_leaks(found)]
+
+
+def _too_few(found: Survey, readable: list[Sample]) -> list[str]:
+    if TEST in found.parts():
+        tested = found.counts(TEST)
+        missing = [name for name, count in tested.items() if not count]
+        if missing:
+            return [
+                f"The test part has no image of {_list(map(repr, missing))}: nothing will be known "
+                "about how well it is recognized. Add some."
+            ]
+        return []
+    try:
+        check_class_sizes(
+            np.array([sample.label for sample in readable]),
+            None,
+            np.array([sample.print_of for sample in readable], np.uint64),
+        )
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _leaks(found: Survey) -> list[str]:
+    seen = [sample.file for sample in found.test_images_learned()]
+    if not seen:
+        return []
+    return [
+        f"{quantity(len(seen), 'test image')} can also be found outside the test part: "
+        f"{_list(seen)}. An accuracy on images that were learned says nothing about new ones (data "
+        "leakage). Remove them from one of the parts, or let --drop-duplicates do it."
+    ]
+
+
+def _list(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED:,} more" if listed[_NAMED:] else ""
+    return ", ".join(listed[:_NAMED]) + more
