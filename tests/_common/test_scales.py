@@ -111,3 +111,23 @@ def test_no_advice_where_fit_had_negative_values(fitted, given, words):
     assert words in said
     assert "Divide" not in said
     assert "Multiply" not in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            [3],
+            r"^1 of the 20 samples \(3\) is on another .*: values from 0 to 0.* to 255. Multiply",
+        ),
+        ([3, 4], r"^2 of the 20 samples \(3, 4\) are on another .*: values from 0 to [01]"),
+        (range(5), r"^5 of the 20 samples \(0, 1, 2, ...\) are on another"),
+    ],
+)
+def test_only_the_samples_on_another_scale_are_described(changed, words):
+    X = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.float32)
+    X[:, 0, 0] = 0
+    scale = InputScale.of(X)
+    X[list(changed)] /= 255
+    with pytest.raises(ValueError, match=words):
+        scale.check(X, "DeepSVC")

@@ -67,7 +67,7 @@ def test_truncated_file(grey, tmp_path):
 def test_no_image(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("not an image")
-    with pytest.raises(ValueError, match="notes.txt: is not an image of a known format"):
+    with pytest.raises(ValueError, match="notes.txt: it is not an image in a known format"):
         decode_image(text)
     with pytest.raises(ValueError, match="None of the files could be decoded"):
         decode_images([text], skip_corrupt=True)

@@ -180,6 +180,8 @@ def test_hardest_cases_the_worst_first(page):
         "sample 3\nstanding \u2192 lying, \u22122.25",
         "sample 7\nlying \u2192 standing, \u22121.50",
     ]
+    title = find(page, "#hardest-title")[0].get_attribute("textContent")
+    assert title == "Hardest cases: 2 training images; check the labels of the first 2"
 
 
 def test_a_pair_filters_the_images(page, comparison):

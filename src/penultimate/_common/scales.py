@@ -21,6 +21,7 @@ _ABOVE = 1.5  # times white: resizing overshoots it by a few percent, another sc
 _FAR = 10.0  # times the largest value, for data without such a convention
 _OVERSHOOT = 0.1  # of an image's largest value: resizing undershoots zero by less
 _MOST = 0.95  # of the samples in `fit`: a property that nearly all of them have is expected
+_NAMED = 3  # samples that a message lists
 _PIXELS = 16  # shorter vectors are not treated as images
 
 
@@ -129,17 +130,25 @@ class InputScale:
         # Whole-number pixels in fit, but fractions now: these samples were divided.
         divided = faint.any() and self.whole and not _are_whole(X[faint])
         if other.any() or all_of_many or divided:
-            raise ValueError(self._message(X, owner, "are on another scale"))
+            odd = other if other.any() else doubtful if all_of_many else faint
+            raise ValueError(self._message(X, odd, owner, "are"))
         ordinary = faint & (self.faint > 0)
-        if (doubtful & ~ordinary).any():
+        if (odd := doubtful & ~ordinary).any():
             warnings.warn(
-                self._message(X, owner, "may be on another scale"),
+                self._message(X, odd, owner, "may be"),
                 UserWarning,
                 stacklevel=level_outside(),
             )
 
-    def _message(self, X: NDArray[Any], owner: str, verdict: str) -> str:
-        low, high = float(X.min()), float(X.max())
+    def _message(self, X: NDArray[Any], odd: NDArray[np.bool_], owner: str, verb: str) -> str:
+        # Of some samples among others the values are stated, not those of the whole batch.
+        low, high = float(X[odd].min()), float(X[odd].max())
+        samples = "The samples"
+        if not odd.all():
+            places = np.flatnonzero(odd).tolist()
+            named = ", ".join(map(str, places[:_NAMED])) + (", ..." if places[_NAMED:] else "")
+            samples = f"{len(places):,} of the {len(odd):,} samples ({named})"
+            verb = verb.replace("are", "is") if len(places) == 1 else verb
         advice = ""
         # Negative values in fit mean standardized data, or [-1, 1]: no factor leads there.
         pixels = low >= 0 and self.low >= 0
@@ -148,8 +157,9 @@ class InputScale:
         elif pixels and self.high > 1 >= high:
             advice = " Multiply by 255, or pass the samples before scaling."
         return (
-            f"The samples {verdict} than those that this {owner} was fitted on: values from "
-            f"{low:g} to {high:g}, where fit had values from {self.low:g} to {self.high:g}."
+            f"{samples} {verb} on another scale than those that this {owner} was fitted on: "
+            f"values from {low:g} to {high:g}, where fit had values from {self.low:g} to "
+            f"{self.high:g}."
             f"{advice} Samples must be scaled as in fit."
         )
 

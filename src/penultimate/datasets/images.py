@@ -136,7 +136,7 @@ def decode_image(path: Path) -> DecodedImage:
             return DecodedImage(np.asarray(_to_grey_or_rgb(upright)), tuple(changes))
     except Exception as error:  # as above
         unknown = "cannot identify" in str(error)
-        reason = f"is not an image of a known format ({FORMAT_NAMES})" if unknown else error
+        reason = f"it is not an image in a known format ({FORMAT_NAMES})" if unknown else error
         raise ValueError(f"{path}: {reason}") from error
 
 

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
+from penultimate._common.wording import quantity
 from penultimate.displays.feature_map import COLORS
 from penultimate.report.colors import INK, PAPER, follow_scheme
 from penultimate.report.pictures import SECTIONS
@@ -46,6 +47,7 @@ def render_html(summary: dict[str, Any]) -> str:
     results = summary["results"]
     n_test = results["dataset"]["n_test"]
     environment.filters |= {
+        "quantity": quantity,
         "percent": lambda value: percent(value, n_test),
         "percent_interval": lambda ends: percent_interval(tuple(ends), n_test),
         "points": lambda value: points(value, n_test).replace("-", _MINUS),

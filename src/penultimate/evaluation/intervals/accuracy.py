@@ -32,12 +32,26 @@ class Interval:
         Estimate and ends of the interval: fractions, or differences of fractions.
     p : float or None
         For differences, the two-sided p-value of the hypothesis that the true value is zero.
+
+    Examples
+    --------
+    >>> from penultimate.evaluation import wilson_interval
+    >>> print(wilson_interval(265, 300))
+    88.3 % (95 % interval: 84.2 to 91.5 %)
     """
 
     value: float
     low: float
     high: float
     p: float | None = None
+
+    def __str__(self) -> str:
+        """Return it in words: percent, or percentage points if it is a difference."""
+        value, low, high = (100 * number for number in (self.value, self.low, self.high))
+        if self.p is None:
+            return f"{value:.1f} % (95 % interval: {low:.1f} to {high:.1f} %)"
+        ends = f"95 % interval: {low:+.1f} to {high:+.1f}, p = {self.p:.2g}"
+        return f"{value:+.1f} percentage points ({ends})"
 
 
 def wilson_interval(n_correct: float, n: float) -> Interval:
