@@ -11,6 +11,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
@@ -68,7 +69,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     _grid_name = "param_grid"
 
-    estimator: Any
+    estimator: BaseEstimator
     scoring: Any
     n_jobs: int | None
     refit: Any
@@ -78,7 +79,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     error_score: Any = np.nan
     return_train_score: bool = False
 
-    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
         """Return the settings to try."""
         raise NotImplementedError
 
@@ -210,7 +211,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return for_fit, {"groups": params.get("groups")}, for_score
 
     def _joint_search(
-        self, estimator: Any, X: Any, y: Any, for_fit: Mapping[str, Any], scoring: Scoring
+        self, estimator: BaseEstimator, X: Any, y: Any, for_fit: Mapping[str, Any], scoring: Scoring
     ) -> JointSearch | NotJointError:
         """Return the joint solver, or why it does not serve this search."""
         if self.return_train_score:
@@ -256,7 +257,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     def _refit(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         X: Any,
         y: Any,
         for_fit: dict[str, Any],
@@ -279,19 +280,19 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 setattr(self, name, getattr(best, name))
 
     @_has("predict")
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: ArrayLike) -> Any:
         """Predict the class of each sample with the refitted classifier."""
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
     @_has("decision_function")
-    def decision_function(self, X: Any) -> Any:
+    def decision_function(self, X: ArrayLike) -> Any:
         """Compute the decision values of the refitted classifier, shaped as those of `SVC`."""
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
     @_has("class_margins")
-    def class_margins(self, X: Any) -> Any:
+    def class_margins(self, X: ArrayLike) -> Any:
         """Compute the smallest decision value of each class; see `SVC.class_margins`."""
         check_is_fitted(self)
         if isinstance(best := self.best_estimator_, Pipeline):
@@ -299,13 +300,13 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return best.class_margins(X)
 
     @_has("predict_proba")
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: ArrayLike) -> Any:
         """Estimate probabilities, if the classifier supports it; an `SVC` does not."""
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
     @_has("score")
-    def score(self, X: Any, y: Any, **params: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, **params: Any) -> float:
         """Score the refitted classifier with `scoring`; with several metrics, with that of `refit`.
 
         Parameters

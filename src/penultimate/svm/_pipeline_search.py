@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
@@ -85,7 +86,7 @@ class PipelineSearch(JointSearch):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         X: Any,
         y: Any,
         *,
@@ -268,7 +269,7 @@ class PipelineSearch(JointSearch):
 
 
 def joint_search_for(
-    estimator: Any,
+    estimator: BaseEstimator,
     X: Any,
     y: Any,
     *,

@@ -15,10 +15,10 @@ from typing import Any, Self
 import joblib
 import numpy as np
 import sklearn.svm
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn import get_config
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -33,12 +33,12 @@ from penultimate.svm.svc import SVC
 _FLOATS = (np.float64, np.float32)
 
 
-def is_svc(classifier: Any) -> bool:
+def is_svc(classifier: BaseEstimator) -> bool:
     """Return whether a classifier is our `SVC` or scikit-learn's, and no subclass of them."""
     return type(classifier) in (SVC, sklearn.svm.SVC)
 
 
-def split_off_svc(estimator: Any) -> tuple[str, Any]:
+def split_off_svc(estimator: BaseEstimator) -> tuple[str, Any]:
     """Return the name of a pipeline's last step, such as ``"inner__svc"``, and the step itself.
 
     Of any other estimator the name is empty.
@@ -59,7 +59,7 @@ def split_off_svc(estimator: Any) -> tuple[str, Any]:
     return "__".join(names), estimator
 
 
-def with_svc(estimator: Any) -> Any:
+def with_svc(estimator: BaseEstimator) -> Any:
     """Return a pipeline whose last step is no classifier as one that ends with an `SVC`.
 
     Candidates put a classifier there; until then, scikit-learn makes no scorer for the pipeline.
@@ -70,7 +70,7 @@ def with_svc(estimator: Any) -> Any:
     return with_params(estimator, {path: SVC()})
 
 
-def as_ours(classifier: Any) -> SVC:
+def as_ours(classifier: BaseEstimator) -> SVC:
     """Return the `SVC` that solves the same problem as scikit-learn's; ours as it is.
 
     Raises
@@ -94,7 +94,7 @@ def as_ours(classifier: Any) -> SVC:
     return SVC(**params)
 
 
-def with_params(estimator: Any, params: Mapping[str, Any]) -> Any:
+def with_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> Any:
     """Return a copy of an estimator with other parameters, which may be estimators."""
     return clone(estimator).set_params(**clone(dict(params), safe=False))
 
@@ -160,7 +160,7 @@ class Recorder(SVC):
     _takes_sparse: bool
 
     @classmethod
-    def of(cls, classifier: Any) -> Self:
+    def of(cls, classifier: BaseEstimator) -> Self:
         """Make one that requests the same metadata as a classifier."""
         made = cls(**as_ours(classifier).get_params(deep=False))
         if get_config()["enable_metadata_routing"]:
@@ -183,7 +183,7 @@ class Recorder(SVC):
         self.classes_ = np.unique(self.y_)
         return self
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Keep the samples; the returned values mean nothing."""
         X = validate_data(
             self, X, dtype=_FLOATS, order="C", accept_sparse=self._takes_sparse, reset=False
@@ -246,7 +246,7 @@ class FittedSteps:
         weights = made.weights_
         return X, y, None if weights is None else np.concatenate([weights, np.ones(n_test)])
 
-    def ending_with(self, classifier: Any, samples: Any) -> Pipeline:
+    def ending_with(self, classifier: BaseEstimator, samples: Any) -> Pipeline:
         """Return the pipeline for scorers: its classifier is asked directly where that is right.
 
         Parameters
@@ -262,7 +262,7 @@ class FittedSteps:
         return scored
 
 
-def _ending_with(pipeline: Pipeline, classifier: Any, kind: type | None = None) -> Any:
+def _ending_with(pipeline: Pipeline, classifier: BaseEstimator, kind: type | None = None) -> Any:
     copied: Any = object.__new__(kind or type(pipeline))
     copied.__dict__.update(vars(pipeline))
     name, last = pipeline.steps[-1]
@@ -283,13 +283,13 @@ class _Answering:
     _samples: Any
     _classifier: Any
 
-    def predict(self, X: Any, **params: Any) -> Any:
+    def predict(self, X: ArrayLike, **params: Any) -> Any:
         """Predict the class of each sample."""
         if X is self._held_out and not params:
             return self._classifier.predict(self._samples)
         return super().predict(X, **params)  # type: ignore[misc]
 
-    def decision_function(self, X: Any, **params: Any) -> Any:
+    def decision_function(self, X: ArrayLike, **params: Any) -> Any:
         """Compute decision values."""
         if X is self._held_out and not params:
             return self._classifier.decision_function(self._samples)

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.metrics import accuracy_score, make_scorer
 
@@ -15,7 +16,7 @@ from penultimate.svm._scoring import Scoring
 _MadeScorer = type(make_scorer(accuracy_score))
 
 
-def check_estimator(estimator: Any, owner: str, grid: str) -> None:
+def check_estimator(estimator: BaseEstimator, owner: str, grid: str) -> None:
     """Raise unless the estimator of a search can be tuned.
 
     Parameters
@@ -37,7 +38,9 @@ def check_estimator(estimator: Any, owner: str, grid: str) -> None:
         )
 
 
-def check_last_step(estimator: Any, candidates: Sequence[Mapping[str, Any]], owner: str) -> None:
+def check_last_step(
+    estimator: BaseEstimator, candidates: Sequence[Mapping[str, Any]], owner: str
+) -> None:
     """Raise for a pipeline that does not end with a classifier, unless all candidates replace it.
 
     Raises
@@ -112,7 +115,9 @@ def _refuse_refit(refit: Any, owner: str, others: str, scoring: str) -> None:
     )
 
 
-def check_names(estimator: Any, candidates: Sequence[Mapping[str, Any]], owner: str) -> None:
+def check_names(
+    estimator: BaseEstimator, candidates: Sequence[Mapping[str, Any]], owner: str
+) -> None:
     """Raise for a parameter that an estimator does not have.
 
     Raises
@@ -130,14 +135,14 @@ def check_names(estimator: Any, candidates: Sequence[Mapping[str, Any]], owner: 
             raise ValueError(_unknown_name(unknown[0], names, estimator, owner))
 
 
-def _replaced(estimator: Any, candidate: Mapping[str, Any]) -> Any:
+def _replaced(estimator: BaseEstimator, candidate: Mapping[str, Any]) -> Any:
     """Return the estimator with those steps replaced that a candidate replaces."""
     steps = {name: value for name, value in candidate.items() if hasattr(value, "get_params")}
     known = estimator.get_params()
     return with_params(estimator, {name: steps[name] for name in steps if name in known})
 
 
-def _unknown_name(name: str, valid: set[str], estimator: Any, owner: str) -> str:
+def _unknown_name(name: str, valid: set[str], estimator: BaseEstimator, owner: str) -> str:
     path, _ = split_off_svc(estimator)
     last = name.rsplit("__", 1)[-1]
     # A forgotten prefix: rather the SVC's than that of another step.
@@ -155,7 +160,7 @@ def _unknown_name(name: str, valid: set[str], estimator: Any, owner: str) -> str
 
 
 def check_probabilities(
-    estimator: Any, candidates: Sequence[Mapping[str, Any]], scorers: Any, owner: str
+    estimator: BaseEstimator, candidates: Sequence[Mapping[str, Any]], scorers: Any, owner: str
 ) -> None:
     """Raise if scores are to be computed from probabilities, which an SVM does not have.
 
@@ -203,10 +208,10 @@ class _Probe(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> "_Probe":
         return self
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: ArrayLike) -> Any:
         raise _AskedEnoughError
 
-    def decision_function(self, X: Any) -> Any:
+    def decision_function(self, X: ArrayLike) -> Any:
         raise _AskedEnoughError
 
 

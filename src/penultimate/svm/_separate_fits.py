@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -43,7 +44,7 @@ class DrawnFolds:
 
 
 def fit_separately(
-    estimator: Any,
+    estimator: BaseEstimator,
     fit_args: tuple[Any, Any, Mapping[str, Any]],
     candidates: Sequence[Mapping[str, Any]],
     folds: DrawnFolds,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from penultimate._common.callbacks import TaskProgress
 from penultimate._common.cv_results import make_cv_results
@@ -51,7 +51,7 @@ class Trials:
     def __init__(
         self,
         search: Any,
-        estimator: Any,
+        estimator: BaseEstimator,
         fit_args: tuple[Any, Any, Mapping[str, Any]],
         *,
         splitter: Any,

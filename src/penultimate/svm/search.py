@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from penultimate._common.validation import check_number
@@ -88,7 +89,7 @@ class SVCSearchCV(Search):
 
     def __init__(
         self,
-        estimator: Any = None,
+        estimator: BaseEstimator = None,
         param_grid: Any = None,
         *,
         scoring: Any = None,
@@ -109,7 +110,7 @@ class SVCSearchCV(Search):
         self.error_score = error_score
         self.return_train_score = return_train_score
 
-    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
         return _grid_candidates(self.param_grid, estimator, X)
 
 
@@ -155,7 +156,7 @@ class SVCRandomizedSearchCV(Search):
 
     def __init__(
         self,
-        estimator: Any = None,
+        estimator: BaseEstimator = None,
         param_distributions: Any = None,
         *,
         # As many settings as the default grid of an RBF kernel has, so that the two cost the same.
@@ -181,7 +182,7 @@ class SVCRandomizedSearchCV(Search):
         super()._check_params()
         check_number(self.n_iter, "n_iter", type(self).__name__, low=1, integer=True)
 
-    def _candidates(self, estimator: Any, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
         distributions = self.param_distributions
         if distributions is None:
             distributions = default_distributions(estimator, X)
@@ -235,7 +236,7 @@ class SVCHalvingSearchCV(Search):
 
     def __init__(
         self,
-        estimator: Any = None,
+        estimator: BaseEstimator = None,
         param_grid: Any = None,
         *,
         factor: float = 3,
@@ -328,5 +329,5 @@ class SVCHalvingSearchCV(Search):
         return last[0 if np.isnan(scores).all() else np.nanargmax(scores)]
 
 
-def _grid_candidates(param_grid: Any, estimator: Any, X: Any) -> list[dict[str, Any]]:
+def _grid_candidates(param_grid: Any, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
     return list(ParameterGrid(default_grid(estimator, X) if param_grid is None else param_grid))
