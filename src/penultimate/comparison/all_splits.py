@@ -51,8 +51,11 @@ class AllSplits:
             _shorter(settings, self.plans[0], inputs),
         )
         for number, (plan, leak) in enumerate(zip(self.plans, self.leaks), 1):
+            # One schedule for all splits, since what a step took on the first predicts the others.
             if number > 1:
                 schedule.observer = _OfSplit(self.progress, f"{number} of {n_plans}")
+            # Kept on the instance, and filled in place: an interruption ends `run_plan` without a
+            # return value, and `finished` reads what is there.
             self.collected = Collected.empty(settings, plan)
             run_plan(settings, plan, inputs, self.collected, schedule)
             self.results.append(_finish(settings, plan, self.collected, leak))
@@ -61,6 +64,7 @@ class AllSplits:
     def finished(self) -> Comparison | None:
         """Return what was finished before an interruption; None if nothing was."""
         n_done, n_plans = len(self.results), len(self.plans)
+        # Whole splits are comparable with one another; part of a split is used only if it is all.
         if n_done:
             amount = f"{n_done} of {n_plans} splits"
         else:

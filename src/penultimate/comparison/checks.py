@@ -134,6 +134,7 @@ def _training_samples_unknown(context: Context) -> Finding:
 
 def _selection_on_training_samples(context: Context) -> Finding:
     selection = context.comparison.protocol["selection"]
+    # Pixels were not seen by a network, so selecting on them is unaffected.
     if not any(method.inputs == "features" for method in context.methods.values()):
         return NotMade("no head was selected on a network's features")
     development = context.plan.split.train
@@ -216,6 +217,7 @@ def _few_test_samples(context: Context) -> Finding:
 
 def _images_left_out(context: Context) -> Finding:
     data = context.plan.dataset
+    # The reader's notes are the only trace of files that never became samples.
     left_out = sum(note.startswith("Left out: ") for note in data.notes)
     if left_out:
         files = (
@@ -250,6 +252,7 @@ def _probabilities_as_features(context: Context) -> Finding:
     features = context.comparison.features
     if features is None:
         return NotMade("no network")
+    # Every head standardizes its features, so that uneven scales are harmless here.
     return checks.check_features(features["development"], standardized=True)
 
 
@@ -305,6 +308,7 @@ def _network_undertrained(context: Context) -> Finding:
         head_correct=comparison.correct(names[-1]) if names else None,
         head=names[-1] if names else "a head",
     )
+    # Networks that a method trains for itself have no head beside them to be judged by.
     others = [
         checks.check_training(
             comparison.correct(method.name),

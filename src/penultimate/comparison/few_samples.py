@@ -169,6 +169,7 @@ def learning_curves(
         check_images(X) if SCRATCH in names else inputs,
         batch_size,
     )
+    # All predictions are kept, not just accuracies: differences are paired by sample.
     predictions = np.empty((len(names), len(counts), seeds, len(split.held_out)), np.int64)
     rows: list[dict[str, Any]] = []
     progress.tests_on(len(split.held_out))

@@ -69,6 +69,7 @@ def keep_finished(
         if n_seeds
         else f"{len(names)} of {len(settings.methods)} methods, for one of {n_all} seeds"
     )
+    # In the order in which they were run, so that the finished ones come first.
     seeds = list(plan.development_splits)[:n_kept]
     headline = settings.headline
     plan = replace(
@@ -77,6 +78,7 @@ def keep_finished(
         folds={seed: plan.folds[seed] for seed in seeds},
     )
     methods = {name: settings.methods[name] for name in names}
+    # The verdict cannot be about a method that has no score: the rule is applied to what is left.
     settings = replace(settings, methods=methods, headline=choose_headline(methods))
     kept = replace(
         collected,
@@ -90,6 +92,7 @@ def keep_finished(
 
 
 def _first_seeds(result: MethodResult, n_seeds: int) -> MethodResult:
+    # A seed that was cut short may have left values for some methods and not for others.
     per_seed = {
         name: values[:n_seeds]
         for name in ("predictions", "probabilities", "margins")

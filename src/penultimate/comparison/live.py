@@ -44,6 +44,7 @@ class LiveTable(Progress):
         self.console = Console(stderr=True) if console is None else console
         self.scores: dict[str, dict[int, float]] = {}
         self.bar = make_bar(self.console, MofNCompleteColumn())
+        # Rendered anew for each frame, so that the time left counts down between two updates.
         self.live = Live(console=self.console, refresh_per_second=8, transient=True)
         self.live.get_renderable = self._render  # type: ignore[method-assign]
         self.step: str | None = None
@@ -91,10 +92,12 @@ class LiveTable(Progress):
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
             self.task = self.bar.add_task(name, total=total)
+            # Heads take a moment each, and their scores are printed anyway.
             if self.by_line and not step.startswith("fit "):
                 self._print_line(f"{name} ...")
         elif self._is_line_due(step, done, total):
             self._print_line(f"{name}: epoch {int(done) + 1} of {total:g}, {self._time_left()}")
+        # A finished step is forgotten: the next one of the same name gets a bar of its own.
         self.step = None if done == total else name
         # A single unit has no measurable progress: without a total, the bar just moves.
         self.bar.update(self.task, completed=done, total=None if total == 1 and not done else total)
@@ -150,6 +153,7 @@ class LiveTable(Progress):
         table.add_column("method")
         seeds = sorted({seed for scores in self.scores.values() for seed in scores})
         seeds = seeds[-_MOST_SEEDS:]
+        # The latest seeds: earlier ones are in the mean already.
         for seed in seeds:
             table.add_column(f"seed {seed}", justify="right")
         table.add_column("mean", justify="right")

@@ -157,6 +157,7 @@ class GridEngine:
                     str(estimator.class_weight),
                     estimator.tol,
                 )
+                # What is left out of the key is C, along which solutions are warm-started.
                 groups.setdefault(key, []).append((setting, fold_id))
         keys = sorted(groups, key=str)  # as text, since None and a dict do not compare
         jobs = [_Job(self, key, groups[key]) for key in keys]
@@ -185,6 +186,7 @@ class GridEngine:
         batch: list[_Job] = []
         size = 0
         for job in jobs:
+            # Always at least one job: it is all or nothing for a single one.
             size += self.bytes_of_solutions(len(job.Cs))
             if batch and (
                 size > _SOLUTIONS_SHARE * self.memory
@@ -195,6 +197,7 @@ class GridEngine:
         return batch
 
     def _gamma(self, estimator: Parameters, fold_id: int) -> float:
+        # Kernels without gamma share one value, so that their settings share a group.
         if estimator.kernel in ("linear", "precomputed"):
             return 0.0
         if estimator.gamma != "scale":
@@ -206,6 +209,7 @@ class GridEngine:
 
     def _context_for(self, begin: float, share: float) -> "_native.core.Context":
         """Make a context that reports the progress of a batch: this `share`, from `begin` on."""
+        # The core counts from 0 within a batch, of which it knows no others.
         report = self.on_progress
         if report is None:
             return self._context()

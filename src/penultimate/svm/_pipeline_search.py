@@ -98,6 +98,7 @@ class PipelineSearch(JointSearch):
         _, last = split_off_svc(estimator)
         super().__init__(last if type(last) is SVC else SVC(), X, y, scoring=scoring, n_jobs=n_jobs)
         self.pipeline, self.for_fit = estimator, for_fit
+        # Several labels per sample are scikit-learn's business: separate fits raise its own error.
         try:
             self._labels = column_or_1d(y)
         except ValueError:
@@ -152,6 +153,7 @@ class PipelineSearch(JointSearch):
         pipelines = [with_params(self.pipeline, params) for params in candidates]
         ends = [split_off_svc(pipeline) for pipeline in pipelines]
         settings = make_settings([as_ours(classifier) for _, classifier in ends], candidates)
+        # One holds a matrix of samples, the other one of kernel values: no engine reads both.
         if len({each.estimator.kernel == "precomputed" for each in settings}) > 1:
             raise NotJointError("settings differ in whether the kernel is precomputed")
         groups: dict[Any, _Group] = {}
@@ -215,7 +217,7 @@ class PipelineSearch(JointSearch):
     ) -> tuple[Any, NDArray[np.float64]]:
         """Return the scores of a group on a fold, as dicts, and the seconds of each scoring."""
         n_settings = len(group.settings)
-        if isinstance(steps, str):
+        if isinstance(steps, str):  # the traceback of steps that could not be fitted
             errors += [steps] * n_settings
             return [self.scoring.failed()] * n_settings, np.zeros(n_settings)
         self._steps = steps
@@ -224,6 +226,7 @@ class PipelineSearch(JointSearch):
         try:
             problem.check_solvable(engine)
         except NotJointError:
+            # A weight of zero, for instance, left this fold without a class.
             return self._score_alone(problem, errors)
         rows, seconds = self.score_outcomes(problem, engine, on_progress)
         return rows[:, 0], seconds[:, 0]
@@ -253,6 +256,7 @@ class PipelineSearch(JointSearch):
         """Warn of fits that failed, or raise if all did, as scikit-learn's searches do."""
         if not errors:
             return
+        # Candidates of one group fail for the same reason: it is printed once, with its count.
         counted = "\n".join(f"{n} times:\n{error}" for error, n in Counter(errors).items())
         if len(errors) == n_fits:
             raise ValueError(

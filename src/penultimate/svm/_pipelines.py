@@ -35,6 +35,7 @@ _FLOATS = (np.float64, np.float32)
 
 def is_svc(classifier: BaseEstimator) -> bool:
     """Return whether a classifier is our `SVC` or scikit-learn's, and no subclass of them."""
+    # A subclass may override anything, so what it computes is not known.
     return type(classifier) in (SVC, sklearn.svm.SVC)
 
 
@@ -109,6 +110,7 @@ def key_of_steps(params: Mapping[str, Any], path: str) -> tuple[Any, ...]:
     path : str
         The name of the SVC.
     """
+    # Parameters of the SVC itself do not change what the steps make of the samples.
     others = {
         name: value
         for name, value in params.items()
@@ -230,6 +232,7 @@ class FittedSteps:
         if get_tags(pipeline).input_tags.pairwise:  # a Gram matrix has the samples on both axes
             X_train, X_test = X_train[:, train], X_test[:, train]
         pipeline.fit(X_train, take(y, train), **take_rows(params, train, len(y)))
+        # The steps transform the samples on their way to the recorder, which keeps them.
         pipeline.decision_function(X_test)
         return cls(pipeline, recorder, X_test, take(y, test))
 
@@ -263,9 +266,11 @@ class FittedSteps:
 
 
 def _ending_with(pipeline: Pipeline, classifier: BaseEstimator, kind: type | None = None) -> Any:
+    # No `clone`, which would drop the fitted steps, and no deep copy, which would double them.
     copied: Any = object.__new__(kind or type(pipeline))
     copied.__dict__.update(vars(pipeline))
     name, last = pipeline.steps[-1]
+    # The SVC may be at the end of a pipeline within the pipeline.
     if isinstance(last, Pipeline):
         classifier = _ending_with(last, classifier)
     copied.steps = [*pipeline.steps[:-1], (name, classifier)]

@@ -30,6 +30,7 @@ def check_estimator(estimator: BaseEstimator, owner: str, grid: str) -> None:
     TypeError
         If it is a grid.
     """
+    # The usual slip: the grid in first place, since `SVCSearchCV()` needs no estimator.
     if isinstance(estimator, (Mapping, list, tuple)):
         raise TypeError(
             f"The first parameter of {owner} is the estimator; got {estimator!r}. Write "
@@ -47,6 +48,7 @@ def check_last_step(
     ------
     ValueError
     """
+    # Without a classifier at the end, scikit-learn would fail later, and name no step.
     path, last = split_off_svc(estimator)
     if not path or (hasattr(last, "get_params") and is_classifier(last)):
         return
@@ -125,6 +127,7 @@ def check_names(
     ValueError
         With the nearest name.
     """
+    # Before any fit: a misspelled name in the last of many candidates costs no time.
     valid = set(estimator.get_params())
     for candidate in candidates:
         if set(candidate) <= valid:
