@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from penultimate import datasets
+from penultimate._common.door import at_terminal
 from penultimate.cli import look as _  # noqa: F401  registers the command
 from penultimate.cli.app import app
 
@@ -60,7 +61,8 @@ def test_everything_odd_is_named(messy, tmp_path):
     assert "--skip-corrupt" in found["command"]
     # There are two sizes: what compare does with them is stated, and needs no option.
     resized = next(words for words in found["treatment"] if "resized" in words)
-    data = datasets.load(messy, image_size="auto", skip_corrupt=True)
+    with at_terminal():
+        data = datasets.load(messy, image_size="auto", skip_corrupt=True)
     assert resized.replace(" are ", " were ", 1) in data.notes
     assert "--image-size" not in found["command"]
     assert f"'{messy}'" in found["command"]  # a blank is in the path
@@ -132,6 +134,37 @@ def test_a_look_next_to_the_classes_is_no_class(messy):
     assert look(messy, "--out", out).exit_code == 0  # the same command twice
     data = datasets.load(messy, image_size=16, skip_corrupt=True)
     assert data.classes == ("<b>", unicodedata.normalize("NFC", "Äpfel"))
+
+
+def test_options_of_compare_say_what_they_will_do(messy, tmp_path):
+    options = ["--image-size", "20x30", "--skip-corrupt", "--drop-duplicates"]
+    found = json.loads(look(messy, *options, "--out", tmp_path / "o", "--json").stdout)
+    assert found["command"].endswith("--image-size 20x30 --skip-corrupt --drop-duplicates")
+    assert any(
+        words.startswith("Images are resized to 20 x 30 (from") for words in found["treatment"]
+    )
+    assert "Unreadable files are left out." in found["treatment"]
+    (obstacle,) = found["obstacles"]
+    assert "dropping duplicates does not choose a label" in obstacle
+    found = json.loads(
+        look(messy, "--image-size", "original", "--out", tmp_path / "o", "--json").stdout
+    )
+    assert found["obstacles"][0].startswith("The images have 2 sizes")
+    assert look(messy, "--image-size", "wide", "--out", tmp_path / "o").exit_code == 2
+
+
+def test_the_command_keeps_the_subsets(tmp_path):
+    for k in range(8):
+        draw(tmp_path / "in" / f"s{k % 2}" / f"c{k // 2 % 2}" / f"{k}.png", k)
+    found = json.loads(look(tmp_path / "in", "--subsets", "--out", tmp_path / "o", "--json").stdout)
+    assert "--subsets" in found["command"]
+
+
+def test_a_stray_file_is_noted(messy, tmp_path):
+    (messy / "<b>" / "notes.txt").write_text("of a biologist")
+    found = json.loads(look(messy, "--out", tmp_path / "o", "--json").stdout)
+    assert "1 file that is no image was left out: notes.txt." in found["notes"]
+    assert not any("notes.txt" in one["file"] for one in found["odd"])
 
 
 def test_no_backend_is_loaded(messy, tmp_path):

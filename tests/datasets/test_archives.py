@@ -77,7 +77,7 @@ def test_errors_and_notes_name_the_archive(folders, tmp_path):
     (folders / "9" / "broken.png").write_bytes(b"nonsense")
     path = packed(tmp_path / "it's packed.zip", folders)
     with pytest.raises(
-        ValueError, match=r"it's packed.zip.9.broken.png: is not an image"
+        ValueError, match=r"it's packed.zip.9.broken.png: it is not an image"
     ) as caught:
         datasets.load(path)
     assert "penultimate-" not in str(caught.value)

@@ -101,7 +101,7 @@ def test_subsets_inside_a_split(sets, tmp_path):
     data = datasets.load(root, subsets=True)
     assert data.classes == ("numerals/0", "numerals/1", "vowels/0", "vowels/1")
     assert counts(data) == (16, 0, 16)
-    with pytest.raises(ValueError, match="--subsets"):
+    with pytest.raises(ValueError, match="subsets=True"):
         datasets.load(root)
 
 
@@ -248,7 +248,7 @@ def test_subsets_are_advised_only_where_they_look_like_some(folders):
     fill(folders / "9" / "augmented", 2)
     with pytest.raises(ValueError, match="holds a folder, 'augmented', next to 5 files") as caught:
         datasets.load(folders)
-    assert "--subsets" not in str(caught.value)
+    assert "subsets=True" not in str(caught.value)
 
 
 def test_detection_data_says_what_it_lacks(tmp_path):
@@ -268,12 +268,12 @@ def test_table_next_to_one_folder_of_images(tmp_path):
 
 def test_what_may_be_a_split_or_subsets_is_told_how_to_say_which(tmp_path):
     write_split(tmp_path, ("first", "second"), sizes=(6, 2))
-    with pytest.raises(ValueError, match=r"'first' and 'second', which .* split\?.*--subsets"):
+    with pytest.raises(ValueError, match=r"'first' and 'second', which .* split\?.*subsets=True"):
         datasets.load(tmp_path)
     assert set(datasets.load(tmp_path, subsets=True).subsets) == {"first", "second"}
     other = tmp_path / "other"
     write_split(other, ("first",), ("cat", "dog"), (6,))
     write_split(other, ("second",), ("1", "2"), (6,))
-    with pytest.raises(ValueError, match="--subsets") as caught:
+    with pytest.raises(ValueError, match="subsets=True") as caught:
         datasets.load(other)
     assert "parts of a split" not in str(caught.value)

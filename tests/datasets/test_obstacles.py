@@ -78,7 +78,7 @@ def test_test_images_that_are_also_learned(draw, tmp_path):
     draw("test/cat", seed=77)
     (sentence,) = obstacles(tmp_path)
     assert sentence.startswith("1 test image can also be found outside the test part: test/cat/")
-    assert "--drop-duplicates" in sentence
+    assert "Dataset.without_duplicates()" in sentence
 
 
 def test_a_class_that_is_never_tested(draw, tmp_path):

@@ -64,7 +64,7 @@ def test_folder_of_subsets(sets):
 
 
 def test_folder_of_subsets_that_was_not_announced(sets):
-    with pytest.raises(ValueError, match=r"set of classes itself\? Then read.*--subsets"):
+    with pytest.raises(ValueError, match=r"set of classes itself\? Then read.*subsets=True"):
         datasets.load(sets)
 
 
@@ -94,11 +94,29 @@ def test_one_class(tmp_path):
 
 def test_file_that_is_no_image(folders):
     (folders / "9" / "readme.txt").write_text("hello")
-    with pytest.raises(ValueError, match="readme.txt: is not an image"):
-        datasets.load(folders)
-    data = datasets.load(folders, skip_corrupt=True)
+    (folders / "9" / "labels.csv").write_text("path,label")
+    (folders / "9" / "Thumbs.db").write_bytes(b"")
+    data = datasets.load(folders)
     assert len(data.images) == 10
-    assert "readme.txt" in data.notes[0]
+    assert data.notes == (
+        "1 hidden or system file or folder was left out: Thumbs.db.",
+        "2 files that are no images were left out: labels.csv, readme.txt.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.heic", "HEIC photos can't be read here; convert them to JPEG"),
+        ("a.CR3", "CR3 photos can't be read here; convert them to JPEG"),
+        ("a.jpg", "despite its name it is a HEIC or AVIF photo, or a film; convert it to JPEG"),
+    ],
+)
+def test_photos_to_be_converted(folders, name, words):
+    (folders / "9" / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(ValueError, match=words):
+        datasets.load(folders)
+    assert words in datasets.load(folders, skip_corrupt=True).notes[0]
 
 
 def test_earlier_report_next_to_the_class_folders(folders):

@@ -56,8 +56,8 @@ def test_automatic_sizes_are_those_that_could_be_asked_for(tmp_path, sizes):
     np.testing.assert_array_equal(data.fingerprints, asked.fingerprints)
     # Nobody asked for it, so it is said at once, with the way back if there is one.
     assert "resized to 48 x 48 (from " in data.notes[0]
-    assert "--image-size 96" in data.notes[0]
-    assert ("--image-size original" in data.notes[0]) == (len(sizes) == 1)
+    assert "load_data's image_size=96" in data.notes[0]
+    assert ("image_size=None" in data.notes[0]) == (len(sizes) == 1)
     assert listener.messages == [f"Note: {data.notes[0]}"]
 
 
@@ -98,7 +98,10 @@ def test_a_torn_file_does_not_decide(tmp_path):
 @pytest.mark.parametrize(
     ("natives", "part"),
     [
-        ([(512, 384)], "the default for sides of more than 128 pixels. They are squeezed"),
+        (
+            [(512, 384)],
+            "more than 128 pixels. Their aspect ratio is not kept",
+        ),
         ([(300, 300)], "the default for sides of more than 128 pixels. Another size"),
         ([(300, 300), (20, 20)], "because they have 2 sizes. Another size"),
         ([(300, 300), (48, 48), (20, 40)], "(from 300 x 300, 20 x 40)"),

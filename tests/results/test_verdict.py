@@ -1,5 +1,6 @@
 import pytest
 
+from penultimate._common.door import at_terminal
 from penultimate.report import verdict
 
 
@@ -53,6 +54,16 @@ def test_verdict_gives_the_number_of_samples_needed():
     assert verdict(unclear).endswith("more seeds are needed.")
     unclear["protocol"]["seeds"] = [0]
     assert "needed" not in verdict(unclear)
+
+
+def test_more_seeds_are_advised_unless_they_were_asked_for():
+    made = results(0.006, 0.002, 0.01)
+    made["protocol"]["seeds"] = [0]
+    assert verdict(made).endswith("may give a different result (use seeds=3).")
+    with at_terminal():
+        assert verdict(made).endswith("may give a different result (use --seeds 3).")
+    made["checks"] = [{"id": "cut-short", "message": ""}]
+    assert verdict(made).endswith("may give a different result.")
 
 
 def test_verdict_is_about_the_head_that_the_protocol_names():

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.door import spelled
 from penultimate._common.validation import as_array, check_none_missing
 
 
@@ -72,7 +73,11 @@ def check_labels(y: ArrayLike, n_samples: int, *, n_classes: int = 2) -> NDArray
     check_none_missing(y, "y", "labels", "drop these samples, or label them")
     if len(set(y.tolist())) < n_classes:
         raise ValueError(
-            f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs at least two."
+            spelled(
+                f"All images are of one class, {y[:1].tolist()[0]!r}; a comparison needs at least "
+                "two classes.",
+                f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs at least two.",
+            )
             if len(y)
             else "There are no samples."
         )

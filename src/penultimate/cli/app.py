@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from penultimate import __version__
+from penultimate._common.door import at_terminal
 from penultimate._common.faults import is_from_input
 from penultimate._common.imports import is_debugging
 
@@ -48,7 +49,8 @@ def plain_errors() -> Iterator[None]:
     PENULTIMATE_DEBUG=1 shows the traceback in both cases.
     """
     try:
-        yield
+        with at_terminal():
+            yield
     except KeyboardInterrupt:
         print("penultimate: interrupted; no report was written.", file=sys.stderr)
         raise typer.Exit(130) from None

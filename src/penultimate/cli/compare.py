@@ -5,12 +5,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._common.validation import check_choice, check_number
+from penultimate._common.validation import check_choice
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
+from penultimate.cli.options import (
+    DropDuplicates,
+    GroupFromFilename,
+    ImageSize,
+    SkipCorrupt,
+    check_group,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -111,23 +119,12 @@ def compare(
     seeds: Seeds = 3,
     seed: FirstSeed = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 30,
-    image_size: Annotated[
-        str,
-        typer.Option(
-            help="Resize image files: 64, or 48x64 (height x width). original keeps their size; "
-            "auto resizes to 48 x 48 if a side is longer than 128 pixels or sizes differ."
-        ),
-    ] = "auto",
-    skip_corrupt: Annotated[
-        bool, typer.Option("--skip-corrupt", help="Skip unreadable files, and list them.")
-    ] = False,
+    image_size: ImageSize = "auto",
+    skip_corrupt: SkipCorrupt = False,
     subsets: Annotated[
         bool, typer.Option("--subsets", help="Train one SVM per subset of the classes.")
     ] = False,
-    group_from_filename: Annotated[
-        str | None,
-        typer.Option(help="Regular expression that extracts a file's group, such as its writer."),
-    ] = None,
+    group_from_filename: GroupFromFilename = None,
     split_by: Annotated[
         SplitBy | None,
         typer.Option(help="How to split. Default: by group if the data has groups."),
@@ -155,9 +152,7 @@ def compare(
             "with its own split. (Splits drawn here keep exact copies on one side.)"
         ),
     ] = OnLeak.RAISE,
-    drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Keep only one copy of identical images.")
-    ] = False,
+    drop_duplicates: DropDuplicates = False,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with the network's softmax, on your own images.
@@ -172,15 +167,12 @@ def compare(
 
     Networks: compact, wide (for about fifty classes), plane (two features, for plots).
     """
-    size = _parse_size(image_size)
+    size = parse_size(image_size)
 
     def read(progress: Any) -> "Dataset":
         from penultimate.datasets import load
-        from penultimate.datasets.listing import compile_group
 
-        if group_from_filename is not None:
-            with wrong_usage("--group-from-filename"):
-                compile_group(group_from_filename)
+        check_group(group_from_filename)
         dataset = load(
             data,
             image_size=size,
@@ -235,22 +227,6 @@ def _summary(result: Any) -> str:
 
 def _listed(words: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(words))
-
-
-def _parse_size(text: str) -> tuple[int, int] | Literal["auto"] | None:
-    if text in ("auto", "original"):
-        return "auto" if text == "auto" else None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
-        raise typer.BadParameter(
-            f"must be like 64 or 48x64, or one of original, auto; got {text!r}.",
-            param_hint="--image-size",
-        )
-    size = int(sides[0]), int(sides[-1])
-    with wrong_usage("--image-size"):
-        for side in size:
-            check_number(side, "image_size", "load", low=4, high=4096, integer=True)
-    return size
 
 
 def _compare(

@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from penultimate.cli.app import app, plain_errors, wrong_usage
+from penultimate.cli.app import app, plain_errors
+from penultimate.cli.options import (
+    DropDuplicates,
+    GroupFromFilename,
+    ImageSize,
+    SkipCorrupt,
+    check_group,
+    parse_size,
+)
 
 _MOST_ROWS = 40  # classes in the terminal; the page has all
 _MOST_LISTED = 5  # odd files and copies in the terminal
@@ -23,34 +31,36 @@ def look(
     subsets: Annotated[
         bool, typer.Option("--subsets", help="The data has subsets of the classes.")
     ] = False,
-    group_from_filename: Annotated[
-        str | None,
-        typer.Option(help="Regular expression that extracts a file's group, such as its writer."),
-    ] = None,
+    group_from_filename: GroupFromFilename = None,
+    image_size: ImageSize = "auto",
+    skip_corrupt: SkipCorrupt = False,
+    drop_duplicates: DropDuplicates = False,
     open_page: Annotated[
         bool, typer.Option("--open", help="Show the page in the web browser.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print look.json, not a table.")] = False,
 ) -> None:
-    """What is in the data: classes, sizes, copies, odd files. Nothing is trained."""
+    """What is in the data: classes, sizes, copies, odd files. Nothing is trained.
+
+    Takes the options of compare that concern the data, and says what they will do.
+    """
     with plain_errors():
         from rich.console import Console
 
         from penultimate.comparison.live import LiveTable
-        from penultimate.datasets.listing import compile_group
+        from penultimate.datasets.obstacles import Reading
         from penultimate.datasets.survey import survey
         from penultimate.report.look import DATA, check_look_folder, describe, write_look
 
         check_look_folder(out)
-        if group_from_filename is not None:
-            with wrong_usage("--group-from-filename"):
-                compile_group(group_from_filename)
+        check_group(group_from_filename)
+        reading = Reading(parse_size(image_size), skip_corrupt, drop_duplicates, subsets)
         console = Console(stderr=json)
         with LiveTable(console) as live:
             found = survey(
                 data, subsets=subsets, group_from_filename=group_from_filename, progress=live
             )
-        summary = describe(found, str(data))
+        summary = describe(found, str(data), reading)
         page = write_look(found, summary, out)
         if json:
             print((out / DATA).read_text(encoding="utf-8"), end="", flush=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from penultimate._common.door import spelled
 from penultimate._common.files import check_writable
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Network
@@ -184,9 +185,11 @@ def compare(
         )
         if dataset.is_test is not None and len(protocol.holdouts) > 1:
             raise ValueError(
-                "The data has its own test set, which is kept: several splits (--splits, a list of "
-                "Holdouts) would repeat the same one. Compare on one, or put all samples into one "
-                "set (one folder per class; no is_test, no test=) for test sets to be drawn from."
+                "The data has its own test set, which is kept: several splits "
+                f"({spelled('--splits', 'a list of Holdouts')}) would repeat the same one. Compare "
+                "on one, or put all samples into one set "
+                f"({spelled('one folder per class', 'no is_test, no test=')}) for test sets to be "
+                "drawn from."
             )
         # Every split is made, and every training checked, before the first one starts.
         plans = [

@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate._common.progress import Progress
 from penultimate.comparison.checks import run_checks
 from penultimate.comparison.comparison import Comparison
@@ -77,10 +78,13 @@ class AllSplits:
             self.results.append(_finish(settings, plan, collected, self.leaks[0]))
         folder = self.settings.checkpoints
         again = (
-            "To go on where it was cut short, run it again with a folder of checkpoints "
-            "(checkpoints=, --checkpoints) from the start."
+            spelled(
+                "Started with --checkpoints FOLDER, the same command resumes where it was.",
+                "Called with checkpoints=FOLDER, the same call resumes where it was.",
+            )
             if folder is None
-            else f"The same command, with the same checkpoints, {str(folder)!r}, resumes there."
+            else f"The same {spelled('command', 'call')}, with the checkpoints in {str(folder)!r}, "
+            "resumes where it was."
         )
         message = f"The comparison was cut short after {amount}; all figures are of these. {again}"
         comparison = self._joined()
@@ -113,16 +117,16 @@ def _shorter(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> str:
         ways.append(
             "smaller images"
             if plan.dataset.files is None
-            else f"--image-size {AUTO_SIDE} (in Python, load_data's image_size={AUTO_SIDE})"
+            else spelled(f"--image-size {AUTO_SIDE}", f"load_data's image_size={AUTO_SIDE}")
         )
     if settings.protocol.selection == "crossfit":
-        ways.append("--selection heldout (Protocol(selection='heldout'))")
+        ways.append(spelled("--selection heldout", "Protocol(selection='heldout')"))
     if len(plan.development_splits) > 1:
-        ways.append("--seeds 1 (seeds=1)")
+        ways.append(spelled("--seeds 1", "seeds=1"))
     if settings.network == "wide":
-        ways.append("--network compact (network='compact')")
+        ways.append(spelled("--network compact", "network='compact'"))
     if not settings.frozen and settings.training.epochs > _FEW_EPOCHS:
-        ways.append(f"--epochs {_FEW_EPOCHS} (Training(epochs={_FEW_EPOCHS}))")
+        ways.append(spelled(f"--epochs {_FEW_EPOCHS}", f"Training(epochs={_FEW_EPOCHS})"))
     return f"Less time: {', '.join(ways)}." if ways else ""
 
 

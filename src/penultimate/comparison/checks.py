@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate._common.protocols import Network
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
@@ -53,17 +54,32 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
         # The network may have recorded the images as decoded, or on the scale it was fed.
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
         leaked |= seen.holds(fingerprint(data.inputs[test]))
-    names = test if data.files is None else data.files[test]
+    if data.files is not None:
+        names, numbered = data.files[test], ""
+    elif data.is_test is not None:
+        # As in the user's X_test: its place in the joined data means nothing to them.
+        names, numbered = np.arange(len(test)), "rows of the test set: "
+    else:
+        names, numbered = test, "rows of the data: "
     causes, ways = [], []
     if copied.any():
         causes.append("they are in the training part of your data, too")
-        ways.append("keep one copy of each (--drop-duplicates, Dataset.without_duplicates)")
+        keeper = spelled("--drop-duplicates", "Dataset.without_duplicates")
+        ways.append(f"remove them from one of the two ({keeper} keeps one copy)")
     if (leaked & ~copied).any():
         causes.append("the network was trained on them before")
-        ways.append("test on samples that the network has not seen: test=(X_test, y_test)")
-    ways.append("compare anyway, with a warning in the report (--on-leak warn, on_leak='warn')")
+        ways.append("test on samples that the network has not seen")
+    anyway = spelled("--on-leak warn", "Protocol(on_leak='warn')")
+    ways.append(f"compare anyway, with a warning in the report: {anyway}")
     advice = f"The reason: {', and '.join(causes)}. Ways out: {'; '.join(ways)}."
-    return report_leak(names[leaked], len(test), on_leak=on_leak, advice=advice, stacklevel=4)
+    return report_leak(
+        names[leaked],
+        len(test),
+        on_leak=on_leak,
+        advice=advice,
+        numbered=numbered,
+        stacklevel=4,
+    )
 
 
 @dataclass(frozen=True)

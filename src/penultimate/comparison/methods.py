@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
+from penultimate._common.door import spelled
 from penultimate._common.protocols import Head, Transformer
 from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
@@ -289,8 +290,8 @@ def _named(
 def _reason_against(method: Method, by_subset: bool, frozen: bool, classifies: bool) -> str:
     if method.needs_subsets and not by_subset:
         return (
-            "is for comparisons by subset; pass a Dataset with subsets (--subsets), or drop the "
-            "method."
+            "is for comparisons by subset; "
+            f"{spelled('add --subsets', 'pass a Dataset with subsets')}, or drop the method."
         )
     if frozen and method.inputs == "network":
         return (

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate.comparison.method import Method
 from penultimate.datasets import Dataset
 from penultimate.splits import (
@@ -144,8 +145,12 @@ def make_plan(
     """
     if holdout.by_group and dataset.groups is None:
         raise ValueError(
-            "Holdout(by_group=True) needs groups, and the data has none. Pass groups, or extract "
-            "them from the file names (--group-from-filename)."
+            f"{spelled('--split-by group', 'Holdout(by_group=True)')} needs groups, and the data "
+            "has none. Add them "
+            + spelled(
+                "in a column 'group' of a manifest, or by --group-from-filename.",
+                "with Dataset.with_groups, or load_data's group_from_filename.",
+            )
         )
     known_groups = dataset.groups
     # None keeps groups whole if there are any, True insists on them, False ignores them.
@@ -191,12 +196,14 @@ def make_plan(
     }
     # `split_folds` returns no folds if a class cannot be in two of them.
     if selection == "crossfit" and not all(folds.values()):
+        crossfit = spelled("--selection crossfit", "selection='crossfit'")
+        heldout = spelled("--selection heldout", "selection='heldout'")
         raise ValueError(
-            "selection='crossfit' needs samples of each class in at least 2 groups of the "
-            "development set. Drop the groups, or use selection='heldout'."
+            f"{crossfit} needs samples of each class in at least 2 groups of the development set. "
+            f"Drop the groups, or use {heldout}."
             if dataset.groups is not None
-            else "selection='crossfit' needs at least 2 different samples of each class in the "
-            "development set. Add samples, or use selection='heldout'."
+            else f"{crossfit} needs at least 2 different samples of each class in the development "
+            f"set. Add samples, or use {heldout}."
         )
     # For the note in the report: how many copies there are, over all of the data.
     n_copies = count_copies(prints)
@@ -255,7 +262,8 @@ def _given_development_split(
         return None
     given = Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
     # The given split replaces one drawn here, so it must pass the same requirements.
-    codes, way_out = dataset.labels[split.train], "or draw it at random: is_selection=None."
+    codes = dataset.labels[split.train]
+    way_out = spelled("or leave this part out.", "or draw it at random: is_selection=None.")
     if not len(given.held_out) or not len(given.train):
         lacking = "selection" if not len(given.held_out) else "fit"
         raise ValueError(
@@ -291,12 +299,14 @@ def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
     notes = []
     if dataset.is_selection is not None and dataset.is_selection.any():
         n_selection = int(dataset.is_selection.sum())
+        asked = spelled(f"--selection {selection}", f"selection={selection!r}")
         came = f"The selection part came with the data: {n_selection:,} images"
         notes.append(
             f"{came}, the same for every seed."
             if selection == "heldout"
-            else f"{came}. With selection={selection!r} they are development samples like any "
-            "other; selection='heldout' would choose hyper-parameters on them alone."
+            else f"{came}. With {asked} they are "
+            "development samples like any other; 'heldout' would choose hyper-parameters on them "
+            "alone."
         )
     if n_copies:
         # A user's own split is kept as it is, even if it divides copies: `find_leaks` reports
@@ -327,7 +337,10 @@ def _part_of_subset(
     # Otherwise this would be found when its accuracy is computed, after all the trainings.
     if not len(part.test):
         raise ValueError(
-            f"No sample of the subset {name!r} is in the test set. Hold out more (test_size), or "
-            "split differently."
+            f"No sample of the subset {name!r} is in the test set. "
+            + spelled(
+                "Split differently (--seed, --split-by), or add samples.",
+                "Hold out more (Holdout(test_size=...)), or split differently.",
+            )
         )
     return part

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from penultimate._common.door import spelled
 from penultimate._common.wording import quantity
 from penultimate.datasets.class_names import natural_order
 from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
@@ -23,13 +24,15 @@ from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, se
 class Tree:
     """Folders without hidden and system files, each read only once; counts what is left out.
 
-    Class folders without images are an error, or listed in `empty` if it is `lenient`.
+    Class folders without images are an error, or listed in `empty` if it is `lenient`. Files in
+    class folders that are no images are listed in `strays`.
     """
 
     lenient: bool = False
     empty: list[str] = field(default_factory=list)
     seen: dict[Path, list[Path]] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
 
     def entries(self, folder: Path) -> list[Path]:
         """Return what is in a folder, in natural order, without leftovers of the system."""
@@ -96,7 +99,12 @@ def list_folder(path: Path, *, subsets: bool = False, lenient: bool = False) -> 
         }
         listing = _join(listed, {part: folder.name for part, folder in parts.folders.items()})
         listing = replace(listing, notes=(*listing.notes, *parts.notes))
-    notes = [*listing.notes, *_classes_of_split_names(listing), *count_leftovers(tree.leftovers)]
+    notes = [
+        *listing.notes,
+        *_classes_of_split_names(listing),
+        *count_leftovers(tree.leftovers),
+        *count_leftovers(tree.strays, "file that is no image", "files that are no images"),
+    ]
     return replace(listing, name=_name_of(root), notes=tuple(notes), empty=tuple(tree.empty))
 
 
@@ -221,7 +229,8 @@ def _refuse_flat_parts(
         if depth == 2 and any(tree.folders(folder) for folder in folders):
             raise ValueError(
                 f"{names} in {str(root)!r} look like the parts of a split, not like subsets: leave "
-                "out subsets=True (--subsets), or put subset folders into each of them."
+                f"out {spelled('--subsets', 'subsets=True')}, or put subset folders into each of "
+                "them."
             )
         others = [f for f in tree.folders(root) if f not in folders and tree.images(f)]
         if depth == 1 and not others and any(tree.images(folder) for folder in folders):
@@ -287,8 +296,13 @@ def _list_classes(tree: Tree, path: Path, may_lack: bool) -> Listing:
                 raise ValueError(reason)
             tree.empty.append(reason)
             continue
-        paths += files
-        labels += [name] * len(files)
+        for file in files:
+            # A broken link stays, and is an error when it is read: its image is missing.
+            if looks_like_image(file) or file.is_symlink():
+                paths.append(file)
+                labels.append(name)
+            else:
+                tree.strays.append(file.name)
     return Listing("", paths, labels, notes=tuple(notes))
 
 
@@ -327,7 +341,7 @@ def _refuse_nested(
         raise ValueError(
             f"{inside}; a class folder must hold only image files."
             f"{split if len(alike) > 1 else ''} Is it a set of classes itself? Then read the data "
-            "with subsets=True (--subsets)."
+            f"with {spelled('--subsets', 'subsets=True')}."
         )
     beside = f", next to {quantity(len(files), 'file')}" if files else ""
     raise ValueError(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
+from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.wording import quantity
 from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
@@ -21,11 +22,16 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
 MAX_PIXELS = 50_000_000  # guards against decompression bombs
 _GREY_MODES = {"1", "L", "LA"}
-# Suffixes of images, including formats that can't be decoded here.
-_SUFFIXES = {
-    ".apng", ".avif", ".bmp", ".cr2", ".dib", ".dng", ".gif", ".heic", ".heif", ".ico", ".j2k",
-    ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".nef", ".pbm", ".pgm", ".png", ".pnm",
-    ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
+# Of photos that phones and cameras save, but that can't be decoded here.
+_TO_CONVERT = {
+    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".nef", ".nrw", ".orf", ".pef",
+    ".raf", ".rw2", ".srw",
+}  # fmt: skip
+# Suffixes of images, including other formats that can't be decoded here.
+_SUFFIXES = _TO_CONVERT | {
+    ".apng", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".jxl", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff",
+    ".webp",
 }  # fmt: skip
 # Notes on changes during decoding, one per kind of change for all files.
 _CHANGES = {
@@ -136,8 +142,19 @@ def decode_image(path: Path) -> DecodedImage:
             return DecodedImage(np.asarray(_to_grey_or_rgb(upright)), tuple(changes))
     except Exception as error:  # as above
         unknown = "cannot identify" in str(error)
-        reason = f"it is not an image in a known format ({FORMAT_NAMES})" if unknown else error
-        raise ValueError(f"{path}: {reason}") from error
+        raise ValueError(f"{path}: {_unknown_format(path) if unknown else error}") from error
+
+
+def _unknown_format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        start = file.read(12)
+    # HEIC and AVIF are boxes like those of a film; phones export some under the name .jpg.
+    if start[4:8] == b"ftyp" and suffix not in _TO_CONVERT:
+        return "despite its name it is a HEIC or AVIF photo, or a film; convert it to JPEG"
+    if suffix in _TO_CONVERT:
+        return f"{suffix[1:].upper()} photos can't be read here; convert them to JPEG"
+    return f"it is not an image in a known format ({FORMAT_NAMES})"
 
 
 def _stated_white(image: ImageFile.ImageFile) -> int | None:
@@ -274,8 +291,8 @@ def decode_images(
                 if isinstance(result, ValueError):
                     if not skip_corrupt:
                         raise ValueError(
-                            f"{result}. Fix or remove the file, or skip unreadable files with "
-                            "skip_corrupt=True (--skip-corrupt)."
+                            f"{result}. Fix or remove the file, or skip unreadable files: "
+                            f"{spelled('--skip-corrupt', 'skip_corrupt=True')}."
                         ) from result
                     unreadable.append(str(result))
                     continue
@@ -303,7 +320,10 @@ def decode_images(
         raise ValueError(
             f"The images have {len(sizes)} different sizes, such as {a[0]} x {a[1]} ({first.name}) "
             f"and {b[0]} x {b[1]} ({second.name}). Choose a size to resize them to: "
-            "image_size=(64, 64) (--image-size 64), or image_size='auto' (--image-size auto)."
+            + spelled(
+                "--image-size 64, or --image-size auto.",
+                "image_size=(64, 64), or image_size='auto'.",
+            )
         )
     size = auto_size(sizes) if image_size == "auto" else image_size
     notes = []

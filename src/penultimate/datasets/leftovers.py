@@ -7,6 +7,8 @@ of photos, and archives include them. They are neither images nor classes.
 from collections import Counter
 from collections.abc import Iterable
 
+from penultimate._common.wording import quantity
+
 # Compared case-insensitively. Names with a leading dot are hidden anyway, but a manifest may list
 # hidden files; those listed here are ignored even then.
 _NAMES = {
@@ -66,8 +68,12 @@ def is_leftover(name: str, *, listed: bool = False) -> bool:
     return plain.startswith(".") and not listed
 
 
-def count_leftovers(names: Iterable[str]) -> list[str]:
-    """Return a note that counts what was left out; empty if nothing was."""
+def count_leftovers(
+    names: Iterable[str],
+    one: str = "hidden or system file or folder",
+    several: str = "hidden or system files and folders",
+) -> list[str]:
+    """Return a note that counts and names what was left out; empty if nothing was."""
     counts = Counter(repr(name)[1:-1] for name in names)
     if not counts:
         return []
@@ -76,6 +82,6 @@ def count_leftovers(names: Iterable[str]) -> list[str]:
         name if count == 1 else f"{name} ({count:,})" for name, count in counts.most_common(4)
     )
     return [
-        f"{n:,} hidden or system {'file or folder was' if n == 1 else 'files and folders were'} "
-        f"left out: {listed}{' ...' if len(counts) > 4 else ''}."
+        f"{quantity(n, one, several)} {'was' if n == 1 else 'were'} left out: "
+        f"{listed}{' ...' if len(counts) > 4 else ''}."
     ]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from penultimate._common.door import spelled
 from penultimate._common.progress import Progress
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.images import decode_images
@@ -133,7 +134,7 @@ def groups_from_names(paths: list[Path], pattern: str) -> list[str]:
         match = expression.search(path.name)
         if match is None or not match[key]:
             raise ValueError(
-                f"group_from_filename, {pattern!r}, finds no group in {path.name!r}, which lies in "
+                f"{_option()}, {pattern!r}, finds no group in {path.name!r}, which lies in "
                 f"{str(path.parent)!r}. Fix the expression, or rename the file."
             )
         groups.append(match[key])
@@ -153,10 +154,12 @@ def compile_group(pattern: str) -> re.Pattern[str]:
         expression = re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"group_from_filename is not a regular expression: {error}; got {pattern!r}. {hint}"
+            f"{_option()} is not a regular expression: {error}; got {pattern!r}. {hint}"
         ) from error
     if not expression.groups:
-        raise ValueError(
-            f"group_from_filename has no group in parentheses; got {pattern!r}. {hint}"
-        )
+        raise ValueError(f"{_option()} has no group in parentheses; got {pattern!r}. {hint}")
     return expression
+
+
+def _option() -> str:
+    return spelled("--group-from-filename", "group_from_filename")

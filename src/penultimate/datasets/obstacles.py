@@ -5,23 +5,44 @@ listed at once, each with the way out.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from penultimate._common.door import spelled
 from penultimate._common.wording import quantity
 from penultimate.datasets.parts import TEST
+from penultimate.datasets.sizes import Size
 from penultimate.datasets.survey import Sample, Survey
 from penultimate.splits.draw import check_class_sizes
 
 _NAMED = 3  # files that are listed
 
 
-def find_obstacles(found: Survey) -> list[str]:
+@dataclass(frozen=True)
+class Reading:
+    """How a comparison will read the data: options of `load`, and what follows it.
+
+    Attributes
+    ----------
+    image_size : (height, width), "auto" or None
+    skip_corrupt, drop_duplicates, subsets : bool
+    """
+
+    image_size: Size | Literal["auto"] | None = "auto"
+    skip_corrupt: bool = False
+    drop_duplicates: bool = False
+    subsets: bool = False
+
+
+def find_obstacles(found: Survey, reading: Reading = Reading()) -> list[str]:
     """Return what would stop a comparison, and what to do about it.
 
     Parameters
     ----------
     found : Survey
+    reading : Reading, optional
 
     Returns
     -------
@@ -49,7 +70,31 @@ def find_obstacles(found: Survey) -> list[str]:
             f"All images are in one class, {next(iter(counts))!r}; a comparison needs at least two "
             "classes, in one folder each."
         ]
-    return [*found.empty, *_too_few(found, readable), *_leaks(found)]
+    leaks = _mislabeled(found) if reading.drop_duplicates else _leaks(found)
+    return [*found.empty, *_sizes(found, reading), *_too_few(found, readable), *leaks]
+
+
+def _sizes(found: Survey, reading: Reading) -> list[str]:
+    size, option = reading.image_size, spelled("--image-size", "image_size")
+    if not found.formats() and size not in (None, "auto"):
+        return [f"{option} resizes image files, but these are arrays. Leave it out."]
+    if size is None and len(found.sizes()) > 1:
+        return [
+            f"The images have {len(found.sizes())} sizes, so they can't keep them. Choose one size "
+            f"to resize them to: {spelled('--image-size 64', 'image_size=64')}."
+        ]
+    return []
+
+
+def _mislabeled(found: Survey) -> list[str]:
+    across = [same for same in found.copies() if len({sample.label for sample in same}) > 1]
+    if not across:
+        return []
+    return [
+        f"Copies of {quantity(len(across), 'image')} are in different classes, such as "
+        f"{_list(sample.file for sample in across[0])}. Keep each in its true class: dropping "
+        "duplicates does not choose a label."
+    ]
 
 
 def _too_few(found: Survey, readable: list[Sample]) -> list[str]:
@@ -80,7 +125,8 @@ def _leaks(found: Survey) -> list[str]:
     return [
         f"{quantity(len(seen), 'test image')} can also be found outside the test part: "
         f"{_list(seen)}. An accuracy on images that were learned says nothing about new ones (data "
-        "leakage). Remove them from one of the parts, or let --drop-duplicates do it."
+        "leakage). Remove them from one of the parts, or let "
+        f"{spelled('--drop-duplicates', 'Dataset.without_duplicates()')} do it."
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
@@ -118,7 +119,8 @@ def load(
         return found.decode(size, skip_corrupt, progress)
     if size not in (None, "auto"):
         raise ValueError(
-            f"image_size resizes image files; {path.name!r} holds arrays. Resize them yourself."
+            f"{spelled('--image-size', 'image_size')} resizes image files; {path.name!r} holds "
+            "arrays. Resize them yourself."
         )
     return found
 
@@ -147,20 +149,21 @@ def list_or_read(
         if subsets and listing.subsets is None:
             raise ValueError(
                 f"The manifest {str(path)!r} has no column subset; add it, or leave out "
-                "subsets=True (--subsets)."
+                f"{spelled('--subsets', 'subsets=True')}."
             )
     else:
         of_one = " For IDX files, pass the folder." if "-ubyte" in path.name else ""
         raise ValueError(
             f"{str(path)!r} is neither a folder, a .csv manifest, an .npz nor an archive of a "
-            f"folder ({', '.join(ARCHIVES)}); see penultimate.datasets.load for the supported "
-            f"formats.{of_one}"
+            f"folder ({', '.join(ARCHIVES)}); see "
+            f"{spelled('penultimate compare --help', 'penultimate.datasets.load')} for the "
+            f"supported formats.{of_one}"
         )
     if group_from_filename is not None:
         if listing.groups is not None:
             raise ValueError(
-                f"The manifest {str(path)!r} has a column group; leave out group_from_filename "
-                "(--group-from-filename), or the column."
+                f"The manifest {str(path)!r} has a column group; leave out "
+                f"{spelled('--group-from-filename', 'group_from_filename')}, or the column."
             )
         groups = groups_from_names(listing.paths, group_from_filename)
         listing = replace(listing, groups=groups)
@@ -250,7 +253,11 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
 def _check_files_only(path: Path, subsets: bool, group_from_filename: str | None) -> None:
     """Raise ``ValueError`` for parameters that only apply to image files."""
     if subsets or group_from_filename is not None:
-        asked = "subsets" if subsets else "group_from_filename"
+        asked = (
+            spelled("--subsets", "subsets")
+            if subsets
+            else spelled("--group-from-filename", "group_from_filename")
+        )
         raise ValueError(
             f"{asked} is for image files; {path.name!r} holds arrays. In Python, add subsets and "
             "groups to the data set: load_data(path).with_groups(...).with_subsets(...)."

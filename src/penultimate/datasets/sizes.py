@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from penultimate._common.door import spelled
 from penultimate._common.validation import check_number
 
 Size = tuple[int, int]
@@ -75,11 +76,12 @@ def describe_resizing(size: Size, natives: Collection[Size], *, auto: bool) -> s
         else f"the default for sides of more than {LARGEST_SIDE} pixels"
     )
     squeezed = any(h * size[1] != w * size[0] for h, w in others)
-    shape = " They are squeezed into this shape; nothing is cropped." if squeezed else ""
-    other = "Another size: --image-size 96"
+    shape = " Their aspect ratio is not kept; nothing is cropped." if squeezed else ""
     if len(set(natives)) > 1:
-        return f"{words}, {reason}.{shape} {other} (in Python, load_data's image_size=96)."
-    return (
-        f"{words}, {reason}.{shape} {other}; their own: --image-size original (in Python, "
-        "load_data's image_size=96 or None)."
+        other = spelled("--image-size 96", "load_data's image_size=96")
+        return f"{words}, {reason}.{shape} Another size: {other}."
+    other = spelled(
+        "--image-size 96; their own: --image-size original",
+        "load_data's image_size=96; their own: image_size=None",
     )
+    return f"{words}, {reason}.{shape} Another size: {other}."

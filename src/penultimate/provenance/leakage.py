@@ -29,6 +29,7 @@ def report_leak(
     *,
     on_leak: str = "raise",
     advice: str = "",
+    numbered: str = "",
     stacklevel: int = 3,
 ) -> str:
     """Raise or warn if test samples were seen in training.
@@ -43,6 +44,8 @@ def report_leak(
         Action if there are leaked samples.
     advice : str, default=""
         Advice to the user, appended to the error or warning.
+    numbered : str, default=""
+        What positions count, as it is put before them, such as ``"rows of X: "``.
     stacklevel : int, default=3
         Stack level of the warning.
 
@@ -61,7 +64,7 @@ def report_leak(
     examples = ", ".join(str(sample) for sample in leaked[:_EXAMPLES].tolist())
     message = (
         f"{len(leaked):,} of {n_tested:,} test samples were seen in training (exact copies): "
-        f"{examples}{' ...' if len(leaked) > _EXAMPLES else '.'}"
+        f"{numbered}{examples}{' ...' if len(leaked) > _EXAMPLES else '.'}"
     )
     if on_leak == "raise":
         raise LeakageError(f"{message} {advice}".rstrip())

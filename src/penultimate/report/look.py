@@ -11,7 +11,7 @@ from PIL import Image
 
 from penultimate._common.files import check_writable, write_together
 from penultimate._common.wording import quantity
-from penultimate.datasets.obstacles import find_obstacles
+from penultimate.datasets.obstacles import Reading, find_obstacles
 from penultimate.datasets.sizes import auto_size, describe_resizing
 from penultimate.datasets.survey import Sample, Survey
 
@@ -19,7 +19,7 @@ PAGE, DATA = "look.html", "look.json"
 _MOST_LISTED = 200  # rows of a list on the page; look.json has all
 
 
-def describe(found: Survey, source: str) -> dict[str, Any]:
+def describe(found: Survey, source: str, reading: Reading) -> dict[str, Any]:
     """Return what was found as the content of ``look.json``.
 
     Parameters
@@ -27,6 +27,8 @@ def describe(found: Survey, source: str) -> dict[str, Any]:
     found : Survey
     source : str
         The data as the user named it.
+    reading : Reading
+        The options that the user gave for it.
 
     Returns
     -------
@@ -67,9 +69,9 @@ def describe(found: Survey, source: str) -> dict[str, Any]:
             "n_groups": len(found.groups),
             "examples": [_text(name) for name in list(found.groups)[:3]],
         },
-        "obstacles": [_text(sentence) for sentence in find_obstacles(found)],
-        "treatment": _treatment(found, copies),
-        "command": _command(found, source),
+        "obstacles": [_text(sentence) for sentence in find_obstacles(found, reading)],
+        "treatment": _treatment(found, copies, reading),
+        "command": _command(found, source, reading),
     }
 
 
@@ -78,14 +80,15 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
+def _treatment(found: Survey, copies: list[dict[str, Any]], reading: Reading) -> list[str]:
     """Return in words what a comparison will do to the images."""
     sizes, modes = [size for size, _ in found.sizes()], found.modes()
     words = []
-    size = auto_size(sizes)
-    if size is not None and found.formats():
-        words.append(f"Images are {describe_resizing(size, sizes, auto=True)}")
-    elif sizes:
+    wanted = reading.image_size
+    size = auto_size(sizes) if wanted == "auto" else wanted
+    if size is not None and found.formats() and set(sizes) != {size}:
+        words.append(f"Images are {describe_resizing(size, sizes, auto=wanted == 'auto')}")
+    elif len(set(sizes)) == 1:
         words.append(f"Images keep their {sizes[0][0]} x {sizes[0][1]} pixels.")
     grey = {"1", "L", "LA", "I;16", "I"} & set(modes)
     if grey and len(modes) > len(grey):
@@ -95,12 +98,18 @@ def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
     if {"RGBA", "LA", "PA"} & set(modes):
         words.append("Transparent pixels become white.")
     if any(sample.reason for sample in found.samples):
-        words.append("Unreadable files stop a comparison; --skip-corrupt leaves them out.")
+        words.append(
+            "Unreadable files are left out."
+            if reading.skip_corrupt
+            else "Unreadable files stop a comparison; --skip-corrupt leaves them out."
+        )
     if any(copy["across_classes"] for copy in copies):
         words.append(
             "Of exact copies in different classes, at least one has a wrong label: correct these "
             "first."
         )
+    elif copies and reading.drop_duplicates:
+        words.append("Of exact copies, one is kept.")
     elif copies and len(found.parts()) < 2:
         words.append(
             "Exact copies stay on one side of every split drawn here; --drop-duplicates keeps one."
@@ -114,11 +123,16 @@ def _treatment(found: Survey, copies: list[dict[str, Any]]) -> list[str]:
     return words
 
 
-def _command(found: Survey, source: str) -> str:
+def _command(found: Survey, source: str, reading: Reading) -> str:
     words = ["penultimate", "compare", source]
-    if any(sample.reason for sample in found.samples):
+    if reading.subsets:
+        words.append("--subsets")
+    if reading.image_size != "auto":
+        size = "original" if reading.image_size is None else "x".join(map(str, reading.image_size))
+        words += ["--image-size", size]
+    if reading.skip_corrupt or any(sample.reason for sample in found.samples):
         words.append("--skip-corrupt")
-    if found.test_images_learned():
+    if reading.drop_duplicates or found.test_images_learned():
         words.append("--drop-duplicates")
     if found.pattern is not None and not found.suggested:
         words += ["--group-from-filename", found.pattern]

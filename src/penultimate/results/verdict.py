@@ -7,6 +7,7 @@ their test accuracy would be a selection on the test set.
 from typing import Any
 
 from penultimate._common.digits import points, points_interval
+from penultimate._common.door import spelled
 from penultimate.results.method import BASELINE, MASKED_BASELINE
 
 
@@ -101,6 +102,9 @@ def verdict(results: dict[str, Any]) -> str:
     if len(seeds) == 1 and not protocol["frozen"]:
         words += (
             " With a single seed, this compares two trained classifiers, not the methods: another "
-            "training run may give a different result (use --seeds 3)."
+            "training run may give a different result"
         )
+        # Who was interrupted has asked for more.
+        cut_short = any(check["id"] == "cut-short" for check in results["checks"])
+        words += "." if cut_short else f" (use {spelled('--seeds 3', 'seeds=3')})."
     return words

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate._common.validation import check_per_sample
 from penultimate.splits.parts import Split
 from penultimate.splits.units import describe, draw_groups, draw_samples, join_copies, stratify
@@ -256,7 +257,8 @@ def split_samples(
                 ""
                 if n_units == n_groups
                 else f"; the data has {n_groups}, but they share exact copies of images, which "
-                "joins them (remove duplicates: --drop-duplicates)"
+                f"joins them ({spelled('--drop-duplicates', 'Dataset.without_duplicates()')} keeps "
+                "one copy of each)"
             )
             raise ValueError(
                 f"There is {n_units} group to split{joined}; a test set, a selection part and a "

@@ -2,20 +2,23 @@
 
 from dataclasses import asdict, dataclass
 
-# For each id: why the finding matters, and what to do.
-ABOUT = {
+from penultimate._common.door import spelled
+
+# For each id: why the finding matters, what to do, and that in Python where it is typed otherwise.
+ABOUT: dict[str, tuple[str, ...]] = {
     "test-samples-seen": (
         "The classifier has learned these samples, and may simply remember them: its accuracy on "
         "them says nothing about new samples (data leakage).",
-        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates), or test on other "
-        "samples.",
+        "Drop the duplicates (--drop-duplicates), or test on other samples.",
+        "Drop the duplicates (Dataset.without_duplicates), or test on other samples.",
     ),
     "selection-on-training-samples": (
         "Settings such as C and gamma were chosen on samples that the network had already learned. "
         "These look easier than new ones: the selection score is too good, and other settings may "
         "be better.",
-        "Choose settings on other samples: selection='heldout' or 'crossfit' (--selection), with a "
-        "network that was not trained on them.",
+        "Choose settings on other samples: --selection heldout or crossfit.",
+        "Choose settings on other samples: selection='heldout' or 'crossfit', with a network that "
+        "was not trained on them.",
     ),
     "scaler-fitted-on-test": (
         "The scaling of the features was fitted on the test samples, too: they are no longer "
@@ -54,20 +57,23 @@ ABOUT = {
     "duplicates-in-selection": (
         "Settings such as C and gamma were chosen on copies of samples that the classifier had "
         "already learned: the selection score is too good.",
-        "Drop the duplicates (--drop-duplicates, Dataset.without_duplicates).",
+        "Drop the duplicates (--drop-duplicates).",
+        "Drop the duplicates (Dataset.without_duplicates).",
     ),
     "groups-split": (
         "Samples of one group, such as the photos of one patient or the pages of one writer, are "
         "alike. With some in training and others in the test, the accuracy holds for these "
         "patients or writers, and says little about new ones.",
-        "Keep each group on one side: a column 'group' in the manifest, --group-from-filename, or "
-        "Dataset.with_groups.",
+        "Keep each group on one side: a column 'group' in the manifest, or --group-from-filename.",
+        "Keep each group on one side: a column 'group' in the manifest, or Dataset.with_groups.",
     ),
     "few-test-samples": (
         "With so few samples, chance decides several percentage points of the accuracy: small "
         "differences between methods cannot be shown.",
+        "Collect more samples. Unless the data came with its own test set, several splits "
+        "(--splits 5) narrow the interval, too.",
         "Collect more samples, or hold out more. Unless the data came with its own test set, "
-        "several splits (--splits) narrow the interval, too.",
+        "several splits (a list of Holdouts) narrow the interval, too.",
     ),
     "other-training-samples": (
         "The classifiers compared were trained on different samples: the difference may come from "
@@ -86,8 +92,9 @@ ABOUT = {
     "network-undertrained": (
         "Beating a network that did not train properly shows nothing about the head: any "
         "classifier would do so.",
-        "Train longer (--epochs), use more samples or another network, or check the learning rate "
-        "and the scale of the inputs; then compare again.",
+        "Train longer (--epochs), or use more samples or another network; then compare again.",
+        "Train longer (Training(epochs=...)), use more samples or another network, or check the "
+        "learning rate and the scale of the inputs; then compare again.",
     ),
     "training-samples-unknown": (
         "If the network was trained on some of these samples, every figure here is too optimistic: "
@@ -127,7 +134,8 @@ class Check:
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return ABOUT[self.id][1]
+        _, *ways = ABOUT[self.id]
+        return spelled(ways[0], ways[-1])
 
     def to_dict(self) -> dict[str, str]:
         """Return the finding as plain data: ``id``, ``level``, ``message``, ``why`` and ``advice``.
