@@ -160,6 +160,15 @@ def test_the_command_keeps_the_subsets(tmp_path):
     assert "--subsets" in found["command"]
 
 
+def test_the_page_of_other_data_is_not_replaced_in_silence(messy, tmp_path):
+    for k in range(2):
+        draw(tmp_path / "other" / "ab"[k] / f"{k}.png", k)
+    assert "replaced" not in look(messy, "--out", tmp_path / "o").stdout
+    assert "replaced" not in look(messy, "--out", tmp_path / "o").stdout
+    said = " ".join(look(tmp_path / "other", "--out", tmp_path / "o").stdout.split())
+    assert "Note: the page of 'my photos' in " in said
+
+
 def test_a_stray_file_is_noted(messy, tmp_path):
     (messy / "<b>" / "notes.txt").write_text("of a biologist")
     found = json.loads(look(messy, "--out", tmp_path / "o", "--json").stdout)

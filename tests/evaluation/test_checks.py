@@ -335,11 +335,20 @@ def test_a_network_that_did_not_train(correct, others, words):
         (right_for(0.8), {"validation_accuracy": [[0.5, 0.8, 0.7]], "best_epochs": [1]}),  # short
         (right_for(0.8), {"validation_accuracy": [[0.5] * 30], "best_epochs": [20]}),
         (right_for(0.8), {"head_correct": right_for(0.85)[None]}),
+        # With ten samples in the slice, one more would have been nine of ten.
+        (right_for(0.8), {"validation_accuracy": [[0.2, 0.8, *[0.7] * 28]], "best_epochs": [1]}),
         (right_for(0.8), {"validation_accuracy": [[]], "best_epochs": [29]}),  # without a slice
     ],
 )
 def test_a_network_that_trained(correct, others):
     assert checks.check_training(correct, SIX, **others) is None
+
+
+def test_one_sample_is_no_evidence():
+    labels = np.arange(12) % 2
+    for n_right, fires in ((6, True), (7, False)):  # eight would be a third of the way
+        found = checks.check_training(np.arange(12) < n_right, labels)
+        assert (found is not None) == fires
 
 
 def test_the_seed_that_did_not_train_is_named():

@@ -47,7 +47,9 @@ def test_another_test_set_restarts_the_count(comparison, tmp_path):
     results = results_of(tmp_path)
     results["dataset"]["test_sha256"] = "0" * 64
     (tmp_path / "results.json").write_text(json.dumps(results))
-    comparison.save(tmp_path)
+    with pytest.warns(UserWarning, match=r"held the report of another test set, of 'bars") as said:
+        comparison.save(tmp_path)
+    assert said[0].filename == __file__
     assert results_of(tmp_path)["protocol"]["test_uses"] == 1
 
 

@@ -318,7 +318,9 @@ def _compare(
         if not json:
             print_tables(console, result)
             console.print(f"Total time: {live.seconds:.0f} s.", highlight=False)
-        report = result.save(out)
+        with warnings.catch_warnings(record=True) as replaced:
+            warnings.simplefilter("always")
+            report = result.save(out)
         if json:
             print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
         else:
@@ -332,6 +334,8 @@ def _compare(
             live.message(_summary(result))
             live.message(result.answer)
             live.message(result.verdict)
+            for warning in replaced:
+                live.message(f"Note: {warning.message}")
             live.message(f"Report: {report}")
         if interrupted:
             raise typer.Exit(130)

@@ -52,7 +52,7 @@ def look(
         from penultimate.datasets.survey import survey
         from penultimate.report.look import DATA, check_look_folder, describe, write_look
 
-        check_look_folder(out)
+        earlier = check_look_folder(out)
         check_group(group_from_filename)
         reading = Reading(parse_size(image_size), skip_corrupt, drop_duplicates, subsets)
         console = Console(stderr=json)
@@ -66,6 +66,8 @@ def look(
             print((out / DATA).read_text(encoding="utf-8"), end="", flush=True)
         else:
             _print(console, summary)
+            if earlier not in (None, summary["name"]):
+                live.message(f"Note: the page of {earlier!r} in {str(out)!r} was replaced.")
             live.message(f"Page: {page}")
         if open_page:
             import webbrowser

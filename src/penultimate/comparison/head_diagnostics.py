@@ -193,7 +193,7 @@ def learning_curve(
     for size in sizes:
         head = clone(chosen_estimator(pipeline)).fit(values[order[:size]], y[order[:size]])
         accuracies.append(float(head.score(values[split.held_out], y[split.held_out])))
-    return LearningCurve(name, sizes, accuracies)
+    return LearningCurve(name, sizes, accuracies, len(split.held_out))
 
 
 def _sizes(n_samples: int, n_classes: int) -> list[int]:

@@ -1,6 +1,7 @@
 """Writing of the files of a comparison, each completely or not at all."""
 
 import json
+import warnings
 from pathlib import Path
 
 from penultimate._common.files import write_together
@@ -26,9 +27,16 @@ def write_report(comparison: Outcome, folder: str | Path) -> Path:
 
     Raises
     ------
+    ValueError
+        If the folder holds files of something else.
     OSError
         If there is not enough space for all files, or no permission to write; existing files are
         left unchanged.
+
+    Warns
+    -----
+    UserWarning
+        If the folder held the report of another test set, which is replaced.
     """
     folder = Path(folder)
     earlier = check_folder(folder)
@@ -51,4 +59,10 @@ def write_report(comparison: Outcome, folder: str | Path) -> Path:
             # The newlines of a table are part of its cells: no platform translates them.
             newline = "" if temporary.suffix == ".csv" else None
             temporary.write_text(content, encoding="utf-8", newline=newline)
+    if earlier and not is_same:
+        other = repr(earlier["dataset"].get("name", ""))
+        warnings.warn(
+            f"{str(folder)!r} held the report of another test set, of {other}, which was replaced.",
+            stacklevel=3,
+        )
     return folder / REPORT

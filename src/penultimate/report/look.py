@@ -172,8 +172,14 @@ def write_look(found: Survey, summary: dict[str, Any], folder: str | Path) -> Pa
     return folder / PAGE
 
 
-def check_look_folder(folder: Path) -> None:
-    """Raise ``ValueError`` or ``OSError`` unless a look can be written into a folder."""
+def check_look_folder(folder: Path) -> str | None:
+    """Return the name of the data of an earlier look in a folder, if there is one.
+
+    Raises
+    ------
+    ValueError, OSError
+        If no look can be written into the folder.
+    """
     check_writable(folder, "output folder")
     entries = [p.name for p in folder.iterdir()] if folder.exists() else []
     foreign = sorted(n for n in entries if n not in (PAGE, DATA) and not n.startswith("."))
@@ -182,6 +188,10 @@ def check_look_folder(folder: Path) -> None:
             f"The output folder {str(folder)!r} holds files that are not of an earlier look, such "
             f"as {foreign[0]!r}. Choose an empty or a new folder."
         )
+    try:
+        return str(json.loads((folder / DATA).read_text(encoding="utf-8"))["name"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _render(found: Survey, summary: dict[str, Any]) -> str:

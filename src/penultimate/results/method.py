@@ -184,8 +184,11 @@ class LearningCurve:
     method : str
     n_samples : list of int
     accuracies : list of float
+    n_scored : int
+        Samples of the selection part; 0 if unknown.
     """
 
     method: str
     n_samples: list[int]
     accuracies: list[float]
+    n_scored: int = 0

@@ -28,6 +28,7 @@ from penultimate.results.method import (
     LearningCurve,
     MethodResult,
 )
+from penultimate.results.next_steps import next_steps
 from penultimate.results.per_class import ClassFigures, confusion_counts, figures_by_class
 from penultimate.results.samples import sample_names
 
@@ -313,6 +314,7 @@ class Outcome:
             "splits": split_table([self, *self.others]),
             "checks": list(self.checks),
             "check_states": list(self.check_states),
+            "next_steps": next_steps(self),
             "versions": _versions(),
         }
 

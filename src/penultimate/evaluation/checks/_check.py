@@ -4,19 +4,17 @@ from dataclasses import asdict, dataclass
 
 from penultimate._common.door import spelled
 
-# For each id: why the finding matters, what to do, and that in Python where it is typed otherwise.
-ABOUT: dict[str, tuple[str, ...]] = {
+# For each id: why the finding matters, and what to do.
+ABOUT = {
     "test-samples-seen": (
         "The classifier has learned these samples, and may simply remember them: its accuracy on "
         "them says nothing about new samples (data leakage).",
-        "Drop the duplicates (--drop-duplicates), or test on other samples.",
         "Drop the duplicates (Dataset.without_duplicates), or test on other samples.",
     ),
     "selection-on-training-samples": (
         "Settings such as C and gamma were chosen on samples that the network had already learned. "
         "These look easier than new ones: the selection score is too good, and other settings may "
         "be better.",
-        "Choose settings on other samples: --selection heldout or crossfit.",
         "Choose settings on other samples: selection='heldout' or 'crossfit', with a network that "
         "was not trained on them.",
     ),
@@ -57,21 +55,17 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "duplicates-in-selection": (
         "Settings such as C and gamma were chosen on copies of samples that the classifier had "
         "already learned: the selection score is too good.",
-        "Drop the duplicates (--drop-duplicates).",
         "Drop the duplicates (Dataset.without_duplicates).",
     ),
     "groups-split": (
         "Samples of one group, such as the photos of one patient or the pages of one writer, are "
         "alike. With some in training and others in the test, the accuracy holds for these "
         "patients or writers, and says little about new ones.",
-        "Keep each group on one side: a column 'group' in the manifest, or --group-from-filename.",
         "Keep each group on one side: a column 'group' in the manifest, or Dataset.with_groups.",
     ),
     "few-test-samples": (
         "With so few samples, chance decides several percentage points of the accuracy: small "
         "differences between methods cannot be shown.",
-        "Collect more samples. Unless the data came with its own test set, several splits "
-        "(--splits 5) narrow the interval, too.",
         "Collect more samples, or hold out more. Unless the data came with its own test set, "
         "several splits (a list of Holdouts) narrow the interval, too.",
     ),
@@ -92,7 +86,6 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "network-undertrained": (
         "Beating a network that did not train properly shows nothing about the head: any "
         "classifier would do so.",
-        "Train longer (--epochs), or use more samples or another network; then compare again.",
         "Train longer (Training(epochs=...)), use more samples or another network, or check the "
         "learning rate and the scale of the inputs; then compare again.",
     ),
@@ -106,6 +99,20 @@ ABOUT: dict[str, tuple[str, ...]] = {
         "If the unreadable files are of one kind, the accuracy only applies to the other kinds.",
         "Fix the files, or state in your report that they are missing.",
     ),
+}
+
+# The same where options of the command line name it.
+_AT_TERMINAL = {
+    "test-samples-seen": "Drop the duplicates (--drop-duplicates), or test on other samples.",
+    "selection-on-training-samples": "Choose settings on other samples: --selection heldout or "
+    "crossfit.",
+    "duplicates-in-selection": "Drop the duplicates (--drop-duplicates).",
+    "groups-split": "Keep each group on one side: a column 'group' in the manifest, or "
+    "--group-from-filename.",
+    "few-test-samples": "Collect more samples. Unless the data came with its own test set, several "
+    "splits (--splits 5) narrow the interval, too.",
+    "network-undertrained": "Train longer (--epochs), or use more samples or another network; then "
+    "compare again.",
 }
 
 
@@ -134,8 +141,8 @@ class Check:
     @property
     def advice(self) -> str:
         """What to do about it."""
-        _, *ways = ABOUT[self.id]
-        return spelled(ways[0], ways[-1])
+        advice = ABOUT[self.id][1]
+        return spelled(_AT_TERMINAL.get(self.id, advice), advice)
 
     def to_dict(self) -> dict[str, str]:
         """Return the finding as plain data: ``id``, ``level``, ``message``, ``why`` and ``advice``.

@@ -4,6 +4,9 @@ Any of four signs is enough, per seed. The softmax is hardly better than the maj
 best epoch is one of the very first, before the network fits the data. Or a logistic head on the
 same features is far better than the softmax: the features are good, but the last layer did not
 converge. Or the seed is far below another one, which shows what the same network can reach.
+
+None may hang on a single sample: where the first two compare bare figures, they have to hold if one
+more had been right, and the last two are paired tests.
 """
 
 from collections.abc import Sequence
@@ -93,7 +96,8 @@ def _hardly_better(right: NDArray[np.bool_], labels: NDArray[Any], name: str) ->
     """Compare the softmax with the majority class."""
     _, counts = np.unique(labels, return_counts=True)
     accuracy, majority, n_test = right.mean(), counts.max() / len(labels), len(labels)
-    skill = (accuracy - majority) / max(1 - majority, 1 / n_test)
+    one_more = min(int(right.sum()) + 1, n_test)
+    skill = (one_more / n_test - majority) / max(1 - majority, 1 / n_test)
     p = binomtest(int(right.sum()), n_test, majority, alternative="greater").pvalue
     if skill >= _LEAST_SKILL or p < _CLEARLY:
         return ""
@@ -108,7 +112,9 @@ def _best_at_once(accuracies: Sequence[float], best: int) -> str:
     n_epochs = len(accuracies)
     if n_epochs < _FEWEST_EPOCHS or best >= max(2, round(_EARLY * n_epochs)):
         return ""
-    if accuracies[best] >= _FITS:
+    # The slice is not known here, but the smallest step between accuracies is at least a sample.
+    one_more = np.diff(np.unique([0.0, *accuracies, 1.0])).min()
+    if accuracies[best] + one_more >= _FITS:
         return ""
     return (
         f"the best epoch was {best + 1} of {n_epochs}, with a validation accuracy of "
