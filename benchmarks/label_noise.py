@@ -80,7 +80,7 @@ def main():
             error = (scores[:, 0] - scores[:, 1]).std(ddof=1) / np.sqrt(options.seeds)
             rows.append(
                 [
-                    f"{noise:.0%}",
+                    f"{100 * noise:.0f} %",
                     selection,
                     f"{100 * selection_score:.1f}",
                     f"{100 * true:.1f}",

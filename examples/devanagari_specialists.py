@@ -58,9 +58,11 @@ def add_the_last_subset(data, training):
     model.add_subset(new, data.images[few], names[few])
     test = parts.held_out[is_new[parts.held_out]]
     known_subset = np.mean(model.predict(data.images[test], subset=new) == names[test])
-    print(f"{new}, never seen by the network, from 10 samples per class: {known_subset:.1%},")
+    print(
+        f"{new}, never seen by the network, from 10 samples per class: {100 * known_subset:.1f} %,"
+    )
     routed = np.mean(model.predict(data.images[parts.held_out]) == names[parts.held_out])
-    print(f"and {routed:.1%} of all test images if the subset is not given.")
+    print(f"and {100 * routed:.1f} % of all test images if the subset is not given.")
 
 
 def main():

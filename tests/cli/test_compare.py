@@ -372,6 +372,31 @@ def test_a_closed_pipe_is_not_an_error():
     assert process.returncode == 1
 
 
+def test_ctrl_c_before_the_command_has_begun():
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from penultimate.cli import main\n"
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == "penultimate: interrupted; no report was written.\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "compare"])
+def test_what_is_advised_after_ctrl_c_is_an_option(command):
+    assert "--checkpoints" in CliRunner().invoke(app, [command, "--help"], color=False).stdout
+
+
 def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(

@@ -34,7 +34,7 @@ def test_lines_where_there_is_no_terminal():
             live.update("train network", done, 3)
         live.update("fit cnn+knn", 0, 1)
         live.scored("cnn+knn", 0, 0.987)
-    assert written(live) == "train network ...\nseed 0  cnn+knn        98.70%\n"
+    assert written(live) == "train network ...\nseed 0  cnn+knn        98.70 %\n"
 
 
 def test_a_line_every_few_epochs(clock):
@@ -67,13 +67,27 @@ def test_table_fills_on_a_terminal(clock):
         live.scored("cnn+knn", 1, 0.99)
         live.console.print(live.live.get_renderable())
     for part in (
-        "cnn+knn", "98.00%", "99.00%", "98.50%", "train network 1 of 3", "1/3",
+        "cnn+knn", "98.00 %", "99.00 %", "98.50 %", "train network 1 of 3", "1/3",
         "about 7 min left (until 14:32)",
     ):  # fmt: skip
         assert part in written(live)
 
 
-@pytest.mark.parametrize(("n_test", "cells"), [(92, ["98%", "97%"]), (1000, ["98.0%", "97.2%"])])
+def test_nothing_is_printed_twice():
+    with table(force_terminal=False) as live:
+        for _ in ("development", "test"):
+            live.update("extract features", 1, 1)
+            live.message("Note: one size.")
+        live.scored("cnn+knn", 0, 0.5)
+        live.update("extract features", 1, 1)
+    lines = written(live).splitlines()
+    assert lines.count("Note: one size.") == 1
+    assert lines.count("extract features ...") == 2
+
+
+@pytest.mark.parametrize(
+    ("n_test", "cells"), [(92, ["98 %", "97 %"]), (1000, ["98.0 %", "97.2 %"])]
+)
 def test_decimals_are_those_of_the_final_table(clock, n_test, cells):
     for terminal in (True, False):
         with table(force_terminal=terminal) as live:
@@ -102,7 +116,7 @@ def test_a_notebook_shows_one_output_that_is_updated(clock, monkeypatch):
             clock.seconds += 0.125
         live.scored("cnn+knn", 0, 0.98)
     assert len(shown) == 4  # at most two a second, and the last
-    assert "98.00%" in shown[-1]._repr_mimebundle_(include=["text/html"], exclude=[])["text/html"]
+    assert "98.00 %" in shown[-1]._repr_mimebundle_(include=["text/html"], exclude=[])["text/html"]
 
 
 def test_compare_shows_progress_unless_it_is_silent(shapes, capsys):

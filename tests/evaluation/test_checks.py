@@ -201,7 +201,9 @@ def test_the_same_image_has_two_labels():
     found = checks.check_duplicates(fingerprint(images), labels)
     assert found.id == "duplicates-across-classes"
     copies = f"0 = {len(IMAGES)}; 1 = {len(IMAGES) + 1}."
-    assert found.message == f"2 images have several labels, in 4 copies: {copies}"
+    assert (
+        found.message == f"2 images are in the data under several labels, 4 times in all: {copies}"
+    )
     same = np.concatenate([LABELS, LABELS[:2]])
     assert checks.check_duplicates(fingerprint(images), same) is None
 

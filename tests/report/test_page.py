@@ -267,7 +267,7 @@ def test_pointing_at_a_dot_shows_its_image(page, map_data, comparison):
     for index, point in enumerate(map_data["views"][0]["points"]):
         move_to(page, point)
         true, predicted = (map_data["classes"][map_data[k][index]] for k in ("true", "predicted"))
-        assert f"label {true}, answer {predicted}" in card.text
+        assert f"label {true}, prediction {predicted}" in card.text
         assert f"sample {comparison.test[index]}" in card.text
         if photo.is_displayed():  # also in the gallery, where it is larger
             assert f"sample {comparison.test[index]}" in in_gallery

@@ -36,7 +36,7 @@ def test_errors_are_exactly_the_misclassified(summary, comparison):
 def test_answers_and_images_are_counted_apart(summary, comparison):
     wrong = ~comparison.correct("cnn+svm-rbf")
     assert summary["gallery"]["counts"]["cnn+svm-rbf"] == (
-        f"{wrong.sum()} of the 24 answers of cnn+svm-rbf (12 images, 2 seeds) are wrong, on "
+        f"{wrong.sum()} of the 24 predictions of cnn+svm-rbf (12 images, 2 seeds) are wrong, on "
         f"{wrong.any(axis=0).sum()} images."
     )
 

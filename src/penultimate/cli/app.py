@@ -1,6 +1,7 @@
 """The command-line application: its name, exit codes and error messages."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from penultimate import __version__
 from penultimate._common.door import at_terminal
 from penultimate._common.faults import is_from_input
 from penultimate._common.imports import is_debugging
+from penultimate.cli import end_at_once
 
 app = typer.Typer(
     name="penultimate",
@@ -48,6 +50,8 @@ def plain_errors() -> Iterator[None]:
 
     PENULTIMATE_DEBUG=1 shows the traceback in both cases.
     """
+    if signal.getsignal(signal.SIGINT) is end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with at_terminal():
             yield

@@ -61,6 +61,10 @@ _KINDS_OF_SPLIT: dict[SplitBy | None, list[bool | None]] = {
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds (training runs).")]
 FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="First seed.")]
 Out = Annotated[Path, typer.Option(help="Folder for report.html and results.json.")]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(help="Folder of training states, to resume an interrupted comparison."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 
 
@@ -69,6 +73,7 @@ def demo(
     out: Out = Path("demo-report"),
     seeds: Seeds = 3,
     seed: FirstSeed = 0,
+    checkpoints: Checkpoints = None,
     json: Json = False,
 ) -> None:
     """Does an SVM on a CNN's features beat its softmax? On 5,000 real handwritten digits."""
@@ -85,7 +90,12 @@ def demo(
         "pca+svm-rbf",
     ]
     _compare(
-        lambda progress: load_mnist_5k(), out, range(seed, seed + seeds), json, methods=methods
+        lambda progress: load_mnist_5k(),
+        out,
+        range(seed, seed + seeds),
+        json,
+        methods=methods,
+        checkpoints=checkpoints,
     )
 
 
@@ -98,9 +108,10 @@ def compare(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder with one folder per class (with --subsets, a folder of such folders), "
-            "a CSV manifest (path,label[,group][,subset][,split]), an .npz file, or a folder of "
-            "IDX files.",
+            help="A folder with one folder per class, or with train and test folders of these "
+            "(with --subsets, a folder of such folders); a CSV manifest "
+            "(path,label[,group][,subset][,split]), an .npz file, or a folder of IDX files; or a "
+            ".zip or .tar of one of these.",
             show_default=False,
         ),
     ],
@@ -133,10 +144,7 @@ def compare(
         int,
         typer.Option(min=1, help="Number of splits of each kind; only the first uses all seeds."),
     ] = 1,
-    checkpoints: Annotated[
-        Path | None,
-        typer.Option(help="Folder of training states, to resume an interrupted comparison."),
-    ] = None,
+    checkpoints: Checkpoints = None,
     selection: Annotated[
         Selection,
         typer.Option(

@@ -37,7 +37,7 @@ class LiveTable(Progress):
     >>> from penultimate.comparison.live import LiveTable
     >>> with LiveTable(Console(force_terminal=False)) as live:
     ...     live.scored("cnn+svm-rbf", 0, 0.987)
-    seed 0  cnn+svm-rbf    98.70%
+    seed 0  cnn+svm-rbf    98.70 %
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -54,6 +54,8 @@ class LiveTable(Progress):
         self.started = time.perf_counter()
         self._line_at = self._frame_at = 0.0
         self._cell: Any = None
+        self._said: set[str] = set()
+        self._last_line = ""
 
     @property
     def by_line(self) -> bool:
@@ -110,6 +112,7 @@ class LiveTable(Progress):
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Fill in one cell of the table."""
         self.scores.setdefault(method, {})[seed] = accuracy
+        self._last_line = ""
         if self.by_line:
             self.console.print(
                 f"seed {seed}  {method:<14} {self._percent(accuracy)}", highlight=False
@@ -117,7 +120,10 @@ class LiveTable(Progress):
         self._draw_cell()
 
     def message(self, text: str) -> None:
-        """Print a line of text, without truncation."""
+        """Print a line of text, without truncation; the same one only once."""
+        if text in self._said:
+            return
+        self._said.add(text)
         self.console.print(Text(text), soft_wrap=True)
 
     def _is_line_due(self, step: str, done: float, total: float) -> bool:
@@ -126,7 +132,9 @@ class LiveTable(Progress):
         return time.perf_counter() - self._line_at >= _BETWEEN_LINES and done < total
 
     def _print_line(self, text: str) -> None:
-        self._line_at = time.perf_counter()
+        if text == self._last_line:
+            return  # one step in two parts, such as development and test
+        self._line_at, self._last_line = time.perf_counter(), text
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _time_left(self) -> str:
@@ -146,7 +154,8 @@ class LiveTable(Progress):
         return rows
 
     def _percent(self, accuracy: float) -> str:
-        return f"{accuracy:.2%}" if self.n_test is None else f"{percent(accuracy, self.n_test)}%"
+        value = f"{100 * accuracy:.2f}" if self.n_test is None else percent(accuracy, self.n_test)
+        return f"{value} %"
 
     def _table(self) -> Table:
         table = Table()

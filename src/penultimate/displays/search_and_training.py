@@ -167,13 +167,13 @@ class SearchHeatmapDisplay:
             middle = (low + high) / 2
             for (row, column), score in np.ndenumerate(self.scores):
                 color = "white" if score < middle else "black"
-                ax.text(column, row, f"{score:.2%}", ha="center", va="center", color=color)
+                ax.text(column, row, f"{100 * score:.2f} %", ha="center", va="center", color=color)
         row, column = np.unravel_index(np.nanargmax(self.scores), self.scores.shape)
         ax.add_patch(
             Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="crimson", lw=2.5)
         )
         bar = ax.figure.colorbar(image, ax=ax, label="selection accuracy")
-        bar.formatter = lambda value, _: f"{value:.2%}"
+        bar.formatter = lambda value, _: f"{100 * value:.2f} %"
         bar.update_ticks()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -55,8 +55,8 @@ def gallery(comparison: Outcome) -> dict[str, Any]:
 
 
 def _count(name: str, wrong: Any) -> str:
-    """State how many answers are wrong: an image has one for each seed."""
-    n_answers, n_images = int(wrong.sum()), int(wrong.any(axis=0).sum())
+    """State how many predictions are wrong: an image has one for each seed."""
+    n_wrong, n_images = int(wrong.sum()), int(wrong.any(axis=0).sum())
     n_seeds, n_test = wrong.shape
     if not n_images:
         return f"{name} classified every test image correctly."
@@ -64,6 +64,6 @@ def _count(name: str, wrong: Any) -> str:
     if n_seeds == 1:
         return f"{name} is wrong on {n_images:,} of {n_test:,} images."
     return (
-        f"{n_answers:,} of the {wrong.size:,} answers of {name} ({n_test:,} images, {n_seeds} "
+        f"{n_wrong:,} of the {wrong.size:,} predictions of {name} ({n_test:,} images, {n_seeds} "
         f"seeds) are wrong, on {images}."
     )

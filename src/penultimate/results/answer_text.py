@@ -34,7 +34,7 @@ def answer(results: dict[str, Any]) -> str:
     images = "the only test image" if n_test == 1 else f"the {n_test:,} test images"
     words = (
         f"{found['best']} is right on {right} % of {images} (95 % interval: {ends} %). Always "
-        f"answering {found['guess']} would be right on {percent(found['guessing'], n_test)} %"
+        f"predicting {found['guess']} would be right on {percent(found['guessing'], n_test)} %"
     )
     beaten = found["ci95"][0] > found["guessing"]
     words += "." if beaten else ": this method is not shown to be better than guessing."

@@ -132,4 +132,6 @@ def check_stable(transform: Callable[[Any], ArrayLike], X: ArrayLike) -> Check |
     if np.allclose(first, second, rtol=1e-3, atol=1e-4 * (np.abs(first).max() or 1)):
         return None
     share = np.mean(~np.isclose(first, second, rtol=1e-3))
-    return Check("unstable-features", f"{share:.0%} of the values differ between two calls.")
+    return Check(
+        "unstable-features", f"{100 * share:.0f} % of the values differ between two calls."
+    )

@@ -80,8 +80,8 @@ def check_duplicates(
         return None
     return Check(
         "duplicates-across-classes",
-        f"{len(several):,} {'image has' if len(several) == 1 else 'images have'} several labels, "
-        f"in {among.sum():,} copies: {_copies(same, several, names)}",
+        f"{len(several):,} {'image is' if len(several) == 1 else 'images are'} in the data under "
+        f"several labels, {among.sum():,} times in all: {_copies(same, several, names)}",
     )
 
 

@@ -125,6 +125,6 @@ def check_grid(
                 return Check(
                     "grid-edge",
                     f"The best {key} of {name}, {edge:.4g}, is the {word} that was tried: "
-                    f"{best:.1%} against {others:.1%} for the others.".replace("%", " %"),
+                    f"{100 * best:.1f} % against {100 * others:.1f} % for the others.",
                 )
     return None

@@ -31,7 +31,7 @@
     table.setAttribute("aria-label", `Confusion matrix of ${state.method}`);
     for (const cell of cells) {
       const [i, j] = placeOf(cell), count = counted[i][j];
-      const words = `label ${classes[i]}, answer ${classes[j]}: ${count}`;
+      const words = `label ${classes[i]}, prediction ${classes[j]}: ${count}`;
       cell.title = words;
       cell.setAttribute("aria-label", words);
       cell.textContent = count && classes.length <= 20 ? count : "";
@@ -63,7 +63,7 @@
 
   function drawPairs() {
     const of = pairs[state.method];
-    find("pairs").querySelector("h3").textContent = of.length ? "Most confused (label → answer)" : "No confusions";
+    find("pairs").querySelector("h3").textContent = of.length ? "Most confused (label → prediction)" : "No confusions";
     find("pairs").querySelector("ol").replaceChildren(...of.map(([i, j, count]) => {
       const item = make("li");
       const words = `${classes[i]} answered as ${classes[j]}, ${count} ${count === 1 ? "time" : "times"}`;
@@ -111,7 +111,7 @@
     note.textContent = counts[state.method];
     if (state.cell) {
       const [i, j] = state.cell, times = confusion[state.method][i][j];
-      note.textContent = `${state.method}: ${times} ${times === 1 ? "answer" : "answers"} ${classes[j]} to ` +
+      note.textContent = `${state.method}: ${times} ${times === 1 ? "prediction" : "predictions"} of ${classes[j]} for ` +
         `${n_shown} ${n_shown === 1 ? "image" : "images"} labeled ${classes[i]}.`;
     }
     if (isLimited) {

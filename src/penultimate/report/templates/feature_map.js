@@ -99,7 +99,7 @@
     if (source) Object.assign(photo, { src: source.src, className: source.className });
     const guess = make(dot.wrong ? "em" : "b", {}, classes[predicted[dot.index]]);
     card.querySelector("span").replaceChildren(
-      "label ", make("b", {}, classes[dot.label]), ", answer ", guess,
+      "label ", make("b", {}, classes[dot.label]), ", prediction ", guess,
       make("br"), make("small", { class: "soft" }, names[dot.index]));
     const right = canvas.clientWidth - card.offsetWidth, below = canvas.clientHeight - card.offsetHeight;
     const left = dot.x + 14 > right ? dot.x - 14 - card.offsetWidth : dot.x + 14;
