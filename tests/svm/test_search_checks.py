@@ -72,7 +72,7 @@ def test_parameters_of_a_step_that_the_grid_replaces_are_known():
     assert len(search.cv_results_["params"]) == 2
 
 
-@pytest.mark.filterwarnings("ignore:The total space of parameters 2")  # of the randomized one
+@pytest.mark.filterwarnings("ignore:There are 2 settings, fewer")  # of the randomized one
 @pytest.mark.parametrize("make", SEARCHES)
 @pytest.mark.parametrize("last", [StandardScaler(), "passthrough", None])
 def test_a_pipeline_without_a_classifier(make, last):
@@ -143,3 +143,53 @@ def test_the_way_out_works():
     )
     with pytest.warns(PerformanceWarning, match="CalibratedClassifierCV"):
         assert search.fit(X, y).best_score_ < 0
+
+
+@pytest.mark.parametrize("search", [SVCSearchCV, SVCRandomizedSearchCV, SVCHalvingSearchCV])
+@pytest.mark.parametrize(
+    ("scoring", "words"),
+    [
+        ("acuracy", "got 'acuracy'. Did you mean 'accuracy'?"),
+        (["accuracy", "f1_macr"], "got 'f1_macr'. Did you mean 'f1_macro'?"),
+        ({"a": "nothing like it"}, "got 'nothing like it'. All names"),
+        ([], "is empty"),
+    ],
+)
+def test_a_misspelt_metric_names_the_argument(search, scoring, words):
+    with pytest.raises(ValueError, match=f"'scoring' parameter of {search.__name__}") as caught:
+        search(SVC(), {"C": [1, 10]}, scoring=scoring).fit(X, y)
+    assert words in str(caught.value)
+
+
+def test_few_settings_are_tried_once_and_no_other_search_is_advised():
+    with pytest.warns(UserWarning, match="2 settings, fewer than n_iter=10") as said:
+        search = SVCRandomizedSearchCV(SVC(), {"C": [1, 10]}, n_iter=10).fit(X, y)
+    assert len(search.cv_results_["params"]) == 2
+    assert "SVCSearchCV" in str(said[0].message)
+    assert not [one for one in said if "GridSearchCV" in str(one.message)]
+    assert said[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("search", "options"), [(SVCRandomizedSearchCV, {"n_iter": 2}), (SVCHalvingSearchCV, {})]
+)
+def test_training_scores_on_request(search, options):
+    assert "mean_train_score" not in search(SVC(), {"C": [1, 10]}, **options).fit(X, y).cv_results_
+    asked = search(SVC(), {"C": [1, 10]}, return_train_score=True, **options)
+    with pytest.warns(PerformanceWarning, match="training scores were requested"):
+        results = asked.fit(X, y).cv_results_
+    assert np.isfinite(results["mean_train_score"]).all()
+
+
+def test_weights_that_no_step_gets():
+    weights = np.ones(len(y))
+    piped = SVCSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10]})
+    with pytest.raises(ValueError, match="SVCSearchCV.fit got 'sample_weight'.*svc__sample"):
+        piped.fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"got 'scv__sample_weight'.*svc__sample_weight="):
+        piped.fit(X, y, scv__sample_weight=weights)
+    with pytest.raises(ValueError, match="Sample weights must be 1D.*svc__sample_weight"):
+        piped.fit(X, y, svc__sample_weight=weights[:3])
+    piped.fit(X, y, svc__sample_weight=weights)
+    with pytest.raises(ValueError, match="an SVC takes sample_weight"):
+        SVCSearchCV(SVC(), {"C": [1, 10]}).fit(X, y, svc__sample_weight=weights)

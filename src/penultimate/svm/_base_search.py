@@ -39,8 +39,10 @@ from penultimate.svm._problem import NotJointError
 from penultimate.svm._scoring import Scoring, make_scorer_of
 from penultimate.svm._search_checks import (
     check_estimator,
+    check_fit_params,
     check_refit,
     check_refit_found,
+    check_scoring_names,
     check_search_params,
 )
 from penultimate.svm._trials import Trials
@@ -75,9 +77,9 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     refit: Any
     cv: Any
     verbose: int
-    # Parameters of the grid search only; the other two searches have these values.
+    return_train_score: bool
+    # A parameter of the grid search only; the other two searches have this value.
     error_score: Any = np.nan
-    return_train_score: bool = False
 
     def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
         """Return the settings to try."""
@@ -134,11 +136,13 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 accept_sparse=type(estimator) is not SVC,
             )
             check_classification_targets(y)
+            check_fit_params(estimator, params, y, owner)
             for name in ("groups", "sample_weight"):
                 check_per_sample(params.get(name), len(y), name, owner)
         elif isinstance(estimator, Pipeline) and y is not None:
             X, y = indexable(X, y)
             check_classification_targets(y)
+            check_fit_params(estimator, params, y, owner)
         if y is not None and is_svc(split_off_svc(estimator)[1]) and len(found := np.unique(y)) < 2:
             # Otherwise every fit would fail, each with a traceback that says this.
             raise ValueError(
@@ -195,6 +199,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     def _check_params(self) -> None:
         """Raise for parameters that are invalid whatever the data."""
         check_search_params(self.error_score, self.verbose, type(self).__name__)
+        check_scoring_names(self.scoring, type(self).__name__)
 
     def _route(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         """Return the keyword arguments of the classifier, the splitter and the scorers."""

@@ -1,15 +1,17 @@
 """What is refused before a search computes anything: each message names the way out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
-from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.metrics import accuracy_score, get_scorer_names, make_scorer
 
+from penultimate._common.validation import check_per_sample
 from penultimate.svm._pipelines import is_svc, split_off_svc, with_params
 from penultimate.svm._scoring import Scoring
 
@@ -75,6 +77,64 @@ def check_search_params(error_score: object, verbose: object, owner: str) -> Non
         raise ValueError(
             f"The 'verbose' parameter of {owner} must be an integer, at least 0; got {verbose!r}."
         )
+
+
+def check_scoring_names(scoring: Any, owner: str) -> None:
+    """Raise for a `scoring` that names no metric of scikit-learn's, or is empty.
+
+    Raises
+    ------
+    ValueError
+        With the nearest name.
+    """
+    metrics = scoring.values() if isinstance(scoring, Mapping) else scoring
+    if isinstance(scoring, (list, tuple, set, Mapping)) and not scoring:
+        raise ValueError(
+            f"The 'scoring' parameter of {owner} is empty; pass None for the accuracy, or name a "
+            "metric."
+        )
+    names = [scoring] if isinstance(scoring, str) else metrics
+    if not isinstance(names, Collection):
+        return
+    for name in names:
+        if isinstance(name, str) and name not in (known := get_scorer_names()):
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            raise ValueError(
+                f"The 'scoring' parameter of {owner} must name metrics of scikit-learn's; got "
+                f"{name!r}.{f' Did you mean {near[0]!r}?' if near else ''} All names: "
+                "sklearn.metrics.get_scorer_names()."
+            )
+
+
+def check_fit_params(estimator: Any, params: Mapping[str, Any], y: Any, owner: str) -> None:
+    """Raise for keyword arguments of `fit` that an SVC, or a pipeline with one, has no use for.
+
+    Otherwise every fit would fail, each with the same traceback.
+
+    Raises
+    ------
+    ValueError
+    """
+    path, last = split_off_svc(estimator)
+    if not is_svc(last) or get_config()["enable_metadata_routing"]:
+        return
+    steps = [name for name, _ in estimator.steps] if path else []
+    for name, value in params.items():
+        if not path and name not in ("groups", "sample_weight"):
+            raise ValueError(
+                f"{owner}.fit got {name!r}; an SVC takes sample_weight, and its folds groups."
+            )
+        step, _, argument = name.partition("__")
+        if name == "groups" or not path:
+            continue
+        if not argument or step not in steps:
+            meant = f"{path}__{argument or name}"
+            raise ValueError(
+                f"{owner}.fit got {name!r}, which the Pipeline passes to no step of {steps}. "
+                f"Name the step, as in fit(X, y, {meant}=...)."
+            )
+        if name == f"{path}__sample_weight":
+            check_per_sample(value, len(y), "sample_weight", f"{owner}, {name},")
 
 
 def check_refit(refit: Any, scoring: Scoring, owner: str) -> None:

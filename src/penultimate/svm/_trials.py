@@ -193,7 +193,7 @@ class Trials:
             n_jobs=search.n_jobs,
             verbose=search.verbose,
             error_score=self.scoring.error_score,
-            return_train_score=getattr(search, "return_train_score", False),
+            return_train_score=search.return_train_score,
         )
 
     def _warn_of_separate_fits(self, why: str) -> None:

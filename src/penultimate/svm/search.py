@@ -1,5 +1,6 @@
 """Hyper-parameter searches for an SVC: grid, random, and successive halving."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
+from penultimate._common.frames import level_outside
 from penultimate._common.validation import check_number
 from penultimate.svm._base_search import Search
 from penultimate.svm._default_grids import default_distributions, default_grid
@@ -131,6 +133,8 @@ class SVCRandomizedSearchCV(Search):
         As `SVCSearchCV` has them.
     random_state : int, RandomState instance or None, default=None
         Controls which settings are sampled.
+    return_train_score : bool, default=False
+        As `SVCSearchCV` has it.
 
     Attributes
     ----------
@@ -167,6 +171,7 @@ class SVCRandomizedSearchCV(Search):
         cv: Any = None,
         verbose: int = 0,
         random_state: Any = None,
+        return_train_score: bool = False,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -177,6 +182,7 @@ class SVCRandomizedSearchCV(Search):
         self.cv = cv
         self.verbose = verbose
         self.random_state = random_state
+        self.return_train_score = return_train_score
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -187,7 +193,20 @@ class SVCRandomizedSearchCV(Search):
         if distributions is None:
             distributions = default_distributions(estimator, X)
         # scikit-learn's sampler: the same random state draws the settings of `RandomizedSearchCV`.
-        return list(ParameterSampler(distributions, self.n_iter, random_state=self.random_state))
+        sampler = ParameterSampler(distributions, self.n_iter, random_state=self.random_state)
+        values = [each for one in sampler.param_distributions for each in one.values()]
+        if not any(hasattr(value, "rvs") for value in values):
+            n_settings = len(ParameterGrid(sampler.param_distributions))
+            if n_settings < self.n_iter:
+                # The sampler's own warning recommends scikit-learn's search.
+                warnings.warn(
+                    f"There are {n_settings} settings, fewer than n_iter={self.n_iter}: all are "
+                    "tried, each once. For a grid there is SVCSearchCV.",
+                    UserWarning,
+                    stacklevel=level_outside(),
+                )
+                sampler.n_iter = n_settings
+        return list(sampler)
 
 
 class SVCHalvingSearchCV(Search):
@@ -210,6 +229,9 @@ class SVCHalvingSearchCV(Search):
         As `SVCSearchCV` has them.
     random_state : int, RandomState instance or None, default=None
         Controls which samples are drawn.
+    return_train_score : bool, default=False
+        As `SVCSearchCV` has it. (`HalvingGridSearchCV` computes training scores by default; here
+        they would cost the speed of the joint solution.)
 
     Attributes
     ----------
@@ -247,6 +269,7 @@ class SVCHalvingSearchCV(Search):
         cv: Any = None,
         verbose: int = 0,
         random_state: Any = None,
+        return_train_score: bool = False,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -258,6 +281,7 @@ class SVCHalvingSearchCV(Search):
         self.cv = cv
         self.verbose = verbose
         self.random_state = random_state
+        self.return_train_score = return_train_score
 
     def _check_params(self) -> None:
         super()._check_params()
