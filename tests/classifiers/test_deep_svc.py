@@ -313,3 +313,13 @@ EXPECTED_FAILURES = {
 )
 def test_estimator_check(estimator, check):
     check(estimator)
+
+
+def test_two_inputs_get_the_way_out():
+    keras = import_keras()
+    one, other = keras.Input((8, 8, 1)), keras.Input((3,))
+    joined = keras.layers.Concatenate()([keras.layers.Flatten()(one), other])
+    network = keras.Model([one, other], keras.layers.Dense(2, activation="softmax")(joined))
+    X, y = np.zeros((6, 8, 8, 1)), np.arange(6) % 2
+    with pytest.raises(ValueError, match="takes one array; the network takes 2.*SVCSearchCV"):
+        DeepSVC(network).fit([X, X[:, 0, :3, 0]], y)

@@ -1,3 +1,4 @@
+import warnings
 from functools import partial
 
 import numpy as np
@@ -232,3 +233,26 @@ def test_images_of_any_size():
     assert extractor.fit(small).n_features_out_ == 96
     with pytest.raises(ValueError, match="have 196 features at 'maps', .* had 96"):
         extractor.transform(large)
+
+
+def test_samples_on_another_scale_are_noticed(network, images):
+    extractor = FeatureExtractor(network).fit()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        extractor.transform(images)
+    with pytest.warns(UserWarning, match=r"rescaling pixels from 0 to 255.*Multiply by 255"):
+        extractor.transform(images / 255)
+    with pytest.warns(UserWarning, match="Undo the standardization"):
+        extractor.transform(images / 100 - 1)
+    # A network that does not say what it takes: as in fit.
+    layers = import_keras().layers
+    plain = import_keras().Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2)])
+    extractor = FeatureExtractor(plain).fit(images / 255)
+    with pytest.warns(UserWarning, match="FeatureExtractor was fitted on.*Divide by 255"):
+        extractor.transform(images)
+
+
+def test_a_module_of_another_framework_gets_the_advice_of_the_docs():
+    module = type("Linear", (), {"__module__": "torch.nn.modules.linear"})()
+    with pytest.raises(TypeError, match="Compute its features yourself.*SVCSearchCV"):
+        FeatureExtractor(module).fit()

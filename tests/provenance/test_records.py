@@ -2,6 +2,7 @@ import copy
 import pickle
 import re
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -292,3 +293,22 @@ def test_untrained_networks_share_nothing_that_tells():
     )
     assert len(provenance_of(other).trained) == 0
     assert not provenance_of(other).known
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.full((2, 8, 8), 9, np.uint8), ""),
+        (np.full((2, 8, 8), 0.5, np.float32), "from 0.5 to 0.5, and the network takes pixels"),
+        (np.full((2, 6, 8), 9, np.uint8), "of 6 x 8 pixels, and the network takes 8 x 8"),
+    ],
+)
+def test_samples_that_the_network_was_not_fed(samples, words):
+    network = build_network("compact", (8, 8, 1), 2, seed=11)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        record(network, samples)
+    assert len(said) == bool(words)
+    if words:
+        assert words in str(said[0].message)
+        assert said[0].filename == __file__

@@ -23,7 +23,7 @@ SEEDS = itertools.count(1)
 
 def network_and_samples():
     # Networks of equal weights share what is recorded: every test draws its own.
-    X = np.random.default_rng(0).random((60, 8, 8)).astype(np.float32)
+    X = np.random.default_rng(0).integers(0, 256, (60, 8, 8)).astype(np.float32)
     return build_network("compact", (8, 8, 1), 2, seed=next(SEEDS)), X, np.arange(60) % 2
 
 

@@ -24,6 +24,7 @@ from penultimate.networks import (
     is_keras_model,
     takes_pixels,
 )
+from penultimate.networks.arguments import check_one_input
 from penultimate.networks.extraction import check_shape
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak, warn_if_unknown
@@ -162,6 +163,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self, X: ArrayLike, y: ArrayLike | None, *, reset: bool
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Check samples and labels; return the samples as the network takes them, and labels."""
+        check_one_input(self.network, X, type(self).__name__)
         X = as_samples(X, type(self).__name__)
         if y is not None:
             check_not_one_hot(y)

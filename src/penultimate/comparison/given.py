@@ -15,6 +15,7 @@ from penultimate._common.images import check_one_scale
 from penultimate._common.progress import Progress
 from penultimate.datasets import Dataset, load
 from penultimate.networks import takes_pixels
+from penultimate.networks.arguments import check_one_input
 
 
 def read_given(
@@ -43,6 +44,7 @@ def read_given(
         # `take` keeps all classes, also those of which it took nothing.
         dataset = data.without_empty_classes()
         return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
+    check_one_input(network, data, "compare")
     X = as_samples(data, "compare")
     if y is None:
         raise ValueError("y is missing: compare needs one label per image.")

@@ -6,7 +6,7 @@ another framework or a misspelled name gets the same error everywhere, before an
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
@@ -99,6 +99,29 @@ def check_network(network: object, owner: str, *, takes_trained: bool = True) ->
         f"The 'network' parameter of {owner} must be one of {choices}, a function of "
         f"(input_shape, n_classes) that builds a Keras model{model}; got {shown}. {advice}".rstrip()
     )
+
+
+def check_one_input(network: object, X: object, owner: str) -> None:
+    """Raise for the inputs of a network that has several, where one array is taken.
+
+    Raises
+    ------
+    ValueError
+        With the way out.
+    """
+    if not is_keras_model(network) or not isinstance(X, (list, tuple, Mapping)):
+        return
+    if len(network.inputs) > 1 and len(X) == len(network.inputs):
+        raise ValueError(
+            f"{owner} takes one array; the network takes {len(network.inputs)}. Compute its "
+            "features with FeatureExtractor(network).fit_transform(X), and fit SVCSearchCV on them."
+        )
+
+
+def advise_on_module(network: object) -> str:
+    """Return advice for a network of another framework; empty for anything else."""
+    packages = {cls.__module__.partition(".")[0] for cls in type(network).__mro__}
+    return next((advice for name, advice in _FOREIGN.items() if name in packages), "")
 
 
 def _advise_on_text(text: str, may_be_name: bool) -> str:

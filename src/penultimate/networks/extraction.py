@@ -14,10 +14,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs, Network
+from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_number
 from penultimate.networks._forward import as_inputs, forward
+from penultimate.networks.arguments import advise_on_module
 from penultimate.networks.frameworks import keras_models as _keras
 from penultimate.networks.frameworks.backend import is_keras_model
 
@@ -111,7 +114,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not is_keras_model(self.network):
             raise TypeError(
                 "The 'network' parameter of FeatureExtractor must be a trained Keras model; got "
-                f"{self.network!r}. To train a network by name, use DeepSVC."
+                f"{self.network!r}. "
+                + (advise_on_module(self.network) or "To train a network by name, use DeepSVC.")
             )
         if not isinstance(self.layer, str):
             raise TypeError(
@@ -135,8 +139,12 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
         self.n_features_out_ = self._declared_features()
+        self._scale: InputScale | None = None
         if X is not None:
-            self.n_features_out_ = self._count_features(self._check_input(X))
+            samples = self._check_input(X)
+            self.n_features_out_ = self._count_features(samples)
+            if not isinstance(samples, list) and len(samples):
+                self._scale = InputScale.of(samples)
         return self
 
     def transform(self, X: Inputs) -> NDArray[np.float32]:
@@ -156,8 +164,37 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If the shape of `X` does not match the network's input or, where the number of features
             depends on it, the shape in `fit`; if `X` contains NaN or infinity.
+
+        Warns
+        -----
+        UserWarning
+            If `X` is on another scale than the samples in `fit`, or than the pixels from 0 to 255
+            of a network that begins by rescaling them.
         """
+        check_is_fitted(self)
+        self._warn_of_scale(X)
         return self.extract(X)
+
+    def _warn_of_scale(self, X: Inputs) -> None:
+        samples = self._check_input(X)
+        if isinstance(samples, list) or not len(samples):
+            return
+        words = ""
+        low, high = samples.min(), samples.max()
+        if _keras.takes_pixels(self.network) and (low < 0 or 0 < high <= 1):
+            words = (
+                f"The network begins by rescaling pixels from 0 to 255, but X has values from "
+                f"{low:g} to {high:g}: its features will be nearly the same for all samples. "
+                f"{'Multiply by 255' if low >= 0 else 'Undo the standardization'}, or pass the "
+                "images as they were before scaling."
+            )
+        elif self._scale is not None:
+            try:
+                self._scale.check(samples, "FeatureExtractor")
+            except ValueError as error:  # the features exist, so who wants them may have them
+                words = str(error)
+        if words:
+            warnings.warn(words, UserWarning, stacklevel=level_outside())
 
     def extract(self, X: Inputs, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Do the same as `transform`, and report every batch to `progress`.

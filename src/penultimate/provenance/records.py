@@ -4,6 +4,7 @@ Eight bytes per sample are enough to tell later whether a test sample was used i
 record follows a network through copies, which drop its attributes, by a digest of its weights.
 """
 
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -301,6 +302,12 @@ def record(
     ValueError
         Unless exactly one of samples and fingerprints is given.
 
+    Warns
+    -----
+    UserWarning
+        If the samples cannot be what the network was fed: they have another size than its input,
+        or it begins by rescaling pixels from 0 to 255, and they are not on that scale.
+
     Examples
     --------
     >>> import numpy as np
@@ -318,8 +325,35 @@ def record(
         raise ValueError("Pass X, the samples that the network has seen, or their fingerprints.")
     if fingerprints is None:
         fingerprints = fingerprint(X) if len(X) else np.empty(0, np.uint64)  # type: ignore[arg-type]
+        if len(fingerprints):
+            _warn_if_unlike(network, np.asarray(X))
     seen = provenance_of(network) | Provenance.of(fingerprints, role)
     set_provenance(network, replace(seen, known=True))
+
+
+def _warn_if_unlike(network: Any, X: NDArray[Any]) -> None:
+    """Warn of samples whose fingerprints will not be those of what the network is fed."""
+    words = ""
+    shape = getattr(network, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 4 and X.ndim >= 3:
+        sides = zip(shape[1:3], X.shape[1:3], strict=True)
+        if any(side not in (None, given) for side, given in sides):
+            words = (
+                f"of {X.shape[1]} x {X.shape[2]} pixels, and the network takes {shape[1]} x "
+                f"{shape[2]}"
+            )
+    # The first layer, or the one after an input.
+    first = [layer for layer in getattr(network, "layers", [])[:2] if hasattr(layer, "scale")]
+    rescales = first and type(first[0]).__name__ == "Rescaling" and np.max(first[0].scale) < 0.1
+    if not words and rescales and (X.min() < 0 or 0 < X.max() <= 1):
+        words = f"from {X.min():g} to {X.max():g}, and the network takes pixels from 0 to 255"
+    if words:
+        warnings.warn(
+            f"The recorded samples are {words}. A sample is only recognized in the form in which "
+            "it was recorded: record them as you will test them.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def set_provenance(network: Network, provenance: Provenance) -> None:
