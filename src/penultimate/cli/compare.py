@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from penultimate.datasets import Dataset
 
 _MOST_NOTES = 8
+EPOCHS = 30  # of a network, unless asked for otherwise
 
 
 class SplitBy(StrEnum):
@@ -111,7 +112,8 @@ def compare(
             help="A folder with one folder per class, or with train and test folders of these "
             "(with --subsets, a folder of such folders); a CSV manifest "
             "(path,label[,group][,subset][,split]), an .npz file, or a folder of IDX files; or a "
-            ".zip or .tar of one of these.",
+            ".zip or .tar of one of these. Features, such as embeddings, come as an .npz with a "
+            "matrix X, or as a CSV with a column 'label' and numbers.",
             show_default=False,
         ),
     ],
@@ -129,7 +131,9 @@ def compare(
     ] = None,
     seeds: Seeds = 3,
     seed: FirstSeed = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 30,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"Training epochs; {EPOCHS} by default.")
+    ] = None,
     image_size: ImageSize = "auto",
     skip_corrupt: SkipCorrupt = False,
     subsets: Annotated[
@@ -165,6 +169,8 @@ def compare(
 ) -> None:
     """Compare heads on a network's features with the network's softmax, on your own images.
 
+    On features that you computed elsewhere, it compares the heads alone.
+
     Methods: cnn-softmax, cnn+logistic, cnn+svm-rbf, cnn+svm-linear, pca+svm-rbf.
     Without --subsets also cnn+rf, cnn+knn.
     With --subsets also cnn-softmax-masked, cnn+svm-rbf-routed, cnn-scratch,
@@ -172,6 +178,8 @@ def compare(
     On request: cnn+rff (a linear SVM on random features); networks trained with a
     margin loss: cnn-hinge, cnn-squared-hinge, cnn-crammer-singer,
     cnn-weston-watkins.
+    On features: logistic, svm-rbf, svm-linear; without --subsets also rf, knn; with
+    --subsets also svm-rbf-head-routed; on request rff.
 
     Networks: compact, wide (for about fifty classes), plane (two features, for plots).
     """
@@ -245,7 +253,7 @@ def _compare(
     *,
     methods: list[str] | None,
     network: str = "compact",
-    epochs: int = 30,
+    epochs: int | None = None,
     subsets: bool = False,
     splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
     checkpoints: Path | None = None,
@@ -267,7 +275,7 @@ def _compare(
         with wrong_usage("--network"):
             check_choice(network, "network", "compare", NETWORKS)
         with wrong_usage("--methods"):
-            choose_methods(methods, by_subset=subsets, frozen=False)
+            choose_methods(methods, by_subset=subsets, frozen=False, on_features=None)
         console = Console(stderr=json)
         with LiveTable(console) as live:
             dataset = read(live)
@@ -280,7 +288,8 @@ def _compare(
                     "manifest, or extract them from the file names with --group-from-filename.",
                     param_hint="--split-by",
                 )
-            live.update("load the network's backend", 0, 1)
+            if dataset.has_images:
+                live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
                 from penultimate.comparison import ComparisonInterrupted, Protocol
                 from penultimate.comparison import _compare as comparison
@@ -290,16 +299,20 @@ def _compare(
                 from penultimate.results.overview import print_tables
                 from penultimate.splits import Holdout
 
-                make_deterministic()
+                if dataset.has_images:
+                    make_deterministic()
                 warnings.simplefilter("ignore", LeakageWarning)  # reported below, as a check
-            live.update("load the network's backend", 1, 1)
+            if dataset.has_images:
+                live.update("load the network's backend", 1, 1)
             interrupted = False
             try:
                 result = comparison.compare(
                     dataset,
                     methods=methods,
                     network=network,
-                    training=Training(epochs=epochs),
+                    training=Training(epochs=EPOCHS if epochs is None else epochs)
+                    if dataset.has_images or epochs is not None
+                    else None,
                     seeds=seeds,
                     protocol=Protocol(
                         [Holdout(by_group=by_group, seed=seed) for by_group, seed in splits],

@@ -4,7 +4,15 @@ from penultimate.comparison._compare import compare
 from penultimate.comparison.comparison import Comparison
 from penultimate.comparison.interrupted import ComparisonInterrupted
 from penultimate.comparison.method import Method
-from penultimate.comparison.methods import METHODS
+from penultimate.comparison.methods import FEATURE_METHODS, METHODS
 from penultimate.comparison.protocol import Protocol
 
-__all__ = ["METHODS", "Comparison", "ComparisonInterrupted", "Method", "Protocol", "compare"]
+__all__ = [
+    "FEATURE_METHODS",
+    "METHODS",
+    "Comparison",
+    "ComparisonInterrupted",
+    "Method",
+    "Protocol",
+    "compare",
+]

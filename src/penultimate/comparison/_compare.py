@@ -19,7 +19,7 @@ from penultimate._common.validation import check_n_jobs, check_number
 from penultimate.comparison.all_splits import AllSplits
 from penultimate.comparison.checks import find_leaks
 from penultimate.comparison.comparison import Comparison
-from penultimate.comparison.given import read_given
+from penultimate.comparison.given import DEFAULT_NETWORK, read_given, refuse_training
 from penultimate.comparison.interrupted import ComparisonInterrupted
 from penultimate.comparison.method import Method
 from penultimate.comparison.methods import check_heads, choose_headline, choose_methods
@@ -38,7 +38,7 @@ def compare(
     *,
     test: tuple[ArrayLike, ArrayLike] | None = None,
     methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None = None,
-    network: str | Builder | Network = "compact",
+    network: str | Builder | Network = DEFAULT_NETWORK,
     training: Training | None = None,
     seeds: int | Sequence[int] = 3,
     protocol: Protocol | None = None,
@@ -57,8 +57,10 @@ def compare(
 
     Parameters
     ----------
-    data : array-like of images, str, Path or Dataset
-        Images with labels in `y`, or a path from which `penultimate.load_data` reads both. (For a
+    data : array-like, str, Path or Dataset
+        Images with labels in `y`; or features of shape (n_samples, n_features), such as
+        embeddings, on which heads are compared without a network; or a path from which
+        `penultimate.load_data` reads samples and labels. (For a
         named network, image files are resized as with ``image_size="auto"``.) A
         builder's network, or a frozen one, is fed samples on the scale on which they are passed,
         here or in a `Dataset`. If it scales pixels itself (it begins with ``Rescaling``), it is
@@ -72,11 +74,13 @@ def compare(
         Your own test set, if `data` is an array: all of it is then development, and no test
         samples are drawn from it. The equivalent for a `Dataset` is ``is_test``.
     methods : list of str and of (str, Method), or dict of str to Method, optional
-        Names in ``penultimate.comparison.METHODS``, and methods of your own with their names; by
-        default all that suit the comparison, except those on request: networks trained with a
-        margin loss from the same initial weights, such as ``"cnn-hinge"``, and ``"cnn+rff"``.
+        Names in ``penultimate.comparison.METHODS`` (for features, in ``FEATURE_METHODS``), and
+        methods of your own with their names; by default all that suit the comparison, except those
+        on request: networks trained with a margin loss from the same initial weights, such as
+        ``"cnn-hinge"``, and ``"cnn+rff"``.
     network : str, callable or keras.Model, default="compact"
-        As in `DeepSVC`. For a frozen model with one output per class, ``cnn-softmax`` is its own
+        As in `DeepSVC`; not used for features, where differences are to ``logistic``, a converged
+        logistic head. For a frozen model with one output per class, ``cnn-softmax`` is its own
         softmax: output k stands for label k, or for the k-th class name in sorted order (the report
         states this, and whether another order fits better). For any other frozen model, differences
         are to ``cnn+logistic``, a converged logistic head on its features.
@@ -109,7 +113,8 @@ def compare(
     LeakageError
         If test samples were seen in training; a ``ValueError``.
     ValueError
-        If the data or a parameter is invalid; raised before anything is trained.
+        If the data or a parameter is invalid, or is about networks and the data are features;
+        raised before anything is trained.
     ComparisonInterrupted
         On Ctrl-C, if any method is finished by then: a ``KeyboardInterrupt`` whose `comparison`
         holds what is finished, and says so. A second Ctrl-C ends at once.
@@ -148,8 +153,8 @@ def compare(
         )
     protocol.check()
     seeds = _check_seeds(seeds)
-    training = Training() if training is None else training
-    training.check()
+    recipe = Training() if training is None else training
+    recipe.check()
     check_number(batch_size, "batch_size", "compare", low=1, integer=True)
     check_n_jobs(n_jobs, "compare")
     if checkpoints is not None:
@@ -159,24 +164,28 @@ def compare(
     if isinstance(methods, Iterator):  # which is used up when it is read
         methods = list(methods)
     # Misspelled names fail here, before any data is read: no method is impossible by subset.
-    choose_methods(methods, by_subset=True, frozen=frozen)
+    choose_methods(methods, by_subset=True, frozen=frozen, on_features=None)
     with _observer(verbose) as progress:
         dataset, inputs = read_given(data, y, test, network, progress)
+        refuse_training(dataset, network, training, checkpoints)
+        on_features = not dataset.has_images
+        used = None if on_features else network
         # Only now is it known whether there are subsets, and whether the network has one output
         # per class.
         chosen = choose_methods(
             methods,
             by_subset=bool(dataset.subsets),
-            frozen=frozen,
-            classifies=not is_keras_model(network)
-            or numbers_classes(network, len(dataset.classes)),
+            frozen=frozen or on_features,
+            classifies=not on_features
+            and (not is_keras_model(network) or numbers_classes(network, len(dataset.classes))),
+            on_features=on_features,
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)
         folder = None if checkpoints is None else Path(checkpoints)
         settings = Settings(
             chosen,
-            network,
-            training,
+            used,
+            recipe,
             protocol,
             n_jobs,
             folder,
@@ -200,7 +209,7 @@ def compare(
         leaks = []
         for plan in plans:
             # Not in a helper or comprehension: the warning's stacklevel points to our caller.
-            leaks.append(find_leaks(plan, network, protocol.on_leak))
+            leaks.append(find_leaks(plan, used, protocol.on_leak))
             check_trainings(settings, plan)
         if frozen:
             warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)

@@ -15,7 +15,7 @@ from penultimate.comparison.plan import Plan
 from penultimate.comparison.run import Collected, run_plan
 from penultimate.comparison.schedule import Schedule
 from penultimate.datasets.sizes import AUTO_SIDE
-from penultimate.networks import takes_pixels
+from penultimate.networks import is_keras_model, takes_pixels
 
 _FEW_EPOCHS = 10  # still a training, though not the best one
 
@@ -103,6 +103,8 @@ def _work(settings: Settings, plans: list[Plan], inputs: NDArray[Any]) -> str:
     n_networks = sum(count_trainings(settings, plan) for plan in plans)
     n_scores = sum(len(plan.development_splits) * len(settings.methods) for plan in plans)
     n_samples = f"{len(plans[0].split.train):,} samples of {' x '.join(map(str, inputs.shape[1:]))}"
+    if inputs.ndim == 2:
+        n_samples += " features"
     if not n_networks:
         return f"{n_scores} classifiers, on {n_samples}"
     of_epochs = f"of {settings.training.epochs} epochs"
@@ -161,7 +163,9 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "groups": plan.dataset.groups is not None,
         "given_split": plan.dataset.is_test is not None,
         "split_seed": plan.holdout.seed,
-        "network": network if isinstance(network, str) else getattr(network, "__name__", "custom"),
+        "network": network
+        if network is None or isinstance(network, str)
+        else getattr(network, "__name__", "custom"),
         # Stored for the report, which is made from the results alone.
         "frozen": frozen,
         "epochs": None if frozen else settings.training.epochs,
@@ -183,7 +187,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         learning_curves=collected.learning_curves,
     )
     notes = list(collected.notes)
-    if frozen and plan.dataset.files is not None and not takes_pixels(network):
+    if is_keras_model(network) and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(
             {
                 "id": "input-scale",

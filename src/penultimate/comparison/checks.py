@@ -28,6 +28,7 @@ from penultimate.results.method import BASELINE
 from penultimate.results.outcome import Outcome
 from penultimate.results.samples import sample_names
 
+_FEATURES_GIVEN = "what computed the features, and what it had been trained on, is not known"
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
 
 
@@ -119,7 +120,7 @@ class Context:
     @property
     def uses_network(self) -> bool:
         """Whether a method used the shared network of its seed."""
-        return self.comparison.features is not None
+        return self.comparison.features is not None and self.plan.dataset.has_images
 
     @property
     def training_is_unknown(self) -> bool:
@@ -135,6 +136,8 @@ def _test_samples_seen(context: Context) -> Finding:
         return Check("test-samples-seen", context.leak, "error")
     if context.training_is_unknown:
         return NotMade(_NOT_RECORDED, "unknown")
+    if not context.plan.dataset.has_images:
+        return NotMade(_FEATURES_GIVEN, "unknown")
     return None
 
 
@@ -174,7 +177,7 @@ def _duplicates_in_selection(context: Context) -> Finding:
 def _duplicates_across_classes(context: Context) -> Finding:
     data = context.plan.dataset
     names = None if data.files is None else sample_names(data)
-    return checks.check_duplicates(context.prints, data.labels, names=names)
+    return checks.check_duplicates(context.prints, data.labels, names=names, noun=data.noun)
 
 
 def _groups_split(context: Context) -> Finding:
@@ -228,7 +231,8 @@ def _class_imbalance(context: Context) -> Finding:
 def _few_test_samples(context: Context) -> Finding:
     comparison = context.comparison
     best = find_answer(comparison).accuracy  # the interval that the report shows
-    return checks.check_test_size(len(comparison.test), best.value, interval=best)
+    noun = context.plan.dataset.noun
+    return checks.check_test_size(len(comparison.test), best.value, interval=best, noun=noun)
 
 
 def _images_left_out(context: Context) -> Finding:

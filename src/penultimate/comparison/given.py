@@ -1,7 +1,8 @@
 """The input of `compare`: a dataset from arrays or files, and the array its network is fed.
 
-The two differ: the dataset holds 8-bit images for the report and for methods on pixels, but a
-network that does not scale pixels itself must be fed samples on their original scale.
+For images the two differ: the dataset holds 8-bit images for the report and for methods on pixels,
+but a network that does not scale pixels itself must be fed samples on their original scale.
+Features, in a matrix, take the place of a network: there the two are the same.
 """
 
 from pathlib import Path
@@ -11,11 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.data_objects import as_samples
+from penultimate._common.door import spelled
 from penultimate._common.images import check_one_scale
 from penultimate._common.progress import Progress
 from penultimate.datasets import Dataset, load
+from penultimate.datasets.features import check_finite
 from penultimate.networks import takes_pixels
 from penultimate.networks.arguments import check_one_input
+
+# What `compare` trains where nothing else is asked for; data that are features need nothing.
+DEFAULT_NETWORK = "compact"
 
 
 def read_given(
@@ -43,17 +49,39 @@ def read_given(
             data = load(data, image_size=size, progress=progress)
         # `take` keeps all classes, also those of which it took nothing.
         dataset = data.without_empty_classes()
+        if not dataset.has_images:
+            return dataset, dataset.images
         return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
     check_one_input(network, data, "compare")
     X = as_samples(data, "compare")
     if y is None:
-        raise ValueError("y is missing: compare needs one label per image.")
+        raise ValueError("y is missing: compare needs one label per sample.")
     # A user's own test set is appended and marked: from here on there is one form of data.
     is_test = None
     if test is not None:
         X, y, is_test = _join(X, y, test)
+    # One image has as many axes as a matrix of features, but not one label per row.
+    if np.ndim(X) == 2 and np.shape(X)[:1] == np.shape(y)[:1]:
+        dataset = Dataset.from_features(X, y, is_test=is_test)
+        return dataset, dataset.images
     dataset = Dataset.from_arrays(X, y, is_test=is_test)
     return dataset, np.asarray(X) if takes_own_scale else _pixels(dataset)
+
+
+def refuse_training(data: Dataset, network: object, training: object, checkpoints: object) -> None:
+    """Raise ``ValueError`` for what is about a network, if the data are features already."""
+    given = {
+        spelled("--network", "network"): None if network == DEFAULT_NETWORK else network,
+        spelled("--epochs", "training"): training,
+        spelled("--checkpoints", "checkpoints"): checkpoints,
+    }
+    unused = [name for name, value in given.items() if value is not None]
+    if unused and not data.has_images:
+        raise ValueError(
+            f"The data are features, of shape {data.images.shape}: no network is trained on them, "
+            f"so that {' and '.join(unused)} would do nothing. Leave out what is about networks, "
+            "or pass the images."
+        )
 
 
 def _pixels(data: Dataset) -> NDArray[Any]:
@@ -95,7 +123,12 @@ def _join(
             f"X has values of type {X.dtype} and X_test of type {X_test.dtype}; bring both to one "
             "scale and type."
         )
-    check_one_scale({"X": X, "X_test": X_test})
+    if X.ndim > 2:
+        check_one_scale({"X": X, "X_test": X_test})
+    else:  # features, which have no scale in common
+        for name, part in (("X", X), ("X_test", X_test)):
+            if part.dtype.kind == "f":
+                check_finite(part, name)
     if y.ndim != 1 or y_test.ndim != 1:
         raise ValueError(
             f"y and y_test must have one label per sample; got shapes {y.shape} and {y_test.shape}."

@@ -154,6 +154,16 @@ METHODS: dict[str, Method] = {
     **{name: _with_margin_loss(loss) for name, loss in _MARGIN_LOSSES.items()},
     "cnn+rff": Method("features", random_features, family="margin", run="on request"),
 }
+# Where the data are features, there is no network to name, and nothing but heads on them.
+FEATURE_METHODS: dict[str, Method] = {
+    "logistic": METHODS["cnn+logistic"],
+    "svm-rbf": METHODS["cnn+svm-rbf"],
+    "svm-linear": METHODS["cnn+svm-linear"],
+    "svm-rbf-head-routed": METHODS["cnn+svm-rbf-head-routed"],
+    "rf": METHODS["cnn+rf"],
+    "knn": METHODS["cnn+knn"],
+    "rff": METHODS["cnn+rff"],
+}
 
 
 def choose_methods(
@@ -162,6 +172,7 @@ def choose_methods(
     by_subset: bool,
     frozen: bool,
     classifies: bool = True,
+    on_features: bool | None = False,
 ) -> dict[str, Method]:
     """Return the given methods, or those that suit a comparison.
 
@@ -176,6 +187,9 @@ def choose_methods(
         Whether the shared network is pre-trained; none can then be trained from scratch.
     classifies : bool, default=True
         Whether the shared network has one output per class, and thus its own softmax.
+    on_features : bool or None, default=False
+        Whether the data are features, for which names are those of `FEATURE_METHODS`; None if that
+        is not known yet, and any known name will do.
 
     Returns
     -------
@@ -187,20 +201,24 @@ def choose_methods(
         If there are no methods, a name is unknown or given twice, or a method is invalid, or
         impossible in such a comparison.
     """
+    known = {False: METHODS, True: FEATURE_METHODS, None: METHODS | FEATURE_METHODS}[on_features]
     if methods is None:
         return {
             name: method
-            for name, method in METHODS.items()
+            for name, method in known.items()
             if method.run == "by default" or (method.run == "without subsets" and not by_subset)
             if not _reason_against(method, by_subset, frozen, classifies)
         }
     # The same method named twice is one method; two methods of one name would share a row.
     chosen: dict[str, Method] = {}
-    for name, method in _named(methods):
+    for name, method in _named(methods, known):
         if chosen.setdefault(name, method) != method:
             raise ValueError(f"Two methods are named {name!r}; give each its own name.")
         method.check(name)
-        if reason := _reason_against(method, by_subset, frozen, classifies):
+        reason = _reason_against(method, by_subset, frozen, classifies)
+        if on_features and method.inputs != "features":
+            reason = "needs images or a network, and the data are features. Drop the method."
+        if reason:
             raise ValueError(f"The method {name!r} {reason}")
     if not chosen:
         raise ValueError("methods is empty; name at least one, or pass None for all of them.")
@@ -247,7 +265,7 @@ def choose_headline(methods: Mapping[str, Method]) -> str | None:
     It is chosen by what the methods are, whatever their order and their accuracies: picking the
     best of several heads by its test accuracy would be a selection on the test set.
     """
-    known = [*METHODS]
+    known = [*METHODS, *FEATURE_METHODS]
     # Methods that the report examines come first, then ours in their order, then by name.
     heads = [
         (not method.inspect, known.index(name) if name in known else len(known), name)
@@ -259,13 +277,13 @@ def choose_headline(methods: Mapping[str, Method]) -> str | None:
 
 
 def _named(
-    methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method],
+    methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method], known: Mapping[str, Method]
 ) -> list[tuple[str, Method]]:
     """Return methods with their names, looking up those that are only named."""
     # One message for every wrong form, because it lists all the right ones.
     wrong = TypeError(
         "The 'methods' parameter of compare must be a list of names, such as "
-        f"{[*METHODS][:2]}, and of pairs (name, Method), or a dict of names to Methods; got "
+        f"{[*known][:2]}, and of pairs (name, Method), or a dict of names to Methods; got "
         f"{methods!r}."
     )
     if isinstance(methods, (str, Method)):
@@ -274,8 +292,8 @@ def _named(
     named = []
     for one in given:
         if isinstance(one, str):
-            check_choice(one, "methods", "compare", METHODS)
-            one = one, METHODS[one]
+            check_choice(one, "methods", "compare", known)
+            one = one, known[one]
         if not (
             isinstance(one, tuple)
             and len(one) == 2

@@ -38,7 +38,8 @@ class Settings:
     Attributes
     ----------
     methods : dict of str to Method
-    network : str, callable or keras.Model
+    network : str, callable, keras.Model or None
+        None if the data are features, which need no network.
     training : Training
     protocol : Protocol
     n_jobs : int or None
@@ -61,8 +62,8 @@ class Settings:
 
     @property
     def frozen(self) -> bool:
-        """Whether the network is pre-trained, and stays unchanged."""
-        return is_keras_model(self.network)
+        """Whether nothing is trained before the heads: the network or the features came as such."""
+        return self.network is None or is_keras_model(self.network)
 
     @property
     def needs_network(self) -> bool:
@@ -144,7 +145,8 @@ class SharedNetwork:
 
     Attributes
     ----------
-    model : keras.Model
+    model : keras.Model or None
+        None if the data are features.
     history : History or None
         None for a pre-trained network.
     test_images : ndarray of shape (n_test, ...)
@@ -161,7 +163,7 @@ class SharedNetwork:
         Batch size for inference.
     """
 
-    model: Network
+    model: Network | None
     history: History | None
     test_images: NDArray[Any]
     features: dict[str, NDArray[np.float32]]
@@ -182,6 +184,7 @@ class SharedNetwork:
         """The probabilities of all classes for the test set, computed once."""
         # On demand: without a softmax or a router among the methods nobody asks for them.
         if self._probabilities is None:
+            assert self.model is not None  # no method asks this of features
             outputs = predict_probabilities(
                 self.model, self.test_images, batch_size=self.batch_size
             )
@@ -205,6 +208,8 @@ class SharedNetwork:
 def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> SharedNetwork:
     """Train the network of a seed, or use the pre-trained one, and cut it."""
     settings, plan, progress = trainer.settings, trainer.plan, trainer.progress
+    if settings.network is None:
+        return _given_features(trainer, seed, test_images)
     # With resubstitution the folds are for the searches alone; no network is trained on them.
     folds = plan.folds[seed] if settings.protocol.selection == "crossfit" else []
     fold_features, fit_seconds, history = [], 0.0, None
@@ -255,6 +260,16 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         extract_seconds,
         own_softmax,
         settings.batch_size,
+    )
+
+
+def _given_features(trainer: Trainer, seed: int, test: NDArray[Any]) -> SharedNetwork:
+    """Return features that came as the data, in the place of a network that would compute them."""
+    development = trainer.images
+    # The same in every fold, like those of a frozen network.
+    folds = [development] * len(trainer.plan.folds[seed])
+    return SharedNetwork(
+        None, None, test, {"development": development, "test": test}, folds, 0.0, 0.0
     )
 
 

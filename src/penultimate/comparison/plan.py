@@ -300,7 +300,7 @@ def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
     if dataset.is_selection is not None and dataset.is_selection.any():
         n_selection = int(dataset.is_selection.sum())
         asked = spelled(f"--selection {selection}", f"selection={selection!r}")
-        came = f"The selection part came with the data: {n_selection:,} images"
+        came = f"The selection part came with the data: {n_selection:,} {dataset.noun}s"
         notes.append(
             f"{came}, the same for every seed."
             if selection == "heldout"
@@ -313,7 +313,9 @@ def _notes(dataset: Dataset, selection: str, n_copies: int) -> list[str]:
         # these.
         drawn = "every split" if dataset.is_test is None else "every split except the given one"
         word, are = (
-            ("image", "is an exact copy") if n_copies == 1 else ("images", "are exact copies")
+            (dataset.noun, "is an exact copy")
+            if n_copies == 1
+            else (f"{dataset.noun}s", "are exact copies")
         )
         notes.append(
             f"{n_copies:,} {word} {are} of others; copies were kept on the same side of {drawn}."

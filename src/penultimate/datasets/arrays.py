@@ -1,4 +1,4 @@
-"""Reading of images stored as arrays: an ``.npz``, or a folder of MNIST's IDX files."""
+"""Reading of images or features stored as arrays: an ``.npz``, or a folder of MNIST's IDX files."""
 
 import re
 import zipfile
@@ -29,7 +29,7 @@ _DAMAGED = (
 )
 
 
-_PAIRS = (("X", "y"), ("images", "labels"), ("x", "y"))
+_PAIRS = (("X", "y"), ("images", "labels"), ("features", "labels"), ("x", "y"))
 # Names of the parts' arrays as in Keras (the first two) and in MedMNIST.
 _PART_NAMES = (("X_{}", "y_{}"), ("x_{}", "y_{}"), ("{}_images", "{}_labels"))
 _VALIDATION = ("val", "valid", "validation")
@@ -61,9 +61,8 @@ def read_npz(path: Path) -> Dataset:
     for images, labels in _PAIRS:
         if images in arrays and labels in arrays:
             X, notes = _scaled(arrays[images])
-            return Dataset.from_arrays(
-                X, arrays[labels], name=path.stem, groups=arrays.get("groups"), notes=notes
-            )
+            make = Dataset.from_features if X.ndim == 2 else Dataset.from_arrays
+            return make(X, arrays[labels], name=path.stem, groups=arrays.get("groups"), notes=notes)
     for x, y in _PART_NAMES:
         names = {TRAIN: "train", TEST: "test"}
         names |= {VALIDATION: name for name in _VALIDATION if x.format(name) in arrays}  # noqa: B035
@@ -94,26 +93,30 @@ def _from_parts(
 ) -> Dataset:
     """Join the parts of a split, and keep track of which sample is in which part."""
     first = parts[TRAIN][0]
+    are_features = first.ndim == 2
+    noun = "sample" if are_features else "image"
     for part, (X, y) in parts.items():
         if len(X) != len(y):
             raise ValueError(
-                f"The {part} part has {quantity(len(X), 'image')} but {quantity(len(y), 'label')}."
+                f"The {part} part has {quantity(len(X), noun)} but {quantity(len(y), 'label')}."
             )
         if X.shape[1:] != first.shape[1:]:
             raise ValueError(
-                f"Training and {part} images differ in shape: {first.shape[1:]}, {X.shape[1:]}."
+                f"Training and {part} {noun}s differ in shape: {first.shape[1:]}, {X.shape[1:]}."
             )
         if X.dtype != first.dtype:
             raise ValueError(
-                f"Training and {part} images differ in type: {first.dtype}, {X.dtype}. Convert "
-                "one of them, including the range of its pixel values."
+                f"Training and {part} {noun}s differ in type: {first.dtype}, {X.dtype}. Convert "
+                "one of them, including the range of its values."
             )
-    check_one_scale({called[part]: X for part, (X, _) in parts.items()})
+    if not are_features:
+        check_one_scale({called[part]: X for part, (X, _) in parts.items()})
     images, scaling = _scaled(np.concatenate([X for X, _ in parts.values()]))
     labels = np.concatenate([np.asarray(y).reshape(len(y), -1) for _, y in parts.values()])
     if labels.shape[1] == 1:
         labels = labels[:, 0]
-    dataset = Dataset.from_arrays(images, labels, name=name)
+    make = Dataset.from_features if are_features else Dataset.from_arrays
+    dataset = make(images, labels, name=name)
     of_each = [part for part, (X, _) in parts.items() for _ in range(len(X))]
     classes = [dataset.classes[code] for code in dataset.labels]
     given = given_split(of_each, classes, called)

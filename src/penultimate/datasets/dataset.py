@@ -1,4 +1,4 @@
-"""The data set that readers return: images, labels, and notes on how they were read."""
+"""The data set that readers return: images or features, labels, and notes on how they were read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,8 @@ from penultimate._common.wording import quantity
 from penultimate.datasets.class_names import merge_labels, natural_order, printable, with_names
 from penultimate.datasets.description import describe
 from penultimate.datasets.display import DatasetDisplay
-from penultimate.provenance.fingerprints import fingerprint
+from penultimate.datasets.features import check_features
+from penultimate.provenance.fingerprints import copy_prints, fingerprint
 
 _BYTES = (0.0, 255.0)
 _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
@@ -23,12 +24,13 @@ _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Labeled images in memory.
+    """Labeled images, or features of them, in memory.
 
     Attributes
     ----------
     images : ndarray of shape (n_samples, height, width, channels)
-        Pixels from 0 to 255: uint8 if read from files, float32 if given as floats.
+        Pixels from 0 to 255: uint8 if read from files, float32 if given as floats. If the data are
+        features, these: an array of shape (n_samples, n_features).
     labels : ndarray of shape (n_samples,), int64
         Index into `classes` for each image.
     classes : tuple of str
@@ -88,8 +90,8 @@ class Dataset:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.images):
                 raise ValueError(
-                    f"There are {len(self.images)} images but {len(values)} {name}; to select "
-                    "samples, use Dataset.take."
+                    f"There are {len(self.images)} {self.noun}s but {len(values)} {name}; to "
+                    "select samples, use Dataset.take."
                 )
         labels = np.asarray(self.labels)
         outside = labels.dtype.kind not in "iu" or np.any((labels < 0) | (labels >= n_classes))
@@ -155,7 +157,86 @@ class Dataset:
         """
         given = np.asarray(images)
         images, given_range = _as_pixels(given)
-        y = check_labels(y, len(images))
+        noted = [note_black(given, "The array of images"), _note_stretched(given_range)]
+        return cls._labeled(
+            images,
+            y,
+            name=name,
+            groups=groups,
+            is_test=is_test,
+            is_selection=is_selection,
+            subsets=subsets,
+            notes=(*notes, *(note for note in noted if note is not None)),
+            # Rescaling changes the fingerprint of floats that are not whole pixel values.
+            fingerprints=None if given_range == _BYTES else fingerprint(given),
+            given_range=given_range,
+        )
+
+    @classmethod
+    def from_features(
+        cls,
+        features: ArrayLike,
+        y: Any,
+        *,
+        name: str = "data",
+        groups: Any = None,
+        is_test: Any = None,
+        is_selection: Any = None,
+        subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Self:
+        """Create a data set from features that were computed elsewhere, such as embeddings.
+
+        Parameters
+        ----------
+        features : array-like of shape (n_samples, n_features)
+            Finite numbers on any scale. Heads standardize them on the samples that they are
+            fitted on.
+        y, name, groups, is_test, is_selection, subsets, notes
+            As in `from_arrays`.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If the features, labels or subsets are invalid; the message gives the reason.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from penultimate import Dataset
+        >>> embeddings = np.random.default_rng(0).normal(size=(4, 16))
+        >>> Dataset.from_features(embeddings, ["cat", "dog", "cat", "dog"], name="pets")
+        <Dataset 'pets': 4 samples of 16 features
+        2 classes: cat (2), dog (2)>
+        """
+        values, noted = check_features(features)
+        return cls._labeled(
+            values,
+            y,
+            name=name,
+            groups=groups,
+            is_test=is_test,
+            is_selection=is_selection,
+            subsets=subsets,
+            notes=(*notes, *noted),
+        )
+
+    @classmethod
+    def _labeled(
+        cls,
+        samples: NDArray[Any],
+        y: Any,
+        *,
+        name: str,
+        subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None,
+        **others: Any,
+    ) -> Self:
+        """Create a data set from samples that were checked, indexing the classes."""
+        y = check_labels(y, len(samples))
         labels = [printable(label) for label in y]
         if subsets is not None and not isinstance(subsets, Mapping):
             labels, subsets = merge_labels(labels, subsets)
@@ -164,22 +245,24 @@ class Dataset:
         position = np.array([classes.index(n) for n in names.tolist()], dtype=np.int64)
         if subsets is not None:
             subsets = check_subsets(with_names(subsets), classes)
-        noted = [note_black(given, "The array of images"), _note_stretched(given_range)]
-        notes = (*notes, *(note for note in noted if note is not None))
         return cls(
-            images,
+            samples,
             position[codes],
             tuple(classes),
             printable(name),
-            groups,
-            is_test,
-            notes,
-            {} if subsets is None else dict(subsets),
-            is_selection=is_selection,
-            # Rescaling changes the fingerprint of floats that are not whole pixel values.
-            fingerprints=None if given_range == _BYTES else fingerprint(given),
-            given_range=given_range,
+            subsets={} if subsets is None else dict(subsets),
+            **others,
         )
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the samples are images; otherwise they are features."""
+        return self.images.ndim != 2
+
+    @property
+    def noun(self) -> str:
+        """What a sample is called in texts: "image" or "sample"."""
+        return "image" if self.has_images else "sample"
 
     @property
     def inputs(self) -> NDArray[Any]:
@@ -196,7 +279,13 @@ class Dataset:
         -------
         ndarray of shape (n_samples,), uint64
         """
-        return fingerprint(self.images) if self.fingerprints is None else self.fingerprints
+        if self.fingerprints is not None:
+            return self.fingerprints
+        prints = None if self.has_images else copy_prints(self.images)
+        if prints is None and not self.has_images:
+            # Vectors so short are equal by coincidence: none counts as a copy of another.
+            return np.arange(len(self.images), dtype=np.uint64)
+        return fingerprint(self.images) if prints is None else prints
 
     def take(self, samples: NDArray[Any]) -> Self:
         """Return a data set with some of the samples and all of the classes.
@@ -251,7 +340,7 @@ class Dataset:
         }
         kept = {name: members for name, members in subsets.items() if members}
         shown = ", ".join(map(repr, empty[:3])) + (" and others" if empty[3:] else "")
-        note = f"{quantity(len(empty), 'class', 'classes')} without images left out: {shown}."
+        note = f"{quantity(len(empty), 'class', 'classes')} without {self.noun}s left out: {shown}."
         return replace(
             self,
             labels=labels,
@@ -284,16 +373,25 @@ class Dataset:
         _, first, same = np.unique(self.fingerprint(), return_index=True, return_inverse=True)
         differ = np.flatnonzero(self.labels != self.labels[first][same])
         if len(differ):
-            copies = "image is an exact copy" if len(differ) == 1 else "images are exact copies"
+            copies = (
+                f"{self.noun} is an exact copy"
+                if len(differ) == 1
+                else f"{self.noun}s are exact copies"
+            )
             raise ValueError(
                 f"{len(differ):,} {copies} of one with another label, such as "
                 f"{self._named(differ[0])} of {self._named(first[same[differ[0]]])}. Correct the "
-                "labels or remove these images first; dropping duplicates does not choose a label."
+                f"labels or remove these {self.noun}s first; dropping duplicates does not choose "
+                "a label."
             )
         n_out = len(self.labels) - len(first)
         if not n_out:
             return self
-        words = "image was left out: it is" if n_out == 1 else "images were left out: each is"
+        words = (
+            f"{self.noun} was left out: it is"
+            if n_out == 1
+            else f"{self.noun}s were left out: each is"
+        )
         note = f"{n_out:,} {words} an exact copy of another one."
         return replace(self.take(np.sort(first)), notes=(*self.notes, note))
 
@@ -389,6 +487,11 @@ class Dataset:
         >>> data.show(["dog"], n_samples=1).names
         ['sample 1']
         """
+        if not self.has_images:
+            raise ValueError(
+                f"There are no images to show: {self.name!r} holds features, of shape "
+                f"{self.images.shape}."
+            )
         return DatasetDisplay.from_dataset(
             self, classes=classes, n_classes=n_classes, n_samples=n_samples
         ).plot()
@@ -398,7 +501,7 @@ class Dataset:
         return describe(self)
 
     def _named(self, sample: np.int64) -> str:
-        name = f"image {sample}" if self.files is None else repr(str(self.files[sample]))
+        name = f"{self.noun} {sample}" if self.files is None else repr(str(self.files[sample]))
         return f"{name} ({self.classes[self.labels[sample]]})"
 
     def subset_samples(self, name: str) -> NDArray[np.int64]:

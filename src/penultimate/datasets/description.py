@@ -40,6 +40,8 @@ def describe(data: "Dataset") -> str:
 def _images(data: "Dataset") -> str:
     # The constructor checks no shape, and what is printed to find an error must not raise another.
     shape = data.images.shape[1:]
+    if not data.has_images:
+        return f"{quantity(len(data.labels), 'sample')} of {quantity(shape[0], 'feature')}"
     size = f"{' x '.join(map(str, shape[:2]))} pixels"
     if len(shape) > 2:
         size += f", {_COLORS.get(shape[2], f'{shape[2]} channels')}"
@@ -58,7 +60,7 @@ def _parts(data: "Dataset") -> list[str]:
     """Describe the split that the data came with, and groups and subsets, in up to two lines."""
     masks = {"test set": data.is_test, "selection part": data.is_selection}
     given = [
-        f"{name} of {quantity(int(mask.sum()), 'image')}"
+        f"{name} of {quantity(int(mask.sum()), data.noun)}"
         for name, mask in masks.items()
         if mask is not None
     ]

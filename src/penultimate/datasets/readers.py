@@ -1,4 +1,4 @@
-"""Reading of labeled images: detects folders, tables, arrays, and archives of them."""
+"""Reading of labeled images or features: detects folders, tables, arrays, and archives of them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +12,7 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
+from penultimate.datasets.feature_table import is_feature_table, read_feature_table
 from penultimate.datasets.folders import list_folder
 from penultimate.datasets.images import looks_like_image
 from penultimate.datasets.leftovers import is_leftover
@@ -35,7 +36,7 @@ def load(
     group_from_filename: str | None = None,
     progress: Progress = SILENT,
 ) -> Dataset:
-    """Read labeled images.
+    """Read labeled images, or features of them.
 
     Parameters
     ----------
@@ -49,8 +50,11 @@ def load(
           ``subset``, ``group`` and ``split`` (``train``, ``val`` or ``test``); paths are relative
           to the manifest;
         - a CSV of pixels, with the columns ``label`` and ``pixel0``, ``pixel1``, ...;
-        - an ``.npz`` with ``X`` and ``y`` (or ``images`` and ``labels``, or ``X_train``,
-          ``y_train``, ``X_test`` and ``y_test``), and optionally ``groups``;
+        - a CSV of features, with the columns ``label``, optionally ``file``, ``group``,
+          ``subset`` and ``split``, and otherwise numbers;
+        - an ``.npz`` with ``X`` (images, or a matrix of features) and ``y`` (or ``images`` and
+          ``labels``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``), and optionally
+          ``groups``;
         - a folder of IDX files named as MNIST's or EMNIST's are, gzipped or not, or one that holds
           them in ``MNIST/raw``, as torchvision does;
         - a ``.tar`` (``.gz``, ``.bz2``, ``.xz``) or ``.zip`` of any of these folders, of images and
@@ -140,7 +144,7 @@ def list_or_read(
     table = read_table(path) if path.suffix.lower() in _TABLES and path.is_file() else None
     arrays = _read_arrays(path, table)
     if arrays is not None:
-        _check_files_only(path, subsets, group_from_filename)
+        _check_files_only(path, subsets and not arrays.subsets, group_from_filename)
         return arrays
     if path.is_dir():
         listing = list_folder(path, subsets=subsets, lenient=lenient)
@@ -244,6 +248,8 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
     """Read data that holds pixels as numbers; None if it is something else."""
     if table is not None and is_pixel_table(table):
         return read_pixel_table(table)
+    if table is not None and is_feature_table(table):
+        return read_feature_table(table)
     if path.is_dir() and (folder := find_idx(path)) is not None:
         return read_idx_folder(folder)
     reader = READERS.get(path.suffix.lower())

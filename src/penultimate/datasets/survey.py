@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.wording import quantity
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.class_names import natural_order
 from penultimate.datasets.dataset import Dataset
@@ -220,6 +221,14 @@ def _survey(
         path, skip_missing=True, subsets=subsets, group_from_filename=pattern, lenient=True
     )
     if isinstance(found, Dataset):
+        if not found.has_images:
+            raise ValueError(
+                f"{str(path)!r} holds features, of which there is nothing to look at. They are "
+                f"{quantity(len(found.labels), 'sample')} of "
+                f"{quantity(found.images.shape[1], 'feature')} in "
+                f"{quantity(len(found.classes), 'class', 'classes')}; to compare heads on them: "
+                f"penultimate compare {path.name}"
+            )
         samples = _of_arrays(found)
         return Survey(found.name, samples, list(found.classes), [*found.notes, *notes])
     labels = found.labels

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from penultimate._common.wording import quantity
 from penultimate.report.thumbnails import make_thumbnails
 from penultimate.results.outcome import Outcome
 from penultimate.results.samples import sample_names
@@ -50,20 +51,20 @@ def gallery(comparison: Outcome) -> dict[str, Any]:
         ],
         "thumbnails": make_thumbnails(data, samples),
         "n_errors": len(order),
-        "counts": {name: _count(name, rows) for name, rows in wrong.items()},
+        "counts": {name: _count(name, rows, data.noun) for name, rows in wrong.items()},
     }
 
 
-def _count(name: str, wrong: Any) -> str:
+def _count(name: str, wrong: Any, noun: str) -> str:
     """State how many predictions are wrong: an image has one for each seed."""
     n_wrong, n_images = int(wrong.sum()), int(wrong.any(axis=0).sum())
     n_seeds, n_test = wrong.shape
     if not n_images:
-        return f"{name} classified every test image correctly."
-    images = f"{n_images:,} {'image' if n_images == 1 else 'images'}"
+        return f"{name} classified every test {noun} correctly."
+    images = quantity(n_images, noun)
     if n_seeds == 1:
-        return f"{name} is wrong on {n_images:,} of {n_test:,} images."
+        return f"{name} is wrong on {n_images:,} of {n_test:,} {noun}s."
     return (
-        f"{n_wrong:,} of the {wrong.size:,} predictions of {name} ({n_test:,} images, {n_seeds} "
+        f"{n_wrong:,} of the {wrong.size:,} predictions of {name} ({n_test:,} {noun}s, {n_seeds} "
         f"seeds) are wrong, on {images}."
     )

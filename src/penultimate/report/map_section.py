@@ -57,7 +57,11 @@ def feature_map(comparison: Outcome) -> dict[str, Any] | None:
     if not views:
         return None
     method = next((m for m in comparison.methods if m.family == "svm"), comparison.methods[0])
-    sprites = make_sprite_sheet(data.images[samples], largest_side=_THUMBNAIL_SIDE, lossy=True)
+    sprites = (
+        make_sprite_sheet(data.images[samples], largest_side=_THUMBNAIL_SIDE, lossy=True)
+        if data.has_images
+        else None
+    )
     return {
         "views": views,
         "samples": samples.tolist(),

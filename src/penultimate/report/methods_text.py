@@ -48,7 +48,9 @@ def methods_paragraph(results: dict[str, Any]) -> str:
 def _data(results: dict[str, Any]) -> Iterator[str]:
     data, protocol = results["dataset"], results["protocol"]
     total = data["n_development"] + data["n_test"]
-    height, width, _ = data["image_shape"]
+    shape = data["image_shape"]
+    noun = data.get("unit", "image")
+    of = f"{shape[0]:,} features" if noun != "image" else f"{shape[0]} x {shape[1]} pixels"
     names = list(dict.fromkeys(row["name"] for row in results["methods"]))
     controls = {row["name"] for row in results["methods"] if row["control"]}
     listed = _enumerate([f"{name} (a control)" if name in controls else name for name in names])
@@ -62,7 +64,7 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
     else:
         drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
     yield (
-        f"We compared {listed} on {data['name']}: {total:,} images of {height} x {width} pixels in "
+        f"We compared {listed} on {data['name']}: {total:,} {noun}s of {of} in "
         f"{len(data['classes'])} classes, of which {data['n_development']:,} were used for "
         f"development and {data['n_test']:,} for testing. The test set {drawn}."
     )
@@ -78,6 +80,9 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
 def _network(results: dict[str, Any]) -> Iterator[str]:
     protocol = results["protocol"]
     if not _uses_network(results):
+        return
+    if protocol["network"] is None:
+        yield "The features were given; no network was trained, and all heads used the same ones."
         return
     if protocol["frozen"]:
         yield (
@@ -135,9 +140,10 @@ def _subsets(results: dict[str, Any]) -> Iterator[str]:
     if not results["protocol"]["subsets"]:
         return
     names = _enumerate(list(results["dataset"]["subsets"]))
+    noun = results["dataset"].get("unit", "image")
     yield (
         f"The classes are grouped into subsets ({names}). Methods that are given the subset of "
-        "each image use one classifier per subset and are compared with the network's softmax "
+        f"each {noun} use one classifier per subset and are compared with the network's softmax "
         "restricted to the classes of that subset."
     )
 

@@ -48,6 +48,7 @@ def render_html(summary: dict[str, Any]) -> str:
     n_test = results["dataset"]["n_test"]
     environment.filters |= {
         "quantity": quantity,
+        "one": lambda noun: f"{'an' if noun == 'image' else 'a'} {noun}",
         "percent": lambda value: percent(value, n_test),
         "percent_interval": lambda ends: percent_interval(tuple(ends), n_test),
         "points": lambda value: points(value, n_test).replace("-", _MINUS),

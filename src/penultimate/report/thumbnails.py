@@ -41,7 +41,7 @@ class Thumbnail:
     height: int
 
 
-def make_thumbnails(data: Dataset, samples: NDArray[np.int64]) -> list[Thumbnail]:
+def make_thumbnails(data: Dataset, samples: NDArray[np.int64]) -> list[Thumbnail | None]:
     """Make pictures of samples: the fewer there are, the larger they are.
 
     Parameters
@@ -52,19 +52,23 @@ def make_thumbnails(data: Dataset, samples: NDArray[np.int64]) -> list[Thumbnail
 
     Returns
     -------
-    list of Thumbnail
+    list of Thumbnail or None
+        None for a sample that is no image, and not of a file that is one.
     """
     pixels = _BYTES / _BYTES_PER_PIXEL / max(1, len(samples))
     side = int(np.clip(np.sqrt(pixels), SMALLEST_SIDE, LARGEST_SIDE))
-    return [_encode(_picture(data, sample, side), side) for sample in np.asarray(samples).tolist()]
+    pictures = [_picture(data, sample, side) for sample in np.asarray(samples).tolist()]
+    return [None if picture is None else _encode(picture, side) for picture in pictures]
 
 
-def _picture(data: Dataset, sample: int, side: int) -> Image.Image:
+def _picture(data: Dataset, sample: int, side: int) -> Image.Image | None:
     if data.files is not None:
         try:
             return _read(Path(data.files[sample]), side)
         except Exception:  # Pillow's plugins raise arbitrary errors for damaged files
             pass
+    if not data.has_images:
+        return None
     pixels = np.clip(data.images[sample], 0, 255).astype(np.uint8)
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 

@@ -31,7 +31,8 @@ def answer(results: dict[str, Any]) -> str:
     found, n_test = results["answer"], results["dataset"]["n_test"]
     right = percent(found["accuracy"], n_test)
     ends = percent_interval(tuple(found["ci95"]), n_test)
-    images = "the only test image" if n_test == 1 else f"the {n_test:,} test images"
+    noun = results["dataset"].get("unit", "image")
+    images = f"the only test {noun}" if n_test == 1 else f"the {n_test:,} test {noun}s"
     words = (
         f"{found['best']} is right on {right} % of {images} (95 % interval: {ends} %). Always "
         f"predicting {found['guess']} would be right on {percent(found['guessing'], n_test)} %"

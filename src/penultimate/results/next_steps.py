@@ -67,7 +67,7 @@ def _labels(outcome: "Outcome") -> Step | None:
     wrong = [case for case in outcome.hardest if case.margin < 0]
     if not wrong:
         return None
-    images = quantity(len(wrong), "training image")
+    images = quantity(len(wrong), f"training {outcome.dataset.noun}")
     return _step(
         f"Check the {'label' if len(wrong) == 1 else 'labels'} of {images}.",
         "An SVM that has learned them puts them into another class.",
@@ -88,7 +88,7 @@ def _few_images(outcome: "Outcome") -> Step | None:
     if few_tested and not protocol["given_split"] and not outcome.others:
         splits = spelled("--splits 5", "a list of Holdouts")
         ways.append(f"test on several splits ({splits})")
-        reasons.append(f"{quantity(len(outcome.test), 'image')} to test on")
+        reasons.append(f"{quantity(len(outcome.test), outcome.dataset.noun)} to test on")
     if not ways:
         return None
     what = " and ".join(ways)
@@ -114,6 +114,7 @@ def _larger(outcome: "Outcome") -> Step | None:
 
 
 def _more_images(outcome: "Outcome") -> Step | None:
+    noun = outcome.dataset.noun
     for curve in outcome.learning_curves:
         if curve.method != outcome.protocol["headline"] or len(curve.accuracies) < 2:
             continue
@@ -125,9 +126,9 @@ def _more_images(outcome: "Outcome") -> Step | None:
             continue
         few, many = curve.n_samples[-2:]
         return _step(
-            "Collect more images.",
-            f"Fitted on {many:,} instead of {few:,} images, {curve.method} was right on "
+            f"Collect more {noun}s.",
+            f"Fitted on {many:,} instead of {few:,} {noun}s, {curve.method} was right on "
             f"{percent(after, curve.n_scored)} % instead of {percent(before, curve.n_scored)} % of "
-            "the selection images.",
+            f"the selection {noun}s.",
         )
     return None

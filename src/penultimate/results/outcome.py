@@ -291,6 +291,7 @@ class Outcome:
                 "name": data.name,
                 "n_development": len(data.labels) - len(self.test),
                 "n_test": len(self.test),
+                "unit": data.noun,
                 "image_shape": list(data.images.shape[1:]),
                 "classes": list(data.classes),
                 "subsets": {
@@ -327,7 +328,11 @@ class Outcome:
             Without subsets and without figures by class, which take most of the time.
         """
         return {
-            "dataset": {"name": self.dataset.name, "n_test": len(self.test)},
+            "dataset": {
+                "name": self.dataset.name,
+                "n_test": len(self.test),
+                "unit": self.dataset.noun,
+            },
             "protocol": dict(self.protocol),
             "answer": find_answer(self).to_dict(),
             "methods": [self._method_dict(m, None, by_class=False) for m in self.methods],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
+from penultimate._common.wording import quantity
 from penultimate.results.across_splits import split_table
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def tables_as_text(outcome: "Outcome") -> str:
 
 def _by_method(outcome: "Outcome") -> TextTable:
     n_test = len(outcome.test)
-    images = "1 test image" if n_test == 1 else f"{n_test:,} test images"
+    images = quantity(n_test, f"test {outcome.dataset.noun}")
     differences = {name: outcome.vs_softmax(name) for name in outcome.names()}
     tested = any(difference is not None for difference in differences.values())
     rows: list[tuple[str, ...]] = []

@@ -58,24 +58,24 @@ def verdict(results: dict[str, Any]) -> str:
         "baseline", MASKED_BASELINE if methods[name]["knows_subset"] else BASELINE
     )
     seeds = protocol["seeds"]
-    n_test = results["dataset"]["n_test"]
+    n_test, noun = results["dataset"]["n_test"], results["dataset"].get("unit", "image")
     low, high = differences[name]["ci95"]
     difference = differences[name]["difference"]
     if low <= 0 <= high:
         words = (
             f"No significant difference between {name} and {softmax} on "
-            f"{n_test:,} test images: {points(difference, n_test)} percentage points (95 % "
+            f"{n_test:,} test {noun}s: {points(difference, n_test)} percentage points (95 % "
             f"interval: {points_interval((low, high), n_test)})."
         )
         if needed := differences[name].get("samples_needed"):
             words += (
-                f" About {needed:,} test images would be needed to detect a difference of this "
+                f" About {needed:,} test {noun}s would be needed to detect a difference of this "
                 "size."
             )
         elif difference and len(seeds) > 1:
             words += (
                 " The variation between seeds is too large to detect a difference of this size "
-                "with any number of test images: more seeds are needed."
+                f"with any number of test {noun}s: more seeds are needed."
             )
     else:
         # Both directions read as a positive amount: "less accurate by 1.00", not "by -1.00".

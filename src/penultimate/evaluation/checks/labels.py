@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate._common.digits import percent, percent_interval
 from penultimate._common.labels import is_one_hot
+from penultimate._common.wording import quantity
 from penultimate.evaluation.checks._check import Check
 from penultimate.evaluation.intervals.accuracy import Interval, wilson_interval
 
@@ -141,7 +142,7 @@ def check_balance(labels: ArrayLike, classes: Sequence[Any] | None = None) -> Ch
 
 
 def check_test_size(
-    n_test: int, accuracy: float, *, interval: Interval | None = None
+    n_test: int, accuracy: float, *, interval: Interval | None = None, noun: str = "image"
 ) -> Check | None:
     """Look for a test set that leaves the accuracy uncertain by more than 2.5 percentage points.
 
@@ -154,6 +155,8 @@ def check_test_size(
     interval : Interval, optional
         Its interval, to be named in the message where it is known to be wider, because there are
         several seeds or groups; by default Wilson's.
+    noun : str, default="image"
+        What a sample is called.
 
     Returns
     -------
@@ -172,7 +175,7 @@ def check_test_size(
     shown = of_samples if interval is None else interval
     return Check(
         "few-test-samples",
-        f"{n_test:,} test {'image' if n_test == 1 else 'images'}: an accuracy of "
+        f"{quantity(n_test, f'test {noun}')}: an accuracy of "
         f"{percent(accuracy, n_test)} % has a 95 % interval of "
         f"{percent_interval((shown.low, shown.high), n_test)} %.",
     )

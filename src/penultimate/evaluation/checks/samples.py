@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.validation import check_per_sample
+from penultimate._common.wording import quantity
 from penultimate.evaluation.checks._check import Check
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
@@ -55,7 +56,11 @@ def check_seen(
 
 
 def check_duplicates(
-    fingerprints: NDArray[np.uint64], labels: ArrayLike, *, names: Sequence[Any] | None = None
+    fingerprints: NDArray[np.uint64],
+    labels: ArrayLike,
+    *,
+    names: Sequence[Any] | None = None,
+    noun: str = "image",
 ) -> Check | None:
     """Look for identical samples with different labels.
 
@@ -65,6 +70,8 @@ def check_duplicates(
     labels : array-like of shape (n_samples,)
     names : sequence, optional
         Names of the samples for the message.
+    noun : str, default="image"
+        What a sample is called.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def check_duplicates(
         return None
     return Check(
         "duplicates-across-classes",
-        f"{len(several):,} {'image is' if len(several) == 1 else 'images are'} in the data under "
+        f"{quantity(len(several), noun)} {'is' if len(several) == 1 else 'are'} in the data under "
         f"several labels, {among.sum():,} times in all: {_copies(same, several, names)}",
     )
 

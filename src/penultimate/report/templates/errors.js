@@ -112,10 +112,10 @@
     if (state.cell) {
       const [i, j] = state.cell, times = confusion[state.method][i][j];
       note.textContent = `${state.method}: ${times} ${times === 1 ? "prediction" : "predictions"} of ${classes[j]} for ` +
-        `${n_shown} ${n_shown === 1 ? "image" : "images"} labeled ${classes[i]}.`;
+        `${n_shown} ${page.noun}${n_shown === 1 ? "" : "s"} labeled ${classes[i]}.`;
     }
     if (isLimited) {
-      note.textContent += ` Of ${page.n_errors} images that any method misclassified, the page holds the ` +
+      note.textContent += ` Of ${page.n_errors} ${page.noun}s that any method misclassified, the page holds the ` +
         `${errors.length} with the most errors.`;
     }
     if (state.cell) {

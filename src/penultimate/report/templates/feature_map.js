@@ -3,19 +3,22 @@
   const map = JSON.parse(document.getElementById("map-data").textContent);
   const { views, classes, colors, samples, names, predicted, sprites } = map;
   // Misclassified images are in the gallery, larger and with the sides of the file.
-  const { errors } = JSON.parse(document.getElementById("page-data").textContent);
+  const { errors, noun } = JSON.parse(document.getElementById("page-data").textContent);
   const figures = document.getElementById("thumbs").children;
   const large = new Map(errors.map((error, k) => [error.sample, figures[k].querySelector("img")]));
   const section = document.getElementById("map");
   const find = selector => section.querySelector(selector);
   const [canvas, ring, card, key] = ["canvas", ".ring", ".card", ".key"].map(find);
-  const zoom = Math.max(1, Math.floor(96 / Math.max(sprites.width, sprites.height)));
-  const width = sprites.width * zoom, height = sprites.height * zoom;
   const picture = card.querySelector("i"), photo = card.querySelector("img");
-  Object.assign(picture.style, {
-    width: `${width}px`, height: `${height}px`, backgroundImage: `url(${sprites.uri})`,
-    backgroundSize: `${width * sprites.columns}px ${height * sprites.rows}px`,
-  });
+  // Samples that are no images have no sprites: their card holds words alone.
+  const zoom = sprites ? Math.max(1, Math.floor(96 / Math.max(sprites.width, sprites.height))) : 1;
+  const width = sprites ? sprites.width * zoom : 0, height = sprites ? sprites.height * zoom : 0;
+  if (sprites) {
+    Object.assign(picture.style, {
+      width: `${width}px`, height: `${height}px`, backgroundImage: `url(${sprites.uri})`,
+      backgroundSize: `${width * sprites.columns}px ${height * sprites.rows}px`,
+    });
+  }
   const state = { view: views[0], chosen: null, at: null };
   const MARGIN = 18, REACH = 14;
   // The markers of Matplotlib's "os^DvP*X", around the origin.
@@ -91,10 +94,12 @@
     ring.hidden = card.hidden = !dot;
     if (!dot) return;
     Object.assign(ring.style, { left: `${dot.x}px`, top: `${dot.y}px` });
-    const column = dot.index % sprites.columns, row = Math.floor(dot.index / sprites.columns);
-    picture.style.backgroundPosition = `${-column * width}px ${-row * height}px`;
+    if (sprites) {
+      const column = dot.index % sprites.columns, row = Math.floor(dot.index / sprites.columns);
+      picture.style.backgroundPosition = `${-column * width}px ${-row * height}px`;
+    }
     const source = large.get(samples[dot.index]);
-    picture.hidden = Boolean(source);
+    picture.hidden = !sprites || Boolean(source);
     photo.hidden = !source;
     if (source) Object.assign(photo, { src: source.src, className: source.className });
     const guess = make(dot.wrong ? "em" : "b", {}, classes[predicted[dot.index]]);
@@ -181,9 +186,9 @@
   });
 
   document.getElementById("map-note").textContent =
-    `Each dot is a test image${samples.length < map.n_test ? ` (${samples.length} of ${map.n_test}, drawn at random)` : ""}, placed by the features of the network of seed ${map.seed}. ` +
+    `Each dot is a test ${noun}${samples.length < map.n_test ? ` (${samples.length} of ${map.n_test}, drawn at random)` : ""}, placed by ${noun === "image" ? `the features of the network of seed ${map.seed}` : "its features"}. ` +
     "The projection is fitted on development features (for a subset, on its classes only) and applied to the test set; both axes are logarithmic outwards from the center. " +
-    `Outlined dots are misclassified by ${map.method}. Point at a dot to see its image; select a class to highlight it.`;
+    `Outlined dots are misclassified by ${map.method}. Point at a dot to see its ${noun === "image" ? "image" : "name"}; select a class to highlight it.`;
   addPicker("#map-projection", "projection");
   addPicker("#map-subset", "subset");
   dark.addEventListener("change", () => look(state.view));

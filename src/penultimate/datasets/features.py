@@ -1,0 +1,94 @@
+"""Features as data: what is checked of a matrix that was computed elsewhere, such as embeddings.
+
+Nothing is changed but the type: heads standardize features themselves, on the samples that they are
+fitted on, so that nothing of the test set goes into it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+
+from penultimate._common.wording import quantity
+
+
+def check_features(
+    features: ArrayLike, name: str = "The features"
+) -> tuple[NDArray[Any], list[str]]:
+    """Return features as a matrix of floats, and notes on what is odd about them.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_samples, n_features)
+    name : str, default="The features"
+        What they are called in a message on values that are not finite.
+
+    Returns
+    -------
+    features : ndarray of shape (n_samples, n_features)
+        As float32; as float64 if given so, or as integers that float32 would round.
+    notes : list of str
+        How many features are constant, if any are.
+
+    Raises
+    ------
+    ValueError
+        If it is no matrix of finite numbers.
+
+    Examples
+    --------
+    >>> from penultimate.datasets.features import check_features
+    >>> check_features([[0, 1], [0, 2]])
+    (array([[0., 1.],
+           [0., 2.]], dtype=float32), ['1 of 2 features is the same in every sample.'])
+    """
+    if issparse(features):
+        raise ValueError(
+            "The features are a sparse matrix, which is not taken. Pass features.toarray(), or "
+            "fewer columns, such as those of sklearn.decomposition.TruncatedSVD."
+        )
+    given = np.asarray(features)
+    if given.ndim != 2 or 0 in given.shape:
+        raise ValueError(
+            "Features must be a matrix with one row per sample and at least one column; got an "
+            f"array of shape {given.shape}."
+        )
+    if given.dtype.kind not in "fiub":
+        raise ValueError(
+            f"Features must be numbers; got an array of dtype {given.dtype}. Drop or encode the "
+            "columns that hold text."
+        )
+    values = given.astype(np.float64 if given.dtype.itemsize > 4 else np.float32, copy=False)
+    if values.dtype == np.float64 and given.dtype.kind in "iu" and np.abs(values).max() < 2**24:
+        values = values.astype(np.float32)  # which holds such integers exactly
+    check_finite(values, name)
+    n_constant, n_features = int((np.ptp(values, axis=0) == 0).sum()), values.shape[1]
+    if n_constant == n_features:
+        raise ValueError(
+            "Every feature is the same in every sample, so they hold no information on the labels."
+        )
+    if not n_constant:
+        return values, []
+    verb = "is" if n_constant == 1 else "are"
+    return values, [f"{n_constant:,} of {n_features:,} features {verb} the same in every sample."]
+
+
+def check_finite(values: NDArray[Any], name: str) -> None:
+    """Raise ``ValueError`` for NaN or infinity, with the number of samples and columns.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_features)
+    name : str
+        What they are called in the message, in the plural or as a variable.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    rows, columns = (int((~finite).any(axis=axis).sum()) for axis in (1, 0))
+    raise ValueError(
+        f"{name} must be finite, and NaN or infinity is in {quantity(rows, 'sample')} and "
+        f"{quantity(columns, 'column')}, first in row {int((~finite).any(axis=1).argmax())}. Drop "
+        "these samples or columns, or fill the values in (sklearn.impute.SimpleImputer)."
+    )

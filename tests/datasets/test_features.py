@@ -1,0 +1,144 @@
+"""Features as data: from arrays, from an ``.npz`` and from a CSV."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from penultimate import Dataset, datasets
+
+X = np.random.default_rng(0).normal(size=(12, 20)).astype(np.float32)
+Y = np.array(["cat", "dog", "owl"] * 4)
+
+
+def write_csv(path, header, rows):
+    lines = [header, *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_matrix_is_kept_as_it_is():
+    data = Dataset.from_features(X, Y, name="pets", groups=np.arange(12) // 2)
+    assert not data.has_images
+    np.testing.assert_array_equal(data.images, X)
+    assert repr(data).splitlines() == [
+        "<Dataset 'pets': 12 samples of 20 features",
+        "3 classes: cat (4), dog (4), owl (4)",
+        "6 groups>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (X.astype(np.float64), np.float64),
+        ((100 * X).astype(np.int64), np.float32),
+        (2**30 + np.arange(240).reshape(12, 20), np.float64),
+        (X.astype(np.float16), np.float32),
+        (X.tolist(), np.float64),
+        (X > 0, np.float32),
+    ],
+    ids=["float64", "integers", "large integers", "float16", "list", "booleans"],
+)
+def test_no_value_is_rounded(given, kept):
+    data = Dataset.from_features(given, Y)
+    assert data.images.dtype == kept
+    np.testing.assert_array_equal(data.images, np.asarray(given))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (X[0], r"must be a matrix .* got an array of shape \(20,\)"),
+        (X[:, :0], r"at least one column; got an array of shape \(12, 0\)"),
+        (X[..., None], "must be a matrix"),
+        (sparse.csr_array(X), r"sparse matrix.*toarray\(\)"),
+        (np.full((12, 20), "a"), "must be numbers; got an array of dtype <U1"),
+        (np.where(X[3, 4] == X, np.nan, X), "in 1 sample and 1 column, first in row 3"),
+        (np.where(X[5, 4] == X, np.inf, X), "first in row 5"),
+        (np.ones((12, 20)), "Every feature is the same in every sample"),
+        (X[:10], "12 labels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_matrix_of_finite_numbers_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_features(wrong, Y)
+
+
+def test_there_is_nothing_to_show():
+    with pytest.raises(ValueError, match="no images to show: 'pets' holds features"):
+        Dataset.from_features(X, Y, name="pets").show()
+
+
+def test_constant_features_are_noted():
+    data = Dataset.from_features(np.column_stack([X, np.ones(12), np.zeros(12)]), Y)
+    assert data.notes == ("2 of 22 features are the same in every sample.",)
+
+
+def test_short_vectors_are_no_copies_but_long_ones_are():
+    twice = np.repeat(np.arange(6), 2)
+    assert len(set(Dataset.from_features(X[twice][:, :15], Y).fingerprint().tolist())) == 12
+    assert len(set(Dataset.from_features(X[twice], Y).fingerprint().tolist())) == 6
+
+
+def test_an_npz_with_a_matrix_holds_features(tmp_path):
+    np.savez(tmp_path / "a.npz", X=X, y=Y, groups=np.arange(12) // 2)
+    data = datasets.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(data.images, X)
+    assert len(set(data.groups)) == 6
+    np.savez(tmp_path / "b.npz", X_train=X, y_train=Y, X_test=X + 1, y_test=Y)
+    data = datasets.load(tmp_path / "b.npz")
+    assert data.images.shape == (24, 20)
+    assert data.is_test.sum() == 12
+
+
+def test_an_npz_of_features_on_other_scales_in_its_parts_is_read(tmp_path):
+    # Of images, parts from 0 to 1 and from 0 to 255 are refused; features have no such range.
+    np.savez(tmp_path / "a.npz", X_train=np.abs(X), y_train=Y, X_test=np.abs(X) / 9, y_test=Y)
+    assert len(datasets.load(tmp_path / "a.npz").labels) == 24
+
+
+def test_a_csv_of_numbers_holds_features(tmp_path):
+    rows = [(f"a {k}.png", y, f"g{k // 2}", *x) for k, (x, y) in enumerate(zip(X, Y))]
+    header = "file,label,group," + ",".join(f"f{k}" for k in range(20))
+    data = datasets.load(write_csv(tmp_path / "pets.csv", header, rows))
+    np.testing.assert_allclose(data.images, X, rtol=1e-6)
+    assert data.classes == ("cat", "dog", "owl")
+    assert data.files.tolist()[:2] == ["a 0.png", "a 1.png"]
+    assert len(set(data.groups)) == 6
+
+
+def test_a_csv_may_come_with_its_split_and_subsets(tmp_path):
+    labels = np.repeat(["cat", "dog", "owl", "cat", "dog", "owl"], 2)
+    rows = [
+        (*x[:3], y, "test" if k < 8 else "train", "wild" if k % 2 else "tame")
+        for k, (x, y) in enumerate(zip(X, labels))
+    ]
+    path = write_csv(tmp_path / "a.csv", "a,b,c,label,split,subset", rows)
+    data = datasets.load(path, subsets=True)
+    assert data.is_test.tolist() == [True] * 8 + [False] * 4
+    assert set(data.subsets) == {"tame", "wild"}
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("label,a,b", ("cat", 1, "x"), r"Every column except .* must hold numbers"),
+        ("label,a,b", ("cat", 1, ""), "must hold numbers"),
+        (
+            "label,a,b,split",
+            ("cat", 1, 2, "later"),
+            "must be 'train', 'val' or 'test'; got 'later'",
+        ),
+        ("label,a,b", ("", 1, 2), "the column 'label' is empty in row 1"),
+    ],
+)
+def test_a_csv_that_is_no_table_of_features_is_refused(tmp_path, header, row, message):
+    first = ("dog", 3, 4, "train")[: len(row)]
+    with pytest.raises(ValueError, match=message):
+        datasets.load(write_csv(tmp_path / "a.csv", header, [first, row]))
+
+
+def test_a_csv_without_rows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="lists no sample"):
+        datasets.load(write_csv(tmp_path / "a.csv", "label,a,b", []))
