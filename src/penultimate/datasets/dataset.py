@@ -7,18 +7,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from penultimate._common.images import check_images, note_black
+from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate._common.wording import quantity
 from penultimate.datasets.class_names import merge_labels, natural_order, printable, with_names
 from penultimate.datasets.description import describe
 from penultimate.datasets.display import DatasetDisplay
 from penultimate.datasets.features import check_features
+from penultimate.datasets.pixels import BYTES, as_pixels, note_stretched
+from penultimate.datasets.reduced import without_duplicates, without_empty_classes
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 
-_BYTES = (0.0, 255.0)
 _PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
 
 
@@ -75,7 +75,7 @@ class Dataset:
     fingerprints: NDArray[np.uint64] | None = None
     files: NDArray[Any] | None = None
     is_selection: NDArray[np.bool_] | None = None
-    given_range: tuple[float, float] = _BYTES
+    given_range: tuple[float, float] = BYTES
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for arrays that lack samples, wrong labels, and parts that overlap.
@@ -156,8 +156,8 @@ class Dataset:
             If the images, labels or subsets are invalid; the message gives the reason.
         """
         given = np.asarray(images)
-        images, given_range = _as_pixels(given)
-        noted = [note_black(given, "The array of images"), _note_stretched(given_range)]
+        images, given_range = as_pixels(given)
+        noted = [note_black(given, "The array of images"), note_stretched(given_range)]
         return cls._labeled(
             images,
             y,
@@ -168,7 +168,7 @@ class Dataset:
             subsets=subsets,
             notes=(*notes, *(note for note in noted if note is not None)),
             # Rescaling changes the fingerprint of floats that are not whole pixel values.
-            fingerprints=None if given_range == _BYTES else fingerprint(given),
+            fingerprints=None if given_range == BYTES else fingerprint(given),
             given_range=given_range,
         )
 
@@ -267,7 +267,7 @@ class Dataset:
     @property
     def inputs(self) -> NDArray[Any]:
         """Images on their original scale, which is the input of a user's own network."""
-        if self.given_range == _BYTES:
+        if self.given_range == BYTES:
             return self.images
         low, high = self.given_range
         return self.images.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
@@ -327,27 +327,7 @@ class Dataset:
         >>> data.take(data.labels != 1).without_empty_classes().classes
         ('a', 'c')
         """
-        present = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)))
-        empty = [name for k, name in enumerate(self.classes) if k not in set(present.tolist())]
-        if not empty:
-            return self
-        check_labels(np.array(self.classes)[self.labels], len(self.labels))
-        labels = np.searchsorted(present, self.labels)
-        classes = tuple(self.classes[k] for k in present)
-        subsets: dict[str, list[str]] = {
-            name: [self.classes[k] for k in members if self.classes[k] in classes]
-            for name, members in self.subsets.items()
-        }
-        kept = {name: members for name, members in subsets.items() if members}
-        shown = ", ".join(map(repr, empty[:3])) + (" and others" if empty[3:] else "")
-        note = f"{quantity(len(empty), 'class', 'classes')} without {self.noun}s left out: {shown}."
-        return replace(
-            self,
-            labels=labels,
-            classes=classes,
-            subsets=check_subsets(kept, classes) if kept else {},
-            notes=(*self.notes, note),
-        )
+        return without_empty_classes(self)
 
     def without_duplicates(self) -> Self:
         """Remove exact copies of earlier images, and add a note.
@@ -370,30 +350,7 @@ class Dataset:
         >>> data.without_duplicates().notes
         ('8 images were left out: each is an exact copy of another one.',)
         """
-        _, first, same = np.unique(self.fingerprint(), return_index=True, return_inverse=True)
-        differ = np.flatnonzero(self.labels != self.labels[first][same])
-        if len(differ):
-            copies = (
-                f"{self.noun} is an exact copy"
-                if len(differ) == 1
-                else f"{self.noun}s are exact copies"
-            )
-            raise ValueError(
-                f"{len(differ):,} {copies} of one with another label, such as "
-                f"{self._named(differ[0])} of {self._named(first[same[differ[0]]])}. Correct the "
-                f"labels or remove these {self.noun}s first; dropping duplicates does not choose "
-                "a label."
-            )
-        n_out = len(self.labels) - len(first)
-        if not n_out:
-            return self
-        words = (
-            f"{self.noun} was left out: it is"
-            if n_out == 1
-            else f"{self.noun}s were left out: each is"
-        )
-        note = f"{n_out:,} {words} an exact copy of another one."
-        return replace(self.take(np.sort(first)), notes=(*self.notes, note))
+        return without_duplicates(self)
 
     def with_groups(self, groups: Any) -> Self:
         """Return the data set with other groups, which no split divides.
@@ -500,10 +457,6 @@ class Dataset:
         # Not all fields: pixels would fill the screen.
         return describe(self)
 
-    def _named(self, sample: np.int64) -> str:
-        name = f"{self.noun} {sample}" if self.files is None else repr(str(self.files[sample]))
-        return f"{name} ({self.classes[self.labels[sample]]})"
-
     def subset_samples(self, name: str) -> NDArray[np.int64]:
         """Return the samples of a subset.
 
@@ -560,26 +513,3 @@ class Dataset:
             name=f"{self.name}, {name}",
             subsets={},
         )
-
-
-def _as_pixels(images: NDArray[Any]) -> tuple[NDArray[Any], tuple[float, float]]:
-    """Return images with pixels from 0 to 255, and the original values of 0 and 255."""
-    if images.dtype.kind != "f" or not images.size or not np.isfinite(images).all():
-        return check_images(images, name="images"), _BYTES
-    low, high = float(images.min()), float(images.max())
-    if low >= 0:
-        return check_images(images, name="images"), (0.0, 1.0) if high <= 1 else _BYTES
-    # Standardized values are not pixels, but the report has to show the images.
-    stretched = (images - low) * (255 / ((high - low) or 1))
-    return check_images(stretched.clip(0, 255), name="images", scale=1), (low, high)
-
-
-def _note_stretched(given_range: tuple[float, float]) -> str | None:
-    low, high = given_range
-    if low >= 0:
-        return None
-    return (
-        f"The images hold values from {low:g} to {high:g}, which are no pixels: to be shown, and "
-        "for methods on pixels, they were mapped to 0 to 255. A network of your own is fed the "
-        "values themselves."
-    )
