@@ -29,7 +29,8 @@ def test_npz_with_its_own_split(tmp_path):
     [
         ({"a": [1]}, r"must hold the arrays X and y.*it holds \['a'\]"),
         ({"X": np.zeros((3, 8, 8)), "y": [1, 2]}, "3 samples but 2 labels"),
-        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "must have the shape"),
+        ({"X": np.zeros((2, 9, 9, 1, 1)), "y": [1, 2]}, "must have the shape"),
+        ({"X": np.zeros((2, 9)), "y": [1, 2]}, "Every feature is the same in every sample"),
         (
             {"X_train": np.zeros((2, 8, 8)), "y_train": [1, 2],
              "X_test": np.zeros((2, 9, 9)), "y_test": [1, 2]},

@@ -67,7 +67,7 @@ def test_files_are_not_listed():
     assert repr(with_files) == repr(data)
 
 
-@pytest.mark.parametrize("images", [pixels(2), pixels(2, 8, 8, 4), pixels(2, 8)])
+@pytest.mark.parametrize("images", [pixels(2), pixels(2, 8, 8, 4), pixels(2, 8, 8)])
 def test_images_of_a_wrong_shape_are_described_as_well(images):
     data = Dataset(images, np.array([0, 1]), ("cat", "dog"))
     assert repr(data).startswith("<Dataset 'data': 2 images of 8")

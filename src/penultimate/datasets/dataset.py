@@ -192,8 +192,20 @@ class Dataset:
         features : array-like of shape (n_samples, n_features)
             Finite numbers on any scale. Heads standardize them on the samples that they are
             fitted on.
-        y, name, groups, is_test, is_selection, subsets, notes
+        y : array-like of shape (n_samples,)
+            Labels of any type.
+        name : str, default="data"
+            Name of the data in the report.
+        groups : array-like of shape (n_samples,), optional
+            Group of each sample; groups are kept whole in splits.
+        is_test : array-like of shape (n_samples,), optional
+            Test set that came with the data.
+        is_selection : array-like of shape (n_samples,), optional
+            Selection part of development that came with the data.
+        subsets : dict or array-like of shape (n_samples,), optional
             As in `from_arrays`.
+        notes : tuple of str, optional
+            Notes on what was done to the data.
 
         Returns
         -------

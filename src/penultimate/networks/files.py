@@ -42,7 +42,7 @@ def save_network(network: Network, path: str | Path) -> None:
     >>> from penultimate import provenance
     >>> from penultimate.networks import build_network, load_network, save_network
     >>> network = build_network("compact", (8, 8, 1), 2, seed=3)
-    >>> provenance.record(network, np.eye(8)[np.newaxis])
+    >>> provenance.record(network, 255 * np.eye(8)[np.newaxis])
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.keras"
     >>> save_network(network, path)
     >>> len(provenance.provenance_of(load_network(path)).trained)
