@@ -238,7 +238,7 @@ def test_images_of_any_size():
 def test_samples_on_another_scale_are_noticed(network, images):
     extractor = FeatureExtractor(network).fit()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         extractor.transform(images)
     with pytest.warns(UserWarning, match=r"rescaling pixels from 0 to 255.*Multiply by 255"):
         extractor.transform(images / 255)
