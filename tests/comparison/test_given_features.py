@@ -170,6 +170,26 @@ def test_other_forms_of_features(form):
         compare(given, labels, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            (X[:9, :5], Y[:9]),
+            r"shape \(24,\) and X_test of shape \(5,\); compute the same features",
+        ),
+        ((X[0], "cat"), r"The test set is one sample, of shape \(24,\)"),
+    ],
+)
+def test_a_test_set_of_another_form_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        compare(X, Y, test=wrong, verbose=0)
+
+
+def test_one_row_is_too_few():
+    with pytest.raises(ValueError, match="1 class"):
+        compare(X[:1], Y[:1], verbose=0)
+
+
 def test_one_image_is_still_one_image():
     with pytest.raises(ValueError, match=r"X\[None\]"):
         compare(np.zeros((28, 28), np.uint8), "cat", verbose=0)

@@ -36,13 +36,14 @@ def test_a_matrix_is_kept_as_it_is():
         (X.astype(np.float16), np.float32),
         (X.tolist(), np.float64),
         (X > 0, np.float32),
+        (X.astype(object), np.float64),
     ],
-    ids=["float64", "integers", "large integers", "float16", "list", "booleans"],
+    ids=["float64", "integers", "large integers", "float16", "list", "booleans", "objects"],
 )
 def test_no_value_is_rounded(given, kept):
     data = Dataset.from_features(given, Y)
     assert data.images.dtype == kept
-    np.testing.assert_array_equal(data.images, np.asarray(given))
+    np.testing.assert_array_equal(data.images, np.asarray(given).astype(np.float64))
 
 
 @pytest.mark.parametrize(

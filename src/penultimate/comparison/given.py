@@ -105,17 +105,18 @@ def _join(
     X, X_test = np.asarray(X), np.asarray(as_samples(test[0], "compare"))
     y, y_test = np.asarray(y), np.asarray(test[1])
     if X_test.shape == X.shape[1:] or y_test.ndim == 0:
+        noun = "sample" if X.ndim == 2 else "image"
         raise ValueError(
-            f"The test set is one image, of shape {X_test.shape}; pass an array with one image and "
-            "one label: test=(X_test[None], [y_test])."
+            f"The test set is one {noun}, of shape {X_test.shape}; pass an array with one {noun} "
+            "and one label: test=(X_test[None], [y_test])."
         )
     for name, images, labels in (("X", X, y), ("X_test", X_test, y_test)):
         if len(images) != len(labels):
             raise ValueError(f"{name} has {len(images)} samples but {len(labels)} labels.")
     if X.shape[1:] != X_test.shape[1:]:
+        alike = "compute the same features of both" if X.ndim == 2 else "resize them alike"
         raise ValueError(
-            f"X has samples of shape {X.shape[1:]} and X_test of shape {X_test.shape[1:]}; resize "
-            "them alike."
+            f"X has samples of shape {X.shape[1:]} and X_test of shape {X_test.shape[1:]}; {alike}."
         )
     # Joining different types or scales would silently change the brightness of one of the two.
     if (X.dtype.kind == "f") != (X_test.dtype.kind == "f"):

@@ -4,6 +4,7 @@ Nothing is changed but the type: heads standardize features themselves, on the s
 fitted on, so that nothing of the test set goes into it.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,9 @@ def check_features(
             "Features must be a matrix with one row per sample and at least one column; got an "
             f"array of shape {given.shape}."
         )
+    if given.dtype == object:  # of a data frame with columns of several types, all numbers
+        with suppress(TypeError, ValueError):  # refused below, with the type as it was given
+            given = given.astype(np.float64)
     if given.dtype.kind not in "fiub":
         raise ValueError(
             f"Features must be numbers; got an array of dtype {given.dtype}. Drop or encode the "
@@ -63,6 +67,8 @@ def check_features(
     if values.dtype == np.float64 and given.dtype.kind in "iu" and np.abs(values).max() < 2**24:
         values = values.astype(np.float32)  # which holds such integers exactly
     check_finite(values, name)
+    if len(values) == 1:
+        return values, []
     n_constant, n_features = int((np.ptp(values, axis=0) == 0).sum()), values.shape[1]
     if n_constant == n_features:
         raise ValueError(
