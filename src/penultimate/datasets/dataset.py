@@ -293,11 +293,11 @@ class Dataset:
         """
         if self.fingerprints is not None:
             return self.fingerprints
-        prints = None if self.has_images else copy_prints(self.images)
-        if prints is None and not self.has_images:
-            # Vectors so short are equal by coincidence: none counts as a copy of another.
-            return np.arange(len(self.images), dtype=np.uint64)
-        return fingerprint(self.images) if prints is None else prints
+        if self.has_images:
+            return fingerprint(self.images)
+        prints = copy_prints(self.images)
+        # Short vectors are equal by coincidence: then none counts as a copy of another.
+        return np.arange(len(self.images), dtype=np.uint64) if prints is None else prints
 
     def take(self, samples: NDArray[Any]) -> Self:
         """Return a data set with some of the samples and all of the classes.

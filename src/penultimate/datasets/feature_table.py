@@ -1,6 +1,5 @@
 """Reading of features stored as a CSV: a label column, and one column of numbers per feature."""
 
-import io
 from dataclasses import replace
 from typing import Any
 
@@ -79,16 +78,7 @@ def read_feature_table(table: Table) -> Dataset:
 
 def _load(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
     try:
-        return np.loadtxt(
-            io.StringIO(table.text),
-            dtype,
-            delimiter=table.delimiter,
-            quotechar='"',
-            comments=None,
-            skiprows=1,
-            usecols=places,
-            ndmin=2,
-        )
+        return table.load(places, dtype)
     except ValueError as error:
         raise ValueError(
             f"{str(table.path)!r} can't be read as a table of features: {error} Every column "

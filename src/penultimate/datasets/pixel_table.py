@@ -1,6 +1,5 @@
 """Reading of images stored as a CSV of pixels: one label column and one column per pixel."""
 
-import io
 import math
 import re
 from itertools import pairwise
@@ -51,16 +50,7 @@ def read_pixel_table(table: Table) -> Dataset:
 
     def load(usecols: list[int], dtype: type) -> np.ndarray:
         try:
-            return np.loadtxt(
-                io.StringIO(table.text),
-                dtype,
-                delimiter=table.delimiter,
-                quotechar='"',
-                comments=None,
-                skiprows=1,
-                usecols=usecols,
-                ndmin=2,
-            )
+            return table.load(usecols, dtype)
         except ValueError as error:
             raise ValueError(
                 f"{str(path)!r} can't be read as a table of pixels: {error}"

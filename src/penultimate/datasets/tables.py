@@ -4,8 +4,13 @@ import csv
 import io
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _DELIMITERS = ",;\t|"
 
@@ -63,6 +68,25 @@ class Table:
                 )
             rows.append((began, row))
         return rows
+
+    def load(self, columns: Sequence[int], dtype: type) -> NDArray[Any]:
+        """Return some columns as a matrix of one type.
+
+        Raises
+        ------
+        ValueError
+            If an entry is not of this type, or a row is incomplete.
+        """
+        return np.loadtxt(
+            io.StringIO(self.text),
+            dtype,
+            delimiter=self.delimiter,
+            quotechar='"',
+            comments=None,
+            skiprows=1,
+            usecols=columns,
+            ndmin=2,
+        )
 
 
 def _without_blanks_before_quotes(text: str, delimiter: str) -> str:
