@@ -1,0 +1,190 @@
+"""A frozen network of any framework: what the rest of the library asks of it.
+
+One adapter per framework implements `FrozenNetwork`. It answers where the network can be cut, and
+`Cut` runs the part before the cut on one batch. Batching, preprocessing and pooling are the same
+for all frameworks, and live in ``networks/extraction.py``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Of one sample, without the axis of the samples; None is a size that the network leaves open.
+Shape = tuple[int | None, ...]
+# Enough to run a network that does not state its shapes: a few samples, one array per input.
+Example = Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
+_LISTED = 12  # layers in a message
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a network.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int or None, or None
+        Shape of one sample; None if the network does not state it, as in torch.
+    dtype : str, default="float32"
+        Type that batches are cast to.
+    """
+
+    name: str
+    shape: Shape | None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place where a network can be cut.
+
+    Attributes
+    ----------
+    layer : str
+        Name that the `layer` parameter of `FeatureExtractor` takes.
+    kind : str
+        What makes the value, such as ``"Conv2D"``.
+    shape : tuple of int or None
+        Shape of the value for one sample.
+    """
+
+    layer: str
+    kind: str
+    shape: Shape
+
+    @property
+    def n_values(self) -> int | None:
+        """Number of values per sample; None if it depends on the size of the input."""
+        sizes = [size for size in self.shape if size is not None]
+        return prod(sizes) if len(sizes) == len(self.shape) else None
+
+
+@dataclass(frozen=True)
+class Cut(ABC):
+    """A network up to one of its values.
+
+    Attributes
+    ----------
+    layer : str
+        The layer that makes the value, by a name that finds it again.
+    place : str
+        Position of the value in words: ``"the input of 'predictions'"``, ``"the network's
+        output"``, ``"the output of 'block_3'"``.
+    gives_probabilities : bool
+        Whether the value is a softmax or a sigmoid.
+    inputs : tuple of Input
+        The inputs that the value depends on.
+    channel_axis : int, default=-1
+        Axis of the channels in the value, counting that of the samples; for pooling.
+    """
+
+    layer: str
+    place: str
+    gives_probabilities: bool
+    inputs: tuple[Input, ...]
+    channel_axis: int = -1
+
+    @abstractmethod
+    def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Compute the value for a batch: one array per input, of the input's type.
+
+        The network is in inference mode, and is left as it was.
+        """
+
+    @abstractmethod
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
+        """Return the value's shape for one sample of these shapes; None if it is not known."""
+
+
+class FrozenNetwork(ABC):
+    """A trained network, used as it is.
+
+    Attributes
+    ----------
+    name : str
+        Name of the network in messages.
+    framework : str
+        ``"Keras"``, ``"torch"`` or ``"ONNX"``; ``"function"`` for any other callable.
+    """
+
+    name: str
+    framework: str
+
+    @abstractmethod
+    def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
+        """Return its inputs; `example` shows them where the network does not state them."""
+
+    @abstractmethod
+    def cut(self, layer: str, n_classes: int | None = None, example: Example | None = None) -> Cut:
+        """Cut the network at a layer.
+
+        Parameters
+        ----------
+        layer : str
+            A layer's name, or ``"penultimate"``: the input of the last classifying layer, before
+            dropout. Without a classifying layer, the output of the network.
+        n_classes : int, optional
+            Where it is unclear whether the outputs are classes, this number of outputs is.
+        example : list or dict of ndarray, optional
+            A few samples per input, for networks that do not state their shapes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, with the nearest names, or what is meant is not clear.
+        """
+
+    @abstractmethod
+    def whole(self, example: Example | None = None) -> Cut:
+        """Return the network up to its only output; raise ``ValueError`` if it has several."""
+
+    @abstractmethod
+    def candidates(self, example: Example | None = None) -> list[Candidate]:
+        """List where the network can be cut, from its input to its output."""
+
+    @abstractmethod
+    def gives_logits(self, outputs: NDArray[np.floating] | None = None) -> bool:
+        """Return whether the output is scores, not probabilities.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_outputs), optional
+            Those of samples, where the graph does not say.
+        """
+
+    @abstractmethod
+    def takes_pixels(self) -> bool:
+        """Return whether the network itself scales pixels from 0 to 255, at its beginning."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits that stand for its layers and weights."""
+
+    def channels_first(self, example: Example | None = None) -> bool:
+        """Return whether it takes images with their channels before height and width."""
+        shape = self.inputs(example)[0].shape
+        return (
+            shape is not None
+            and len(shape) == 3
+            and (shape[0] in (1, 3))
+            and shape[2] not in (1, 3)
+        )
+
+
+def no_such_layer(network: str, layer: str, names: Iterable[str]) -> str:
+    """Return the message for a layer that does not exist, with the nearest names first."""
+    names = list(dict.fromkeys(names))
+    near = get_close_matches(layer, names, n=3, cutoff=0.5)
+    guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    shown = ", ".join(map(repr, names[-_LISTED:]))
+    some = f"Its last {_LISTED} layers are" if len(names) > _LISTED else "Its layers are"
+    return (
+        f"The network {network!r} has no layer {layer!r}.{guess} {some} {shown}; "
+        "FeatureExtractor(network).layers(X) lists all of them."
+    )
