@@ -10,6 +10,7 @@ from penultimate.networks.extraction import FeatureExtractor, predict_probabilit
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
 from penultimate.networks.frameworks.keras_models import takes_pixels
+from penultimate.networks.preprocessing import Preprocessing
 from penultimate.networks.training.augmentation import Augmentation
 from penultimate.networks.training.fit import fit_network, train, train_further
 from penultimate.networks.training.recipe import History, Training
@@ -19,6 +20,7 @@ __all__ = [
     "Augmentation",
     "FeatureExtractor",
     "History",
+    "Preprocessing",
     "Training",
     "build_network",
     "check_network",

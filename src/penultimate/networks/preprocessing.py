@@ -1,0 +1,198 @@
+"""What is done to an image before a network sees it, as an object that travels with the network.
+
+Images are resized in float32 with antialiasing, as in Pillow's mode "F". The ``Resize`` of ONNX
+with ``antialias=1`` computes the same to .004 of 255, at every size that was tried; resizing in
+8 bits rounds between its two passes, and is off by up to 6 (benchmarks/results/extraction.md).
+A network that sees other pixels than in its training predicts worse without an error, so nothing
+here is guessed: what is not stated is not done.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+from PIL import Image
+
+from penultimate._common.validation import check_choice, check_number
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_CHANNELS = ("rgb", "bgr", "gray")
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to images before a network sees them: resize, crop, scale, order the channels.
+
+    A pixel x from 0 to 255 becomes ``(scale * x - mean) / std``.
+
+    Parameters
+    ----------
+    size : int, (height, width) or None, default=None
+        Size in pixels that the network takes; None leaves images as they are.
+    crop : float or None, default=None
+        If None, images are resized to `size`, and their aspect ratio is not kept. A number keeps
+        it: images are resized until the shorter side is `size` / `crop`, and the center is cropped
+        to `size`. That is ``crop_pct`` in timm; a resize to 256 and a crop to 224 is 0.875.
+    scale : float, default=1
+        Factor for pixels from 0 to 255, such as 1 / 255.
+    mean, std : float or tuple of float, default=0, 1
+        Subtracted after scaling, and divided by; one number, or one per channel in the order of
+        `channels`.
+    channels : {"rgb", "bgr", "gray"}, default="rgb"
+        Channels that the network takes. Gray images are repeated for the three colors; colors are
+        turned to gray by ITU-R BT.601.
+    interpolation : {"bilinear", "bicubic", "lanczos"}, default="bilinear"
+        How images are resized, always with antialiasing.
+    channels_first : bool or None, default=None
+        Whether the channels come before height and width. None asks the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.networks import Preprocessing
+    >>> preprocessing = Preprocessing(size=8, scale=1 / 255, mean=0.5, std=0.5)
+    >>> white = np.full((30, 20, 3), 255, np.uint8)
+    >>> image = preprocessing.apply(white)
+    >>> image.shape, float(image.max())
+    ((8, 8, 3), 1.0)
+    """
+
+    size: int | tuple[int, int] | None = None
+    crop: float | None = None
+    scale: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    channels: Literal["rgb", "bgr", "gray"] = "rgb"
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    channels_first: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for what is no preprocessing."""
+        owner = "Preprocessing"
+        check_choice(self.channels, "channels", owner, _CHANNELS)
+        check_choice(self.interpolation, "interpolation", owner, tuple(_FILTERS))
+        check_number(self.scale, "scale", owner)
+        if self.size is not None:
+            given: Any = self.size
+            sides = (given, given) if np.isscalar(given) else tuple(given)
+            if len(sides) != 2:
+                raise ValueError(
+                    "The 'size' parameter of Preprocessing must be one number or (height, width); "
+                    f"got {self.size!r}."
+                )
+            for side in sides:
+                check_number(side, "size", owner, low=1, high=4096, integer=True)
+            object.__setattr__(self, "size", (int(sides[0]), int(sides[1])))
+        if self.crop is not None:
+            if self.size is None:
+                raise ValueError(
+                    "The 'crop' parameter of Preprocessing needs a 'size' to crop to; got "
+                    f"crop={self.crop!r} with size=None."
+                )
+            check_number(self.crop, "crop", owner, low=0.05, high=1)
+        for name in ("mean", "std"):
+            given = getattr(self, name)
+            values: Any = (given,) if np.isscalar(given) else tuple(given)
+            if len(values) not in (1, self.n_channels):
+                raise ValueError(
+                    f"The {name!r} parameter of Preprocessing must be one number, or one per "
+                    f"channel of {self.channels!r}; got {given!r}."
+                )
+            for value in values:
+                check_number(value, name, owner)
+            if name == "std" and 0 in values:
+                raise ValueError(
+                    f"The 'std' parameter of Preprocessing must not be 0; got {given}."
+                )
+            kept = float(values[0]) if len(values) == 1 else tuple(map(float, values))
+            object.__setattr__(self, name, kept)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels that the network takes."""
+        return 1 if self.channels == "gray" else 3
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Prepare one image.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width) or (height, width, channels)
+            Pixels from 0 to 255, of any type, with one channel or the three of RGB.
+
+        Returns
+        -------
+        ndarray of shape (height, width, channels), float32
+            With the channels first if `channels_first` is true.
+
+        Raises
+        ------
+        ValueError
+            If it is no image.
+        """
+        pixels = np.asarray(image)
+        if pixels.ndim == 2:
+            pixels = pixels[..., np.newaxis]
+        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+            raise ValueError(
+                "An image must have the shape (height, width), (height, width, 1) or (height, "
+                f"width, 3); got {np.shape(image)}."
+            )
+        if self.size is not None:
+            pixels = self._resized(pixels)
+        values = self._ordered(pixels.astype(np.float32, copy=False)) * np.float32(self.scale)
+        values -= np.asarray(self.mean, np.float32)
+        values /= np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(values.transpose(2, 0, 1)) if self.channels_first else values
+
+    def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that `apply` gives an image of a shape."""
+        height, width = self.size if isinstance(self.size, tuple) else image_shape[:2]
+        sides = (height, width)
+        return (self.n_channels, *sides) if self.channels_first else (*sides, self.n_channels)
+
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits that stand for all that is done."""
+        return xxhash.xxh3_128_hexdigest(repr(sorted(asdict(self).items())).encode())
+
+    def _resized(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        assert isinstance(self.size, tuple)
+        height, width = self.size
+        before = pixels.shape[:2]
+        if self.crop is None:
+            return self._to_size(pixels, (height, width))
+        # The smallest resize in which `size` is at most this share of each side.
+        factor = max(height / before[0], width / before[1]) / self.crop
+        whole = (
+            max(height, int(before[0] * factor + 0.5)),
+            max(width, int(before[1] * factor + 0.5)),
+        )
+        top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
+        # Resized whole, then cropped, as a graph of ONNX does it: cropping first would change the
+        # pixels along the edge.
+        return self._to_size(pixels, whole)[top : top + height, left : left + width]
+
+    def _to_size(self, pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+        if pixels.shape[:2] == size:
+            return pixels.astype(np.float32)
+        out = np.empty((*size, pixels.shape[2]), np.float32)
+        for channel in range(pixels.shape[2]):
+            plane = Image.fromarray(np.ascontiguousarray(pixels[..., channel], np.float32))
+            resized = plane.resize(size[::-1], _FILTERS[self.interpolation])
+            out[..., channel] = np.asarray(resized)
+        return out
+
+    def _ordered(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the channels that the network takes, in its order."""
+        if self.n_channels == 1:
+            return values if values.shape[2] == 1 else (values @ _LUMA)[..., np.newaxis]
+        if values.shape[2] == 1:
+            return np.repeat(values, 3, axis=2)
+        return values[..., ::-1] if self.channels == "bgr" else values

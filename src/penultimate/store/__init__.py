@@ -1,0 +1,1 @@
+"""Features that were computed once, in files that outlive the process."""
