@@ -115,6 +115,8 @@ class FrozenNetwork(ABC):
 
     name: str
     framework: str
+    # Whether a new size of batch costs a compilation, so that batches are padded to a few sizes.
+    compiles_per_size = False
 
     @abstractmethod
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
@@ -143,6 +145,13 @@ class FrozenNetwork(ABC):
     @abstractmethod
     def whole(self, example: Example | None = None) -> Cut:
         """Return the network up to its only output; raise ``ValueError`` if it has several."""
+
+    def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute the values of several cuts of this network, which take the same inputs.
+
+        Overridden where the framework computes them all in one pass.
+        """
+        return [cut.run(batch) for cut in cuts]
 
     @abstractmethod
     def candidates(self, example: Example | None = None) -> list[Candidate]:
