@@ -22,6 +22,7 @@ from penultimate import FeatureExtractor, Training
 from penultimate.classifiers import margin
 from penultimate.datasets import load_mnist_5k
 from penultimate.networks import Augmentation, build_network, make_deterministic, train
+from penultimate.networks.frameworks.keras_models import cut
 
 EPOCHS, BATCH = 3, 64
 
@@ -127,7 +128,8 @@ def main():
 
     network = build_network("compact", X.shape[1:], 10)
     extractor = FeatureExtractor(network).fit()
-    raw = tf.function(lambda batch: extractor.cut_network_(batch, training=False))
+    cut_network = cut(network, "penultimate")
+    raw = tf.function(lambda batch: cut_network(batch, training=False))
     batches = [data.images[i : i + 250].astype(np.float32) for i in range(0, 5000, 250)]
     extractor.set_params(batch_size=250)
     forward, ours = [], []

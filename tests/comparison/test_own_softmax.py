@@ -7,7 +7,7 @@ from penultimate import compare
 from penultimate.comparison.own_softmax import match_outputs
 from penultimate.datasets import Dataset
 from penultimate.networks import predict_probabilities
-from penultimate.networks.extraction import numbers_classes
+from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import UnknownProvenanceWarning
 from penultimate.provenance.records import record
 

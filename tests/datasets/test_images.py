@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from penultimate._common import decoding
+from penultimate._common.decoding import decode_image
 from penultimate._common.progress import Progress
-from penultimate.datasets import images as images_module
-from penultimate.datasets.images import decode_image, decode_images
+from penultimate.datasets.images import decode_images
 
 
 def save(path, array, **kwargs):
@@ -74,7 +75,7 @@ def test_no_image(tmp_path):
 
 
 def test_too_many_pixels(grey, monkeypatch):
-    monkeypatch.setattr(images_module, "MAX_PIXELS", 10)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 10)
     with pytest.raises(ValueError, match="8 x 8 pixels are too many"):
         decode_image(grey)
 

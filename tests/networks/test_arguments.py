@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from penultimate import DeepSVC, MarginClassifier, Specialists, compare
+from penultimate import DeepSVC, FeatureExtractor, MarginClassifier, Specialists, compare
 from penultimate.networks import NETWORKS, build_network, check_network, fit_network
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.margins.builders import RandomFeatureNetwork
@@ -43,18 +43,15 @@ REFUSED = [
     ("Wide ", ValueError, "Did you mean 'wide'"),
     ("resnet50", ValueError, "pass the model itself, such as keras.applications"),
     ("", ValueError, "must be one of"),
-    ("model.keras", ValueError, r"got 'model.keras'. Load it with penultimate.networks.load_net"),
-    (Path("runs/model.keras"), ValueError, "penultimate.networks.load_network"),
     ("MODEL.H5", ValueError, "keras.models.load_model"),
-    ("resnet.onnx", ValueError, "ONNX files are not supported. Compute its features yourself"),
-    (Path("resnet.pth"), ValueError, "PyTorch files are not supported. Compute its features"),
+    (Path("resnet.pth"), ValueError, "Load it in torch, into its module, and pass the module"),
     ("weights.safetensors", ValueError, "weights without a network"),
     ("models/saved_model", ValueError, "Load it with the framework that wrote it"),
     (Path("compact"), ValueError, "Load it with the framework that wrote it"),
-    (stand_in("torch"), TypeError, "PyTorch modules are not supported"),
-    (type(stand_in("torch")), TypeError, "That is a class. PyTorch modules"),
-    (stand_in("onnx"), TypeError, "ONNX files are not supported"),
-    (stand_in("onnxruntime"), TypeError, "ONNX files are not supported"),
+    (stand_in("torch"), TypeError, "Pass the torch.nn.Module itself"),
+    (type(stand_in("torch")), TypeError, "That is a class. Pass the torch.nn.Module"),
+    (stand_in("onnx"), TypeError, "Pass an onnx.ModelProto, or the path"),
+    (stand_in("onnxruntime"), TypeError, "Pass the path of its .onnx file"),
     (stand_in("tf_keras"), TypeError, "Keras 2 are not supported"),
     (stand_in("tensorflow"), TypeError, "TFSMLayer"),
     (layers.Dense(3), TypeError, "Put it into a model"),
@@ -108,5 +105,20 @@ def test_objects_of_the_real_frameworks(make):
     package = make.partition(".")[0]
     module = pytest.importorskip(package)
     import_keras()
-    with pytest.raises(TypeError, match="not supported"):
-        check_network(eval(make, {package: module}), "DeepSVC")
+    network = eval(make, {package: module})
+    check_network(network, "DeepSVC")
+    with pytest.raises(TypeError, match="Pass the function that builds it"):
+        check_network(network, "MarginClassifier", takes_trained=False)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.ONNX"])
+def test_the_path_of_a_network(name, tmp_path):
+    path = tmp_path / name
+    with pytest.raises(ValueError, match=f"{name}', which does not exist"):
+        check_network(path, "DeepSVC")
+    path.mkdir()
+    with pytest.raises(ValueError, match=f"{name}', which is a folder"):
+        FeatureExtractor(str(path)).fit()
+    path.rmdir()
+    path.write_bytes(b"a network")
+    check_network(path, "DeepSVC")  # what is in it is read later

@@ -11,6 +11,7 @@ from penultimate import FeatureExtractor
 from penultimate._common.progress import Progress
 from penultimate.networks import build_network, predict_probabilities
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.keras_models import cut
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_probabilities_as_features_warn(network):
 
 @pytest.mark.parametrize("network_", ["compact", None, np.zeros(3)])
 def test_not_a_model(network_):
-    with pytest.raises(TypeError, match="must be a trained Keras model"):
+    with pytest.raises(TypeError, match="must be a trained network"):
         FeatureExtractor(network_).fit()
 
 
@@ -201,7 +202,7 @@ def test_input_that_is_not_numeric(network, X):
         FeatureExtractor(network).fit(X)
 
 
-@pytest.mark.parametrize("layer", [None, 3, ["features"]])
+@pytest.mark.parametrize("layer", [None, 3, [3]])
 def test_a_layer_has_a_name(network, layer):
     with pytest.raises(TypeError, match="'layer' parameter of FeatureExtractor must be the name"):
         FeatureExtractor(network, layer).fit()
@@ -212,7 +213,7 @@ def test_the_position_of_the_cut(network):
     assert (extractor.layer_, extractor.cut_at_) == ("features", "the input of 'probabilities'")
     named = FeatureExtractor(network, "flatten").fit()
     assert (named.layer_, named.cut_at_) == ("flatten", "the output of 'flatten'")
-    headless = FeatureExtractor(extractor.cut_network_).fit()
+    headless = FeatureExtractor(cut(network, "penultimate")).fit()
     assert (headless.layer_, headless.cut_at_) == ("features", "the network's output")
 
 
@@ -252,7 +253,7 @@ def test_samples_on_another_scale_are_noticed(network, images):
         extractor.transform(images)
 
 
-def test_a_module_of_another_framework_gets_the_advice_of_the_docs():
+def test_an_object_of_a_framework_that_is_no_network():
     module = type("Linear", (), {"__module__": "torch.nn.modules.linear"})()
-    with pytest.raises(TypeError, match="Compute its features yourself.*SVCSearchCV"):
+    with pytest.raises(TypeError, match=r"Pass the torch\.nn\.Module itself"):
         FeatureExtractor(module).fit()

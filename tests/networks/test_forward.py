@@ -7,8 +7,10 @@ from penultimate import DeepSVC, FeatureExtractor, MarginClassifier, Specialists
 from penultimate.comparison.few_samples import learning_curves
 from penultimate.evaluation import evaluate
 from penultimate.networks import build_network, predict_probabilities
-from penultimate.networks._forward import as_inputs, forward, padded_size
+from penultimate.networks._forward import forward, padded_size
+from penultimate.networks._inputs import as_inputs
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.keras_network import KerasNetwork
 from penultimate.provenance.records import record
 from penultimate.splits import split_test
 
@@ -93,7 +95,9 @@ def test_large_integers_are_unchanged():
     tokens = keras.Input((2,), dtype="int32")
     model = keras.Model(tokens, keras.ops.cast(tokens - 2**24, "float32"))
     X = np.array([[2**24 + 1, 2**24 + 3]])
-    np.testing.assert_array_equal(forward(model, as_inputs(model, X), batch_size=4), [[1, 3]])
+    np.testing.assert_array_equal(
+        forward(model, as_inputs(KerasNetwork(model).inputs(), X), batch_size=4), [[1, 3]]
+    )
 
 
 def test_no_samples():

@@ -21,11 +21,12 @@ from penultimate.networks import (
     History,
     Training,
     check_network,
-    is_keras_model,
+    is_frozen,
     takes_pixels,
 )
-from penultimate.networks.arguments import check_one_input
-from penultimate.networks.extraction import check_shape
+from penultimate.networks._inputs import check_shape
+from penultimate.networks.adapting import open_network, stated_shape
+from penultimate.networks.arguments import check_one_input, names_builder
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak, warn_if_unknown
 from penultimate.provenance.records import Provenance, provenance_of
@@ -80,15 +81,15 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Record the samples that the classifier is fitted on, and those of a frozen network."""
         prints = fingerprint(X)
         self.provenance_ = self.provenance_ | Provenance.of(prints, "trained")
-        if is_keras_model(self.network):
-            self.provenance_ = self.provenance_ | provenance_of(self.network)
+        if is_frozen(self.network):
+            self.provenance_ = self.provenance_ | provenance_of(open_network(self.network))
         return prints
 
     def _warn_if_unknown(self) -> None:
         """Warn, once per fit, if a frozen network may have seen some of the samples."""
-        if is_keras_model(self.network):
+        if is_frozen(self.network):
             warn_if_unknown(
-                self.network,
+                open_network(self.network),
                 "the selection score, and any score on samples that it has seen, is too optimistic",
                 stacklevel=level_outside() + 1,
             )
@@ -200,7 +201,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if not reset:
             self._form.check(X, type(self).__name__)
             return self._form.convert(X)
-        form = SampleForm.of(X, isinstance(self.network, str) or takes_pixels(self.network))
+        form = SampleForm.of(X, names_builder(self.network) or takes_pixels(self.network))
         images = form.convert(X)
         if form.takes_pixels and (note := note_black(X, "X")) is not None:
             warnings.warn(note, UserWarning, stacklevel=level_outside())
@@ -209,10 +210,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_shape(self, X: object, reset: bool) -> None:
         """Raise if these are not samples, such as images, of the shape that the network takes."""
-        network = self.network if reset else self.network_
-        inputs = getattr(network, "inputs", None) if is_keras_model(network) else None
-        if not inputs or len(inputs) > 1 or len(inputs[0].shape) <= 2:
+        shape = stated_shape(self.network if reset else self.network_)
+        if shape is None or len(shape) <= 1:
             return  # the widths of vectors are for scikit-learn to check, and to name
         samples = np.asarray(X)
         if samples.ndim:  # a sparse matrix has none, and is refused by scikit-learn
-            check_shape(samples, tuple(inputs[0].shape[1:]))
+            check_shape(samples, shape)

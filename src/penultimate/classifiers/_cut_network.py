@@ -19,7 +19,9 @@ from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Head
 from penultimate.classifiers._base import NetworkClassifier
-from penultimate.networks import FeatureExtractor, build_network, fit_network, is_keras_model
+from penultimate.networks import FeatureExtractor, build_network, fit_network, is_frozen
+from penultimate.networks.adapting import open_network
+from penultimate.networks.extraction import extractor_of
 from penultimate.networks.frameworks.keras_models import cut
 from penultimate.provenance.fingerprints import copy_prints
 from penultimate.provenance.leakage import LeakageWarning
@@ -77,7 +79,7 @@ class CutNetworkClassifier(NetworkClassifier):
         check_head(self._make_head(), owner)
         X, y, codes, prints = super()._check_fit(X, y)
         named = [layer for layer in layers if layer != "penultimate"]
-        if named and not is_keras_model(self.network):
+        if named and not is_frozen(self.network):
             # A misspelled name must be found before the training, not after it.
             untrained = build_network(self.network, X.shape[1:], len(self.classes_))
             for layer in named:
@@ -123,8 +125,8 @@ class CutNetworkClassifier(NetworkClassifier):
         progress: Progress = SILENT,
     ) -> dict[str, FeatureExtractor]:
         """Train the network on the fit part, or use a frozen one; return it cut at each layer."""
-        if is_keras_model(self.network):
-            self.network_, self.history_ = self.network, None
+        if is_frozen(self.network):
+            self.network_, self.history_ = open_network(self.network), None
         else:
             given = samples.part(fit_part)
             weights = given.weights
@@ -145,9 +147,7 @@ class CutNetworkClassifier(NetworkClassifier):
             )
         layers = check_layers(self.layer, type(self).__name__)
         return {
-            layer: FeatureExtractor(self.network_, layer, self.batch_size).fit(
-                samples.X, samples.codes
-            )
+            layer: extractor_of(self.network_, layer, self.batch_size).fit(samples.X, samples.codes)
             for layer in layers
         }
 
@@ -175,8 +175,8 @@ class CutNetworkClassifier(NetworkClassifier):
         make: Callable[..., Any] = split_folds if folds else split_development
         rest = {"groups": samples.groups, "fingerprints": samples.copies, "seed": seed}
         seen = np.zeros(len(samples.codes), bool)
-        if is_keras_model(self.network):
-            seen = provenance_of(self.network).holds(samples.prints)
+        if is_frozen(self.network):
+            seen = provenance_of(open_network(self.network)).holds(samples.prints)
         if not seen.any():
             return make(samples.y, **rest)
         unseen = ~seen

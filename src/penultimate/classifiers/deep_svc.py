@@ -20,7 +20,7 @@ from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
-from penultimate.networks import FeatureExtractor, Training, is_keras_model
+from penultimate.networks import FeatureExtractor, Training, is_frozen
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers
@@ -199,7 +199,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             If the training samples of a frozen network are not recorded; see `provenance.record`.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
-        head, frozen = self._make_head(), is_keras_model(self.network)
+        head, frozen = self._make_head(), is_frozen(self.network)
         if self.selection == "crossfit" and not frozen:
             check_candidates(head)
         X, y, codes, prints = self._check_fit(X, y)
@@ -220,7 +220,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     def _fit_samples(self, samples: Samples, params: dict[str, Any], seed: int, task: Task) -> Self:
         X, y, groups = samples.X, samples.y, samples.groups
-        frozen = is_keras_model(self.network)
+        frozen = is_frozen(self.network)
         # The head is always fitted on arrays, whatever output is configured for transformers.
         with config_context(transform_output="default"):
             if self.selection == "crossfit" and not frozen:
@@ -250,7 +250,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Task
     ) -> dict[str, FeatureExtractor]:
         """Train the network and cut it, and report each epoch to callbacks."""
-        if is_keras_model(self.network):
+        if is_frozen(self.network):
             return self._fit_network(samples, fit_part, seed)
         epochs = (self.training or Training()).epochs
         with TaskProgress(self, task, "train-network", "epoch", epochs) as progress:

@@ -22,7 +22,7 @@ from penultimate.classifiers._cut_network import Samples
 from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
-from penultimate.networks import Training, is_keras_model
+from penultimate.networks import Training, is_frozen
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers
@@ -208,7 +208,7 @@ class Specialists(RoutedClassifier):
                     "groups, or the subset."
                 )
         # It is not known which class each output of a frozen network stands for: it cannot route.
-        self._network_classes = self.classes_[:0] if is_keras_model(self.network) else self.classes_
+        self._network_classes = self.classes_[:0] if is_frozen(self.network) else self.classes_
         with config_context(transform_output="default"):
             self._extractors = self._fit_network(samples, split.train, self._seed)
             features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}

@@ -27,8 +27,8 @@ from penultimate.comparison.networks import Settings, check_trainings
 from penultimate.comparison.plan import make_plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.datasets import Dataset
-from penultimate.networks import Training, check_network, is_keras_model
-from penultimate.networks.extraction import numbers_classes
+from penultimate.networks import Training, check_network, is_frozen
+from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
 
 
@@ -160,7 +160,7 @@ def compare(
     if checkpoints is not None:
         check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
-    frozen = is_keras_model(network)
+    frozen = is_frozen(network)
     if isinstance(methods, Iterator):  # which is used up when it is read
         methods = list(methods)
     # Misspelled names fail here, before any data is read: no method is impossible by subset.
@@ -177,7 +177,7 @@ def compare(
             by_subset=bool(dataset.subsets),
             frozen=frozen or on_features,
             classifies=not on_features
-            and (not is_keras_model(network) or numbers_classes(network, len(dataset.classes))),
+            and (not is_frozen(network) or numbers_classes(network, len(dataset.classes))),
             on_features=on_features,
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)

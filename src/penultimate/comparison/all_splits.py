@@ -15,7 +15,7 @@ from penultimate.comparison.plan import Plan
 from penultimate.comparison.run import Collected, run_plan
 from penultimate.comparison.schedule import Schedule
 from penultimate.datasets.sizes import AUTO_SIDE
-from penultimate.networks import is_keras_model, takes_pixels
+from penultimate.networks import is_frozen, takes_pixels
 
 _FEW_EPOCHS = 10  # still a training, though not the best one
 
@@ -187,7 +187,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         learning_curves=collected.learning_curves,
     )
     notes = list(collected.notes)
-    if is_keras_model(network) and plan.dataset.files is not None and not takes_pixels(network):
+    if is_frozen(network) and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(
             {
                 "id": "input-scale",

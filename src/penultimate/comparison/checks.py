@@ -7,19 +7,19 @@ that was not recorded, such as the training samples of a network from elsewhere.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.door import spelled
-from penultimate._common.protocols import Network
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
 from penultimate.datasets import Dataset
 from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
 from penultimate.evaluation.checks.labels import FEWEST_TO_JUDGE
-from penultimate.networks import is_keras_model
+from penultimate.networks import is_frozen
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
@@ -50,7 +50,7 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
     # Two ways to leak: a copy in development, or a network that was trained on the sample before.
     copied = np.isin(prints[test], prints[plan.split.train])
     leaked = copied.copy()
-    if is_keras_model(network):
+    if is_frozen(network):
         seen = provenance_of(network)
         # The network may have recorded the images as decoded, or on the scale it was fed.
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
@@ -100,7 +100,7 @@ class Context:
     comparison : Outcome
     plan : Plan
     methods : dict of str to Method
-    network : keras.Model or None
+    network : object or None
         The frozen network; None if networks were trained here.
     leak : str
         The message of `find_leaks`.
@@ -109,7 +109,7 @@ class Context:
     comparison: Outcome
     plan: Plan
     methods: Mapping[str, Method]
-    network: Network | None
+    network: Any
     leak: str
 
     @property
@@ -389,7 +389,7 @@ def run_checks(
     found : list of Check
     """
     # A name or a builder has seen nothing: only a trained network has a provenance to ask for.
-    frozen = network if is_keras_model(network) else None
+    frozen = network if is_frozen(network) else None
     context = Context(comparison, plan, methods, frozen, leak)
     # Every check gets a state, in particular one that could not run: silence would read as passed.
     states, found = [], []

@@ -27,7 +27,7 @@ from penultimate.networks import (
     FeatureExtractor,
     Training,
     fit_network,
-    is_keras_model,
+    is_frozen,
     predict_probabilities,
     takes_pixels,
 )
@@ -140,7 +140,7 @@ def learning_curves(
     >>> curves.sizes, curves.accuracies.shape
     ([2, 16], (2, 2, 2))
     """
-    if not is_keras_model(network):
+    if not is_frozen(network):
         raise TypeError(
             "The 'network' parameter of learning_curves must be a trained Keras model; got "
             f"{network!r}."

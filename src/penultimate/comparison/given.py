@@ -18,7 +18,7 @@ from penultimate._common.progress import Progress
 from penultimate.datasets import Dataset, load
 from penultimate.datasets.features import check_finite
 from penultimate.networks import takes_pixels
-from penultimate.networks.arguments import check_one_input
+from penultimate.networks.arguments import check_one_input, names_builder
 
 # What `compare` trains where nothing else is asked for; data that are features need nothing.
 DEFAULT_NETWORK = "compact"
@@ -33,7 +33,7 @@ def read_given(
 ) -> tuple[Dataset, NDArray[Any]]:
     """Return the dataset, and the array that the network is fed."""
     # Named networks begin with a rescaling of pixels; of others, the graph says whether they do.
-    takes_own_scale = not (isinstance(network, str) or takes_pixels(network))
+    takes_own_scale = not (names_builder(network) or takes_pixels(network))
     if isinstance(data, (str, Path, Dataset)):
         if test is not None:
             raise ValueError(
@@ -44,7 +44,7 @@ def read_given(
         if y is not None:
             raise ValueError("y must be None if 'data' is a path or a Dataset, which has labels.")
         # A user's own network may fix the size of its input, so its images stay as they are.
-        size: Literal["auto"] | None = "auto" if isinstance(network, str) else None
+        size: Literal["auto"] | None = "auto" if names_builder(network) else None
         if not isinstance(data, Dataset):
             data = load(data, image_size=size, progress=progress)
         # `take` keeps all classes, also those of which it took nothing.

@@ -23,7 +23,7 @@ from penultimate.networks import (
     History,
     Training,
     fit_network,
-    is_keras_model,
+    is_frozen,
     predict_probabilities,
 )
 from penultimate.networks.margins.builders import make_margin_loss
@@ -63,7 +63,7 @@ class Settings:
     @property
     def frozen(self) -> bool:
         """Whether nothing is trained before the heads: the network or the features came as such."""
-        return self.network is None or is_keras_model(self.network)
+        return self.network is None or is_frozen(self.network)
 
     @property
     def needs_network(self) -> bool:

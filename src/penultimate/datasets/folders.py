@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from penultimate._common.decoding import FORMAT_NAMES, looks_like_image
 from penultimate._common.door import spelled
 from penultimate._common.wording import quantity
 from penultimate.datasets.class_names import natural_order
-from penultimate.datasets.images import FORMAT_NAMES, looks_like_image
 from penultimate.datasets.leftovers import count_leftovers, is_leftover
 from penultimate.datasets.listing import Listing
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, settle_dev

@@ -1,12 +1,15 @@
 """Reading of labeled images or features: detects folders, tables, arrays, and archives of them."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from penultimate._common.decoding import looks_like_image
 from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.archives import ARCHIVES, unpacked
@@ -14,7 +17,6 @@ from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import is_feature_table, read_feature_table
 from penultimate.datasets.folders import list_folder
-from penultimate.datasets.images import looks_like_image
 from penultimate.datasets.leftovers import is_leftover
 from penultimate.datasets.listing import Listing, groups_from_names
 from penultimate.datasets.manifest import read_manifest
@@ -98,21 +100,59 @@ def load(
     >>> datasets.load(file).classes
     ('0', '1')
     """
+    with ExitStack() as stack:
+        data, _ = load_with_files(
+            path,
+            stack,
+            image_size=image_size,
+            skip_corrupt=skip_corrupt,
+            subsets=subsets,
+            group_from_filename=group_from_filename,
+            progress=progress,
+        )
+    return data
+
+
+def load_with_files(
+    path: str | Path, stack: ExitStack, **options: Any
+) -> tuple[Dataset, NDArray[Any] | None]:
+    """Read labeled images like `load`, and keep their files at hand.
+
+    Parameters
+    ----------
+    path : str or Path
+    stack : ExitStack
+        Until it is closed, what was in an archive stays unpacked.
+    **options
+        Parameters of `load`.
+
+    Returns
+    -------
+    data : Dataset
+    files : ndarray of shape (n_samples,), str, or None
+        The file of each image; None if the data are no image files.
+    """
     path = Path(path)
-    size = check_size(image_size)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
-        with unpacked(path) as folder:
-            return _load_unpacked(
-                path,
-                folder,
-                image_size=image_size,
-                skip_corrupt=skip_corrupt,
-                subsets=subsets,
-                group_from_filename=group_from_filename,
-                progress=progress,
-            )
+        folder = stack.enter_context(unpacked(path))
+        return _load_unpacked(path, folder, **options)
+    data = _load(path, **options)
+    return data, data.files
+
+
+def _load(
+    path: Path,
+    *,
+    image_size: int | tuple[int, int] | Literal["auto"] | None = None,
+    skip_corrupt: bool = False,
+    subsets: bool = False,
+    group_from_filename: str | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """Read what is no archive."""
+    size = check_size(image_size)
     found = list_or_read(
         path,
         skip_missing=skip_corrupt,
@@ -174,18 +214,21 @@ def list_or_read(
     return listing
 
 
-def _load_unpacked(archive: Path, folder: Path, *, subsets: bool, **options: Any) -> Dataset:
+def _load_unpacked(
+    archive: Path, folder: Path, *, subsets: bool = False, **options: Any
+) -> tuple[Dataset, NDArray[Any] | None]:
     """Load what was in an archive, under names that outlive the temporary folder."""
     named = namer(archive, folder)
     try:
         inside, notes = find_data(folder, subsets)
-        data = load(inside, subsets=subsets, **options)
+        data = _load(inside, subsets=subsets, **options)
     except ValueError as error:
         if (message := named(str(error))) == str(error):
             raise
         raise ValueError(message) from error
     files = None if data.files is None else np.array([named(str(file)) for file in data.files])
-    return replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
+    named_data = replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
+    return named_data, data.files
 
 
 def namer(archive: Path, folder: Path) -> Callable[[str], str]:

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from penultimate._common.decoding import FORMATS, decode_image
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.wording import quantity
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.class_names import natural_order
 from penultimate.datasets.dataset import Dataset
-from penultimate.datasets.images import FORMATS, decode_image
 from penultimate.datasets.listing import Listing
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION
 from penultimate.datasets.readers import find_data, list_or_read, namer

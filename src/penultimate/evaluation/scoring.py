@@ -16,7 +16,7 @@ from penultimate._common.protocols import Network
 from penultimate._common.validation import check_choice, check_none_missing, check_per_sample
 from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.networks import predict_probabilities
-from penultimate.networks.extraction import numbers_classes
+from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import ON_LEAK, report_leak, warn_if_unknown
 from penultimate.provenance.unseen import forms_of, note_tested, seen_by
 

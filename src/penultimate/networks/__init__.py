@@ -3,14 +3,15 @@
 Importing this package does not load a deep-learning framework; using its functions does.
 """
 
+from penultimate.networks.adapting import is_frozen, takes_pixels
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
 from penultimate.networks.building import build_network
-from penultimate.networks.extraction import FeatureExtractor, predict_probabilities
+from penultimate.networks.extraction import FeatureExtractor
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
-from penultimate.networks.frameworks.keras_models import takes_pixels
 from penultimate.networks.preprocessing import Preprocessing
+from penultimate.networks.probabilities import predict_probabilities
 from penultimate.networks.training.augmentation import Augmentation
 from penultimate.networks.training.fit import fit_network, train, train_further
 from penultimate.networks.training.recipe import History, Training
@@ -25,6 +26,7 @@ __all__ = [
     "build_network",
     "check_network",
     "fit_network",
+    "is_frozen",
     "is_keras_model",
     "load_network",
     "make_deterministic",

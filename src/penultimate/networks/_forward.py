@@ -12,14 +12,14 @@ outputs' deviation). JAX compiles for each size, and torch chooses its routines 
 backends, the last digits of float32 depend on the batch size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Inputs, Network, Tensor
+from penultimate._common.protocols import Network, Tensor
 
 
 def forward(
@@ -30,7 +30,7 @@ def forward(
     progress: Progress = SILENT,
     step: str = "extract features",
 ) -> NDArray[np.float32]:
-    """Compute the outputs of `model`, in inference mode.
+    """Compute the outputs of a Keras model, in inference mode.
 
     Parameters
     ----------
@@ -55,20 +55,73 @@ def forward(
         If there are no samples, or several outputs.
     """
     arrays = list(X) if isinstance(X, (list, tuple)) else [X]
-    n_samples = len(arrays[0])
-    if not n_samples:
-        raise ValueError("There are no samples to pass through the network.")
+
+    def run(batch: list[NDArray[Any]]) -> NDArray[Any]:
+        # `predict` sets up a data pipeline in each call, which a single image would pay for.
+        outputs = model.predict_on_batch(batch[0] if len(batch) == 1 else batch)
+        return only_output(outputs, model)
+
     # A subclassed model that was never called has no declared inputs: those get float32.
     types = [_type_of(tensor) for tensor in getattr(model, "inputs", None) or []]
-    types += [np.float32] * (len(arrays) - len(types))
-    out: NDArray[np.float32] | None = None
+    batches = in_batches(arrays, types, batch_size=batch_size, padded=True)
+    return collect(run, batches, len(arrays[0]), progress=progress, step=step)
+
+
+# Where a batch starts and stops in the samples, and its arrays, which may be padded.
+Batch = tuple[int, int, list[NDArray[Any]]]
+
+
+def in_batches(
+    arrays: Sequence[NDArray[Any]],
+    types: Sequence[DTypeLike],
+    *,
+    batch_size: int,
+    padded: bool,
+) -> Iterator[Batch]:
+    """Yield samples in batches of at most `batch_size`, cast to the types of the inputs.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray of shape (n_samples, ...)
+        One per input.
+    types : sequence of dtype
+        One per input; float32 for those that are missing.
+    batch_size : int
+    padded : bool
+        Whether a smaller batch is padded, for networks that are compiled for each size.
+    """
+    n_samples = len(arrays[0])
+    types = [*types, *[np.float32] * (len(arrays) - len(types))]
     for start in range(0, n_samples, batch_size):
         stop = min(start + batch_size, n_samples)
-        size = padded_size(stop - start, batch_size)
-        batches = [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)]
-        # `predict` sets up a data pipeline in each call, which a single image would pay for.
-        outputs = model.predict_on_batch(batches[0] if len(batches) == 1 else batches)
-        outputs = _only(outputs, model)[: stop - start].reshape(stop - start, -1)
+        size = padded_size(stop - start, batch_size) if padded else stop - start
+        yield (
+            start,
+            stop,
+            [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)],
+        )
+
+
+def collect(
+    run: Callable[[list[NDArray[Any]]], NDArray[Any]],
+    batches: Iterable[Batch],
+    n_samples: int,
+    *,
+    progress: Progress = SILENT,
+    step: str = "extract features",
+) -> NDArray[np.float32]:
+    """Run a function on batches, and return its flattened outputs as one array.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples.
+    """
+    if not n_samples:
+        raise ValueError("There are no samples to pass through the network.")
+    out: NDArray[np.float32] | None = None
+    for start, stop, batch in batches:
+        outputs = run(batch)[: stop - start].reshape(stop - start, -1)
         # The width may depend on the size of the images, so it is known after the first batch.
         if out is None:
             out = np.empty((n_samples, outputs.shape[1]), np.float32)
@@ -78,7 +131,7 @@ def forward(
     return out
 
 
-def _only(outputs: object, model: Network) -> NDArray[Any]:
+def only_output(outputs: object, model: Network) -> NDArray[Any]:
     """Return the one output of a network, which may come in a dict or a list."""
     while isinstance(outputs, (Mapping, list, tuple)):
         if len(outputs) != 1:
@@ -100,72 +153,6 @@ def padded_size(n_samples: int, batch_size: int) -> int:
     # At least two: a single row is multiplied by a different routine (see above). At most
     # `batch_size`, which need not be a power of two itself.
     return min(batch_size, max(2, 1 << (n_samples - 1).bit_length()))
-
-
-def as_inputs(model: Network, X: Inputs) -> NDArray[Any] | list[NDArray[Any]]:
-    """Return samples in the form for `forward`: an array or, for several inputs, a list.
-
-    Parameters
-    ----------
-    model : keras.Model
-    X : array-like, or list or dict of array-like
-        A list in the order of the model's inputs, or a dict with their names as keys.
-
-    Raises
-    ------
-    TypeError
-        If `X` is not numeric.
-    ValueError
-        If inputs are missing or too many, or differ in their numbers of samples.
-    """
-    tensors = getattr(model, "inputs", None) or [None]
-    if isinstance(X, Mapping) and tensors[0] is not None:
-        names = [tensor.name for tensor in tensors]
-        if set(names) - set(X):
-            raise ValueError(_wrong_inputs(tensors, f"a dict of {list(X)}"))
-        given: Sequence[object] = [X[name] for name in names]
-    elif len(tensors) == 1:
-        return _as_numbers(X)
-    elif isinstance(X, (list, tuple)):
-        given = X
-    else:
-        raise ValueError(_wrong_inputs(tensors, f"one {type(X).__name__}"))
-    if len(given) != len(tensors):
-        raise ValueError(_wrong_inputs(tensors, f"{len(given)} arrays"))
-    arrays = [_as_numbers(each) for each in given]
-    if len({len(each) for each in arrays}) > 1:
-        raise ValueError(
-            f"The inputs of a network must have one row per sample; got {[len(a) for a in arrays]} "
-            "rows."
-        )
-    return arrays[0] if len(arrays) == 1 else arrays
-
-
-def _wrong_inputs(tensors: Sequence[Any], got: str) -> str:
-    listed = ", ".join(f"{tensor.name!r} {tuple(tensor.shape[1:])}" for tensor in tensors)
-    return (
-        f"The network takes {len(tensors)} inputs, {listed}; got {got}. Pass a list of arrays in "
-        "this order, or a dict by these names, to FeatureExtractor. Penultimate's "
-        "classifiers take one array: fit them on the extracted features."
-    )
-
-
-def _as_numbers(X: object) -> NDArray[Any]:
-    try:
-        array = np.asarray(X)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(
-            f"X cannot be converted to an array ({error}): resize all images to one size first."
-        ) from error
-    # Object arrays (batched datasets, lists of tensors) would be cast element by element, or fail
-    # deep inside the backend.
-    if array.dtype.kind not in "biuf" or array.ndim == 0:
-        raise TypeError(
-            f"X must be an array of numbers, (n_samples, ...); got {type(X).__name__}"
-            f"{f' of dtype {array.dtype}' if array.ndim else ''}. Collect data that comes in "
-            "batches with numpy.concatenate."
-        )
-    return array
 
 
 def _type_of(tensor: Tensor) -> DTypeLike:

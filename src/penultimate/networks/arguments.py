@@ -13,41 +13,42 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from penultimate.networks.adapting import adapt, is_frozen, is_path
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.frameworks.backend import is_keras_model
+from penultimate.networks.functions import is_function
 
-_USE_FEATURES = "Compute its features yourself, and pass them as X to SVCSearchCV."
 _LOAD_WEIGHTS = (
     "It holds weights without a network: load them into their model, and pass the model."
 )
-# Suffixes of network files.
+_LOAD_MODULE = "Load it in torch, into its module, and pass the module."
+# Suffixes of network files, other than those that are taken as they are.
 _FILES = {
-    ".keras": "Load it with penultimate.networks.load_network, and pass the model.",
     ".h5": "Load it with keras.models.load_model, and pass the model.",
     ".hdf5": "Load it with keras.models.load_model, and pass the model.",
-    ".onnx": f"ONNX files are not supported. {_USE_FEATURES}",
-    ".pt": f"PyTorch files are not supported. {_USE_FEATURES}",
-    ".pth": f"PyTorch files are not supported. {_USE_FEATURES}",
+    ".pt": _LOAD_MODULE,
+    ".pth": _LOAD_MODULE,
     ".safetensors": _LOAD_WEIGHTS,
     ".npz": _LOAD_WEIGHTS,
 }
-_OTHER_FILE = "Load it with the framework that wrote it, and pass the Keras model."
+_OTHER_FILE = "Load it with the framework that wrote it, and pass the network."
 # Advice by the package that defines a class or one of its bases. Keras comes first: with the torch
 # backend, its layers are also torch modules.
 _FOREIGN = {
     "keras": "Put it into a model: keras.Sequential([keras.Input(shape), ...]).",
-    "torch": f"PyTorch modules are not supported. {_USE_FEATURES}",
-    "onnx": _FILES[".onnx"],
-    "onnxruntime": _FILES[".onnx"],
+    "torch": "Pass the torch.nn.Module itself.",
+    "onnx": "Pass an onnx.ModelProto, or the path of an .onnx file.",
+    "onnxruntime": "Pass the path of its .onnx file.",
     "tf_keras": "Models of Keras 2 are not supported: save it, and load it with Keras 3.",
     "tensorflow": "Wrap it in a Keras model; keras.layers.TFSMLayer takes a SavedModel.",
     "flax": "Wrap it in a Keras model; keras.layers.FlaxLayer takes it.",
 }
+_TRAINED = "a Keras model, a torch module, the path of an .onnx or .keras file"
 _SHOWN = 80  # characters of an object's repr in a message
 
 
 def check_network(network: object, owner: str, *, takes_trained: bool = True) -> None:
-    """Raise unless `network` is a name, a function that builds a Keras model, or such a model.
+    """Raise unless `network` is a name, a function that builds a Keras model, or a trained network.
 
     Parameters
     ----------
@@ -55,12 +56,12 @@ def check_network(network: object, owner: str, *, takes_trained: bool = True) ->
     owner : str
         Name of the function or class with this parameter, for messages.
     takes_trained : bool, default=True
-        Whether a trained Keras model is accepted.
+        Whether a trained network is accepted.
 
     Raises
     ------
     ValueError
-        If it is an unknown name, or the path of a file.
+        If it is an unknown name, or the path of a file that is missing or no network.
     TypeError
         If it is anything else invalid; the message says what to pass instead.
 
@@ -73,15 +74,17 @@ def check_network(network: object, owner: str, *, takes_trained: bool = True) ->
     ...     print(str(error)[-39:])
     got 'compcat'. Did you mean 'compact'?
     """
-    if isinstance(network, str) and network in NETWORKS:
+    if names_builder(network):
         return
     shown = repr(network)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     kind: type[Exception] = TypeError
-    if is_keras_model(network):
+    if is_frozen(network):
         if takes_trained:
+            check_file(network, owner)
             return
-        shown = f"the Keras model {network.name!r}"
+        if is_keras_model(network):
+            shown = f"the Keras model {network.name!r}"
         advice = (
             "Pass the function that builds it, or fit a head on the features of a trained network "
             "with DeepSVC."
@@ -94,11 +97,16 @@ def check_network(network: object, owner: str, *, takes_trained: bool = True) ->
             return
         advice = objection
     choices = ", ".join(repr(name) for name in NETWORKS)
-    model = ", or a Keras model" if takes_trained else ""
+    model = f", or a trained network ({_TRAINED})" if takes_trained else ""
     raise kind(
         f"The 'network' parameter of {owner} must be one of {choices}, a function of "
         f"(input_shape, n_classes) that builds a Keras model{model}; got {shown}. {advice}".rstrip()
     )
+
+
+def names_builder(network: object) -> bool:
+    """Return whether `network` is a name in `NETWORKS`, of a network to be trained."""
+    return isinstance(network, str) and network in NETWORKS
 
 
 def check_one_input(network: object, X: object, owner: str) -> None:
@@ -109,26 +117,60 @@ def check_one_input(network: object, X: object, owner: str) -> None:
     ValueError
         With the way out.
     """
-    if not is_keras_model(network) or not isinstance(X, (list, tuple, Mapping)):
+    if not is_frozen(network) or not isinstance(X, (list, tuple, Mapping)):
         return
-    if len(network.inputs) > 1 and len(X) == len(network.inputs):
+    inputs = adapt(network).inputs()
+    if len(inputs) > 1 and len(X) == len(inputs):
         raise ValueError(
-            f"{owner} takes one array; the network takes {len(network.inputs)}. Compute its "
+            f"{owner} takes one array; the network takes {len(inputs)}. Compute its "
             "features with FeatureExtractor(network).fit_transform(X), and fit SVCSearchCV on them."
         )
 
 
-def advise_on_module(network: object) -> str:
-    """Return advice for a network of another framework; empty for anything else."""
+def check_file(network: object, owner: str) -> None:
+    """Raise ``ValueError`` for the path of a file that does not exist."""
+    if isinstance(network, (str, PurePath)) and is_path(network) and not os.path.isfile(network):
+        kind = "is a folder" if os.path.isdir(network) else "does not exist"
+        raise ValueError(
+            f"The 'network' parameter of {owner} must be the path of a file; got "
+            f"{str(network)!r}, which {kind}."
+        )
+
+
+def check_extracted(network: object, owner: str) -> None:
+    """Raise unless `network` is a trained network, or a function from a batch to features.
+
+    Raises
+    ------
+    TypeError
+        With advice for what people pass instead.
+    ValueError
+        If it is the path of a file that does not exist.
+    """
     packages = {cls.__module__.partition(".")[0] for cls in type(network).__mro__}
-    return next((advice for name, advice in _FOREIGN.items() if name in packages), "")
+    foreign = next((advice for name, advice in _FOREIGN.items() if name in packages), None)
+    if is_frozen(network) or (foreign is None and is_function(network)):
+        check_file(network, owner)
+        return
+    if isinstance(network, (str, PurePath)):
+        advice = "To train a network by name, use DeepSVC."
+        if not names_builder(network):
+            advice = _advise_on_text(os.fspath(network), isinstance(network, str))
+    elif isinstance(network, type):
+        advice = "That is a class. Pass an instance of it."
+    else:
+        advice = foreign or ""
+    raise TypeError(
+        f"The 'network' parameter of {owner} must be a trained network ({_TRAINED}) or a function "
+        f"from a batch to features; got {network!r}. {advice}".rstrip()
+    )
 
 
 def _advise_on_text(text: str, may_be_name: bool) -> str:
     """Return advice for the path of a file, or for an unknown name."""
     suffix = PurePath(text).suffix.lower()
-    is_path = suffix in _FILES or "/" in text or "\\" in text or os.path.exists(text)
-    if is_path or not may_be_name:
+    path = suffix in _FILES or "/" in text or "\\" in text or os.path.exists(text)
+    if path or not may_be_name:
         return _FILES.get(suffix, _OTHER_FILE)
     written = text.strip().lower().replace("_", "-")
     # Lower than difflib's 0.6: names are short, so that each wrong letter weighs more.

@@ -1,67 +1,95 @@
 """Features from a layer of a trained network, as a scikit-learn transformer.
 
-`FeatureExtractor` cuts the network at the layer (``frameworks/keras_models.py``) and runs the rest
-in batches (``_forward.py``). Only the shape of the samples matters to `fit`.
+`FeatureExtractor` asks the adapter of the network's framework for a cut (``frameworks/frozen.py``)
+and runs it in batches (``_forward.py``), on arrays as they are or, with a `Preprocessing`, on
+images of any size that threads decode and prepare meanwhile (``_images.py``). Nothing is learned
+from the samples.
 """
 
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Inputs, Network
+from penultimate._common.protocols import Inputs
 from penultimate._common.scales import InputScale
-from penultimate._common.validation import check_number
-from penultimate.networks._forward import as_inputs, forward
-from penultimate.networks.arguments import advise_on_module
-from penultimate.networks.frameworks import keras_models as _keras
-from penultimate.networks.frameworks.backend import is_keras_model
+from penultimate._common.validation import check_choice, check_number
+from penultimate.networks._forward import collect, in_batches
+from penultimate.networks._images import Images, prepared_batches
+from penultimate.networks._inputs import check_inputs
+from penultimate.networks.adapting import HoldsNetwork, adapt
+from penultimate.networks.arguments import check_extracted
+from penultimate.networks.frameworks.frozen import Candidate, Cut, FrozenNetwork, Shape
+from penultimate.networks.pooling import POOLINGS, pool, pooled_size
+from penultimate.networks.preprocessing import Preprocessing
 
-_ROUNDING = 1e-3  # bound on the rounding of the sum of a softmax's outputs, even in bfloat16
+# Features of a flattened map beyond which a head learns little from the usual number of samples.
+_MANY = 10_000
 
 
-class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The activations of a trained network at one of its layers.
+class FeatureExtractor(
+    HoldsNetwork, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """The activations of a trained network at one or several of its layers.
 
-    The network is frozen: its weights do not change, and dropout is off. It receives `X` unchanged
-    except for a cast to float32, so preprocess `X` as for its training.
+    The network is frozen: its weights do not change, dropout is off, and it is left in the mode in
+    which it was. Without `preprocessing` it receives `X` unchanged except for a cast to float32, so
+    preprocess `X` as for its training.
 
     Parameters
     ----------
-    network : keras.Model
-        A trained network, functional or Sequential; models may be nested in it.
-    layer : str, default="penultimate"
-        The name of a layer, or ``"penultimate"``: the input of the classifying layer, before
+    network : keras.Model, torch.nn.Module, str, Path, onnx.ModelProto or callable
+        A trained network: a Keras model, functional or Sequential; a torch module; an ONNX model or
+        the path of one (``.onnx``); the name of a pretrained network; or a function from a batch,
+        an array, to features of shape (n_samples, n_features).
+    layer : str or list of str, default="penultimate"
+        The name of a layer, or ``"penultimate"``: the input of the last classifying layer, before
         dropout. Without a classifying layer, as in a headless backbone or an embedding network,
-        that is the network's output. A layer of a nested model is found by its name, too, or as
-        ``"backbone/pooled"`` if several models have such a layer; a layer that is called several
-        times as ``"relu:0"``, ``"relu:1"``, in the order of the calls.
+        that is the network's output. The features of a list of layers are concatenated.
+
+        In Keras, a layer of a nested model is found by its name or as ``"backbone/pooled"``; in
+        torch, a submodule by its dotted name, and one of its outputs as ``"lstm[0]"`` or
+        ``"encoder[last_hidden_state]"``; in ONNX, a tensor or a node. What is called several
+        times is ``"relu:0"``, ``"relu:1"``, in the order of the calls. `layers` lists all.
     batch_size : int, default=256
-        Maximum number of samples per pass, which determines the memory. A smaller batch is padded
-        to the next power of two, a single sample to two. The features of a sample do not depend on
-        the other samples in its batch; their number may change the rounding, if a backend has
-        several routines.
+        Maximum number of samples per pass, which determines the memory. For Keras a smaller batch
+        is padded to the next power of two, a single sample to two. The features of a sample do not
+        depend on the other samples in its batch; their number may change the rounding, if a backend
+        has several routines.
+    preprocessing : Preprocessing, optional
+        What is done to images before the network sees them. With it, `X` may hold images of any
+        size: arrays with pixels from 0 to 255 (floats from 0 to 1), Pillow images, or paths.
+    pooling : {"auto", "avg", "max", "gem"} or None, default="auto"
+        How feature maps and sequences become one row per sample: by the average, the maximum or the
+        generalized mean of each channel; None flattens them. ``"auto"`` averages for networks that
+        are pretrained by name, and flattens for others.
+    mirror : bool, default=False
+        Whether features are averaged with those of the image mirrored left to right, which takes
+        twice as long.
 
     Attributes
     ----------
-    layer_ : str
+    layer_ : str or list of str
         Name of the layer that outputs the features, in the form that `layer` takes.
     cut_at_ : str
         Position of the cut: ``"the input of 'predictions'"``, ``"the network's output"`` or ``"the
         output of 'block_3'"``.
     n_features_out_ : int or None
-        Number of features; activations with more dimensions are flattened. If it depends on the
-        size of the images, which the network leaves open, it is that of the images passed to
-        `fit`, or None.
+        Number of features. If it depends on the size of the images, which the network leaves open,
+        it is that of the images passed to `fit`, or None.
     input_shape_ : tuple of int, or dict of str to tuple of int
-        Shape of one sample; with several inputs, a dict by their names.
+        Shape of one sample; with several inputs, a dict by their names. None if the network does
+        not state it.
+    preprocessing_ : Preprocessing or None
+        What is done to images: `preprocessing`, or what belongs to a network pretrained by name.
 
     Examples
     --------
@@ -77,18 +105,31 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ('features', "the input of 'probabilities'")
     """
 
-    def __init__(self, network: Network, layer: str = "penultimate", batch_size: int = 256) -> None:
+    def __init__(
+        self,
+        network: Any,
+        layer: str | list[str] = "penultimate",
+        batch_size: int = 256,
+        *,
+        preprocessing: Preprocessing | None = None,
+        pooling: str | None = "auto",
+        mirror: bool = False,
+    ) -> None:
         self.network = network
         self.layer = layer
         self.batch_size = batch_size
+        self.preprocessing = preprocessing
+        self.pooling = pooling
+        self.mirror = mirror
 
     def fit(self, X: Inputs | None = None, y: ArrayLike | None = None) -> Self:
         """Cut the network; nothing is learned from the samples.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...), optional
-            Samples whose shape is checked. For a network with several inputs, a list in their order
+        X : array-like of shape (n_samples, ...), or sequence of images, optional
+            Samples whose shape is checked; a torch module does not state its own, and needs them
+            or a preprocessing with a size. For a network with several inputs, a list in their order
             or a dict by their names; if the features depend on only one input, it suffices.
         y : array-like of shape (n_samples,), optional
             Labels. They decide where it is unclear whether the network ends in classes (a tanh, a
@@ -101,7 +142,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         TypeError
-            If the network is not a Keras model, or `X` is not numeric.
+            If the network is none of the above, or `X` is not numeric.
         ValueError
             If the layer does not exist or is ambiguous; if the shape of `X` does not match the
             network's input, or `X` contains NaN or infinity.
@@ -109,51 +150,186 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Warns
         -----
         UserWarning
-            If the layer outputs probabilities, which are poor features for an SVM.
+            If the layer outputs probabilities, which are poor features for an SVM; if a flattened
+            feature map has very many features.
         """
-        if not is_keras_model(self.network):
-            raise TypeError(
-                "The 'network' parameter of FeatureExtractor must be a trained Keras model; got "
-                f"{self.network!r}. "
-                + (advise_on_module(self.network) or "To train a network by name, use DeepSVC.")
-            )
-        if not isinstance(self.layer, str):
-            raise TypeError(
-                "The 'layer' parameter of FeatureExtractor must be the name of a layer; got "
-                f"{self.layer!r}."
-            )
-        check_number(self.batch_size, "batch_size", "FeatureExtractor", low=1, integer=True)
+        frozen, layers = self._check_parameters()
         labels = np.asarray([] if y is None else y)
         # One-hot rows and missing labels leave the number of classes open.
         n_classes = len(set(labels.tolist())) if labels.ndim == 1 and len(labels) else None
-        cut = _keras.make_cut(self.network, self.layer, n_classes)
-        self.cut_network_, self.layer_, self.cut_at_ = cut.network, cut.layer, cut.place
-        if cut.gives_probabilities:
-            warnings.warn(
-                f"The layer {cut.layer!r} outputs probabilities: softmax output fed to an SVM has "
-                "lost most of the information in the network. Cut it before its classifying layer.",
-                UserWarning,
-                stacklevel=2,
-            )
-        # Of the cut network: inputs that the features do not depend on are not required.
-        shapes = {each.name: tuple(each.shape[1:]) for each in self.cut_network_.inputs}
-        self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()))
-        self.n_features_out_ = self._declared_features()
+        images = None if X is None or self.preprocessing_ is None else Images.of(X)
+        example = self._example(frozen, X, images)
+        self._set_cuts(frozen, [frozen.cut(layer, n_classes, example) for layer in layers])
+        for cut in self._cuts:
+            if cut.gives_probabilities:
+                warnings.warn(
+                    f"The layer {cut.layer!r} outputs probabilities: softmax output fed to an SVM "
+                    "has lost most of the information in the network. Cut it before its "
+                    "classifying layer.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        shapes = {each.name: each.shape for each in self._inputs}
+        self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()), None)
         self._scale: InputScale | None = None
-        if X is not None:
+        self._factor = None if images is None else images.factor
+        self.n_features_out_ = self._count_features([each.shape for each in self._inputs])
+        if X is not None and images is None:
             samples = self._check_input(X)
-            self.n_features_out_ = self._count_features(samples)
-            if not isinstance(samples, list) and len(samples):
-                self._scale = InputScale.of(samples)
+            self.n_features_out_ = self._count_features([each.shape[1:] for each in samples])
+            if len(samples) == 1 and len(samples[0]):
+                self._scale = InputScale.of(samples[0])
+        elif isinstance(example, list):
+            self.n_features_out_ = self._count_features([each.shape[1:] for each in example])
+        self._warn_of_maps()
         return self
+
+    def fit_whole(self, X: Inputs) -> Self:
+        """Cut nothing off: take the network's only output, whatever it means.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Samples, as in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        frozen, _ = self._check_parameters()
+        images = None if self.preprocessing_ is None else Images.of(X)
+        self._factor = None if images is None else images.factor
+        self._set_cuts(frozen, [frozen.whole(self._example(frozen, X, images))])
+        # Neither is known of a subclassed model of Keras's.
+        self.n_features_out_, self._scale = None, None
+        return self
+
+    def _check_parameters(self) -> tuple[FrozenNetwork, list[str]]:
+        """Return the network's adapter and the layers, after checking all parameters."""
+        owner = "FeatureExtractor"
+        check_extracted(self.network, owner)
+        layers = [self.layer] if isinstance(self.layer, str) else self.layer
+        if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
+            raise TypeError(
+                "The 'layer' parameter of FeatureExtractor must be the name of a layer, or a list "
+                f"of names; got {self.layer!r}."
+            )
+        if not layers or len(set(layers)) < len(layers):
+            raise ValueError(
+                "The 'layer' parameter of FeatureExtractor must name at least one layer, and each "
+                f"only once; got {self.layer!r}."
+            )
+        check_number(self.batch_size, "batch_size", owner, low=1, integer=True)
+        if self.preprocessing is not None and not isinstance(self.preprocessing, Preprocessing):
+            raise TypeError(
+                "The 'preprocessing' parameter of FeatureExtractor must be a Preprocessing, such "
+                f"as Preprocessing(size=224, scale=1 / 255); got {self.preprocessing!r}."
+            )
+        if self.pooling is not None:
+            check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS))
+        frozen = adapt(self.network)
+        own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
+        self.preprocessing_ = self.preprocessing or own
+        if self.preprocessing_ is not None and self.preprocessing_.channels_first is None:
+            first = frozen.channels_first()
+            self.preprocessing_ = replace(self.preprocessing_, channels_first=first)
+        self._pooling = self.pooling
+        if self.pooling == "auto":
+            self._pooling = None if frozen.preprocessing is None else "avg"
+        return frozen, list(layers)
+
+    def _example(
+        self, frozen: FrozenNetwork, X: Inputs | None, images: Images | None
+    ) -> list[NDArray[Any]] | dict[str, NDArray[Any]] | None:
+        """Return a sample as the network takes it, for what only a pass can show."""
+        prepare = self.preprocessing_
+        if prepare is not None:
+            if images is not None:
+                return [prepare.apply(images[0])[np.newaxis]]
+            # A blank image will do: only its size counts.
+            blank = np.zeros((1, 1, 3), np.uint8)
+            return None if prepare.size is None else [prepare.apply(blank)[np.newaxis]]
+        # Where shapes are stated, samples of another shape are refused later, with advice.
+        if X is None or frozen.states_shapes:
+            return None
+        if isinstance(X, Mapping):
+            return {name: np.asarray(each)[:1] for name, each in X.items()}
+        if isinstance(X, (list, tuple)) and all(np.ndim(each) > 1 for each in X):
+            return [np.asarray(each)[:1] for each in X]
+        return [np.asarray(X)[:1]]
+
+    def _set_cuts(self, frozen: FrozenNetwork, cuts: Sequence[Cut]) -> None:
+        self._frozen, self._cuts = frozen, list(cuts)
+        self.layer_ = [cut.layer for cut in cuts] if len(cuts) > 1 else cuts[0].layer
+        self.cut_at_ = " and ".join(dict.fromkeys(cut.place for cut in cuts))
+        # Of the cut network: inputs that the features do not depend on are not required.
+        self._inputs = tuple({each.name: each for cut in cuts for each in cut.inputs}.values())
+
+    def _warn_of_maps(self) -> None:
+        """Warn if feature maps are flattened to more features than a head can learn from."""
+        count = self.n_features_out_
+        if self._pooling is None and count is not None and count > _MANY:
+            maps = [cut for cut in self._cuts if len(self._value_shape(cut) or ()) > 1]
+            if maps:
+                warnings.warn(
+                    f"The feature map of {maps[0].layer!r} is flattened to {count:,} features. "
+                    "pooling='avg' gives one per channel.",
+                    UserWarning,
+                    stacklevel=3,
+                )
+
+    def _value_shape(self, cut: Cut, shapes: Sequence[Shape | None] = ()) -> Shape | None:
+        """Return the shape of a cut's value for inputs of these shapes."""
+        given = dict(zip((each.name for each in self._inputs), shapes))
+        of_cut = [given.get(each.name, each.shape) for each in cut.inputs]
+        known = [shape for shape in of_cut if shape is not None]
+        return cut.output_shape(known) if len(known) == len(of_cut) else None
+
+    def _count_features(self, shapes: Sequence[Shape | None]) -> int | None:
+        """Return the number of features for inputs of these shapes; None if it is not known."""
+        total = 0
+        for cut in self._cuts:
+            shape = self._value_shape(cut, shapes)
+            count = None if shape is None else pooled_size(shape, self._pooling, cut.channel_axis)
+            if count is None:
+                return None
+            total += count
+        return total
+
+    def layers(self, X: Inputs | None = None) -> list[Candidate]:
+        """List where the network can be cut.
+
+        Parameters
+        ----------
+        X : array-like, optional
+            Samples, as in `fit`, for a network that does not state its shapes.
+
+        Returns
+        -------
+        list of Candidate
+            With the attributes `layer`, `kind`, `shape` and `n_values`, from the network's input to
+            its output.
+
+        Examples
+        --------
+        >>> from penultimate import FeatureExtractor
+        >>> from penultimate.networks import build_network
+        >>> network = build_network("compact", (16, 16, 1), 10)
+        >>> candidate = FeatureExtractor(network).layers()[-2]
+        >>> candidate.layer, candidate.kind, candidate.n_values
+        ('dropout', 'Dropout', 128)
+        """
+        frozen, _ = self._check_parameters()
+        images = None if X is None or self.preprocessing_ is None else Images.of(X)
+        return frozen.candidates(self._example(frozen, X, images))
 
     def transform(self, X: Inputs) -> NDArray[np.float32]:
         """Compute features.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
-            Inputs of the network.
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network; with a preprocessing, images as in `fit`.
 
         Returns
         -------
@@ -172,16 +348,17 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             of a network that begins by rescaling them.
         """
         check_is_fitted(self)
-        self._warn_of_scale(X)
+        if self.preprocessing_ is None:
+            self._warn_of_scale(X)
         return self.extract(X)
 
     def _warn_of_scale(self, X: Inputs) -> None:
-        samples = self._check_input(X)
-        if isinstance(samples, list) or not len(samples):
+        arrays = self._check_input(X)
+        if len(arrays) > 1 or not len(arrays[0]):
             return
-        words = ""
+        words, samples = "", arrays[0]
         low, high = samples.min(), samples.max()
-        if _keras.takes_pixels(self.network) and (low < 0 or 0 < high <= 1):
+        if self._adapter.takes_pixels() and (low < 0 or 0 < high <= 1):
             words = (
                 f"The network begins by rescaling pixels from 0 to 255, but X has values from "
                 f"{low:g} to {high:g}: its features will be nearly the same for all samples. "
@@ -196,61 +373,121 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if words:
             warnings.warn(words, UserWarning, stacklevel=level_outside())
 
-    def extract(self, X: Inputs, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def extract(
+        self, X: Inputs, progress: Progress = SILENT, *, step: str = "extract features"
+    ) -> NDArray[np.float32]:
         """Do the same as `transform`, and report every batch to `progress`.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
-            Inputs of the network.
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network; with a preprocessing, images as in `fit`.
         progress : Progress, optional
             Observer of every batch.
+        step : str, default="extract features"
+            Name under which they are reported.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features), float32
         """
         check_is_fitted(self)
+        frozen = self._adapter
+        if self.preprocessing_ is not None:
+            images = Images.of(X, self._factor)
+            batches = prepared_batches(images, self.preprocessing_, batch_size=self.batch_size)
+            return collect(self.compute, batches, len(images), progress=progress, step=step)
         samples = self._check_input(X)
         if self.n_features_out_ is not None:
-            count = self._count_features(samples)
-            if count != self.n_features_out_:
+            count = self._count_features([each.shape[1:] for each in samples])
+            if count is not None and count != self.n_features_out_:
                 raise ValueError(
                     "Images of this size, X of shape "
-                    f"{np.shape(samples)}, have {count} features at "
+                    f"{samples[0].shape}, have {count} features at "
                     f"{self.layer_!r}, but those passed to fit had {self.n_features_out_}: resize "
                     "them to one size, or cut the network after a global pooling."
                 )
-        return forward(self.cut_network_, samples, batch_size=self.batch_size, progress=progress)
+        types = [each.dtype for each in self._inputs]
+        batches = in_batches(
+            samples, types, batch_size=self.batch_size, padded=frozen.compiles_per_size
+        )
+        return collect(self.compute, batches, len(samples[0]), progress=progress, step=step)
 
-    def _check_input(self, X: Inputs) -> NDArray[Any] | list[NDArray[Any]]:
-        """Return the array that the cut network takes, or a list of arrays."""
-        return _check_inputs(self.cut_network_, self._chosen_inputs(X))
+    def compute(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """Compute the features of one batch that is prepared already.
+
+        Parameters
+        ----------
+        batch : list of ndarray
+            One array per input, in the network's type and with its axes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), float32
+        """
+        features = self._pooled(batch)
+        if self.mirror:
+            mirrored = [np.ascontiguousarray(np.flip(each, self._width)) for each in batch]
+            features = (features + self._pooled(mirrored)) * np.float32(0.5)
+        return features
+
+    def _pooled(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        frozen, names = self._adapter, [each.name for each in self._inputs]
+        if all(cut.inputs == self._inputs for cut in self._cuts):
+            values = frozen.run_all(self._cuts, batch)
+        else:  # each takes its own inputs
+            values = [
+                cut.run([batch[names.index(each.name)] for each in cut.inputs])
+                for cut in self._cuts
+            ]
+        rows = [
+            pool(np.asarray(value), self._pooling, cut.channel_axis)
+            for value, cut in zip(values, self._cuts)
+        ]
+        joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+        return joined.astype(np.float32, copy=False)
+
+    @property
+    def _width(self) -> int:
+        """Axis of the width in a batch of images."""
+        prepare = self.preprocessing_
+        first = self._adapter.channels_first() if prepare is None else prepare.channels_first
+        return 3 if first else 2
+
+    @property
+    def _adapter(self) -> FrozenNetwork:
+        """The network's adapter, made anew in a copy."""
+        if self._frozen is None:
+            frozen = adapt(self.network)
+            layers = [self.layer_] if isinstance(self.layer_, str) else self.layer_
+            shapes = [each.shape for each in self._inputs if each.shape is not None]
+            known = len(shapes) == len(self._inputs) and all(None not in each for each in shapes)
+            # Zeros will do where only a pass shows the layers: the names say what is meant.
+            example = [np.zeros((1, *map(int, filter(None, each)))) for each in shapes]
+            self._set_cuts(
+                frozen, [frozen.cut(layer, None, example if known else None) for layer in layers]
+            )
+        assert self._frozen is not None
+        return self._frozen
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sessions and compiled functions stay behind; the network comes along.
+        state = super().__getstate__()
+        return {**state, "_frozen": None, "_cuts": None} if "_frozen" in state else state
+
+    def _check_input(self, X: Inputs) -> list[NDArray[Any]]:
+        """Return the arrays that the cut network takes, one per input."""
+        return check_inputs(self._inputs, self._chosen_inputs(X))
 
     def _chosen_inputs(self, X: Inputs) -> Inputs:
         """Select the inputs of the network that the features depend on."""
-        names = [tensor.name for tensor in self.network.inputs]
-        chosen = [tensor.name for tensor in self.cut_network_.inputs]
+        names = [each.name for each in self._adapter.inputs()]
+        chosen = [each.name for each in self._inputs]
         # Only a list is reduced: a dict is read by name, and a single array is the one input.
         if not (isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)):
             return X
         inputs = [X[names.index(name)] for name in chosen]
         return inputs[0] if len(inputs) == 1 else inputs
-
-    def _declared_features(self) -> int | None:
-        """Return the number of features, or None if it depends on the size of the images."""
-        sizes = tuple(self.cut_network_.outputs[0].shape[1:])
-        return None if None in sizes else int(np.prod(sizes))
-
-    def _count_features(self, X: NDArray[Any] | list[NDArray[Any]]) -> int:
-        declared = self._declared_features()
-        if declared is not None:  # the rest would take longer than passing a single image
-            return declared
-        arrays = X if isinstance(X, list) else [X]
-        # Keras infers the shape without running the network.
-        shapes = [(1, *each.shape[1:]) for each in arrays]
-        shape = self.cut_network_.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
-        return int(np.prod(shape[1:]))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -270,128 +507,32 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self.n_features_out_
 
 
-def _check_inputs(network: Network, X: Inputs) -> Any:
-    """Return the array that a network takes, or a list of arrays, after checking each."""
-    given: Any = as_inputs(network, X)
-    shapes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
-    if not isinstance(given, list):
-        return _check_array(given, shapes[0])
-    return [_check_array(each, shape) for each, shape in zip(given, shapes, strict=True)]
+def extractor_of(network: Any, layer: str, batch_size: int) -> FeatureExtractor:
+    """Return an extractor of a network at a layer.
 
-
-def _check_array(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return one input with samples of this shape, after checking its values."""
-    X = check_shape(X, shape)
-    if X.dtype.kind == "f" and not np.isfinite(X).all():
-        raise ValueError("X contains NaN or infinity; drop or fix these samples.")
-    return X
-
-
-def check_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """Return an array with the channel axis that the network needs, or raise if it does not fit."""
-    # Grayscale images are often stored without the channel axis that Keras needs.
-    if shape[-1:] == (1,) and X.ndim == len(shape) and not _fits(X.shape, shape):
-        X = X[..., np.newaxis]
-    if not _fits(X.shape[1:], shape):
-        raise ValueError(_wrong_shape(X, shape))
-    return X
-
-
-def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
-    return len(given) == len(shape) and all(want in (None, n) for want, n in zip(shape, given))
-
-
-def _wrong_shape(X: NDArray[Any], shape: tuple[int | None, ...]) -> str:
-    if _fits(X.shape, shape) or (shape[-1:] == (1,) and _fits(X.shape, shape[:-1])):
-        return f"X is one sample, of shape {X.shape}; pass X[None], an array with one sample."
-    if len(shape) == 3 and X.ndim in (3, 4):
-        return (
-            f"The images are {_times(X.shape[1:])}; the network takes {_times(shape)}: "
-            f"{_how_to_fit(X.shape, shape)}."
-        )
-    return f"The network takes samples of shape {shape}; got X of shape {X.shape}."
-
-
-def _how_to_fit(given: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
-    """Say how images of a shape, the number of samples included, come to fit a network."""
-    if len(given) == 3:  # without an axis for the channels
-        repeated = f"numpy.repeat(X[..., None], {shape[-1]}, axis=-1)"
-        return f"they have no channels; make {shape[-1]} of the gray one with {repeated}"
-    # The likeliest mistake first: torch's order, with the channels before height and width.
-    if _fits((given[2], given[3], given[1]), shape):
-        return "move their channels last, as with numpy.moveaxis(X, 1, -1)"
-    match given[-1], shape[-1]:
-        case n, wanted if wanted in (None, n):
-            return "resize them"
-        case 1, wanted:
-            return f"repeat their gray channel, as with numpy.repeat(X, {wanted}, axis=-1)"
-        case 4, 3:
-            return "drop their alpha channel, as with X[..., :3]"
-        case _, wanted:
-            return f"give them {wanted} channel{'' if wanted == 1 else 's'}"
-
-
-def _times(shape: tuple[int | None, ...]) -> str:
-    return " x ".join("any" if size is None else str(size) for size in shape)
-
-
-def predict_probabilities(
-    network: Network, X: Inputs, *, batch_size: int = 256, progress: Progress = SILENT
-) -> NDArray[np.float32]:
-    """Compute the probabilities of a network, in inference mode.
-
-    Parameters
-    ----------
-    network : keras.Model
-        A trained network.
-    X : ndarray of shape (n_samples, ...)
-        Inputs of the network; with several, a list or a dict by name.
-    batch_size : int, default=256
-        Maximum number of samples per pass.
-    progress : Progress, optional
-        Observer of every batch.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes), float32
-        Logits, and outputs with negative values among them, pass through a softmax, or through a
-        sigmoid if there is a single output. A single output becomes two columns, and is the second.
-        Sigmoids of several classes are scaled to sum to one, which keeps their order.
+    Of an extractor it is a copy with this layer, and its own batch size.
 
     Raises
     ------
     ValueError
-        If the samples do not have the shape that the network takes, if it has several outputs, or
-        if it is not clear whether they are probabilities.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from penultimate.networks import build_network, predict_probabilities
-    >>> network = build_network("compact", (8, 8, 1), 3)
-    >>> predict_probabilities(network, np.zeros((2, 8, 8, 1))).sum(axis=1).round(3).tolist()
-    [1.0, 1.0]
+        If an extractor is cut at another layer.
     """
-    inputs = _check_inputs(network, X)
-    step = "predict with the network"
-    outputs = forward(network, inputs, batch_size=batch_size, progress=progress, step=step)
-    # A negative value is no probability, whatever the graph says.
-    are_logits = _keras.ends_in_logits(network, outputs) or bool((outputs < 0).any())
-    if outputs.shape[1] == 1:
-        positive = expit(outputs) if are_logits else outputs
-        return np.hstack([1 - positive, positive])
-    if are_logits:
-        return softmax(outputs, axis=1)
-    total = outputs.sum(axis=1, keepdims=True)
-    if np.allclose(total, 1, atol=_ROUNDING):
-        return outputs  # already a softmax: dividing would only round it again
-    # All sigmoids may be zero at once.
-    return outputs / np.maximum(total, np.finfo(np.float32).tiny)
+    if not isinstance(network, FeatureExtractor):
+        return FeatureExtractor(network, layer, batch_size)
+    params = network.get_params(deep=False)
+    if layer != "penultimate":
+        if params["layer"] not in ("penultimate", layer):
+            raise ValueError(
+                f"layer={layer!r} is asked of an extractor that is cut at {params['layer']!r}: "
+                "leave out one of the two."
+            )
+        params["layer"] = layer
+    return FeatureExtractor(**params)
 
 
-def numbers_classes(network: Network, n_classes: int) -> bool:
-    """Return whether a network has one output per class, or a single one for two classes."""
-    outputs = getattr(network, "outputs", None) or []
-    if len(outputs) != 1 or len(outputs[0].shape) != 2:
-        return False
-    return outputs[0].shape[-1] == n_classes or (outputs[0].shape[-1], n_classes) == (1, 2)
+def of_whole(network: Any, X: Inputs, batch_size: int) -> FeatureExtractor:
+    """Return an extractor of what a network puts out in the end, such as its probabilities."""
+    given = network.get_params(deep=False) if isinstance(network, FeatureExtractor) else {}
+    own = {**given, "network": network.network if given else network}
+    extractor = FeatureExtractor(**{**own, "batch_size": batch_size, "pooling": None})
+    return extractor.fit_whole(X)

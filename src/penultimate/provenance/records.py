@@ -6,20 +6,20 @@ record follows a network through copies, which drop its attributes, by a digest 
 
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from pathlib import Path
-from typing import Any, Self, TypeGuard
+from pathlib import Path, PurePath
+from typing import Any, Self
 
 import numpy as np
-import xxhash
 from numpy.typing import ArrayLike, NDArray
 
 from penultimate._common.files import write_atomically
 from penultimate._common.protocols import Network
 from penultimate._common.validation import check_choice
 from penultimate.provenance.fingerprints import fingerprint
+from penultimate.provenance.weights import Weights, is_network, is_torch_module, weights_of
 
 ROLES = ("trained", "selected", "tested")
 
@@ -27,6 +27,7 @@ ROLES = ("trained", "selected", "tested")
 # Weak values, so that a record lives only as long as some network holds it.
 _BY_WEIGHTS: weakref.WeakValueDictionary[bytes, "Provenance"] = weakref.WeakValueDictionary()
 # What was cut from a network or got another head keeps some of its weights: those that it learned.
+_OF_MODULES: weakref.WeakKeyDictionary[Any, "Provenance"] = weakref.WeakKeyDictionary()
 _LEARNED: weakref.WeakKeyDictionary["Provenance", frozenset[bytes]] = weakref.WeakKeyDictionary()
 
 
@@ -204,7 +205,7 @@ def provenance_of(model: object) -> Provenance:
     Parameters
     ----------
     model : object
-        Keras model or classifier. Pipelines, searches and other meta-estimators (frozen,
+        Network or classifier. Pipelines, searches and other meta-estimators (frozen,
         calibrated, voting, stacked) are searched for models inside them.
 
     Returns
@@ -226,13 +227,13 @@ def provenance_of(model: object) -> Provenance:
     >>> len(provenance_of(network).trained)  # three samples, all the same
     1
     """
-    found = getattr(model, "_penultimate_provenance", None) or getattr(model, "provenance_", None)
+    found = _held_by(model) or getattr(model, "provenance_", None)
     if found is not None:
         return found
-    if _is_network(model):
-        digests, distinctive = _digests(model)
-        found = _BY_WEIGHTS.get(_digest(digests))
-        return _from_its_layers(model, digests, distinctive) if found is None else found
+    if is_network(model):
+        weights = weights_of(model)
+        found = _BY_WEIGHTS.get(weights.digest)
+        return _from_its_layers(weights) if found is None else found
     parts = [provenance_of(part) for part in _parts_of(model)]
     # Parts without any record, such as a scaler, must not make a recorded network unknown.
     some = [part for part in parts if part.known or any(len(getattr(part, r)) for r in ROLES)]
@@ -251,7 +252,7 @@ def holds_unknown_network(model: object) -> bool:
     -------
     bool
     """
-    if callable(getattr(model, "get_weights", None)):
+    if is_network(model):
         return not provenance_of(model).known
     return any(holds_unknown_network(part) for part in _parts_of(model))
 
@@ -269,7 +270,7 @@ def _parts_of(model: object) -> list[Any]:
     for name in ("transformer_list", "transformers"):  # of a FeatureUnion, a ColumnTransformer
         inner += [each[1] for each in getattr(model, name, None) or []]
     network = getattr(model, "network", None)
-    if callable(getattr(network, "get_weights", None)):
+    if is_network(network) or hasattr(network, "network"):  # or an extractor with one
         inner.append(network)
     return [part for part in inner if part is not None and not isinstance(part, str)]
 
@@ -285,7 +286,7 @@ def record(
 
     Parameters
     ----------
-    network : keras.Model
+    network : keras.Model, torch.nn.Module, OnnxNetwork or FeatureExtractor
         Network, for example one that was trained elsewhere.
     X : array-like of shape (n_samples, ...), optional
         The samples before any scaling. An empty list records that the network has seen none of your
@@ -319,8 +320,15 @@ def record(
     >>> len(provenance.provenance_of(network).trained)
     5
     """
-    if not callable(getattr(network, "get_weights", None)):
-        raise TypeError(f"'network' must be a Keras model; got {network!r}.")
+    network = getattr(network, "network", network)  # of an extractor
+    if not is_network(network):
+        load = ""
+        if isinstance(network, (str, PurePath)):
+            load = " Load it with penultimate.networks.load_network, and pass the network."
+        raise TypeError(
+            f"'network' must be a Keras model, a torch module or an ONNX network; got {network!r}."
+            f"{load}"
+        )
     if (X is None) == (fingerprints is None):
         raise ValueError("Pass X, the samples that the network has seen, or their fingerprints.")
     if fingerprints is None:
@@ -361,7 +369,7 @@ def set_provenance(network: Network, provenance: Provenance) -> None:
 
     Parameters
     ----------
-    network : keras.Model
+    network : keras.Model, torch.nn.Module or OnnxNetwork
     provenance : Provenance
 
     Examples
@@ -373,68 +381,45 @@ def set_provenance(network: Network, provenance: Provenance) -> None:
     >>> provenance_of(network).known
     True
     """
-    network._penultimate_provenance = provenance  # type: ignore[attr-defined]
-    digests, distinctive = _digests(network)
-    _BY_WEIGHTS[_digest(digests)] = provenance
+    _hold(network, provenance)
+    weights = weights_of(network)
+    _BY_WEIGHTS[weights.digest] = provenance
     learned: set[bytes] = set()
-    layers = [layer for layer in _layers_of(network) if layer.trainable_weights]
     # Weights that were frozen have learned nothing of it; in a network that is all frozen, who
     # knows when.
-    for layer in layers or _layers_of(network):
-        layer._penultimate_provenance = provenance  # lives on with the layer, in other networks
-        learned |= {digests[id(each)] for each in layer.trainable_weights or layer.weights}
-    _LEARNED[provenance] = frozenset(learned & distinctive)
+    for part in [part for part in weights.parts if part.trainable] or weights.parts:
+        _hold(part.holder, provenance)  # lives on, in other networks
+        learned |= set(part.trainable or part.all)
+    _LEARNED[provenance] = frozenset(learned & weights.distinctive)
 
 
-def _is_network(model: object) -> TypeGuard[Network]:
-    # By a method, because this room imports no framework.
-    return callable(getattr(model, "get_weights", None))
+def _hold(holder: Any, provenance: Provenance) -> None:
+    """Attach a record to a network or a layer."""
+    if is_torch_module(holder):
+        # An attribute would be saved with the module, and need this package to be loaded again.
+        _OF_MODULES[holder] = provenance
+    else:
+        holder._penultimate_provenance = provenance
 
 
-def _from_its_layers(
-    network: Network, digests: Mapping[int, bytes], distinctive: set[bytes]
-) -> Provenance:
+def _held_by(holder: object) -> Provenance | None:
+    if is_torch_module(holder):
+        return _OF_MODULES.get(holder)
+    return getattr(holder, "_penultimate_provenance", None)
+
+
+def _from_its_layers(weights: Weights) -> Provenance:
     """Return what networks that share trained layers with this one have seen."""
     found: dict[int, Provenance] = {}
     known = True
     filed = list(_LEARNED.items())
-    for layer in _layers_of(network):
+    for part in weights.parts:
         # What is not frozen and has nothing to train, as random features, learns of no sample.
-        learning = layer.trainable_weights or ([] if layer.trainable else layer.weights)
-        own = {digests[id(each)] for each in learning} & distinctive
+        learning = part.trainable or (part.all if part.is_frozen else ())
+        own = set(learning) & weights.distinctive
         sharing = [provenance for provenance, learned in filed if own & learned]
         known = known and bool(sharing or not own)
-        if (held := getattr(layer, "_penultimate_provenance", None)) is not None:
+        if (held := _held_by(part.holder)) is not None:
             sharing.append(held)
         found |= {id(provenance): provenance for provenance in sharing}
     return reduce(Provenance.__or__, found.values(), Provenance(known=known and bool(found)))
-
-
-def _layers_of(network: Network) -> list[Any]:
-    """Return the layers with weights, those of nested models, too."""
-    found: list[Any] = []
-    for layer in getattr(network, "layers", []):
-        if hasattr(layer, "layers"):
-            found += _layers_of(layer)
-        elif layer.weights:
-            found.append(layer)
-    return found
-
-
-def _digests(network: Network) -> tuple[dict[int, bytes], set[bytes]]:
-    """Return a digest for each weight, by identity, and the digests that identify a network.
-
-    Constant weights, such as a bias of zeros, are equal in networks that share nothing.
-    """
-    digests, distinctive = {}, set()
-    for variable, values in zip(network.weights, network.get_weights()):
-        flat = np.ascontiguousarray(values).reshape(-1)
-        digest = xxhash.xxh3_128_digest(flat.view(np.uint8).data)
-        digests[id(variable)] = digest
-        if len(flat) > 1 and (flat != flat[0]).any():
-            distinctive.add(digest)
-    return digests, distinctive
-
-
-def _digest(digests: Mapping[int, bytes]) -> bytes:
-    return xxhash.xxh3_128_digest(b"".join(digests.values()))

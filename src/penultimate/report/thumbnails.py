@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from penultimate._common.decoding import decode_image
 from penultimate.datasets import Dataset
-from penultimate.datasets.images import decode_image
 
 SMALLEST_SIDE, LARGEST_SIDE = 96, 256
 _BYTES = 300_000  # of all pictures of a gallery, before base64 adds a third

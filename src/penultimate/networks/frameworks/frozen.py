@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate.networks.preprocessing import Preprocessing
+
 # Of one sample, without the axis of the samples; None is a size that the network leaves open.
 Shape = tuple[int | None, ...]
 # Enough to run a network that does not state its shapes: a few samples, one array per input.
@@ -117,6 +119,10 @@ class FrozenNetwork(ABC):
     framework: str
     # Whether a new size of batch costs a compilation, so that batches are padded to a few sizes.
     compiles_per_size = False
+    # Whether the shapes of its inputs are known without a sample.
+    states_shapes = True
+    # What belongs to a network that is pretrained by name.
+    preprocessing: Preprocessing | None = None
 
     @abstractmethod
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs, Loss, Network
-from penultimate.networks._forward import as_inputs, forward
+from penultimate.networks._forward import forward
+from penultimate.networks._inputs import as_inputs
 from penultimate.networks.architectures import Builder, named
 from penultimate.networks.building import build_network
 from penultimate.networks.frameworks.backend import import_keras, standard_settings
@@ -20,6 +21,7 @@ from penultimate.networks.frameworks.keras_models import (
     predicted_codes,
     weight_matrix,
 )
+from penultimate.networks.frameworks.keras_network import KerasNetwork
 
 __all__ = [
     "RandomFeatureNetwork",
@@ -234,5 +236,5 @@ def predict_scores(
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     step = "predict with the network"
-    inputs = as_inputs(model, X)
+    inputs = as_inputs(KerasNetwork(model).inputs(), X)
     return forward(model, inputs, batch_size=batch_size, progress=progress, step=step)

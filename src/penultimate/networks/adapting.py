@@ -1,0 +1,160 @@
+"""From whatever a user has as a trained network to the adapter of its framework."""
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+from penultimate.networks.files import load_network
+from penultimate.networks.frameworks.backend import is_keras_model
+from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
+from penultimate.networks.functions import FunctionNetwork, is_function
+from penultimate.networks.preprocessing import Preprocessing
+
+
+class HoldsNetwork:
+    """What holds a trained network and says how it is used: a `FeatureExtractor`."""
+
+    network: Any
+    preprocessing: Preprocessing | None
+
+
+def is_frozen(network: object) -> bool:
+    """Return whether `network` is a trained network, which is used as it is.
+
+    Parameters
+    ----------
+    network : object
+        A Keras model, a torch module, an ONNX model or the path of one, the name of a pretrained
+        network, or a `FeatureExtractor` of any of these. What is not is trained: a name in
+        ``networks.NETWORKS``, or a function that builds a network.
+
+    Examples
+    --------
+    >>> from penultimate.networks import is_frozen
+    >>> is_frozen("compact"), is_frozen("model.onnx")
+    (False, True)
+    """
+    return (
+        is_keras_model(network)
+        or is_torch_module(network)
+        or is_path(network)
+        or is_onnx(network)
+        or isinstance(network, (FrozenNetwork, HoldsNetwork))
+    )
+
+
+def is_torch_module(network: object) -> bool:
+    """Return whether `network` is a torch module, and no layer of Keras's."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(network, torch.nn.Module):
+        return False
+    # On the torch backend, Keras's layers are modules as well.
+    return not any(cls.__module__.partition(".")[0] == "keras" for cls in type(network).__mro__)
+
+
+def is_onnx(network: object) -> bool:
+    """Return whether `network` is an ONNX model or the path of one."""
+    if isinstance(network, (str, PurePath)):
+        return PurePath(network).suffix.lower() == ".onnx"
+    onnx = sys.modules.get("onnx")
+    return onnx is not None and isinstance(network, onnx.ModelProto)
+
+
+def is_path(network: object) -> bool:
+    """Return whether `network` is the path of a file that holds a whole network."""
+    return isinstance(network, (str, PurePath)) and (
+        PurePath(network).suffix.lower() in (".onnx", ".keras")
+    )
+
+
+def open_network(network: Any) -> Any:
+    """Return a trained network that is read no more: of a path or a name, what it stands for."""
+    if isinstance(network, (str, PurePath)) or is_onnx(network):
+        frozen = adapt(network)
+        return getattr(frozen, "model", frozen) if frozen.framework == "Keras" else frozen
+    if isinstance(network, HoldsNetwork) and isinstance(network.network, (str, PurePath)):
+        extractor: Any = network
+        params = extractor.get_params(deep=False)
+        return type(network)(**{**params, "network": open_network(network.network)})
+    return network
+
+
+def takes_pixels(network: object) -> bool:
+    """Return whether images are given to `network` as pixels from 0 to 255.
+
+    Parameters
+    ----------
+    network : object
+
+    Returns
+    -------
+    bool
+        True for a Keras model with a graph of layers that starts by rescaling pixels, and for what
+        comes with a `Preprocessing`; False for anything else.
+
+    Examples
+    --------
+    >>> from penultimate.networks import build_network, takes_pixels
+    >>> takes_pixels(build_network("compact", (8, 8, 1), 2))
+    True
+    """
+    return prepares_images(network) or (is_frozen(network) and adapt(network).takes_pixels())
+
+
+def prepares_images(network: object) -> bool:
+    """Return whether `network` comes with a `Preprocessing`, and takes images of any size."""
+    if isinstance(network, HoldsNetwork) and network.preprocessing is not None:
+        return True
+    return is_frozen(network) and adapt(network).preprocessing is not None
+
+
+def stated_shape(network: object) -> Shape | None:
+    """Return the shape of the samples that a trained network takes, if it is known and only one."""
+    if not is_frozen(network) or prepares_images(network):
+        return None
+    inputs = adapt(network).inputs()
+    return inputs[0].shape if len(inputs) == 1 else None
+
+
+def adapt(network: Any) -> FrozenNetwork:
+    """Return the adapter of a trained network.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if isinstance(network, FrozenNetwork):
+        return network
+    if isinstance(network, HoldsNetwork):
+        return adapt(network.network)
+    if is_keras_model(network):
+        from penultimate.networks.frameworks.keras_network import KerasNetwork
+
+        return KerasNetwork(network)
+    if is_torch_module(network):
+        from penultimate.networks.frameworks.torch_modules import TorchNetwork
+
+        return TorchNetwork(network)
+    if is_path(network):
+        # A file that was changed is read again.
+        stat = os.stat(network)
+        return _read(os.fspath(network), stat.st_mtime_ns, stat.st_size)
+    if is_onnx(network):
+        return _of_onnx(network)
+    if is_function(network):
+        return FunctionNetwork(network)
+    raise TypeError(f"{network!r} is no trained network.")
+
+
+@lru_cache(maxsize=4)  # a fit asks several times, and reading takes up to a second
+def _read(path: str, modified: int, size: int) -> FrozenNetwork:
+    return _of_onnx(path) if is_onnx(path) else adapt(load_network(path))
+
+
+def _of_onnx(network: Any) -> FrozenNetwork:
+    from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
+
+    return OnnxNetwork(network)
