@@ -157,7 +157,9 @@ def test_a_network_trained_elsewhere_can_be_told():
     record(network, fingerprints=fingerprint(IMAGES[4:6]), role="selected")
     assert provenance_of(network).holds(fingerprint(IMAGES)).sum() == 6
     assert provenance_of(FeatureExtractor(network)).holds(fingerprint(IMAGES)).sum() == 6
-    with pytest.raises(TypeError, match="'network' must be a Keras model, a torch module or an ONNX network; got 3"):
+    with pytest.raises(
+        TypeError, match="'network' must be a Keras model, a torch module or an ONNX network; got 3"
+    ):
         record(3, IMAGES)
     with pytest.raises(ValueError, match="Pass X"):
         record(network)

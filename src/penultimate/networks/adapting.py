@@ -4,13 +4,14 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeGuard
 
 from penultimate.networks.files import load_network
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
 from penultimate.networks.functions import FunctionNetwork, is_function
 from penultimate.networks.preprocessing import Preprocessing
+from penultimate.networks.pretrained import PRETRAINED, pretrained_network
 
 
 class HoldsNetwork:
@@ -40,6 +41,7 @@ def is_frozen(network: object) -> bool:
         is_keras_model(network)
         or is_torch_module(network)
         or is_path(network)
+        or is_pretrained(network)
         or is_onnx(network)
         or isinstance(network, (FrozenNetwork, HoldsNetwork))
     )
@@ -60,6 +62,11 @@ def is_onnx(network: object) -> bool:
         return PurePath(network).suffix.lower() == ".onnx"
     onnx = sys.modules.get("onnx")
     return onnx is not None and isinstance(network, onnx.ModelProto)
+
+
+def is_pretrained(network: object) -> TypeGuard[str]:
+    """Return whether `network` is the name of a pretrained network."""
+    return isinstance(network, str) and network in PRETRAINED
 
 
 def is_path(network: object) -> bool:
@@ -138,6 +145,8 @@ def adapt(network: Any) -> FrozenNetwork:
         from penultimate.networks.frameworks.torch_modules import TorchNetwork
 
         return TorchNetwork(network)
+    if is_pretrained(network):
+        return _by_name(network)
     if is_path(network):
         # A file that was changed is read again.
         stat = os.stat(network)
@@ -152,6 +161,13 @@ def adapt(network: Any) -> FrozenNetwork:
 @lru_cache(maxsize=4)  # a fit asks several times, and reading takes up to a second
 def _read(path: str, modified: int, size: int) -> FrozenNetwork:
     return _of_onnx(path) if is_onnx(path) else adapt(load_network(path))
+
+
+@lru_cache(maxsize=4)
+def _by_name(name: str) -> FrozenNetwork:
+    frozen = _of_onnx(pretrained_network(name))
+    frozen.name, frozen.preprocessing = name, PRETRAINED[name].preprocessing
+    return frozen
 
 
 def _of_onnx(network: Any) -> FrozenNetwork:

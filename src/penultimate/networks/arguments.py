@@ -17,6 +17,7 @@ from penultimate.networks.adapting import adapt, is_frozen, is_path
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.functions import is_function
+from penultimate.networks.pretrained import PRETRAINED
 
 _LOAD_WEIGHTS = (
     "It holds weights without a network: load them into their model, and pass the model."
@@ -43,7 +44,10 @@ _FOREIGN = {
     "tensorflow": "Wrap it in a Keras model; keras.layers.TFSMLayer takes a SavedModel.",
     "flax": "Wrap it in a Keras model; keras.layers.FlaxLayer takes it.",
 }
-_TRAINED = "a Keras model, a torch module, the path of an .onnx or .keras file"
+_TRAINED = (
+    "a Keras model, a torch module, the path of an .onnx or .keras file, the name of a pretrained "
+    f"one such as {next(iter(PRETRAINED))!r}"
+)
 _SHOWN = 80  # characters of an object's repr in a message
 
 
@@ -174,7 +178,7 @@ def _advise_on_text(text: str, may_be_name: bool) -> str:
         return _FILES.get(suffix, _OTHER_FILE)
     written = text.strip().lower().replace("_", "-")
     # Lower than difflib's 0.6: names are short, so that each wrong letter weighs more.
-    if near := get_close_matches(written, NETWORKS, n=2, cutoff=0.5):
+    if near := get_close_matches(written, [*NETWORKS, *PRETRAINED], n=2, cutoff=0.5):
         return f"Did you mean {' or '.join(map(repr, near))}?"
     return "For another network pass the model itself, such as keras.applications.ResNet50()."
 

@@ -1,0 +1,257 @@
+"""FeatureExtractor on functions, and on images of any size with a preprocessing."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+
+from penultimate import DeepSVC, FeatureExtractor
+from penultimate.networks import Preprocessing, build_network
+from penultimate.networks._images import Images, prepared_batches
+
+RNG = np.random.default_rng(0)
+PREPARE = Preprocessing(size=(6, 8), scale=1 / 255, mean=0.5)
+
+
+def rows(batch):
+    """Features that show the whole batch: each image, flattened."""
+    return batch.reshape(len(batch), -1)
+
+
+def photos(n=9):
+    sizes = RNG.integers(5, 40, (n, 2))
+    return [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+def expected(images, prepare=PREPARE):
+    return np.stack([prepare.apply(image).ravel() for image in images])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("Fotos mit Ümlaut")
+    paths, images = [], photos(5)
+    for k, image in enumerate(images):
+        paths.append(folder / f"{k} a.png")
+        Image.fromarray(image).save(paths[-1])
+    return paths, images
+
+
+def test_a_function_from_a_batch_to_features():
+    X = RNG.normal(size=(5, 4, 3)).astype(np.float32)
+    extractor = FeatureExtractor(rows, batch_size=2).fit(X)
+    np.testing.assert_array_equal(extractor.transform(X), X.reshape(5, -1))
+    assert (extractor.layer_, extractor.cut_at_) == ("rows", "the function's value")
+    np.testing.assert_array_equal(extractor.transform(X[:1]), X[:1].reshape(1, -1))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda batch: batch.sum(), "one row of features per sample"),
+        (lambda batch: batch[:1], "one row of features per sample"),
+        (lambda batch: [["a"]] * len(batch), "one row of features per sample"),
+    ],
+)
+def test_a_function_that_returns_no_features(function, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureExtractor(function).fit().transform(np.zeros((3, 4)))
+
+
+def test_a_function_has_no_layers():
+    with pytest.raises(ValueError, match="is a function, which has no layers"):
+        FeatureExtractor(rows, "block").fit()
+
+
+@pytest.mark.parametrize("form", ["arrays", "pillow", "paths", "text", "bytes", "mixed"])
+def test_images_in_every_form(form, files):
+    paths, images = files
+    X = {
+        "arrays": images,
+        "pillow": [Image.fromarray(image) for image in images],
+        "paths": paths,
+        "text": np.array(list(map(str, paths))),
+        "bytes": [path.read_bytes() for path in paths],
+        "mixed": [images[0], *paths[1:]],
+    }[form]
+    extractor = FeatureExtractor(rows, batch_size=2, preprocessing=PREPARE).fit(X)
+    np.testing.assert_array_equal(extractor.transform(X), expected(images))
+    np.testing.assert_array_equal(extractor.transform(X[3:4]), expected(images[3:4]))
+
+
+def test_one_image_alone_is_refused(files):
+    extractor = FeatureExtractor(rows, preprocessing=PREPARE).fit()
+    for image in (files[0][0], str(files[0][0]), Image.fromarray(files[1][0])):
+        with pytest.raises(ValueError, match="pass a list with one image"):
+            extractor.transform(image)
+    with pytest.raises(ValueError, match="must have the shape"):
+        extractor.transform(np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match="no images"):
+        extractor.transform([])
+
+
+def test_floats_keep_the_scale_of_fit():
+    images = RNG.integers(0, 256, (4, 9, 9, 3), dtype=np.uint8)
+    extractor = FeatureExtractor(rows, preprocessing=PREPARE).fit(images / 255)
+    dark = images[:1] // 64
+    np.testing.assert_allclose(extractor.transform(dark / 255), expected(dark), atol=1e-6)
+    gray = FeatureExtractor(rows, preprocessing=PREPARE).fit().transform(images[..., 0])
+    np.testing.assert_array_equal(gray, expected(images[..., 0]))
+
+
+def test_a_file_that_cannot_be_read_is_named(files, tmp_path):
+    bad = tmp_path / "three bytes.jpg"
+    bad.write_bytes(b"abc")
+    extractor = FeatureExtractor(rows, preprocessing=PREPARE).fit()
+    with pytest.raises(ValueError, match=r"three bytes\.jpg"):
+        extractor.transform([*files[0], bad])
+    with pytest.raises(TypeError, match="at position 1"):
+        extractor.transform([files[0][0], 3])
+
+
+def test_sizes_that_differ_need_a_size():
+    extractor = FeatureExtractor(rows, preprocessing=Preprocessing()).fit()
+    with pytest.raises(ValueError, match="2 sizes"):
+        extractor.transform([np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)])
+
+
+def test_errors_can_be_collected(files, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"")
+    paths = [files[0][0], bad, *files[0][1:]]
+    found = {}
+    batches = prepared_batches(
+        Images.of(paths), PREPARE, batch_size=2, on_error=lambda k, error: found.update({k: error})
+    )
+    whole = np.concatenate([batch[0] for _, _, batch in batches])
+    assert list(found) == [1]
+    assert "bad.jpg" in str(found[1])
+    assert not whole[1].any()
+    np.testing.assert_array_equal(whole[[0, 2, 3, 4, 5]].reshape(5, -1), expected(files[1]))
+
+
+def test_only_a_few_batches_are_decoded_ahead():
+    decoded = []
+
+    class Counting:
+        def __len__(self):
+            return 100
+
+        def __getitem__(self, index):
+            decoded.append(index)
+            return np.zeros((4, 4, 3), np.uint8)
+
+    batches = prepared_batches(Images(Counting()), PREPARE, batch_size=5)
+    next(batches)
+    batches.close()
+    assert len(decoded) <= 20
+
+
+def test_the_mirror_image_is_averaged():
+    images = photos(3)
+    plain = FeatureExtractor(rows, preprocessing=PREPARE).fit_transform(images)
+    mirrored = FeatureExtractor(rows, preprocessing=PREPARE).fit_transform(
+        [image[:, ::-1] for image in images]
+    )
+    both = FeatureExtractor(rows, preprocessing=PREPARE, mirror=True).fit_transform(images)
+    # Mirrored after the resize, which is symmetric but for rounding.
+    size = (3, 6, 8, 3)
+    np.testing.assert_allclose(
+        both.reshape(size), (plain.reshape(size) + plain.reshape(size)[:, :, ::-1]) / 2, atol=1e-6
+    )
+    np.testing.assert_allclose(both.mean(axis=1), (plain + mirrored).mean(axis=1) / 2, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_network("compact", (16, 16, 3), 4)
+
+
+def test_a_keras_network_with_a_preprocessing(network):
+    prepare = Preprocessing(size=16)
+    images = photos(6)
+    extractor = FeatureExtractor(network, preprocessing=prepare).fit(images)
+    arrays = np.stack([prepare.apply(image) for image in images])
+    np.testing.assert_array_equal(
+        extractor.transform(images), FeatureExtractor(network).fit().transform(arrays)
+    )
+    assert extractor.input_shape_ == (16, 16, 3)
+
+
+def test_several_layers_are_concatenated_in_one_pass(network):
+    X = RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    maps = next(each for each in FeatureExtractor(network).layers() if len(each.shape) == 3)
+    names = [maps.layer, "features"]
+    both = FeatureExtractor(network, names, pooling="avg").fit(X)
+    one, other = (FeatureExtractor(network, name, pooling="avg").fit(X) for name in names)
+    features = both.transform(X)
+    assert (both.layer_, both.n_features_out_) == (names, features.shape[1])
+    assert one.n_features_out_ == maps.shape[-1]
+    separate = np.hstack([one.transform(X), other.transform(X)])
+    np.testing.assert_allclose(features, separate, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_lists_what_layer_takes(network):
+    X = RNG.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    candidates = FeatureExtractor(network).layers()
+    assert candidates[-1].n_values == 4
+    for each in candidates[:-1]:  # the last one gives probabilities, which is warned of
+        features = FeatureExtractor(network, each.layer).fit(X).transform(X)
+        assert features.shape[1] == each.n_values
+
+
+def test_a_large_flattened_map_is_warned_of():
+    large = build_network("compact", (96, 96, 3), 2)
+    maps = next(c for c in FeatureExtractor(large).layers() if (c.n_values or 0) > 100_000)
+    with pytest.warns(UserWarning, match="pooling='avg' gives one per channel"):
+        FeatureExtractor(large, maps.layer).fit()
+
+
+def pickled(extractor):
+    return pickle.loads(pickle.dumps(extractor))  # noqa: S301
+
+
+@pytest.mark.parametrize("copied", [clone, copy.deepcopy, pickled])
+def test_copies(copied, network):
+    X = photos(3)
+    extractor = FeatureExtractor(network, preprocessing=Preprocessing(size=16)).fit(X)
+    again = copied(extractor)
+    if copied is clone:
+        again.fit(X)
+    np.testing.assert_array_equal(again.transform(X), extractor.transform(X))
+
+
+def test_two_threads(network):
+    X = photos(12)
+    extractor = FeatureExtractor(network, preprocessing=Preprocessing(size=16), batch_size=4).fit(X)
+    alone, found = extractor.transform(X), []
+    threads = [
+        threading.Thread(target=lambda: found.append(extractor.transform(X))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    for features in found:
+        np.testing.assert_array_equal(features, alone)
+
+
+def test_deep_svc_takes_an_extractor(network):
+    X = RNG.integers(0, 256, (40, 20, 24, 3), dtype=np.uint8)
+    y = np.arange(40) % 2
+    X[y == 1] //= 2
+    from penultimate.provenance import record
+
+    record(network, [])
+    extractor = FeatureExtractor(network, preprocessing=Preprocessing(size=16), batch_size=16)
+    model = DeepSVC(extractor, random_state=0).fit(X, y)
+    assert (model.predict(X) == y).mean() > 0.9
+    np.testing.assert_array_equal(model.extract(X), extractor.fit(X).transform(X))
+    assert model.extractor_.batch_size == 16
+    with pytest.raises(ValueError, match="leave out one of the two"):
+        DeepSVC(FeatureExtractor(network, "flatten"), layer="features").fit(X[:, :16, :16], y)
