@@ -12,7 +12,7 @@ outputs' deviation). JAX compiles for each size, and torch chooses its routines 
 backends, the last digits of float32 depend on the batch size.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,8 @@ def forward(
     # A subclassed model that was never called has no declared inputs: those get float32.
     types = [_type_of(tensor) for tensor in getattr(model, "inputs", None) or []]
     batches = in_batches(arrays, types, batch_size=batch_size, padded=True)
-    return collect(run, batches, len(arrays[0]), progress=progress, step=step)
+    outputs = ((start, stop, run(batch)) for start, stop, batch in batches)
+    return collect(outputs, len(arrays[0]), progress=progress, step=step)
 
 
 # Where a batch starts and stops in the samples, and its arrays, which may be padded.
@@ -77,7 +78,7 @@ def in_batches(
     *,
     batch_size: int,
     padded: bool,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield samples in batches of at most `batch_size`, cast to the types of the inputs.
 
     Parameters
@@ -103,14 +104,13 @@ def in_batches(
 
 
 def collect(
-    run: Callable[[list[NDArray[Any]]], NDArray[Any]],
-    batches: Iterable[Batch],
+    outputs: Iterable[tuple[int, int, NDArray[Any]]],
     n_samples: int,
     *,
     progress: Progress = SILENT,
     step: str = "extract features",
 ) -> NDArray[np.float32]:
-    """Run a function on batches, and return its flattened outputs as one array.
+    """Return the outputs of all batches, flattened, as one array.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def collect(
     if not n_samples:
         raise ValueError("There are no samples to pass through the network.")
     out: NDArray[np.float32] | None = None
-    for start, stop, batch in batches:
-        outputs = run(batch)[: stop - start].reshape(stop - start, -1)
+    for start, stop, values in outputs:
+        values = values[: stop - start].reshape(stop - start, -1)
         # The width may depend on the size of the images, so it is known after the first batch.
         if out is None:
-            out = np.empty((n_samples, outputs.shape[1]), np.float32)
-        out[start:stop] = outputs
+            out = np.empty((n_samples, values.shape[1]), np.float32)
+        out[start:stop] = values
         progress.update(step, stop, n_samples)
     assert out is not None
     return out

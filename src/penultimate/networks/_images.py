@@ -8,7 +8,7 @@ bound on batches keeps memory flat however many images there are.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePath
@@ -124,7 +124,7 @@ def prepared_batches(
     rows: Sequence[int] | NDArray[Any] | None = None,
     on_error: Callable[[int, ValueError], None] | None = None,
     threads: int | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Decode and prepare images in threads, some batches ahead of who takes them.
 
     Parameters
@@ -169,7 +169,7 @@ def prepared_batches(
                 if (following := next(starts, None)) is not None:
                     submit(following)
                 yield start, stop, [batch]
-        except BaseException:  # also Ctrl-C, and whoever stops taking batches
+        except BaseException:  # also Ctrl-C, and who stops taking batches
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -7,7 +7,8 @@ from the samples.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Self
 
@@ -391,13 +392,65 @@ class FeatureExtractor(
         -------
         ndarray of shape (n_samples, n_features), float32
         """
+        n_samples = self.count(X)
+        return collect(self.stream(X), n_samples, progress=progress, step=step)
+
+    def stream(
+        self,
+        X: Inputs,
+        rows: Sequence[int] | NDArray[np.int64] | None = None,
+        on_error: Callable[[int, ValueError], None] | None = None,
+    ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        """Compute features batch by batch, in memory that does not grow with their number.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network; with a preprocessing, images as in `fit`.
+        rows : sequence of int, optional
+            Which samples, in this order; all of them by default.
+        on_error : callable, optional
+            Called with the position in `rows` and the error of an image that can't be read, whose
+            features are those of a black one. By default the error is raised.
+
+        Yields
+        ------
+        start, stop : int
+            Positions in `rows`.
+        features : ndarray of shape (stop - start, n_features), float32
+        """
         check_is_fitted(self)
         frozen = self._adapter
         if self.preprocessing_ is not None:
-            images = Images.of(X, self._factor)
-            batches = prepared_batches(images, self.preprocessing_, batch_size=self.batch_size)
-            return collect(self.compute, batches, len(images), progress=progress, step=step)
-        samples = self._check_input(X)
+            batches = prepared_batches(
+                Images.of(X, self._factor),
+                self.preprocessing_,
+                batch_size=self.batch_size,
+                rows=rows,
+                on_error=on_error,
+            )
+        else:
+            samples = self._check_sizes(self._check_input(X))
+            chosen = samples if rows is None else [each[np.asarray(rows)] for each in samples]
+            batches = in_batches(
+                chosen,
+                [each.dtype for each in self._inputs],
+                batch_size=self.batch_size,
+                padded=frozen.compiles_per_size,
+            )
+        with closing(batches):
+            for start, stop, batch in batches:
+                yield start, stop, self.compute(batch)[: stop - start]
+
+    def count(self, X: Inputs) -> int:
+        """Return the number of samples in `X`."""
+        check_is_fitted(self)
+        if self.preprocessing_ is not None:
+            return len(Images.of(X, self._factor))
+        return len(self._check_input(X)[0])
+
+    def _check_sizes(self, samples: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Raise ``ValueError`` for images that have another number of features than in `fit`."""
         if self.n_features_out_ is not None:
             count = self._count_features([each.shape[1:] for each in samples])
             if count is not None and count != self.n_features_out_:
@@ -407,11 +460,7 @@ class FeatureExtractor(
                     f"{self.layer_!r}, but those passed to fit had {self.n_features_out_}: resize "
                     "them to one size, or cut the network after a global pooling."
                 )
-        types = [each.dtype for each in self._inputs]
-        batches = in_batches(
-            samples, types, batch_size=self.batch_size, padded=frozen.compiles_per_size
-        )
-        return collect(self.compute, batches, len(samples[0]), progress=progress, step=step)
+        return samples
 
     def compute(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Compute the features of one batch that is prepared already.
