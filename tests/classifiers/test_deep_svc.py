@@ -1,9 +1,11 @@
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import ParameterGrid, cross_val_score
+from sklearn.model_selection import GridSearchCV, ParameterGrid, cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -323,3 +325,67 @@ def test_two_inputs_get_the_way_out():
     X, y = np.zeros((6, 8, 8, 1)), np.arange(6) % 2
     with pytest.raises(ValueError, match="takes one array; the network takes 2.*SVCSearchCV"):
         DeepSVC(network).fit([X, X[:, 0, :3, 0]], y)
+
+
+def test_normalization_is_selected_with_the_layer(shapes):
+    X, y = shapes
+    pairs = [
+        (layer, name) for layer in ("flatten", "penultimate") for name in ("l2", "standardize")
+    ]
+    network = untrained()
+    model = DeepSVC(
+        network,
+        layer=["flatten", "penultimate"],
+        head=SMALL,
+        random_state=0,
+        normalization=["l2", "standardize"],
+    ).fit(X[..., None], y)
+    assert list(model.selection_scores_) == pairs
+    chosen = model.layer_, model.normalization_
+    assert chosen == max(pairs, key=model.selection_scores_.get)
+    assert model.best_score_ == model.selection_scores_[chosen]
+    assert model.layer_scores_["flatten"] == max(model.selection_scores_[p] for p in pairs[:2])
+    for layer, name in pairs:
+        alone = clone(model).set_params(layer=layer, normalization=name).fit(X[..., None], y)
+        assert alone.selection_scores_ == {(layer, name): model.selection_scores_[layer, name]}
+        if (layer, name) == chosen:
+            np.testing.assert_array_equal(alone.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("selection", ["crossfit", "resubstitution"])
+def test_normalization_is_selected_by_every_protocol(shapes, selection):
+    X, y = shapes
+    names = ["standardize", "l2", "sqrt-l2", None]
+    model = DeepSVC(
+        untrained(), head=SMALL, selection=selection, random_state=0, normalization=names
+    ).fit(X[..., None], y, groups=np.arange(60) % 12, sample_weight=np.linspace(0.5, 1, 60))
+    assert [name for _, name in model.selection_scores_] == names
+    assert model.best_score_ == max(model.selection_scores_.values())
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    np.testing.assert_array_equal(again.decision_function(X), model.decision_function(X))
+
+
+def test_normalization_is_searched_over_like_any_parameter(shapes):
+    X, y = shapes
+    model = DeepSVC(untrained(), head=SVC(), normalization=["l2", None], random_state=0)
+    assert model.get_params()["normalization"] == clone(model).normalization == ["l2", None]
+    search = GridSearchCV(model, {"normalization": ["standardize", ["l2", None]]}, cv=2)
+    search.fit(X[..., None], y)
+    assert search.best_estimator_.normalization_ in ("standardize", "l2", None)
+
+
+@pytest.mark.parametrize("given", ["l3", [], ["l2", "l2"]])
+def test_bad_normalizations_are_found_before_the_training(shapes, given, monkeypatch):
+    monkeypatch.setattr(_cut_network, "fit_network", lambda *_, **__: pytest.fail("was trained"))
+    with pytest.raises(ValueError, match="'normalization' parameter of DeepSVC"):
+        DeepSVC(normalization=given).fit(*shapes)
+
+
+def test_a_seen_sample_matters_where_a_normalization_is_selected(shapes):
+    X, y = shapes
+    network = untrained()
+    record(network, X[..., None])
+    model = DeepSVC(network, head=SVC(), random_state=0)
+    model.fit(X[..., None], y)  # nothing is selected
+    with pytest.warns(LeakageWarning, match="the head is selected on samples"):
+        model.set_params(normalization=["l2", None]).fit(X[..., None], y)

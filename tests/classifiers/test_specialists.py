@@ -343,3 +343,17 @@ def test_bad_additions_change_nothing(frozen):
         frozen.add_subset(3, X_new, y_new)
     assert list(frozen.specialists_) == list(SUBSETS)
     np.testing.assert_array_equal(frozen.predict(X_test), expected)
+
+
+def test_each_specialist_and_the_router_select_a_normalization(network):
+    names = ["sqrt-l2", "standardize"]
+    model = fit(network=network, normalization=names, router="head", head=LogisticRegression())
+    for specialist in model.specialists_.values():
+        assert [name for _, name in specialist.selection_scores_] == names
+        assert specialist.normalization_ in names
+        assert specialist.get_params()["normalization"] == names
+    assert model.score(X_test, y_test) > 0.9
+    alone = fit(network=network, normalization="sqrt-l2", router="head")
+    assert alone._router_head["preprocessing"].steps[0][0] == "functiontransformer-1"
+    with pytest.raises(ValueError, match="'normalization' parameter of Specialists.*'l2'"):
+        fit(network=network, normalization="l_2")

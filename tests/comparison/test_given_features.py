@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
-from penultimate import Dataset, Protocol, Training, compare
-from penultimate.comparison import FEATURE_METHODS, Method
+from penultimate import SVC, Dataset, Protocol, Training, compare
+from penultimate.comparison import FEATURE_METHODS, METHODS, Method
+
+OWN = METHODS["cnn+logistic"]
 
 
 def blobs(n=240, n_features=24, n_classes=3, seed=0):
@@ -215,3 +219,87 @@ def test_no_backend_is_loaded(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "test samples" in done.stdout
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def directions():
+    """Classes that differ in the direction of a sample, while its length says nothing."""
+    rng = np.random.default_rng(0)
+    lengths = np.exp(rng.normal(0, 2, (len(X), 1)))
+    return (lengths * (X - X.mean(axis=0))).astype(np.float32)
+
+
+@pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
+def test_every_head_selects_its_normalization(selection, tmp_path):
+    from sklearn.preprocessing import FunctionTransformer
+
+    # Unscaled, a logistic head takes long to converge.
+    heads = ["logistic", "svm-linear"] if selection == "heldout" else ["svm-linear"]
+    names = ["standardize", "l2"]
+    mine = Method("features", lambda *_: SVC(), lambda *_: FunctionTransformer())
+    result = compare(
+        directions(),
+        Y,
+        methods=[*heads, ("mine", mine)],
+        normalization=names,
+        seeds=1,
+        protocol=Protocol(selection=selection),
+        verbose=0,
+    )
+    for name in heads:
+        (selected,) = result.method(name).fits[None].selected
+        assert [pair["normalization"] for pair in selected["scores"]] == names
+        assert (selected["layer"], selected["normalization"]) == (None, "l2")
+        score = max(pair["score"] for pair in selected["scores"])
+        assert result.method(name).fits[None].selection_scores == [score]
+        alone = compare(
+            directions(),
+            Y,
+            methods=[name],
+            normalization="l2",
+            seeds=1,
+            protocol=Protocol(selection=selection),
+            verbose=0,
+        )
+        np.testing.assert_array_equal(
+            alone.method(name).predictions, result.method(name).predictions
+        )
+    (own,) = result.method("mine").fits[None].selected
+    assert (own["normalization"], own["scores"]) == ("own", [])
+    said = {check["id"]: check["message"] for check in result.checks}["selected-features"]
+    assert "svm-linear: l2 (standardize " in said
+    assert "mine" not in said
+    results = result.to_dict()
+    schema = files("penultimate.report").joinpath("results.schema.json").read_text()
+    jsonschema.validate(results, json.loads(schema))
+    assert results["protocol"]["normalizations"] == names
+    assert results["protocol"]["layers"] == []
+    assert results["methods"][0]["selected"]["0"]["normalization"] == "l2"
+    page = result.save(tmp_path / "report").read_text(encoding="utf-8")
+    assert "svm-linear, features</dt><dd>seed 0: l2; selection accuracies: standardize " in page
+    assert "The normalization of the features (standardization, scaling each sample" in page
+
+
+def test_by_default_features_are_standardized(compared):
+    for method in compared.methods:
+        for selected in method.fits[None].selected:
+            assert selected["normalization"] == "standardize"
+            assert len(selected["scores"]) == 1
+    assert "selected-features" not in {check["id"] for check in compared.checks}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"normalization": "L2"}, "'normalization' parameter of compare.*Did you mean 'l2'"),
+        ({"normalization": []}, "at least one normalization"),
+        ({"layer": ["flatten", "flatten"]}, "'layer' parameter of compare.*only once"),
+        ({"layer": "flatten"}, "so that layer would do nothing"),
+        (
+            {"normalization": "l2", "methods": {"mine": replace(OWN, make_preprocessing=PCA)}},
+            "normalization would do nothing: none of the methods",
+        ),
+    ],
+)
+def test_bad_layers_and_normalizations(options, message):
+    with pytest.raises(ValueError, match=message):
+        compare(X, Y, verbose=0, **options)

@@ -223,3 +223,45 @@ def test_training_samples_are_unknown_until_recorded(data):
     record(network, [])
     told = compare(X, y, network=network, methods=["cnn+svm-rbf", "pca+svm-rbf"], seeds=1)
     assert {s["state"] for s in told.check_states} == {"passed", "found", "not applicable"}
+
+
+def test_every_head_selects_its_layer(data):
+    X, y = data
+    network = network_of(ending="linear")
+    layers, names = [network.layers[-2].name, network.layers[1].name], ["l2", "standardize"]
+    pairs = [(layer, name) for layer in layers for name in names]
+    heads = ["cnn+logistic", "cnn+svm-linear"]
+    options = {"network": network, "normalization": names, "seeds": 1}
+    result = compare(X, y, layer=layers, methods=["cnn-softmax", *heads], **options)
+    assert result.protocol["layers"] == layers
+    for name in heads:
+        (selected,) = result.method(name).fits[None].selected
+        scores = {(s["layer"], s["normalization"]): s["score"] for s in selected["scores"]}
+        assert list(scores) == pairs
+        assert (selected["layer"], selected["normalization"]) == max(pairs, key=scores.get)
+    # As with each layer alone.
+    for layer in layers:
+        alone = compare(X, y, layer=layer, methods=heads[1:], **options)
+        (found,) = alone.method(heads[1]).fits[None].selected
+        assert [each["score"] for each in found["scores"]] == [scores[layer, n] for n in names]
+        if layer == selected["layer"]:
+            np.testing.assert_array_equal(
+                alone.method(heads[1]).predictions, result.method(heads[1]).predictions
+            )
+    # The baseline is the network's own softmax, whatever the heads stand on.
+    usual = compare(X, y, network=network, methods=["cnn-softmax"], seeds=1)
+    np.testing.assert_array_equal(
+        usual.method("cnn-softmax").predictions, result.method("cnn-softmax").predictions
+    )
+    assert result.method("cnn-softmax").fits[None].selected == [None]
+    # The maps of the report are of the first layer.
+    assert result.features["test"].shape[1] == CLASSES
+
+
+def test_a_layer_that_does_not_exist_or_is_of_no_use(data):
+    X, y = data
+    network = network_of()
+    with pytest.raises(ValueError, match="'flaten'.*flatten"):
+        compare(X, y, network=network, layer=["penultimate", "flaten"], **OWN)
+    with pytest.raises(ValueError, match="layer and normalization would do nothing"):
+        compare(X, y, network=network, layer="flatten", normalization="l2", methods=["cnn-softmax"])

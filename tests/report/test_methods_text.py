@@ -86,3 +86,36 @@ def test_one_seed_without_a_network(results):
     assert "which do not include the variation between training runs" in text
     assert "network" not in text
     assert "softmax" not in text
+
+
+@pytest.mark.parametrize(
+    ("layers", "normalizations", "words"),
+    [
+        (["penultimate"], ["standardize"], "the same features, those before the last layer of"),
+        (["conv"], ["standardize"], "the same features, those at the layer conv of this network"),
+        (["conv"], ["l2"], "The features were normalized by scaling each sample to unit length."),
+        (["conv"], [None], "The features were not normalized."),
+        (["conv", "flatten"], ["l2"], "features at one of the layers conv and flatten of this"),
+        (["conv", "flatten"], ["l2"], "The layer was chosen for each head in the same way."),
+        (
+            ["conv"],
+            ["standardize", None],
+            "The normalization of the features (standardization and none) was chosen for each head",
+        ),
+        (
+            ["conv", "flatten"],
+            ["standardize", None],
+            "The layer and the normalization of the features (standardization and none) were "
+            "chosen for each head in the same way.",
+        ),
+    ],
+)
+def test_layers_and_normalizations(results, layers, normalizations, words):
+    results["protocol"] |= {"layers": layers, "normalizations": normalizations}
+    text = methods_paragraph(results)
+    assert words in text
+    plain = len(layers) == len(normalizations) == 1
+    assert ("in the same way" in text) != plain
+    results["protocol"]["frozen"] = True
+    frozen = methods_paragraph(results)
+    assert ("before the last layer of one frozen network" in frozen) == (layers == ["penultimate"])

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Head
+from penultimate._common.protocols import Head, Transformer
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks import FeatureExtractor, build_network, fit_network, is_frozen
 from penultimate.networks.adapting import open_network
@@ -28,6 +28,12 @@ from penultimate.provenance.leakage import LeakageWarning
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heads import check_head, inner_searches, takes, weight_params
 from penultimate.selection.heldout import check_layers
+from penultimate.selection.normalization import (
+    Choice,
+    Normalization,
+    check_normalizations,
+    choices,
+)
 from penultimate.splits.draw import MIN_PER_CLASS, split_development, split_folds
 from penultimate.splits.parts import Split
 from penultimate.svm import SVCSearchCV
@@ -62,6 +68,7 @@ class CutNetworkClassifier(NetworkClassifier):
     """Base class of classifiers on a network's features: trains the network and cuts it."""
 
     layer: str | list[str]
+    normalization: Normalization | list[Normalization]
     head: Head | None
 
     # Like scikit-learn's splitters, these classifiers request groups by default.
@@ -76,6 +83,7 @@ class CutNetworkClassifier(NetworkClassifier):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.uint64]]:
         owner = type(self).__name__
         layers = check_layers(self.layer, owner)
+        check_normalizations(self.normalization, owner)
         check_head(self._make_head(), owner)
         X, y, codes, prints = super()._check_fit(X, y)
         named = [layer for layer in layers if layer != "penultimate"]
@@ -85,6 +93,13 @@ class CutNetworkClassifier(NetworkClassifier):
             for layer in named:
                 cut(untrained, layer)
         return X, y, codes, prints
+
+    def _choices(self) -> dict[Choice, Transformer]:
+        """Return the pairs of layer and normalization that the head chooses from."""
+        owner = type(self).__name__
+        return choices(
+            check_layers(self.layer, owner), check_normalizations(self.normalization, owner)
+        )
 
     def _head_params(self, weights: NDArray[Any] | None, params: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters of the head's `fit`: those requested, or all without routing."""
@@ -165,7 +180,7 @@ class CutNetworkClassifier(NetworkClassifier):
 
     def _selects(self) -> bool:
         """Return whether anything is chosen by a score."""
-        return bool(inner_searches(self._make_head())) or len(check_layers(self.layer, "")) > 1
+        return bool(inner_searches(self._make_head())) or len(self._choices()) > 1
 
     def _split_unseen(self, samples: Samples, folds: bool, seed: int) -> Split | list[Split]:
         """Split so that the selection part, or each fold, is unseen by a frozen network.

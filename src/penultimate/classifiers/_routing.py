@@ -6,7 +6,7 @@ network's features, with the subsets' names as labels; it also covers subsets th
 It is fitted again, on the features of all subsets, whenever a subset is added or removed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Head
-from penultimate.selection.heldout import FittedHead, fit_head
+from penultimate.selection.heldout import FittedHead, fit_layers
+from penultimate.selection.normalization import Normalization, choices
 from penultimate.splits.parts import Split
 from penultimate.svm.svc import SVC
 
@@ -67,7 +68,9 @@ def choose_router(wanted: str, members: Mapping[str, Member], network_classes: N
     return wanted if known else "head"
 
 
-def fit_router_head(head: Head, members: Mapping[str, Member]) -> Pipeline:
+def fit_router_head(
+    head: Head, members: Mapping[str, Member], normalizations: Sequence[Normalization]
+) -> Pipeline:
     """Fit a head on the features of all subsets, with their names as labels.
 
     Parameters
@@ -76,6 +79,8 @@ def fit_router_head(head: Head, members: Mapping[str, Member]) -> Pipeline:
         The unfitted head of the specialists; the router uses a copy, see `balanced`.
     members : dict of str to Member
         The subsets, by name.
+    normalizations : list of str or None
+        Those of the features to choose from.
 
     Returns
     -------
@@ -94,13 +99,14 @@ def fit_router_head(head: Head, members: Mapping[str, Member]) -> Pipeline:
                 for each in parts
             ]
         )
-    return fit_head(
+    return fit_layers(
         balanced(head),
-        np.concatenate([each.features for each in parts]),
+        {"first": np.concatenate([each.features for each in parts])},
         names,
         Split(np.flatnonzero(~selection), np.flatnonzero(selection)),
+        preprocessing=choices(["first"], normalizations),
         sample_weight=weights,
-    )
+    ).pipeline
 
 
 def balanced(head: Head) -> Head:

@@ -24,6 +24,7 @@ from penultimate.networks import FeatureExtractor, Training, is_frozen
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers
+from penultimate.selection.normalization import Normalization
 from penultimate.splits.draw import split_folds
 from penultimate.splits.parts import SELECTIONS, Split
 
@@ -42,7 +43,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     """An SVM on the features of a neural network.
 
     The network is trained on the fit part of the samples (or used as it is, if frozen) and cut at a
-    layer, and its features are standardized. The head's hyper-parameters are chosen on the
+    layer, and its features are normalized. The head's hyper-parameters are chosen on the
     selection part, which the network has not seen; then the head is refitted on the features of all
     samples.
 
@@ -55,6 +56,12 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     layer : str or list of str, default="penultimate"
         Where the network is cut; see `FeatureExtractor`. From a list, the layer with the best
         selection score is used.
+    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        What is done to the features before the head sees them. ``"standardize"`` gives every
+        feature mean 0 and variance 1; ``"l2"`` gives every sample the same length;
+        ``"sqrt-l2"`` does so after a signed square root; None does nothing. From a list, the one
+        with the best selection score is used, together with the layer. With few samples of a large
+        pretrained network, ``["standardize", "l2"]`` is worth its time.
     head : classifier, optional
         The classifier on the features; by default ``SVCSearchCV()``.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
@@ -64,8 +71,8 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         network's features of the fold; scores are averaged over folds. One network and one head are
         then fitted on all samples. This makes the best use of few samples, at about five times the
         training cost. A frozen network, which has not seen these samples, serves all folds; if a
-        class then has a single sample, nothing can be selected: the first layer is used, with the
-        search's estimator as it was passed (by default ``SVC()``).
+        class then has a single sample, nothing can be selected: the first layer and normalization
+        are used, with the search's estimator as it was passed (by default ``SVC()``).
         ``"resubstitution"`` trains the network on all samples and chooses the head's
         hyper-parameters by cross-validation on the features of the same samples. That is what most
         published code does; its `best_score_` is optimistic, the more so the longer the network is
@@ -87,10 +94,15 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         The selected layer.
     layer_scores_ : dict of str to float
         The selection score of each layer; empty if nothing was selected.
+    normalization_ : str or None
+        The selected normalization.
+    selection_scores_ : dict of (str, str or None) to float
+        The selection score of each pair of layer and normalization; `layer_scores_` has the best of
+        each layer.
     extractor_ : FeatureExtractor
         The network, cut at `layer_`.
     head_ : Pipeline
-        The fitted standardization and head.
+        The fitted steps ``"preprocessing"``, the normalization, and ``"head"``.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted.
     best_score_ : float
@@ -141,6 +153,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         training: Training | None = None,
         random_state: RandomState = None,
         batch_size: int = 256,
+        normalization: Normalization | list[Normalization] = "standardize",
     ) -> None:
         self.network = network
         self.layer = layer
@@ -149,6 +162,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         self.training = training
         self.random_state = random_state
         self.batch_size = batch_size
+        self.normalization = normalization
 
     @with_callbacks
     def fit(
@@ -240,6 +254,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
                 features,
                 y,
                 split,
+                preprocessing=self._choices(),
                 sample_weight=samples.weights,
                 params=params,
                 task=(task, self),
@@ -278,6 +293,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             ((fold, cut_network(fold.train)) for fold in folds),
             lambda: cut_network(np.arange(len(samples.codes))),
             samples.y,
+            preprocessing=self._choices(),
             sample_weight=samples.weights,
             params=params,
         )
@@ -285,7 +301,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     def _set_head(self, fitted: FittedHead, extractors: Mapping[str, FeatureExtractor]) -> Self:
         """Take over a head that was fitted on the features of one of these extractors."""
-        self.layer_, self.layer_scores_, self.head_ = fitted.layer, fitted.scores, fitted.pipeline
+        self.layer_, self.normalization_ = fitted.layer, fitted.normalization
+        self.layer_scores_, self.selection_scores_ = fitted.scores, fitted.selection_scores
+        self.head_ = fitted.pipeline
         search = chosen_search(self.head_["head"])
         for name in ("best_score_", "best_params_"):
             self.__dict__.pop(name, None)  # left by an earlier fit with another head

@@ -26,6 +26,7 @@ from penultimate.networks import Training, is_frozen
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers
+from penultimate.selection.normalization import Normalization, check_normalizations
 from penultimate.splits.draw import split_folds
 from penultimate.splits.parts import Split
 
@@ -34,7 +35,7 @@ class Specialists(RoutedClassifier):
     """One network for all classes, and one SVM per subset of the classes.
 
     The network is trained once, on the fit part of all samples, and then stays unchanged. Each
-    subset, such as the vowels among characters, gets a specialist: a standardization and a head
+    subset, such as the vowels among characters, gets a specialist: a normalization and a head
     that are fitted and selected on the samples of this subset only. They use the network's split,
     so that no hyper-parameter is chosen on a sample that the network was trained on. If the subset
     of a sample is not known, a router predicts it. It chooses the most probable subset `S`,
@@ -57,6 +58,9 @@ class Specialists(RoutedClassifier):
     layer : str or list of str, default="penultimate"
         Where the network is cut, as in `DeepSVC`; each specialist selects its own layer, and the
         router uses the first.
+    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        What is done to the features, as in `DeepSVC`; each specialist selects its own, and so does
+        a router head.
     router : {"network", "head"}, default="network"
         How the subset of a sample is predicted. The network can only predict classes that it was
         trained on here. As long as there are others, because the network is frozen or a subset was
@@ -135,6 +139,7 @@ class Specialists(RoutedClassifier):
         training: Training | None = None,
         random_state: RandomState = None,
         batch_size: int = 256,
+        normalization: Normalization | list[Normalization] = "standardize",
     ) -> None:
         self.network = network
         self.subsets = subsets
@@ -144,6 +149,7 @@ class Specialists(RoutedClassifier):
         self.training = training
         self.random_state = random_state
         self.batch_size = batch_size
+        self.normalization = normalization
 
     def fit(
         self,
@@ -238,8 +244,8 @@ class Specialists(RoutedClassifier):
 
         The samples should be new to the network. The head is selected on 5 stratified folds of
         them, or as many as the smallest class has samples. If a class has a single sample, nothing
-        can be selected: the first layer is used, with the search's estimator as it was passed (by
-        default ``SVC()``).
+        can be selected: the first layer and normalization are used, with the search's estimator as
+        it was passed (by default ``SVC()``).
 
         Parameters
         ----------
@@ -340,7 +346,13 @@ class Specialists(RoutedClassifier):
         # In a pipeline the weights are called, for example, `svc__sample_weight`.
         weights = next((params[name] for name in params if name.endswith("sample_weight")), None)
         head = fit_layers(
-            self._make_head(), features, y, split, sample_weight=weights, params=params
+            self._make_head(),
+            features,
+            y,
+            split,
+            preprocessing=self._choices(),
+            sample_weight=weights,
+            params=params,
         )
         specialist = DeepSVC(
             self.network_,
@@ -349,6 +361,7 @@ class Specialists(RoutedClassifier):
             selection="heldout" if isinstance(split, Split) else "crossfit",
             random_state=self._seed,
             batch_size=self.batch_size,
+            normalization=self.normalization,
         )
         specialist._on_network_of(self, head, self._extractors, np.unique(y))
         return Member(specialist, head, features[next(iter(features))], selection, weights)
@@ -360,7 +373,8 @@ class Specialists(RoutedClassifier):
         """
         router = choose_router(self.router, members, self._network_classes)
         if router == "head" and len(members) > 1:
-            self._router_head = fit_router_head(self._make_head(), members)
+            normalizations = check_normalizations(self.normalization, "Specialists")
+            self._router_head = fit_router_head(self._make_head(), members, normalizations)
         self.router_, self._members = router, members
         self.classes_ = np.unique(np.concatenate([each.classes for each in members.values()]))
         self.specialists_ = {name: each.specialist for name, each in members.items()}

@@ -19,17 +19,33 @@ from penultimate._common.validation import check_n_jobs, check_number
 from penultimate.comparison.all_splits import AllSplits
 from penultimate.comparison.checks import find_leaks
 from penultimate.comparison.comparison import Comparison
-from penultimate.comparison.given import DEFAULT_NETWORK, read_given, refuse_training
+from penultimate.comparison.given import (
+    DEFAULT_LAYER,
+    DEFAULT_NETWORK,
+    read_given,
+    refuse_training,
+)
 from penultimate.comparison.interrupted import ComparisonInterrupted
 from penultimate.comparison.method import Method
-from penultimate.comparison.methods import check_heads, choose_headline, choose_methods
-from penultimate.comparison.networks import Settings, check_trainings
+from penultimate.comparison.methods import (
+    check_heads,
+    check_selected,
+    choose_headline,
+    choose_methods,
+)
+from penultimate.comparison.networks import Settings, check_cuts, check_trainings
 from penultimate.comparison.plan import make_plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.datasets import Dataset
 from penultimate.networks import Training, check_network, is_frozen
 from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
+from penultimate.selection.heldout import check_layers
+from penultimate.selection.normalization import (
+    DEFAULT_NORMALIZATION,
+    Normalization,
+    check_normalizations,
+)
 
 
 def compare(
@@ -39,6 +55,8 @@ def compare(
     test: tuple[ArrayLike, ArrayLike] | None = None,
     methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None = None,
     network: str | Builder | Network = DEFAULT_NETWORK,
+    layer: str | Sequence[str] = DEFAULT_LAYER,
+    normalization: Normalization | Sequence[Normalization] = DEFAULT_NORMALIZATION,
     training: Training | None = None,
     seeds: int | Sequence[int] = 3,
     protocol: Protocol | None = None,
@@ -51,7 +69,7 @@ def compare(
 
     The samples are split once into a development set and a test set. For each seed, development is
     split into a fit part and a selection part. The network is trained on the fit part (a slice of
-    it chooses the best weights) and cut, and its features are standardized on the fit part. Each
+    it chooses the best weights) and cut, and its features are normalized on the fit part. Each
     head is selected on the selection part, refitted on all of development, and scored once on the
     test set.
 
@@ -84,6 +102,12 @@ def compare(
         softmax: output k stands for label k, or for the k-th class name in sorted order (the report
         states this, and whether another order fits better). For any other frozen model, differences
         are to ``cnn+logistic``, a converged logistic head on its features.
+    layer : str or list of str, default="penultimate"
+        Where the network is cut, as in `DeepSVC`: from a list, every head on features selects its
+        own layer, in the same way as its hyper-parameters.
+    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        What is done to the features before a head sees them, as in `DeepSVC`; from a list, every
+        head on features selects its own. Methods with a preprocessing of their own keep it.
     training : Training, optional
         How networks are trained; by default ``Training()``.
     seeds : int or list of int, default=3
@@ -152,6 +176,8 @@ def compare(
             f"Protocol(selection='crossfit'); got {protocol!r}."
         )
     protocol.check()
+    layers = check_layers(layer, "compare")
+    normalizations = check_normalizations(normalization, "compare")
     seeds = _check_seeds(seeds)
     recipe = Training() if training is None else training
     recipe.check()
@@ -167,7 +193,7 @@ def compare(
     choose_methods(methods, by_subset=True, frozen=frozen, on_features=None)
     with _observer(verbose) as progress:
         dataset, inputs = read_given(data, y, test, network, progress)
-        refuse_training(dataset, network, training, checkpoints)
+        refuse_training(dataset, network, training, checkpoints, layers)
         on_features = not dataset.has_images
         used = None if on_features else network
         # Only now is it known whether there are subsets, and whether the network has one output
@@ -181,6 +207,7 @@ def compare(
             on_features=on_features,
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)
+        check_selected(chosen, layers, normalizations)
         folder = None if checkpoints is None else Path(checkpoints)
         settings = Settings(
             chosen,
@@ -191,6 +218,8 @@ def compare(
             folder,
             batch_size,
             choose_headline(chosen),
+            tuple(layers),
+            tuple(normalizations),
         )
         if dataset.is_test is not None and len(protocol.holdouts) > 1:
             raise ValueError(
@@ -206,6 +235,7 @@ def compare(
             make_plan(dataset, one, seeds[:1] if number else seeds, protocol.selection)
             for number, one in enumerate(protocol.holdouts)
         ]
+        check_cuts(settings, plans[0], inputs)
         leaks = []
         for plan in plans:
             # Not in a helper or comprehension: the warning's stacklevel points to our caller.

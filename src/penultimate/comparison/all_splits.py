@@ -16,6 +16,7 @@ from penultimate.comparison.run import Collected, run_plan
 from penultimate.comparison.schedule import Schedule
 from penultimate.datasets.sizes import AUTO_SIDE
 from penultimate.networks import is_frozen, takes_pixels
+from penultimate.results.selected import selections
 
 _FEW_EPOCHS = 10  # still a training, though not the best one
 
@@ -168,6 +169,8 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         else getattr(network, "__name__", "custom"),
         # Stored for the report, which is made from the results alone.
         "frozen": frozen,
+        "layers": [] if network is None else list(settings.layers),
+        "normalizations": list(settings.normalizations),
         "epochs": None if frozen else settings.training.epochs,
         # Uses of this test set by this comparison; `save` adds those of an earlier one in its
         # folder.
@@ -187,6 +190,8 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         learning_curves=collected.learning_curves,
     )
     notes = list(collected.notes)
+    if chosen := selections(comparison.methods):
+        notes.append({"id": "selected-features", "level": "info", "message": chosen})
     if is_frozen(network) and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(
             {

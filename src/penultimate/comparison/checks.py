@@ -272,7 +272,8 @@ def _probabilities_as_features(context: Context) -> Finding:
     features = context.comparison.features
     if features is None:
         return NotMade("no network")
-    # Every head standardizes its features, so that uneven scales are harmless here.
+    # Heads standardize their features, so that uneven scales are harmless; another normalization
+    # was asked for, or has won on held-out samples.
     return checks.check_features(features["development"], standardized=True)
 
 
@@ -285,7 +286,7 @@ def _grid_edge(context: Context) -> Finding:
             name = method.name if subset is None else f"{method.name}, {subset}"
             # Without a selection part, every sample of development is scored once, in a fold.
             n_scored = len(next(iter(context.plan.development_splits.values())).held_out)
-            grids = [grid for grid in log.grids if grid is not None]
+            grids = log.comparable_grids()
             if grids:
                 searched = True
                 # Over all seeds: a best value at the edge with a single seed may be chance.

@@ -6,14 +6,13 @@ the same `Method.fit_key`. It is given the test set only as positions to predict
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from penultimate._common.protocols import Transformer
 from penultimate.comparison.head_diagnostics import calibrate, margins_of, probabilities_of
@@ -23,8 +22,17 @@ from penultimate.comparison.plan import Part, Plan
 from penultimate.networks.margins.builders import predict_scores
 from penultimate.selection.crossfit import fit_crossfit
 from penultimate.selection.heads import chosen_search
-from penultimate.selection.heldout import fit_head, plain_params
+from penultimate.selection.heldout import FittedHead, fit_layers, plain_params
+from penultimate.selection.normalization import (
+    DEFAULT_NORMALIZATION,
+    OWN,
+    Choice,
+    Normalization,
+    choices,
+)
 from penultimate.splits.parts import Split
+
+PIXELS = ""  # what stands for the layer of a head on pixels; no layer has this name
 
 
 @dataclass(frozen=True)
@@ -57,16 +65,19 @@ class SeedData:
         assert self.network is not None
         return self.network
 
-    def development(self, method: Method, part: Part) -> NDArray[np.float32]:
-        """Return a head's input for the development samples of a part."""
+    def development(self, method: Method, part: Part) -> dict[str, NDArray[np.float32]]:
+        """Return a head's input for the development samples of a part, by layer."""
         if method.inputs == "features":
-            return self.shared.features["development"][part.development]
-        return self._pixels(self.plan.split.train[part.development])
+            return {
+                layer: values["development"][part.development]
+                for layer, values in self.shared.by_layer.items()
+            }
+        return {PIXELS: self._pixels(self.plan.split.train[part.development])}
 
-    def test(self, method: Method, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    def test(self, layer: str, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return a head's input for some positions of the test set."""
-        if method.inputs == "features":
-            return self.shared.features["test"][chosen]
+        if layer != PIXELS:
+            return self.shared.by_layer[layer]["test"][chosen]
         return self._pixels(self.plan.split.held_out[chosen])
 
     def _pixels(self, samples: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -91,7 +102,7 @@ class Fitted:
     margins : callable or None
         Returns the margins of predictions at positions in the test set, as in `MethodResult`; or
         None, if the head turns out to have none.
-    params, selection_score, grid
+    params, selection_score, grid, selected
         As in `FitLog`.
     calibrated : bool
         As in `MethodResult`.
@@ -107,6 +118,7 @@ class Fitted:
     params: dict[str, Any] = field(default_factory=dict)
     selection_score: float | None = None
     grid: dict[str, Any] | None = None
+    selected: dict[str, Any] | None = None
     calibrated: bool = False
     warnings: tuple[str, ...] = ()
     head: "HeadFit | None" = None
@@ -122,7 +134,8 @@ class HeadFit:
     development : ndarray of shape (n_development, n_features)
     codes : ndarray of shape (n_development,), int
     split, features : Split, ndarray of shape (n_development, n_features)
-        The split and features it was selected on; with folds, those of the first.
+        The split and features it was selected on, at the selected layer; with folds, those of the
+        first.
     """
 
     pipeline: Pipeline
@@ -182,56 +195,81 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
         # Features of development from each fold's network; pixels are the same in every fold.
         of_folds = [development] * len(folds)
         if method.inputs == "features":
-            of_folds = [values[part.development] for values in data.shared.fold_features]
+            of_folds = [
+                {layer: values[part.development] for layer, values in of_fold.items()}
+                for of_fold in data.shared.fold_features
+            ]
         fold_parts = list(zip(folds, of_folds))
-
-    def make_preprocessing() -> Transformer:
-        if method.make_preprocessing is None:
-            return StandardScaler()
-        # The number of principal components is limited by the smallest part that is fitted on.
-        n_samples = min(len(each.train) for each in (split, *folds))
-        return method.make_preprocessing(n_samples, development.shape[1])
-
+    # The number of principal components is limited by the smallest part that is fitted on.
+    n_samples = min(len(each.train) for each in (split, *folds))
+    preprocessing = _preprocessing(method, development, data.settings, n_samples)
     assert method.make_head is not None  # ensured by Method.check
     # Warnings of a fit, such as lack of convergence, become notes in the report.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         head = method.make_head(data.settings.n_jobs, data.seed)
         if fold_parts:
-            pipeline = fit_crossfit(
-                head,
-                ((fold, {"": features}) for fold, features in fold_parts),
-                lambda: {"": development},
-                codes,
-                make_preprocessing=make_preprocessing,
-            ).pipeline
+            fitted = fit_crossfit(
+                head, fold_parts, lambda: development, codes, preprocessing=preprocessing
+            )
         else:
             # Without a selection part (resubstitution) the search draws its own folds, unless
             # groups or copies must be kept together: then it is given some.
             held_out = split if len(split.held_out) else folds or None
-            pipeline = fit_head(
-                head, development, codes, held_out, preprocessing=make_preprocessing()
-            )
+            fitted = fit_layers(head, development, codes, held_out, preprocessing=preprocessing)
     # Calibration serves only the report, so it does not count as time of the fit.
     seconds = time.perf_counter() - start
-    parts = fold_parts or [(split, development)]
+    pipeline, layer = fitted.pipeline, fitted.layer
+    parts = [(each, of_part[layer]) for each, of_part in fold_parts or [(split, development)]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
         calibrator = calibrate(pipeline, parts, codes)
     # Predictions are made on demand, because a router decides which samples a part is asked about.
     return Fitted(
-        lambda chosen: pipeline.predict(data.test(method, chosen)),
+        lambda chosen: pipeline.predict(data.test(layer, chosen)),
         seconds,
-        lambda chosen: probabilities_of(pipeline, calibrator, data.test(method, chosen)),
-        lambda chosen, predicted: margins_of(pipeline, data.test(method, chosen), predicted),
-        **_selected(pipeline),
+        lambda chosen: probabilities_of(pipeline, calibrator, data.test(layer, chosen)),
+        lambda chosen, predicted: margins_of(pipeline, data.test(layer, chosen), predicted),
+        **_found(pipeline),
+        selected=_selected(fitted, data.settings) if method.inputs == "features" else None,
         calibrated=calibrator is not None,
         warnings=tuple(sorted({str(item.message).splitlines()[0] for item in caught})),
-        head=HeadFit(pipeline, development, codes, *parts[0]),
+        head=HeadFit(pipeline, development[layer], codes, *parts[0]),
     )
 
 
-def _selected(pipeline: Pipeline) -> dict[str, Any]:
+def _preprocessing(
+    method: Method,
+    development: Mapping[str, NDArray[Any]],
+    settings: Settings,
+    n_samples: int,
+) -> dict[Choice, Transformer]:
+    """Return the pairs of layer and normalization that a method's head chooses from."""
+    if (make := method.make_preprocessing) is not None:
+        return {
+            (layer, OWN): make(n_samples, values.shape[1]) for layer, values in development.items()
+        }
+    if method.inputs == "pixels":
+        return choices(development, [DEFAULT_NORMALIZATION])
+    return choices(development, settings.normalizations)
+
+
+def _selected(fitted: FittedHead, settings: Settings) -> dict[str, Any]:
+    """Return the selected layer and normalization, with the scores of all of them."""
+
+    def named(layer: str, normalization: Normalization) -> dict[str, Any]:
+        of_network = None if settings.network is None else layer
+        return {"layer": of_network, "normalization": normalization}
+
+    return {
+        **named(fitted.layer, fitted.normalization),
+        "scores": [
+            {**named(*pair), "score": score} for pair, score in fitted.selection_scores.items()
+        ],
+    }
+
+
+def _found(pipeline: Pipeline) -> dict[str, Any]:
     """Return what a search selected, and its scores; nothing for a head that does not search."""
     search = chosen_search(pipeline["head"])
     if not hasattr(search, "best_params_"):

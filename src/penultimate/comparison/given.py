@@ -22,6 +22,7 @@ from penultimate.networks.arguments import check_one_input, names_builder
 
 # What `compare` trains where nothing else is asked for; data that are features need nothing.
 DEFAULT_NETWORK = "compact"
+DEFAULT_LAYER = "penultimate"
 
 
 def read_given(
@@ -68,12 +69,15 @@ def read_given(
     return dataset, np.asarray(X) if takes_own_scale else _pixels(dataset)
 
 
-def refuse_training(data: Dataset, network: object, training: object, checkpoints: object) -> None:
+def refuse_training(
+    data: Dataset, network: object, training: object, checkpoints: object, layers: list[str]
+) -> None:
     """Raise ``ValueError`` for what is about a network, if the data are features already."""
     given = {
         spelled("--network", "network"): None if network == DEFAULT_NETWORK else network,
         spelled("--epochs", "training"): training,
         spelled("--checkpoints", "checkpoints"): checkpoints,
+        spelled("--layer", "layer"): None if layers == [DEFAULT_LAYER] else layers,
     }
     unused = [name for name, value in given.items() if value is not None]
     if unused and not data.has_images:

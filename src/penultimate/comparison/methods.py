@@ -21,10 +21,12 @@ from penultimate._common.door import spelled
 from penultimate._common.protocols import Head, Transformer
 from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
+from penultimate.comparison.given import DEFAULT_LAYER
 from penultimate.comparison.method import Method
 from penultimate.networks import Training
 from penultimate.selection.crossfit import check_candidates
 from penultimate.selection.heads import check_head
+from penultimate.selection.normalization import DEFAULT_NORMALIZATION, Normalization
 from penultimate.svm import SVC, SVCSearchCV
 
 N_COMPONENTS = 50
@@ -257,6 +259,34 @@ def check_heads(
         check_head(head, f"the method {name!r}")
         if selection == "crossfit":
             check_candidates(head)
+
+
+def check_selected(
+    methods: Mapping[str, Method],
+    layers: Sequence[str],
+    normalizations: Sequence[Normalization],
+) -> None:
+    """Raise ``ValueError`` for a layer or normalization that is of no use to any of the methods.
+
+    Parameters
+    ----------
+    methods : dict of str to Method
+    layers : list of str
+    normalizations : list of str or None
+    """
+    heads = [method for method in methods.values() if method.inputs == "features"]
+    unused = []
+    if not heads and list(layers) != [DEFAULT_LAYER]:
+        unused.append(spelled("--layer", "layer"))
+    normalized = [method for method in heads if method.make_preprocessing is None]
+    if not normalized and list(normalizations) != [DEFAULT_NORMALIZATION]:
+        unused.append(spelled("--normalization", "normalization"))
+    if unused:
+        raise ValueError(
+            f"{' and '.join(unused)} would do nothing: none of the methods {list(methods)} has a "
+            "head on features (with a preprocessing that may be replaced). Add one, such as "
+            "'cnn+svm-rbf', or leave it out."
+        )
 
 
 def choose_headline(methods: Mapping[str, Method]) -> str | None:

@@ -5,7 +5,7 @@ alone. With cross-fitting there is one more network per fold, used only to selec
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,17 @@ from penultimate.networks import (
     FeatureExtractor,
     History,
     Training,
+    build_network,
     fit_network,
     is_frozen,
     predict_probabilities,
 )
 from penultimate.networks.margins.builders import make_margin_loss
 from penultimate.networks.training.fit import validation_split
+from penultimate.selection.normalization import Normalization
 from penultimate.splits.parts import Split
+
+GIVEN = "features"  # what stands for the layer where the data are features
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Settings:
         Batch size for inference.
     headline : str or None
         Name of the SVM head that the verdict is about.
+    layers, normalizations : tuple of str, tuple of str or None
+        Those that heads on features choose from.
     """
 
     methods: dict[str, Method]
@@ -59,6 +65,8 @@ class Settings:
     checkpoints: Path | None = None
     batch_size: int = 256
     headline: str | None = None
+    layers: tuple[str, ...] = ("penultimate",)
+    normalizations: tuple[Normalization, ...] = ("standardize",)
 
     @property
     def frozen(self) -> bool:
@@ -151,10 +159,11 @@ class SharedNetwork:
         None for a pre-trained network.
     test_images : ndarray of shape (n_test, ...)
         The test set, as input of the network.
-    features : dict of str to ndarray of shape (n_samples, n_features)
-        The features of ``"development"`` and ``"test"``.
-    fold_features : list of ndarray of shape (n_development, n_features)
-        The features of development from each fold's network, if heads are cross-fitted.
+    by_layer : dict of str to dict of str to ndarray of shape (n_samples, n_features)
+        The features of ``"development"`` and ``"test"`` at each layer.
+    fold_features : list of dict of str to ndarray of shape (n_development, n_features)
+        The features of development at each layer, from each fold's network, if heads are
+        cross-fitted.
     fit_seconds : float
         Time of all its trainings, and of the extraction from development.
     extract_seconds : float
@@ -166,13 +175,18 @@ class SharedNetwork:
     model: Network | None
     history: History | None
     test_images: NDArray[Any]
-    features: dict[str, NDArray[np.float32]]
-    fold_features: list[NDArray[np.float32]]
+    by_layer: dict[str, dict[str, NDArray[np.float32]]]
+    fold_features: list[dict[str, NDArray[np.float32]]]
     fit_seconds: float
     extract_seconds: float
     own_softmax: OwnSoftmax | None = None
     batch_size: int = 256
     _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
+
+    @property
+    def features(self) -> dict[str, NDArray[np.float32]]:
+        """The features of ``"development"`` and ``"test"`` at the first layer."""
+        return next(iter(self.by_layer.values()))
 
     @property
     def train_seconds(self) -> float:
@@ -221,10 +235,14 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
                 plan.whole, seed, settings.training, split=fold, suffix=f"-fold-{number}"
             )
             start = time.perf_counter()
-            extractor = FeatureExtractor(of_fold, batch_size=settings.batch_size).fit(y=plan.codes)
             # All of development: a candidate is fitted on this network's features of the other
             # folds, and scored on its features of this one.
-            fold_features.append(extractor.extract(trainer.images, progress))
+            fold_features.append(
+                {
+                    layer: extractor.extract(trainer.images, progress)
+                    for layer, extractor in _cut(of_fold, settings, plan).items()
+                }
+            )
             fit_seconds += fold_history.seconds + time.perf_counter() - start
         # The network that is used and tested. With five folds this takes 5.0 times as long as
         # without: five networks on four fifths of the samples, and this one
@@ -233,13 +251,22 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         fit_seconds += history.seconds
     # The extraction counts with the training: a head cannot be fitted without it.
     start = time.perf_counter()
-    extractor = _cut(model, settings, plan)
-    features = {"development": extractor.extract(trainer.images, progress)}
+    extractors = _cut(model, settings, plan)
+    development = {
+        layer: extractor.extract(trainer.images, progress)
+        for layer, extractor in extractors.items()
+    }
     if settings.frozen:
         # A frozen network is not trained on any fold, so it serves all of them.
-        fold_features = [features["development"]] * len(folds)
+        fold_features = [development] * len(folds)
     middle = time.perf_counter()
-    features["test"] = extractor.extract(test_images, progress)
+    by_layer = {
+        layer: {
+            "development": development[layer],
+            "test": extractor.extract(test_images, progress),
+        }
+        for layer, extractor in extractors.items()
+    }
     extract_seconds = time.perf_counter() - middle
     own_softmax = None
     if settings.frozen and any(method.needs_softmax for method in settings.methods.values()):
@@ -254,7 +281,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         model,
         history,
         test_images,
-        features,
+        by_layer,
         fold_features,
         fit_seconds + middle - start,
         extract_seconds,
@@ -267,24 +294,28 @@ def _given_features(trainer: Trainer, seed: int, test: NDArray[Any]) -> SharedNe
     """Return features that came as the data, in the place of a network that would compute them."""
     development = trainer.images
     # The same in every fold, like those of a frozen network.
-    folds = [development] * len(trainer.plan.folds[seed])
-    return SharedNetwork(
-        None, None, test, {"development": development, "test": test}, folds, 0.0, 0.0
-    )
+    folds = [{GIVEN: development}] * len(trainer.plan.folds[seed])
+    by_layer = {GIVEN: {"development": development, "test": test}}
+    return SharedNetwork(None, None, test, by_layer, folds, 0.0, 0.0)
 
 
-def _cut(model: Network, settings: Settings, plan: Plan) -> FeatureExtractor:
-    """Cut a network at its penultimate layer, the only place that a comparison knows."""
-    try:
-        return FeatureExtractor(model, batch_size=settings.batch_size).fit(y=plan.codes)
-    except ValueError as error:
-        # The advice is about a model at hand; a builder of networks is changed in its source.
-        if not settings.frozen:
-            raise
-        raise ValueError(
-            f"{error} (compare has no 'layer': pass the network up to the layer that you mean, "
-            "keras.Model(network.inputs, network.get_layer(NAME).output).)"
-        ) from error
+def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
+    """Cut a network at each of the layers to choose from."""
+    return {
+        layer: FeatureExtractor(model, layer, batch_size=settings.batch_size).fit(y=plan.codes)
+        for layer in settings.layers
+    }
+
+
+def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:
+    """Raise ``ValueError`` for a layer that the network does not have, before any training."""
+    network, layers = settings.network, settings.layers
+    named = tuple(layer for layer in layers if layer != "penultimate")
+    if network is None or not named:
+        return
+    if not settings.frozen:
+        network = build_network(network, inputs.shape[1:], len(plan.dataset.classes))
+    _cut(network, replace(settings, layers=named), plan)
 
 
 def count_trainings(settings: Settings, plan: Plan) -> int:

@@ -169,6 +169,7 @@ def _run_method(
             params=fitted.params,
             selection_score=fitted.selection_score,
             grid=fitted.grid,
+            selected=fitted.selected,
         )
         progress.update(f"fit {name}", done, len(parts))
     # After routing there are probabilities for the classes of one subset only.

@@ -12,6 +12,13 @@ _NAMES = {
     "torch": "PyTorch",
 }
 
+_NORMALIZATIONS = {
+    "standardize": "standardization",
+    "l2": "scaling each sample to unit length",
+    "sqrt-l2": "a signed square root and scaling each sample to unit length",
+    None: "none",
+}
+
 
 def methods_paragraph(results: dict[str, Any]) -> str:
     """Describe the data, the protocol, the statistics and the software of a comparison.
@@ -84,11 +91,14 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
     if protocol["network"] is None:
         yield "The features were given; no network was trained, and all heads used the same ones."
         return
+    layers = protocol["layers"]
+    several = f"at one of the layers {_enumerate(layers)}"
+    place = "before the last layer" if layers == ["penultimate"] else f"at the layer {layers[0]}"
     if protocol["frozen"]:
         yield (
-            "All heads were fitted on the features before the last layer of one frozen network, "
-            "which had been trained beforehand and was the same for every seed; cnn-softmax, where "
-            "listed, is that network's own softmax."
+            f"All heads were fitted on the features {several if len(layers) > 1 else place} of one "
+            "frozen network, which had been trained beforehand and was the same for every seed; "
+            "cnn-softmax, where listed, is that network's own softmax."
         )
         return
     epochs = protocol["epochs"]
@@ -96,8 +106,9 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         f"For each seed, a network ({protocol['network']}, {epochs} "
         f"{'epoch' if epochs == 1 else 'epochs'}) was trained on a part of the development set; "
         "the epoch whose weights were kept was chosen on a validation slice of that part. All "
-        "heads of a seed were fitted on the same features, those before the last layer of this "
-        "network."
+        "heads of a seed were fitted on "
+        + (f"features {several}" if len(layers) > 1 else f"the same features, those {place}")
+        + " of this network."
     )
 
 
@@ -126,6 +137,8 @@ def _selection(results: dict[str, Any]) -> Iterator[str]:
             "hyper-parameters of the heads were chosen by accuracy on the selection part, on which "
             f"{which} fitted; the chosen heads were then refitted on all development samples."
         )
+    if any(row["inputs"] == "features" for row in results["methods"]):
+        yield from _normalization(protocol)
     seeds = protocol["seeds"]
     if len(seeds) > 1:
         yield (
@@ -134,6 +147,22 @@ def _selection(results: dict[str, Any]) -> Iterator[str]:
         )
     else:
         yield f"Experiments were run with a single seed ({seeds[0]})."
+
+
+def _normalization(protocol: dict[str, Any]) -> Iterator[str]:
+    layers, normalizations = protocol["layers"], protocol["normalizations"]
+    ways = _enumerate([_NORMALIZATIONS[name] for name in normalizations])
+    if normalizations == [None]:
+        yield "The features were not normalized."
+    elif len(normalizations) == 1 and normalizations != ["standardize"]:
+        yield f"The features were normalized by {ways}."
+    chosen = ["the layer"] if len(layers) > 1 else []
+    if len(normalizations) > 1:
+        chosen.append(f"the normalization of the features ({ways})")
+    if chosen:
+        verb = "were" if len(chosen) > 1 else "was"
+        sentence = f"{_enumerate(chosen)} {verb} chosen for each head in the same way."
+        yield sentence[0].upper() + sentence[1:]
 
 
 def _subsets(results: dict[str, Any]) -> Iterator[str]:

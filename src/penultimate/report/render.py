@@ -9,6 +9,7 @@ from penultimate._common.wording import quantity
 from penultimate.displays.feature_map import COLORS
 from penultimate.report.colors import INK, PAPER, follow_scheme
 from penultimate.report.pictures import SECTIONS
+from penultimate.results.selected import spell_pair
 
 _MINUS = "\u2212"
 _PIXELS_PER_INCH = 90  # scale of the pictures on the page
@@ -54,6 +55,7 @@ def render_html(summary: dict[str, Any]) -> str:
         "points": lambda value: points(value, n_test).replace("-", _MINUS),
         "points_interval": lambda ends: points_interval(tuple(ends), n_test).replace("-", _MINUS),
         "p_value": _p_value,
+        "pair": spell_pair,
     }
     return environment.get_template("report.html.j2").render(
         **summary,

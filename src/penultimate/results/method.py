@@ -25,6 +25,9 @@ class FitLog:
         Accuracy of the selected head on the selection part.
     grids : list of dict or None
         The ``cv_results_`` of the head, reduced to ``params`` and ``score``.
+    selected : list of dict or None
+        The ``layer`` and the ``normalization`` that a head on features selected, and the ``scores``
+        of all that it chose from; None for other methods.
     """
 
     fit_seconds: list[float] = field(default_factory=list)
@@ -33,6 +36,7 @@ class FitLog:
     params: list[dict[str, Any]] = field(default_factory=list)
     selection_scores: list[float | None] = field(default_factory=list)
     grids: list[dict[str, Any] | None] = field(default_factory=list)
+    selected: list[dict[str, Any] | None] = field(default_factory=list)
 
     def mean_grid_scores(self) -> tuple[list[dict[str, Any]], NDArray[np.float64]] | None:
         """Return settings and their selection scores, averaged over seeds.
@@ -42,12 +46,20 @@ class FitLog:
         tuple or None
             None if the search was not over C and gamma.
         """
-        grids = [grid for grid in self.grids if grid is not None]
+        grids = self.comparable_grids()
         if not grids or not all({"C", "gamma"} <= set(p) for grid in grids for p in grid["params"]):
             return None
         # Gamma's grid follows the features' variance, which differs slightly between seeds: the
         # grids are averaged point by point and labeled with the values of the first seed.
         return grids[0]["params"], np.mean([grid["score"] for grid in grids], axis=0)
+
+    def comparable_grids(self) -> list[dict[str, Any]]:
+        """Return the grids on the layer and normalization that the first seed selected."""
+        # Of another layer or normalization, the same C or gamma means something else.
+        pairs = [each and (each["layer"], each["normalization"]) for each in self.selected]
+        pairs += [None] * (len(self.grids) - len(pairs))
+        found = [(grid, pair) for grid, pair in zip(self.grids, pairs) if grid is not None]
+        return [grid for grid, pair in found if pair == found[0][1]]
 
     def append(
         self,
@@ -58,6 +70,7 @@ class FitLog:
         params: dict[str, Any],
         selection_score: float | None,
         grid: dict[str, Any] | None,
+        selected: dict[str, Any] | None = None,
     ) -> None:
         """Add the entries of the next seed."""
         self.fit_seconds.append(fit_seconds)
@@ -66,6 +79,7 @@ class FitLog:
         self.params.append(params)
         self.selection_scores.append(selection_score)
         self.grids.append(grid)
+        self.selected.append(selected)
 
 
 @dataclass

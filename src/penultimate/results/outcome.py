@@ -363,6 +363,11 @@ class Outcome:
             if subset is not None or not by_class
             else [figures.to_dict() for figures in self.by_class(method.name)],
             "params": {str(seed): params for seed, params in zip(self.seeds, log.params)},
+            "selected": {
+                str(seed): selected
+                for seed, selected in zip(self.seeds, log.selected)
+                if selected is not None
+            },
             "vs_softmax": None
             if difference is None
             else {

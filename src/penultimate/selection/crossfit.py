@@ -14,18 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from penultimate._common.per_sample import take_rows
 from penultimate._common.protocols import Head, Search, Transformer
 from penultimate.selection.fold_scores import FoldScores, scale_of
 from penultimate.selection.heads import inner_searches, is_search, score_weighted, weight_params
 from penultimate.selection.heldout import FittedHead, fit_preprocessing
+from penultimate.selection.normalization import DEFAULT_NORMALIZATION, Choice, choices
 from penultimate.selection.selected import SelectedHead
 from penultimate.splits.parts import Split
 from penultimate.svm.svc import SVC
-
-MakePreprocessing = Callable[[], Transformer]
 
 
 def check_candidates(head: Head) -> None:
@@ -75,7 +73,7 @@ def score_fold(
     features: NDArray[Any],
     y: NDArray[Any],
     fold: Split,
-    make_preprocessing: MakePreprocessing = StandardScaler,
+    preprocessing: Transformer | None = None,
     *,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -92,8 +90,9 @@ def score_fold(
     fold : Split
         The other folds (`train`), on which this network was trained, and the fold itself
         (`held_out`).
-    make_preprocessing : callable, default=StandardScaler
-        Returns an unfitted preprocessing step, which is fitted on the other folds.
+    preprocessing : transformer, optional
+        Transformer of the features, a copy of which is fitted on the other folds; by default
+        ``StandardScaler()``.
     sample_weight : ndarray of shape (n_samples,), optional
         Weights for the preprocessing, the head and the scores.
     params : dict, optional
@@ -108,8 +107,8 @@ def score_fold(
     scale : float
         ``1 / (n_features * X.var())`` of the preprocessed features.
     """
-    preprocessing = fit_preprocessing(make_preprocessing(), features, fold.train, sample_weight)
-    values = preprocessing.transform(features)
+    fitted_on_others = fit_preprocessing(preprocessing, features, fold.train, sample_weight)
+    values = fitted_on_others.transform(features)
     scale = scale_of(values)
     head = clone(head)
     given = weight_params(head, sample_weight) if params is None else dict(params)
@@ -132,7 +131,7 @@ def refit(
     folds: FoldScores,
     features: NDArray[Any],
     y: NDArray[Any],
-    make_preprocessing: MakePreprocessing = StandardScaler,
+    preprocessing: Transformer | None = None,
     *,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -147,8 +146,8 @@ def refit(
     features : ndarray of shape (n_samples, n_features)
         Features of all development samples, from the network that was trained on all of them.
     y : ndarray of shape (n_samples,)
-    make_preprocessing : callable, default=StandardScaler
-        Returns an unfitted preprocessing step.
+    preprocessing : transformer, optional
+        Transformer of the features, as in `score_fold`, fitted on all samples.
     sample_weight, params
         Weights and parameters of `fit`, as in `score_fold`.
 
@@ -158,9 +157,7 @@ def refit(
         The fitted steps ``"preprocessing"`` and ``"head"``; for a search, the latter is a
         `SelectedHead`.
     """
-    preprocessing = fit_preprocessing(
-        make_preprocessing(), features, np.arange(len(y)), sample_weight
-    )
+    preprocessing = fit_preprocessing(preprocessing, features, np.arange(len(y)), sample_weight)
     values = preprocessing.transform(features)
     head = clone(head)
     given = weight_params(head, sample_weight) if params is None else dict(params)
@@ -204,11 +201,11 @@ def fit_crossfit(
     final: Callable[[], Mapping[str, NDArray[Any]]],
     y: NDArray[Any],
     *,
-    make_preprocessing: MakePreprocessing = StandardScaler,
+    preprocessing: Mapping[Choice, Transformer] | None = None,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> FittedHead:
-    """Select a head and its layer by cross-fitting, then fit it on features of one network.
+    """Select a head, layer and normalization by cross-fitting, then fit it for one network.
 
     For each fold a network is trained on the other folds; every candidate is fitted on that
     network's features of the other folds, and scored on its features of the fold. The features of
@@ -226,8 +223,8 @@ def fit_crossfit(
     final : callable
         Returns the features by layer, from the network that was trained on all samples.
     y : ndarray of shape (n_samples,)
-    make_preprocessing : callable, default=StandardScaler
-        Returns an unfitted preprocessing step.
+    preprocessing : dict of (str, str or None) to transformer, optional
+        The pairs of layer and normalization to choose from, as in `fit_layers`.
     sample_weight, params
         Weights and parameters of `fit`, as in `score_fold`.
 
@@ -258,28 +255,31 @@ def fit_crossfit(
     """
     check_candidates(head)
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
-    scored: list[dict[str, Future[Any]]] = []
+    scored: list[dict[Choice, Future[Any]]] = []
     # `networks` is lazy: asking for the next fold trains its network in this thread, while the
     # worker scores the candidates of the previous one.
     with ThreadPoolExecutor(1) as scoring:
         for fold, features in networks:
+            if preprocessing is None:
+                preprocessing = choices(features, [DEFAULT_NORMALIZATION])
             scored.append(
                 {
-                    layer: scoring.submit(
-                        score_fold, head, values, y, fold, make_preprocessing, **given
+                    pair: scoring.submit(
+                        score_fold, head, features[pair[0]], y, fold, transformer, **given
                     )
-                    for layer, values in features.items()
+                    for pair, transformer in preprocessing.items()
                 }
             )
         features = final()
     folds = {
-        layer: FoldScores(*map(list, zip(*(each[layer].result() for each in scored))))
-        for layer in features
+        pair: FoldScores(*map(list, zip(*(each[pair].result() for each in scored))))
+        for pair in scored[0]
     }
-    scores = {layer: _best_score(head, each) for layer, each in folds.items()}
+    scores = {pair: _best_score(head, each) for pair, each in folds.items()}
     best = max(scores, key=scores.__getitem__)
-    fitted = refit(head, folds[best], features[best], y, make_preprocessing, **given)
-    return FittedHead(best, fitted, scores)
+    assert preprocessing is not None  # there is at least one fold
+    fitted = refit(head, folds[best], features[best[0]], y, preprocessing[best], **given)
+    return FittedHead(*best, fitted, scores)
 
 
 def _best_score(head: Head, folds: FoldScores) -> float:

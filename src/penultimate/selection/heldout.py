@@ -1,8 +1,8 @@
-"""Selecting a head and its layer on samples that the network has not seen.
+"""Selecting a head, its layer and its normalization on samples that the network has not seen.
 
-The layer is one more hyper-parameter, chosen by the same selection score. After the selection the
-head is refitted on all of development. The preprocessing is not: with a single split it stays as
-fitted on the fit part.
+The layer and the normalization are two more hyper-parameters, chosen by the same selection score.
+After the selection the head is refitted on all of development. The preprocessing is not: with a
+single split it stays as fitted on the fit part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,12 @@ from penultimate.selection.heads import (
     score_weighted,
     weight_params,
     without_search,
+)
+from penultimate.selection.normalization import (
+    DEFAULT_NORMALIZATION,
+    Choice,
+    Normalization,
+    choices,
 )
 from penultimate.splits.parts import Split
 
@@ -109,22 +115,33 @@ def fit_head(
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A fitted head, and the layer whose features it uses.
+    """A fitted head, and the layer and the normalization of the features it uses.
 
     Attributes
     ----------
     layer : str
         The layer with the best selection score; the first in case of ties.
+    normalization : str or None
+        The normalization with the best score on that layer; the first in case of ties.
     pipeline : Pipeline
         The pipeline returned by `fit_head`.
-    scores : dict of str to float
-        The selection score of each layer. Empty if nothing was selected: with one layer and a head
-        that is not a search, or without samples to select on.
+    selection_scores : dict of (str, str or None) to float
+        The selection score of each pair of layer and normalization. Empty if nothing was selected:
+        with one pair and a head that is not a search, or without samples to select on.
     """
 
     layer: str
+    normalization: Normalization
     pipeline: Pipeline
-    scores: dict[str, float]
+    selection_scores: dict[Choice, float]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The selection score of each layer, with the best of the normalizations."""
+        best: dict[str, float] = {}
+        for (layer, _), score in self.selection_scores.items():
+            best[layer] = max(score, best.get(layer, score))
+        return best
 
     def ask(self, method: str, features: NDArray[Any]) -> NDArray[Any]:
         """Call a method of the head, such as ``"class_margins"``, on features of the layer."""
@@ -139,11 +156,14 @@ def fit_layers(
     y: NDArray[Any],
     split: Splits,
     *,
+    preprocessing: Mapping[Choice, Transformer] | None = None,
     sample_weight: NDArray[Any] | None = None,
     params: Mapping[str, Any] | None = None,
     task: tuple[Task, object] | None = None,
 ) -> FittedHead:
-    """Select the layer like any hyper-parameter: fit a head on each, keep the best selection score.
+    """Select layer and normalization like any hyper-parameter: the best selection score wins.
+
+    A head is fitted for each pair of them.
 
     Parameters
     ----------
@@ -156,12 +176,15 @@ def fit_layers(
         Their labels.
     split : Split, list of Split or None
         Splits, as in `fit_head`; None stands for 5 stratified folds if the head is not a search.
+    preprocessing : dict of (str, str or None) to transformer, optional
+        The pairs of layer and normalization to choose from, with the transformer of each; by
+        default every layer is standardized. See `choices`.
     sample_weight : ndarray of shape (n_samples,), optional
         Weights, as in `fit_head`, and also for the scores.
     params : dict, optional
         Parameters of the head's `fit`, as in `fit_head`.
     task : (CallbackContext, estimator), optional
-        As in `fit_head`; there is a part for each layer.
+        As in `fit_head`; there is a part for each pair.
 
     Returns
     -------
@@ -178,22 +201,25 @@ def fit_layers(
     >>> fit_layers(SVCSearchCV(), by_layer, y, split_development(y)).layer
     'petals'
     """
-    first = next(iter(features))
+    if preprocessing is None:
+        preprocessing = choices(features, [DEFAULT_NORMALIZATION])
     given: dict[str, Any] = {"sample_weight": sample_weight, "params": params}
-    if split is not None and not _selects(split):
-        pipeline = fit_head(head, features[first], y, split, task=task, **given)
-        return FittedHead(first, pipeline, {})
-    fitted, scores = {}, {}
-    for layer, values in features.items():
-        fitted[layer] = fit_head(head, values, y, split, task=task, **given)
-        search = chosen_search(fitted[layer]["head"])
+    selects = split is None or _selects(split)
+    fitted: dict[Choice, Pipeline] = {}
+    scores: dict[Choice, float] = {}
+    for pair, transformer in preprocessing.items():
+        values, given["preprocessing"] = features[pair[0]], transformer
+        fitted[pair] = fit_head(head, values, y, split, task=task, **given)
+        if not selects:
+            break  # without samples to select on, the first pair is used
+        search = chosen_search(fitted[pair]["head"])
         if hasattr(search, "best_score_"):
-            scores[layer] = float(search.best_score_)
-        # A head without search needs a score only to choose between layers.
-        elif len(features) > 1:
-            scores[layer] = float(np.mean(_score_folds(head, values, y, split, **given)))
-    best = max(scores, key=scores.__getitem__, default=first)  # the first in case of ties
-    return FittedHead(best, fitted[best], scores)
+            scores[pair] = float(search.best_score_)
+        # A head without search needs a score only to choose between pairs.
+        elif len(preprocessing) > 1:
+            scores[pair] = float(np.mean(_score_folds(head, values, y, split, **given)))
+    best = max(scores, key=scores.__getitem__, default=next(iter(fitted)))  # the first of ties
+    return FittedHead(*best, fitted[best], scores)
 
 
 def _score_folds(
@@ -202,6 +228,7 @@ def _score_folds(
     y: NDArray[Any],
     split: Splits,
     *,
+    preprocessing: Transformer,
     sample_weight: NDArray[Any] | None,
     params: Mapping[str, Any] | None,
 ) -> list[float]:
@@ -216,13 +243,13 @@ def _score_folds(
     scores = []
     for fold in folds:
         # Fitted in each fold anew: the samples held out must not influence their own scaling.
-        preprocessing = fit_preprocessing(None, values, fold.train, sample_weight)
+        fitted = fit_preprocessing(preprocessing, values, fold.train, sample_weight)
         candidate, weights = clone(head), take_rows({"w": sample_weight}, fold.train, len(y))["w"]
         given = weight_params(candidate, weights)
         if params is not None:
             given = take_rows(params, fold.train, len(y))
-        candidate.fit(preprocessing.transform(values[fold.train]), y[fold.train], **given)
-        held_out = preprocessing.transform(values[fold.held_out])
+        candidate.fit(fitted.transform(values[fold.train]), y[fold.train], **given)
+        held_out = fitted.transform(values[fold.held_out])
         scores.append(score_weighted(candidate, held_out, y, fold.held_out, sample_weight))
     return scores
 
