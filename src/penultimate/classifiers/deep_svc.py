@@ -56,12 +56,6 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     layer : str or list of str, default="penultimate"
         Where the network is cut; see `FeatureExtractor`. From a list, the layer with the best
         selection score is used.
-    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
-        What is done to the features before the head sees them. ``"standardize"`` gives every
-        feature mean 0 and variance 1; ``"l2"`` gives every sample the same length;
-        ``"sqrt-l2"`` does so after a signed square root; None does nothing. From a list, the one
-        with the best selection score is used, together with the layer. With few samples of a large
-        pretrained network, ``["standardize", "l2"]`` is worth its time.
     head : classifier, optional
         The classifier on the features; by default ``SVCSearchCV()``.
     selection : {"heldout", "crossfit", "resubstitution"}, default="heldout"
@@ -85,6 +79,12 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     batch_size : int, default=256
         Batch size for inference, which determines its memory use. The mini-batch size of training
         is set in `training`.
+    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        What is done to the features before the head sees them. ``"standardize"`` gives every
+        feature mean 0 and variance 1; ``"l2"`` gives every sample the same length;
+        ``"sqrt-l2"`` does so after a signed square root; None does nothing. From a list, the one
+        with the best selection score is used, together with the layer. With few samples of a large
+        pretrained network, ``["standardize", "l2"]`` is worth its time.
 
     Attributes
     ----------

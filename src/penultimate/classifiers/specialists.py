@@ -58,9 +58,6 @@ class Specialists(RoutedClassifier):
     layer : str or list of str, default="penultimate"
         Where the network is cut, as in `DeepSVC`; each specialist selects its own layer, and the
         router uses the first.
-    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
-        What is done to the features, as in `DeepSVC`; each specialist selects its own, and so does
-        a router head.
     router : {"network", "head"}, default="network"
         How the subset of a sample is predicted. The network can only predict classes that it was
         trained on here. As long as there are others, because the network is frozen or a subset was
@@ -72,6 +69,9 @@ class Specialists(RoutedClassifier):
     batch_size : int, default=256
         Batch size for inference, which determines its memory use. The mini-batch size of training
         is set in `training`.
+    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        What is done to the features, as in `DeepSVC`; each specialist selects its own, and so does
+        a router head.
 
     Attributes
     ----------
