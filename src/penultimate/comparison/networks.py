@@ -27,6 +27,7 @@ from penultimate.networks import (
     is_frozen,
     predict_probabilities,
 )
+from penultimate.networks.extraction import extractor_of
 from penultimate.networks.margins.builders import make_margin_loss
 from penultimate.networks.training.fit import validation_split
 from penultimate.selection.normalization import Normalization
@@ -302,7 +303,7 @@ def _given_features(trainer: Trainer, seed: int, test: NDArray[Any]) -> SharedNe
 def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
     """Cut a network at each of the layers to choose from."""
     return {
-        layer: FeatureExtractor(model, layer, batch_size=settings.batch_size).fit(y=plan.codes)
+        layer: extractor_of(model, layer, settings.batch_size).fit(y=plan.codes)
         for layer in settings.layers
     }
 
