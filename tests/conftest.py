@@ -45,6 +45,7 @@ LONGEST = (
     "test_cut_network.py",
     "tests/comparison/test_checks.py",
     "test_documentation.py",
+    "test_onnx_graphs.py",
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

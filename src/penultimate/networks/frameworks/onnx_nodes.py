@@ -1,0 +1,97 @@
+"""Small questions about nodes and declarations of ONNX graphs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.networks.frameworks.frozen import Shape
+
+_SAMPLES = "penultimate_samples"  # name of the axis of the samples
+
+
+def subgraphs(node: Any) -> Iterator[Any]:
+    """Yield the graphs inside a node, such as the branches of an If."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def reads(node: Any) -> list[str]:
+    """Return the tensors that a node reads, each once; also those that its subgraphs capture."""
+    names = dict.fromkeys(name for name in node.input if name)
+    for graph in subgraphs(node):
+        names.update(dict.fromkeys(_captured(graph)))
+    return list(names)
+
+
+def attribute(node: Any, name: str) -> Any:
+    """Return an attribute of a node; None if it has its default."""
+    from onnx import helper
+
+    found = [each for each in node.attribute if each.name == name]
+    return helper.get_attribute_value(found[0]) if found else None
+
+
+def numpy_type(elem_type: int) -> str | None:
+    """Return NumPy's name of a type; None for one that NumPy does not have, or text."""
+    from onnx import TensorProto, helper
+
+    if elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
+        return None
+    kind = np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))
+    return kind.name if kind.kind in "fiub" and kind.isbuiltin == 1 else None
+
+
+def sample_shape(value: Any) -> Shape | None:
+    """Return the shape of one sample of an input; None if it is not stated."""
+    tensor = value.type.tensor_type
+    return dims_of(tensor)[1:] if tensor.HasField("shape") else None
+
+
+def dims_of(tensor: Any) -> Shape:
+    """Return the declared sizes of a tensor's axes; None for an open one."""
+    return tuple(each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
+
+
+def for_any_batch(value: Any, shape: Shape | None = None) -> Any:
+    """Return a declaration of an input with any number of samples, of this shape if it is given."""
+    from onnx import ValueInfoProto
+
+    found = ValueInfoProto()
+    found.CopyFrom(value)
+    dims = found.type.tensor_type.shape.dim
+    if dims:
+        dims[0].dim_param = _SAMPLES
+        for dim, size in zip(dims[1:], shape or ()):
+            if size is not None:
+                dim.dim_value = size
+    return found
+
+
+def float_types() -> tuple[int, ...]:
+    """Return the types of floats, float32 first."""
+    from onnx import TensorProto
+
+    return (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+
+
+def value_of(value: Any) -> NDArray[Any] | None:
+    """Return the value of a Constant node, by its one attribute."""
+    from onnx import helper, numpy_helper
+
+    if value.HasField("t"):
+        return numpy_helper.to_array(value.t)
+    if value.name in ("value_float", "value_int", "value_floats", "value_ints"):
+        return np.asarray(helper.get_attribute_value(value))
+    return None
+
+
+def _captured(graph: Any) -> Iterator[str]:
+    own = {each.name for each in (*graph.input, *graph.initializer)}
+    for node in graph.node:
+        yield from (name for name in reads(node) if name not in own)
+        own.update(node.output)
+    yield from (each.name for each in graph.output if each.name not in own)
