@@ -16,6 +16,7 @@ import onnx
 
 from penultimate.networks.frameworks.frozen import Candidate, Input
 from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
+from penultimate.networks.preprocessing import Preprocessing
 from tests.networks.frameworks.onnx_models import images, network, run
 
 VECTOR = "float[N,6] x"
@@ -77,9 +78,34 @@ def test_sizes_that_the_graph_computes():
         network(text, inputs="float[N,3,H,W] x", scales=np.float32([1, 1, 0.5, 2]))
     )
     assert frozen.cut("y").output_shape([(3, 8, 10)]) == (3, 4, 20)
+    assert frozen.cut("y").output_shape([(3, None, None)]) == (3, None, None)
     # This one depends on values, which inference cannot know.
     text = "z = NonZero(x) k = Shape(z) y = Relu(x)"
     assert OnnxNetwork(network(text)).cut("y").output_shape([(3, 8, 8)]) == (3, 8, 8)
+
+
+def test_open_sizes_behind_operators_that_only_the_runtime_knows():
+    text = "r = com.microsoft.QuickGelu(x) p = GlobalAveragePool(r) y = com.microsoft.Gelu(r)"
+    frozen = OnnxNetwork(
+        network(text, domains=("", "com.microsoft"), inputs="float[N,3,H,W] x", outputs="p, y")
+    )
+    assert frozen.cut("y").output_shape([(3, None, None)]) == (3, None, None)
+    assert frozen.cut("p").output_shape([(3, None, None)]) == (3, 1, 1)
+    assert frozen.cut("y").output_shape([(3, 5, 7)]) == (3, 5, 7)
+
+
+def test_inputs_without_a_shape():
+    model = network("r = Relu(x) y = MatMul(r, v)", inputs=VECTOR, v=(6, 5))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    frozen, batch = OnnxNetwork(model), images(3, (6,))
+    assert not frozen.states_shapes
+    assert (frozen.inputs()[0].shape, frozen.inputs([batch])[0].shape) == (None, (6,))
+    with pytest.raises(ValueError, match="the shape of what 'y' .MatMul. makes is not known"):
+        frozen.cut("penultimate")
+    cut = frozen.cut("penultimate", example=[batch])
+    assert (cut.layer, cut.output_shape([(6,)])) == ("r", (6,))
+    np.testing.assert_array_equal(cut.run([batch]), batch)
+    assert [each.shape for each in frozen.candidates([batch])] == [(6,), (5,)]
 
 
 NAMED = """
@@ -224,6 +250,15 @@ def test_copies_compute_the_same():
         assert other.layer == "f"
         np.testing.assert_array_equal(other.run([batch]), expected)
         assert other.network.digest() == frozen.digest()
+
+
+def test_copies_keep_their_name_and_preprocessing():
+    frozen = _net()
+    frozen.name, frozen.preprocessing = "by name", Preprocessing(size=8)
+    copied = pickle.loads(pickle.dumps(frozen))  # noqa: S301
+    assert (copied.name, copied.preprocessing) == ("by name", Preprocessing(size=8))
+    with pytest.raises(ValueError, match="The network 'by name' has no layer 'none'"):
+        copied.cut("none")
 
 
 def _run_in_child(cut, batch, answers):

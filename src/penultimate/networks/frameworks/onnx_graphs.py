@@ -7,7 +7,7 @@ are held once in the model, and once in each open session; only the last few ses
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -86,7 +86,8 @@ class OnnxCut(Cut):
         full = [given.get(each.name, sample_shape(each) or ()) for each in graph.inputs]
         kind = graph.kinds(full).get(self.tensor)
         shape = None if kind is None or kind.shape is None else kind.shape[1:]
-        if shape is None or None not in shape:
+        is_open = any(None in each for each in shapes)
+        if is_open or (shape is not None and None not in shape):
             return shape
         # Some sizes are computed in the graph, so that a sample shows them.
         samples = noise(shapes, [each.dtype for each in self.inputs], 1)
@@ -138,21 +139,36 @@ class OnnxNetwork(FrozenNetwork):
         self._take(*read_onnx(network))
 
     def _take(self, name: str, model: Any) -> None:
-        self.name, self.model = name, model
+        self.model = model
         self.graph = OnnxGraph(model, name)
         self._names = LayerNames(self.graph)
         self._inputs = inputs_of(self.graph)
+        self.states_shapes = all(each.shape is not None for each in self._inputs)
         self._rows = self.graph.rows()
         self._digest = ""
         self._sessions: dict[tuple[int, tuple[str, ...]], Session] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "model": self.model.SerializeToString()}
+        return {
+            "name": self.name,
+            "model": self.model.SerializeToString(),
+            "preprocessing": self.preprocessing,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from onnx import ModelProto
 
         self._take(state["name"], ModelProto.FromString(state["model"]))
+        self.preprocessing = state["preprocessing"]
+
+    @property
+    def name(self) -> str:
+        """Name in messages: that of the file, or of the graph."""
+        return self.graph.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.graph.name = name
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # nothing of it changes
@@ -176,7 +192,10 @@ class OnnxNetwork(FrozenNetwork):
 
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
         """Return its inputs; weights that are listed among them are none."""
-        return self._inputs
+        shapes = self._shapes(example)
+        if shapes is None or self.states_shapes:
+            return self._inputs
+        return tuple(replace(each, shape=shape) for each, shape in zip(self._inputs, shapes))
 
     def cut(self, layer: str, n_classes: int | None = None, example: Example | None = None) -> Cut:
         """Cut the network at a tensor, or at a node by the name of the node.
@@ -189,13 +208,16 @@ class OnnxNetwork(FrozenNetwork):
         n_classes : int, optional
             Decides unclear cases.
         example : list or dict of ndarray, optional
-            Not used: the graph states its shapes.
+            Shows the shapes of inputs that do not state them.
 
         Raises
         ------
         ValueError
             If there is no such layer, or what is meant is not clear.
         """
+        shapes = self._shapes(example)
+        if shapes is not None and not self.states_shapes:
+            self.graph.assume(shapes)
         if layer == "penultimate":
             tensor, place = onnx_classifying.find_penultimate(self.graph, self._names, n_classes)
         else:

@@ -62,7 +62,11 @@ def for_any_batch(value: Any, shape: Shape | None = None) -> Any:
 
     found = ValueInfoProto()
     found.CopyFrom(value)
-    dims = found.type.tensor_type.shape.dim
+    tensor = found.type.tensor_type
+    if shape is not None and not tensor.HasField("shape"):
+        for _ in range(len(shape) + 1):
+            tensor.shape.dim.add()
+    dims = tensor.shape.dim
     if dims:
         dims[0].dim_param = _SAMPLES
         for dim, size in zip(dims[1:], shape or ()):

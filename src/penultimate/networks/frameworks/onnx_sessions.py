@@ -41,13 +41,15 @@ def open_session(model: Any, name: str) -> Any:
         ) from error
 
 
-def noise(shapes: Sequence[Shape], types: Sequence[str], n_samples: int) -> list[NDArray[Any]]:
-    """Return samples of noise; sizes that are left open become 32."""
+def noise(
+    shapes: Sequence[Shape], types: Sequence[str], n_samples: int, size: int = 32
+) -> list[NDArray[Any]]:
+    """Return samples of noise; axes that are left open get this size."""
     # The same noise each time: an answer must not depend on chance.
     rng = np.random.default_rng(0)
     found = []
     for shape, kind in zip(shapes, types):
-        full = (n_samples, *(size or 32 for size in shape))
+        full = (n_samples, *(each or size for each in shape))
         if np.issubdtype(np.dtype(kind), np.floating):
             # Of different sizes, as many networks give almost the same for all noise.
             values = rng.random(full) / np.arange(1, n_samples + 1).reshape(-1, *[1] * len(shape))

@@ -128,6 +128,10 @@ class OnnxGraph:
             self._known[key] = known
         return self._known[key]
 
+    def assume(self, shapes: Sequence[Shape]) -> None:
+        """Take the shapes of a sample where the inputs state none."""
+        self._known[None] = self.kinds(shapes)
+
     def shape(self, tensor: str) -> Shape | None:
         """Return the shape of a tensor for one sample; None if it is unknown."""
         shape = self.kinds().get(tensor, Kind()).shape
@@ -185,22 +189,23 @@ class OnnxGraph:
         types = [numpy_type(each.type.tensor_type.elem_type) for each in self.inputs]
         if not all(types):
             return {}
-        rows = self.rows() or 2
-        samples = noise(given, [kind or "" for kind in types], rows)
-        part = self.until(tensors, cast=False)
+        part, rows = self.until(tensors, cast=False), self.rows() or 2
         names = [each.name for each in part.graph.input]
-        used = [each for info, each in zip(self.inputs, samples) if info.name in names]
-        try:
-            values = Session(part, self.name, None, apart=False).values(used)
-        except ValueError:  # of another size than the network can do with
-            return {}
-        found = {}
-        for tensor, value in zip(tensors, values):
-            if isinstance(value, np.ndarray):  # and no sequence
-                kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-                per_sample = value.ndim > 0 and len(value) == rows
-                shape = (None, *value.shape[1:]) if per_sample else value.shape
-                found[tensor] = Kind(kind, shape)
+        found: dict[str, Kind] = {}
+        # What differs between two sizes depends on those that are left open.
+        for size in (32, 48) if any(None in each for each in given) else (32,):
+            samples = noise(given, [kind or "" for kind in types], rows, size)
+            used = [each for info, each in zip(self.inputs, samples) if info.name in names]
+            try:
+                values = Session(part, self.name, None, apart=False).values(used)
+            except ValueError:  # of another size than the network can do with
+                return {}
+            for tensor, value in zip(tensors, values):
+                if isinstance(value, np.ndarray):  # and no sequence
+                    per_sample = value.ndim > 0 and len(value) == rows
+                    shape = (None, *value.shape[1:]) if per_sample else value.shape
+                    kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+                    found[tensor] = Kind(kind, _common(shape, found.get(tensor)))
         return found
 
     def channel_axis(self, tensor: str) -> int:
@@ -284,3 +289,12 @@ class OnnxGraph:
             if needed.intersection(node.output):
                 needed.update(reads(node))
         return [each for each in self.inputs if each.name in needed]
+
+
+def _common(shape: Shape, other: Kind | None) -> Shape | None:
+    """Return a shape that was measured twice, with None where the sizes differ."""
+    if other is None:
+        return shape
+    if other.shape is None or len(other.shape) != len(shape):
+        return None
+    return tuple(one if one == two else None for one, two in zip(shape, other.shape))
