@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +13,7 @@ Y = [0, 1, 0, 1]
 
 
 def read(X, y, *, test=None):
-    return read_given(X, y, test, "compact", SILENT)[0]
+    return read_given(X, y, test, "compact", SILENT, ExitStack())[0]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_photos_are_resized_for_a_named_network_only(tmp_path):
         raise NotImplementedError
 
     for network, shape in (("compact", (4, 48, 48, 1)), (own, (4, 140, 130, 1))):
-        data, inputs = read_given(tmp_path, None, None, network, SILENT)
+        data, inputs = read_given(tmp_path, None, None, network, SILENT, ExitStack())
         assert data.images.shape == inputs.shape == shape
         assert bool(data.notes) == (network == "compact")
 
@@ -42,7 +44,9 @@ def test_photos_are_resized_for_a_named_network_only(tmp_path):
 def test_classes_of_which_nothing_was_taken_are_left_out(kept):
     images = np.concatenate([X, X])
     data = Dataset.from_arrays(images, [0, 1, 2, 3] * 2)
-    found, inputs = read_given(data.take(np.isin(data.labels, kept)), None, None, "compact", SILENT)
+    found, inputs = read_given(
+        data.take(np.isin(data.labels, kept)), None, None, "compact", SILENT, ExitStack()
+    )
     assert found.classes == tuple(map(str, kept))
     assert found.labels.tolist() == [0, 1, 0, 1]
     assert len(inputs) == 4

@@ -5,7 +5,8 @@ error costs no training. Then `AllSplits` fits and scores the methods on each sp
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from penultimate._common.validation import check_n_jobs, check_number
 from penultimate.comparison.all_splits import AllSplits
 from penultimate.comparison.checks import find_leaks
 from penultimate.comparison.comparison import Comparison
+from penultimate.comparison.frozen import FrozenFeatures
 from penultimate.comparison.given import (
     DEFAULT_LAYER,
     DEFAULT_NETWORK,
@@ -38,6 +40,7 @@ from penultimate.comparison.plan import make_plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.datasets import Dataset
 from penultimate.networks import Training, check_network, is_frozen
+from penultimate.networks.adapting import open_network
 from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
 from penultimate.selection.heldout import check_layers
@@ -61,6 +64,7 @@ def compare(
     seeds: int | Sequence[int] = 3,
     protocol: Protocol | None = None,
     checkpoints: str | Path | None = None,
+    cache: str | Path | None = None,
     n_jobs: int | None = None,
     batch_size: int = 256,
     verbose: int | Progress = 1,
@@ -118,6 +122,9 @@ def compare(
     checkpoints : str or Path, optional
         Folder in which every training saves its state after each epoch. If `compare` is called
         again with the same folder after an interruption, trainings resume from there.
+    cache : str or Path, optional
+        Folder in which the features of a frozen network are kept, so that they are computed once:
+        a sample is recognized by its content, wherever its file is.
     n_jobs : int, optional
         Number of parallel workers of each search (threads of the SVM solver, processes of
         scikit-learn's searches); -1 uses all cores.
@@ -187,12 +194,20 @@ def compare(
         check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
     frozen = is_frozen(network)
+    network = open_network(network)
+    if cache is not None:
+        if not frozen:
+            raise ValueError(
+                f"{spelled('--cache', 'cache')} keeps the features of a frozen network, and "
+                f"network={network!r} is trained anew: leave it out."
+            )
+        check_writable(cache, "folder of features")
     if isinstance(methods, Iterator):  # which is used up when it is read
         methods = list(methods)
     # Misspelled names fail here, before any data is read: no method is impossible by subset.
     choose_methods(methods, by_subset=True, frozen=frozen, on_features=None)
-    with _observer(verbose) as progress:
-        dataset, inputs = read_given(data, y, test, network, progress)
+    with _observer(verbose) as progress, ExitStack() as stack:
+        dataset, inputs = read_given(data, y, test, network, progress, stack)
         refuse_training(dataset, network, training, checkpoints, layers)
         on_features = not dataset.has_images
         used = None if on_features else network
@@ -203,7 +218,9 @@ def compare(
             by_subset=bool(dataset.subsets),
             frozen=frozen or on_features,
             classifies=not on_features
-            and (not is_frozen(network) or numbers_classes(network, len(dataset.classes))),
+            and (
+                not is_frozen(network) or numbers_classes(network, len(dataset.classes), inputs[:1])
+            ),
             on_features=on_features,
         )
         check_heads(chosen, n_jobs, seeds[0], protocol.selection)
@@ -235,6 +252,16 @@ def compare(
             make_plan(dataset, one, seeds[:1] if number else seeds, protocol.selection)
             for number, one in enumerate(protocol.holdouts)
         ]
+        if frozen and not on_features:
+            features = FrozenFeatures(
+                network,
+                inputs,
+                dataset.labels,
+                layers,
+                batch_size,
+                None if cache is None else Path(cache),
+            )
+            settings = replace(settings, frozen_features=features)
         check_cuts(settings, plans[0], inputs)
         leaks = []
         for plan in plans:

@@ -103,7 +103,9 @@ def _work(settings: Settings, plans: list[Plan], inputs: NDArray[Any]) -> str:
     """Return in words what takes the time of a comparison."""
     n_networks = sum(count_trainings(settings, plan) for plan in plans)
     n_scores = sum(len(plan.development_splits) * len(settings.methods) for plan in plans)
-    n_samples = f"{len(plans[0].split.train):,} samples of {' x '.join(map(str, inputs.shape[1:]))}"
+    n_samples = f"{len(plans[0].split.train):,} samples"
+    if inputs.ndim > 1:  # else image files, of any size
+        n_samples += f" of {' x '.join(map(str, inputs.shape[1:]))}"
     if inputs.ndim == 2:
         n_samples += " features"
     if not n_networks:

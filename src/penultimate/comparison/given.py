@@ -5,6 +5,7 @@ but a network that does not scale pixels itself must be fed samples on their ori
 Features, in a matrix, take the place of a network: there the two are the same.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +16,11 @@ from penultimate._common.data_objects import as_samples
 from penultimate._common.door import spelled
 from penultimate._common.images import check_one_scale
 from penultimate._common.progress import Progress
-from penultimate.datasets import Dataset, load
+from penultimate.datasets import Dataset
 from penultimate.datasets.features import check_finite
+from penultimate.datasets.readers import load_kept
 from penultimate.networks import takes_pixels
+from penultimate.networks.adapting import prepares_images
 from penultimate.networks.arguments import check_one_input, names_builder
 
 # What `compare` trains where nothing else is asked for; data that are features need nothing.
@@ -31,8 +34,13 @@ def read_given(
     test: tuple[ArrayLike, ArrayLike] | None,
     network: object,
     progress: Progress,
+    stack: ExitStack,
 ) -> tuple[Dataset, NDArray[Any]]:
-    """Return the dataset, and the array that the network is fed."""
+    """Return the dataset, and the array that the network is fed.
+
+    With a preprocessing, a network is fed image files at their own size, by their paths. Until the
+    stack is closed, those of an archive can be read.
+    """
     # Named networks begin with a rescaling of pixels; of others, the graph says whether they do.
     takes_own_scale = not (names_builder(network) or takes_pixels(network))
     if isinstance(data, (str, Path, Dataset)):
@@ -47,11 +55,14 @@ def read_given(
         # A user's own network may fix the size of its input, so its images stay as they are.
         size: Literal["auto"] | None = "auto" if names_builder(network) else None
         if not isinstance(data, Dataset):
-            data = load(data, image_size=size, progress=progress)
+            size = "auto" if prepares_images(network) else size
+            data = load_kept(data, stack, image_size=size, progress=progress)
         # `take` keeps all classes, also those of which it took nothing.
         dataset = data.without_empty_classes()
         if not dataset.has_images:
             return dataset, dataset.images
+        if prepares_images(network) and dataset.sources is not None:
+            return dataset, np.array(dataset.sources, object)
         return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
     check_one_input(network, data, "compare")
     X = as_samples(data, "compare")

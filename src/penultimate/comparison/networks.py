@@ -5,7 +5,9 @@ alone. With cross-fitting there is one more network per fold, used only to selec
 """
 
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 
 from penultimate._common.progress import Progress
 from penultimate._common.protocols import Network
+from penultimate.comparison.frozen import FrozenFeatures
 from penultimate.comparison.method import Method
-from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
+from penultimate.comparison.own_softmax import OwnSoftmax
 from penultimate.comparison.plan import Part, Plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.networks import (
@@ -27,7 +30,6 @@ from penultimate.networks import (
     is_frozen,
     predict_probabilities,
 )
-from penultimate.networks.extraction import extractor_of
 from penultimate.networks.margins.builders import make_margin_loss
 from penultimate.networks.training.fit import validation_split
 from penultimate.selection.normalization import Normalization
@@ -56,6 +58,8 @@ class Settings:
         Name of the SVM head that the verdict is about.
     layers, normalizations : tuple of str, tuple of str or None
         Those that heads on features choose from.
+    frozen_features : FrozenFeatures or None
+        Of a network that is not trained here.
     """
 
     methods: dict[str, Method]
@@ -68,6 +72,7 @@ class Settings:
     headline: str | None = None
     layers: tuple[str, ...] = ("penultimate",)
     normalizations: tuple[Normalization, ...] = ("standardize",)
+    frozen_features: FrozenFeatures | None = None
 
     @property
     def frozen(self) -> bool:
@@ -154,12 +159,8 @@ class SharedNetwork:
 
     Attributes
     ----------
-    model : keras.Model or None
-        None if the data are features.
     history : History or None
         None for a pre-trained network.
-    test_images : ndarray of shape (n_test, ...)
-        The test set, as input of the network.
     by_layer : dict of str to dict of str to ndarray of shape (n_samples, n_features)
         The features of ``"development"`` and ``"test"`` at each layer.
     fold_features : list of dict of str to ndarray of shape (n_development, n_features)
@@ -169,19 +170,19 @@ class SharedNetwork:
         Time of all its trainings, and of the extraction from development.
     extract_seconds : float
         Time of the extraction from the test set.
-    batch_size : int
-        Batch size for inference.
+    own_softmax : OwnSoftmax or None
+        Of a frozen network whose softmax is used.
+    classify : callable or None
+        Returns the probabilities of all classes for the test set; None if the data are features.
     """
 
-    model: Network | None
     history: History | None
-    test_images: NDArray[Any]
     by_layer: dict[str, dict[str, NDArray[np.float32]]]
     fold_features: list[dict[str, NDArray[np.float32]]]
     fit_seconds: float
     extract_seconds: float
     own_softmax: OwnSoftmax | None = None
-    batch_size: int = 256
+    classify: Callable[[], NDArray[np.float32]] | None = None
     _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
@@ -199,13 +200,8 @@ class SharedNetwork:
         """The probabilities of all classes for the test set, computed once."""
         # On demand: without a softmax or a router among the methods nobody asks for them.
         if self._probabilities is None:
-            assert self.model is not None  # no method asks this of features
-            outputs = predict_probabilities(
-                self.model, self.test_images, batch_size=self.batch_size
-            )
-            # Columns of a network from elsewhere are put into the order of our classes.
-            own = self.own_softmax
-            self._probabilities = outputs if own is None else outputs[:, own.columns]
+            assert self.classify is not None  # no method asks this of features
+            self._probabilities = self.classify()
         return self._probabilities
 
     def masked(self, part: Part, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -225,69 +221,60 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
     settings, plan, progress = trainer.settings, trainer.plan, trainer.progress
     if settings.network is None:
         return _given_features(trainer, seed, test_images)
+    if settings.frozen_features is not None:
+        return _share_frozen(trainer, seed, settings.frozen_features)
     # With resubstitution the folds are for the searches alone; no network is trained on them.
     folds = plan.folds[seed] if settings.protocol.selection == "crossfit" else []
-    fold_features, fit_seconds, history = [], 0.0, None
-    if settings.frozen:
-        model = settings.network
-    else:
-        for number, fold in enumerate(folds):
-            of_fold, fold_history = trainer.train(
-                plan.whole, seed, settings.training, split=fold, suffix=f"-fold-{number}"
-            )
-            start = time.perf_counter()
-            # All of development: a candidate is fitted on this network's features of the other
-            # folds, and scored on its features of this one.
-            fold_features.append(
-                {
-                    layer: extractor.extract(trainer.images, progress)
-                    for layer, extractor in _cut(of_fold, settings, plan).items()
-                }
-            )
-            fit_seconds += fold_history.seconds + time.perf_counter() - start
-        # The network that is used and tested. With five folds this takes 5.0 times as long as
-        # without: five networks on four fifths of the samples, and this one
-        # (benchmarks/results/crossfit.md).
-        model, history = trainer.train(plan.whole, seed, settings.training)
-        fit_seconds += history.seconds
+    fold_features, fit_seconds = [], 0.0
+    for number, fold in enumerate(folds):
+        of_fold, fold_history = trainer.train(
+            plan.whole, seed, settings.training, split=fold, suffix=f"-fold-{number}"
+        )
+        start = time.perf_counter()
+        # All of development: a candidate is fitted on this network's features of the other
+        # folds, and scored on its features of this one.
+        fold_features.append(_extract(of_fold, trainer.images, settings, plan, progress))
+        fit_seconds += fold_history.seconds + time.perf_counter() - start
+    # The network that is used and tested. With five folds this takes 5.0 times as long as
+    # without: five networks on four fifths of the samples, and this one
+    # (benchmarks/results/crossfit.md).
+    model, history = trainer.train(plan.whole, seed, settings.training)
     # The extraction counts with the training: a head cannot be fitted without it.
     start = time.perf_counter()
-    extractors = _cut(model, settings, plan)
-    development = {
-        layer: extractor.extract(trainer.images, progress)
-        for layer, extractor in extractors.items()
-    }
-    if settings.frozen:
-        # A frozen network is not trained on any fold, so it serves all of them.
-        fold_features = [development] * len(folds)
+    development = _extract(model, trainer.images, settings, plan, progress)
     middle = time.perf_counter()
-    by_layer = {
-        layer: {
-            "development": development[layer],
-            "test": extractor.extract(test_images, progress),
-        }
-        for layer, extractor in extractors.items()
-    }
-    extract_seconds = time.perf_counter() - middle
-    own_softmax = None
-    if settings.frozen and any(method.needs_softmax for method in settings.methods.values()):
-        own_softmax = match_outputs(
-            model,
-            trainer.images,
-            plan.codes,
-            plan.dataset.classes,
-            batch_size=settings.batch_size,
-        )
+    test = _extract(model, test_images, settings, plan, progress)
     return SharedNetwork(
-        model,
         history,
-        test_images,
-        by_layer,
+        {
+            layer: {"development": development[layer], "test": test[layer]}
+            for layer in settings.layers
+        },
         fold_features,
-        fit_seconds + middle - start,
-        extract_seconds,
-        own_softmax,
-        settings.batch_size,
+        fit_seconds + history.seconds + middle - start,
+        time.perf_counter() - middle,
+        classify=partial(predict_probabilities, model, test_images, batch_size=settings.batch_size),
+    )
+
+
+def _share_frozen(trainer: Trainer, seed: int, frozen: FrozenFeatures) -> SharedNetwork:
+    """Return a split's part of what a frozen network computes."""
+    settings, plan = trainer.settings, trainer.plan
+    by_layer = {
+        layer: plan.divide(values) for layer, values in frozen.by_layer(trainer.progress).items()
+    }
+    development = {layer: parts["development"] for layer, parts in by_layer.items()}
+    # A frozen network is not trained on any fold, so it serves all of them.
+    folds = plan.folds[seed] if settings.protocol.selection == "crossfit" else []
+    needs_softmax = any(method.needs_softmax for method in settings.methods.values())
+    return SharedNetwork(
+        None,
+        by_layer,
+        [development] * len(folds),
+        frozen.seconds * len(plan.split.train),
+        frozen.seconds * len(plan.split.held_out),
+        frozen.own_softmax(plan) if needs_softmax else None,
+        partial(frozen.probabilities, plan),
     )
 
 
@@ -297,26 +284,29 @@ def _given_features(trainer: Trainer, seed: int, test: NDArray[Any]) -> SharedNe
     # The same in every fold, like those of a frozen network.
     folds = [{GIVEN: development}] * len(trainer.plan.folds[seed])
     by_layer = {GIVEN: {"development": development, "test": test}}
-    return SharedNetwork(None, None, test, by_layer, folds, 0.0, 0.0)
+    return SharedNetwork(None, by_layer, folds, 0.0, 0.0)
 
 
-def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
-    """Cut a network at each of the layers to choose from."""
-    return {
-        layer: extractor_of(model, layer, settings.batch_size).fit(y=plan.codes)
-        for layer in settings.layers
-    }
+def _extract(
+    model: Network, images: NDArray[Any], settings: Settings, plan: Plan, progress: Progress
+) -> dict[str, NDArray[np.float32]]:
+    """Compute the features of a network that was trained here, at each layer to choose from."""
+    layers = list(settings.layers)
+    layer = layers[0] if len(layers) == 1 else layers
+    extractor = FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
+    return dict(zip(layers, extractor.extract_each(images, progress), strict=True))
 
 
 def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:
     """Raise ``ValueError`` for a layer that the network does not have, before any training."""
-    network, layers = settings.network, settings.layers
-    named = tuple(layer for layer in layers if layer != "penultimate")
-    if network is None or not named:
+    if settings.frozen_features is not None:
+        settings.frozen_features.extractor()
         return
-    if not settings.frozen:
-        network = build_network(network, inputs.shape[1:], len(plan.dataset.classes))
-    _cut(network, replace(settings, layers=named), plan)
+    network, layers = settings.network, settings.layers
+    named = [layer for layer in layers if layer != "penultimate"]
+    if network is not None and named:
+        untrained = build_network(network, inputs.shape[1:], len(plan.dataset.classes))
+        FeatureExtractor(untrained, named).fit()
 
 
 def count_trainings(settings: Settings, plan: Plan) -> int:

@@ -19,7 +19,7 @@ from penultimate.datasets.pixels import BYTES, as_pixels, note_stretched
 from penultimate.datasets.reduced import without_duplicates, without_empty_classes
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 
-_PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files")
+_PER_SAMPLE = ("groups", "is_test", "is_selection", "fingerprints", "files", "sources")
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +54,9 @@ class Dataset:
     given_range : tuple of float, default=(0, 255)
         Values that 0 and 255 in `images` had in the original array: (0, 1) for floats in [0, 1].
         A network that was trained elsewhere is given `inputs`, which are on that scale.
+    sources : ndarray of shape (n_samples,), str, or None
+        Where the image files can still be read, at their own size; None if they cannot, as those of
+        an archive.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class Dataset:
     files: NDArray[Any] | None = None
     is_selection: NDArray[np.bool_] | None = None
     given_range: tuple[float, float] = BYTES
+    sources: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for arrays that lack samples, wrong labels, and parts that overlap.

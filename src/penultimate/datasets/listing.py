@@ -81,7 +81,9 @@ class Listing:
         )
         notes = (*dataset.notes, *_lookalikes(dataset.classes), *left_out)
         files = np.array([str(path) for path in self.paths])[decoded.read]
-        return replace(dataset, fingerprints=decoded.fingerprints, files=files, notes=notes)
+        return replace(
+            dataset, fingerprints=decoded.fingerprints, files=files, sources=files, notes=notes
+        )
 
 
 def _lookalikes(classes: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from penultimate._common.decoding import looks_like_image
 from penultimate._common.door import spelled
@@ -101,7 +100,7 @@ def load(
     ('0', '1')
     """
     with ExitStack() as stack:
-        data, _ = load_with_files(
+        data = load_kept(
             path,
             stack,
             image_size=image_size,
@@ -110,13 +109,16 @@ def load(
             group_from_filename=group_from_filename,
             progress=progress,
         )
-    return data
+    # What was unpacked is gone with the stack.
+    return replace(data, sources=None) if Path(path).is_file() and _is_archive(path) else data
 
 
-def load_with_files(
-    path: str | Path, stack: ExitStack, **options: Any
-) -> tuple[Dataset, NDArray[Any] | None]:
-    """Read labeled images like `load`, and keep their files at hand.
+def _is_archive(path: str | Path) -> bool:
+    return Path(path).name.lower().endswith(ARCHIVES)
+
+
+def load_kept(path: str | Path, stack: ExitStack, **options: Any) -> Dataset:
+    """Read labeled images like `load`, and keep the files of an archive in `sources`.
 
     Parameters
     ----------
@@ -128,18 +130,15 @@ def load_with_files(
 
     Returns
     -------
-    data : Dataset
-    files : ndarray of shape (n_samples,), str, or None
-        The file of each image; None if the data are no image files.
+    Dataset
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-    if path.is_file() and path.name.lower().endswith(ARCHIVES):
+    if path.is_file() and _is_archive(path):
         folder = stack.enter_context(unpacked(path))
         return _load_unpacked(path, folder, **options)
-    data = _load(path, **options)
-    return data, data.files
+    return _load(path, **options)
 
 
 def _load(
@@ -216,7 +215,7 @@ def list_or_read(
 
 def _load_unpacked(
     archive: Path, folder: Path, *, subsets: bool = False, **options: Any
-) -> tuple[Dataset, NDArray[Any] | None]:
+) -> Dataset:
     """Load what was in an archive, under names that outlive the temporary folder."""
     named = namer(archive, folder)
     try:
@@ -227,8 +226,7 @@ def _load_unpacked(
             raise
         raise ValueError(message) from error
     files = None if data.files is None else np.array([named(str(file)) for file in data.files])
-    named_data = replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
-    return named_data, data.files
+    return replace(data, files=files, notes=tuple(map(named, (*data.notes, *notes))))
 
 
 def namer(archive: Path, folder: Path) -> Callable[[str], str]:

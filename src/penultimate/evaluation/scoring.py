@@ -143,7 +143,7 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
 
 def _codes_of(network: Network, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     """Return the index of the class that a Keras model predicts, for each sample."""
-    if not numbers_classes(network, n_classes):
+    if not numbers_classes(network, n_classes, X[:1]):
         n_outputs = " and ".join(str(output.shape[-1]) for output in network.outputs)
         raise ValueError(
             f"The network {network.name!r} has {n_outputs} outputs, but classes has {n_classes}."

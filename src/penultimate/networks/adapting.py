@@ -78,7 +78,7 @@ def is_path(network: object) -> bool:
 
 def open_network(network: Any) -> Any:
     """Return a trained network that is read no more: of a path or a name, what it stands for."""
-    if isinstance(network, (str, PurePath)) or is_onnx(network):
+    if is_path(network) or is_pretrained(network) or is_onnx(network):
         frozen = adapt(network)
         return getattr(frozen, "model", frozen) if frozen.framework == "Keras" else frozen
     if isinstance(network, HoldsNetwork) and isinstance(network.network, (str, PurePath)):

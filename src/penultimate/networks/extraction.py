@@ -9,6 +9,7 @@ from the samples.
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -90,7 +91,10 @@ class FeatureExtractor(
         Shape of one sample; with several inputs, a dict by their names. None if the network does
         not state it.
     preprocessing_ : Preprocessing or None
-        What is done to images: `preprocessing`, or what belongs to a network pretrained by name.
+        What is done to images: `preprocessing`, or what belongs to a network pretrained by name,
+        with the size and the order of axes that the network takes.
+    pooling_ : {"avg", "max", "gem"} or None
+        How feature maps are pooled.
 
     Examples
     --------
@@ -231,12 +235,11 @@ class FeatureExtractor(
         frozen = adapt(self.network)
         own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
         self.preprocessing_ = self.preprocessing or own
-        if self.preprocessing_ is not None and self.preprocessing_.channels_first is None:
-            first = frozen.channels_first()
-            self.preprocessing_ = replace(self.preprocessing_, channels_first=first)
-        self._pooling = self.pooling
+        if self.preprocessing_ is not None:
+            self.preprocessing_ = _completed(self.preprocessing_, frozen)
+        self.pooling_ = self.pooling
         if self.pooling == "auto":
-            self._pooling = None if frozen.preprocessing is None else "avg"
+            self.pooling_ = None if frozen.preprocessing is None else "avg"
         return frozen, list(layers)
 
     def _example(
@@ -269,7 +272,7 @@ class FeatureExtractor(
     def _warn_of_maps(self) -> None:
         """Warn if feature maps are flattened to more features than a head can learn from."""
         count = self.n_features_out_
-        if self._pooling is None and count is not None and count > _MANY:
+        if self.pooling_ is None and count is not None and count > _MANY:
             maps = [cut for cut in self._cuts if len(self._value_shape(cut) or ()) > 1]
             if maps:
                 warnings.warn(
@@ -291,7 +294,7 @@ class FeatureExtractor(
         total = 0
         for cut in self._cuts:
             shape = self._value_shape(cut, shapes)
-            count = None if shape is None else pooled_size(shape, self._pooling, cut.channel_axis)
+            count = None if shape is None else pooled_size(shape, self.pooling_, cut.channel_axis)
             if count is None:
                 return None
             total += count
@@ -419,6 +422,16 @@ class FeatureExtractor(
             Positions in `rows`.
         features : ndarray of shape (stop - start, n_features), float32
         """
+        for start, stop, each in self.stream_each(X, rows, on_error):
+            yield start, stop, _joined(each)
+
+    def stream_each(
+        self,
+        X: Inputs,
+        rows: Sequence[int] | NDArray[np.int64] | None = None,
+        on_error: Callable[[int, ValueError], None] | None = None,
+    ) -> Iterator[tuple[int, int, list[NDArray[np.float32]]]]:
+        """Do the same as `stream`, with one array of features per layer."""
         check_is_fitted(self)
         frozen = self._adapter
         if self.preprocessing_ is not None:
@@ -440,7 +453,53 @@ class FeatureExtractor(
             )
         with closing(batches):
             for start, stop, batch in batches:
-                yield start, stop, self.compute(batch)[: stop - start]
+                yield start, stop, [each[: stop - start] for each in self._compute_each(batch)]
+
+    def extract_each(self, X: Inputs, progress: Progress = SILENT) -> list[NDArray[np.float32]]:
+        """Compute the features of every layer in one pass, without concatenating them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network; with a preprocessing, images as in `fit`.
+        progress : Progress, optional
+            Observer of every batch.
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, n_features), float32
+            In the order of `layer`.
+        """
+        n_samples = self.count(X)
+        found: list[NDArray[np.float32]] = []
+        for start, stop, parts in self.stream_each(X):
+            # The widths may depend on the size of the images.
+            found = found or [np.empty((n_samples, each.shape[1]), np.float32) for each in parts]
+            for whole, part in zip(found, parts):
+                whole[start:stop] = part
+            progress.update("extract features", stop, n_samples)
+        return found
+
+    def at(self, layer: str) -> "FeatureExtractor":
+        """Return a fitted extractor of one of the layers.
+
+        Parameters
+        ----------
+        layer : str
+            One of `layer_`.
+
+        Returns
+        -------
+        FeatureExtractor
+        """
+        check_is_fitted(self)
+        frozen = self._adapter
+        single = copy(self).set_params(layer=layer)
+        names = [cut.layer for cut in self._cuts]
+        single._set_cuts(frozen, [self._cuts[names.index(layer)]])
+        shapes = [each.shape for each in single._inputs]
+        single.n_features_out_ = single._count_features(shapes)
+        return single
 
     def count(self, X: Inputs) -> int:
         """Return the number of samples in `X`."""
@@ -474,13 +533,16 @@ class FeatureExtractor(
         -------
         ndarray of shape (n_samples, n_features), float32
         """
-        features = self._pooled(batch)
-        if self.mirror:
-            mirrored = [np.ascontiguousarray(np.flip(each, self._width)) for each in batch]
-            features = (features + self._pooled(mirrored)) * np.float32(0.5)
-        return features
+        return _joined(self._compute_each(batch))
 
-    def _pooled(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    def _compute_each(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        features = self._pooled(batch)
+        if not self.mirror:
+            return features
+        mirrored = self._pooled([np.ascontiguousarray(np.flip(x, self._width)) for x in batch])
+        return [(one + other) * np.float32(0.5) for one, other in zip(features, mirrored)]
+
+    def _pooled(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         frozen, names = self._adapter, [each.name for each in self._inputs]
         if all(cut.inputs == self._inputs for cut in self._cuts):
             values = frozen.run_all(self._cuts, batch)
@@ -489,12 +551,10 @@ class FeatureExtractor(
                 cut.run([batch[names.index(each.name)] for each in cut.inputs])
                 for cut in self._cuts
             ]
-        rows = [
-            pool(np.asarray(value), self._pooling, cut.channel_axis)
+        return [
+            pool(np.asarray(value), self.pooling_, cut.channel_axis).astype(np.float32, copy=False)
             for value, cut in zip(values, self._cuts)
         ]
-        joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
-        return joined.astype(np.float32, copy=False)
 
     @property
     def _width(self) -> int:
@@ -556,7 +616,23 @@ class FeatureExtractor(
         return self.n_features_out_
 
 
-def extractor_of(network: Any, layer: str, batch_size: int) -> FeatureExtractor:
+def _completed(prepare: Preprocessing, frozen: FrozenNetwork) -> Preprocessing:
+    """Return a preprocessing with what the network states: the order of axes, and the size."""
+    if prepare.channels_first is None:
+        prepare = replace(prepare, channels_first=frozen.channels_first())
+    shape = next((each.shape for each in frozen.inputs()), None) if frozen.states_shapes else None
+    if prepare.size is None and shape is not None and len(shape) == 3:
+        height, width = shape[1:] if prepare.channels_first else shape[:2]
+        if height is not None and width is not None:
+            prepare = replace(prepare, size=(height, width))
+    return prepare
+
+
+def _joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return features[0] if len(features) == 1 else np.concatenate(features, axis=1)
+
+
+def extractor_of(network: Any, layer: str | list[str], batch_size: int) -> FeatureExtractor:
     """Return an extractor of a network at a layer.
 
     Of an extractor it is a copy with this layer, and its own batch size.

@@ -8,7 +8,7 @@ here is guessed: what is not stated is not done.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import xxhash
@@ -113,6 +113,23 @@ class Preprocessing:
                 )
             kept = float(values[0]) if len(values) == 1 else tuple(map(float, values))
             object.__setattr__(self, name, kept)
+
+    @classmethod
+    def imagenet(cls, size: int = 224, crop: float | None = 0.875) -> Self:
+        """Return what most networks trained on ImageNet take, those of torchvision among them.
+
+        Parameters
+        ----------
+        size : int, default=224
+        crop : float or None, default=0.875
+
+        Returns
+        -------
+        Preprocessing
+            With the mean and the standard deviation of ImageNet's pixels, scaled to [0, 1].
+        """
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        return cls(size=size, crop=crop, scale=1 / 255, mean=mean, std=std)
 
     @property
     def n_channels(self) -> int:

@@ -67,15 +67,26 @@ def predict_probabilities(
     return outputs / np.maximum(total, np.finfo(np.float32).tiny)
 
 
-def numbers_classes(network: Any, n_classes: int) -> bool:
+def numbers_classes(network: Any, n_classes: int, X: Inputs | None = None) -> bool:
     """Return whether a network has one output per class, or a single one for two classes.
 
-    Of a network that states no shapes, such as a torch module, the answer is no.
+    Parameters
+    ----------
+    network : object
+        A trained network, or an extractor.
+    n_classes : int
+    X : array-like of shape (n_samples, ...), or sequence of images, optional
+        A few samples, for networks that state no shapes.
     """
     frozen = adapt(network)
     try:
-        cut = frozen.whole()
-        shape = cut.output_shape([each.shape or () for each in cut.inputs])
-    except ValueError:  # several outputs, or it cannot be known without a sample
+        if frozen.states_shapes:
+            cut = frozen.whole()
+            shape = cut.output_shape([each.shape or () for each in cut.inputs])
+        elif X is not None:
+            shape = of_whole(network, X, batch_size=1).extract(X).shape[1:]
+        else:
+            return False
+    except ValueError:  # several outputs
         return False
-    return shape is not None and (shape == (n_classes,) or (shape, n_classes) == ((1,), 2))
+    return shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
