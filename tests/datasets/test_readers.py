@@ -146,7 +146,9 @@ def test_name_that_is_no_text(folders):
 
 def test_unknown_form(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"neither a folder, a .csv manifest, an .npz nor an arch"):
+    with pytest.raises(
+        ValueError, match=r"neither a folder, a .csv manifest, an .npz, a .parquet nor"
+    ):
         datasets.load(tmp_path / "a.h5")
 
 

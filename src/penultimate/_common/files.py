@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -119,6 +120,65 @@ def write_together(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Pat
             if in_body and not _is_about(error, temporaries):
                 raise
             raise _explained(error, paths, replaced) from error
+
+
+def create_once(path: str | os.PathLike[str], content: bytes) -> bool:
+    """Create a file with this content, unless it exists; the first of several processes wins.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path in an existing folder.
+    content : bytes
+
+    Returns
+    -------
+    bool
+        Whether it was created here; otherwise another process had created it.
+
+    Raises
+    ------
+    OSError
+        See `write_atomically`.
+    """
+    target = Path(path)
+    with ExitStack() as leftovers:
+        try:
+            folder = tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp")
+            leftovers.callback(shutil.rmtree, folder, ignore_errors=True)
+            complete = Path(folder, target.name)
+            complete.write_bytes(content)
+            _sync(complete)
+            try:
+                # A link to a complete file appears at once, and never replaces another file.
+                os.link(complete, target)
+            except FileExistsError:
+                return False
+            except OSError:  # FAT, and some network file systems, have no links
+                with target.open("xb") as file:
+                    file.write(content)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _explained(error, [path], []) from error
+        _sync_folder(target.parent)
+        return True
+
+
+def remove_old_leftovers(folder: str | os.PathLike[str], age: float = 3600) -> None:
+    """Remove what killed writers left in a folder that other processes may be writing to.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    age : float, default=3600
+        In seconds. Younger temporary folders may belong to a living writer.
+    """
+    with suppress(OSError):
+        for other in list(Path(folder).glob(".*.tmp")):
+            with suppress(OSError):
+                if time.time() - other.stat().st_mtime > age:
+                    shutil.rmtree(other, ignore_errors=True)
 
 
 def check_writable(folder: str | os.PathLike[str], what: str) -> None:

@@ -113,7 +113,8 @@ def compare(
             "(with --subsets, a folder of such folders); a CSV manifest "
             "(path,label[,group][,subset][,split]), an .npz file, or a folder of IDX files; or a "
             ".zip or .tar of one of these. Features, such as embeddings, come as an .npz with a "
-            "matrix X, or as a CSV with a column 'label' and numbers.",
+            "matrix X, as a CSV or .parquet with a column 'label' and numbers, or as a feature "
+            "store.",
             show_default=False,
         ),
     ],

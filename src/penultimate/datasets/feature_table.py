@@ -1,6 +1,8 @@
 """Reading of features stored as a CSV: a label column, and one column of numbers per feature."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,14 @@ from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.parts import given_split, part_of_name, settle_dev
 from penultimate.datasets.tables import Table
 
-_LABEL = "label"
-# What else a row may hold; every other column is a feature.
-_ABOUT_ROWS = ("file", "group", "subset", "split")
+# What a row may hold besides features: its label, and these.
+ABOUT_ROWS = ("label", "file", "group", "subset", "split")
 
 
 def is_feature_table(table: Table) -> bool:
     """Return whether a table has labels and numbers, and no paths of images."""
-    others = set(table.columns) - {_LABEL, *_ABOUT_ROWS}
-    return _LABEL in table.columns and bool(others) and "path" not in table.columns
+    others = set(table.columns) - set(ABOUT_ROWS)
+    return "label" in table.columns and bool(others) and "path" not in table.columns
 
 
 def read_feature_table(table: Table) -> Dataset:
@@ -33,47 +34,67 @@ def read_feature_table(table: Table) -> Dataset:
         If a feature is no number, or the table lists no sample or an unknown part of a split.
     """
     path, columns = str(table.path), table.columns
-    places = [k for k, name in enumerate(columns) if name not in (_LABEL, *_ABOUT_ROWS)]
+    places = [k for k, name in enumerate(columns) if name not in ABOUT_ROWS]
     if not table.rows():
         raise ValueError(f"{path!r} lists no sample.")
 
-    def texts(name: str) -> list[str] | None:
-        if name not in columns:
-            return None
+    def texts(name: str) -> list[str]:
         values: NDArray[Any] = _load(table, [columns.index(name)], str)
         return [str(value).strip() for value in values[:, 0]]
 
-    labels, split, files = texts(_LABEL), texts("split"), texts("file")
-    assert labels is not None
-    for name in (_LABEL, "group", "subset"):
-        if "" in (entries := texts(name) or []):
-            raise ValueError(f"{path!r}: the column {name!r} is empty in row {entries.index('')}.")
+    about = {name: texts(name) for name in ABOUT_ROWS if name in columns}
+    return label_features(table.path, _load(table, places, np.float64).astype(np.float32), about)
+
+
+def label_features(path: Path, features: NDArray[Any], about: Mapping[str, list[str]]) -> Dataset:
+    """Make a data set of features and the columns that say what their rows are.
+
+    Parameters
+    ----------
+    path : Path
+        Where they were read from: for messages, and the folder that files are looked for in.
+    features : ndarray of shape (n_samples, n_features)
+    about : mapping of str to list of str
+        Entries of ``label``, and optionally of ``file``, ``group``, ``subset`` and ``split``.
+
+    Raises
+    ------
+    ValueError
+        If the features are not finite numbers, an entry is empty, or a split has unknown parts.
+    """
+    for name in ("label", "group", "subset"):
+        if "" in (entries := about.get(name, [])):
+            raise ValueError(
+                f"{str(path)!r}: the column {name!r} is empty in row {entries.index('')}."
+            )
+    labels, split = about["label"], about.get("split")
     is_test = is_selection = None
     notes: list[str] = []
     if split is not None:
         found = [part_of_name(part) for part in split]
         for part, name in zip(found, split):
             if part is None or part[1]:
-                raise ValueError(f"{path!r}: split must be 'train', 'val' or 'test'; got {name!r}.")
+                raise ValueError(
+                    f"{str(path)!r}: split must be 'train', 'val' or 'test'; got {name!r}."
+                )
         given = given_split(settle_dev([part[0] for part in found if part]), labels)
         is_test, is_selection, notes = given.is_test, given.is_selection, given.notes
     dataset = Dataset.from_features(
-        _load(table, places, np.float64).astype(np.float32),
+        features,
         labels,
-        name=table.path.stem,
-        groups=texts("group"),
+        name=path.stem,
+        groups=about.get("group"),
         is_test=is_test,
         is_selection=is_selection,
-        subsets=texts("subset"),
+        subsets=about.get("subset"),
         notes=tuple(notes),
     )
-    if files is None:
+    if "file" not in about:
         return dataset
     # Where the features are of files that are still there, the report shows these.
-    found_files = [
-        str(near) if (near := table.path.parent / file).is_file() else file for file in files
-    ]
-    return replace(dataset, files=np.array(found_files))
+    near = [path.parent / file for file in about["file"]]
+    files = [str(p) if p.is_file() else file for p, file in zip(near, about["file"])]
+    return replace(dataset, files=np.array(files))
 
 
 def _load(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
@@ -82,6 +103,6 @@ def _load(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(
             f"{str(table.path)!r} can't be read as a table of features: {error} Every column "
-            f"except {', '.join((_LABEL, *_ABOUT_ROWS))} must hold numbers; drop or encode the "
+            f"except {', '.join(ABOUT_ROWS)} must hold numbers; drop or encode the "
             "others. (A table of images has a column 'path'.)"
         ) from error

@@ -14,6 +14,7 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
+from penultimate.datasets.feature_parquet import read_feature_parquet
 from penultimate.datasets.feature_table import is_feature_table, read_feature_table
 from penultimate.datasets.folders import list_folder
 from penultimate.datasets.leftovers import is_leftover
@@ -21,11 +22,17 @@ from penultimate.datasets.listing import Listing, groups_from_names
 from penultimate.datasets.manifest import read_manifest
 from penultimate.datasets.pixel_table import is_pixel_table, read_pixel_table
 from penultimate.datasets.sizes import check_size
+from penultimate.datasets.stored_features import read_store
 from penultimate.datasets.tables import Table, read_table
+from penultimate.store import is_store
 
 _TABLES = (".csv", ".tsv")
-# Files that hold pixels as numbers, by suffix. To add a format, write its reader and list it here.
-READERS: dict[str, Callable[[Path], Dataset]] = {".npz": read_npz}
+# Files that hold pixels or features as numbers, by suffix. To add a format, write its reader and
+# list it here.
+READERS: dict[str, Callable[[Path], Dataset]] = {
+    ".npz": read_npz,
+    ".parquet": read_feature_parquet,
+}
 
 
 def load(
@@ -53,6 +60,9 @@ def load(
         - a CSV of pixels, with the columns ``label`` and ``pixel0``, ``pixel1``, ...;
         - a CSV of features, with the columns ``label``, optionally ``file``, ``group``,
           ``subset`` and ``split``, and otherwise numbers;
+        - the same as a ``.parquet`` (with ``penultimate[store]``), which may hold the features in
+          one column of lists instead;
+        - the folder of a `FeatureStore` that lists its samples with their labels;
         - an ``.npz`` with ``X`` (images, or a matrix of features) and ``y`` (or ``images`` and
           ``labels``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``), and optionally
           ``groups``;
@@ -66,7 +76,8 @@ def load(
         than 128 pixels, or if their sizes differ. (If none is longer than 48, to a square of the
         longest side.)
     skip_corrupt : bool, default=False
-        Whether to skip image files that can't be decoded, and list them in ``notes``.
+        Whether to skip image files that can't be decoded, and list them in ``notes``; of a feature
+        store, samples without features and damaged files.
     subsets : bool, default=False
         Whether a folder comes in subsets (a manifest does if it has a column ``subset``). Classes
         are then named ``subset/class``, so that a class
@@ -181,7 +192,10 @@ def list_or_read(
     The parameters are those of `load`, and so are the errors, and `lenient` is for `list_folder`.
     """
     table = read_table(path) if path.suffix.lower() in _TABLES and path.is_file() else None
-    arrays = _read_arrays(path, table)
+    if is_store(path):
+        arrays: Dataset | None = read_store(path, skip_corrupt=skip_missing)
+    else:
+        arrays = _read_arrays(path, table)
     if arrays is not None:
         _check_files_only(path, subsets and not arrays.subsets, group_from_filename)
         return arrays
@@ -197,8 +211,8 @@ def list_or_read(
     else:
         of_one = " For IDX files, pass the folder." if "-ubyte" in path.name else ""
         raise ValueError(
-            f"{str(path)!r} is neither a folder, a .csv manifest, an .npz nor an archive of a "
-            f"folder ({', '.join(ARCHIVES)}); see "
+            f"{str(path)!r} is neither a folder, a .csv manifest, an .npz, a .parquet nor an "
+            f"archive of a folder ({', '.join(ARCHIVES)}); see "
             f"{spelled('penultimate compare --help', 'penultimate.datasets.load')} for the "
             f"supported formats.{of_one}"
         )
@@ -248,6 +262,8 @@ def find_data(folder: Path, subsets: bool) -> tuple[Path, list[str]]:
         if len(inside) != 1 or not inside[0].is_dir():
             break
         top = inside[0]
+    if is_store(top):
+        return top, []
     found = [p for p in inside if p.suffix.lower() in (*_TABLES, *READERS) and p.is_file()]
     manifests = [p for p in found if _is_manifest(p)]
     if not found or _reads_as_folder(folder, subsets):
