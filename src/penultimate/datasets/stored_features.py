@@ -71,5 +71,6 @@ def read_store(path: str | Path, *, skip_corrupt: bool = False) -> Dataset:
     kept = np.flatnonzero(present).tolist()
     about = {name: [entries[row] for row in kept] for name, entries in about.items()}
     dataset = label_features(path, store.matrix(hashes[kept]), about)
-    note = f"{quantity(n_absent, 'sample')} without features in the store left out."
+    was, has = ("was", "it has") if n_absent == 1 else ("were", "they have")
+    note = f"{quantity(n_absent, 'sample')} {was} left out: {has} no features in the store."
     return replace(dataset, notes=(*dataset.notes, note))
