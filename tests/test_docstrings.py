@@ -14,6 +14,7 @@ PUBLIC = [
     "penultimate.svm",
     "penultimate.splits",
     "penultimate.provenance",
+    "penultimate.store",
     "penultimate.evaluation",
     "penultimate.classifiers",
     "penultimate.displays",

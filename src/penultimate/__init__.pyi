@@ -16,6 +16,7 @@ from penultimate.networks import Training as Training
 from penultimate.networks.margins import RandomFeatureNetwork as RandomFeatureNetwork
 from penultimate.splits import Holdout as Holdout
 from penultimate.splits import split_test as split_test
+from penultimate.store import FeatureStore as FeatureStore
 from penultimate.svm import SVC as SVC
 from penultimate.svm import SVCHalvingSearchCV as SVCHalvingSearchCV
 from penultimate.svm import SVCRandomizedSearchCV as SVCRandomizedSearchCV

@@ -16,7 +16,9 @@ import pytest
 import penultimate
 from penultimate._common.files import (
     check_writable,
+    create_once,
     remove_leftovers,
+    remove_old_leftovers,
     write_atomically,
     write_together,
 )
@@ -352,6 +354,36 @@ def test_leftovers_of_other_files_are_left_alone(path):
         (path.parent / name / "half").write_bytes(NEW[:1])
     remove_leftovers(path)
     assert names_in(path.parent) == sorted([path.name, *others])
+
+
+def test_the_first_creator_wins(tmp_path):
+    path = tmp_path / "a"
+    assert create_once(path, OLD)
+    assert not create_once(path, NEW)
+    assert (names_in(tmp_path), path.read_bytes()) == (["a"], OLD)
+
+
+def test_the_first_creator_wins_where_there_are_no_links(tmp_path, monkeypatch):
+    def no_links(*arguments):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    test_the_first_creator_wins(tmp_path)
+
+
+def test_a_file_that_can_not_be_created(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none.a' could not be written.*Create the folder"):
+        create_once(tmp_path / "none" / "a", NEW)
+
+
+def test_old_leftovers_are_removed_and_nothing_else(tmp_path):
+    for name, age in ((".a.x1.tmp", 3700), (".a.x2.tmp", 0), ("a.tmp", 3700), (".a", 3700)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_bytes(NEW[:1])
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    remove_old_leftovers(tmp_path)
+    assert names_in(tmp_path) == [".a", ".a.x2.tmp", "a.tmp"]
+    remove_old_leftovers(tmp_path / "none")
 
 
 def test_together_all_or_none(tmp_path, monkeypatch):

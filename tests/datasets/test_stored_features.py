@@ -32,6 +32,7 @@ def test_a_store_is_read_as_a_data_set(store):
         data.images[0] = 1
     assert (data.name, data.classes) == ("pets", ("cat", "dog"))
     assert data.labels.tolist() == [0] * 20 + [1] * 20
+    assert data.notes == (f"Read from {store!r}.",)
     assert data.files.tolist()[3:5] == [str(store.path.parent / "3.png"), "4.png"]
 
 
@@ -58,7 +59,7 @@ def test_an_interrupted_extraction(store):
     data = datasets.load(store.path, skip_corrupt=True)
     np.testing.assert_array_equal(data.images, FEATURES[:30])
     assert data.labels.tolist() == [0] * 10 + [1] * 20
-    assert data.notes == ("10 samples were left out: they have no features in the store.",)
+    assert data.notes[1:] == ("10 samples were left out: they have no features there.",)
     store.write_samples(content_hashes(SAMPLES + 100), label=Y)
     with pytest.raises(ValueError, match="None of the samples"):
         datasets.load(store.path, skip_corrupt=True)

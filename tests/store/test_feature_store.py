@@ -469,3 +469,9 @@ def test_without_pyarrow(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'penultimate\[store\]'"):
         FeatureStore(tmp_path / "new", key="k1")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_matrix_is_written_where_space_can_not_be_reserved_by_the_system(store, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.setattr(mapped, "_BLOCK", 100)
+    np.testing.assert_array_equal(store, FEATURES)

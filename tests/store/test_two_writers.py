@@ -55,7 +55,7 @@ def write(order, size=500):
 
 rng = random.Random(0)
 stored = 0
-for turn in range(12):
+for turn in range(8):
     heard, said = os.pipe()
     orders = [np.random.default_rng(2 * turn + k).permutation(8_000) for k in (0, 1)]
     children = [fork(lambda: write(order)) for order in orders]

@@ -39,7 +39,7 @@ def read_store(path: str | Path, *, skip_corrupt: bool = False) -> Dataset:
     >>> import numpy as np, tempfile
     >>> from penultimate.datasets.stored_features import read_store
     >>> from penultimate.store import FeatureStore, content_hashes
-    >>> images = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8)
+    >>> images = np.arange(6 * 64, dtype=np.float32).reshape(6, 8, 8)
     >>> with FeatureStore(tempfile.mkdtemp(), key="columns") as store:
     ...     store.append(content_hashes(images), images.mean(axis=1))
     ...     store.write_samples(content_hashes(images), label=["cat", "dog"] * 3)
@@ -66,11 +66,12 @@ def read_store(path: str | Path, *, skip_corrupt: bool = False) -> Dataset:
             "interrupted. Run it again, which continues it, or leave them out with "
             f"{spelled('--skip-corrupt', 'skip_corrupt=True')}."
         )
-    if not n_absent:
-        return label_features(path, store.matrix(), about)
-    kept = np.flatnonzero(present).tolist()
-    about = {name: [entries[row] for row in kept] for name, entries in about.items()}
-    dataset = label_features(path, store.matrix(hashes[kept]), about)
-    was, has = ("was", "it has") if n_absent == 1 else ("were", "they have")
-    note = f"{quantity(n_absent, 'sample')} {was} left out: {has} no features in the store."
-    return replace(dataset, notes=(*dataset.notes, note))
+    notes = [f"Read from {store!r}."]
+    if n_absent:
+        kept = np.flatnonzero(present).tolist()
+        about = {name: [entries[row] for row in kept] for name, entries in about.items()}
+        was, has = ("was", "it has") if n_absent == 1 else ("were", "they have")
+        notes.append(f"{quantity(n_absent, 'sample')} {was} left out: {has} no features there.")
+    matrix = store.matrix(hashes[present]) if n_absent else store.matrix()
+    dataset = label_features(path, matrix, about)
+    return replace(dataset, notes=(*notes, *dataset.notes))

@@ -87,7 +87,7 @@ class FeatureStore:
     --------
     >>> import numpy as np, tempfile
     >>> from penultimate.store import FeatureStore, content_hashes
-    >>> images = np.arange(5 * 64, dtype=np.uint8).reshape(5, 8, 8)
+    >>> images = np.arange(5 * 64, dtype=np.float32).reshape(5, 8, 8)
     >>> hashes = content_hashes(images)
     >>> folder = tempfile.mkdtemp()
     >>> with FeatureStore(folder, key="9f2c", description="mean of the columns") as store:

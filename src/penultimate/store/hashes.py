@@ -59,8 +59,8 @@ def content_hashes(X: ArrayLike) -> NDArray[np.uint8]:
     >>> images = np.zeros((3, 8, 8), np.uint8)
     >>> images[2, 0, 0] = 1
     >>> hashes = content_hashes(images)
-    >>> hashes.shape, (hashes[0] == hashes[1]).all(), (hashes[0] == hashes[2]).all()
-    ((3, 16), True, False)
+    >>> hashes.shape, len({bytes(one) for one in hashes})
+    ((3, 16), 2)
     """
     if isinstance(X, np.ndarray) and X.dtype.kind in "UTO":
         X = X.tolist()

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from penultimate.store.hashes import digest_of
 
 _KEPT = 3  # matrices, such as those of all samples and of a part; older ones are removed
 _BLOCK = 1 << 20
+_HEADER = 128  # bytes of an array file
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 Matrix = NDArray[np.float32]
@@ -54,8 +54,11 @@ def map_rows(
         folder.mkdir(exist_ok=True)
         with write_atomically(path) as temporary:
             new = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-            with temporary.open("rb+") as file:
-                _reserve(file)
+            descriptor = os.open(temporary, os.O_RDWR)
+            try:
+                _reserve(descriptor)
+            finally:
+                os.close(descriptor)
             fill(new)
             new.flush()
             del new
@@ -64,7 +67,7 @@ def map_rows(
             raise
         with tempfile.TemporaryFile() as file:
             scratch = np.memmap(file, np.float32, "w+", shape=shape)
-            _reserve(file)
+            _reserve(file.fileno())
         fill(scratch)
         scratch.flags.writeable = False
         return scratch
@@ -73,19 +76,19 @@ def map_rows(
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _reserve(file: IO[bytes]) -> None:
+def _reserve(descriptor: int) -> None:
     """Allocate the whole of a file, which is one hole so far.
 
     Where the disk is full this is an error; writing into the map would end the process.
     """
-    size = file.seek(0, os.SEEK_END)
+    size = os.fstat(descriptor).st_size
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
+        os.posix_fallocate(descriptor, 0, size)
         return
-    file.seek(0)
-    for start in range(0, size, _BLOCK):
-        file.write(bytes(min(_BLOCK, size - start)))
-    file.flush()
+    start = _HEADER  # of the array, which is there
+    while start < size:
+        os.lseek(descriptor, start, os.SEEK_SET)
+        start += os.write(descriptor, bytes(min(_BLOCK, size - start)))
 
 
 def _remove_old(folder: Path) -> None:
