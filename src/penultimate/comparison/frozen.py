@@ -82,7 +82,7 @@ class FrozenFeatures:
                 features = extractor.extract_each(self.inputs, progress)
             else:
                 # Only here, as pyarrow takes a moment, and is an extra.
-                from penultimate.store.extraction import cached_features
+                from penultimate.networks.stored import cached_features
 
                 features = cached_features(extractor, self.inputs, self.cache, progress)
             self._by_layer = dict(zip(self.layers, features, strict=True))

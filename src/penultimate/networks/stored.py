@@ -16,8 +16,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate.networks import FeatureExtractor
 from penultimate.networks.adapting import adapt
+from penultimate.networks.extraction import FeatureExtractor
 from penultimate.store.feature_store import FeatureStore
 from penultimate.store.hashes import as_array, content_hash, content_hashes
 from penultimate.store.manifest import is_store
@@ -84,7 +84,7 @@ def key_of(extractor: FeatureExtractor) -> str:
     --------
     >>> from penultimate import FeatureExtractor
     >>> from penultimate.networks import build_network
-    >>> from penultimate.store.extraction import key_of
+    >>> from penultimate.networks.stored import key_of
     >>> extractor = FeatureExtractor(build_network("compact", (8, 8, 1), 2)).fit()
     >>> len(key_of(extractor))
     32
