@@ -11,7 +11,7 @@ from penultimate._common.progress import Progress
 from penultimate.comparison import METHODS, Method, Protocol
 from penultimate.comparison.methods import svm_rbf
 from penultimate.datasets import Dataset
-from penultimate.networks import build_network
+from penultimate.networks import build_network, fit_network
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.records import record
 from penultimate.splits import Holdout, split_test
@@ -653,3 +653,29 @@ def test_checkpoints_in_the_place_of_a_file(shapes, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match=r"The folder of checkpoints '.*file' is a file; choose"):
         compare(*shapes, checkpoints=tmp_path / "file")
+
+
+@pytest.mark.parametrize("selection", ["heldout", "crossfit"])
+def test_heads_on_a_trained_network_select_their_layer(shapes, selection, monkeypatch):
+    X, y = shapes
+    # One training stands for those of all folds.
+    trained = fit_network("compact", X[:30, ..., None], np.arange(30) % 2, QUICK)
+    monkeypatch.setattr("penultimate.comparison.networks.fit_network", lambda *_, **__: trained)
+    layers = ["penultimate", "flatten"]
+    options = {"methods": ["cnn+svm-linear"], "seeds": 1, "protocol": Protocol(selection=selection)}
+    result = compare(X, y, layer=layers, **options)
+    log = result.method("cnn+svm-linear").fits[None]
+    scores = {pair["layer"]: pair["score"] for pair in log.selected[0]["scores"]}
+    assert list(scores) == layers
+    assert log.selected[0]["layer"] == max(layers, key=scores.get)
+    assert log.selection_scores == [scores[log.selected[0]["layer"]]]
+    assert result.features["test"].shape == (12, 128)
+    alone = compare(X, y, layer="flatten", **options)
+    assert alone.method("cnn+svm-linear").fits[None].selection_scores == [scores["flatten"]]
+    assert alone.features["test"].shape == (12, 6 * 6 * 32)
+
+
+def test_a_misspelled_layer_is_found_before_the_training(shapes, monkeypatch):
+    monkeypatch.setattr("penultimate.comparison.networks.fit_network", lambda *_, **__: 1 / 0)
+    with pytest.raises(ValueError, match="'flaten'.*'flatten'"):
+        compare(*shapes, methods=["cnn+svm-rbf"], layer=["penultimate", "flaten"])

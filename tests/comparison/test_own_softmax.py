@@ -227,8 +227,14 @@ def test_training_samples_are_unknown_until_recorded(data):
 
 def test_every_head_selects_its_layer(data):
     X, y = data
-    network = network_of(ending="linear")
-    layers, names = [network.layers[-2].name, network.layers[1].name], ["l2", "standardize"]
+    detector = network_of()
+    hidden = detector.layers[-2].output
+    # What says little comes first: the brightness of an image.
+    mean = keras.layers.GlobalAveragePooling2D(name="mean")(detector.inputs[0])
+    outputs = keras.layers.Dense(CLASSES, name="end")(keras.layers.Concatenate()([mean, hidden]))
+    network = keras.Model(detector.inputs[0], outputs)
+    record(network, [])
+    layers, names = ["mean", detector.layers[-2].name], ["l2", "standardize"]
     pairs = [(layer, name) for layer in layers for name in names]
     heads = ["cnn+logistic", "cnn+svm-linear"]
     options = {"network": network, "normalization": names, "seeds": 1}
@@ -239,7 +245,7 @@ def test_every_head_selects_its_layer(data):
         scores = {(s["layer"], s["normalization"]): s["score"] for s in selected["scores"]}
         assert list(scores) == pairs
         assert (selected["layer"], selected["normalization"]) == max(pairs, key=scores.get)
-    # As with each layer alone.
+    assert selected["layer"] == layers[1]
     for layer in layers:
         alone = compare(X, y, layer=layer, methods=heads[1:], **options)
         (found,) = alone.method(heads[1]).fits[None].selected
@@ -255,7 +261,7 @@ def test_every_head_selects_its_layer(data):
     )
     assert result.method("cnn-softmax").fits[None].selected == [None]
     # The maps of the report are of the first layer.
-    assert result.features["test"].shape[1] == CLASSES
+    assert result.features["test"].shape[1] == 1
 
 
 def test_a_layer_that_does_not_exist_or_is_of_no_use(data):
