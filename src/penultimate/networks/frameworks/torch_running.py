@@ -1,0 +1,252 @@
+"""Checking a torch module, and running it in evaluation mode up to one of its values.
+
+The module is left as it was: its mode is set flag by flag, as ``module.eval()`` may do more (LoRA
+layers merge their weights into others), hooks are removed whatever happens, and gradients are off
+for this thread only. One thread at a time is in here, since modules may share submodules.
+"""
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from penultimate.networks.frameworks.frozen import Example, Input
+from penultimate.networks.frameworks.torch_graph import Place
+from penultimate.networks.frameworks.torch_recording import leaves, tensors_taken
+
+_one_at_a_time = threading.RLock()
+
+
+def is_torch_module(network: object) -> bool:
+    """Return whether `network` is a module of torch's, without importing torch.
+
+    Parameters
+    ----------
+    network : object
+
+    Returns
+    -------
+    bool
+        False for a Keras model, which is a module, too, if its backend is torch.
+
+    Examples
+    --------
+    >>> from penultimate.networks.frameworks.torch_modules import is_torch_module
+    >>> is_torch_module("resnet18")
+    False
+    """
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    # While torch is being imported, by another thread, it has no `nn` yet.
+    if torch is None or not hasattr(torch, "nn") or not isinstance(network, torch.nn.Module):
+        return False
+    return keras is None or not isinstance(network, keras.Layer)
+
+
+def checked(module: Any) -> Any:
+    """Return the module to run, or raise for what cannot be run or observed."""
+    import torch
+
+    if isinstance(module, type):
+        raise TypeError(
+            f"The network is the class {module.__name__!r}; pass a trained instance of it: "
+            f"{module.__name__}(...), with its weights loaded."
+        )
+    if isinstance(module, Mapping) and not isinstance(module, torch.nn.Module):
+        raise TypeError(
+            f"The network is a {type(module).__name__} of {len(module)} entries, as a state_dict "
+            "is: weights without the network. Build the module, call "
+            "module.load_state_dict(...) with it, and pass the module."
+        )
+    if not is_torch_module(module):
+        raise TypeError(f"The network must be a torch.nn.Module; got {module!r}.")
+    # What torch.compile returns holds the module that it was given.
+    if type(module).__name__ == "OptimizedModule":
+        module = dict(module.named_children()).get("_orig_mod", module)
+    name = type(module).__name__
+    if isinstance(module, torch.jit.ScriptModule):
+        raise TypeError(
+            f"The network {name!r} is a scripted module, whose layers cannot be observed; pass the "
+            "torch.nn.Module that it was made of, or export it to ONNX."
+        )
+    wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    if isinstance(module, wrappers):
+        raise TypeError(
+            f"The network is wrapped in {name}, which splits batches over devices; pass what it "
+            "wraps, network.module."
+        )
+    for weight, value in weights_of(module):
+        if torch.nn.parameter.is_lazy(value):
+            raise ValueError(
+                f"The weights {weight!r} of the network {name!r} have no shape yet: it has a lazy "
+                "layer and never ran. Run it once, load trained weights, and pass it then."
+            )
+        if value.is_meta:
+            raise ValueError(
+                f"The weights {weight!r} of the network {name!r} are on the device 'meta', which "
+                "holds no values; load them before."
+            )
+    return module
+
+
+@contextmanager
+def inference(module: Any) -> Iterator[None]:
+    """Put a module into evaluation mode, without gradients, and every part back into its own."""
+    import torch
+
+    # A compiled part would be compiled anew for every hook.
+    is_compiling = "torch._dynamo" in sys.modules
+    eager = torch.compiler.set_stance("force_eager") if is_compiling else nullcontext()
+    with _one_at_a_time, torch.no_grad(), eager:
+        modes = [(each, each.training) for each in module.modules()]
+        try:
+            for each, training in modes:
+                if training:
+                    each.training = False
+            yield
+        finally:
+            for each, training in modes:
+                if training:
+                    each.training = True
+
+
+class _Reached(BaseException):
+    """Ends a forward pass: no `Exception`, which the module may catch."""
+
+
+def until(
+    module: Any, place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any | None:
+    """Run a module until a value is there; return it, or None if it never is."""
+    thread, calls, found = threading.get_ident(), 0, None
+
+    def keep(value: Any) -> None:
+        nonlocal calls, found
+        # Another thread may be running the module meanwhile, for its own ends.
+        if threading.get_ident() != thread:
+            return
+        calls += 1
+        if calls == place.number + 1:
+            found = dict(value).get(place.key)
+            raise _Reached
+
+    observed = module.get_submodule(place.name)
+    if place.is_input:
+        handle = observed.register_forward_pre_hook(
+            lambda _, args, kwargs: keep(tensors_taken(args, kwargs)), with_kwargs=True
+        )
+    else:
+        handle = observed.register_forward_hook(lambda _, args, output: keep(leaves(output)))
+    try:
+        module(*args, **kwargs)
+    except _Reached:
+        pass
+    finally:
+        handle.remove()
+    return found
+
+
+def weights_of(module: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters and buffers of a module, with their names."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def rows(example: Example, count: int) -> list[NDArray[Any]]:
+    """Return the first samples of each input, repeated if there are fewer."""
+    arrays = list(example.values()) if isinstance(example, Mapping) else list(example)
+    arrays = [np.asarray(each) for each in arrays]
+    for each in arrays:
+        if each.ndim == 0 or not len(each):
+            raise ValueError("There are no samples to pass through the network.")
+    return [each[np.arange(count) % len(each)] for each in arrays]
+
+
+def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
+    """Return the types that the inputs may have, in the order in which to try them.
+
+    Whole numbers are tokens or pixels, which only the module knows. Pixels as tokens fail, and so
+    do tokens as floats.
+    """
+
+    def types(byte: str, integer: str, boolean: str) -> tuple[str, ...]:
+        found = []
+        for each in batch:
+            if each.dtype.kind == "f":
+                found.append("float32")
+            elif each.dtype.kind == "b":
+                found.append(boolean)
+            else:
+                found.append(byte if each.dtype == np.uint8 else integer)
+        return tuple(found)
+
+    tried = [
+        types("float32", "int64", "bool"),
+        types("float32", "float32", "float32"),
+        types("int64", "int64", "bool"),
+    ]
+    return list(dict.fromkeys(tried))
+
+
+def arguments(
+    module: Any, batch: Sequence[NDArray[Any]], inputs: Sequence[Input], by_name: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call: tensors on the device of the module, of its float type."""
+    import torch
+
+    device = next((each.device for _, each in weights_of(module)), torch.device("cpu"))
+    floats = getattr(torch, float_type(module))
+    tensors = []
+    for array, each in zip(batch, inputs, strict=True):
+        kind: DTypeLike = each.dtype
+        # A copy: the module may change its input in place, and arrays may be read-only.
+        tensor = torch.from_numpy(np.array(array, kind, order="C"))
+        tensors.append(tensor.to(device, floats) if kind == "float32" else tensor.to(device))
+    if by_name:
+        return (), {each.name: tensor for each, tensor in zip(inputs, tensors)}
+    return tuple(tensors), {}
+
+
+def float_type(module: Any) -> str:
+    """Return the name of the type that a module computes in: that of its first float weights."""
+    kinds = (each.dtype for _, each in weights_of(module) if each.is_floating_point())
+    return str(next(kinds, "float32")).removeprefix("torch.")
+
+
+def as_array(value: Any) -> NDArray[np.float32]:
+    """Return a tensor as an array of its own."""
+    import torch
+
+    if value.is_complex():
+        raise ValueError("The layer gives complex numbers; name one that gives real ones.")
+    value = value.to_dense() if value.is_sparse else value
+    # A copy: the module may keep the tensor, and change it in the next pass.
+    return value.detach().to("cpu", torch.float32, copy=True).numpy()
+
+
+def explained(
+    error: Exception, module: Any, batch: Sequence[NDArray[Any]], inputs: Sequence[Input]
+) -> Exception:
+    """Return the error to raise for one in a forward pass: what the module was given, and why."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return type(error)(f"{error} Lower batch_size.")
+    shapes = [each.shape for each in batch]
+    last = next((s for s in shapes if len(s) == 4 and s[-1] in (1, 3) and s[1] not in (1, 3)), None)
+    advice = ""
+    if last is not None:
+        advice = " torch takes images with their channels first: pass numpy.moveaxis(X, -1, 1)."
+    named = ", ".join(f"{each.name!r}" for each in inputs)
+    return ValueError(
+        f"The network {type(module).__name__!r} cannot take a batch of shape {shapes_of(batch)} "
+        f"(for {named}): {type(error).__name__}: {error}.{advice}"
+    )
+
+
+def shapes_of(batch: Sequence[NDArray[Any]]) -> str:
+    """Name the shapes of a batch in a message."""
+    return " and ".join(str(each.shape) for each in batch)
