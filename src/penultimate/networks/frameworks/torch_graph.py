@@ -177,17 +177,19 @@ class Graph:
     def names_of(self, value: Value) -> list[str]:
         """Return the names under which `find` returns a value, the best one first.
 
-        A module that makes it comes before those that take it; one that merely passes it on, such
-        as dropout, is none of them.
+        A module that makes it comes before those that take it, and those that merely pass it on,
+        such as dropout, come last.
         """
-        given, taken = [], []
+        given: list[str] = []
+        taken: list[str] = []
+        passed: list[str] = []
         for call in self.calls:
-            keys = [key for key, each in call.inputs.items() if each is value]
-            taken += [self.text(call, key, is_input=True) for key in keys]
-            if not keys:
-                made = [key for key, each in call.outputs.items() if each is value]
-                given += [self.text(call, key) for key in made]
-        return given + taken
+            keys = [key for key, each in call.outputs.items() if each is value]
+            before = [key for key, each in call.inputs.items() if each is value]
+            given += [self.text(call, key) for key in keys if not before]
+            names = [self.text(call, key, is_input=True) for key in before]
+            (passed if keys else taken).extend(names)
+        return given + taken + passed
 
     def text(self, call: Call, key: str, *, is_input: bool = False) -> str:
         """Return the name under which `find` returns a tensor of a call."""

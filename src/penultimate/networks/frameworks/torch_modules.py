@@ -43,7 +43,9 @@ from penultimate.networks.frameworks.torch_running import (
 
 __all__ = ["TorchCut", "TorchNetwork", "is_torch_module"]
 
-_ROWS = 3  # of the example that is run: a number that few other axes have
+_ROWS = (0, 1, 2, 3, 4)  # of the example that is run: a number that few other axes have
+# Some of them, with others before and after each, as recurrent layers see only one side.
+_OTHER_ROWS = (2, 1)
 # What another routine, for another size of the batch, may change: relative to the largest value.
 # Batch statistics or dropout change far more.
 _ROUNDING, _ROUNDING_HALF = 0.01, 0.1
@@ -73,6 +75,10 @@ class TorchCut(Cut):
         ValueError
             If the module cannot take the batch.
         """
+        # A single sample is passed twice: a network with a bare squeeze() would lose its axis, and
+        # one row is multiplied by another routine than several.
+        n_samples = len(batch[0])
+        batch = [np.repeat(each, 2, axis=0) for each in batch] if n_samples == 1 else batch
         with inference(self.module):
             args, kwargs = arguments(self.module, batch, self.inputs, self.by_name)
             try:
@@ -85,7 +91,7 @@ class TorchCut(Cut):
                 f"run for a batch of shape {shapes_of(batch)}, though it did for the samples with "
                 "which it was found. Name a layer that always runs."
             )
-        return as_array(value)
+        return as_array(value)[:1] if n_samples == 1 else as_array(value)
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """Return the value's shape for one sample, from a pass on zeros."""
@@ -142,10 +148,7 @@ class TorchNetwork(FrozenNetwork):
         """Return its inputs; without an example, the required ones of its ``forward``."""
         if example is not None:
             return self._record(example)[1]
-        parameters = inspect.signature(self.module.forward).parameters.values()
-        by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        named = [each for each in parameters if each.kind in by_position]
-        required = [each.name for each in named if each.default is inspect.Parameter.empty]
+        required = [each.name for each in self._parameters() if each.default is each.empty]
         return tuple(Input(name, None) for name in required or ["input"])
 
     def cut(
@@ -176,7 +179,7 @@ class TorchNetwork(FrozenNetwork):
             for tensors, is_input in ((call.inputs, True), (call.outputs, False)):
                 for key, value in tensors.items():
                     layer = graph.text(call, key, is_input=is_input)
-                    if value.shape[:1] == (_ROWS,) and (
+                    if value.shape[:1] == (len(_ROWS),) and (
                         not is_input or (graph.names_of(value)[0] == layer and value.inputs)
                     ):
                         kind = value.kind if is_input else call.kind
@@ -279,8 +282,17 @@ class TorchNetwork(FrozenNetwork):
     def _input_names(self, example: Example) -> list[str]:
         if isinstance(example, Mapping):
             return list(example)
-        names = list(inspect.signature(self.module.forward).parameters)
+        names = [each.name for each in self._parameters()]
         return [names[k] if k < len(names) else f"input {k}" for k in range(len(example))]
+
+    def _parameters(self) -> list[inspect.Parameter]:
+        """Return the parameters of its ``forward`` that may be given by position."""
+        parameters = inspect.signature(self.module.forward).parameters.values()
+        return [
+            each
+            for each in parameters
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
 
     def _output(self, graph: Graph) -> Value:
         if len(graph.outputs) != 1:
@@ -314,16 +326,17 @@ class TorchNetwork(FrozenNetwork):
             by_name=isinstance(example, Mapping),
         )
         assert example is not None
-        several, fewer = cut.run(rows(example, _ROWS)), cut.run(rows(example, _ROWS - 1))
-        if several.shape[:1] != (_ROWS,) or fewer.shape[:1] != (_ROWS - 1,):
+        several, other = cut.run(rows(example, _ROWS)), cut.run(rows(example, _OTHER_ROWS))
+        if several.shape[:1] != (len(_ROWS),) or other.shape[:1] != (len(_OTHER_ROWS),):
             raise ValueError(
                 f"The value at {layer!r} of the network {self.name!r} has shape {several.shape} "
-                f"for {_ROWS} samples: its first axis is not that of the samples (as of recurrent "
-                "layers without batch_first=True). Name a layer whose first axis is."
+                f"for {len(_ROWS)} samples: its first axis is not that of the samples, as of "
+                "recurrent layers without batch_first=True. Name a layer whose first axis is."
             )
-        rounding = _ROUNDING if float_type(self.module) == "float32" else _ROUNDING_HALF
+        is_half = float_type(self.module) in ("float16", "bfloat16")
+        rounding = _ROUNDING_HALF if is_half else _ROUNDING
         limit = rounding * np.abs(several[np.isfinite(several)]).max(initial=0)
-        if not np.allclose(several[: len(fewer)], fewer, rtol=0, atol=limit, equal_nan=True):
+        if not np.allclose(several[list(_OTHER_ROWS)], other, rtol=0, atol=limit, equal_nan=True):
             raise ValueError(
                 f"The values of a sample at {layer!r} of the network {self.name!r} depend on the "
                 "other samples in its batch, or change from call to call: batch normalization "

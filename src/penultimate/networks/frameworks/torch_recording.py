@@ -10,7 +10,7 @@ one opaque operation.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
     """
     from torch.overrides import TorchFunctionMode
 
-    recorder = _Recorder({id(each): name for name, each in module.named_modules()})
+    recorder = _Recorder(module)
 
     class Mode(TorchFunctionMode):
         def __torch_function__(
@@ -102,15 +102,18 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
 class _Recorder:
     """Notes calls of modules and of torch's functions."""
 
-    def __init__(self, names: dict[int, str]) -> None:
-        self.names = names
+    def __init__(self, module: Any) -> None:
+        self.names = {id(each): name for name, each in module.named_modules()}
         self.calls: list[Call] = []
         self._running: list[Call] = []
         self._times: Counter[str] = Counter()
         self._values: dict[int, Value] = {}
         self._from_weights: set[int] = set()
-        # All tensors that were met: an identity is unique only among what is alive.
-        self._met: dict[int, Any] = {}
+        # Tensors that were met: an identity is unique only among what is alive. At first those that
+        # modules hold: parameters, buffers and plain attributes.
+        held = (vars(each).values() for each in module.modules())
+        self._met = {id(each): each for values in held for _, each in leaves(list(values))}
+        self._latest: Value | None = None
 
     def enter(self, module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Note that a module is called (a hook)."""
@@ -122,6 +125,7 @@ class _Recorder:
             for tensor in taken.values():
                 self._add(tensor, Value("input", tuple(tensor.shape), (), (), (), call))
         self._running.append(call)
+        self._meet(taken.values())
         call.inputs = self._known(taken)
 
     def leave(self, module: Any, args: tuple[Any, ...], output: object) -> None:
@@ -142,8 +146,11 @@ class _Recorder:
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function of torch's, and note what it took and gave."""
+        if not self._running:  # a hook of the network itself
+            return func(*args, **kwargs)
         kind = _kind_of(func, args, kwargs)
         tensors = [tensor for _, tensor in leaves((args, kwargs))]
+        self._meet(tensors)
         # Read before the function runs, which may change them in place.
         taken = tuple(self._known({str(k): each for k, each in enumerate(tensors)}).values())
         taken = tuple({id(each): each for each in taken}.values())
@@ -169,9 +176,24 @@ class _Recorder:
                 self._add(tensor, value)
         return result
 
+    def _meet(self, tensors: Iterable[Any]) -> None:
+        """Note tensors that came from nowhere: from a scripted function, or from NumPy.
+
+        They have a row per sample, as few constants have, and are computed from what was last.
+        """
+        for tensor in tensors:
+            if id(tensor) in self._met or self._latest is None or self._is_weight(tensor):
+                continue
+            self._met[id(tensor)] = tensor
+            shape, latest = tuple(tensor.shape), self._latest
+            if shape[:1] == latest.shape[:1]:
+                call = self._running[-1]
+                value = Value("function", shape, (latest,), (), (), call, is_opaque=True)
+                self._add(tensor, value)
+
     def _add(self, tensor: Any, value: Value) -> None:
         self._met[id(tensor)] = tensor
-        self._values[id(tensor)] = value
+        self._values[id(tensor)] = self._latest = value
 
     def _known(self, tensors: Mapping[str, Any]) -> dict[str, Value]:
         return {

@@ -43,7 +43,7 @@ def is_torch_module(network: object) -> bool:
     # While torch is being imported, by another thread, it has no `nn` yet.
     if torch is None or not hasattr(torch, "nn") or not isinstance(network, torch.nn.Module):
         return False
-    return keras is None or not isinstance(network, keras.Layer)
+    return not isinstance(network, getattr(keras, "Layer", ()))
 
 
 def checked(module: Any) -> Any:
@@ -67,11 +67,13 @@ def checked(module: Any) -> Any:
     if type(module).__name__ == "OptimizedModule":
         module = dict(module.named_children()).get("_orig_mod", module)
     name = type(module).__name__
-    if isinstance(module, torch.jit.ScriptModule):
-        raise TypeError(
-            f"The network {name!r} is a scripted module, whose layers cannot be observed; pass the "
-            "torch.nn.Module that it was made of, or export it to ONNX."
-        )
+    for part, each in module.named_modules():
+        if isinstance(each, torch.jit.ScriptModule):
+            scripted = f"has a scripted part, {part!r}," if part else "is a scripted module,"
+            raise TypeError(
+                f"The network {name!r} {scripted} whose layers cannot be observed; pass the "
+                "torch.nn.Module that it was made of, or export it to ONNX."
+            )
     wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
     if isinstance(module, wrappers):
         raise TypeError(
@@ -155,14 +157,14 @@ def weights_of(module: Any) -> Iterator[tuple[str, Any]]:
     yield from module.named_buffers()
 
 
-def rows(example: Example, count: int) -> list[NDArray[Any]]:
-    """Return the first samples of each input, repeated if there are fewer."""
+def rows(example: Example, which: Sequence[int]) -> list[NDArray[Any]]:
+    """Return some samples of each input, by number; they are repeated if there are fewer."""
     arrays = list(example.values()) if isinstance(example, Mapping) else list(example)
     arrays = [np.asarray(each) for each in arrays]
     for each in arrays:
         if each.ndim == 0 or not len(each):
             raise ValueError("There are no samples to pass through the network.")
-    return [each[np.arange(count) % len(each)] for each in arrays]
+    return [each[np.asarray(which) % len(each)] for each in arrays]
 
 
 def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
@@ -222,6 +224,11 @@ def as_array(value: Any) -> NDArray[np.float32]:
 
     if value.is_complex():
         raise ValueError("The layer gives complex numbers; name one that gives real ones.")
+    if value.is_nested:  # of the fast path of transformers, which leaves out padded positions
+        raise ValueError(
+            "The layer gives a nested tensor, without the padded positions: name a layer after the "
+            "encoder, or call torch.backends.mha.set_fastpath_enabled(False) before."
+        )
     value = value.to_dense() if value.is_sparse else value
     # A copy: the module may keep the tensor, and change it in the next pass.
     return value.detach().to("cpu", torch.float32, copy=True).numpy()
