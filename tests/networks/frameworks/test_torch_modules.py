@@ -180,6 +180,17 @@ def old_weight_norm(layer):
         return torch.nn.utils.weight_norm(layer)
 
 
+class LoRA(nn.Module):
+    """A linear layer with a correction of low rank, in modules of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.base, self.down, self.up = nn.Linear(5, 3), nn.Linear(5, 2), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.base(x) + self.up(F.dropout(self.down(x), training=self.training)) / 2
+
+
 def lstm_classifier():
     return Of(
         lambda self, x: self.fc(self.lstm(x)[0][:, -1]),
@@ -230,6 +241,7 @@ FOUND = {
     ),
     "cosine": (lambda: mlp(Cosine()), ROWS, "1"),
     "own product": (lambda: mlp(OwnHead()), ROWS, "1"),
+    "lora": (lambda: mlp(LoRA()), ROWS, "1"),
     "own einsum": (
         lambda: mlp(OwnHead(lambda x, w: torch.einsum("ab,bc->ac", x, w))),
         ROWS,
@@ -424,7 +436,9 @@ def test_a_value_that_no_module_knows():
         a=nn.Linear(6, 5),
         w=nn.Parameter(torch.ones(3, 5)),
     )
-    with pytest.raises(ValueError, match=r"function of its own \('linear\(\)'\), .*layer='a'"):
+    with pytest.raises(
+        ValueError, match=r"classes in 'linear\(\)' from a value \(relu\) .*layer='a'"
+    ):
         TorchNetwork(module).cut("penultimate", example=[ROWS])
 
 
@@ -730,9 +744,7 @@ def test_outputs_with_two_readings_are_an_error():
             TorchNetwork(mlp(Of(end))).gives_logits(example=[ROWS])
     with pytest.raises(ValueError, match="pass outputs, or samples"):
         TorchNetwork(mlp()).gives_logits()
-    with pytest.raises(
-        ValueError, match=r"2 outputs .* choose one of \['output of the network\[0\]'"
-    ):
+    with pytest.raises(ValueError, match=r"2 outputs .*: output of the network\[0\], output"):
         TorchNetwork(FOUND["two heads"][0]()).whole([ROWS])
 
 

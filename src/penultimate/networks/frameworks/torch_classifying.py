@@ -106,8 +106,8 @@ def penultimate(graph: Graph, n_classes: int | None) -> tuple[str, str]:
     value, place = next(iter(found.values()))
     if not graph.names_of(value):
         raise ValueError(
-            f"The network {graph.network!r} classifies with a function of its own "
-            f"({place.removeprefix('the input of ')}), on a value ({value.kind}) that is neither "
+            f"The network {graph.network!r} makes its classes in "
+            f"{place.removeprefix('the input of ')} from a value ({value.kind}) that is neither "
             "the output nor the input of a module, and cannot be cut there. Name a layer before "
             f"it, layer={_name(graph, value)!r}, or make the last step a module, such as "
             "torch.nn.Linear."
@@ -247,7 +247,7 @@ def _read_branches(value: Value) -> Reading:
     kinds = {reading.kind for reading in readings}
     if kinds == {"features"} or ("features" in kinds and value.kind not in ("cat", "concat")):
         return Reading("features")
-    given = _distinct(each for reading in readings for each in reading.given)
+    given = _independent(each for reading in readings for each in reading.given)
     if len(given) == 1 and value.kind in ("add", "stack") and kinds <= {"classes", "scores"}:
         return Reading("scores" if "scores" in kinds else "classes", given)
     return Reading("unclear", given, f"{_shown(value)} joins what may be scores or features")
@@ -255,7 +255,7 @@ def _read_branches(value: Value) -> Reading:
 
 def _made_by(value: Value) -> Reading:
     """Interpret classes: they are computed from the input of the one operation that makes them."""
-    given = _distinct(
+    given = _independent(
         without_dropout(_entering(each, maker)) for maker in makers(value) for each in maker.inputs
     )
     if not given:
@@ -279,6 +279,18 @@ def _entering(value: Value, maker: Value) -> Value:
     # The network itself is no layer.
     is_input = any(changed is each for each in inputs)
     return changed if is_input and maker.call.name else value
+
+
+def _independent(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Leave out values that are linear maps of others: they tell nothing more, as in LoRA."""
+    found = {id(value): value for value in values}
+    for value in list(found.values()):
+        before = value
+        while len(before.inputs) == 1 and (is_maker(before) or before.kind in _NEUTRAL):
+            before = before.inputs[0]
+            if id(before) in found:
+                found.pop(id(value), None)
+    return tuple(found.values())
 
 
 def _doubted(reading: Reading, doubt: str) -> Reading:

@@ -299,7 +299,8 @@ class TorchNetwork(FrozenNetwork):
             names = [graph.text(graph.root, key) for key in graph.outputs]
             raise ValueError(
                 f"The network {self.name!r} has {len(names)} outputs that are computed from its "
-                f"inputs, and one is needed; choose one of {names}."
+                f"inputs, and one is needed{': ' if names else ''}{', '.join(names)}. Pass a "
+                "module that returns that one alone."
             )
         return next(iter(graph.outputs.values()))
 
