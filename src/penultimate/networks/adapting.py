@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from penultimate.networks.files import load_network
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
+from penultimate.networks.frameworks.torch_running import is_torch_module
 from penultimate.networks.functions import FunctionNetwork, is_function
 from penultimate.networks.preprocessing import Preprocessing
 from penultimate.networks.pretrained import PRETRAINED, pretrained_network
@@ -45,15 +46,6 @@ def is_frozen(network: object) -> bool:
         or is_onnx(network)
         or isinstance(network, (FrozenNetwork, HoldsNetwork))
     )
-
-
-def is_torch_module(network: object) -> bool:
-    """Return whether `network` is a torch module, and no layer of Keras's."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(network, torch.nn.Module):
-        return False
-    # On the torch backend, Keras's layers are modules as well.
-    return not any(cls.__module__.partition(".")[0] == "keras" for cls in type(network).__mro__)
 
 
 def is_onnx(network: object) -> bool:

@@ -572,7 +572,11 @@ class FeatureExtractor(
             shapes = [each.shape for each in self._inputs if each.shape is not None]
             known = len(shapes) == len(self._inputs) and all(None not in each for each in shapes)
             # Zeros will do where only a pass shows the layers: the names say what is meant.
-            example = [np.zeros((1, *map(int, filter(None, each)))) for each in shapes]
+            zeros = {
+                each.name: np.zeros((1, *map(int, filter(None, shape))), each.dtype)
+                for each, shape in zip(self._inputs, shapes)
+            }
+            example = zeros if len(zeros) > 1 else list(zeros.values())
             self._set_cuts(
                 frozen, [frozen.cut(layer, None, example if known else None) for layer in layers]
             )

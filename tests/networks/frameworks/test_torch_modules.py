@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
+from penultimate import FeatureExtractor  # noqa: E402
+from penultimate.networks import predict_probabilities  # noqa: E402
 from penultimate.networks.frameworks.torch_modules import (  # noqa: E402
     TorchNetwork,
     is_torch_module,
@@ -25,6 +27,15 @@ IMAGES = rng.normal(size=(5, 3, 8, 8)).astype(np.float32)
 GRAY = rng.normal(size=(5, 1, 12, 12)).astype(np.float32)
 SERIES = rng.normal(size=(5, 7, 6)).astype(np.float32)
 TOKENS = rng.integers(0, 11, (5, 7))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads of torch's wait for each other longer than such small networks compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Of(nn.Module):
@@ -872,3 +883,65 @@ def test_a_cut_can_be_pickled():
     )
     again = pickle.loads(pickle.dumps(cut))  # noqa: S301
     np.testing.assert_array_equal(again.run([ROWS]), cut.run([ROWS]))
+
+
+def test_several_layers_in_one_pass():
+    ran = []
+    module = mlp(nn.ReLU(inplace=True), Of(lambda self, x: ran.append(1) or x), nn.Linear(5, 3))
+    network = TorchNetwork(module)
+    cuts = [network.cut(layer, example=[ROWS]) for layer in ("0", "input of 2", "1", "0")]
+    expected = [cut.run([ROWS]) for cut in cuts]
+    ran.clear()
+    for got, each in zip(network.run_all(cuts, [ROWS]), expected, strict=True):
+        np.testing.assert_array_equal(got, each)
+    assert not ran
+    other = TorchNetwork(module).cut("0", example={"input": ROWS})
+    assert len(network.run_all([cuts[0], other], [ROWS])) == 2
+
+
+def test_the_extractor_and_its_copies():
+    module = ResNet().train()
+    extractor = FeatureExtractor(module, layer=["layer1", "penultimate"], pooling="avg").fit(IMAGES)
+    assert extractor.layer_ == ["layer1", "input of fc"]
+    features = extractor.transform(IMAGES)
+    assert features.shape == (5, 8)
+    np.testing.assert_allclose(features[:, :4], features[:, 4:], rtol=1e-5)
+    again = pickle.loads(pickle.dumps(extractor))  # noqa: S301
+    np.testing.assert_array_equal(again.transform(IMAGES), features)
+    assert module.training
+    assert [each.layer for each in extractor.layers(IMAGES)][-2:] == ["fc", "output of the network"]
+
+
+def test_copies_of_extractors_know_their_inputs():
+    encoder = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
+    masked = Of(
+        lambda self, x, *, padding: self.a(x, src_key_padding_mask=padding)[:, 0], a=encoder
+    )
+    padding = np.arange(7) >= np.array([7, 3, 5, 2, 4])[:, None]
+    for module, X in (
+        (text_classifier(), TOKENS),
+        (masked, {"x": SERIES, "padding": padding}),
+        (Of(lambda self, *x: self.a(torch.cat(x, 1)), a=nn.Linear(12, 2)), [ROWS, ROWS]),
+    ):
+        extractor = FeatureExtractor(module).fit(X)
+        again = copy.copy(extractor)  # as pickled, without the cut network
+        np.testing.assert_array_equal(again.transform(X), extractor.transform(X))
+
+
+def test_tokens_as_floats():
+    network = TorchNetwork(text_classifier())
+    cut = network.cut("penultimate", example=[TOKENS.astype(float)])
+    assert cut.inputs[0].dtype == "int64"
+
+
+def test_probabilities_of_a_torch_module():
+    several = mlp(nn.Linear(5, 3), nn.Sigmoid())  # of labels that do not exclude each other
+    own = several(torch.tensor(ROWS)).detach().numpy()
+    expected = own / own.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict_probabilities(several, ROWS), expected, rtol=1e-5)
+    logits = mlp(nn.Linear(5, 3))
+    expected = torch.softmax(logits(torch.tensor(ROWS)), 1).detach().numpy()
+    np.testing.assert_allclose(predict_probabilities(logits, ROWS), expected, rtol=1e-5)
+    single = mlp(nn.Linear(5, 1), nn.Sigmoid(), nn.Flatten(0))
+    own = single(torch.tensor(ROWS)).detach().numpy()
+    np.testing.assert_allclose(predict_probabilities(single, ROWS)[:, 1], own, rtol=1e-5)

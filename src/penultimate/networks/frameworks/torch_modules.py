@@ -8,7 +8,7 @@ hook, which takes the value and ends the pass.
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ class TorchCut(Cut):
     module: Any
     found_at: Place
     by_name: bool
+    _shapes: dict[tuple[Shape, ...], Shape] = field(default_factory=dict, repr=False, compare=False)
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Compute the value for a batch, as float32.
@@ -75,33 +76,44 @@ class TorchCut(Cut):
         ValueError
             If the module cannot take the batch.
         """
-        # A single sample is passed twice: a network with a bare squeeze() would lose its axis, and
-        # one row is multiplied by another routine than several.
-        n_samples = len(batch[0])
-        batch = [np.repeat(each, 2, axis=0) for each in batch] if n_samples == 1 else batch
-        with inference(self.module):
-            args, kwargs = arguments(self.module, batch, self.inputs, self.by_name)
-            try:
-                value = until(self.module, self.found_at, args, kwargs)
-            except Exception as error:
-                raise explained(error, self.module, batch, self.inputs) from error
-        if value is None:
-            raise ValueError(
-                f"The layer {self.layer!r} of the network {type(self.module).__name__!r} did not "
-                f"run for a batch of shape {shapes_of(batch)}, though it did for the samples with "
-                "which it was found. Name a layer that always runs."
-            )
-        return as_array(value)[:1] if n_samples == 1 else as_array(value)
+        return _run([self], batch)[0]
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """Return the value's shape for one sample, from a pass on zeros."""
-        if any(size is None for shape in shapes for size in shape):
+        key = tuple(map(tuple, shapes))
+        if any(size is None for shape in key for size in shape):
             return None
-        zeros = [
-            np.zeros((2, *(size or 0 for size in shape)), each.dtype)
-            for shape, each in zip(shapes, self.inputs, strict=True)
-        ]
-        return self.run(zeros).shape[1:]
+        if key not in self._shapes:
+            zeros = [
+                np.zeros((2, *(size or 0 for size in shape)), each.dtype)
+                for shape, each in zip(key, self.inputs, strict=True)
+            ]
+            self._shapes[key] = self.run(zeros).shape[1:]
+        return self._shapes[key]
+
+
+def _run(cuts: Sequence[TorchCut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Compute the values of cuts of one module, with the same inputs, in one pass."""
+    module, inputs = cuts[0].module, cuts[0].inputs
+    # A single sample is passed twice: a network with a bare squeeze() would lose its axis, and one
+    # row is multiplied by another routine than several.
+    n_samples = len(batch[0])
+    batch = [np.repeat(each, 2, axis=0) for each in batch] if n_samples == 1 else batch
+    with inference(module):
+        args, kwargs = arguments(module, batch, inputs, cuts[0].by_name)
+        try:
+            values = until(module, [cut.found_at for cut in cuts], args, kwargs)
+        except Exception as error:
+            raise explained(error, module, batch, inputs) from error
+    missing = [cut.layer for cut, value in zip(cuts, values) if value is None]
+    if missing:
+        raise ValueError(
+            f"The layer {missing[0]!r} of the network {type(module).__name__!r} did not run for a "
+            f"batch of shape {shapes_of(batch)}, though it did for the samples with which it was "
+            "found. Name a layer that always runs."
+        )
+    arrays = [as_array(value) for value in values]
+    return [array[:1] for array in arrays] if n_samples == 1 else arrays
 
 
 class TorchNetwork(FrozenNetwork):
@@ -137,6 +149,7 @@ class TorchNetwork(FrozenNetwork):
     """
 
     framework = "torch"
+    states_shapes = False
 
     def __init__(self, module: Any) -> None:
         self.module = checked(module)
@@ -167,6 +180,12 @@ class TorchNetwork(FrozenNetwork):
         graph, inputs = self._record(example)
         self._output(graph)
         return self._cut(graph, inputs, example, "output of the network", "the network's output")
+
+    def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute the values of several cuts, in one pass."""
+        own = [cut for cut in cuts if isinstance(cut, TorchCut)]
+        same = len({(id(cut.module), cut.inputs, cut.by_name) for cut in own}) == 1
+        return _run(own, batch) if same and len(own) == len(cuts) else super().run_all(cuts, batch)
 
     def candidates(self, example: Example | None = None) -> list[Candidate]:
         """List what its modules give, in the order in which they end.
@@ -269,7 +288,7 @@ class TorchNetwork(FrozenNetwork):
                 Input(name, each.shape[1:], kind) for name, each, kind in zip(names, batch, kinds)
             )
             with inference(self.module):
-                args, kwargs = arguments(self.module, batch, inputs, isinstance(example, Mapping))
+                args, kwargs = arguments(self.module, batch, inputs, self._is_by_name(example))
                 try:
                     self._graph = record(self.module, args, kwargs)
                     return self._graph, inputs
@@ -280,10 +299,16 @@ class TorchNetwork(FrozenNetwork):
         raise explained(cause, self.module, batch, inputs) from cause
 
     def _input_names(self, example: Example) -> list[str]:
-        if isinstance(example, Mapping):
-            return list(example)
+        return list(example) if isinstance(example, Mapping) else self._names(len(example))
+
+    def _is_by_name(self, example: Example) -> bool:
+        # A dict of the names that positions were given, as of a copy, is none of keywords.
+        return isinstance(example, Mapping) and list(example) != self._names(len(example))
+
+    def _names(self, count: int) -> list[str]:
+        """Return the names of inputs that are given by position."""
         names = [each.name for each in self._parameters()]
-        return [names[k] if k < len(names) else f"input {k}" for k in range(len(example))]
+        return [names[k] if k < len(names) else f"input {k}" for k in range(count)]
 
     def _parameters(self) -> list[inspect.Parameter]:
         """Return the parameters of its ``forward`` that may be given by position."""
@@ -312,6 +337,7 @@ class TorchNetwork(FrozenNetwork):
         layer: str,
         place: str,
     ) -> TorchCut:
+        assert example is not None  # `_record` raised without one
         found_at, value = graph.find(layer)
         axis = value.channel_axis
         if axis is None:
@@ -324,9 +350,8 @@ class TorchNetwork(FrozenNetwork):
             -1 if axis == len(value.shape) - 1 else axis,
             module=self.module,
             found_at=found_at,
-            by_name=isinstance(example, Mapping),
+            by_name=self._is_by_name(example),
         )
-        assert example is not None
         several, other = cut.run(rows(example, _ROWS)), cut.run(rows(example, _OTHER_ROWS))
         if several.shape[:1] != (len(_ROWS),) or other.shape[:1] != (len(_OTHER_ROWS),):
             raise ValueError(

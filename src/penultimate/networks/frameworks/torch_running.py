@@ -7,7 +7,7 @@ for this thread only. One thread at a time is in here, since modules may share s
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -120,35 +120,52 @@ class _Reached(BaseException):
 
 
 def until(
-    module: Any, place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any | None:
-    """Run a module until a value is there; return it, or None if it never is."""
-    thread, calls, found = threading.get_ident(), 0, None
+    module: Any, places: Sequence[Place], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[Any | None]:
+    """Run a module until values are there; return them, and None for those that never are."""
+    thread = threading.get_ident()
+    found: dict[Place, Any] = {}
+    wanted = set(places)
 
-    def keep(value: Any) -> None:
-        nonlocal calls, found
-        # Another thread may be running the module meanwhile, for its own ends.
-        if threading.get_ident() != thread:
-            return
-        calls += 1
-        if calls == place.number + 1:
-            found = dict(value).get(place.key)
-            raise _Reached
+    def watch(name: str, is_input: bool) -> Callable[[Any], None]:
+        calls = 0
 
-    observed = module.get_submodule(place.name)
-    if place.is_input:
-        handle = observed.register_forward_pre_hook(
-            lambda _, args, kwargs: keep(tensors_taken(args, kwargs)), with_kwargs=True
-        )
-    else:
-        handle = observed.register_forward_hook(lambda _, args, output: keep(leaves(output)))
+        def keep(value: Any) -> None:
+            nonlocal calls
+            # Another thread may be running the module meanwhile, for its own ends.
+            if threading.get_ident() != thread:
+                return
+            for key, tensor in dict(value).items():
+                if (place := Place(name, calls, key, is_input)) in wanted:
+                    # What runs after it may change it in place.
+                    found[place] = tensor.clone() if len(wanted) > 1 else tensor
+            calls += 1
+            if len(found) == len(wanted):
+                raise _Reached
+
+        return keep
+
+    handles = []
     try:
+        for name, is_input in {(place.name, place.is_input): None for place in places}:
+            keep, observed = watch(name, is_input), module.get_submodule(name)
+            if is_input:
+                handle = observed.register_forward_pre_hook(
+                    lambda _, args, kwargs, keep=keep: keep(tensors_taken(args, kwargs)),
+                    with_kwargs=True,
+                )
+            else:
+                handle = observed.register_forward_hook(
+                    lambda _, args, output, keep=keep: keep(leaves(output))
+                )
+            handles.append(handle)
         module(*args, **kwargs)
     except _Reached:
         pass
     finally:
-        handle.remove()
-    return found
+        for handle in handles:
+            handle.remove()
+    return [found.get(place) for place in places]
 
 
 def weights_of(module: Any) -> Iterator[tuple[str, Any]]:
@@ -171,14 +188,14 @@ def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
     """Return the types that the inputs may have, in the order in which to try them.
 
     Whole numbers are tokens or pixels, which only the module knows. Pixels as tokens fail, and so
-    do tokens as floats.
+    do tokens as floats, as which they may come.
     """
 
-    def types(byte: str, integer: str, boolean: str) -> tuple[str, ...]:
+    def types(byte: str, integer: str, boolean: str, whole: str = "float32") -> tuple[str, ...]:
         found = []
         for each in batch:
             if each.dtype.kind == "f":
-                found.append("float32")
+                found.append(whole if (each == np.round(each)).all() else "float32")
             elif each.dtype.kind == "b":
                 found.append(boolean)
             else:
@@ -189,6 +206,7 @@ def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
         types("float32", "int64", "bool"),
         types("float32", "float32", "float32"),
         types("int64", "int64", "bool"),
+        types("int64", "int64", "bool", "int64"),
     ]
     return list(dict.fromkeys(tried))
 
