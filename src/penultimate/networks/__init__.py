@@ -11,6 +11,12 @@ from penultimate.networks.extraction import FeatureExtractor
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
 from penultimate.networks.preprocessing import Preprocessing
+from penultimate.networks.pretrained import (
+    PRETRAINED,
+    Pretrained,
+    list_networks,
+    pretrained_network,
+)
 from penultimate.networks.probabilities import predict_probabilities
 from penultimate.networks.training.augmentation import Augmentation
 from penultimate.networks.training.fit import fit_network, train, train_further
@@ -18,19 +24,23 @@ from penultimate.networks.training.recipe import History, Training
 
 __all__ = [
     "NETWORKS",
+    "PRETRAINED",
     "Augmentation",
     "FeatureExtractor",
     "History",
     "Preprocessing",
+    "Pretrained",
     "Training",
     "build_network",
     "check_network",
     "fit_network",
     "is_frozen",
     "is_keras_model",
+    "list_networks",
     "load_network",
     "make_deterministic",
     "predict_probabilities",
+    "pretrained_network",
     "save_network",
     "takes_pixels",
     "train",
