@@ -444,10 +444,13 @@ def test_a_matrix_of_a_read_only_store_is_mapped_from_elsewhere(store, monkeypat
     def read_only(path):
         raise PermissionError(13, "Permission denied", str(path))
 
+    whole = FeatureStore(store.path).matrix()  # before it was read-only
     monkeypatch.setattr(mapped, "write_atomically", read_only)
-    matrix = store.matrix()
+    monkeypatch.setattr(os, "utime", read_only)
+    assert store.matrix().filename == whole.filename
+    matrix = store.matrix(HASHES[::-1])
     assert isinstance(matrix, np.memmap)
-    np.testing.assert_array_equal(matrix, FEATURES)
+    np.testing.assert_array_equal(matrix, FEATURES[::-1])
     with pytest.raises(ValueError, match="read-only"):
         matrix[0] = 1
 
@@ -475,3 +478,15 @@ def test_a_matrix_is_written_where_space_can_not_be_reserved_by_the_system(store
     monkeypatch.delattr(os, "posix_fallocate", raising=False)
     monkeypatch.setattr(mapped, "_BLOCK", 100)
     np.testing.assert_array_equal(store, FEATURES)
+
+
+def test_of_two_writers_of_a_sample_the_first_counts(path):
+    first, second = (FeatureStore(path, key="k1") for _ in range(2))
+    first.append(HASHES, FEATURES)
+    second.append(HASHES, FEATURES + 1)
+    first.flush()
+    second.flush()
+    first.refresh()
+    for store in (first, FeatureStore(path)):
+        assert len(store) == 40
+        np.testing.assert_array_equal(store.take(HASHES), FEATURES)

@@ -48,7 +48,8 @@ def map_rows(
     with suppress(OSError, ValueError):  # absent, or cut off
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if found.shape == shape and found.dtype == np.float32:
-            os.utime(path)
+            with suppress(OSError):  # of a read-only store, from which nothing is removed
+                os.utime(path)
             return found
     try:
         folder.mkdir(exist_ok=True)
