@@ -2,15 +2,27 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._common.validation import check_choice
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
+from penultimate.cli.networks import (
+    LayerOption,
+    MirrorOption,
+    NetworkOption,
+    NormalizationOption,
+    PoolingOption,
+    PreprocessingOption,
+    find_network,
+    parse_layers,
+    parse_normalizations,
+)
 from penultimate.cli.options import (
     DropDuplicates,
     GroupFromFilename,
@@ -24,6 +36,8 @@ if TYPE_CHECKING:
     from penultimate.datasets import Dataset
 
 _MOST_NOTES = 8
+_LOOKED_AT = 50  # files whose size is looked at, spread over the data
+DEFAULT_NETWORK = "compact"
 EPOCHS = 30  # of a network, unless asked for otherwise
 
 
@@ -66,6 +80,13 @@ Checkpoints = Annotated[
     Path | None,
     typer.Option(help="Folder of training states, to resume an interrupted comparison."),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that keeps the features of a network that is not trained here: they are "
+        "computed once, whatever is renamed, shuffled or added."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 
 
@@ -91,7 +112,7 @@ def demo(
         "pca+svm-rbf",
     ]
     _compare(
-        lambda progress: load_mnist_5k(),
+        lambda progress, stack: load_mnist_5k(),
         out,
         range(seed, seed + seeds),
         json,
@@ -119,10 +140,13 @@ def compare(
         ),
     ],
     out: Out = Path("penultimate-report"),
-    network: Annotated[
-        str,
-        typer.Option(help="One of compact, wide, plane."),
-    ] = "compact",
+    network: NetworkOption = DEFAULT_NETWORK,
+    layer: LayerOption = None,
+    normalization: NormalizationOption = "standardize",
+    preprocessing: PreprocessingOption = None,
+    pooling: PoolingOption = "avg",
+    mirror: MirrorOption = False,
+    cache: Cache = None,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -186,12 +210,13 @@ def compare(
     """
     size = parse_size(image_size)
 
-    def read(progress: Any) -> "Dataset":
-        from penultimate.datasets import load
+    def read(progress: Any, stack: ExitStack) -> "Dataset":
+        from penultimate.datasets.readers import load_kept
 
         check_group(group_from_filename)
-        dataset = load(
+        dataset = load_kept(
             data,
+            stack,
             image_size=size,
             skip_corrupt=skip_corrupt,
             subsets=subsets,
@@ -209,6 +234,12 @@ def compare(
         json,
         methods=names,
         network=network,
+        find=partial(
+            find_network, network, preprocessing=preprocessing, pooling=pooling, mirror=mirror
+        ),
+        layer=parse_layers(layer),
+        normalization=parse_normalizations(normalization),
+        cache=cache,
         epochs=epochs,
         subsets=subsets,
         splits=[(by_group, number) for by_group in kinds for number in range(splits)],
@@ -246,14 +277,34 @@ def _listed(words: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(words))
 
 
+def _propose(dataset: "Dataset") -> str | None:
+    """Return advice to take a pretrained network, if the images look like photographs."""
+    if dataset.sources is None or dataset.images.shape[-1] != 3:
+        return None
+    import numpy as np
+    from PIL import Image
+
+    from penultimate.comparison.photographs import propose_pretrained
+
+    sizes = []
+    for path in dataset.sources[:: max(1, len(dataset.sources) // _LOOKED_AT)]:
+        with Image.open(path) as image:  # reads the header alone
+            sizes.append((image.height, image.width))
+    return propose_pretrained(sizes, np.bincount(dataset.labels).tolist(), color=True)
+
+
 def _compare(
-    read: Callable[[Any], "Dataset"],
+    read: Callable[[Any, ExitStack], "Dataset"],
     out: Path,
     seeds: Sequence[int],
     json: bool,
     *,
     methods: list[str] | None,
-    network: str = "compact",
+    network: str = DEFAULT_NETWORK,
+    find: Callable[[], Any] | None = None,
+    layer: str | list[str] = "penultimate",
+    normalization: Any = "standardize",
+    cache: Path | None = None,
     epochs: int | None = None,
     subsets: bool = False,
     splits: Sequence[tuple[bool | None, int]] = ((None, 0),),
@@ -271,15 +322,20 @@ def _compare(
         check_folder(out)
         from penultimate.comparison.live import LiveTable
         from penultimate.comparison.methods import choose_methods
-        from penultimate.networks import NETWORKS
+        from penultimate.networks import is_frozen
+        from penultimate.selection.normalization import check_normalizations
 
-        with wrong_usage("--network"):
-            check_choice(network, "network", "compare", NETWORKS)
+        chosen = network if find is None else find()
+        frozen = is_frozen(chosen)
         with wrong_usage("--methods"):
-            choose_methods(methods, by_subset=subsets, frozen=False, on_features=None)
+            choose_methods(methods, by_subset=subsets, frozen=frozen, on_features=None)
+        with wrong_usage("--normalization"):
+            check_normalizations(normalization, "compare")
         console = Console(stderr=json)
-        with LiveTable(console) as live:
-            dataset = read(live)
+        with LiveTable(console) as live, ExitStack() as stack:
+            dataset = read(live, stack)
+            if network == DEFAULT_NETWORK and (advice := _propose(dataset)):
+                live.message(f"Note: {advice}")
             if dataset.subsets and not subsets:  # a manifest may have a column of them
                 note = "The subsets in the data are used only with --subsets."
                 dataset = replace(dataset.with_subsets(None), notes=(*dataset.notes, note))
@@ -310,9 +366,12 @@ def _compare(
                 result = comparison.compare(
                     dataset,
                     methods=methods,
-                    network=network,
+                    network=chosen,
+                    layer=layer,
+                    normalization=normalization,
+                    cache=cache,
                     training=Training(epochs=EPOCHS if epochs is None else epochs)
-                    if dataset.has_images or epochs is not None
+                    if (dataset.has_images and not frozen) or epochs is not None
                     else None,
                     seeds=seeds,
                     protocol=Protocol(

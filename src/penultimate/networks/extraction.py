@@ -230,8 +230,7 @@ class FeatureExtractor(
                 "The 'preprocessing' parameter of FeatureExtractor must be a Preprocessing, such "
                 f"as Preprocessing(size=224, scale=1 / 255); got {self.preprocessing!r}."
             )
-        if self.pooling is not None:
-            check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS))
+        self.check_pooling()
         frozen = adapt(self.network)
         own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
         self.preprocessing_ = self.preprocessing or own
@@ -241,6 +240,11 @@ class FeatureExtractor(
         if self.pooling == "auto":
             self.pooling_ = None if frozen.preprocessing is None else "avg"
         return frozen, list(layers)
+
+    def check_pooling(self) -> None:
+        """Raise ``ValueError`` for a pooling that does not exist."""
+        if self.pooling is not None:
+            check_choice(self.pooling, "pooling", "FeatureExtractor", ("auto", *POOLINGS))
 
     def _example(
         self, frozen: FrozenNetwork, X: Inputs | None, images: Images | None

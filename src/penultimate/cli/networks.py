@@ -1,0 +1,249 @@
+"""Which network a command uses, and what is done to images before it: options and their values."""
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+from penultimate.cli.app import wrong_usage
+
+_PREPARED = (
+    "'imagenet' (224 pixels, the mean and deviation of torchvision's networks), 'pixels' (from 0 "
+    "to 255, as they are), or settings such as 'size=260,crop=0.875,scale=1/255,"
+    "mean=0.5:0.5:0.5,std=0.5,channels=bgr,interpolation=bicubic'"
+)
+
+
+def _list_networks(value: str) -> str:
+    """Print the networks that have a name, and exit, if that is asked for."""
+    if value == "list":
+        from penultimate.networks.pretrained import list_networks, networks_text
+
+        print(networks_text(list_networks()))
+        raise typer.Exit()
+    return value
+
+
+NetworkOption = Annotated[
+    str,
+    typer.Option(
+        callback=_list_networks,
+        is_eager=True,
+        help="A name (list prints them): compact, wide and plane are trained on your images, "
+        "efficientnet-lite0 and others are pretrained. Or a network of yours, used as it is: the "
+        "path of an .onnx or .keras file, or module:name (or file.py:name) of one, or of a "
+        "function that builds it.",
+    ),
+]
+LayerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the network is cut, by a layer's name; of several, separated by commas, each "
+        "head selects its own. By default the input of the classifying layer."
+    ),
+]
+NormalizationOption = Annotated[
+    str,
+    typer.Option(
+        help="What is done to features before a head: standardize, l2, sqrt-l2 or none; of "
+        "several, separated by commas, each head selects its own."
+    ),
+]
+PreprocessingOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"What is done to images before a network of yours sees them: {_PREPARED}. Networks "
+        "with a name have their own."
+    ),
+]
+PoolingOption = Annotated[
+    str, typer.Option(help="How feature maps become features: avg, max, gem, or none to flatten.")
+]
+MirrorOption = Annotated[
+    bool,
+    typer.Option("--mirror", help="Average the features with those of the mirrored image."),
+]
+
+
+def find_network(
+    text: str,
+    *,
+    preprocessing: str | None = None,
+    pooling: str = "avg",
+    mirror: bool = False,
+) -> Any:
+    """Return what ``--network`` stands for, with what is done to images before it.
+
+    Parameters
+    ----------
+    text : str
+        Value of ``--network``.
+    preprocessing : str or None
+        Value of ``--preprocessing``.
+    pooling : str
+        Value of ``--pooling``.
+    mirror : bool
+
+    Returns
+    -------
+    str, callable or FeatureExtractor
+        A name or a function for a network that is trained, else an extractor.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such network, or what it takes has to be stated.
+    """
+    from penultimate.networks import FeatureExtractor, check_network, is_frozen
+    from penultimate.networks.adapting import HoldsNetwork, prepares_images, takes_pixels
+    from penultimate.networks.arguments import names_builder
+    from penultimate.networks.functions import is_function
+
+    given: Any = text
+    # A path may have a colon, too: C:\model.onnx.
+    if not names_builder(text) and not is_frozen(text) and ":" in text:
+        given = _imported(text)
+    of_batches = is_function(given) and not is_frozen(given) and _n_required(given) == 1
+    if not of_batches:
+        with wrong_usage("--network"):
+            check_network(given, "compare")
+    stated = parse_preprocessing(preprocessing)
+    if not of_batches and not is_frozen(given):
+        if stated is not None or mirror:
+            raise typer.BadParameter(
+                "is for networks that are used as they are, and this one is trained on your "
+                "images. Leave it out.",
+                param_hint="--mirror" if stated is None else "--preprocessing",
+            )
+        return given
+    if isinstance(given, HoldsNetwork):
+        if stated is not None:
+            raise typer.BadParameter(
+                f"the extractor {text!r} has its own; leave it out.", param_hint="--preprocessing"
+            )
+        return given
+    if stated is None and not prepares_images(given):
+        if not takes_pixels(given):
+            raise typer.BadParameter(
+                f"has to be stated: nothing says what {text!r} takes. It is {_PREPARED}.",
+                param_hint="--preprocessing",
+            )
+        stated = parse_preprocessing("pixels")
+    with wrong_usage("--pooling"):
+        pooled = None if pooling == "none" else pooling
+        extractor = FeatureExtractor(given, preprocessing=stated, pooling=pooled, mirror=mirror)
+        extractor.check_pooling()
+    return extractor
+
+
+def parse_preprocessing(text: str | None) -> Any:
+    """Return the `Preprocessing` that ``--preprocessing`` stands for; None without one.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is none.
+    """
+    from penultimate.networks import Preprocessing
+
+    if text is None:
+        return None
+    if text in ("imagenet", "pixels"):
+        return Preprocessing.imagenet() if text == "imagenet" else Preprocessing()
+    settings: dict[str, Any] = {}
+    with wrong_usage("--preprocessing"):
+        for part in text.split(","):
+            name, equals, value = (each.strip() for each in part.partition("="))
+            if not equals or name not in _SETTINGS:
+                raise ValueError(f"{part!r} is not understood; it is {_PREPARED}.")
+            try:
+                settings[name] = _SETTINGS[name](value)
+            except (ValueError, ZeroDivisionError) as error:
+                raise ValueError(f"{name}={value!r} is not understood: {error}.") from error
+        return Preprocessing(**settings)
+
+
+def parse_layers(text: str | None) -> str | list[str]:
+    """Return the layers that ``--layer`` names."""
+    names = ["penultimate"] if text is None else [each.strip() for each in text.split(",")]
+    return names[0] if len(names) == 1 else names
+
+
+def parse_normalizations(text: str) -> Any:
+    """Return the normalizations that ``--normalization`` names, of which ``none`` is None."""
+    names = [None if each.strip() == "none" else each.strip() for each in text.split(",")]
+    return names[0] if len(names) == 1 else names
+
+
+def _number(text: str) -> float:
+    return float(Fraction(text))
+
+
+def _numbers(text: str) -> Any:
+    values = tuple(map(_number, text.split(":")))
+    return values[0] if len(values) == 1 else values
+
+
+def _size(text: str) -> Any:
+    sides = tuple(map(int, text.lower().split("x")))
+    return sides[0] if len(sides) == 1 else sides
+
+
+_SETTINGS: dict[str, Any] = {
+    "size": _size,
+    "crop": _number,
+    "scale": _number,
+    "mean": _numbers,
+    "std": _numbers,
+    "channels": str,
+    "interpolation": str,
+}
+
+
+def _imported(text: str) -> Any:
+    """Return what ``module:name`` or ``file.py:name`` stands for, called if it takes nothing."""
+    place, _, name = text.rpartition(":")
+    try:
+        found = getattr(_module(place), name)
+    except (ImportError, AttributeError, FileNotFoundError) as error:
+        raise typer.BadParameter(
+            f"{text!r} cannot be imported: {error}.", param_hint="--network"
+        ) from error
+    from penultimate.networks.functions import is_function
+
+    is_built = is_function(found) and not isinstance(found, type) and _n_required(found) == 0
+    # Of a module or a model, a call means a forward pass.
+    return found() if is_built and inspect.isroutine(found) else found
+
+
+def _module(place: str) -> ModuleType:
+    if place.endswith(".py"):
+        path = Path(place)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise FileNotFoundError(f"there is no file {place!r}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(path.stem, module)  # so that what it defines can be pickled
+        spec.loader.exec_module(module)
+        return module
+    # As with python -m: modules in the current folder count.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return importlib.import_module(place)
+
+
+def _n_required(function: Any) -> int | None:
+    """Return how many arguments a function must be given; None if that is not known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.default is each.empty for each in parameters if each.kind in positional)
