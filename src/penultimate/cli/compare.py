@@ -22,6 +22,7 @@ from penultimate.cli.networks import (
     find_network,
     parse_layers,
     parse_normalizations,
+    runs_elsewhere,
 )
 from penultimate.cli.options import (
     DropDuplicates,
@@ -142,7 +143,7 @@ def compare(
     out: Out = Path("penultimate-report"),
     network: NetworkOption = DEFAULT_NETWORK,
     layer: LayerOption = None,
-    normalization: NormalizationOption = "standardize",
+    normalization: NormalizationOption = "auto",
     preprocessing: PreprocessingOption = None,
     pooling: PoolingOption = "avg",
     mirror: MirrorOption = False,
@@ -302,8 +303,8 @@ def _compare(
     methods: list[str] | None,
     network: str = DEFAULT_NETWORK,
     find: Callable[[], Any] | None = None,
-    layer: str | list[str] = "penultimate",
-    normalization: Any = "standardize",
+    layer: str | list[str] = "auto",
+    normalization: Any = "auto",
     cache: Path | None = None,
     epochs: int | None = None,
     subsets: bool = False,
@@ -329,8 +330,9 @@ def _compare(
         frozen = is_frozen(chosen)
         with wrong_usage("--methods"):
             choose_methods(methods, by_subset=subsets, frozen=frozen, on_features=None)
-        with wrong_usage("--normalization"):
-            check_normalizations(normalization, "compare")
+        if normalization != "auto":
+            with wrong_usage("--normalization"):
+                check_normalizations(normalization, "compare")
         console = Console(stderr=json)
         with LiveTable(console) as live, ExitStack() as stack:
             dataset = read(live, stack)
@@ -345,21 +347,23 @@ def _compare(
                     "manifest, or extract them from the file names with --group-from-filename.",
                     param_hint="--split-by",
                 )
-            if dataset.has_images:
+            needs_backend = dataset.has_images and not (frozen and runs_elsewhere(chosen))
+            if needs_backend:
                 live.update("load the network's backend", 0, 1)
             with muted_native_stderr():
                 from penultimate.comparison import ComparisonInterrupted, Protocol
                 from penultimate.comparison import _compare as comparison
                 from penultimate.networks import Training, make_deterministic
-                from penultimate.provenance.leakage import LeakageWarning
+                from penultimate.provenance.leakage import LeakageWarning, UnknownProvenanceWarning
                 from penultimate.results.check_list import describe
                 from penultimate.results.overview import print_tables
                 from penultimate.splits import Holdout
 
-                if dataset.has_images:
+                if needs_backend:
                     make_deterministic()
-                warnings.simplefilter("ignore", LeakageWarning)  # reported below, as a check
-            if dataset.has_images:
+                for reported in (LeakageWarning, UnknownProvenanceWarning):
+                    warnings.simplefilter("ignore", reported)  # below, as a check
+            if needs_backend:
                 live.update("load the network's backend", 1, 1)
             interrupted = False
             try:

@@ -46,14 +46,16 @@ LayerOption = Annotated[
     str | None,
     typer.Option(
         help="Where the network is cut, by a layer's name; of several, separated by commas, each "
-        "head selects its own. By default the input of the classifying layer."
+        "head selects its own. By default the input of the classifying layer; for pretrained "
+        "networks with a name, that or the block before."
     ),
 ]
 NormalizationOption = Annotated[
     str,
     typer.Option(
         help="What is done to features before a head: standardize, l2, sqrt-l2 or none; of "
-        "several, separated by commas, each head selects its own."
+        "several, separated by commas, each head selects its own. auto is standardize; for "
+        "pretrained networks with a name, that or l2."
     ),
 ]
 PreprocessingOption = Annotated[
@@ -143,6 +145,13 @@ def find_network(
     return extractor
 
 
+def runs_elsewhere(network: Any) -> bool:
+    """Return whether a trained network needs no backend of Keras."""
+    from penultimate.networks.adapting import adapt
+
+    return adapt(network).framework != "Keras"
+
+
 def parse_preprocessing(text: str | None) -> Any:
     """Return the `Preprocessing` that ``--preprocessing`` stands for; None without one.
 
@@ -172,7 +181,7 @@ def parse_preprocessing(text: str | None) -> Any:
 
 def parse_layers(text: str | None) -> str | list[str]:
     """Return the layers that ``--layer`` names."""
-    names = ["penultimate"] if text is None else [each.strip() for each in text.split(",")]
+    names = ["auto"] if text is None else [each.strip() for each in text.split(",")]
     return names[0] if len(names) == 1 else names
 
 

@@ -40,7 +40,7 @@ from penultimate.comparison.plan import make_plan
 from penultimate.comparison.protocol import Protocol
 from penultimate.datasets import Dataset
 from penultimate.networks import Training, check_network, is_frozen
-from penultimate.networks.adapting import open_network
+from penultimate.networks.adapting import open_network, pretrained_of
 from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import warn_if_unknown
 from penultimate.selection.heldout import check_layers
@@ -58,8 +58,8 @@ def compare(
     test: tuple[ArrayLike, ArrayLike] | None = None,
     methods: Sequence[str | tuple[str, Method]] | Mapping[str, Method] | None = None,
     network: str | Builder | Network = DEFAULT_NETWORK,
-    layer: str | Sequence[str] = DEFAULT_LAYER,
-    normalization: Normalization | Sequence[Normalization] = DEFAULT_NORMALIZATION,
+    layer: str | Sequence[str] = "auto",
+    normalization: Normalization | Sequence[Normalization] = "auto",
     training: Training | None = None,
     seeds: int | Sequence[int] = 3,
     protocol: Protocol | None = None,
@@ -106,12 +106,14 @@ def compare(
         softmax: output k stands for label k, or for the k-th class name in sorted order (the report
         states this, and whether another order fits better). For any other frozen model, differences
         are to ``cnn+logistic``, a converged logistic head on its features.
-    layer : str or list of str, default="penultimate"
+    layer : str or list of str, default="auto"
         Where the network is cut, as in `DeepSVC`: from a list, every head on features selects its
-        own layer, in the same way as its hyper-parameters.
-    normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
+        own layer, in the same way as its hyper-parameters. ``"auto"`` is ``"penultimate"``; for
+        networks that are pretrained by name, the layers that are worth selecting among.
+    normalization : {"auto", "standardize", "l2", "sqrt-l2", None} or list, default="auto"
         What is done to the features before a head sees them, as in `DeepSVC`; from a list, every
         head on features selects its own. Methods with a preprocessing of their own keep it.
+        ``"auto"`` is ``"standardize"``; for networks that are pretrained by name, that or ``"l2"``.
     training : Training, optional
         How networks are trained; by default ``Training()``.
     seeds : int or list of int, default=3
@@ -183,6 +185,11 @@ def compare(
             f"Protocol(selection='crossfit'); got {protocol!r}."
         )
     protocol.check()
+    pretrained = pretrained_of(network)
+    if layer == "auto":
+        layer = DEFAULT_LAYER if pretrained is None else list(pretrained.layers)
+    if normalization == "auto":
+        normalization = DEFAULT_NORMALIZATION if pretrained is None else ["standardize", "l2"]
     layers = check_layers(layer, "compare")
     normalizations = check_normalizations(normalization, "compare")
     seeds = _check_seeds(seeds)
@@ -268,7 +275,8 @@ def compare(
             # Not in a helper or comprehension: the warning's stacklevel points to our caller.
             leaks.append(find_leaks(plan, used, protocol.on_leak))
             check_trainings(settings, plan)
-        if frozen:
+        # Of those with a name it is known, and what they were trained on is in the report.
+        if frozen and pretrained is None:
             warn_if_unknown(network, "every figure here is too optimistic", stacklevel=3)
         splits = AllSplits(settings, plans, leaks, progress)
         try:

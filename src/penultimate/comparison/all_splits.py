@@ -15,7 +15,8 @@ from penultimate.comparison.plan import Plan
 from penultimate.comparison.run import Collected, run_plan
 from penultimate.comparison.schedule import Schedule
 from penultimate.datasets.sizes import AUTO_SIDE
-from penultimate.networks import is_frozen, takes_pixels
+from penultimate.networks import is_frozen, is_keras_model, takes_pixels
+from penultimate.networks.adapting import adapt
 from penultimate.results.selected import selections
 
 _FEW_EPOCHS = 10  # still a training, though not the best one
@@ -155,6 +156,15 @@ class _OfSplit(Progress):
         self.progress.message(text)
 
 
+def _name_of(network: object) -> str | None:
+    """Return the name of a network for the report; None if the data are features."""
+    if network is None or isinstance(network, str):
+        return network
+    if is_frozen(network) and not is_keras_model(network):
+        return adapt(network).name
+    return getattr(network, "__name__", "custom")
+
+
 def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> Comparison:
     """Run the checks on what was measured, and return all of it."""
     network, frozen = settings.network, settings.frozen
@@ -166,9 +176,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "groups": plan.dataset.groups is not None,
         "given_split": plan.dataset.is_test is not None,
         "split_seed": plan.holdout.seed,
-        "network": network
-        if network is None or isinstance(network, str)
-        else getattr(network, "__name__", "custom"),
+        "network": _name_of(network),
         # Stored for the report, which is made from the results alone.
         "frozen": frozen,
         "layers": [] if network is None else list(settings.layers),
@@ -194,7 +202,13 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
     notes = list(collected.notes)
     if chosen := selections(comparison.methods):
         notes.append({"id": "selected-features", "level": "info", "message": chosen})
-    if is_frozen(network) and plan.dataset.files is not None and not takes_pixels(network):
+    if settings.frozen_features is not None and (
+        prepare := settings.frozen_features.extractor().preprocessing_
+    ):
+        read = "" if plan.dataset.sources is None else ", read at their own size,"
+        message = f"Images{read} were prepared for {_name_of(network)}: {prepare.in_words()}."
+        notes.append({"id": "network-input", "level": "info", "message": message})
+    elif is_frozen(network) and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(
             {
                 "id": "input-scale",

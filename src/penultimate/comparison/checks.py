@@ -20,6 +20,7 @@ from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
 from penultimate.evaluation.checks.labels import FEWEST_TO_JUDGE
 from penultimate.networks import is_frozen
+from penultimate.networks.adapting import pretrained_of
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
@@ -146,6 +147,13 @@ def _training_samples_unknown(context: Context) -> Finding:
         return NotMade("no pre-trained network was used")
     if not context.training_is_unknown:
         return None
+    pretrained = pretrained_of(context.network)
+    if pretrained is not None:
+        return Check(
+            "pretrained-elsewhere",
+            f"{pretrained.name} was trained on {pretrained.trained_on}.",
+            "info",
+        )
     return Check(
         "training-samples-unknown", "The samples that the network was trained on are not recorded."
     )

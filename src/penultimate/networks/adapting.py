@@ -12,7 +12,7 @@ from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
 from penultimate.networks.frameworks.torch_running import is_torch_module
 from penultimate.networks.functions import FunctionNetwork, is_function
 from penultimate.networks.preprocessing import Preprocessing
-from penultimate.networks.pretrained import PRETRAINED, pretrained_network
+from penultimate.networks.pretrained import PRETRAINED, Pretrained, pretrained_network
 
 
 class HoldsNetwork:
@@ -107,6 +107,13 @@ def prepares_images(network: object) -> bool:
     if isinstance(network, HoldsNetwork) and network.preprocessing is not None:
         return True
     return is_frozen(network) and adapt(network).preprocessing is not None
+
+
+def pretrained_of(network: object) -> Pretrained | None:
+    """Return what is known of a network that is pretrained by name; None of any other."""
+    inner = network.network if isinstance(network, HoldsNetwork) else network
+    name = inner.name if isinstance(inner, FrozenNetwork) and inner.preprocessing else inner
+    return PRETRAINED.get(name) if isinstance(name, str) else None
 
 
 def stated_shape(network: object) -> Shape | None:

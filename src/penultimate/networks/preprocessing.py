@@ -175,6 +175,34 @@ class Preprocessing:
         sides = (height, width)
         return (self.n_channels, *sides) if self.channels_first else (*sides, self.n_channels)
 
+    def in_words(self) -> str:
+        """Return in words what is done, such as for a report.
+
+        Examples
+        --------
+        >>> from penultimate.networks import Preprocessing
+        >>> Preprocessing(size=224, crop=0.875, scale=1 / 255, mean=0.5, std=0.25).in_words()
+        'resized until 224 x 224 is 87.5 % ... cropped to its center, (x / 255 - 0.5) / 0.25'
+        """
+        steps = []
+        if isinstance(self.size, tuple):
+            size = f"{self.size[0]} x {self.size[1]}"
+            if self.crop is None:
+                steps.append(f"resized to {size} ({self.interpolation}, antialiased)")
+            else:
+                steps.append(
+                    f"resized until {size} is {100 * self.crop:g} % of the shorter side "
+                    f"({self.interpolation}), cropped to its center"
+                )
+        if self.channels != "rgb":
+            steps.append("turned to gray" if self.channels == "gray" else "channels reversed (BGR)")
+        values = "x" if self.scale == 1 else f"x / {1 / self.scale:g}"
+        if self.mean:
+            values = f"({values} - {_figures(self.mean)})"
+        if self.std != 1:
+            values += f" / {_figures(self.std)}"
+        return ", ".join([*steps, values] if values != "x" else steps) or "unchanged"
+
     def digest(self) -> str:
         """Return 32 hexadecimal digits that stand for all that is done."""
         return xxhash.xxh3_128_hexdigest(repr(sorted(asdict(self).items())).encode())
@@ -213,3 +241,9 @@ class Preprocessing:
         if values.shape[2] == 1:
             return np.repeat(values, 3, axis=2)
         return values[..., ::-1] if self.channels == "bgr" else values
+
+
+def _figures(values: float | tuple[float, ...]) -> str:
+    return (
+        f"{values:g}" if isinstance(values, float) else f"({', '.join(f'{v:g}' for v in values)})"
+    )

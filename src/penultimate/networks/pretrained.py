@@ -51,6 +51,8 @@ class Pretrained:
         What it was trained on, so that extraction does the same.
     layers : tuple of str
         Layers that are worth selecting among; the first is the penultimate one. Maps need pooling.
+    trained_on : str
+        The samples that it has seen.
     description : str
         What it is, in one line.
     convert : callable
@@ -74,6 +76,7 @@ class Pretrained:
     license: str
     preprocessing: Preprocessing
     layers: tuple[str, ...]
+    trained_on: str
     description: str
     convert: Callable[[str, bytes], bytes] = to_onnx
 
@@ -142,6 +145,7 @@ def _lite(version: int, sha256: str, size_mb: float, side: int, crop: float) -> 
             size=side, crop=crop, mean=127, std=128, interpolation="bicubic", channels_first=True
         ),
         layers=("features", "stage_7"),
+        trained_on="ImageNet (ILSVRC 2012), 1.3 million photographs from the web",
         description=(
             f"EfficientNet-Lite{version}, trained on ImageNet; photographs at {side} x {side} "
             "pixels; 1,280 features"

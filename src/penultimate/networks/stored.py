@@ -7,6 +7,7 @@ goes on where it was.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -171,20 +172,18 @@ def cached_features(
     """
     layers = extractor.layer_ if isinstance(extractor.layer_, list) else [extractor.layer_]
     singles = [extractor.at(layer) for layer in layers]
-    stores = [_store_in(folder, single) for single in singles]
     hashes, _ = hashes_of(X)
-    missing = [store.missing(hashes) for store in stores]
-    rows = np.unique(np.concatenate(missing))
-    if len(rows):
+    with ExitStack() as stack:  # what was computed is kept, also after Ctrl-C
+        stores = [stack.enter_context(_store_in(folder, single)) for single in singles]
+        missing = [store.missing(hashes) for store in stores]
+        rows = np.unique(np.concatenate(missing))
         # All layers in one pass, though some of them may have been stored before.
-        for start, stop, each in extractor.stream_each(X, rows):
+        for start, stop, each in extractor.stream_each(X, rows) if len(rows) else ():
             for store, features, lacking in zip(stores, each, missing):
                 wanted = np.isin(rows[start:stop], lacking)
                 if wanted.any():
                     store.append(hashes[rows[start:stop][wanted]], features[wanted])
             progress.update("extract features", stop, len(rows))
-        for store in stores:
-            store.flush()
     return [store.take(hashes) for store in stores]
 
 

@@ -97,7 +97,8 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
     if protocol["frozen"]:
         yield (
             f"All heads were fitted on the features {several if len(layers) > 1 else place} of one "
-            "frozen network, which had been trained beforehand and was the same for every seed; "
+            f"frozen network{_named(protocol['network'])}, which had been trained beforehand and "
+            "was the same for every seed; "
             "cnn-softmax, where listed, is that network's own softmax."
         )
         return
@@ -110,6 +111,10 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         + (f"features {several}" if len(layers) > 1 else f"the same features, those {place}")
         + " of this network."
     )
+
+
+def _named(network: str) -> str:
+    return "" if network == "custom" else f" ({network})"
 
 
 def _selection(results: dict[str, Any]) -> Iterator[str]:

@@ -95,6 +95,10 @@ ABOUT = {
         "Record the training samples: penultimate.provenance.record(network, X), or "
         "record(network, []) if it was trained on none of these.",
     ),
+    "pretrained-elsewhere": (
+        "If your test images are among those, every figure here is too optimistic.",
+        "Photographs that you took yourself are not; check those that you collected.",
+    ),
     "images-left-out": (
         "If the unreadable files are of one kind, the accuracy only applies to the other kinds.",
         "Fix the files, or state in your report that they are missing.",
@@ -103,6 +107,7 @@ ABOUT = {
 
 # The same where options of the command line name it.
 _AT_TERMINAL = {
+    "training-samples-unknown": "Find out which samples it was trained on, and leave them out.",
     "test-samples-seen": "Drop the duplicates (--drop-duplicates), or test on other samples.",
     "selection-on-training-samples": "Choose settings on other samples: --selection heldout or "
     "crossfit.",
