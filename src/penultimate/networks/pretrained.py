@@ -388,6 +388,6 @@ def networks_text(rows: Sequence[NetworkRow]) -> str:
 
 
 def _first_line(builder: object) -> str:
-    """Return the first line of a docstring, ``Build a network ...``, without the verb."""
-    line = (builder.__doc__ or "").strip().splitlines()[0].removeprefix("Build ")
+    """Return the first line of a docstring, ``Build a network ...``, without verb and markup."""
+    line = (builder.__doc__ or "").strip().splitlines()[0].removeprefix("Build ").replace("`", "")
     return line[:1].upper() + line[1:]
