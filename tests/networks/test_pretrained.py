@@ -48,6 +48,7 @@ class Tiny:
             license="MIT",
             preprocessing=Preprocessing(size=8),
             layers=("features",),
+            trained_on="nothing",
             description="A tiny network",
             convert=self.convert,
         )
@@ -128,6 +129,20 @@ def test_damaged_cache_is_converted_again_with_a_warning(tiny, damage):
     assert tiny.conversions == 2
     assert pretrained_network("tiny").read_bytes() == b"ONNX of tiny" + WEIGHTS
     assert tiny.conversions == 2
+
+
+def test_cache_that_cannot_be_read_is_explained(tiny, monkeypatch):
+    path = pretrained_network("tiny")
+    opened = Path.open
+
+    def refuse(self, *args, **kwargs):
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.warns(UserWarning, match="or itself, cannot be read: PermissionError"):
+        pretrained_network("tiny")
 
 
 def test_wrong_weights_are_refused_with_both_hashes(tiny, cache):

@@ -1,5 +1,6 @@
 """Whether images are photographs that a pretrained network knows more about than they can teach."""
 
+import os
 from collections.abc import Collection, Sequence
 from statistics import median
 
@@ -55,7 +56,7 @@ def propose_pretrained(
     height, width = next(iter(different))
     shape = f"{height} x {width} pixels" if len(different) == 1 else f"{len(different)} sizes"
     network = PRETRAINED[_PROPOSED]
-    ready = network.installed_version is not None or network.cached_file.is_file()
+    ready = network.installed_version is not None or os.path.isfile(network.cached_file)
     install = "" if ready else " (install it with: pip install 'penultimate[pretrained]')"
     choice = spelled(f"--network {_PROPOSED}", f"network={_PROPOSED!r}")
     return (

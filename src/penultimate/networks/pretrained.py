@@ -260,7 +260,7 @@ def pretrained_network(name: str) -> Path:
     network = PRETRAINED[name]
     path = network.cached_file
     record = path.with_suffix(".json")
-    if path.is_file():
+    if os.path.isfile(path):  # false where a folder may not be entered, which the check explains
         damage = _damage(path, record)
         if damage is None:
             return path
@@ -298,10 +298,10 @@ def _damage(path: Path, record: Path) -> str | None:
     """Return what is wrong with a cached network; None if nothing is."""
     try:
         expected = json.loads(record.read_text(encoding="utf-8"))["sha256"]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"its record {record.name!r} cannot be read: {type(error).__name__}"
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"its record {record.name!r}, or itself, cannot be read: {type(error).__name__}"
     return None if found == expected else f"its SHA-256 is {found}, and was {expected}"
 
 
@@ -353,7 +353,7 @@ def list_networks() -> list[NetworkRow]:
     ]
     for network in PRETRAINED.values():
         version = network.installed_version
-        if network.cached_file.is_file():
+        if os.path.isfile(network.cached_file):
             weights = f"ready: {network.cached_file}"
         elif version is not None:
             weights = f"installed: {network.package} {version}; converted when first used"
