@@ -38,6 +38,8 @@ class Listing:
         Notes on what was done while listing.
     empty : tuple of str
         Class folders without images, in a sentence each; they are an error unless wanted.
+    shown : list of str, or None
+        Names of the files for people, if their paths are temporary.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Listing:
     called: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    shown: list[str] | None = None
 
     def decode(
         self, size: Size | Literal["auto"] | None, skip_corrupt: bool, progress: Progress

@@ -152,6 +152,35 @@ def load_kept(path: str | Path, stack: ExitStack, **options: Any) -> Dataset:
     return _load(path, **options)
 
 
+def list_kept(path: str | Path, stack: ExitStack, **options: Any) -> Listing | Dataset:
+    """List image files without decoding them, those of an archive while the stack is open.
+
+    Parameters
+    ----------
+    path : str or Path
+    stack : ExitStack
+    **options
+        Parameters of `list_or_read`.
+
+    Returns
+    -------
+    Listing or Dataset
+        Data that are no image files are read at once.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
+    if not (path.is_file() and _is_archive(path)):
+        return list_or_read(path, **options)
+    folder = stack.enter_context(unpacked(path))
+    named = namer(path, folder)
+    inside, _ = find_data(folder, options["subsets"])
+    found = list_or_read(inside, **options)
+    if isinstance(found, Listing):
+        found = replace(found, shown=[named(str(file)) for file in found.paths])
+    return found
+
+
 def _load(
     path: Path,
     *,
