@@ -159,6 +159,18 @@ FOUND = {
         "r",
         "m",
     ),
+    "reshaped by its own size": (
+        "r = Relu(x) s = Gemm(r, v, b) h = Shape(s) y = Reshape(s, h)",
+        {**SIX, "inputs": VECTOR},
+        "r",
+        "s",
+    ),
+    "scores and positions": (
+        "i = ArgMax<axis = 1>(x) r = Relu(x) y = Gemm(r, v, b)",
+        {**SIX, "inputs": VECTOR, "outputs": "y, i"},
+        "r",
+        "y",
+    ),
     "token": (
         "e = Gather(table, x) n = LayerNormalization(e, g) t = Gather<axis = 1>(n, first) "
         "y = Gemm(t, v, b)",
@@ -292,6 +304,13 @@ UNCLEAR = {
         {**SIX, "inputs": VECTOR},
         5,
         "'y' (Sin) may compute anything",
+        "r",
+    ),
+    "shifted scores": (
+        "r = Relu(x) s = Gemm(r, v, b) m = ReduceMax(s, axis) y = Sub(s, m)",
+        {**SIX, "inputs": VECTOR, "axis": AXIS},
+        5,
+        "'y' (Sub) joins what may be",
         "r",
     ),
     "one score through tanh": (

@@ -14,7 +14,6 @@ from penultimate.networks.frameworks.onnx_operators import (
     TO_INTEGERS,
     broadens,
     has_matrix,
-    is_embedding,
     is_neutral,
     is_pooling,
     is_rectifier,
@@ -138,7 +137,7 @@ def _read(graph: OnnxGraph, names: LayerNames, tensor: str) -> Reading:
     while True:
         operation, data = graph.op(tensor), graph.data(tensor)
         own = f"{_node(graph, names, tensor)!r} ({operation})"
-        if not data or operation in OF_FEATURES or is_embedding(graph, tensor):
+        if not data or operation in OF_FEATURES:
             return Reading("features")
         written = written_out(graph, tensor)
         if operation in OF_CLASSES or written in ("Softmax", "LogSoftmax"):

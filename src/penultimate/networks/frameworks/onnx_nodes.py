@@ -98,4 +98,3 @@ def _captured(graph: Any) -> Iterator[str]:
     for node in graph.node:
         yield from (name for name in reads(node) if name not in own)
         own.update(node.output)
-    yield from (each.name for each in graph.output if each.name not in own)

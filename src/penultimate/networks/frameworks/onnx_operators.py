@@ -119,11 +119,6 @@ def is_neutral(graph: OnnxGraph, tensor: str) -> bool:
     return operation in _NEUTRAL
 
 
-def is_embedding(graph: OnnxGraph, tensor: str) -> bool:
-    """Return whether a tensor is rows of a constant table."""
-    return graph.op(tensor) == "Gather" and graph.makers[tensor].input[0] not in graph.varying
-
-
 def is_rectifier(graph: OnnxGraph, tensor: str) -> bool:
     """Return whether a tensor is an activation that only features have."""
     operation = graph.op(tensor)
