@@ -7,6 +7,7 @@ noise are run both together and in batches of the declared size (one by one, if 
 If the results differ, all batches are divided, and the last part is padded.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from penultimate.networks.frameworks.frozen import Shape
 # Rounding depends on the size of a batch; anything that mixes samples changes more than this
 # share of the largest value.
 _ROUNDING = 2e-3
+# A file of the runtime's sources and the signature of the function there, up to the words.
+_PLACE = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
 
 
 def open_session(model: Any, name: str) -> Any:
@@ -156,4 +159,4 @@ def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     for mark in ("Status Message: ", ": FAIL : ", ": INVALID_ARGUMENT : ", ": INVALID_GRAPH : "):
         text = text.partition(mark)[2] or text
-    return text.rstrip(".")
+    return _PLACE.sub("", text).rstrip(".")
