@@ -80,8 +80,7 @@ def check_network(network: object, owner: str, *, takes_trained: bool = True) ->
     """
     if names_builder(network):
         return
-    shown = repr(network)
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    shown = _shown(network)
     kind: type[Exception] = TypeError
     if is_frozen(network):
         if takes_trained:
@@ -162,12 +161,19 @@ def check_extracted(network: object, owner: str) -> None:
             advice = _advise_on_text(os.fspath(network), isinstance(network, str))
     elif isinstance(network, type):
         advice = "That is a class. Pass an instance of it."
+    elif isinstance(network, Mapping):
+        advice = _LOAD_WEIGHTS
     else:
         advice = foreign or ""
     raise TypeError(
         f"The 'network' parameter of {owner} must be a trained network ({_TRAINED}) or a function "
-        f"from a batch to features; got {network!r}. {advice}".rstrip()
+        f"from a batch to features; got {_shown(network)}. {advice}".rstrip()
     )
+
+
+def _shown(network: object) -> str:
+    shown = repr(network)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
 def _advise_on_text(text: str, may_be_name: bool) -> str:

@@ -667,7 +667,7 @@ def test_several_inputs():
     assert [each.dtype for each in cut.inputs] == ["int64", "bool"]
     several = TorchNetwork(Of(lambda self, x, y: self.a(x, y), a=nn.Bilinear(6, 6, 2)))
     assert several.whole([ROWS, ROWS]).run([ROWS, ROWS]).shape == (5, 2)
-    with pytest.raises(ValueError, match=r"shape \(5, 6\) .*missing 1 required"):
+    with pytest.raises(ValueError, match=r"shape \(6,\) .*missing 1 required"):
         several.cut("a", example=[ROWS])
 
 
@@ -814,6 +814,10 @@ def test_modules_that_cannot_be_used():
         TorchNetwork(ViT)
     with pytest.raises(TypeError, match=r"OrderedDict of 2 entries.*load_state_dict"):
         TorchNetwork(nn.Linear(6, 3).state_dict())
+    with pytest.raises(
+        TypeError, match=r"got OrderedDict.*\.\.\.\. It holds weights without a network"
+    ):
+        FeatureExtractor(nn.Linear(60, 30).state_dict()).fit(ROWS)
     with pytest.raises(TypeError, match="must be a torch.nn.Module; got 'resnet'"):
         TorchNetwork("resnet")
     with pytest.raises(TypeError, match=r"wrapped in DataParallel.*network\.module"):
@@ -826,7 +830,7 @@ def test_modules_that_cannot_be_used():
         TorchNetwork(Of(lambda self, x: torch.fft.fft(x))).whole([ROWS])
     with pytest.raises(ValueError, match="no output that is a tensor"):
         TorchNetwork(Of(lambda self, x: [1])).cut("penultimate", example=[ROWS])
-    with pytest.raises(ValueError, match=r"shape \(5, 8, 8, 3\).*numpy\.moveaxis\(X, -1, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 3\).*numpy\.moveaxis\(X, -1, 1\)"):
         TorchNetwork(ResNet()).cut("penultimate", example=[np.moveaxis(IMAGES, 1, -1)])
 
 

@@ -108,9 +108,9 @@ def _run(cuts: Sequence[TorchCut], batch: Sequence[NDArray[Any]]) -> list[NDArra
     missing = [cut.layer for cut, value in zip(cuts, values) if value is None]
     if missing:
         raise ValueError(
-            f"The layer {missing[0]!r} of the network {type(module).__name__!r} did not run for a "
-            f"batch of shape {shapes_of(batch)}, though it did for the samples with which it was "
-            "found. Name a layer that always runs."
+            f"The layer {missing[0]!r} of the network {type(module).__name__!r} did not run for "
+            f"samples of shape {shapes_of(batch)}, though it did when it was found. Name a layer "
+            "that always runs."
         )
     arrays = [as_array(value) for value in values]
     return [array[:1] for array in arrays] if n_samples == 1 else arrays

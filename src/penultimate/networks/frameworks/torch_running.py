@@ -267,11 +267,11 @@ def explained(
         advice = " torch takes images with their channels first: pass numpy.moveaxis(X, -1, 1)."
     named = ", ".join(f"{each.name!r}" for each in inputs)
     return ValueError(
-        f"The network {type(module).__name__!r} cannot take a batch of shape {shapes_of(batch)} "
+        f"The network {type(module).__name__!r} cannot take samples of shape {shapes_of(batch)} "
         f"(for {named}): {type(error).__name__}: {error}.{advice}"
     )
 
 
 def shapes_of(batch: Sequence[NDArray[Any]]) -> str:
-    """Name the shapes of a batch in a message."""
-    return " and ".join(str(each.shape) for each in batch)
+    """Name the shapes of a sample in a message."""
+    return " and ".join(str(each.shape[1:]) for each in batch)
