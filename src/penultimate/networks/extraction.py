@@ -58,9 +58,10 @@ class FeatureExtractor(
         that is the network's output. The features of a list of layers are concatenated.
 
         In Keras, a layer of a nested model is found by its name or as ``"backbone/pooled"``; in
-        torch, a submodule by its dotted name, and one of its outputs as ``"lstm[0]"`` or
-        ``"encoder[last_hidden_state]"``; in ONNX, a tensor or a node. What is called several
-        times is ``"relu:0"``, ``"relu:1"``, in the order of the calls. `layers` lists all.
+        torch, a submodule by its dotted name, one of its outputs as ``"lstm[0]"`` or
+        ``"encoder[last_hidden_state]"``, and what it is given as ``"input of fc"``; in ONNX, a
+        tensor or a node. What is called several times is ``"relu:0"``, ``"relu:1"``, in the order
+        of the calls. `layers` lists all.
     batch_size : int, default=256
         Maximum number of samples per pass, which determines the memory. For Keras a smaller batch
         is padded to the next power of two, a single sample to two. The features of a sample do not
