@@ -324,9 +324,9 @@ class FeatureExtractor(
         >>> from penultimate import FeatureExtractor
         >>> from penultimate.networks import build_network
         >>> network = build_network("compact", (16, 16, 1), 10)
-        >>> candidate = FeatureExtractor(network).layers()[-2]
+        >>> candidate = FeatureExtractor(network).layers()[-3]
         >>> candidate.layer, candidate.kind, candidate.n_values
-        ('dropout', 'Dropout', 128)
+        ('features', 'ReLU', 128)
         """
         frozen, _ = self._check_parameters()
         images = None if X is None or self.preprocessing_ is None else Images.of(X)

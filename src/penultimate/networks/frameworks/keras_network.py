@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from penultimate._common.protocols import Network
 from penultimate.networks._forward import only_output, several_outputs
-from penultimate.networks.frameworks import classifying, keras_models
+from penultimate.networks.frameworks import keras_models
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.frozen import (
     Candidate,
@@ -119,7 +119,7 @@ class KerasNetwork(FrozenNetwork):
             for values in calls:
                 if len(values) == 1:
                     value = values[0]
-                    kind = classifying.kind_of(value.operation)
+                    kind = type(value.operation).__name__
                     shape = tuple(value.tensor.shape[1:])
                     found.append(Candidate(graph.name(value), kind, shape))
         return found
