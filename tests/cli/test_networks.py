@@ -65,7 +65,7 @@ def test_compare_with_an_onnx_file(photos, network, tmp_path):
     found = json.loads(result.stdout)
     methods = {method["name"]: method for method in found["methods"]}
     assert methods["cnn+svm-rbf"]["accuracy"] == 1
-    assert found["protocol"]["network"] == "means"
+    assert found["protocol"]["network"] == "means.onnx"
     notes = " ".join(check["message"] for check in found["checks"])
     assert "resized to 16 x 16 (bilinear, antialiased), x / 255" in notes
     assert "frozen network (means" in (tmp_path / "r" / "report.html").read_text()

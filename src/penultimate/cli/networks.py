@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from penultimate._common.validation import check_choice
 from penultimate.cli.app import wrong_usage
 
 _PREPARED = (
@@ -107,6 +108,7 @@ def find_network(
     from penultimate.networks.adapting import HoldsNetwork, prepares_images, takes_pixels
     from penultimate.networks.arguments import names_builder
     from penultimate.networks.functions import is_function
+    from penultimate.networks.pooling import POOLINGS
 
     given: Any = text
     # A path may have a colon, too: C:\model.onnx.
@@ -139,10 +141,9 @@ def find_network(
             )
         stated = parse_preprocessing("pixels")
     with wrong_usage("--pooling"):
-        pooled = None if pooling == "none" else pooling
-        extractor = FeatureExtractor(given, preprocessing=stated, pooling=pooled, mirror=mirror)
-        extractor.check_pooling()
-    return extractor
+        check_choice(pooling, "pooling", "FeatureExtractor", (*POOLINGS, "none"))
+    pooled = None if pooling == "none" else pooling
+    return FeatureExtractor(given, preprocessing=stated, pooling=pooled, mirror=mirror)
 
 
 def runs_elsewhere(network: Any) -> bool:

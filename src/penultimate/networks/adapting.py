@@ -32,6 +32,10 @@ def is_frozen(network: object) -> bool:
         network, or a `FeatureExtractor` of any of these. What is not is trained: a name in
         ``networks.NETWORKS``, or a function that builds a network.
 
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> from penultimate.networks import is_frozen
@@ -147,6 +151,8 @@ def adapt(network: Any) -> FrozenNetwork:
     if is_pretrained(network):
         return _by_name(network)
     if is_path(network):
+        if not os.path.isfile(network):
+            raise ValueError(f"There is no network file {os.fspath(network)!r}.")
         # A file that was changed is read again.
         stat = os.stat(network)
         return _read(os.fspath(network), stat.st_mtime_ns, stat.st_size)

@@ -231,7 +231,7 @@ class FeatureExtractor(
                 "The 'preprocessing' parameter of FeatureExtractor must be a Preprocessing, such "
                 f"as Preprocessing(size=224, scale=1 / 255); got {self.preprocessing!r}."
             )
-        self.check_pooling()
+        self._check_pooling()
         frozen = adapt(self.network)
         own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
         self.preprocessing_ = self.preprocessing or own
@@ -242,7 +242,7 @@ class FeatureExtractor(
             self.pooling_ = None if frozen.preprocessing is None else "avg"
         return frozen, list(layers)
 
-    def check_pooling(self) -> None:
+    def _check_pooling(self) -> None:
         """Raise ``ValueError`` for a pooling that does not exist."""
         if self.pooling is not None:
             check_choice(self.pooling, "pooling", "FeatureExtractor", ("auto", *POOLINGS))
@@ -436,7 +436,23 @@ class FeatureExtractor(
         rows: Sequence[int] | NDArray[np.int64] | None = None,
         on_error: Callable[[int, ValueError], None] | None = None,
     ) -> Iterator[tuple[int, int, list[NDArray[np.float32]]]]:
-        """Do the same as `stream`, with one array of features per layer."""
+        """Do the same as `stream`, with one array of features per layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network; with a preprocessing, images as in `fit`.
+        rows : sequence of int, optional
+            Which samples, in this order; all of them by default.
+        on_error : callable, optional
+            As in `stream`.
+
+        Yields
+        ------
+        start, stop : int
+            Positions in `rows`.
+        features : list of ndarray of shape (stop - start, n_features), float32
+        """
         check_is_fitted(self)
         frozen = self._adapter
         if self.preprocessing_ is not None:
@@ -507,7 +523,17 @@ class FeatureExtractor(
         return single
 
     def count(self, X: Inputs) -> int:
-        """Return the number of samples in `X`."""
+        """Return the number of samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or sequence of images
+            Inputs of the network.
+
+        Returns
+        -------
+        int
+        """
         check_is_fitted(self)
         if self.preprocessing_ is not None:
             return len(Images.of(X, self._factor))

@@ -170,13 +170,27 @@ class Preprocessing:
         return np.ascontiguousarray(values.transpose(2, 0, 1)) if self.channels_first else values
 
     def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that `apply` gives an image of a shape."""
+        """Return the shape that `apply` gives an image.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Height, width and channels, or height and width.
+
+        Returns
+        -------
+        tuple of int
+        """
         height, width = self.size if isinstance(self.size, tuple) else image_shape[:2]
         sides = (height, width)
         return (self.n_channels, *sides) if self.channels_first else (*sides, self.n_channels)
 
     def in_words(self) -> str:
         """Return in words what is done, such as for a report.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -204,7 +218,13 @@ class Preprocessing:
         return ", ".join([*steps, values] if values != "x" else steps) or "unchanged"
 
     def digest(self) -> str:
-        """Return 32 hexadecimal digits that stand for all that is done."""
+        """Return a fingerprint of all that is done.
+
+        Returns
+        -------
+        str
+            32 hexadecimal digits.
+        """
         return xxhash.xxh3_128_hexdigest(repr(sorted(asdict(self).items())).encode())
 
     def _resized(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

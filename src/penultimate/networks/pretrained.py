@@ -275,22 +275,17 @@ def pretrained_network(name: str) -> Path:
     check_writable(path.parent, what)
     contents = network.convert(name, weights)
     path.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        "sha256": hashlib.sha256(contents).hexdigest(),
+        "weights_sha256": network.sha256,
+        "package": f"{network.package} {network.installed_version}",
+        "license": network.license,
+    }
     # The record comes first: another process never sees the network without it.
-    with write_together([record, path]) as (new_record, new_network):
-        new_network.write_bytes(contents)
-        new_record.write_text(
-            json.dumps(
-                {
-                    "sha256": hashlib.sha256(contents).hexdigest(),
-                    "weights_sha256": network.sha256,
-                    "package": f"{network.package} {network.installed_version}",
-                    "license": network.license,
-                },
-                indent=2,
-            )
-            + "\n",
-            encoding="utf-8",
-        )
+    new = {record: f"{json.dumps(about, indent=2)}\n".encode(), path: contents}
+    with write_together(list(new)) as temporaries:
+        for temporary, content in zip(temporaries, new.values()):
+            temporary.write_bytes(content)
     return path
 
 

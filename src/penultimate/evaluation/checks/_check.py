@@ -107,7 +107,8 @@ ABOUT = {
 
 # The same where options of the command line name it.
 _AT_TERMINAL = {
-    "training-samples-unknown": "Find out which samples it was trained on, and leave them out.",
+    "training-samples-unknown": "Leave out what it was trained on, or take a network that is "
+    "trained here: --network compact.",
     "test-samples-seen": "Drop the duplicates (--drop-duplicates), or test on other samples.",
     "selection-on-training-samples": "Choose settings on other samples: --selection heldout or "
     "crossfit.",
