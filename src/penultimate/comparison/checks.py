@@ -20,7 +20,7 @@ from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
 from penultimate.evaluation.checks.labels import FEWEST_TO_JUDGE
 from penultimate.networks import is_frozen
-from penultimate.networks.adapting import pretrained_of
+from penultimate.networks.adapting import pretrained_of, takes_channels_first
 from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.leakage import report_leak
 from penultimate.provenance.records import provenance_of
@@ -56,6 +56,8 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
         # The network may have recorded the images as decoded, or on the scale it was fed.
         leaked |= seen.holds(prints[test]) | seen.holds(fingerprint(data.images[test]))
         leaked |= seen.holds(fingerprint(data.inputs[test]))
+        if takes_channels_first(network):  # and was recorded so
+            leaked |= seen.holds(fingerprint(np.moveaxis(data.inputs[test], -1, 1)))
     if data.files is not None:
         names, numbered = data.files[test], ""
     elif data.is_test is not None:

@@ -24,13 +24,13 @@ from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice, check_number
 from penultimate.comparison.methods import METHODS, Method
 from penultimate.networks import (
-    FeatureExtractor,
     Training,
     fit_network,
     is_frozen,
     predict_probabilities,
     takes_pixels,
 )
+from penultimate.networks.extraction import extractor_of
 from penultimate.results.few_shot import LearningCurves
 from penultimate.selection.heldout import check_layers, fit_head, fit_layers, plain_params
 from penultimate.splits.draw import split_folds
@@ -142,7 +142,7 @@ def learning_curves(
     """
     if not is_frozen(network):
         raise TypeError(
-            "The 'network' parameter of learning_curves must be a trained Keras model; got "
+            "The 'network' parameter of learning_curves must be a trained network; got "
             f"{network!r}."
         )
     known = [*FEW_SAMPLES_METHODS, SCRATCH]
@@ -162,7 +162,7 @@ def learning_curves(
         codes,
         {
             # Once for all samples: the network is frozen, so no method changes its features.
-            layer: FeatureExtractor(network, layer, batch_size).fit().extract(inputs)
+            layer: extractor_of(network, layer, batch_size).fit(inputs[:1]).extract(inputs)
             for layer in layers
         },
         inputs.reshape(len(inputs), -1).astype(np.float32),

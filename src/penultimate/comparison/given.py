@@ -6,6 +6,7 @@ Features, in a matrix, take the place of a network: there the two are the same.
 """
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from penultimate.datasets import Dataset
 from penultimate.datasets.features import check_finite
 from penultimate.datasets.readers import load_kept
 from penultimate.networks import takes_pixels
-from penultimate.networks.adapting import prepares_images
+from penultimate.networks.adapting import prepares_images, takes_channels_first
 from penultimate.networks.arguments import check_one_input, names_builder
 
 # What `compare` trains where nothing else is asked for; data that are features need nothing.
@@ -63,7 +64,16 @@ def read_given(
             return dataset, dataset.images
         if prepares_images(network) and dataset.sources is not None:
             return dataset, np.array(dataset.sources, object)
-        return dataset, dataset.inputs if takes_own_scale else _pixels(dataset)
+        if prepares_images(network) and dataset.files is not None:
+            pixels = " x ".join(map(str, dataset.images.shape[1:3]))
+            note = (
+                f"The network was fed images of {pixels} pixels, as they were read: their files "
+                "can't be read again at their own size."
+            )
+            dataset = replace(dataset, notes=(*dataset.notes, note))
+        fed = dataset.inputs if takes_own_scale else _pixels(dataset)
+        # Of images from files it is known where their channels are.
+        return dataset, np.moveaxis(fed, -1, 1) if takes_channels_first(network) else fed
     check_one_input(network, data, "compare")
     X = as_samples(data, "compare")
     if y is None:
@@ -76,7 +86,10 @@ def read_given(
     if np.ndim(X) == 2 and np.shape(X)[:1] == np.shape(y)[:1]:
         dataset = Dataset.from_features(X, y, is_test=is_test)
         return dataset, dataset.images
-    dataset = Dataset.from_arrays(X, y, is_test=is_test)
+    shown = X
+    if takes_channels_first(network) and np.ndim(X) == 4 and np.shape(X)[1] in (1, 3):
+        shown = np.moveaxis(np.asarray(X), 1, -1)
+    dataset = Dataset.from_arrays(shown, y, is_test=is_test)
     return dataset, np.asarray(X) if takes_own_scale else _pixels(dataset)
 
 

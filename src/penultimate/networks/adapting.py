@@ -120,6 +120,11 @@ def pretrained_of(network: object) -> Pretrained | None:
     return PRETRAINED.get(name) if isinstance(name, str) else None
 
 
+def takes_channels_first(network: object) -> bool:
+    """Return whether a trained network takes arrays with the channels before height and width."""
+    return is_frozen(network) and not prepares_images(network) and adapt(network).channels_first()
+
+
 def stated_shape(network: object) -> Shape | None:
     """Return the shape of the samples that a trained network takes, if it is known and only one."""
     if not is_frozen(network) or prepares_images(network):

@@ -13,7 +13,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from penultimate.networks.adapting import adapt, is_frozen, is_path
+from penultimate.networks.adapting import HoldsNetwork, adapt, is_frozen, is_path
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.functions import is_function
@@ -152,6 +152,11 @@ def check_extracted(network: object, owner: str) -> None:
     """
     packages = {cls.__module__.partition(".")[0] for cls in type(network).__mro__}
     foreign = next((advice for name, advice in _FOREIGN.items() if name in packages), None)
+    if isinstance(network, HoldsNetwork):
+        raise TypeError(
+            f"The 'network' parameter of {owner} is an extractor already; change it with "
+            "set_params, such as set_params(layer='block_3')."
+        )
     if is_frozen(network) or (foreign is None and is_function(network)):
         check_file(network, owner)
         return
