@@ -49,10 +49,12 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     Parameters
     ----------
-    network : str, callable or keras.Model, default="compact"
+    network : str, callable, trained network or FeatureExtractor, default="compact"
         The network. A name in ``networks.NETWORKS``, or a function of (input_shape, n_classes) that
-        returns a Keras model, is trained. A Keras model is frozen, and is fed `X` unchanged, or
-        pixels from 0 to 255 if it begins by scaling them down, as the named networks do.
+        returns a Keras model, is trained. What `FeatureExtractor` takes is frozen (a Keras model, a
+        torch module, an ONNX file, a pretrained network by name), and is fed `X` unchanged, or
+        pixels from 0 to 255 if it begins by scaling them down, as the named networks do. With a
+        preprocessing or a pooling, pass a `FeatureExtractor`, whose `layer` and `batch_size` count.
     layer : str or list of str, default="penultimate"
         Where the network is cut; see `FeatureExtractor`. From a list, the layer with the best
         selection score is used.
@@ -88,7 +90,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     Attributes
     ----------
-    network_ : keras.Model
+    network_ : object
         The trained network; its outputs follow the order of `classes_`.
     layer_ : str
         The selected layer.

@@ -79,7 +79,7 @@ class Specialists(RoutedClassifier):
         A fitted classifier per subset, which takes `X` in the same form as `fit`.
     classes_ : ndarray of shape (n_classes,)
         The labels of all subsets.
-    network_ : keras.Model
+    network_ : object
         The network. No method except `fit` changes it.
     history_ : History or None
         The training history; None for a frozen network.
