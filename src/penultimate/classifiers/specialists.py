@@ -48,8 +48,8 @@ class Specialists(RoutedClassifier):
 
     Parameters
     ----------
-    network : str, callable or keras.Model, default="compact"
-        The network, as in `DeepSVC`: a name or a builder is trained, a Keras model is frozen.
+    network : str, callable, trained network or FeatureExtractor, default="compact"
+        The network, as in `DeepSVC`: a name or a builder is trained, anything else is frozen.
     subsets : dict of str to list
         The labels of each subset, by its name. Every class is in exactly one subset, and a subset
         has at least two classes.

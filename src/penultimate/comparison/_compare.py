@@ -100,7 +100,7 @@ def compare(
         methods of your own with their names; by default all that suit the comparison, except those
         on request: networks trained with a margin loss from the same initial weights, such as
         ``"cnn-hinge"``, and ``"cnn+rff"``.
-    network : str, callable or keras.Model, default="compact"
+    network : str, callable, trained network or FeatureExtractor, default="compact"
         As in `DeepSVC`; not used for features, where differences are to ``logistic``, a converged
         logistic head. For a frozen model with one output per class, ``cnn-softmax`` is its own
         softmax: output k stands for label k, or for the k-th class name in sorted order (the report

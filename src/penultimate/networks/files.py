@@ -6,10 +6,12 @@ that network and provenance cannot be separated by copying the file.
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from penultimate._common.files import write_atomically
 from penultimate._common.protocols import Network
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
+from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
 from penultimate.provenance.records import Provenance, provenance_of, set_provenance
 
 # In a folder of our own, so that it cannot meet a member of Keras's.
@@ -60,21 +62,22 @@ def save_network(network: Network, path: str | Path) -> None:
             archive.writestr(_MEMBER, provenance_of(network).to_bytes())
 
 
-def load_network(path: str | Path) -> Network:
-    """Read a network from a ``.keras`` file of your own, with its provenance if it has one.
+def load_network(path: str | Path) -> Any:
+    """Read a network from a file of your own, a ``.keras`` one with its provenance if it has one.
 
     Parameters
     ----------
     path : str or Path
+        A ``.keras`` or an ``.onnx`` file.
 
     Returns
     -------
-    keras.Model
+    keras.Model or OnnxNetwork
 
     Raises
     ------
     ValueError
-        If the file is damaged or contains code, which is not run.
+        If the file is missing or damaged, or contains code, which is not run.
 
     Examples
     --------
@@ -85,8 +88,23 @@ def load_network(path: str | Path) -> Network:
     >>> load_network(path).input_shape
     (None, 8, 8, 1)
     """
-    # Safe mode refuses Lambda layers, which hold code that would run when loaded.
-    network = import_keras().saving.load_model(path, safe_mode=True)
+    path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        return OnnxNetwork(path)
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ValueError(f"{str(path)!r} is damaged, or no Keras file: save the network again.")
+    try:
+        # Safe mode refuses Lambda layers, which hold code that would run when loaded.
+        network = import_keras().saving.load_model(path, safe_mode=True)
+    except ValueError as error:
+        if "Lambda" not in str(error) and "safe_mode" not in str(error):
+            raise
+        raise ValueError(
+            f"{str(path)!r} has a Lambda layer, which holds code that would run when it is loaded: "
+            "it was not. Replace the layer by one of Keras's own and save it again; or, if the "
+            "file is yours, load it with keras.models.load_model(path, safe_mode=False), and pass "
+            "the network."
+        ) from error
     with zipfile.ZipFile(path) as archive:
         if _MEMBER in archive.namelist():
             set_provenance(network, Provenance.from_bytes(archive.read(_MEMBER), str(path)))
