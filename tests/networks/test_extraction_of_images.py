@@ -255,3 +255,25 @@ def test_deep_svc_takes_an_extractor(network):
     assert model.extractor_.batch_size == 16
     with pytest.raises(ValueError, match="leave out one of the two"):
         DeepSVC(FeatureExtractor(network, "flatten"), layer="features").fit(X[:, :16, :16], y)
+
+
+def test_large_images_are_passed_in_smaller_batches():
+    sizes = []
+
+    def note(batch):
+        sizes.append(len(batch))
+        return batch.mean(axis=(1, 2))
+
+    prepare = Preprocessing(size=1000)
+    images = [np.zeros((8, 8, 3), np.uint8)] * 5
+    FeatureExtractor(note, preprocessing=prepare).fit_transform(images)
+    assert sizes == [1, 1, 1, 1, 1]
+    del sizes[:]
+    FeatureExtractor(note, preprocessing=Preprocessing(size=10)).fit_transform(images)
+    assert sizes == [5]
+
+
+def test_one_prepared_image_gives_what_it_gives_among_others(network):
+    X = photos(5)
+    extractor = FeatureExtractor(network, preprocessing=Preprocessing(size=16)).fit(X)
+    np.testing.assert_allclose(extractor.transform(X[2:3]), extractor.transform(X)[2:3], rtol=1e-5)

@@ -13,6 +13,7 @@ backends, the last digits of float32 depend on the batch size.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,16 @@ def in_batches(
             stop,
             [_padded(each[start:stop], size, kind) for each, kind in zip(arrays, types)],
         )
+
+
+def padded_batches(
+    batches: Generator[Batch, None, None], batch_size: int
+) -> Generator[Batch, None, None]:
+    """Pad batches that are smaller than `batch_size`, for networks compiled for each size."""
+    with closing(batches):
+        for start, stop, arrays in batches:
+            size = padded_size(stop - start, batch_size)
+            yield start, stop, [_padded(each, size, each.dtype) for each in arrays]
 
 
 def collect(

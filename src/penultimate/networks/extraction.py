@@ -24,7 +24,7 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_choice, check_number
-from penultimate.networks._forward import collect, in_batches
+from penultimate.networks._forward import collect, in_batches, padded_batches
 from penultimate.networks._images import Images, prepared_batches
 from penultimate.networks._inputs import check_inputs
 from penultimate.networks.adapting import HoldsNetwork, adapt
@@ -35,6 +35,9 @@ from penultimate.networks.preprocessing import Preprocessing
 
 # Features of a flattened map beyond which a head learns little from the usual number of samples.
 _MANY = 10_000
+# Values in a batch of images: 33 of 224 x 224 in three colors. Larger batches take memory by the
+# gigabyte in a network's first layers, and no less time (benchmarks/results/extraction.md).
+_VALUES = 5_000_000
 
 
 class FeatureExtractor(
@@ -63,7 +66,8 @@ class FeatureExtractor(
         tensor or a node. What is called several times is ``"relu:0"``, ``"relu:1"``, in the order
         of the calls. `layers` lists all.
     batch_size : int, default=256
-        Maximum number of samples per pass, which determines the memory. For Keras a smaller batch
+        Maximum number of samples per pass, which determines the memory; large images that are
+        prepared here are passed in smaller batches. For Keras a smaller batch
         is padded to the next power of two, a single sample to two. The features of a sample do not
         depend on the other samples in its batch; their number may change the rounding, if a backend
         has several routines.
@@ -456,13 +460,13 @@ class FeatureExtractor(
         check_is_fitted(self)
         frozen = self._adapter
         if self.preprocessing_ is not None:
+            images = Images.of(X, self._factor)
+            size = self._photos_per_pass(images)
             batches = prepared_batches(
-                Images.of(X, self._factor),
-                self.preprocessing_,
-                batch_size=self.batch_size,
-                rows=rows,
-                on_error=on_error,
+                images, self.preprocessing_, batch_size=size, rows=rows, on_error=on_error
             )
+            if frozen.compiles_per_size:
+                batches = padded_batches(batches, size)
         else:
             samples = self._check_sizes(self._check_input(X))
             chosen = samples if rows is None else [each[np.asarray(rows)] for each in samples]
@@ -475,6 +479,14 @@ class FeatureExtractor(
         with closing(batches):
             for start, stop, batch in batches:
                 yield start, stop, [each[: stop - start] for each in self._compute_each(batch)]
+
+    def _photos_per_pass(self, images: Images) -> int:
+        """Return the number of images per pass: fewer if they are large."""
+        assert self.preprocessing_ is not None
+        shape = self.preprocessing_.output_shape((1, 1))
+        if self.preprocessing_.size is None:
+            shape = images[0].shape
+        return max(1, min(self.batch_size, _VALUES // int(np.prod(shape))))
 
     def extract_each(self, X: Inputs, progress: Progress = SILENT) -> list[NDArray[np.float32]]:
         """Compute the features of every layer in one pass, without concatenating them.
