@@ -255,8 +255,9 @@ draws.
 
 ## Time
 
-Features of all photographs, with decoded images in memory: {times}. Selecting among \
-{len(of_one)} pairs of layer and normalization, with C and gamma, in one split: {one_split:.1f} s.
+Features of all photographs, decoded already, on two cores that other programs used as well: \
+{times}. Selecting among {len(of_one)} pairs of layer and normalization, with C and gamma, in one \
+split: {one_split:.1f} s.
 """,
         encoding="utf-8",
     )
