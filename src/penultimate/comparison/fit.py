@@ -249,7 +249,8 @@ def _preprocessing(
         return {
             (layer, OWN): make(n_samples, values.shape[1]) for layer, values in development.items()
         }
-    if method.inputs == "pixels":
+    # Trees split at thresholds, which no scaling of a feature moves: four forests for one.
+    if method.inputs == "pixels" or method.family == "forest":
         return choices(development, [DEFAULT_NORMALIZATION])
     return choices(development, settings.normalizations)
 

@@ -56,8 +56,9 @@ def read_given(
         # A user's own network may fix the size of its input, so its images stay as they are.
         size: Literal["auto"] | None = "auto" if names_builder(network) else None
         if not isinstance(data, Dataset):
-            size = "auto" if prepares_images(network) else size
-            data = load_kept(data, stack, image_size=size, progress=progress)
+            prepares = prepares_images(network)
+            size = "auto" if prepares else size
+            data = load_kept(data, stack, image_size=size, progress=progress, for_report=prepares)
         # `take` keeps all classes, also those of which it took nothing.
         dataset = data.without_empty_classes()
         if not dataset.has_images:

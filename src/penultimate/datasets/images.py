@@ -73,6 +73,7 @@ def decode_images(
     image_size: Size | Literal["auto"] | None = None,
     skip_corrupt: bool = False,
     progress: Progress = SILENT,
+    for_report: bool = False,
 ) -> DecodedImages:
     """Decode files into one array.
 
@@ -87,6 +88,9 @@ def decode_images(
         Whether to skip and list files that can't be decoded, instead of raising.
     progress : Progress
         Observer that is called after every hundred files.
+    for_report : bool
+        Whether a network reads the files by itself, so that these images are only shown, and used
+        by methods on pixels.
 
     Raises
     ------
@@ -160,7 +164,9 @@ def decode_images(
     size = auto_size(sizes) if image_size == "auto" else image_size
     notes = []
     if size is not None and sizes.keys() != {size}:
-        notes.append(f"Images were {describe_resizing(size, sizes, auto=image_size == 'auto')}")
+        resized = describe_resizing(size, sizes, auto=image_size == "auto" and not for_report)
+        whose = "For the report and methods on pixels, images" if for_report else "Images"
+        notes.append(f"{whose} were {resized}")
         if image_size == "auto":
             pixels = [a if a.shape[:2] == size else _resize(a, size) for a in pixels]
             # Nobody asked for it, so it is said before any training, not only in the report.

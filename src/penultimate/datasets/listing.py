@@ -54,11 +54,19 @@ class Listing:
     shown: list[str] | None = None
 
     def decode(
-        self, size: Size | Literal["auto"] | None, skip_corrupt: bool, progress: Progress
+        self,
+        size: Size | Literal["auto"] | None,
+        skip_corrupt: bool,
+        progress: Progress,
+        for_report: bool = False,
     ) -> Dataset:
         """Decode the files into a data set, without those that are skipped."""
         decoded = decode_images(
-            self.paths, image_size=size, skip_corrupt=skip_corrupt, progress=progress
+            self.paths,
+            image_size=size,
+            skip_corrupt=skip_corrupt,
+            progress=progress,
+            for_report=for_report,
         )
         left_out = tuple(f"Left out: {reason}." for reason in decoded.unreadable)
 

@@ -137,7 +137,8 @@ def load_kept(path: str | Path, stack: ExitStack, **options: Any) -> Dataset:
     stack : ExitStack
         Until it is closed, what was in an archive stays unpacked.
     **options
-        Parameters of `load`.
+        Parameters of `load`; with ``for_report=True``, a network reads the files by itself, and
+        notes say so.
 
     Returns
     -------
@@ -189,6 +190,7 @@ def _load(
     subsets: bool = False,
     group_from_filename: str | None = None,
     progress: Progress = SILENT,
+    for_report: bool = False,
 ) -> Dataset:
     """Read what is no archive."""
     size = check_size(image_size)
@@ -199,7 +201,7 @@ def _load(
         group_from_filename=group_from_filename,
     )
     if isinstance(found, Listing):
-        return found.decode(size, skip_corrupt, progress)
+        return found.decode(size, skip_corrupt, progress, for_report)
     if size not in (None, "auto"):
         raise ValueError(
             f"{spelled('--image-size', 'image_size')} resizes image files; {path.name!r} holds "
