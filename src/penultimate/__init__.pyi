@@ -18,6 +18,7 @@ from penultimate.splits import Holdout as Holdout
 from penultimate.splits import split_test as split_test
 from penultimate.store import FeatureStore as FeatureStore
 from penultimate.svm import SVC as SVC
+from penultimate.svm import StreamedSVC as StreamedSVC
 from penultimate.svm import SVCHalvingSearchCV as SVCHalvingSearchCV
 from penultimate.svm import SVCRandomizedSearchCV as SVCRandomizedSearchCV
 from penultimate.svm import SVCSearchCV as SVCSearchCV

@@ -5,6 +5,7 @@ layout raises TypeError. What values mean is checked above it, in `SVC` and its 
 """
 
 import ctypes
+import math
 import os
 import re
 from collections.abc import Callable
@@ -78,6 +79,14 @@ def make_context(
 ) -> "core.Context":
     """Make the context of the core: BLAS, vector instructions, threads, progress callback."""
     return core.Context(linear_algebra(), count_threads(n_jobs), VARIANT, progress)
+
+
+def physical_memory() -> float:
+    """Return the bytes of memory that this machine has; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):  # Windows
+        return math.inf
 
 
 def memory_in_bytes(limit: int | str | None) -> int:

@@ -17,7 +17,9 @@ from penultimate._common.cv_results import make_cv_results
 from penultimate._common.frames import level_outside
 from penultimate._common.progress_bar import SearchBar
 from penultimate._common.warnings import PerformanceWarning
+from penultimate.svm._foresight import announce_cost
 from penultimate.svm._joint_search import JointSearch
+from penultimate.svm._pipelines import is_svc, split_off_svc
 from penultimate.svm._problem import NotJointError
 from penultimate.svm._scoring import ScoreTable, Scoring
 from penultimate.svm._search_checks import check_last_step, check_names, check_probabilities
@@ -111,6 +113,7 @@ class Trials:
             check_last_step(self.estimator, candidates, owner)
             check_names(self.estimator, candidates, owner)
             check_probabilities(self.estimator, candidates, self.scoring.scorer, owner)
+            self._announce_cost(len(candidates) * len(folds))
         # Successive halving scores several times, on different samples: each time may need the
         # separate fits, for example because a subsample lacks a class.
         try:
@@ -127,6 +130,22 @@ class Trials:
         for name, value in (columns or {}).items():
             self._columns.setdefault(name, []).extend([value] * len(candidates))
         return table
+
+    def _announce_cost(self, n_fits: int) -> None:
+        """Say what a search over an SVC will cost, if that is much."""
+        X, y, _ = self.fit_args
+        classifier = split_off_svc(self.estimator)[1]
+        if not is_svc(classifier):
+            return
+        announce_cost(
+            type(self.search).__name__,
+            clone(self.estimator),
+            X,
+            y,
+            kernel=classifier.kernel,
+            memory_limit=getattr(classifier, "memory_limit", None),
+            n_fits=n_fits,
+        )
 
     def results(self) -> dict[str, Any]:
         """Return ``cv_results_`` of all candidates so far."""

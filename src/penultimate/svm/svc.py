@@ -24,6 +24,7 @@ from penultimate._common.threads import validating
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
 from penultimate.svm._coefficients import CoefficientsMixin
+from penultimate.svm._foresight import announce_cost
 from penultimate.svm._kernel import Kernel, resolve_gamma
 from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, vote_scores, worst_margin
@@ -96,6 +97,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
     memory_limit : int or str, default=None
         Memory for rows of the Gram matrix, in bytes or as text such as ``"2GiB"``; by default a
         quarter of the free memory. Rows that do not fit are computed again when they are needed.
+        Copies of the samples, of 12 bytes per value, are in addition to it.
 
     Attributes
     ----------
@@ -225,12 +227,26 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
             If a parameter or the data is invalid, or for ``probability=True``.
         TypeError
             If `X` is sparse.
+        MemoryError
+            If the copies of `X` that the solver needs do not fit into the memory of this machine.
 
         Warns
         -----
         ConvergenceWarning
             If a pair did not reach `tol`; `status_` gives the reason.
+        PerformanceWarning
+            Before a fit that will take minutes or more: how long and how much memory, and what to
+            take instead.
         """
+        # Not for the refit of a search, which has said it for all of its fits.
+        announce_cost(
+            type(self).__name__,
+            SVC(**{name: getattr(self, name) for name in SVC._get_param_names()}),
+            X,
+            y,
+            kernel=self.kernel,
+            memory_limit=self.memory_limit,
+        )
         return self._fit(X, y, sample_weight)
 
     # For the searches, which validate settings that they do not fit one by one.
