@@ -206,11 +206,11 @@ def compare(
     Without --subsets also cnn+rf, cnn+knn.
     With --subsets also cnn-softmax-masked, cnn+svm-rbf-routed, cnn-scratch,
     cnn+svm-rbf-head-routed, cnn-scratch-plain.
-    On request: cnn+rff (a linear SVM on random features); networks trained with a
-    margin loss: cnn-hinge, cnn-squared-hinge, cnn-crammer-singer,
-    cnn-weston-watkins.
+    On request: cnn+rff (a linear SVM on random features), cnn+svm-linear-streamed (a
+    linear SVM for many samples); networks trained with a margin loss: cnn-hinge,
+    cnn-squared-hinge, cnn-crammer-singer, cnn-weston-watkins.
     On features: logistic, svm-rbf, svm-linear; without --subsets also rf, knn; with
-    --subsets also svm-rbf-head-routed; on request rff.
+    --subsets also svm-rbf-head-routed; on request rff, svm-linear-streamed.
 
     Networks: compact, wide (for about fifty classes), plane (two features, for plots);
     pretrained ones such as efficientnet-lite0 (list prints them); or one of yours.

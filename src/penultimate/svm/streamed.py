@@ -117,7 +117,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
     >>> np.save(file, X.astype(np.float32))
     >>> features = np.load(file, mmap_mode="r")
     >>> machine = StreamedSVC(C=0.01).fit(features, y)
-    >>> machine.score(features, y) > 0.97, machine.duality_gap_.max() < 1e-4
+    >>> bool(machine.score(features, y) > 0.95), bool(machine.duality_gap_.max() < 1e-4)
     (True, True)
     """
 
