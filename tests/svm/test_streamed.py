@@ -315,7 +315,7 @@ print(peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     grown = int(done.stdout) / 1024
-    assert grown < 110, f"{grown:.0f} MiB more"
+    assert grown < 90, f"{grown:.0f} MiB more"
 
 
 @pytest.mark.filterwarnings("ignore")
