@@ -208,7 +208,10 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         head = method.make_head(data.settings.n_jobs, data.seed)
-        if fold_parts:
+        if fold_parts and method.inputs == "features" and data.settings.frozen:
+            # The folds share their features, so that a search solves all of them as one problem.
+            fitted = fit_layers(head, development, codes, folds, preprocessing=preprocessing)
+        elif fold_parts:
             fitted = fit_crossfit(
                 head, fold_parts, lambda: development, codes, preprocessing=preprocessing
             )
