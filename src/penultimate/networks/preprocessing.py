@@ -1,8 +1,8 @@
 """What is done to an image before a network sees it, as an object that travels with the network.
 
-Images are resized in float32 with antialiasing, as in Pillow's mode "F". The ``Resize`` of ONNX
-with ``antialias=1`` computes the same to .004 of 255, at every size that was tried; resizing in
-8 bits rounds between its two passes, and is off by up to 6 (benchmarks/results/extraction.md).
+Images are resized in float32 with antialiasing, as in Pillow's mode "F" (``_resizing.py``). The
+``Resize`` of ONNX with ``antialias=1`` computes the same to .004 of 255, at every size that was
+tried; resizing in 8 bits rounds between its two passes, and is off by up to 6.
 A network that sees other pixels than in its training predicts worse without an error, so nothing
 here is guessed: what is not stated is not done.
 """
@@ -13,15 +13,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from PIL import Image
 
 from penultimate._common.validation import check_choice, check_number
+from penultimate.networks._resizing import FILTERS, resize
 
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 _CHANNELS = ("rgb", "bgr", "gray")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
 
@@ -77,7 +72,7 @@ class Preprocessing:
         """Raise ``TypeError`` or ``ValueError`` for what is no preprocessing."""
         owner = "Preprocessing"
         check_choice(self.channels, "channels", owner, _CHANNELS)
-        check_choice(self.interpolation, "interpolation", owner, tuple(_FILTERS))
+        check_choice(self.interpolation, "interpolation", owner, tuple(FILTERS))
         check_number(self.scale, "scale", owner)
         if self.size is not None:
             given: Any = self.size
@@ -167,7 +162,7 @@ class Preprocessing:
         values = self._ordered(pixels.astype(np.float32, copy=False)) * np.float32(self.scale)
         values -= np.asarray(self.mean, np.float32)
         values /= np.asarray(self.std, np.float32)
-        return np.ascontiguousarray(values.transpose(2, 0, 1)) if self.channels_first else values
+        return np.ascontiguousarray(values.transpose(2, 0, 1) if self.channels_first else values)
 
     def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape that `apply` gives an image.
@@ -240,19 +235,20 @@ class Preprocessing:
             max(width, int(before[1] * factor + 0.5)),
         )
         top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
-        # Resized whole, then cropped, as a graph of ONNX does it: cropping first would change the
-        # pixels along the edge.
-        return self._to_size(pixels, whole)[top : top + height, left : left + width]
+        # The pixels of the image resized whole, then cropped, as a graph of ONNX does it: cropping
+        # first would change those along the edge.
+        crop = slice(top, top + height), slice(left, left + width)
+        return self._to_size(pixels, whole, crop)
 
-    def _to_size(self, pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+    def _to_size(
+        self,
+        pixels: NDArray[Any],
+        size: tuple[int, int],
+        crop: tuple[slice, slice] = (slice(None), slice(None)),
+    ) -> NDArray[np.float32]:
         if pixels.shape[:2] == size:
-            return pixels.astype(np.float32)
-        out = np.empty((*size, pixels.shape[2]), np.float32)
-        for channel in range(pixels.shape[2]):
-            plane = Image.fromarray(np.ascontiguousarray(pixels[..., channel], np.float32))
-            resized = plane.resize(size[::-1], _FILTERS[self.interpolation])
-            out[..., channel] = np.asarray(resized)
-        return out
+            return pixels[crop].astype(np.float32)
+        return resize(pixels, size, self.interpolation, crop)
 
     def _ordered(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the channels that the network takes, in its order."""
