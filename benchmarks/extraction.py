@@ -64,7 +64,7 @@ def spread(ratios):
 
 def table(contestants, found, n_photos):
     """Yield the lines of a table: milliseconds per photo, and the speed of the first in terms."""
-    yield "| | elapsed, ms | processors, ms | its elapsed time / ours | its processors' time / ours |"
+    yield "| | elapsed, ms | processors, ms | elapsed time / ours | processors' time / ours |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     for column, name in enumerate(contestants):
         each = 1000 * np.median(found[:, column], axis=0) / n_photos
@@ -77,12 +77,11 @@ def bare_session():
     import onnx
     from onnx.utils import Extractor
 
-    model = onnx.load(PRETRAINED[NETWORK].cached_file)
+    model = onnx.shape_inference.infer_shapes(onnx.load(PRETRAINED[NETWORK].cached_file))
     name = model.graph.input[0].name
     part = Extractor(model).extract_model([name], [FEATURES])
-    options = onnxruntime.SessionOptions()
     session = onnxruntime.InferenceSession(
-        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        part.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return lambda batch: session.run(None, {name: batch})[0]
 
@@ -123,7 +122,9 @@ def of_photos(paths, n_rounds):
         "decode a batch, then run it": loop,
         "one photo at a time": one_at_a_time,
     }
-    difference = max(float(np.abs(ours.transform(paths) - f()).max()) for f in (runtime_alone, loop))
+    difference = max(
+        float(np.abs(ours.transform(paths) - f()).max()) for f in (runtime_alone, loop)
+    )
     found = take_turns(contestants, n_rounds)
     elapsed, used = found[..., 0], found[..., 1]
     yield f"Files: {len(paths)} JPEG photos, {N_THREADS} threads, {n_rounds} rounds; per photo:"
@@ -204,7 +205,7 @@ def unpacked(photos, folder):
     return sorted(photos.rglob("*.jpg"))
 
 
-def load_of_others():
+def load_average():
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
@@ -222,7 +223,7 @@ def main():
         return
     lines = [
         f"Extraction with {NETWORK}; {N_THREADS} processors, onnxruntime "
-        f"{onnxruntime.__version__}; load average before the run {load_of_others():.1f}.",
+        f"{onnxruntime.__version__}; load average before the run {load_average():.1f}.",
         "",
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ import argparse
 import time
 
 from penultimate import Comparison, Holdout, Protocol, compare
+
 NETWORK = "efficientnet-lite0"
 METHODS = ["cnn+logistic", "cnn+svm-linear", "cnn+svm-rbf"]
 

@@ -1,4 +1,4 @@
-"""Heads on sentence embeddings: which part of SciPy is a sentence about?
+"""Heads on sentence embeddings, which tell what part of SciPy a sentence is about.
 
 Nothing is downloaded. The texts are the first sentences of the docstrings of SciPy's functions and
 classes, in the parts of SciPy (stats, signal, linalg, ...) that have 40 or more. The embeddings are
@@ -19,16 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch.nn import functional as nn
 
 from penultimate import Holdout, Protocol, compare
 
-PARTS = (
-    "cluster.hierarchy fft integrate interpolate io linalg ndimage optimize signal sparse "
-    "sparse.csgraph sparse.linalg spatial spatial.distance special stats stats.mstats"
-).split()
+PARTS = [
+    "cluster.hierarchy", "fft", "integrate", "interpolate", "io", "linalg", "ndimage", "optimize",
+    "signal", "sparse", "sparse.csgraph", "sparse.linalg", "spatial", "spatial.distance",
+    "special", "stats", "stats.mstats",
+]  # fmt: skip
 N_LAYERS, N_HEADS, MAX_TOKENS = 6, 12, 256
 
 
@@ -54,7 +55,7 @@ class SentenceEncoder:
             mask = torch.tensor([each.attention_mask for each in tokens], dtype=torch.bool)
             states, real = self._states(ids, mask), mask[..., None]
             mean = (states * real).sum(1) / real.sum(1)
-            found[rows] = F.normalize(mean, dim=1).numpy()
+            found[rows] = nn.normalize(mean, dim=1).numpy()
         return found
 
     def _states(self, ids, mask):
@@ -63,25 +64,27 @@ class SentenceEncoder:
         for layer in range(N_LAYERS):
             at = f"encoder.layer.{layer}."
             q, k, v = (
-                self._linear(f"{at}attention.self.{name}", x).unflatten(2, (N_HEADS, -1)).transpose(1, 2)
+                self._linear(f"{at}attention.self.{name}", x)
+                .unflatten(2, (N_HEADS, -1))
+                .transpose(1, 2)
                 for name in ("query", "key", "value")
             )
-            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
+            heads = nn.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
             seen = self._linear(f"{at}attention.output.dense", heads.transpose(1, 2).flatten(2))
             x = self._norm(f"{at}attention.output.LayerNorm", x + seen)
-            wide = F.gelu(self._linear(f"{at}intermediate.dense", x))
+            wide = nn.gelu(self._linear(f"{at}intermediate.dense", x))
             x = self._norm(f"{at}output.LayerNorm", x + self._linear(f"{at}output.dense", wide))
         return x
 
     def _embedded(self, name, ids):
-        return F.embedding(ids, self.weights[f"embeddings.{name}_embeddings.weight"])
+        return nn.embedding(ids, self.weights[f"embeddings.{name}_embeddings.weight"])
 
     def _linear(self, name, x):
-        return F.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        return nn.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def _norm(self, name, x):
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-12)
+        return nn.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-12)
 
 
 def load_encoder():
