@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from penultimate.networks import Preprocessing
+from penultimate.networks import Preprocessing, _resizing
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -103,3 +103,17 @@ def test_equal_ones_have_equal_digests():
     ]
     assert len({one.digest(), *(each.digest() for each in others)}) == 4
     assert len(one.digest()) == 32
+
+
+@pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("shape", [(7, 1000, 3), (300, 200, 1), (1, 1, 3)])
+def test_every_filter_is_pillows_also_in_blocks_of_columns(monkeypatch, name, shape):
+    monkeypatch.setattr(_resizing, "_BLOCK", 1000)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    resized = Preprocessing(size=(33, 64), crop=1.0, interpolation=name)._resized(image)
+    factor = max(33 / shape[0], 64 / shape[1])
+    whole = (max(33, int(shape[0] * factor + 0.5)), max(64, int(shape[1] * factor + 0.5)))
+    expected = by_pillow(image, whole, Image.Resampling[name.upper()])
+    top, left = (whole[0] - 33) // 2, (whole[1] - 64) // 2
+    expected = expected[top : top + 33, left : left + 64]
+    np.testing.assert_allclose(resized, expected, atol=5e-4)
