@@ -1,7 +1,6 @@
 """From whatever a user has as a trained network to the adapter of its framework."""
 
 import os
-import sys
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, TypeGuard
@@ -9,6 +8,7 @@ from typing import Any, TypeGuard
 from penultimate.networks.files import load_network
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
+from penultimate.networks.frameworks.onnx_graphs import is_onnx
 from penultimate.networks.frameworks.torch_running import is_torch_module
 from penultimate.networks.functions import FunctionNetwork, is_function
 from penultimate.networks.preprocessing import Preprocessing
@@ -50,14 +50,6 @@ def is_frozen(network: object) -> bool:
         or is_onnx(network)
         or isinstance(network, (FrozenNetwork, HoldsNetwork))
     )
-
-
-def is_onnx(network: object) -> bool:
-    """Return whether `network` is an ONNX model or the path of one."""
-    if isinstance(network, (str, PurePath)):
-        return PurePath(network).suffix.lower() == ".onnx"
-    onnx = sys.modules.get("onnx")
-    return onnx is not None and isinstance(network, onnx.ModelProto)
 
 
 def is_pretrained(network: object) -> TypeGuard[str]:

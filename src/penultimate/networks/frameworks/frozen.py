@@ -6,7 +6,7 @@ for all frameworks, and live in ``networks/extraction.py``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import prod
@@ -190,6 +190,37 @@ class FrozenNetwork(ABC):
             and (shape[0] in (1, 3))
             and shape[2] not in (1, 3)
         )
+
+
+def scores_by_values(outputs: NDArray[np.floating], made_of: Collection[str]) -> bool | None:
+    """Decide by their values whether outputs are scores, where the graph does not say.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (n_samples, n_outputs)
+        Those of noise, and of samples if there are some.
+    made_of : collection of str
+        What the graph shows of their making: ``"probabilities"``, ``"logarithms"``.
+
+    Returns
+    -------
+    bool or None
+        False for probabilities; None if there are two readings. A guess could apply a softmax to
+        probabilities, which looks right and is not.
+    """
+    low, high = float(outputs.min()), float(outputs.max())
+    of_probabilities = set(made_of) == {"probabilities"}
+    # Several probabilities show by their sum; of a single one there is only its range.
+    if outputs.shape[1] > 1:
+        adds_up = low >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+        if adds_up or (of_probabilities and low >= 0):
+            return False
+        return None if of_probabilities else True
+    in_unit = low >= 0 and high <= 1
+    if in_unit and of_probabilities:
+        return False
+    never_positive = "logarithms" in made_of and high <= 0
+    return None if in_unit or of_probabilities or never_positive else True
 
 
 def no_such_layer(network: str, layer: str, names: Iterable[str]) -> str:

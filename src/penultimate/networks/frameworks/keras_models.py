@@ -16,6 +16,7 @@ from penultimate._common.protocols import Layer, Network, Tensor, Variable
 from penultimate.networks._forward import forward, several_outputs
 from penultimate.networks.frameworks import classifying
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model
+from penultimate.networks.frameworks.frozen import scores_by_values
 from penultimate.networks.frameworks.graph import Graph, Value, bare, has_graph
 
 _TRIED = 8  # samples of noise
@@ -162,24 +163,10 @@ def ends_in_logits(model: Network, outputs: NDArray[np.floating] | None = None) 
     if of_noise is None:
         return True
     tried = of_noise if outputs is None else np.concatenate([of_noise, outputs])
-    low, high = float(tried.min()), float(tried.max())
-    of_probabilities = made_of == {"probabilities"}
-    # Several probabilities show by their sum; of a single one there is only its range.
-    if tried.shape[1] > 1:
-        adds_up = low >= 0 and np.allclose(tried.sum(axis=1), 1, atol=1e-3)
-        if adds_up or (of_probabilities and low >= 0):
-            return False
-        if not of_probabilities:
-            return True
-    else:
-        in_unit = low >= 0 and high <= 1
-        if in_unit and of_probabilities:
-            return False
-        never_positive = "logarithms" in made_of and high <= 0
-        if not (in_unit or of_probabilities or never_positive):
-            return True
-    # A guess could apply a softmax to probabilities, which looks right and is not.
-    raise ValueError(_two_readings(model, low, high))
+    are_scores = scores_by_values(tried, made_of)
+    if are_scores is None:
+        raise ValueError(_two_readings(model, float(tried.min()), float(tried.max())))
+    return are_scores
 
 
 def giving_scores(model: Network) -> Network:

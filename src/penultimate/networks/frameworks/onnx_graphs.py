@@ -22,6 +22,7 @@ from penultimate.networks.frameworks.frozen import (
     FrozenNetwork,
     Input,
     Shape,
+    scores_by_values,
 )
 from penultimate.networks.frameworks.onnx_files import read_onnx
 from penultimate.networks.frameworks.onnx_names import LayerNames
@@ -301,26 +302,13 @@ class OnnxNetwork(FrozenNetwork):
         tried = self._outputs_of_noise(output)
         if outputs is not None:
             tried = np.concatenate([tried, np.reshape(outputs, (len(outputs), -1))])
-        made_of = sources(self.graph, output)
-        low, high = float(tried.min()), float(tried.max())
-        # As of Keras models: several probabilities show by their sum; of one, there is its range.
-        of_probabilities = made_of == {"probabilities"}
-        if tried.shape[1] > 1:
-            adds_up = low >= 0 and np.allclose(tried.sum(axis=1), 1, atol=1e-3)
-            if adds_up or (of_probabilities and low >= 0):
-                return False
-            if not of_probabilities:
-                return True
-        else:
-            in_unit = low >= 0 and high <= 1
-            if in_unit and of_probabilities:
-                return False
-            if not (in_unit or of_probabilities or ("logarithms" in made_of and high <= 0)):
-                return True
+        are_scores = scores_by_values(tried, sources(self.graph, output))
+        if are_scores is not None:
+            return are_scores
         raise ValueError(
             f"It is not clear whether the outputs of the network {self.name!r} are probabilities: "
-            f"they go from {low:.3g} to {high:.3g}. Export it with a softmax or sigmoid at its end "
-            "for probabilities, or without one for logits."
+            f"they go from {tried.min():.3g} to {tried.max():.3g}. Export it with a softmax or "
+            "sigmoid at its end for probabilities, or without one for logits."
         )
 
     def _outputs_of_noise(self, output: str) -> NDArray[Any]:

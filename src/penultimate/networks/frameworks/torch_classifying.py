@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate.networks.frameworks.frozen import scores_by_values
 from penultimate.networks.frameworks.torch_graph import Graph, Value
 from penultimate.networks.frameworks.torch_recording import DROPOUTS, SAME
 
@@ -357,24 +358,11 @@ def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
 
 def are_scores(outputs: NDArray[np.floating], made_of: set[str], name: str) -> bool:
     """Decide by their values whether outputs are scores, as the Keras adapter does."""
-    low, high = float(outputs.min()), float(outputs.max())
-    of_probabilities = made_of == {"probabilities"}
-    # Several probabilities show by their sum; of a single one there is only its range.
-    if outputs.shape[1] > 1:
-        adds_up = low >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
-        if adds_up or (of_probabilities and low >= 0):
-            return False
-        if not of_probabilities:
-            return True
-    else:
-        in_unit = low >= 0 and high <= 1
-        if in_unit and of_probabilities:
-            return False
-        never_positive = "logarithms" in made_of and high <= 0
-        if not (in_unit or of_probabilities or never_positive):
-            return True
+    found = scores_by_values(outputs, made_of)
+    if found is not None:
+        return found
     raise ValueError(
         f"It is not clear whether the outputs of the network {name!r} are probabilities: they go "
-        f"from {low:.3g} to {high:.3g}. End it in a softmax or sigmoid of torch's for "
-        "probabilities, or in a layer without activation for logits."
+        f"from {outputs.min():.3g} to {outputs.max():.3g}. End it in a softmax or sigmoid of "
+        "torch's for probabilities, or in a layer without activation for logits."
     )
