@@ -60,7 +60,8 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
     class_weight : dict or "balanced", default=None
         Factor of `C` for each class.
     max_passes : int, default=100
-        Limit on the passes over the samples.
+        Limit on the passes over the samples; of each group of classes, if there are several (see
+        `memory_limit`).
     batch_size : int, default=8192
         Rows in a block.
     random_state : int, RandomState instance or None, default=None
