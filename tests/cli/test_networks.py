@@ -227,3 +227,21 @@ def test_compare_keeps_features_in_a_cache(photos, network, tmp_path):
     stores = [FeatureStore(each) for each in (tmp_path / "cache").iterdir()]
     assert len(stores) == 2
     assert all(len(store) == 36 for store in stores)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('weights')", "failed: KeyError"),
+        ("import sys; sys.exit(3)", "failed: SystemExit"),
+        ("return None.no_such_thing", "failed: AttributeError"),
+    ],
+)
+def test_faults_of_the_code_that_builds(photos, tmp_path, monkeypatch, body, words):
+    (tmp_path / "faulty.py").write_text(f"def build():\n    {body}\n")
+    monkeypatch.chdir(tmp_path)
+    result = run("compare", photos, "--network", "faulty.py:build", "--out", tmp_path / "r")
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert words in text
+    assert "faulty.py, line 2" in text

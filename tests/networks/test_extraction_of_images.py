@@ -277,3 +277,72 @@ def test_one_prepared_image_gives_what_it_gives_among_others(network):
     X = photos(5)
     extractor = FeatureExtractor(network, preprocessing=Preprocessing(size=16)).fit(X)
     np.testing.assert_allclose(extractor.transform(X[2:3]), extractor.transform(X)[2:3], rtol=1e-5)
+
+
+def test_a_dark_image_does_not_decide_the_scale():
+    """Floats from 0 to 255 whose first image is black, and floats that do not show their scale."""
+    images = RNG.integers(0, 256, (4, 9, 9, 3)).astype(np.float32)
+    images[0] = 0
+    dark = FeatureExtractor(rows, preprocessing=PREPARE).fit(images[:1])
+    with pytest.raises(ValueError, match="on different scales"):
+        dark.transform(images)
+    whole = FeatureExtractor(rows, preprocessing=PREPARE).fit(images)
+    np.testing.assert_allclose(whole.transform(images), expected(images), atol=1e-6)
+    np.testing.assert_allclose(whole.transform(images[:1]), expected(images[:1]), atol=1e-6)
+    unknown = FeatureExtractor(rows, preprocessing=PREPARE).fit()
+    for given in (np.ones((1, 9, 9, 3)), [np.ones((9, 9, 3)), np.zeros((8, 8, 3))]):
+        with pytest.raises(ValueError, match="zeros and ones alone"):
+            unknown.transform(given)
+    assert np.isfinite(unknown.transform(np.zeros((1, 9, 9, 3)))).all()
+
+
+@pytest.mark.parametrize("kind", ["16 bits", "turned", "transparent", "palette"])
+def test_an_opened_image_is_what_its_file_is(kind, tmp_path):
+    path, options = tmp_path / "image.png", {}
+    image = Image.fromarray(photos(1)[0])
+    if kind == "16 bits":
+        image = Image.fromarray(np.arange(20 * 30, dtype=np.uint16).reshape(20, 30) * 100)
+    elif kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options = {"exif": exif}
+    else:
+        image.putalpha(
+            Image.fromarray(
+                np.arange(image.width * image.height, dtype=np.uint8).reshape(
+                    image.height, image.width
+                )
+            )
+        )
+        if kind == "palette":
+            image = image.quantize(16)
+    image.save(path, **options)
+    extractor = FeatureExtractor(rows, preprocessing=PREPARE).fit()
+    with Image.open(path) as opened:
+        features = extractor.transform([opened])
+    np.testing.assert_array_equal(features, extractor.transform([path]))
+
+
+def test_copies_keep_the_network_of_a_file_that_was_replaced(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "network.onnx"
+
+    def write(factor):
+        text = f"""
+            <ir_version: 8, opset_import: ["" : 17]>
+            g (float[N, 3] x) => (float[N, 2] scores)
+            <float[3, 2] weights = {{{factor}, 1, 2, 3, 4, 5}}>
+            {{ hidden = Relu(x)  scores = MatMul(hidden, weights) }}
+        """
+        onnx.save(onnx.parser.parse_model(text), path)
+
+    write(1)
+    X = np.ones((2, 3), np.float32)
+    extractor = FeatureExtractor(path, "scores").fit(X)
+    features = extractor.transform(X)
+    copies = [copy.deepcopy(extractor), pickled(extractor)]
+    write(100)
+    for each in (extractor, *copies):
+        np.testing.assert_array_equal(each.transform(X), features)
+    assert (FeatureExtractor(path, "scores").fit_transform(X) != features).any()

@@ -114,6 +114,20 @@ def decode_image(path: Path | bytes) -> DecodedImage:
         raise ValueError(f"{name}: {_unknown_format(path) if unknown else error}") from error
 
 
+def pixels_of(image: Image.Image) -> DecodedImage:
+    """Return the pixels of an opened image, as `decode_image` gives them of its file.
+
+    Raises
+    ------
+    ValueError
+        If its pixels are floats, whose range is not known.
+    """
+    upright = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return DecodedImage(_deep_greys(upright))
+    return DecodedImage(np.asarray(_to_grey_or_rgb(upright)))
+
+
 def _opened(path: Path | bytes) -> BinaryIO:
     return BytesIO(path) if isinstance(path, bytes) else path.open("rb")
 

@@ -106,7 +106,7 @@ def extract(
             else:
                 raise ValueError(f"{str(data)!r} holds features already, not images.")
             with wrong_usage("--layer"):
-                extractor.fit(samples[:1])
+                extractor.fit(samples)
             store = FeatureStore(
                 out,
                 key=key_of(extractor),

@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import traceback
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -219,18 +220,30 @@ _SETTINGS: dict[str, Any] = {
 
 def _imported(text: str) -> Any:
     """Return what ``module:name`` or ``file.py:name`` stands for, called if it takes nothing."""
-    place, _, name = text.rpartition(":")
-    try:
-        found = getattr(_module(place), name)
-    except (ImportError, AttributeError, FileNotFoundError) as error:
-        raise typer.BadParameter(
-            f"{text!r} cannot be imported: {error}.", param_hint="--network"
-        ) from error
     from penultimate.networks.functions import is_function
 
+    place, _, name = text.rpartition(":")
+    # Whatever a user's code raises, SystemExit too, is theirs, and not a fault of this program.
+    try:
+        found = getattr(_module(place), name)
+    except (Exception, SystemExit) as error:
+        reason = f"cannot be imported: {_in_words(error)}"
+        raise typer.BadParameter(f"{text!r} {reason}.", param_hint="--network") from error
     is_built = is_function(found) and not isinstance(found, type) and _n_required(found) == 0
     # Of a module or a model, a call means a forward pass.
-    return found() if is_built and inspect.isroutine(found) else found
+    if not (is_built and inspect.isroutine(found)):
+        return found
+    try:
+        return found()
+    except (Exception, SystemExit) as error:
+        reason = f"failed: {_in_words(error)}"
+        raise typer.BadParameter(f"{text!r} {reason}.", param_hint="--network") from error
+
+
+def _in_words(error: BaseException) -> str:
+    """Return an exception with the line of the user's code that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _module(place: str) -> ModuleType:

@@ -130,6 +130,14 @@ class Context:
         """Whether the network is pre-trained, and its training samples are not recorded."""
         return self.network is not None and not provenance_of(self.network).known
 
+    @property
+    def not_recorded(self) -> str:
+        """Why it is not known what the network was trained on."""
+        pretrained = pretrained_of(self.network)
+        if pretrained is None:
+            return _NOT_RECORDED
+        return f"whether your images are among those of {pretrained.trained_on}"
+
 
 Finding = Check | Iterable[Check] | NotMade | None
 
@@ -138,7 +146,7 @@ def _test_samples_seen(context: Context) -> Finding:
     if context.leak:
         return Check("test-samples-seen", context.leak, "error")
     if context.training_is_unknown:
-        return NotMade(_NOT_RECORDED, "unknown")
+        return NotMade(context.not_recorded, "unknown")
     if not context.plan.dataset.has_images:
         return NotMade(_FEATURES_GIVEN, "unknown")
     return None
@@ -149,13 +157,8 @@ def _training_samples_unknown(context: Context) -> Finding:
         return NotMade("no pre-trained network was used")
     if not context.training_is_unknown:
         return None
-    pretrained = pretrained_of(context.network)
-    if pretrained is not None:
-        return Check(
-            "pretrained-elsewhere",
-            f"{pretrained.name} was trained on {pretrained.trained_on}.",
-            "info",
-        )
+    if pretrained_of(context.network) is not None:
+        return NotMade(context.not_recorded, "unknown")
     return Check(
         "training-samples-unknown", "The samples that the network was trained on are not recorded."
     )
@@ -171,7 +174,7 @@ def _selection_on_training_samples(context: Context) -> Finding:
         selection, network=context.network, fingerprints=context.prints[development]
     )
     if found is None and context.training_is_unknown:
-        return NotMade(_NOT_RECORDED, "unknown")
+        return NotMade(context.not_recorded, "unknown")
     return found
 
 
@@ -265,7 +268,7 @@ def _other_training_samples(context: Context) -> Finding:
     if not any(method.inputs == "pixels" for method in context.methods.values()):
         return NotMade("all methods use the same network")
     if context.training_is_unknown:
-        return NotMade(_NOT_RECORDED, "unknown")
+        return NotMade(context.not_recorded, "unknown")
     # An unequal contest, not a mistake: hence a note and no warning.
     own = np.setdiff1d(provenance_of(context.network).trained, context.prints)
     if not len(own):

@@ -71,7 +71,8 @@ class FrozenFeatures:
         """
         layers = list(self.layers)
         layer = layers[0] if len(layers) == 1 else layers
-        return extractor_of(self.network, layer, self.batch_size).fit(self.inputs[:1], self.labels)
+        # On all inputs, as the scale of floats belongs to all of them.
+        return extractor_of(self.network, layer, self.batch_size).fit(self.inputs, self.labels)
 
     def by_layer(self, progress: Progress = SILENT) -> dict[str, NDArray[np.float32]]:
         """Return the features of all samples, by layer."""

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from penultimate._common.decoding import DecodedImage, decode_image
-from penultimate._common.images import check_images, pixel_scale
+from penultimate._common.decoding import DecodedImage, decode_image, pixels_of
+from penultimate._common.images import check_images
 from penultimate.networks._forward import Batch
 from penultimate.networks.preprocessing import Preprocessing
 
 # One batch being filled while another waits: more would only take memory, as the network is nearly
 # always what takes longest (benchmarks/results/extraction.md).
 _AHEAD = 2
-_WHITE_16 = 65535
+_WHITE, _WHITE_16 = 255.0, 65535
 
 
 class Images:
@@ -85,7 +85,7 @@ class Images:
                 check_images(X[:1])  # which says what is wrong with the channels
             # The scale belongs to all of them: a dark image alone does not show it.
             if X.dtype.kind == "f" and factor is None:
-                factor = pixel_scale(X)
+                factor = _scale_of([X])
             return cls(X, factor)
         for index, item in enumerate(X):
             if not isinstance(item, (str, PurePath, bytes, np.ndarray, Image.Image)):
@@ -95,7 +95,7 @@ class Images:
                 )
         floats = [x for x in X if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
         if floats and factor is None:
-            factor = 255.0 if max(float(x.max()) for x in floats) <= 1 else 1.0
+            factor = _scale_of(floats)
         return cls(X, factor)
 
     def __len__(self) -> int:
@@ -108,12 +108,20 @@ class Images:
             return _pixels(decode_image(Path(item)))
         if isinstance(item, bytes):
             return _pixels(decode_image(item))
-        if isinstance(item, Image.Image):
-            item = np.asarray(item if item.mode in ("L", "RGB") else item.convert("RGB"))
         try:
-            return check_images(item[np.newaxis], name="The image", scale=self.factor)[0]
+            if isinstance(item, Image.Image):
+                return _pixels(pixels_of(item))
+            image = check_images(item[np.newaxis], name="The image", scale=self.factor)[0]
         except ValueError as error:
             raise ValueError(f"Image {index}: {error}") from error
+        if image.dtype.kind == "f" and (high := float(image.max())) > _WHITE + 0.5:
+            given = high / (self.factor or 1)
+            raise ValueError(
+                f"Image {index} has values up to {given:g}, and others were taken to "
+                "go up to 1: they are on different scales. Pass all as 8-bit images, or floats "
+                "from 0 to 1."
+            )
+        return image
 
 
 def prepared_batches(
@@ -206,6 +214,25 @@ def _gathered(
         if each is not None:
             batch[place] = each
     return batch
+
+
+def _scale_of(floats: Sequence[NDArray[Any]]) -> float:
+    """Return the factor that brings floats to pixels from 0 to 255.
+
+    Raises
+    ------
+    ValueError
+        If they are zeros and ones alone: nearly black, or black and white.
+    """
+    if max(float(each.max()) for each in floats) > 1:
+        return 1.0
+    if any(each.any() for each in floats) and all(np.isin(each, (0, 1)).all() for each in floats):
+        raise ValueError(
+            "The images are floats, zeros and ones alone: from 0 to 255 they are nearly black, "
+            "from 0 to 1 black and white. Pass booleans, 8-bit images, or fit the extractor on images "
+            "that show their scale."
+        )
+    return _WHITE
 
 
 def _pixels(image: DecodedImage) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
@@ -272,7 +273,8 @@ class FeatureExtractor(
         return [np.asarray(X)[:1]]
 
     def _set_cuts(self, frozen: FrozenNetwork, cuts: Sequence[Cut]) -> None:
-        self._frozen, self._cuts = frozen, list(cuts)
+        self._frozen: FrozenNetwork | None = frozen
+        self._cuts: Any = list(cuts)
         self.layer_ = [cut.layer for cut in cuts] if len(cuts) > 1 else cuts[0].layer
         self.cut_at_ = " and ".join(dict.fromkeys(cut.place for cut in cuts))
         # Of the cut network: inputs that the features do not depend on are not required.
@@ -609,8 +611,8 @@ class FeatureExtractor(
     @property
     def _adapter(self) -> FrozenNetwork:
         """The network's adapter, made anew in a copy."""
-        if self._frozen is None:
-            frozen = adapt(self.network)
+        if self._frozen is None or self._cuts is None:
+            frozen = adapt(self.network) if self._frozen is None else self._frozen
             layers = [self.layer_] if isinstance(self.layer_, str) else self.layer_
             shapes = [each.shape for each in self._inputs if each.shape is not None]
             known = len(shapes) == len(self._inputs) and all(None not in each for each in shapes)
@@ -629,7 +631,11 @@ class FeatureExtractor(
     def __getstate__(self) -> dict[str, Any]:
         # Sessions and compiled functions stay behind; the network comes along.
         state = super().__getstate__()
-        return {**state, "_frozen": None, "_cuts": None} if "_frozen" in state else state
+        if "_frozen" not in state:
+            return state
+        # Of a path the network itself comes along: the file may be another one by then.
+        frozen = self._frozen if isinstance(self.network, (str, PurePath)) else None
+        return {**state, "_frozen": frozen, "_cuts": None}
 
     def _check_input(self, X: Inputs) -> list[NDArray[Any]]:
         """Return the arrays that the cut network takes, one per input."""

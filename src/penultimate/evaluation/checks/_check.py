@@ -95,10 +95,6 @@ ABOUT = {
         "Record the training samples: penultimate.provenance.record(network, X), or "
         "record(network, []) if it was trained on none of these.",
     ),
-    "pretrained-elsewhere": (
-        "If your test images are among those, every figure here is too optimistic.",
-        "Photographs that you took yourself are not; check those that you collected.",
-    ),
     "images-left-out": (
         "If the unreadable files are of one kind, the accuracy only applies to the other kinds.",
         "Fix the files, or state in your report that they are missing.",
