@@ -229,8 +229,8 @@ def _scale_of(floats: Sequence[NDArray[Any]]) -> float:
     if any(each.any() for each in floats) and all(np.isin(each, (0, 1)).all() for each in floats):
         raise ValueError(
             "The images are floats, zeros and ones alone: from 0 to 255 they are nearly black, "
-            "from 0 to 1 black and white. Pass booleans, 8-bit images, or fit the extractor on images "
-            "that show their scale."
+            "from 0 to 1 black and white. Pass booleans, 8-bit images, or fit the extractor on "
+            "images that show their scale."
         )
     return _WHITE
 
