@@ -150,7 +150,7 @@ def extract(
         if (n_more := len(done.unreadable) - _MOST_LISTED) > 0:
             print(f"Left out: {n_more:,} more.")
         print(f"{extractor.cut_at_}: {store.n_features:,} features per image.")
-        print(f"Store: {out}")
+        print(f"Store: {out} ({store.stored_dtype})")
         print(f"Next: penultimate compare {out}")
         if done.unreadable:
             raise typer.Exit(1)

@@ -168,6 +168,7 @@ def _name_of(network: object) -> str | None:
 def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> Comparison:
     """Run the checks on what was measured, and return all of it."""
     network, frozen = settings.network, settings.frozen
+    prepared = None if settings.frozen_features is None else settings.frozen_features.prepared
     protocol = {
         "selection": settings.protocol.selection,
         "headline": settings.headline,
@@ -179,6 +180,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         "network": _name_of(network),
         # Stored for the report, which is made from the results alone.
         "frozen": frozen,
+        "network_input": prepared,
         "layers": [] if network is None else list(settings.layers),
         "normalizations": list(settings.normalizations),
         "epochs": None if frozen else settings.training.epochs,
@@ -202,11 +204,9 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
     notes = list(collected.notes)
     if chosen := selections(comparison.methods):
         notes.append({"id": "selected-features", "level": "info", "message": chosen})
-    if settings.frozen_features is not None and (
-        prepare := settings.frozen_features.extractor().preprocessing_
-    ):
+    if prepared is not None:
         read = "" if plan.dataset.sources is None else ", read at their own size,"
-        message = f"Images{read} were prepared for {_name_of(network)}: {prepare.in_words()}."
+        message = f"Images{read} were prepared for {_name_of(network)}: {prepared}."
         notes.append({"id": "network-input", "level": "info", "message": message})
     elif is_frozen(network) and plan.dataset.files is not None and not takes_pixels(network):
         notes.append(

@@ -57,6 +57,7 @@ class FrozenFeatures:
         self.batch_size = batch_size
         self.cache = cache
         self.seconds = 0.0
+        self._extractor: FeatureExtractor | None = None
         self._by_layer: dict[str, NDArray[np.float32]] | None = None
         self._softmax: dict[int, OwnSoftmax] = {}
         self._probabilities: dict[int, NDArray[np.float32]] = {}
@@ -69,10 +70,19 @@ class FrozenFeatures:
         ValueError
             If there is no such layer, or the samples do not fit the network.
         """
-        layers = list(self.layers)
-        layer = layers[0] if len(layers) == 1 else layers
-        # On all inputs, as the scale of floats belongs to all of them.
-        return extractor_of(self.network, layer, self.batch_size).fit(self.inputs, self.labels)
+        if self._extractor is None:
+            layers = list(self.layers)
+            layer = layers[0] if len(layers) == 1 else layers
+            extractor = extractor_of(self.network, layer, self.batch_size)
+            # On all inputs, as the scale of floats belongs to all of them.
+            self._extractor = extractor.fit(self.inputs, self.labels)
+        return self._extractor
+
+    @property
+    def prepared(self) -> str | None:
+        """What is done to images before the network, in words."""
+        prepare = self.extractor().preprocessing_
+        return None if prepare is None else prepare.in_words()
 
     def by_layer(self, progress: Progress = SILENT) -> dict[str, NDArray[np.float32]]:
         """Return the features of all samples, by layer."""

@@ -26,6 +26,9 @@ from penultimate.networks.preprocessing import Preprocessing
 # One batch being filled while another waits: more would only take memory, as the network is nearly
 # always what takes longest (benchmarks/results/extraction.md).
 _AHEAD = 2
+# Values in a batch of images: 33 of 224 x 224 in three colors. Larger batches take memory by the
+# gigabyte in a network's first layers.
+_VALUES = 5_000_000
 _WHITE, _WHITE_16 = 255.0, 65535
 
 
@@ -180,6 +183,14 @@ def prepared_batches(
         except BaseException:  # also Ctrl-C, and who stops taking batches
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def images_per_pass(images: Images, preprocessing: Preprocessing, batch_size: int) -> int:
+    """Return the number of images in a batch: `batch_size`, or fewer if they are large."""
+    shape = preprocessing.output_shape((1, 1))
+    if preprocessing.size is None:
+        shape = images[0].shape
+    return max(1, min(batch_size, _VALUES // int(np.prod(shape))))
 
 
 def _prepare(images: Images, preprocessing: Preprocessing, index: int) -> NDArray[np.float32]:

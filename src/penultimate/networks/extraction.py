@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -20,25 +19,24 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_choice, check_number
+from penultimate.networks._cutting import CutNetwork, check_layer, completed, example_of
 from penultimate.networks._forward import collect, in_batches, padded_batches
-from penultimate.networks._images import Images, prepared_batches
+from penultimate.networks._images import Images, images_per_pass, prepared_batches
 from penultimate.networks._inputs import check_inputs
 from penultimate.networks.adapting import HoldsNetwork, adapt
 from penultimate.networks.arguments import check_extracted
-from penultimate.networks.frameworks.frozen import Candidate, Cut, FrozenNetwork, Shape
-from penultimate.networks.pooling import POOLINGS, pool, pooled_size
+from penultimate.networks.frameworks.frozen import Candidate, Cut, FrozenNetwork
+from penultimate.networks.pooling import POOLINGS
 from penultimate.networks.preprocessing import Preprocessing
 
 # Features of a flattened map beyond which a head learns little from the usual number of samples.
 _MANY = 10_000
-# Values in a batch of images: 33 of 224 x 224 in three colors. Larger batches take memory by the
-# gigabyte in a network's first layers, and no less time (benchmarks/results/extraction.md).
-_VALUES = 5_000_000
 
 
 class FeatureExtractor(
@@ -169,30 +167,38 @@ class FeatureExtractor(
         # One-hot rows and missing labels leave the number of classes open.
         n_classes = len(set(labels.tolist())) if labels.ndim == 1 and len(labels) else None
         images = None if X is None or self.preprocessing_ is None else Images.of(X)
-        example = self._example(frozen, X, images)
-        self._set_cuts(frozen, [frozen.cut(layer, n_classes, example) for layer in layers])
-        for cut in self._cuts:
-            if cut.gives_probabilities:
+        example = example_of(frozen, self.preprocessing_, X, images)
+        self._set_cut(frozen, [frozen.cut(layer, n_classes, example) for layer in layers])
+        network = self._network
+        for each in network.cuts:
+            if each.gives_probabilities:
                 warnings.warn(
-                    f"The layer {cut.layer!r} outputs probabilities: softmax output fed to an SVM "
+                    f"The layer {each.layer!r} outputs probabilities: softmax output fed to an SVM "
                     "has lost most of the information in the network. Cut it before its "
                     "classifying layer.",
                     UserWarning,
                     stacklevel=2,
                 )
-        shapes = {each.name: each.shape for each in self._inputs}
+        shapes = {each.name: each.shape for each in network.inputs}
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()), None)
         self._scale: InputScale | None = None
         self._factor = None if images is None else images.factor
-        self.n_features_out_ = self._count_features([each.shape for each in self._inputs])
+        self.n_features_out_ = network.count_features()
         if X is not None and images is None:
             samples = self._check_input(X)
-            self.n_features_out_ = self._count_features([each.shape[1:] for each in samples])
+            self.n_features_out_ = network.count_features([each.shape[1:] for each in samples])
             if len(samples) == 1 and len(samples[0]):
                 self._scale = InputScale.of(samples[0])
         elif isinstance(example, list):
-            self.n_features_out_ = self._count_features([each.shape[1:] for each in example])
-        self._warn_of_maps()
+            self.n_features_out_ = network.count_features([each.shape[1:] for each in example])
+        count = self.n_features_out_
+        if self.pooling_ is None and count is not None and count > _MANY and network.maps:
+            warnings.warn(
+                f"The feature map of {network.maps[0]!r} is flattened to {count:,} features. "
+                "pooling='avg' gives one per channel.",
+                UserWarning,
+                stacklevel=2,
+            )
         return self
 
     def fit_whole(self, X: Inputs) -> Self:
@@ -210,7 +216,8 @@ class FeatureExtractor(
         frozen, _ = self._check_parameters()
         images = None if self.preprocessing_ is None else Images.of(X)
         self._factor = None if images is None else images.factor
-        self._set_cuts(frozen, [frozen.whole(self._example(frozen, X, images))])
+        example = example_of(frozen, self.preprocessing_, X, images)
+        self._set_cut(frozen, [frozen.whole(example)])
         # Neither is known of a subclassed model of Keras's.
         self.n_features_out_, self._scale = None, None
         return self
@@ -219,97 +226,35 @@ class FeatureExtractor(
         """Return the network's adapter and the layers, after checking all parameters."""
         owner = "FeatureExtractor"
         check_extracted(self.network, owner)
-        layers = [self.layer] if isinstance(self.layer, str) else self.layer
-        if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
-            raise TypeError(
-                "The 'layer' parameter of FeatureExtractor must be the name of a layer, or a list "
-                f"of names; got {self.layer!r}."
-            )
-        if not layers or len(set(layers)) < len(layers):
-            raise ValueError(
-                "The 'layer' parameter of FeatureExtractor must name at least one layer, and each "
-                f"only once; got {self.layer!r}."
-            )
+        layers = check_layer(self.layer)
         check_number(self.batch_size, "batch_size", owner, low=1, integer=True)
         if self.preprocessing is not None and not isinstance(self.preprocessing, Preprocessing):
             raise TypeError(
                 "The 'preprocessing' parameter of FeatureExtractor must be a Preprocessing, such "
                 f"as Preprocessing(size=224, scale=1 / 255); got {self.preprocessing!r}."
             )
-        self._check_pooling()
+        if self.pooling is not None:
+            check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS))
         frozen = adapt(self.network)
         own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
         self.preprocessing_ = self.preprocessing or own
         if self.preprocessing_ is not None:
-            self.preprocessing_ = _completed(self.preprocessing_, frozen)
+            self.preprocessing_ = completed(self.preprocessing_, frozen)
         self.pooling_ = self.pooling
         if self.pooling == "auto":
             self.pooling_ = None if frozen.preprocessing is None else "avg"
-        return frozen, list(layers)
+        return frozen, layers
 
-    def _check_pooling(self) -> None:
-        """Raise ``ValueError`` for a pooling that does not exist."""
-        if self.pooling is not None:
-            check_choice(self.pooling, "pooling", "FeatureExtractor", ("auto", *POOLINGS))
-
-    def _example(
-        self, frozen: FrozenNetwork, X: Inputs | None, images: Images | None
-    ) -> list[NDArray[Any]] | dict[str, NDArray[Any]] | None:
-        """Return a sample as the network takes it, for what only a pass can show."""
+    def _set_cut(self, frozen: FrozenNetwork, cuts: Sequence[Cut]) -> None:
         prepare = self.preprocessing_
-        if prepare is not None:
-            if images is not None:
-                return [prepare.apply(images[0])[np.newaxis]]
-            # A blank image will do: only its size counts.
-            blank = np.zeros((1, 1, 3), np.uint8)
-            return None if prepare.size is None else [prepare.apply(blank)[np.newaxis]]
-        # Where shapes are stated, samples of another shape are refused later, with advice.
-        if X is None or frozen.states_shapes:
-            return None
-        if isinstance(X, Mapping):
-            return {name: np.asarray(each)[:1] for name, each in X.items()}
-        if isinstance(X, (list, tuple)) and all(np.ndim(each) > 1 for each in X):
-            return [np.asarray(each)[:1] for each in X]
-        return [np.asarray(X)[:1]]
-
-    def _set_cuts(self, frozen: FrozenNetwork, cuts: Sequence[Cut]) -> None:
-        self._frozen: FrozenNetwork | None = frozen
-        self._cuts: Any = list(cuts)
-        self.layer_ = [cut.layer for cut in cuts] if len(cuts) > 1 else cuts[0].layer
-        self.cut_at_ = " and ".join(dict.fromkeys(cut.place for cut in cuts))
-        # Of the cut network: inputs that the features do not depend on are not required.
-        self._inputs = tuple({each.name: each for cut in cuts for each in cut.inputs}.values())
-
-    def _warn_of_maps(self) -> None:
-        """Warn if feature maps are flattened to more features than a head can learn from."""
-        count = self.n_features_out_
-        if self.pooling_ is None and count is not None and count > _MANY:
-            maps = [cut for cut in self._cuts if len(self._value_shape(cut) or ()) > 1]
-            if maps:
-                warnings.warn(
-                    f"The feature map of {maps[0].layer!r} is flattened to {count:,} features. "
-                    "pooling='avg' gives one per channel.",
-                    UserWarning,
-                    stacklevel=3,
-                )
-
-    def _value_shape(self, cut: Cut, shapes: Sequence[Shape | None] = ()) -> Shape | None:
-        """Return the shape of a cut's value for inputs of these shapes."""
-        given = dict(zip((each.name for each in self._inputs), shapes))
-        of_cut = [given.get(each.name, each.shape) for each in cut.inputs]
-        known = [shape for shape in of_cut if shape is not None]
-        return cut.output_shape(known) if len(known) == len(of_cut) else None
-
-    def _count_features(self, shapes: Sequence[Shape | None]) -> int | None:
-        """Return the number of features for inputs of these shapes; None if it is not known."""
-        total = 0
-        for cut in self._cuts:
-            shape = self._value_shape(cut, shapes)
-            count = None if shape is None else pooled_size(shape, self.pooling_, cut.channel_axis)
-            if count is None:
-                return None
-            total += count
-        return total
+        first = frozen.channels_first() if prepare is None else prepare.channels_first
+        width = (3 if first else 2) if self.mirror else None
+        self._cut: CutNetwork | None = CutNetwork(frozen, tuple(cuts), self.pooling_, width)
+        layers = self._cut.layers
+        self.layer_ = layers if len(layers) > 1 else layers[0]
+        self.cut_at_ = self._cut.place
+        # Kept by copies, from which the rest is made anew.
+        self._inputs = self._cut.inputs
 
     def layers(self, X: Inputs | None = None) -> list[Candidate]:
         """List where the network can be cut.
@@ -336,7 +281,7 @@ class FeatureExtractor(
         """
         frozen, _ = self._check_parameters()
         images = None if X is None or self.preprocessing_ is None else Images.of(X)
-        return frozen.candidates(self._example(frozen, X, images))
+        return frozen.candidates(example_of(frozen, self.preprocessing_, X, images))
 
     def transform(self, X: Inputs) -> NDArray[np.float32]:
         """Compute features.
@@ -373,7 +318,7 @@ class FeatureExtractor(
             return
         words, samples = "", arrays[0]
         low, high = samples.min(), samples.max()
-        if self._adapter.takes_pixels() and (low < 0 or 0 < high <= 1):
+        if self._network.frozen.takes_pixels() and (low < 0 or 0 < high <= 1):
             words = (
                 f"The network begins by rescaling pixels from 0 to 255, but X has values from "
                 f"{low:g} to {high:g}: its features will be nearly the same for all samples. "
@@ -460,35 +405,28 @@ class FeatureExtractor(
         features : list of ndarray of shape (stop - start, n_features), float32
         """
         check_is_fitted(self)
-        frozen = self._adapter
+        network = self._network
+        padded = network.frozen.compiles_per_size
         if self.preprocessing_ is not None:
             images = Images.of(X, self._factor)
-            size = self._photos_per_pass(images)
+            size = images_per_pass(images, self.preprocessing_, self.batch_size)
             batches = prepared_batches(
                 images, self.preprocessing_, batch_size=size, rows=rows, on_error=on_error
             )
-            if frozen.compiles_per_size:
+            if padded:
                 batches = padded_batches(batches, size)
         else:
             samples = self._check_sizes(self._check_input(X))
             chosen = samples if rows is None else [each[np.asarray(rows)] for each in samples]
             batches = in_batches(
                 chosen,
-                [each.dtype for each in self._inputs],
+                [each.dtype for each in network.inputs],
                 batch_size=self.batch_size,
-                padded=frozen.compiles_per_size,
+                padded=padded,
             )
         with closing(batches):
             for start, stop, batch in batches:
-                yield start, stop, [each[: stop - start] for each in self._compute_each(batch)]
-
-    def _photos_per_pass(self, images: Images) -> int:
-        """Return the number of images per pass: fewer if they are large."""
-        assert self.preprocessing_ is not None
-        shape = self.preprocessing_.output_shape((1, 1))
-        if self.preprocessing_.size is None:
-            shape = images[0].shape
-        return max(1, min(self.batch_size, _VALUES // int(np.prod(shape))))
+                yield start, stop, [each[: stop - start] for each in network.compute(batch)]
 
     def extract_each(self, X: Inputs, progress: Progress = SILENT) -> list[NDArray[np.float32]]:
         """Compute the features of every layer in one pass, without concatenating them.
@@ -528,12 +466,10 @@ class FeatureExtractor(
         FeatureExtractor
         """
         check_is_fitted(self)
-        frozen = self._adapter
+        cut = self._network.at(layer)
         single = copy(self).set_params(layer=layer)
-        names = [cut.layer for cut in self._cuts]
-        single._set_cuts(frozen, [self._cuts[names.index(layer)]])
-        shapes = [each.shape for each in single._inputs]
-        single.n_features_out_ = single._count_features(shapes)
+        single._set_cut(cut.frozen, cut.cuts)
+        single.n_features_out_ = cut.count_features()
         return single
 
     def count(self, X: Inputs) -> int:
@@ -556,7 +492,7 @@ class FeatureExtractor(
     def _check_sizes(self, samples: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Raise ``ValueError`` for images that have another number of features than in `fit`."""
         if self.n_features_out_ is not None:
-            count = self._count_features([each.shape[1:] for each in samples])
+            count = self._network.count_features([each.shape[1:] for each in samples])
             if count is not None and count != self.n_features_out_:
                 raise ValueError(
                     "Images of this size, X of shape "
@@ -578,64 +514,28 @@ class FeatureExtractor(
         -------
         ndarray of shape (n_samples, n_features), float32
         """
-        return _joined(self._compute_each(batch))
-
-    def _compute_each(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        features = self._pooled(batch)
-        if not self.mirror:
-            return features
-        mirrored = self._pooled([np.ascontiguousarray(np.flip(x, self._width)) for x in batch])
-        return [(one + other) * np.float32(0.5) for one, other in zip(features, mirrored)]
-
-    def _pooled(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        frozen, names = self._adapter, [each.name for each in self._inputs]
-        if all(cut.inputs == self._inputs for cut in self._cuts):
-            values = frozen.run_all(self._cuts, batch)
-        else:  # each takes its own inputs
-            values = [
-                cut.run([batch[names.index(each.name)] for each in cut.inputs])
-                for cut in self._cuts
-            ]
-        return [
-            pool(np.asarray(value), self.pooling_, cut.channel_axis).astype(np.float32, copy=False)
-            for value, cut in zip(values, self._cuts)
-        ]
+        return _joined(self._network.compute(batch))
 
     @property
-    def _width(self) -> int:
-        """Axis of the width in a batch of images."""
-        prepare = self.preprocessing_
-        first = self._adapter.channels_first() if prepare is None else prepare.channels_first
-        return 3 if first else 2
-
-    @property
-    def _adapter(self) -> FrozenNetwork:
-        """The network's adapter, made anew in a copy."""
-        if self._frozen is None or self._cuts is None:
-            frozen = adapt(self.network) if self._frozen is None else self._frozen
+    def _network(self) -> CutNetwork:
+        """The network that is cut, made anew in a copy."""
+        if self._cut is None:
+            frozen = adapt(self.network) if self._kept is None else self._kept
             layers = [self.layer_] if isinstance(self.layer_, str) else self.layer_
-            shapes = [each.shape for each in self._inputs if each.shape is not None]
-            known = len(shapes) == len(self._inputs) and all(None not in each for each in shapes)
-            # Zeros will do where only a pass shows the layers: the names say what is meant.
-            zeros = {
-                each.name: np.zeros((1, *map(int, filter(None, shape))), each.dtype)
-                for each, shape in zip(self._inputs, shapes)
-            }
-            example = zeros if len(zeros) > 1 else list(zeros.values())
-            self._set_cuts(
-                frozen, [frozen.cut(layer, None, example if known else None) for layer in layers]
-            )
-        assert self._frozen is not None
-        return self._frozen
+            self._set_cut(frozen, CutNetwork.again(frozen, layers, self._inputs).cuts)
+        assert self._cut is not None
+        return self._cut
+
+    _kept: FrozenNetwork | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Sessions and compiled functions stay behind; the network comes along.
         state = super().__getstate__()
-        if "_frozen" not in state:
+        if "_cut" not in state:
             return state
         # Of a path the network itself comes along: the file may be another one by then.
-        frozen = self._frozen if isinstance(self.network, (str, PurePath)) else None
-        return {**state, "_frozen": frozen, "_cuts": None}
+        of_path = isinstance(self.network, (str, PurePath))
+        return {**state, "_cut": None, "_kept": self._network.frozen if of_path else None}
 
     def _check_input(self, X: Inputs) -> list[NDArray[Any]]:
         """Return the arrays that the cut network takes, one per input."""
@@ -643,7 +543,9 @@ class FeatureExtractor(
 
     def _chosen_inputs(self, X: Inputs) -> Inputs:
         """Select the inputs of the network that the features depend on."""
-        names = [each.name for each in self._adapter.inputs()]
+        if not isinstance(X, (Mapping, list, tuple)):
+            X = as_samples(X, "FeatureExtractor")
+        names = [each.name for each in self._network.frozen.inputs()]
         chosen = [each.name for each in self._inputs]
         # Only a list is reduced: a dict is read by name, and a single array is the one input.
         if not (isinstance(X, (list, tuple)) and len(X) == len(names) > len(chosen)):
@@ -667,18 +569,6 @@ class FeatureExtractor(
                 "images to fit."
             )
         return self.n_features_out_
-
-
-def _completed(prepare: Preprocessing, frozen: FrozenNetwork) -> Preprocessing:
-    """Return a preprocessing with what the network states: the order of axes, and the size."""
-    if prepare.channels_first is None:
-        prepare = replace(prepare, channels_first=frozen.channels_first())
-    shape = next((each.shape for each in frozen.inputs()), None) if frozen.states_shapes else None
-    if prepare.size is None and shape is not None and len(shape) == 3:
-        height, width = shape[1:] if prepare.channels_first else shape[:2]
-        if height is not None and width is not None:
-            prepare = replace(prepare, size=(height, width))
-    return prepare
 
 
 def _joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:

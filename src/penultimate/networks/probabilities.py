@@ -54,7 +54,7 @@ def predict_probabilities(
     extractor = of_whole(network, X, batch_size)
     outputs = extractor.extract(X, progress, step="predict with the network")
     # A negative value is no probability, whatever the graph says.
-    are_logits = extractor._adapter.gives_logits(outputs) or bool((outputs < 0).any())
+    are_logits = extractor._network.frozen.gives_logits(outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
         positive = expit(outputs) if are_logits else outputs
         return np.hstack([1 - positive, positive])

@@ -98,7 +98,7 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         yield (
             f"All heads were fitted on the features {several if len(layers) > 1 else place} of one "
             f"frozen network{_named(protocol['network'])}, which had been trained beforehand and "
-            "was the same for every seed; "
+            f"was the same for every seed{_fed(protocol.get('network_input'))}; "
             "cnn-softmax, where listed, is that network's own softmax."
         )
         return
@@ -111,6 +111,10 @@ def _network(results: dict[str, Any]) -> Iterator[str]:
         + (f"features {several}" if len(layers) > 1 else f"the same features, those {place}")
         + " of this network."
     )
+
+
+def _fed(prepared: str | None) -> str:
+    return "" if prepared is None else f", and whose input was the images {prepared}"
 
 
 def _named(network: str) -> str:
