@@ -29,7 +29,9 @@ test: $(VENV)/.test
 # On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
 # arguments, naming networks and comparing do not differ by backend. JAX compiles for every shape,
 # which takes long: there it is the computations alone.
-BACKEND_TESTS := $(addprefix tests/networks/,frameworks training margins test_forward.py \
+# Adapters of other frameworks than Keras do not either.
+NOT_OF_KERAS := --ignore-glob '*/test_torch_*' --ignore-glob '*/test_onnx_*'
+BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training margins test_forward.py \
   test_extraction.py test_building.py)
 
 test-torch: $(VENV)/.torch
