@@ -58,6 +58,8 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
     shape = data["image_shape"]
     noun = data.get("unit", "image")
     of = f"{shape[0]:,} features" if noun != "image" else f"{shape[0]} x {shape[1]} pixels"
+    # The size of the thumbnails would mislead where the network reads the files themselves.
+    of = "" if protocol.get("network_input") else f" of {of}"
     names = list(dict.fromkeys(row["name"] for row in results["methods"]))
     controls = {row["name"] for row in results["methods"] if row["control"]}
     listed = _enumerate([f"{name} (a control)" if name in controls else name for name in names])
@@ -71,7 +73,7 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
     else:
         drawn = f"was drawn at random, stratified by class (seed {protocol['split_seed']})"
     yield (
-        f"We compared {listed} on {data['name']}: {total:,} {noun}s of {of} in "
+        f"We compared {listed} on {data['name']}: {total:,} {noun}s{of} in "
         f"{len(data['classes'])} classes, of which {data['n_development']:,} were used for "
         f"development and {data['n_test']:,} for testing. The test set {drawn}."
     )
