@@ -346,3 +346,13 @@ def test_copies_keep_the_network_of_a_file_that_was_replaced(tmp_path):
     for each in (extractor, *copies):
         np.testing.assert_array_equal(each.transform(X), features)
     assert (FeatureExtractor(path, "scores").fit_transform(X) != features).any()
+
+
+def test_floats_on_another_scale_than_in_fit():
+    images = RNG.integers(0, 256, (4, 9, 9, 3)).astype(np.float32)
+    extractor = FeatureExtractor(rows, preprocessing=PREPARE).fit(images)
+    for given in (images / 255, list(images / 255)):
+        with pytest.raises(ValueError, match="multiply them by 255"):
+            extractor.transform(given)
+    dark = (images[:1] > 200).astype(np.float32)
+    np.testing.assert_allclose(extractor.transform(dark), expected(dark), atol=1e-6)

@@ -87,8 +87,8 @@ class Images:
             if X.ndim == 4 and X.shape[3] not in (1, 3):
                 check_images(X[:1])  # which says what is wrong with the channels
             # The scale belongs to all of them: a dark image alone does not show it.
-            if X.dtype.kind == "f" and factor is None:
-                factor = _scale_of([X])
+            if X.dtype.kind == "f":
+                factor = _scale_of([X], factor)
             return cls(X, factor)
         for index, item in enumerate(X):
             if not isinstance(item, (str, PurePath, bytes, np.ndarray, Image.Image)):
@@ -97,8 +97,8 @@ class Images:
                     f"{type(item).__module__}.{type(item).__qualname__} at position {index}."
                 )
         floats = [x for x in X if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-        if floats and factor is None:
-            factor = _scale_of(floats)
+        if floats:
+            factor = _scale_of(floats, factor)
         return cls(X, factor)
 
     def __len__(self) -> int:
@@ -227,15 +227,31 @@ def _gathered(
     return batch
 
 
-def _scale_of(floats: Sequence[NDArray[Any]]) -> float:
+def _scale_of(floats: Sequence[NDArray[Any]], known: float | None) -> float:
     """Return the factor that brings floats to pixels from 0 to 255.
+
+    Parameters
+    ----------
+    floats : sequence of ndarray
+    known : float or None
+        That of the images in `fit`, if these were floats.
 
     Raises
     ------
     ValueError
-        If they are zeros and ones alone: nearly black, or black and white.
+        If they are on another scale than those in `fit`; if they are zeros and ones alone, nearly
+        black or black and white.
     """
-    if max(float(each.max()) for each in floats) > 1:
+    in_unit = max(float(each.max()) for each in floats) <= 1
+    if known is not None:
+        # A dark image from 0 to 255 has whole numbers, or some above 1.
+        if known == 1 and in_unit and not all((each == np.rint(each)).all() for each in floats):
+            raise ValueError(
+                "The images are floats up to 1, and those that the extractor was fitted on went up "
+                "to 255: multiply them by 255."
+            )
+        return known
+    if not in_unit:
         return 1.0
     if any(each.any() for each in floats) and all(np.isin(each, (0, 1)).all() for each in floats):
         raise ValueError(
