@@ -543,7 +543,8 @@ def test_bad_parameters_fail_before_anything_is_trained(shapes, monkeypatch, arg
 
     # Any attempt to fit something then fails, but not with a ValueError.
     monkeypatch.setattr(training, "train", None)
-    monkeypatch.setattr(fits, "fit_head", None)
+    for name in ("fit_layers", "fit_crossfit"):
+        monkeypatch.setattr(fits, name, None)
     with pytest.raises(ValueError, match=message):
         compare(*shapes, **arguments)
 
