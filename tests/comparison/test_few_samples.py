@@ -163,7 +163,7 @@ def test_bad_input(network, shapes, split):
         ({"layers": []}, ValueError, "at least one layer"),
         ({"layers": "conv9"}, ValueError, "no layer 'conv9'"),
         ({"seeds": 0}, ValueError, "'seeds' parameter"),
-        ({"network": "compact"}, TypeError, "must be a trained Keras model; got 'compact'"),
+        ({"network": "compact"}, TypeError, "must be a trained network; got 'compact'"),
         ({"split": Split(split.train[:1], split.held_out)}, ValueError, "has 0"),
     ]:
         given = {"network": network, "split": split, "sizes": [5], **parameters}
