@@ -192,7 +192,9 @@ class FeatureExtractor(
         elif isinstance(example, list):
             self.n_features_out_ = network.count_features([each.shape[1:] for each in example])
         count = self.n_features_out_
-        if self.pooling_ is None and count is not None and count > _MANY and network.maps:
+        # Who asks for no pooling by name gets none, without a word.
+        unasked = self.pooling == "auto" and self.pooling_ is None
+        if unasked and count is not None and count > _MANY and network.maps:
             warnings.warn(
                 f"The feature map of {network.maps[0]!r} is flattened to {count:,} features. "
                 "pooling='avg' gives one per channel.",
