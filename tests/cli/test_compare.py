@@ -420,7 +420,7 @@ def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
         _, errors = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.strip() == (
         "penultimate: interrupted; no report was written. Started with --checkpoints FOLDER, the "
         "same command resumes where it was."
