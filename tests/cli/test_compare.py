@@ -399,6 +399,9 @@ def test_what_is_advised_after_ctrl_c_is_an_option(command):
     assert "--checkpoints" in CliRunner().invoke(app, [command, "--help"], color=False).stdout
 
 
+# Alone on the machine: beside the other worker it ended with 1 in two whole runs out of two, and
+# with 130 in all of over twenty others.
+@pytest.mark.serial
 def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
