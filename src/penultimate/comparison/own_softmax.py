@@ -63,7 +63,7 @@ def match_outputs(
     Parameters
     ----------
     network : keras.Model
-        A network with one output per class; see `networks.extraction.numbers_classes`.
+        A network with one output per class; see `networks.probabilities.numbers_classes`.
     inputs : ndarray of shape (n_samples, ...)
         Development samples.
     labels : ndarray of shape (n_samples,), int

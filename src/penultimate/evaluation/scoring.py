@@ -16,6 +16,7 @@ from penultimate._common.protocols import Network
 from penultimate._common.validation import check_choice, check_none_missing, check_per_sample
 from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.networks import predict_probabilities
+from penultimate.networks.adapting import adapt
 from penultimate.networks.probabilities import numbers_classes
 from penultimate.provenance.leakage import ON_LEAK, report_leak, warn_if_unknown
 from penultimate.provenance.unseen import forms_of, note_tested, seen_by
@@ -144,8 +145,10 @@ def _check_classes(classifier: Any, y: NDArray[Any], classes: Any) -> NDArray[An
 def _codes_of(network: Network, X: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     """Return the index of the class that a Keras model predicts, for each sample."""
     if not numbers_classes(network, n_classes, X[:1]):
-        n_outputs = " and ".join(str(output.shape[-1]) for output in network.outputs)
+        name = adapt(network).name
+        outputs = getattr(network, "outputs", None) or []  # only Keras lists them
+        n_outputs = " and ".join(str(output.shape[-1]) for output in outputs) or "other"
         raise ValueError(
-            f"The network {network.name!r} has {n_outputs} outputs, but classes has {n_classes}."
+            f"The network {name!r} has {n_outputs} outputs, but classes has {n_classes}."
         )
     return predict_probabilities(network, X).argmax(axis=1)

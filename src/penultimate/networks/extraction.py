@@ -504,20 +504,6 @@ class FeatureExtractor(
                 )
         return samples
 
-    def compute(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-        """Compute the features of one batch that is prepared already.
-
-        Parameters
-        ----------
-        batch : list of ndarray
-            One array per input, in the network's type and with its axes.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), float32
-        """
-        return _joined(self._network.compute(batch))
-
     @property
     def _network(self) -> CutNetwork:
         """The network that is cut, made anew in a copy."""

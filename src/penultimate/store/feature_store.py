@@ -466,7 +466,7 @@ class FeatureStore:
         return values
 
     def _check_width(self, n_features: int) -> None:
-        # Claimed at once: another process that appends features of another number hears of it.
+        # Claimed at once: another process that appends rows of another width is refused.
         if self.n_features is None:
             self._width = claim_width(self.path, n_features)
         if self.n_features != n_features:
