@@ -7,10 +7,8 @@ from sklearn.model_selection import GridSearchCV
 from penultimate import SVC, SVCSearchCV
 from penultimate._common import threads
 from penultimate.comparison.head_diagnostics import (
-    calibrate,
     hard_cases,
     learning_curve,
-    probabilities_of,
 )
 from penultimate.comparison.methods import METHODS
 from penultimate.selection.heldout import fit_head
@@ -22,13 +20,9 @@ SPLIT = split_development(y)
 
 
 @pytest.mark.parametrize("search", [SVCSearchCV(param_grid=GRID), GridSearchCV(SVC(), GRID)])
-def test_svms_of_any_search_are_calibrated_by_their_margins(search):
+def test_support_vectors_at_their_bound_are_hard_cases(search):
     """Scikit-learn's search does not forward `class_margins`; its estimator has it."""
     pipeline = fit_head(search, X, y, SPLIT)
-    calibrator = calibrate(pipeline, [(SPLIT, X)], y)
-    probabilities = probabilities_of(pipeline, calibrator, X)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert np.mean(probabilities.argmax(axis=1) == y) > 0.9
     cases = hard_cases(pipeline, X, y, np.arange(len(y)))
     margins = pipeline["head"].best_estimator_.class_margins(pipeline["preprocessing"].transform(X))
     assert cases
@@ -37,11 +31,9 @@ def test_svms_of_any_search_are_calibrated_by_their_margins(search):
         assert case.margin == margins[case.sample, y[case.sample]]
 
 
-def test_only_svms_have_hard_cases_and_are_calibrated():
+def test_only_svms_have_hard_cases():
     pipeline = fit_head(LogisticRegression(), X, y, SPLIT)
     assert hard_cases(pipeline, X, y, np.arange(len(y))) == []
-    assert calibrate(pipeline, [(SPLIT, X)], y) is None
-    np.testing.assert_array_equal(probabilities_of(pipeline, None, X), pipeline.predict_proba(X))
 
 
 def test_the_logistic_head_is_fitted_on_one_thread_in_its_learning_curve_too(monkeypatch):

@@ -32,6 +32,9 @@ def _heads_have(method: str) -> Callable[[Any], bool]:
 
     def check(self: "RoutedClassifier") -> bool:
         fitted = list(getattr(self, "specialists_", {}).values())
+        calibrated = method == "predict_proba" and self.calibration is not None
+        if not fitted and calibrated:
+            return True
         return all(hasattr(head, method) for head in fitted or [self._make_head()])
 
     return check
@@ -40,6 +43,7 @@ def _heads_have(method: str) -> Callable[[Any], bool]:
 class RoutedClassifier(CutNetworkClassifier):
     """Base class of `Specialists`: how fitted specialists predict."""
 
+    calibration: str | None
     classes_: NDArray[Any]
     specialists_: dict[str, Specialist]
     router_: str
@@ -195,8 +199,9 @@ class RoutedClassifier(CutNetworkClassifier):
         extract = self._extract_once(X)
         routes, values = self._route(X, extract), {}
         for name in np.unique(routes).tolist():
-            head = self._members[name].head
-            values[name] = head.ask(method, extract(head.layer)[routes == name])
+            specialist = self._members[name].specialist
+            features = extract(self._members[name].head.layer)[routes == name]
+            values[name] = specialist._ask_head(method, features)
         return routes, values
 
     def _route(self, X: NDArray[Any], extract: Extract) -> NDArray[Any]:

@@ -32,6 +32,9 @@ class Specialist(Protocol):
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample."""
 
+    def _ask_head(self, method: str, features: NDArray[Any]) -> NDArray[Any]:
+        """Ask its head for values of features that were computed for several heads."""
+
 
 @dataclass(frozen=True)
 class Member:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,7 +20,9 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
+from penultimate.classifiers._calibrating import calibrate_or_warn, check_calibration
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
+from penultimate.evaluation.head_calibration import Parts, calibrated_probabilities
 from penultimate.networks import FeatureExtractor, Training, is_frozen
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
@@ -33,8 +36,10 @@ def _head_has(method: str) -> Callable[[Any], bool]:
     """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
 
     def check(self: "DeepSVC") -> bool:
-        head = self.head_["head"] if hasattr(self, "head_") else self._make_head()
-        return hasattr(head, method)
+        fitted = hasattr(self, "head_")
+        calibrated = (self.calibrator_ if fitted else self.calibration) is not None
+        head = self.head_["head"] if fitted else self._make_head()
+        return hasattr(head, method) or (method == "predict_proba" and calibrated)
 
     return check
 
@@ -87,6 +92,11 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         ``"sqrt-l2"`` does so after a signed square root; None does nothing. From a list, the one
         with the best selection score is used, together with the layer. With few samples of a large
         pretrained network, ``["standardize", "l2"]`` is worth its time.
+    calibration : {"temperature", None}, default=None
+        ``"temperature"`` gives an SVM head probabilities (`predict_proba`): the softmax of its
+        class margins, scaled by a number that is fitted on held-out samples, those of the selection
+        part or of the folds. Predictions stay as they are, by votes. Other heads keep their own
+        probabilities.
 
     Attributes
     ----------
@@ -111,6 +121,8 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         The head's selection score, if it is a search.
     best_params_ : dict
         The head's selected hyper-parameters, if it is a search.
+    calibrator_ : CalibratedClassifierCV or None
+        The calibration of its class margins (with two classes, of its decision values).
     history_ : History or None
         The training history; None for a frozen network.
     n_features_in_ : int
@@ -156,6 +168,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         random_state: RandomState = None,
         batch_size: int = 256,
         normalization: Normalization | list[Normalization] = "standardize",
+        calibration: str | None = None,
     ) -> None:
         self.network = network
         self.layer = layer
@@ -165,6 +178,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         self.random_state = random_state
         self.batch_size = batch_size
         self.normalization = normalization
+        self.calibration = calibration
 
     @with_callbacks
     def fit(
@@ -215,6 +229,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             If the training samples of a frozen network are not recorded; see `provenance.record`.
         """
         check_choice(self.selection, "selection", "DeepSVC", SELECTIONS)
+        check_calibration(self.calibration, self.selection)
         head, frozen = self._make_head(), is_frozen(self.network)
         if self.selection == "crossfit" and not frozen:
             check_candidates(head)
@@ -261,7 +276,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
                 params=params,
                 task=(task, self),
             )
-            return self._set_head(chosen, extractors)
+            parts = [split] if isinstance(split, Split) else split or []
+            held_out = [(part, features[chosen.layer]) for part in parts]
+            return self._set_head(chosen, extractors, self._calibrate(chosen, held_out, samples))
 
     def _train(
         self, samples: Samples, fit_part: NDArray[np.int64], seed: int, task: Task
@@ -285,10 +302,14 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
                 "class to train networks on; use a frozen network, or more samples."
             )
         extractors: dict[str, FeatureExtractor] = {}
+        of_folds: list[dict[str, NDArray[np.float32]]] = []
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
             extractors.update(self._train(samples, part, seed, task))
-            return {layer: extractor.extract(samples.X) for layer, extractor in extractors.items()}
+            features = {layer: cut.extract(samples.X) for layer, cut in extractors.items()}
+            if self.calibration is not None:
+                of_folds.append(features)  # the last ones are those of all samples
+            return features
 
         chosen = fit_crossfit(
             self._make_head(),
@@ -299,10 +320,25 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             sample_weight=samples.weights,
             params=params,
         )
-        return self._set_head(chosen, extractors)
+        held_out = [(fold, values[chosen.layer]) for fold, values in zip(folds, of_folds)]
+        return self._set_head(chosen, extractors, self._calibrate(chosen, held_out, samples))
 
-    def _set_head(self, fitted: FittedHead, extractors: Mapping[str, FeatureExtractor]) -> Self:
+    def _calibrate(
+        self, fitted: FittedHead, parts: Parts, samples: Samples
+    ) -> CalibratedClassifierCV | None:
+        """Calibrate a head on held-out samples, if that is asked for."""
+        if self.calibration is None:
+            return None
+        return calibrate_or_warn(fitted.pipeline, parts, samples.y, samples.weights)
+
+    def _set_head(
+        self,
+        fitted: FittedHead,
+        extractors: Mapping[str, FeatureExtractor],
+        calibrator: CalibratedClassifierCV | None,
+    ) -> Self:
         """Take over a head that was fitted on the features of one of these extractors."""
+        self.calibrator_ = calibrator
         self.layer_, self.normalization_ = fitted.layer, fitted.normalization
         self.layer_scores_, self.selection_scores_ = fitted.scores, fitted.selection_scores
         self.head_ = fitted.pipeline
@@ -320,6 +356,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         fitted: FittedHead,
         extractors: Mapping[str, FeatureExtractor],
         classes: NDArray[Any],
+        calibrator: CalibratedClassifierCV | None,
     ) -> Self:
         """Become the classifier of a head that was fitted on another classifier's network."""
         self.network_, self.history_, self.classes_ = other.network_, None, classes
@@ -327,7 +364,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         self.n_features_in_ = other.n_features_in_
         if hasattr(other, "feature_names_in_"):
             self.feature_names_in_ = other.feature_names_in_
-        return self._set_head(fitted, extractors)
+        return self._set_head(fitted, extractors, calibrator)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample.
@@ -376,8 +413,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the head's probabilities; available only if the head has them.
 
-        An SVM has none. ``head=CalibratedClassifierCV(SVC(), ensemble=False)`` adds them, but they
-        are calibrated on samples that a network trained here has seen, and so are overconfident.
+        An SVM has none, unless `calibration` is set. ``head=CalibratedClassifierCV(SVC(),
+        ensemble=False)`` adds them, too, but they are calibrated on samples that a network trained
+        here has seen, and so are overconfident.
 
         Parameters
         ----------
@@ -407,6 +445,13 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     def _ask(self, method: str, X: ArrayLike) -> NDArray[Any]:
         features = self.extract(X)  # first, because it checks that there was a fit
+        return self._ask_head(method, features)
+
+    def _ask_head(self, method: str, features: NDArray[Any]) -> NDArray[Any]:
+        """Ask the head for values of features that were computed for several heads."""
+        if method == "predict_proba" and self.calibrator_ is not None:
+            with config_context(transform_output="default"):
+                return calibrated_probabilities(self.head_, self.calibrator_, features)
         return self._fitted.ask(method, features)
 
     def extract(self, X: ArrayLike, progress: Progress = SILENT) -> NDArray[np.float32]:

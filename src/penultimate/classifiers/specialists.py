@@ -18,6 +18,7 @@ from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
+from penultimate.classifiers._calibrating import calibrate_or_warn, check_calibration
 from penultimate.classifiers._cut_network import Samples
 from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
@@ -72,6 +73,9 @@ class Specialists(RoutedClassifier):
     normalization : {"standardize", "l2", "sqrt-l2", None} or list, default="standardize"
         What is done to the features, as in `DeepSVC`; each specialist selects its own, and so does
         a router head.
+    calibration : {"temperature", None}, default=None
+        Whether SVM heads get probabilities, as in `DeepSVC`; each specialist has its own
+        temperature.
 
     Attributes
     ----------
@@ -140,6 +144,7 @@ class Specialists(RoutedClassifier):
         random_state: RandomState = None,
         batch_size: int = 256,
         normalization: Normalization | list[Normalization] = "standardize",
+        calibration: str | None = None,
     ) -> None:
         self.network = network
         self.subsets = subsets
@@ -150,6 +155,7 @@ class Specialists(RoutedClassifier):
         self.random_state = random_state
         self.batch_size = batch_size
         self.normalization = normalization
+        self.calibration = calibration
 
     def fit(
         self,
@@ -194,6 +200,7 @@ class Specialists(RoutedClassifier):
             If the training samples of a frozen network are not recorded; see `provenance.record`.
         """
         check_choice(self.router, "router", "Specialists", ROUTERS)
+        check_calibration(self.calibration, "heldout")
         X, y, codes, prints = self._check_fit(X, y)
         subsets = check_subsets(self.subsets, self.classes_)
         groups = check_per_sample(groups, len(X), "groups", "Specialists")
@@ -362,8 +369,14 @@ class Specialists(RoutedClassifier):
             random_state=self._seed,
             batch_size=self.batch_size,
             normalization=self.normalization,
+            calibration=self.calibration,
         )
-        specialist._on_network_of(self, head, self._extractors, np.unique(y))
+        calibrator = None
+        if self.calibration is not None:
+            parts = [split] if isinstance(split, Split) else split
+            held_out = [(part, features[head.layer]) for part in parts]
+            calibrator = calibrate_or_warn(head.pipeline, held_out, y, weights)
+        specialist._on_network_of(self, head, self._extractors, np.unique(y), calibrator)
         return Member(specialist, head, features[next(iter(features))], selection, weights)
 
     def _set_members(self, members: dict[str, Member]) -> None:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Transformer
-from penultimate.comparison.head_diagnostics import calibrate, margins_of, probabilities_of
+from penultimate.comparison.head_diagnostics import margins_of
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, SharedNetwork, Trainer
 from penultimate.comparison.plan import Part, Plan
+from penultimate.evaluation.head_calibration import calibrate_head, probabilities_of
 from penultimate.networks.margins.builders import predict_scores
 from penultimate.selection.crossfit import fit_crossfit
 from penultimate.selection.heads import chosen_search
@@ -226,7 +227,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     parts = [(each, of_part[layer]) for each, of_part in fold_parts or [(split, development)]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
-        calibrator = calibrate(pipeline, parts, codes)
+        calibrator = calibrate_head(pipeline, parts, codes)
     # Predictions are made on demand, because a router decides which samples a part is asked about.
     return Fitted(
         lambda chosen: pipeline.predict(data.test(layer, chosen)),
