@@ -1,0 +1,1 @@
+"""One file that holds a model."""
