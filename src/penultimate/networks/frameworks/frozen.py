@@ -24,6 +24,10 @@ Example = Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
 _LISTED = 12  # layers in a message
 
 
+class ExportError(ValueError):
+    """A network cannot be written as an ONNX graph that computes the same."""
+
+
 @dataclass(frozen=True)
 class Input:
     """An input of a network.
@@ -158,6 +162,22 @@ class FrozenNetwork(ABC):
         Overridden where the framework computes them all in one pass.
         """
         return [cut.run(batch) for cut in cuts]
+
+    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+        """Return the network up to several cuts as an ``onnx.ModelProto``.
+
+        It has one input, and one output per cut, with any number of samples; see
+        ``to_onnx/assembling.py`` for what is made of it.
+
+        Raises
+        ------
+        ExportError
+            If it cannot be written so.
+        """
+        raise ExportError(
+            f"{self.name!r} is a {self.framework}, of which only Python knows what it computes. "
+            "Pass the network itself, or export it to ONNX yourself, and pass the file."
+        )
 
     @abstractmethod
     def candidates(self, example: Example | None = None) -> list[Candidate]:

@@ -231,6 +231,16 @@ class Graph:
         return import_keras().Model(bare(inputs), self.tensor(value))
 
 
+def arguments_of(value: Value) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of the call that made a value, with the values that it was given."""
+    call = _call_that_made(value.tensor)
+    given = {id(tensor): each for tensor, each in zip(_tensors_given(call), value.inputs)}
+    args, kwargs = import_keras().tree.map_structure(
+        lambda each: given.get(id(each), each), (call.arguments.args, call.arguments.kwargs)
+    )
+    return args, kwargs
+
+
 def has_graph(model: object) -> TypeGuard[Network]:
     """Return whether a layer is a model that computes exactly its graph of layers."""
     if not isinstance(model, import_keras().Model) or not getattr(model, "inputs", None):

@@ -99,17 +99,28 @@ class KerasNetwork(FrozenNetwork):
 
     def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the values of several cuts, in one pass."""
-        models = [cut.model for cut in cuts if isinstance(cut, KerasCut)]
         if len(cuts) == 1 or len({cut.inputs for cut in cuts}) > 1:
             return super().run_all(cuts, batch)
+        joined = self._join(cuts)
+        outputs = joined.predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
+        return [np.asarray(each) for each in outputs]
+
+    def _join(self, cuts: Sequence[Cut]) -> Any:
+        """Return one model with the values of several cuts as outputs."""
+        models = [cut.model for cut in cuts if isinstance(cut, KerasCut)]
         key = tuple(map(id, models))
         if self._joined is None or self._joined[0] != key:
             joined = import_keras().Model(models[0].inputs, [each.outputs[0] for each in models])
             self._joined = (key, joined)
-        outputs = self._joined[1].predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
-        return [np.asarray(each) for each in outputs]
+        return self._joined[1]
 
     _joined: Any = None
+
+    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+        """Return the model up to several cuts, written layer by layer."""
+        from penultimate.networks.frameworks.to_onnx.keras_layers import to_onnx
+
+        return to_onnx(cuts[0].model if len(cuts) == 1 else self._join(cuts))  # type: ignore[attr-defined]
 
     def candidates(self, example: Example | None = None) -> list[Candidate]:
         """List the outputs of all layers, those of nested models, too."""

@@ -19,6 +19,7 @@ from penultimate.networks.frameworks.frozen import (
     Candidate,
     Cut,
     Example,
+    ExportError,
     FrozenNetwork,
     Input,
     Shape,
@@ -262,6 +263,18 @@ class OnnxNetwork(FrozenNetwork):
         distinct = list(dict.fromkeys(tensors))
         values = dict(zip(distinct, self.session(distinct).run(batch)))
         return [values[each] for each in tensors]
+
+    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+        """Return the part of the graph that computes the values of several cuts."""
+        tensors = [cut.tensor for cut in cuts if isinstance(cut, OnnxCut)]
+        inputs = cuts[0].inputs
+        samples = noise([each.shape or () for each in inputs], [each.dtype for each in inputs], 2)
+        if self.session(list(dict.fromkeys(tensors))).divides(samples):
+            raise ExportError(
+                f"The network {self.name!r} computes correct values only in batches of "
+                f"{self._rows or 1}. Export it with an open size (dynamic axes)."
+            )
+        return self.graph.until(tensors)
 
     def candidates(self, example: Example | None = None) -> list[Candidate]:
         """List the float tensors with one row per sample, but for mere changes of type."""

@@ -95,10 +95,15 @@ class Session:
             samples.
         """
         n_samples = len(batch[0])
-        if self._divided is None and n_samples != self._step:
+        if n_samples != self._step or self._divided:
+            return self._in_parts(batch) if self.divides(batch) else self._at_once(batch)
+        return self._at_once(batch)
+
+    def divides(self, batch: Sequence[NDArray[Any]]) -> bool:
+        """Return whether batches of another size than declared have to be divided."""
+        if self._divided is None:
             self._divided = self._needs_division(batch)
-        divided = self._is_declared if self._divided is None else self._divided
-        return self._in_parts(batch) if divided else self._at_once(batch)
+        return self._is_declared if self._divided is None else self._divided
 
     def values(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the values, whether or not they have one row per sample."""

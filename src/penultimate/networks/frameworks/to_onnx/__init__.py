@@ -1,0 +1,1 @@
+"""Networks of any framework as ONNX graphs of standard operators."""
