@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from penultimate import SVC, PerformanceWarning, SVCSearchCV
+from penultimate import SVC, PerformanceWarning, SVCHalvingSearchCV, SVCSearchCV
 from penultimate.svm import _native
 
 RNG = np.random.default_rng(0)
@@ -70,6 +70,13 @@ def test_unusable_data(ours, theirs, samples, labels, message):
             theirs().fit(samples, labels)
     with pytest.raises(ValueError, match=message):
         ours().fit(samples, labels)
+
+
+def test_a_pipeline_without_labels():
+    pipeline = make_pipeline(StandardScaler(), SVC())
+    for tuned in (SVCSearchCV(pipeline), SVCHalvingSearchCV(pipeline)):
+        with pytest.raises(ValueError, match="requires y to be passed"):
+            tuned.fit(X)
 
 
 @pytest.mark.parametrize("make", [SVC, search])

@@ -1,11 +1,14 @@
 """Selection of some samples from parameters with one value per sample."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing as take  # documented as public, despite its name
+
+from penultimate._common.protocols import Sliceable
 
 
 def take_rows(params: Mapping[str, Any], rows: NDArray[np.int64], n_samples: int) -> dict[str, Any]:
@@ -25,3 +28,14 @@ def take_rows(params: Mapping[str, Any], rows: NDArray[np.int64], n_samples: int
             value = take(value, rows)
         taken[name] = value
     return taken
+
+
+def is_sliceable(X: object) -> TypeGuard[Sliceable]:
+    """Return whether a slice of `X` is an array of numbers, with the rest left where it is."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    return (
+        getattr(X, "ndim", 0) == 2
+        and kind in ("b", "i", "u", "f")
+        and hasattr(X, "__getitem__")
+        and not issparse(X)
+    )

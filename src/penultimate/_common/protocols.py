@@ -5,7 +5,7 @@ an object is annotated with the members that it must have, not with a class. A p
 the members that are used here.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -18,6 +18,41 @@ RandomState = int | np.random.RandomState | None
 ClassWeight = Mapping[Any, float] | str | None
 Scorer = Callable[..., Any]
 Metrics = str | Scorer | Collection[str] | Mapping[str, str | Scorer] | None
+# True, the metric that chooses, or a function of `cv_results_` that returns an index.
+Refit = bool | str | Callable[..., int]
+# What has an entry per sample and can be indexed: labels, weights, or the samples themselves.
+PerSample = NDArray[Any] | Sequence[Any]
+# Training and validation samples of a fold: positions or masks.
+Division = tuple[PerSample, PerSample]
+
+
+class Sliceable(Protocol):
+    """What is sliced like an array, such as one that stays in its file."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, rows: slice | NDArray[np.intp], /) -> ArrayLike: ...
+
+
+class Splitter(Protocol):
+    """A splitter of scikit-learn, which draws the folds of a cross-validation."""
+
+    def split(
+        self, X: PerSample, y: PerSample | None = None, groups: PerSample | None = None
+    ) -> Iterator[Division]:
+        """Draw the folds."""
+
+    def get_n_splits(
+        self,
+        X: PerSample | None = None,
+        y: PerSample | None = None,
+        groups: PerSample | None = None,
+    ) -> int:
+        """Return the number of folds."""
+
+
+CrossValidation = int | Splitter | Iterable[Division] | None
 
 
 class Head(Protocol):
@@ -46,7 +81,7 @@ class Search(Head, Protocol):
 
     estimator: Head | None
     scoring: Metrics
-    refit: bool | str | Callable[..., int]
+    refit: Refit
     best_estimator_: Head
     best_params_: dict[str, Any]
     best_score_: float

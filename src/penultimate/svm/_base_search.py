@@ -8,10 +8,10 @@ Candidates are drawn before folds, as scikit-learn does: the same random state g
 import time
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
@@ -23,14 +23,21 @@ from sklearn.base import (
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from penultimate._common.callbacks import CallbackSupportMixin, part_of, with_callbacks
+from penultimate._common.callbacks import CallbackSupportMixin, Task, part_of, with_callbacks
 from penultimate._common.pipelines import ask_last_step
+from penultimate._common.protocols import (
+    CrossValidation,
+    Division,
+    Metrics,
+    PerSample,
+    Refit,
+)
 from penultimate._common.validation import check_per_sample
 from penultimate.svm._joint_search import JointSearch
 from penultimate.svm._pipeline_search import joint_search_for
@@ -48,8 +55,10 @@ from penultimate.svm._search_checks import (
 from penultimate.svm._trials import Trials
 from penultimate.svm.svc import SVC
 
+_Method = TypeVar("_Method", bound=Callable[..., object])
 
-def _has(name: str) -> Any:
+
+def _has(name: str) -> Callable[[_Method], _Method]:
     """Make a method available if the classifier of the search has it."""
 
     def check(search: "Search") -> bool:
@@ -72,29 +81,35 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     _grid_name = "param_grid"
 
     estimator: BaseEstimator
-    scoring: Any
+    scoring: Metrics
     n_jobs: int | None
-    refit: Any
-    cv: Any
+    refit: Refit
+    cv: CrossValidation
     verbose: int
     return_train_score: bool
     # A parameter of the grid search only; the other two searches have this value.
-    error_score: Any = np.nan
+    error_score: float | str = np.nan
 
-    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: PerSample) -> list[dict[str, Any]]:
         """Return the settings to try."""
         raise NotImplementedError
 
-    def _try(self, trials: Trials, X: Any, draw_folds: Callable[[], list[Any]], task: Any) -> None:
+    def _try(
+        self,
+        trials: Trials,
+        X: PerSample,
+        draw_folds: Callable[[], list[Division]],
+        task: Task,
+    ) -> None:
         """Have `trials` score the candidates."""
         candidates = self._candidates(trials.estimator, X)
         trials.score(candidates, draw_folds(), task)
 
-    def _estimator(self) -> Any:
+    def _estimator(self) -> BaseEstimator:
         return SVC() if self.estimator is None else self.estimator
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: PerSample, y: PerSample | None = None, **params: Any) -> Self:
         """Score all settings, and refit the best one.
 
         Parameters
@@ -126,29 +141,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         estimator = clone(self._estimator())
         self._check_params()
         given = X  # may have feature names, which validation removes
-        # Other classifiers may accept what we do not, such as text: their own `fit` validates it.
-        if is_svc(estimator):
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                dtype=(np.float64, np.float32),
-                accept_sparse=type(estimator) is not SVC,
-            )
-            check_classification_targets(y)
-            check_fit_params(estimator, params, y, owner)
-            for name in ("groups", "sample_weight"):
-                check_per_sample(params.get(name), len(y), name, owner)
-        elif isinstance(estimator, Pipeline) and y is not None:
-            X, y = indexable(X, y)
-            check_classification_targets(y)
-            check_fit_params(estimator, params, y, owner)
-        if y is not None and is_svc(split_off_svc(estimator)[1]) and len(found := np.unique(y)) < 2:
-            # Otherwise every fit would fail, each with a traceback that says this.
-            raise ValueError(
-                "The number of classes has to be greater than one; got 1 class, "
-                f"{found.tolist()[0]!r}."
-            )
+        X, y = self._check_data(estimator, X, y, params)
         # All that can be wrong with the parameters is found before anything is drawn or solved.
         for_fit, for_split, for_score = self._route(params)
         scoring = Scoring(with_svc(estimator), self.scoring, self.error_score, for_score)
@@ -159,7 +152,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
         # Drawn when the subclass has its candidates: both may draw from the same random state, and
         # scikit-learn draws the candidates first.
-        def draw_folds() -> list[Any]:
+        def draw_folds() -> list[Division]:
             folds = list(splitter.split(X, y, **for_split))
             self.n_splits_ = len(folds)
             return folds
@@ -189,7 +182,8 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         self._choose(trials.results())
         if self.refit:
             # The solver has samples that serve the refit of a plain SVC, and of nothing else.
-            solver = joint if trials.is_joint and type(estimator) is SVC else None
+            serves = trials.is_joint and type(estimator) is SVC
+            solver = joint if serves and isinstance(joint, JointSearch) else None
             self._refit(estimator, given, y, for_fit, solver, task)
         # Also without a refit, when there is no classifier to ask for them.
         self.classes_ = np.unique(y)
@@ -200,6 +194,42 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         """Raise for parameters that are invalid whatever the data."""
         check_search_params(self.error_score, self.verbose, type(self).__name__)
         check_scoring_names(self.scoring, type(self).__name__)
+
+    def _check_data(
+        self,
+        estimator: BaseEstimator,
+        X: PerSample,
+        y: PerSample | None,
+        params: Mapping[str, Any],
+    ) -> tuple[PerSample, PerSample]:
+        """Return validated samples and labels; raise for what no fit could be made of."""
+        owner = type(self).__name__
+        if y is None:
+            raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+        # Other classifiers may accept what we do not, such as text: their own `fit` validates it.
+        if is_svc(estimator):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                dtype=(np.float64, np.float32),
+                accept_sparse=type(estimator) is not SVC,
+            )
+            check_classification_targets(y)
+            check_fit_params(estimator, params, len(y), owner)
+            for name in ("groups", "sample_weight"):
+                check_per_sample(params.get(name), len(y), name, owner)
+        elif isinstance(estimator, Pipeline):
+            X, y = indexable(X, y)
+            check_classification_targets(y)
+            check_fit_params(estimator, params, len(y), owner)
+        if is_svc(split_off_svc(estimator)[1]) and len(found := np.unique(y)) < 2:
+            # Otherwise every fit would fail, each with a traceback that says this.
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class, "
+                f"{found.tolist()[0]!r}."
+            )
+        return X, y
 
     def _route(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         """Return the keyword arguments of the classifier, the splitter and the scorers."""
@@ -216,7 +246,12 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return for_fit, {"groups": params.get("groups")}, for_score
 
     def _joint_search(
-        self, estimator: BaseEstimator, X: Any, y: Any, for_fit: Mapping[str, Any], scoring: Scoring
+        self,
+        estimator: BaseEstimator,
+        X: PerSample,
+        y: PerSample,
+        for_fit: Mapping[str, Any],
+        scoring: Scoring,
     ) -> JointSearch | NotJointError:
         """Return the joint solver, or why it does not serve this search."""
         if self.return_train_score:
@@ -237,7 +272,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         # Several metrics, and none that chooses: there is no best candidate.
         if self.multimetric_ and not self.refit:
             return
-        metric = self.refit if self.multimetric_ else "score"
+        metric = self.refit if self.multimetric_ and isinstance(self.refit, str) else "score"
         if callable(self.refit):
             index = self.refit(results)
             is_integer = isinstance(index, Integral)
@@ -263,11 +298,11 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     def _refit(
         self,
         estimator: BaseEstimator,
-        X: Any,
-        y: Any,
+        X: PerSample,
+        y: PerSample,
         for_fit: dict[str, Any],
-        joint: Any,
-        task: Any,
+        joint: JointSearch | None,
+        task: Task,
     ) -> None:
         # The values are cloned, too: they may be estimators.
         best = clone(estimator).set_params(**clone(self.best_params_, safe=False))
@@ -285,19 +320,19 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 setattr(self, name, getattr(best, name))
 
     @_has("predict")
-    def predict(self, X: ArrayLike) -> Any:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample with the refitted classifier."""
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
     @_has("decision_function")
-    def decision_function(self, X: ArrayLike) -> Any:
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the decision values of the refitted classifier, shaped as those of `SVC`."""
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
     @_has("class_margins")
-    def class_margins(self, X: ArrayLike) -> Any:
+    def class_margins(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the smallest decision value of each class; see `SVC.class_margins`."""
         check_is_fitted(self)
         if isinstance(best := self.best_estimator_, Pipeline):
@@ -305,13 +340,13 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return best.class_margins(X)
 
     @_has("predict_proba")
-    def predict_proba(self, X: ArrayLike) -> Any:
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Estimate probabilities, if the classifier supports it; an `SVC` does not."""
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
     @_has("score")
-    def score(self, X: ArrayLike, y: ArrayLike, **params: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, **params: object) -> float:
         """Score the refitted classifier with `scoring`; with several metrics, with that of `refit`.
 
         Parameters
@@ -333,9 +368,15 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             )
         if params:
             params = process_routing(self, "score", **params).scorer["score"]
-        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
+        if self.multimetric_ and not isinstance(self.refit, str):
+            raise ValueError(
+                f"{type(self).__name__} has several metrics, and its refit is a callable, so score "
+                "does not know which of them to return; call scorer_ or a metric yourself."
+            )
+        metric = str(self.refit)  # a name where there are several metrics, and unused elsewhere
+        scorer = self.scorer_[metric] if isinstance(self.scorer_, dict) else self.scorer_
         score = scorer(self.best_estimator_, X, y, **params)
-        return score[self.refit] if isinstance(score, dict) else score
+        return score[metric] if isinstance(score, dict) else score
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata to the classifier, the scorer and the splitter.
@@ -358,7 +399,7 @@ class Search(CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             .add(splitter=self.cv, method_mapping=split)
         )
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         check_estimator(self._estimator(), type(self).__name__, self._grid_name)
         tags.input_tags.pairwise = get_tags(self._estimator()).input_tags.pairwise

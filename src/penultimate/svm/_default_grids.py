@@ -3,10 +3,11 @@
 from contextlib import suppress
 from typing import Any
 
-from numpy.typing import NDArray
-from scipy.sparse import issparse
+import numpy as np
+from scipy.sparse import sparray, spmatrix
 from scipy.stats import loguniform
 
+from penultimate._common.protocols import PerSample
 from penultimate.svm._kernel import resolve_gamma
 from penultimate.svm._pipelines import as_ours, is_svc, split_off_svc
 from penultimate.svm._problem import NotJointError
@@ -36,15 +37,15 @@ def _with_default(estimator: object, name: str) -> SVC:
     )
 
 
-def _scale(X: Any) -> float:
+def _scale(X: PerSample) -> float:
     """Return the gamma of ``"scale"``, also on sparse samples, which scikit-learn's SVC takes."""
-    if not issparse(X):
-        return resolve_gamma("scale", X)
+    if not isinstance(X, (spmatrix, sparray)):
+        return resolve_gamma("scale", np.asarray(X))
     variance = float(X.multiply(X).mean() - X.mean() ** 2)
     return 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
 
 
-def default_grid(estimator: object, X: NDArray[Any]) -> dict[str, list[float]]:
+def default_grid(estimator: object, X: PerSample) -> dict[str, list[float]]:
     """Return the values that a grid search tries by default.
 
     Raises
@@ -61,7 +62,7 @@ def default_grid(estimator: object, X: NDArray[Any]) -> dict[str, list[float]]:
     return {"C": list(RBF_C), "gamma": [factor * scale for factor in RBF_GAMMA]}
 
 
-def default_distributions(estimator: object, X: NDArray[Any]) -> dict[str, Any]:
+def default_distributions(estimator: object, X: PerSample) -> dict[str, Any]:
     """Return the distributions that a random search draws from by default.
 
     Raises

@@ -7,14 +7,14 @@ to 200,000 samples, linear kernel; each support vector needs a row as long as it
 
 import time
 import warnings
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from penultimate._common.frames import level_outside
-from penultimate._common.per_sample import take
+from penultimate._common.per_sample import is_sliceable, take
+from penultimate._common.protocols import Sliceable
 from penultimate._common.warnings import PerformanceWarning
 from penultimate.svm import _native
 
@@ -30,7 +30,7 @@ _BYTES_PER_VALUE, _BYTES_PER_COEFFICIENT = 12, 8
 def announce_cost(
     owner: str,
     estimator: BaseEstimator,
-    X: Any,
+    X: ArrayLike | Sliceable,
     y: ArrayLike,
     *,
     kernel: str,
@@ -80,7 +80,7 @@ def announce_cost(
         )
     if n_samples < _MANY_SAMPLES or kernel == "precomputed":
         return
-    trial = _try(estimator, X, y)
+    trial = _try(estimator, X, y, n_samples)
     if trial is None:
         return
     n_tried, seconds, n_classes = trial
@@ -101,20 +101,22 @@ def announce_cost(
     )
 
 
-def _try(estimator: BaseEstimator, X: Any, y: ArrayLike) -> tuple[int, float, int] | None:
+def _try(
+    estimator: BaseEstimator, X: ArrayLike | Sliceable, y: ArrayLike, n_samples: int
+) -> tuple[int, float, int] | None:
     """Fit a part of the samples; return their number, the seconds, and the number of classes.
 
     None if that fails.
     """
     labels = np.ravel(y)
-    if len(labels) != X.shape[0]:
+    if len(labels) != n_samples:
         return None
     try:
         # In the order of the classes, so that each has its share.
         order = np.argsort(labels, kind="stable")
         part = np.sort(order[:: max(1, len(order) // _TRIAL_SAMPLES)])
-        # What is sliced like an array need not be one; a data frame has no dtype.
-        samples = X[part] if hasattr(X, "dtype") else take(X, part)
+        # scikit-learn cannot index what is sliced like an array, but is none.
+        samples = X[part] if is_sliceable(X) else take(X, part)
         chosen = labels[part]
         start = time.perf_counter()
         with warnings.catch_warnings():

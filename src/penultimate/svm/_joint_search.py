@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 
 from penultimate._common.frames import level_outside
 from penultimate._common.per_sample import take_rows
+from penultimate._common.protocols import Division, Head, PerSample
 from penultimate._common.warnings import PerformanceWarning
 from penultimate.svm import _native
 from penultimate.svm._grid_engine import GridEngine, Outcome
@@ -37,6 +38,9 @@ _TESTS_SHARE = 0.25
 _REPEATED_SHARE = 0.1
 # With fewer samples a fit takes about a millisecond, which does not deserve a warning.
 _FEWEST_SAMPLES = 200
+
+# What a scorer is called with: a fitted classifier, its validation samples and their labels.
+Scored = tuple[Head, PerSample, PerSample]
 
 
 class JointSearch:
@@ -57,8 +61,8 @@ class JointSearch:
     def __init__(
         self,
         estimator: BaseEstimator,
-        X: NDArray[Any],
-        y: NDArray[Any],
+        X: PerSample,
+        y: PerSample,
         *,
         sample_weight: NDArray[np.float64] | None = None,
         scoring: Scoring,
@@ -72,7 +76,7 @@ class JointSearch:
     def score(
         self,
         candidates: Sequence[dict[str, Any]],
-        folds: Sequence[Any],
+        folds: Sequence[Division],
         progress: AbstractContextManager[Callable[[float], None]],
     ) -> ScoreTable:
         """Solve all candidates on all folds, and score the solutions.
@@ -97,7 +101,8 @@ class JointSearch:
         """
         start = time.perf_counter()
         # Both raise before anything is solved or shown, so that separate fits can start over.
-        problem = Problem.of(self.estimator, self.X, self.y, self.sample_weight, candidates, folds)
+        X, y = np.asarray(self.X), np.asarray(self.y)
+        problem = Problem.of(self.estimator, X, y, self.sample_weight, candidates, folds)
         engine = GridEngine(
             problem.X,
             problem.y,
@@ -145,7 +150,7 @@ class JointSearch:
         on_progress(1.0)
         return rows, seconds
 
-    def as_scored(self, fitted: SVC, samples: Any, y: Any) -> tuple[Any, Any, Any]:
+    def as_scored(self, fitted: SVC, samples: NDArray[Any], y: NDArray[Any]) -> Scored:
         """Return a classifier, its validation samples and their labels as scorers are given them.
 
         Parameters

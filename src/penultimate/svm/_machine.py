@@ -8,7 +8,7 @@ time without sharing any setting.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,18 @@ from penultimate.svm import _native
 from penultimate.svm._kernel import Kernel
 
 _PREDICT_CHUNK = 2**21  # feature values per call of the core: 16 MiB of float64
+
+
+class FittedSVC(Protocol):
+    """A fitted `SVC`, with the solution as the core returned it."""
+
+    kernel: str
+    support_: NDArray[np.integer]
+    support_vectors_: NDArray[Any]
+    n_support_: NDArray[np.integer]
+    _mean: NDArray[np.float64]
+    _coefficients: NDArray[np.float64]
+    _intercepts: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,11 @@ class Machine:
     columns: NDArray[np.int64] | None
 
     @classmethod
-    def of(cls, fitted: Any) -> Self:
+    def of(cls, fitted: FittedSVC) -> Self:
         """Prepare an `SVC`."""
-        support: Any = None
-        columns = None
+        support, norms, columns = None, None, None
+        starts = np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64)
+        coefficients = np.ascontiguousarray(fitted._coefficients, dtype=np.float64)
         if fitted.kernel == "precomputed":
             columns = fitted.support_.astype(np.int64)
         else:
@@ -62,11 +75,9 @@ class Machine:
             support = np.subtract(
                 fitted.support_vectors_, fitted._mean, dtype=np.float64, order="C"
             )
-        starts = np.concatenate([[0], np.cumsum(fitted.n_support_)]).astype(np.int64)
-        coefficients = np.ascontiguousarray(fitted._coefficients, dtype=np.float64)
-        if fitted.kernel == "linear":
-            support, starts, coefficients = _summed(support, starts, coefficients)
-        norms = None if support is None else np.einsum("ij,ij->i", support, support)
+            if fitted.kernel == "linear":
+                support, starts, coefficients = _summed(support, starts, coefficients)
+            norms = np.einsum("ij,ij->i", support, support)
         intercepts = np.ascontiguousarray(fitted._intercepts, dtype=np.float64)
         return cls(
             fitted._mean,

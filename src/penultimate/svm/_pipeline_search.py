@@ -26,10 +26,11 @@ from sklearn.utils import column_or_1d
 
 from penultimate._common.frames import level_outside
 from penultimate._common.per_sample import take_rows
+from penultimate._common.protocols import Division, PerSample
 from penultimate._common.validation import check_per_sample
 from penultimate.svm import _native
 from penultimate.svm._grid_engine import Fold, GridEngine, Setting
-from penultimate.svm._joint_search import JointSearch, by_metric
+from penultimate.svm._joint_search import JointSearch, Scored, by_metric
 from penultimate.svm._pipelines import (
     FittedSteps,
     as_dense,
@@ -47,7 +48,7 @@ from penultimate.svm.svc import SVC
 class _Group:
     """Candidates with the same steps before the SVC."""
 
-    pipeline: Any
+    pipeline: Pipeline
     candidates: list[int]  # their positions in the search
     settings: list[Setting]  # numbered within the group
 
@@ -87,8 +88,8 @@ class PipelineSearch(JointSearch):
     def __init__(
         self,
         estimator: BaseEstimator,
-        X: Any,
-        y: Any,
+        X: PerSample,
+        y: PerSample,
         *,
         for_fit: Mapping[str, Any],
         scoring: Scoring,
@@ -108,7 +109,7 @@ class PipelineSearch(JointSearch):
     def score(
         self,
         candidates: Sequence[dict[str, Any]],
-        folds: Sequence[Any],
+        folds: Sequence[Division],
         progress: AbstractContextManager[Callable[[float], None]],
     ) -> ScoreTable:
         """Score all candidates on all folds; see `JointSearch.score`."""
@@ -165,7 +166,7 @@ class PipelineSearch(JointSearch):
             group.candidates.append(index)
         return list(groups.values())
 
-    def as_scored(self, fitted: SVC, samples: Any, y: Any) -> tuple[Any, Any, Any]:
+    def as_scored(self, fitted: SVC, samples: NDArray[Any], y: NDArray[Any]) -> Scored:
         """Return the pipeline that ends with `fitted`, and the samples as they reach it."""
         assert self._steps is not None
         return self._steps.ending_with(fitted, samples), self._steps.X_test, self._steps.y_test
@@ -174,11 +175,17 @@ class PipelineSearch(JointSearch):
         """Raise `NotJointError` for what is known of a fold before its steps are fitted."""
         # Neither the classes nor the memory depends on what the steps make of the samples.
         labels = self._labels[np.concatenate([fold.train, fold.test])]
-        problem, engine = self._problem(None, labels, None, settings, fold)
+        not_known_yet = np.empty((len(labels), 0))
+        problem, engine = self._problem(not_known_yet, labels, None, settings, fold)
         problem.check_solvable(engine)
 
     def _problem(
-        self, X: Any, y: Any, weights: Any, settings: list[Setting], fold: Fold
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        settings: list[Setting],
+        fold: Fold,
     ) -> tuple[Problem, GridEngine]:
         """Return the problem of one fold, and its engine; `X` has the validation samples last."""
         n_train = len(y) - len(fold.test)
@@ -274,8 +281,8 @@ class PipelineSearch(JointSearch):
 
 def joint_search_for(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
+    X: PerSample,
+    y: PerSample,
     *,
     for_fit: Mapping[str, Any],
     scoring: Scoring,
@@ -288,8 +295,6 @@ def joint_search_for(
     NotJointError
         If it is neither.
     """
-    if y is None:
-        raise NotJointError
     if isinstance(estimator, Pipeline):
         return PipelineSearch(estimator, X, y, for_fit=for_fit, scoring=scoring, n_jobs=n_jobs)
     classifier = as_ours(estimator)

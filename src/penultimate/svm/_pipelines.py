@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import sklearn.svm
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
+from scipy.sparse import sparray, spmatrix
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.pipeline import Pipeline
@@ -25,6 +25,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from penultimate._common.per_sample import take, take_rows
+from penultimate._common.protocols import PerSample
 from penultimate.svm import _native
 from penultimate.svm._grid_engine import Fold
 from penultimate.svm._problem import NotJointError
@@ -60,7 +61,7 @@ def split_off_svc(estimator: BaseEstimator) -> tuple[str, Any]:
     return "__".join(names), estimator
 
 
-def with_svc(estimator: BaseEstimator) -> Any:
+def with_svc(estimator: BaseEstimator) -> BaseEstimator:
     """Return a pipeline whose last step is no classifier as one that ends with an `SVC`.
 
     Candidates put a classifier there; until then, scikit-learn makes no scorer for the pipeline.
@@ -95,7 +96,7 @@ def as_ours(classifier: BaseEstimator) -> SVC:
     return SVC(**params)
 
 
-def with_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> Any:
+def with_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> BaseEstimator:
     """Return a copy of an estimator with other parameters, which may be estimators."""
     return clone(estimator).set_params(**clone(dict(params), safe=False))
 
@@ -119,7 +120,7 @@ def key_of_steps(params: Mapping[str, Any], path: str) -> tuple[Any, ...]:
     return tuple((name, *_identity(others[name])) for name in sorted(others))
 
 
-def _identity(value: Any) -> tuple[str, Any]:
+def _identity(value: object) -> tuple[str, object]:
     # With its type: one component is not the same as a share of 1.0.
     if value is None or isinstance(value, (str, bool, int, float, np.number)):
         return type(value).__name__, value
@@ -129,7 +130,7 @@ def _identity(value: Any) -> tuple[str, Any]:
         return "id", id(value)
 
 
-def as_dense(X: Any, memory_limit: int | str | None) -> NDArray[Any]:
+def as_dense(X: PerSample, memory_limit: int | str | None) -> NDArray[Any]:
     """Return samples that may be sparse as an array.
 
     Raises
@@ -137,8 +138,8 @@ def as_dense(X: Any, memory_limit: int | str | None) -> NDArray[Any]:
     NotJointError
         If the array exceeds the memory limit.
     """
-    if not issparse(X):
-        return X
+    if not isinstance(X, (spmatrix, sparray)):
+        return np.asarray(X)
     needed, memory = np.prod(X.shape) * X.dtype.itemsize, _native.memory_in_bytes(memory_limit)
     if needed > memory:
         raise NotJointError(
@@ -171,13 +172,13 @@ class Recorder(SVC):
         made._takes_sparse = type(classifier) is not SVC
         return made
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Keep the training samples."""
-        X, self.y_ = validate_data(
+        samples, self.y_ = validate_data(
             self, X, y, dtype=_FLOATS, order="C", accept_sparse=self._takes_sparse
         )
         check_classification_targets(self.y_)
-        self.X_ = as_dense(X, self.memory_limit)
+        self.X_ = as_dense(samples, self.memory_limit)
         self.weights_ = None
         if sample_weight is not None:
             self.weights_ = np.asarray(sample_weight, dtype=np.float64)
@@ -187,10 +188,10 @@ class Recorder(SVC):
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Keep the samples; the returned values mean nothing."""
-        X = validate_data(
+        samples = validate_data(
             self, X, dtype=_FLOATS, order="C", accept_sparse=self._takes_sparse, reset=False
         )
-        self.held_out_ = as_dense(X, self.memory_limit)
+        self.held_out_ = as_dense(samples, self.memory_limit)
         return np.zeros(len(self.held_out_))
 
 
@@ -210,15 +211,15 @@ class FittedSteps:
 
     pipeline: Pipeline
     recorder: Recorder
-    X_test: Any
-    y_test: Any
+    X_test: PerSample
+    y_test: PerSample
 
     @classmethod
     def on(
         cls,
         pipeline: Pipeline,
-        X: Any,
-        y: Any,
+        X: PerSample,
+        y: PerSample,
         fold: Fold,
         params: Mapping[str, Any],
     ) -> Self:
@@ -249,7 +250,7 @@ class FittedSteps:
         weights = made.weights_
         return X, y, None if weights is None else np.concatenate([weights, np.ones(n_test)])
 
-    def ending_with(self, classifier: BaseEstimator, samples: Any) -> Pipeline:
+    def ending_with(self, classifier: SVC, samples: NDArray[Any]) -> Pipeline:
         """Return the pipeline for scorers: its classifier is asked directly where that is right.
 
         Parameters
@@ -259,15 +260,16 @@ class FittedSteps:
         samples : ndarray
             What the steps make of `X_test`.
         """
-        kind: Any = type(self.pipeline)
-        scored = _ending_with(self.pipeline, classifier, _answering(kind))
+        scored = _ending_with(self.pipeline, classifier, _answering(self.pipeline.__class__))
         scored.__dict__.update(_held_out=self.X_test, _samples=samples, _classifier=classifier)
         return scored
 
 
-def _ending_with(pipeline: Pipeline, classifier: BaseEstimator, kind: type | None = None) -> Any:
+def _ending_with(
+    pipeline: Pipeline, classifier: BaseEstimator, kind: type | None = None
+) -> Pipeline:
     # No `clone`, which would drop the fitted steps, and no deep copy, which would double them.
-    copied: Any = object.__new__(kind or type(pipeline))
+    copied: Pipeline = object.__new__(kind or type(pipeline))
     copied.__dict__.update(vars(pipeline))
     name, last = pipeline.steps[-1]
     # The SVC may be at the end of a pipeline within the pipeline.
@@ -284,23 +286,29 @@ class _Answering:
     candidate would transform the same samples once more.
     """
 
-    _held_out: Any
-    _samples: Any
-    _classifier: Any
+    _held_out: PerSample
+    _samples: NDArray[Any]
+    _classifier: SVC
 
-    def predict(self, X: ArrayLike, **params: Any) -> Any:
+    def predict(self, X: PerSample, **params: object) -> NDArray[Any]:
         """Predict the class of each sample."""
         if X is self._held_out and not params:
             return self._classifier.predict(self._samples)
         return super().predict(X, **params)  # type: ignore[misc]
 
-    def decision_function(self, X: ArrayLike, **params: Any) -> Any:
+    def decision_function(self, X: PerSample, **params: object) -> NDArray[Any]:
         """Compute decision values."""
         if X is self._held_out and not params:
             return self._classifier.decision_function(self._samples)
         return super().decision_function(X, **params)  # type: ignore[misc]
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Any:
+    def score(
+        self,
+        X: PerSample,
+        y: PerSample | None = None,
+        sample_weight: PerSample | None = None,
+        **params: object,
+    ) -> float:
         """Compute the accuracy."""
         if X is self._held_out and not params:
             return self._classifier.score(self._samples, y, sample_weight)

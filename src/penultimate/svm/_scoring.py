@@ -48,14 +48,14 @@ class ScoreTable:
         """Append the candidates of several tables of the same metrics."""
         first = tables[0]
 
-        def join(name: str) -> Any:
+        def join(name: str) -> dict[str, NDArray[np.float64]]:
             parts = [getattr(table, name) for table in tables]
             return parts[0] and {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
 
         return cls(join("test"), join("train"), join("times"), first.is_multimetric)
 
 
-def make_scorer_of(estimator: Head, scoring: Metrics) -> Any:
+def make_scorer_of(estimator: Head, scoring: Metrics) -> Scorer | dict[str, Scorer]:
     """Return the ``scorer_`` of a search: one scorer, or a dict of them by metric.
 
     Raises
@@ -107,7 +107,7 @@ class Scoring:
         self.params = params
         self.is_multimetric = isinstance(self.scorer, dict)  # a callable shows it by its result
         self._without_weights: set[str] = set()
-        self._by_metric = self.scorer if self.is_multimetric else {"score": self.scorer}
+        self._by_metric = self.scorer if isinstance(self.scorer, dict) else {"score": self.scorer}
 
     @property
     def is_accuracy(self) -> bool:
@@ -197,9 +197,9 @@ class Scoring:
         return score
 
 
-def _number(score: Any, scorer: object) -> float:
+def _number(score: object, scorer: object) -> float:
     # NumPy's numbers, and arrays of one, become Python's.
-    if hasattr(score, "item") and np.size(score) == 1:
+    if isinstance(score, (np.generic, np.ndarray)) and score.size == 1:
         score = score.item()
     if not isinstance(score, Number):
         raise ValueError(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.metrics import accuracy_score, get_scorer_names, make_scorer
 
+from penultimate._common.protocols import Refit, Scorer
 from penultimate._common.validation import check_per_sample
 from penultimate.svm._pipelines import is_svc, split_off_svc, with_params
 from penultimate.svm._scoring import Scoring
@@ -79,7 +80,7 @@ def check_search_params(error_score: object, verbose: object, owner: str) -> Non
         )
 
 
-def check_scoring_names(scoring: Any, owner: str) -> None:
+def check_scoring_names(scoring: object, owner: str) -> None:
     """Raise for a `scoring` that names no metric of scikit-learn's, or is empty.
 
     Raises
@@ -106,7 +107,9 @@ def check_scoring_names(scoring: Any, owner: str) -> None:
             )
 
 
-def check_fit_params(estimator: Any, params: Mapping[str, Any], y: Any, owner: str) -> None:
+def check_fit_params(
+    estimator: BaseEstimator, params: Mapping[str, Any], n_samples: int, owner: str
+) -> None:
     """Raise for keyword arguments of `fit` that an SVC, or a pipeline with one, has no use for.
 
     Otherwise every fit would fail, each with the same traceback.
@@ -134,10 +137,10 @@ def check_fit_params(estimator: Any, params: Mapping[str, Any], y: Any, owner: s
                 f"Name the step, as in fit(X, y, {meant}=...)."
             )
         if name == f"{path}__sample_weight":
-            check_per_sample(value, len(y), "sample_weight", f"{owner}, {name},")
+            check_per_sample(value, n_samples, "sample_weight", f"{owner}, {name},")
 
 
-def check_refit(refit: Any, scoring: Scoring, owner: str) -> None:
+def check_refit(refit: Refit, scoring: Scoring, owner: str) -> None:
     """Raise for a `refit` that names no metric, as far as these are known before any is computed.
 
     Raises
@@ -146,7 +149,7 @@ def check_refit(refit: Any, scoring: Scoring, owner: str) -> None:
     """
     if callable(refit) or refit in (False, np.False_):
         return
-    if scoring.is_multimetric:
+    if isinstance(scoring.scorer, dict):
         if not isinstance(refit, str) or refit not in scoring.scorer:
             _refuse_refit(refit, owner, "False, a callable or", str(list(scoring.scorer)))
     elif isinstance(refit, str):
@@ -157,7 +160,7 @@ def check_refit(refit: Any, scoring: Scoring, owner: str) -> None:
         _refuse_refit(refit, owner, "True, False, a callable or", repr(scoring.scoring))
 
 
-def check_refit_found(refit: Any, metrics: list[str], is_multimetric: bool, owner: str) -> None:
+def check_refit_found(refit: Refit, metrics: list[str], is_multimetric: bool, owner: str) -> None:
     """Raise for a `refit` that names none of the metrics that a callable computed.
 
     Raises
@@ -170,7 +173,7 @@ def check_refit_found(refit: Any, metrics: list[str], is_multimetric: bool, owne
         _refuse_refit(refit, owner, "False, a callable or", f"a callable with {metrics}")
 
 
-def _refuse_refit(refit: Any, owner: str, others: str, scoring: str) -> None:
+def _refuse_refit(refit: object, owner: str, others: str, scoring: str) -> None:
     raise ValueError(
         f"The 'refit' parameter of {owner} must be {others} the name of a metric in scoring, which "
         f"is {scoring}; got {refit!r}."
@@ -198,7 +201,7 @@ def check_names(
             raise ValueError(_unknown_name(unknown[0], names, estimator, owner))
 
 
-def _replaced(estimator: BaseEstimator, candidate: Mapping[str, Any]) -> Any:
+def _replaced(estimator: BaseEstimator, candidate: Mapping[str, Any]) -> BaseEstimator:
     """Return the estimator with those steps replaced that a candidate replaces."""
     steps = {name: value for name, value in candidate.items() if hasattr(value, "get_params")}
     known = estimator.get_params()
@@ -223,7 +226,10 @@ def _unknown_name(name: str, valid: set[str], estimator: BaseEstimator, owner: s
 
 
 def check_probabilities(
-    estimator: BaseEstimator, candidates: Sequence[Mapping[str, Any]], scorers: Any, owner: str
+    estimator: BaseEstimator,
+    candidates: Sequence[Mapping[str, Any]],
+    scorers: Scorer | Mapping[str, Scorer],
+    owner: str,
 ) -> None:
     """Raise if scores are to be computed from probabilities, which an SVM does not have.
 
@@ -241,7 +247,7 @@ def check_probabilities(
     """
     if not is_svc(split_off_svc(estimator)[1]):
         return
-    by_name = scorers if isinstance(scorers, dict) else {"scoring": scorers}
+    by_name = scorers if isinstance(scorers, Mapping) else {"scoring": scorers}
     needing = [name for name, scorer in by_name.items() if _needs_probabilities(scorer)]
     # A candidate may replace the SVC, or be scikit-learn's with probability=True.
     if not needing or any(
@@ -268,17 +274,17 @@ class _Probe(ClassifierMixin, BaseEstimator):
 
     classes_ = np.array([0, 1])
 
-    def fit(self, X: Any, y: Any) -> "_Probe":
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "_Probe":
         return self
 
-    def predict(self, X: ArrayLike) -> Any:
+    def predict(self, X: ArrayLike) -> NoReturn:
         raise _AskedEnoughError
 
-    def decision_function(self, X: ArrayLike) -> Any:
+    def decision_function(self, X: ArrayLike) -> NoReturn:
         raise _AskedEnoughError
 
 
-def _needs_probabilities(scorer: Any) -> bool:
+def _needs_probabilities(scorer: Scorer) -> bool:
     # Only scikit-learn's own scorers: they ask for predictions before they call the metric, so
     # that no code of a user runs.
     if not isinstance(scorer, _MadeScorer):

@@ -4,15 +4,16 @@ The candidates and the folds are already drawn; `GridSearchCV` is given both as 
 neither draws nor chooses anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from penultimate._common.callbacks import part_of
+from penultimate._common.callbacks import Task, part_of
+from penultimate._common.protocols import Division, PerSample, Splitter
 from penultimate.svm._scoring import ScoreTable
 
 
@@ -26,18 +27,22 @@ class DrawnFolds:
         The one that drew them; metadata that it requests is accepted, and not used again.
     """
 
-    def __init__(self, folds: Sequence[Any], splitter: Any) -> None:
+    def __init__(self, folds: Sequence[Division], splitter: Splitter) -> None:
         self.folds, self.splitter = folds, splitter
 
-    def split(self, X: Any = None, y: Any = None, **params: Any) -> Any:
+    def split(
+        self, X: object = None, y: object = None, groups: object = None, **params: object
+    ) -> Iterator[Division]:
         """Return the folds."""
         return iter(self.folds)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, **params: Any) -> int:
+    def get_n_splits(
+        self, X: object = None, y: object = None, groups: object = None, **params: object
+    ) -> int:
         """Return the number of folds."""
         return len(self.folds)
 
-    def get_metadata_routing(self) -> Any:
+    def get_metadata_routing(self) -> MetadataRequest:
         """Return the requests of the splitter."""
         # The search routes the user's metadata anew, and would refuse what nobody requests.
         return get_routing_for_object(self.splitter)
@@ -45,14 +50,14 @@ class DrawnFolds:
 
 def fit_separately(
     estimator: BaseEstimator,
-    fit_args: tuple[Any, Any, Mapping[str, Any]],
+    fit_args: tuple[PerSample, PerSample, Mapping[str, Any]],
     candidates: Sequence[Mapping[str, Any]],
     folds: DrawnFolds,
     *,
-    parent: Any,
+    parent: Task,
     task_name: str,
-    owner: Any,
-    **options: Any,
+    owner: object,
+    **options: object,
 ) -> ScoreTable:
     """Fit and score every candidate on every fold.
 

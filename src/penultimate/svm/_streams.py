@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import issparse
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
+
+from penultimate._common.per_sample import is_sliceable
+from penultimate._common.protocols import Sliceable
 
 Block = tuple[slice, NDArray[Any]]
 
@@ -34,16 +36,18 @@ class Rows:
         Whether the features are set.
     """
 
-    def __init__(self, estimator: BaseEstimator, X: Any, size: int, *, reset: bool) -> None:
+    def __init__(
+        self, estimator: BaseEstimator, X: ArrayLike | Sliceable, size: int, *, reset: bool
+    ) -> None:
         # A slice of one row has all that the checks look at, besides the values.
         checked = validate_data(
             estimator,
-            X[:1] if _is_sliceable(X) else X,
+            X[:1] if is_sliceable(X) else X,
             dtype=(np.float64, np.float32),
             ensure_all_finite=False,
             reset=reset,
         )
-        self.X = X if _is_sliceable(X) else checked
+        self.X: Sliceable = X if is_sliceable(X) else checked
         self.size = size
         # Half precision is computed in float32; integers are computed in float64, as elsewhere in
         # scikit-learn.
@@ -142,17 +146,6 @@ def measure(rows: Rows, sample_weight: NDArray[np.float64] | None) -> StandardSc
             "constant."
         )
     return scaler
-
-
-def _is_sliceable(X: Any) -> bool:
-    """Return whether a slice of `X` is an array of numbers, with the rest left where it is."""
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    return (
-        getattr(X, "ndim", 0) == 2
-        and kind in ("b", "i", "u", "f")
-        and hasattr(X, "__getitem__")
-        and not issparse(X)
-    )
 
 
 def _check_finite(block: NDArray[Any], start: int) -> None:

@@ -7,15 +7,16 @@ search on the same candidates and folds, and a `PerformanceWarning` gives the re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from penultimate._common.callbacks import TaskProgress
+from penultimate._common.callbacks import Task, TaskProgress
 from penultimate._common.cv_results import make_cv_results
 from penultimate._common.frames import level_outside
 from penultimate._common.progress_bar import SearchBar
+from penultimate._common.protocols import Division, Metrics, PerSample, Splitter
 from penultimate._common.warnings import PerformanceWarning
 from penultimate.svm._foresight import announce_cost
 from penultimate.svm._joint_search import JointSearch
@@ -24,6 +25,15 @@ from penultimate.svm._problem import NotJointError
 from penultimate.svm._scoring import ScoreTable, Scoring
 from penultimate.svm._search_checks import check_last_step, check_names, check_probabilities
 from penultimate.svm._separate_fits import DrawnFolds, fit_separately
+
+
+class SearchParameters(Protocol):
+    """Parameters of a search that separate fits are given, too."""
+
+    scoring: Metrics
+    n_jobs: int | None
+    verbose: int
+    return_train_score: bool
 
 
 class Trials:
@@ -52,11 +62,11 @@ class Trials:
 
     def __init__(
         self,
-        search: Any,
+        search: SearchParameters,
         estimator: BaseEstimator,
-        fit_args: tuple[Any, Any, Mapping[str, Any]],
+        fit_args: tuple[PerSample, PerSample, Mapping[str, Any]],
         *,
-        splitter: Any,
+        splitter: Splitter,
         scoring: Scoring,
         joint: JointSearch | NotJointError,
     ) -> None:
@@ -72,8 +82,8 @@ class Trials:
     def score(
         self,
         candidates: Sequence[dict[str, Any]],
-        folds: Sequence[Any],
-        parent: Any,
+        folds: Sequence[Division],
+        parent: Task,
         task_name: str = "search",
         columns: Mapping[str, Any] | None = None,
     ) -> ScoreTable:
@@ -157,8 +167,8 @@ class Trials:
         self,
         joint: JointSearch,
         candidates: Sequence[dict[str, Any]],
-        folds: Sequence[Any],
-        parent: Any,
+        folds: Sequence[Division],
+        parent: Task,
         task_name: str,
     ) -> ScoreTable:
         progress = self._progress(len(candidates) * len(folds), parent, task_name)
@@ -176,7 +186,7 @@ class Trials:
 
     @contextmanager
     def _progress(
-        self, n_fits: int, parent: Any, task_name: str
+        self, n_fits: int, parent: Task, task_name: str
     ) -> Iterator[Callable[[float], None]]:
         """Show the progress of the joint solver, and report it to callbacks."""
         # A bar of our own beside scikit-learn's, because `verbose` must work with 1.8, too.
@@ -194,8 +204,8 @@ class Trials:
     def _score_separately(
         self,
         candidates: Sequence[dict[str, Any]],
-        folds: Sequence[Any],
-        parent: Any,
+        folds: Sequence[Division],
+        parent: Task,
         task_name: str,
     ) -> ScoreTable:
         search, (X, y, params) = self.search, self.fit_args

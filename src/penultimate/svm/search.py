@@ -1,14 +1,23 @@
 """Hyper-parameter searches for an SVC: grid, random, and successive halving."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
+from penultimate._common.callbacks import Task
 from penultimate._common.frames import level_outside
+from penultimate._common.protocols import (
+    CrossValidation,
+    Division,
+    Metrics,
+    PerSample,
+    RandomState,
+    Refit,
+)
 from penultimate._common.validation import check_number
 from penultimate.svm._base_search import Search
 from penultimate.svm._default_grids import default_distributions, default_grid
@@ -16,6 +25,9 @@ from penultimate.svm._halving import Schedule, check_constant_folds, subsample, 
 from penultimate.svm._trials import Trials
 
 __all__ = ["SVCHalvingSearchCV", "SVCRandomizedSearchCV", "SVCSearchCV"]
+
+# Values to try, or distributions to draw from, by parameter; or several such grids.
+Grid = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class SVCSearchCV(Search):
@@ -92,14 +104,14 @@ class SVCSearchCV(Search):
     def __init__(
         self,
         estimator: BaseEstimator = None,
-        param_grid: Any = None,
+        param_grid: Grid | None = None,
         *,
-        scoring: Any = None,
+        scoring: Metrics = None,
         n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
+        refit: Refit = True,
+        cv: CrossValidation = None,
         verbose: int = 0,
-        error_score: Any = np.nan,
+        error_score: float | str = np.nan,
         return_train_score: bool = False,
     ) -> None:
         self.estimator = estimator
@@ -112,7 +124,7 @@ class SVCSearchCV(Search):
         self.error_score = error_score
         self.return_train_score = return_train_score
 
-    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: PerSample) -> list[dict[str, Any]]:
         return _grid_candidates(self.param_grid, estimator, X)
 
 
@@ -161,16 +173,16 @@ class SVCRandomizedSearchCV(Search):
     def __init__(
         self,
         estimator: BaseEstimator = None,
-        param_distributions: Any = None,
+        param_distributions: Grid | None = None,
         *,
         # As many settings as the default grid of an RBF kernel has, so that the two cost the same.
         n_iter: int = 20,
-        scoring: Any = None,
+        scoring: Metrics = None,
         n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
+        refit: Refit = True,
+        cv: CrossValidation = None,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: RandomState = None,
         return_train_score: bool = False,
     ) -> None:
         self.estimator = estimator
@@ -188,7 +200,7 @@ class SVCRandomizedSearchCV(Search):
         super()._check_params()
         check_number(self.n_iter, "n_iter", type(self).__name__, low=1, integer=True)
 
-    def _candidates(self, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
+    def _candidates(self, estimator: BaseEstimator, X: PerSample) -> list[dict[str, Any]]:
         distributions = self.param_distributions
         if distributions is None:
             distributions = default_distributions(estimator, X)
@@ -259,16 +271,16 @@ class SVCHalvingSearchCV(Search):
     def __init__(
         self,
         estimator: BaseEstimator = None,
-        param_grid: Any = None,
+        param_grid: Grid | None = None,
         *,
         factor: float = 3,
         min_resources: int | str = "exhaust",
-        scoring: Any = None,
+        scoring: Metrics = None,
         n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
+        refit: Refit = True,
+        cv: CrossValidation = None,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: RandomState = None,
         return_train_score: bool = False,
     ) -> None:
         self.estimator = estimator
@@ -296,12 +308,15 @@ class SVCHalvingSearchCV(Search):
                 f"settings; got {self.scoring!r}."
             )
 
-    def _try(self, trials: Trials, X: Any, draw_folds: Callable[[], list[Any]], task: Any) -> None:
+    def _try(
+        self,
+        trials: Trials,
+        X: PerSample,
+        draw_folds: Callable[[], list[Division]],
+        task: Task,
+    ) -> None:
         check_constant_folds(trials.splitter)
-        grid = self.param_grid
-        candidates = list(
-            ParameterGrid(default_grid(trials.estimator, X) if grid is None else grid)
-        )
+        candidates = _grid_candidates(self.param_grid, trials.estimator, X)
         # Drawn once, and subsampled anew in each iteration: candidates of all iterations are
         # compared on parts of the same folds.
         folds, y = draw_folds(), trials.fit_args[1]
@@ -353,5 +368,7 @@ class SVCHalvingSearchCV(Search):
         return last[0 if np.isnan(scores).all() else np.nanargmax(scores)]
 
 
-def _grid_candidates(param_grid: Any, estimator: BaseEstimator, X: Any) -> list[dict[str, Any]]:
+def _grid_candidates(
+    param_grid: Grid | None, estimator: BaseEstimator, X: PerSample
+) -> list[dict[str, Any]]:
     return list(ParameterGrid(default_grid(estimator, X) if param_grid is None else param_grid))

@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penultimate._common.frames import level_outside
-from penultimate._common.protocols import ClassWeight, RandomState
+from penultimate._common.protocols import ClassWeight, RandomState, Sliceable
 from penultimate._common.validation import check_per_sample
 from penultimate.svm import _native
 from penultimate.svm._newton import Problems, bytes_per_problem, minimize
@@ -167,7 +167,9 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         self.memory_limit = memory_limit
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: ArrayLike | Sliceable, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Solve the problem of every class.
 
         Parameters
@@ -282,7 +284,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
                 stacklevel=level_outside(),
             )
 
-    def _decisions(self, X: Any) -> Iterator[NDArray[np.float64]]:
+    def _decisions(self, X: ArrayLike | Sliceable) -> Iterator[NDArray[np.float64]]:
         """Yield the decision values of each block, one column per problem."""
         check_is_fitted(self)
         rows = Rows(self, X, self.batch_size, reset=False)
@@ -290,7 +292,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
             features = block if self.kernel == "linear" else self._map(block)
             yield features @ self.coef_.T + self.intercept_
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike | Sliceable) -> NDArray[np.float64]:
         """Compute decision values, block by block.
 
         Parameters
@@ -305,7 +307,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         decisions = np.concatenate(list(self._decisions(X)))
         return decisions.ravel() if len(self.classes_) == 2 else decisions
 
-    def class_margins(self, X: Any) -> NDArray[np.float64]:
+    def class_margins(self, X: ArrayLike | Sliceable) -> NDArray[np.float64]:
         """Compute the decision value of each class against the others, also for two classes.
 
         The class with the largest value is the predicted one, and the value is a measure of
@@ -322,7 +324,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         decisions = self.decision_function(X)
         return np.stack([-decisions, decisions], axis=1) if decisions.ndim == 1 else decisions
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike | Sliceable) -> NDArray[Any]:
         """Predict the class of each sample.
 
         Parameters
