@@ -20,7 +20,7 @@ from penultimate.svm import _native
 
 # With fewer samples a fit is a matter of seconds, and is not worth a trial.
 _MANY_SAMPLES = 100_000
-_TRIAL_SAMPLES = 4_000
+_TRIAL_SAMPLES = 4_000  # from here on the powers were measured
 _LONG = 60.0  # seconds of a fit that are worth a warning
 _POWERS = 1.5, 2.0
 # Copies of the samples in float64 and in float32, and a coefficient per sample and other class.
@@ -120,6 +120,7 @@ def _try(
         chosen = labels[part]
         start = time.perf_counter()
         with warnings.catch_warnings():
+            # Whether a part of the samples converges says nothing about all of them.
             warnings.simplefilter("ignore")
             estimator.fit(samples, chosen)
     except Exception:  # the fit itself raises the same error, or one that fits better

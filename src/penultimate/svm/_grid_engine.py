@@ -127,6 +127,8 @@ class GridEngine:
         """Return the bytes that all folds take for `n_Cs` values of `C`, scores included."""
         n_classes, n_folds = len(self.classes), len(self.folds)
         n_test = max(len(fold.test) for fold in self.folds)
+        # float32: coefficients of every fold, and at most a value per two classes and validation
+        # sample, of one fold at a time.
         return 4 * n_Cs * (n_folds * (n_classes - 1) * len(self.y) + n_classes**2 * n_test)
 
     def run(self, settings: list[Setting], with_decisions: bool = False) -> Iterator[Outcome]:
@@ -178,6 +180,7 @@ class GridEngine:
                 )
             # Scored immediately, so that the coefficients can be freed before the next batch.
             for job in batch:
+                # Removed from the list, which would keep the arrays alive.
                 yield from job.outcomes(solutions.pop(0), samples, with_decisions)
             done += len(batch)
 
@@ -222,6 +225,7 @@ class GridEngine:
 
     def weights(self, fold: Fold, class_weight: ClassWeight) -> NDArray[np.float64]:
         """Return the weights of the training samples, sorted by class; zero for all others."""
+        # Negative weights exclude a sample, as those of zero do: so it is in `SVC.fit`.
         weights = np.maximum(self.sample_weight[fold.train], 0)
         if class_weight is not None:
             y = self.y[fold.train]

@@ -121,6 +121,7 @@ class PipelineSearch(JointSearch):
         # Before anything is shown: if these samples cannot be solved jointly, separate fits start.
         first = self._fit_steps(groups[0], splits[0], is_first=True)
         shape = len(candidates), len(splits)
+        # Each entry of `rows` is a dict of scores: their number is not known beforehand.
         rows, fits, scorings = np.empty(shape, object), np.empty(shape), np.empty(shape)
         errors: list[str] = []
         done = 0

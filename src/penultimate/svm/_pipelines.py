@@ -98,6 +98,7 @@ def as_ours(classifier: BaseEstimator) -> SVC:
 
 def with_params(estimator: BaseEstimator, params: Mapping[str, Any]) -> BaseEstimator:
     """Return a copy of an estimator with other parameters, which may be estimators."""
+    # safe=False also copies values that are no estimators, such as lists.
     return clone(estimator).set_params(**clone(dict(params), safe=False))
 
 
@@ -117,6 +118,7 @@ def key_of_steps(params: Mapping[str, Any], path: str) -> tuple[Any, ...]:
         for name, value in params.items()
         if name != path and not name.startswith(f"{path}__")
     }
+    # Sorted, since several grids may list the same parameters in different orders.
     return tuple((name, *_identity(others[name])) for name in sorted(others))
 
 
@@ -167,6 +169,7 @@ class Recorder(SVC):
         """Make one that requests the same metadata as a classifier."""
         made = cls(**as_ours(classifier).get_params(deep=False))
         if get_config()["enable_metadata_routing"]:
+            # The pipeline passes on only what was requested, and would withhold the weights.
             made.set_fit_request(**classifier.get_metadata_routing().fit.requests)
         # Ours takes no sparse samples: a search over it must not accept what its refit refuses.
         made._takes_sparse = type(classifier) is not SVC
@@ -248,6 +251,7 @@ class FittedSteps:
             # A Gram matrix has a column for each sample, but of validation samples none is used.
             X = np.pad(X, [(0, 0), (0, n_test)])
         weights = made.weights_
+        # Nothing is fitted on validation samples, so that their weights do not matter.
         return X, y, None if weights is None else np.concatenate([weights, np.ones(n_test)])
 
     def ending_with(self, classifier: SVC, samples: NDArray[Any]) -> Pipeline:

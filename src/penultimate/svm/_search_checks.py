@@ -16,6 +16,7 @@ from penultimate._common.validation import check_per_sample
 from penultimate.svm._pipelines import is_svc, split_off_svc, with_params
 from penultimate.svm._scoring import Scoring
 
+# The class of scikit-learn's scorers is private; that of an instance is not.
 _MadeScorer = type(make_scorer(accuracy_score))
 
 
@@ -119,6 +120,7 @@ def check_fit_params(
     ValueError
     """
     path, last = split_off_svc(estimator)
+    # With routing it is scikit-learn that knows what was requested, and names what was not.
     if not is_svc(last) or get_config()["enable_metadata_routing"]:
         return
     steps = [name for name, _ in estimator.steps] if path else []
@@ -131,6 +133,7 @@ def check_fit_params(
         if name == "groups" or not path:
             continue
         if not argument or step not in steps:
+            # It is most likely for the SVC.
             meant = f"{path}__{argument or name}"
             raise ValueError(
                 f"{owner}.fit got {name!r}, which the Pipeline passes to no step of {steps}. "
@@ -272,7 +275,7 @@ class _AskedEnoughError(Exception):
 class _Probe(ClassifierMixin, BaseEstimator):
     """A classifier without probabilities; any other question ends the scorer's call."""
 
-    classes_ = np.array([0, 1])
+    classes_ = np.array([0, 1])  # scorers look for the positive class before they predict
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> "_Probe":
         return self

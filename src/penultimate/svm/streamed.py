@@ -197,6 +197,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
             If `tol` was not reached.
         """
         rows = Rows(self, X, self.batch_size, reset=True)
+        # Of X the blocks are checked as they are read: as a whole it may not fit into memory.
         labels = validate_data(self, y=y)
         check_consistent_length(rows.X, labels)
         check_classification_targets(labels)
@@ -229,6 +230,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
             return None
         variances, means = statistics.var_, statistics.mean_
         if self.standardize:
+            # A constant feature has the scale 1, and keeps its variance of 0.
             variances, means = variances / statistics.scale_**2, np.zeros_like(means)
         gamma: str | float = self.gamma
         if gamma == "scale":
@@ -250,10 +252,12 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         positives: NDArray[np.intp],
         costs: NDArray[np.float64],
     ) -> None:
-        n_weights = self._map.n_outputs + 1
+        n_weights = self._map.n_outputs + 1  # the last is the intercept, of the column of ones
+        # Each further batch of problems reads all rows again, so a batch takes what memory there
+        # is; it is the Hessians that need it.
         memory = _native.memory_in_bytes(self.memory_limit)
         at_once = max(1, memory // bytes_per_problem(n_weights))
-        solved, self.n_passes_ = [], 1
+        solved, self.n_passes_ = [], 1  # the first was that of the means and variances
         for start in range(0, len(positives), at_once):
             part = Problems.starting(codes, positives[start : start + at_once], costs, n_weights)
             self.n_passes_ += minimize(

@@ -238,7 +238,8 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
             Before a fit that will take minutes or more: how long and how much memory, and what to
             take instead.
         """
-        # Not for the refit of a search, which has said it for all of its fits.
+        # Not for the refit of a search, which has said it for all of its fits. The trial is on a
+        # plain SVC: a subclass may need more than these parameters.
         announce_cost(
             type(self).__name__,
             SVC(**{name: getattr(self, name) for name in SVC._get_param_names()}),
@@ -340,6 +341,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _store(self, X: NDArray[Any], layout: SortedClasses, solutions: Solutions) -> None:
         is_support = solutions.coefficients.any(axis=0)
         self.support_ = layout.order[is_support].astype(np.int32)
+        # Each class has a sample; for an empty one, `reduceat` would not return 0.
         self.n_support_ = np.add.reduceat(is_support, layout.starts[:-1]).astype(np.int32)
         self.support_vectors_ = (
             np.empty((0, 0), X.dtype) if self.kernel == "precomputed" else X[self.support_]
