@@ -186,6 +186,8 @@ def compare(
         )
     protocol.check()
     pretrained = pretrained_of(network)
+    # Of a network that was trained on other images it is not known which layer and normalization
+    # suit these: the heads select them, as they do their hyper-parameters.
     if layer == "auto":
         layer = DEFAULT_LAYER if pretrained is None else list(pretrained.layers)
     if normalization == "auto":

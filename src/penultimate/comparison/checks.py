@@ -66,6 +66,7 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
     else:
         names, numbered = test, "rows of the data: "
     causes, ways = [], []
+    # The two causes are told apart, because their remedies differ.
     if copied.any():
         causes.append("they are in the training part of your data, too")
         keeper = spelled("--drop-duplicates", "Dataset.without_duplicates")
@@ -143,6 +144,7 @@ Finding = Check | Iterable[Check] | NotMade | None
 
 
 def _test_samples_seen(context: Context) -> Finding:
+    # Found before anything was trained: by default it ends the comparison there.
     if context.leak:
         return Check("test-samples-seen", context.leak, "error")
     if context.training_is_unknown:
@@ -157,6 +159,7 @@ def _training_samples_unknown(context: Context) -> Finding:
         return NotMade("no pre-trained network was used")
     if not context.training_is_unknown:
         return None
+    # No warning with every named network: the report says what these were trained on.
     if pretrained_of(context.network) is not None:
         return NotMade(context.not_recorded, "unknown")
     return Check(
@@ -198,6 +201,7 @@ def _groups_split(context: Context) -> Finding:
     # Without groups, file names may still show some, such as writers.
     if plan.known_groups is None and data.files is None:
         return NotMade("no groups and no file names")
+    # Also groups that the split was told to ignore: then the finding says what that costs.
     return checks.check_groups(
         plan.split.train,
         plan.split.held_out,

@@ -97,11 +97,13 @@ class FrozenFeatures:
 
                 features = cached_features(extractor, self.inputs, self.cache, progress)
             self._by_layer = dict(zip(self.layers, features, strict=True))
+            # Per sample, since each split is charged for its own samples alone.
             self.seconds = (time.perf_counter() - start) / len(self.inputs)
         return self._by_layer
 
     def own_softmax(self, plan: Plan) -> OwnSoftmax:
         """Return how the network's outputs match the classes, by the development samples."""
+        # By identity, as a plan holds arrays and cannot be hashed; it lives as long as we do.
         if id(plan) not in self._softmax:
             development = self.inputs[plan.split.train]
             self._softmax[id(plan)] = match_outputs(

@@ -104,6 +104,7 @@ def refuse_training(
         spelled("--checkpoints", "checkpoints"): checkpoints,
         spelled("--layer", "layer"): None if layers == [DEFAULT_LAYER] else layers,
     }
+    # A parameter at its default is no request.
     unused = [name for name, value in given.items() if value is not None]
     if unused and not data.has_images:
         raise ValueError(

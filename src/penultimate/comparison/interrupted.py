@@ -98,6 +98,7 @@ def _first_seeds(result: MethodResult, n_seeds: int) -> MethodResult:
         for name in ("predictions", "probabilities", "margins")
         if (values := getattr(result, name)) is not None
     }
+    # Every field of a log is a list with one entry per seed.
     return replace(
         result,
         **per_seed,

@@ -114,6 +114,7 @@ class LiveTable(Progress):
         self.scores.setdefault(method, {})[seed] = accuracy
         self._last_line = ""
         if self.by_line:
+            # Without highlighting, with which rich would color each number by itself.
             self.console.print(
                 f"seed {seed}  {method:<14} {self._percent(accuracy)}", highlight=False
             )

@@ -11,12 +11,14 @@ from typing import Any, Literal
 from penultimate._common.protocols import Head, Transformer
 from penultimate._common.validation import check_choice
 
+# The choices of the annotations below, for check_choice, which lists them in its message.
 INPUTS = ("probabilities", "features", "pixels", "network")
 SUBSETS = ("optional", "ignored", "needed")
 ROUTERS = ("network", "head")
 RUNS = ("by default", "without subsets", "on request")
 
 
+# Frozen, since METHODS are the same objects in every comparison.
 @dataclass(frozen=True)
 class Method:
     """Definition of a method of the comparison.

@@ -293,6 +293,7 @@ def _extract(
     """Compute the features of a network that was trained here, at each layer to choose from."""
     layers = list(settings.layers)
     layer = layers[0] if len(layers) == 1 else layers
+    # Without images: a network that was trained here is fed the scale that it was trained on.
     extractor = FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
     return dict(zip(layers, extractor.extract_each(images, progress), strict=True))
 
@@ -305,6 +306,7 @@ def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:
     network, layers = settings.network, settings.layers
     named = [layer for layer in layers if layer != "penultimate"]
     if network is not None and named:
+        # The layers of a named network or a builder are only known once it is built.
         untrained = build_network(network, inputs.shape[1:], len(plan.dataset.classes))
         FeatureExtractor(untrained, named).fit()
 

@@ -152,7 +152,7 @@ def make_plan(
                 "with Dataset.with_groups, or load_data's group_from_filename.",
             )
         )
-    known_groups = dataset.groups
+    known_groups = dataset.groups  # also for the check of groups that the split ignores
     # None keeps groups whole if there are any, True insists on them, False ignores them.
     if holdout.by_group is False:
         # Samples are drawn independently, so the intervals must not treat groups as units either.

@@ -16,6 +16,7 @@ from penultimate.displays._axes import keep_names_literal, new_axes
 from penultimate.results.answer import shown_method
 from penultimate.results.outcome import Outcome
 
+# For the annotations alone: matplotlib is loaded when the first picture is drawn.
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.metrics import ConfusionMatrixDisplay
@@ -100,6 +101,7 @@ class Plots(Outcome):
         few = len(classes) <= _VALUES_UP_TO
         display.plot(
             ax=new_axes(ax),
+            # A color says what a number would, where there is no room for numbers.
             include_values=few,
             colorbar=not few,
             values_format="d",

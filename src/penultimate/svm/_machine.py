@@ -79,8 +79,7 @@ class Machine:
                 support, starts, coefficients = _summed(support, starts, coefficients)
             norms = np.einsum("ij,ij->i", support, support)
         intercepts = np.ascontiguousarray(fitted._intercepts, dtype=np.float64)
-        # With a leading axis: the core predicts with all solutions of a grid at once, and here there
-        # is one.
+        # With a leading axis: the core takes all solutions of a grid, and here there is one.
         return cls(
             fitted._mean,
             starts,
