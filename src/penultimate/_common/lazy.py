@@ -47,7 +47,7 @@ def load_lazily(
     # Declared in the stub, such as `__version__`, is what the package defines itself.
     own = [ast.unparse(line.target) for line in lines if isinstance(line, ast.AnnAssign)]
 
-    def get(name: str) -> Any:
+    def get(name: str) -> object:
         if name not in where:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, original = where[name]

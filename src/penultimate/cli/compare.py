@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penultimate._common.progress import Progress
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
     LayerOption,
@@ -35,6 +36,7 @@ from penultimate.cli.options import (
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
+    from penultimate.results.outcome import Outcome
 
 _MOST_NOTES = 8
 # Images up to which heads on a frozen network are selected by cross-fitting: it uses every sample,
@@ -217,7 +219,7 @@ def compare(
     """
     size = parse_size(image_size)
 
-    def read(progress: Any, stack: ExitStack, for_report: bool) -> "Dataset":
+    def read(progress: Progress, stack: ExitStack, for_report: bool) -> "Dataset":
         from penultimate.datasets.readers import load_kept
 
         check_group(group_from_filename)
@@ -266,7 +268,7 @@ def _shortened(notes: list[str]) -> list[str]:
     return [*notes[:_MOST_NOTES], f"Note: {more} in the report."]
 
 
-def _summary(result: Any) -> str:
+def _summary(result: "Outcome") -> str:
     """Count the checks by state: one that could not be run does not count as passed."""
     by_state: dict[str, list[dict[str, str]]] = {}
     for state in result.check_states:
@@ -302,7 +304,7 @@ def _propose(dataset: "Dataset") -> str | None:
 
 
 def _compare(
-    read: Callable[[Any, ExitStack, bool], "Dataset"],
+    read: Callable[[Progress, ExitStack, bool], "Dataset"],
     out: Path,
     seeds: Sequence[int],
     json: bool,

@@ -3,11 +3,12 @@
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penultimate._common.progress import Progress
+from penultimate._common.protocols import PerSample
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
     MirrorOption,
@@ -18,6 +19,10 @@ from penultimate.cli.networks import (
     runs_elsewhere,
 )
 from penultimate.cli.options import GroupFromFilename, SkipCorrupt, check_group
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rich.console import Console
 
 _MOST_LISTED = 5  # unreadable files in the terminal
 
@@ -68,7 +73,7 @@ def extract(
                 f"must be a trained network; {network!r} is trained on your images.",
                 param_hint="--network",
             )
-        layers: Any = [each.strip() for each in layer.split(",")]
+        layers = [each.strip() for each in layer.split(",")]
         params = {**given.get_params(deep=False), "batch_size": batch_size}
         extractor = type(given)(**{**params, "layer": layers[0] if len(layers) == 1 else layers})
         with muted_native_stderr():
@@ -90,8 +95,8 @@ def extract(
                 group_from_filename=group_from_filename,
             )
             if isinstance(found, Listing):
-                samples: Any = list(map(str, found.paths))
-                columns = {
+                samples: list[str] | NDArray[Any] = list(map(str, found.paths))
+                columns: dict[str, PerSample | None] = {
                     "label": found.labels,
                     "file": found.shown or samples,
                     "group": found.groups,
@@ -159,7 +164,7 @@ def extract(
 class _Rate(Progress):
     """Progress bar with images per second and the time that is left, on standard error."""
 
-    def __init__(self, console: Any) -> None:
+    def __init__(self, console: "Console") -> None:
         from rich.progress import MofNCompleteColumn, TextColumn
 
         from penultimate._common.progress_bar import make_bar

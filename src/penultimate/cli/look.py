@@ -1,7 +1,7 @@
 """The command that reports on data before anything is trained on it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from penultimate.cli.options import (
     check_group,
     parse_size,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _MOST_ROWS = 40  # classes in the terminal; the page has all
 _MOST_LISTED = 5  # odd files and copies in the terminal
@@ -75,7 +78,7 @@ def look(
             webbrowser.open(page.resolve().as_uri())
 
 
-def _print(console: Any, summary: dict[str, Any]) -> None:
+def _print(console: "Console", summary: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -9,12 +9,15 @@ import traceback
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penultimate._common.validation import check_choice
 from penultimate.cli.app import wrong_usage
+
+if TYPE_CHECKING:
+    from penultimate.networks import Preprocessing
 
 _PREPARED = (
     "'imagenet' (224 pixels, the mean and deviation of torchvision's networks), 'pixels' (from 0 "
@@ -111,7 +114,7 @@ def find_network(
     from penultimate.networks.functions import is_function
     from penultimate.networks.pooling import POOLINGS
 
-    given: Any = text
+    given: object = text
     # A path may have a colon, too: C:\model.onnx.
     if not names_builder(text) and not is_frozen(text) and ":" in text:
         given = _imported(text)
@@ -147,14 +150,14 @@ def find_network(
     return FeatureExtractor(given, preprocessing=stated, pooling=pooled, mirror=mirror)
 
 
-def runs_elsewhere(network: Any) -> bool:
+def runs_elsewhere(network: object) -> bool:
     """Return whether a trained network needs no backend of Keras."""
     from penultimate.networks.adapting import adapt
 
     return adapt(network).framework != "Keras"
 
 
-def parse_preprocessing(text: str | None) -> Any:
+def parse_preprocessing(text: str | None) -> "Preprocessing | None":
     """Return the `Preprocessing` that ``--preprocessing`` stands for; None without one.
 
     Raises
@@ -197,12 +200,12 @@ def _number(text: str) -> float:
     return float(Fraction(text))
 
 
-def _numbers(text: str) -> Any:
+def _numbers(text: str) -> float | tuple[float, ...]:
     values = tuple(map(_number, text.split(":")))
     return values[0] if len(values) == 1 else values
 
 
-def _size(text: str) -> Any:
+def _size(text: str) -> int | tuple[int, ...]:
     sides = tuple(map(int, text.lower().split("x")))
     return sides[0] if len(sides) == 1 else sides
 
@@ -218,7 +221,7 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def _imported(text: str) -> Any:
+def _imported(text: str) -> object:
     """Return what ``module:name`` or ``file.py:name`` stands for, called if it takes nothing."""
     from penultimate.networks.functions import is_function
 
@@ -262,8 +265,10 @@ def _module(place: str) -> ModuleType:
     return importlib.import_module(place)
 
 
-def _n_required(function: Any) -> int | None:
+def _n_required(function: object) -> int | None:
     """Return how many arguments a function must be given; None if that is not known."""
+    if not callable(function):
+        return None
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

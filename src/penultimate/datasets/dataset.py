@@ -117,12 +117,12 @@ class Dataset:
     def from_arrays(
         cls,
         images: ArrayLike,
-        y: Any,
+        y: ArrayLike,
         *,
         name: str = "data",
-        groups: Any = None,
-        is_test: Any = None,
-        is_selection: Any = None,
+        groups: ArrayLike | None = None,
+        is_test: ArrayLike | None = None,
+        is_selection: ArrayLike | None = None,
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Self:
@@ -180,12 +180,12 @@ class Dataset:
     def from_features(
         cls,
         features: ArrayLike,
-        y: Any,
+        y: ArrayLike,
         *,
         name: str = "data",
-        groups: Any = None,
-        is_test: Any = None,
-        is_selection: Any = None,
+        groups: ArrayLike | None = None,
+        is_test: ArrayLike | None = None,
+        is_selection: ArrayLike | None = None,
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Self:
@@ -245,7 +245,7 @@ class Dataset:
     def _labeled(
         cls,
         samples: NDArray[Any],
-        y: Any,
+        y: ArrayLike,
         *,
         name: str,
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None,

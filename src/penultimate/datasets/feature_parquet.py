@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.arrow import ArrowColumn, ArrowTable
 from penultimate._common.imports import import_optional
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import ABOUT_ROWS, label_features
@@ -51,7 +52,7 @@ def read_feature_parquet(path: Path) -> Dataset:
     return replace(dataset, notes=(*dataset.notes, *notes))
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> ArrowTable:
     pa, pq = import_optional("pyarrow", "store"), import_optional("pyarrow.parquet", "store")
     with path.open("rb") as file:
         try:
@@ -61,12 +62,12 @@ def _read(path: Path) -> Any:
             raise ValueError(f"{str(path)!r} can't be read as Parquet: {error}") from error
 
 
-def _indices_of_pandas(table: Any) -> set[str]:
+def _indices_of_pandas(table: ArrowTable) -> set[str]:
     found = (table.schema.pandas_metadata or {}).get("index_columns", [])
     return {name for name in found if isinstance(name, str)}  # a dict describes a range
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: ArrowColumn) -> ArrowColumn:
     """Return a column in one piece, as plain values where it has a dictionary or an own type."""
     pa = import_optional("pyarrow", "store")
     column = column.combine_chunks()
@@ -77,7 +78,7 @@ def _plain(column: Any) -> Any:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
-def _texts(path: Path, name: str, column: Any) -> list[str]:
+def _texts(path: Path, name: str, column: ArrowColumn) -> list[str]:
     types = import_optional("pyarrow.types", "store")
     if types.is_nested(column.type):
         raise ValueError(
@@ -90,7 +91,7 @@ def _texts(path: Path, name: str, column: Any) -> list[str]:
     return [text.strip() for text in texts]
 
 
-def _text(entry: Any) -> str:
+def _text(entry: object) -> str:
     return entry.decode("utf-8", "backslashreplace") if isinstance(entry, bytes) else str(entry)
 
 
@@ -116,7 +117,7 @@ def _features(path: Path, columns: dict[str, Any]) -> NDArray[Any]:
     return np.column_stack([_numbers(column) for column in columns.values()])
 
 
-def _matrix(path: Path, name: str, column: Any) -> NDArray[Any]:
+def _matrix(path: Path, name: str, column: ArrowColumn) -> NDArray[Any]:
     """Return a column of lists of one length as a matrix."""
     pc = import_optional("pyarrow.compute", "store")
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
@@ -138,7 +139,7 @@ def _matrix(path: Path, name: str, column: Any) -> NDArray[Any]:
     return _numbers(values).reshape(len(column), -1)
 
 
-def _numbers(column: Any) -> NDArray[Any]:
+def _numbers(column: ArrowColumn) -> NDArray[Any]:
     """Return numbers as they are, and as float64 what NumPy does not have; null becomes NaN."""
     types = import_optional("pyarrow.types", "store")
     if types.is_decimal(column.type) or types.is_null(column.type):
@@ -147,13 +148,13 @@ def _numbers(column: Any) -> NDArray[Any]:
     return numbers.astype(np.float64) if column.null_count else numbers
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(kind: object) -> bool:
     types = import_optional("pyarrow.types", "store")
     tests = types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null
     return any(is_one(kind) for is_one in tests)
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(kind: object) -> bool:
     types = import_optional("pyarrow.types", "store")
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
 

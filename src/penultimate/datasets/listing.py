@@ -73,11 +73,12 @@ class Listing:
         def kept(values: list[Any] | None) -> list[Any] | None:
             return None if values is None else [values[i] for i in decoded.read]
 
-        labels, subsets, parts = kept(self.labels), kept(self.subsets), kept(self.parts)
+        labels = [self.labels[i] for i in decoded.read]
+        subsets, parts = kept(self.subsets), kept(self.parts)
         is_test = is_selection = None
         of_split: list[str] = []
         if parts is not None:
-            classes: Any = labels if subsets is None else list(map("/".join, zip(subsets, labels)))  # type: ignore[arg-type]
+            classes = labels if subsets is None else list(map("/".join, zip(subsets, labels)))
             given = given_split(parts, classes, self.called)
             is_test, is_selection, of_split = given.is_test, given.is_selection, given.notes
         dataset = Dataset.from_arrays(

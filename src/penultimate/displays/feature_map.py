@@ -267,17 +267,19 @@ class FeatureMapDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _write_names(self, ax: Any, names: Sequence[str], members: Sequence[int]) -> None:
+    def _write_names(self, ax: "Axes", names: Sequence[str], members: Sequence[int]) -> None:
         from matplotlib.patheffects import withStroke
 
         shown = np.isin(self.labels, members)
         for label, place in name_places(self.points[shown], self.labels[shown]).items():
             ax.annotate(
                 names[label],
-                place,
+                (place[0], place[1]),
                 color=look_of(label)[0],
                 path_effects=[withStroke(linewidth=3, foreground="white")],
-                **{"ha": "center", "va": "center", "weight": "bold"},
+                ha="center",
+                va="center",
+                weight="bold",
             )
 
 

@@ -17,6 +17,7 @@ from sklearn.utils import check_array
 
 from penultimate._common.imports import import_optional
 from penultimate._common.labels import check_labels
+from penultimate._common.protocols import Transformer
 from penultimate._common.validation import check_choice
 
 PROJECTIONS = ("pca", "lda", "umap", "identity")
@@ -121,7 +122,9 @@ def _check_labels(y: ArrayLike | None, n_samples: int) -> NDArray[Any]:
     return labels
 
 
-def _make_projector(projection: str, n_samples: int, n_features: int, random_state: int) -> Any:
+def _make_projector(
+    projection: str, n_samples: int, n_features: int, random_state: int
+) -> Transformer:
     """Return an unfitted transformer to two columns."""
     if projection == "identity":
         if n_features != 2:

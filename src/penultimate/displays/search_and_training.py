@@ -1,7 +1,7 @@
 """Plots of a hyper-parameter search and of the training of networks, as scikit-learn Displays."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,9 @@ from penultimate.displays._axes import new_axes
 from penultimate.displays._of_comparison import chosen_method
 from penultimate.networks import History
 from penultimate.results.outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _VALUES_UP_TO = 64  # cells; in larger grids the numbers would overlap
 
@@ -137,7 +140,7 @@ class SearchHeatmapDisplay:
             raise ValueError(f"{result.name!r} did not search C and gamma; {way_out}")
         return cls.from_scores(*found)
 
-    def plot(self, ax: Any = None, *, cmap: str = "viridis") -> Self:
+    def plot(self, ax: "Axes | None" = None, *, cmap: str = "viridis") -> Self:
         """Draw the heat map, with a frame around its best cell.
 
         Parameters
@@ -173,8 +176,7 @@ class SearchHeatmapDisplay:
             Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="crimson", lw=2.5)
         )
         bar = ax.figure.colorbar(image, ax=ax, label="selection accuracy")
-        bar.formatter = lambda value, _: f"{100 * value:.2f} %"
-        bar.update_ticks()
+        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.2f} %")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -243,7 +245,7 @@ class TrainingCurvesDisplay:
             )
         return cls.from_histories(comparison.histories)
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw losses on the left axis and validation accuracy on the right one.
 
         Parameters
@@ -277,7 +279,7 @@ class TrainingCurvesDisplay:
         ax.set(xlabel="epoch", ylabel="cross-entropy")
         twin.set_ylabel("validation accuracy, %")
         handles = [line for a in (ax, twin) for line in a.get_lines()]
-        handles = [line for line in handles if not line.get_label().startswith("_")]
+        handles = [line for line in handles if not str(line.get_label()).startswith("_")]
         ax.figure.legend(
             handles=[h for h in handles if h.get_label()], loc="outside upper center", ncols=3
         )

@@ -88,14 +88,15 @@ def calibrate_head(
         fitted = fit_on(pipeline, features, y, split.train, sample_weight)
         scores.append(scores_of(fitted, features[split.held_out]))
         labels.append(y[split.held_out])
-        weights.append(None if sample_weight is None else sample_weight[split.held_out])
+        if sample_weight is not None:
+            weights.append(sample_weight[split.held_out])
     if not labels or len(np.unique(np.concatenate(labels))) < len(pipeline.classes_):
         return None
     return calibrate_scores(
         np.concatenate(scores),
         np.concatenate(labels),
         method="temperature",
-        sample_weight=None if sample_weight is None else np.concatenate(weights),
+        sample_weight=np.concatenate(weights) if weights else None,
     )
 
 

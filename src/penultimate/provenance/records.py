@@ -22,6 +22,7 @@ from penultimate.provenance.fingerprints import fingerprint
 from penultimate.provenance.weights import Weights, is_network, is_torch_module, weights_of
 
 ROLES = ("trained", "selected", "tested")
+_HELD_AS = "_penultimate_provenance"  # the attribute of a network or layer
 
 # Copies of a network (by copy, clone or pickle) lose its attributes but keep its weights.
 # Weak values, so that a record lives only as long as some network holds it.
@@ -339,7 +340,7 @@ def record(
     set_provenance(network, replace(seen, known=True))
 
 
-def _warn_if_unlike(network: Any, X: NDArray[Any]) -> None:
+def _warn_if_unlike(network: object, X: NDArray[Any]) -> None:
     """Warn of samples whose fingerprints will not be those of what the network is fed."""
     words = ""
     shape = getattr(network, "input_shape", None)
@@ -393,19 +394,19 @@ def set_provenance(network: Network, provenance: Provenance) -> None:
     _LEARNED[provenance] = frozenset(learned & weights.distinctive)
 
 
-def _hold(holder: Any, provenance: Provenance) -> None:
+def _hold(holder: object, provenance: Provenance) -> None:
     """Attach a record to a network or a layer."""
     if is_torch_module(holder):
         # An attribute would be saved with the module, and need this package to be loaded again.
         _OF_MODULES[holder] = provenance
     else:
-        holder._penultimate_provenance = provenance
+        setattr(holder, _HELD_AS, provenance)
 
 
 def _held_by(holder: object) -> Provenance | None:
     if is_torch_module(holder):
         return _OF_MODULES.get(holder)
-    return getattr(holder, "_penultimate_provenance", None)
+    return getattr(holder, _HELD_AS, None)
 
 
 def _from_its_layers(weights: Weights) -> Provenance:

@@ -5,13 +5,52 @@ was cut from a network or got another head keeps some of them. No framework is i
 models, torch modules and the adapters of other networks are recognized by their methods.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Protocol, Self, TypeGuard
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+
+
+class _KerasLayer(Protocol):
+    """A layer of a Keras model, or the model itself."""
+
+    weights: Sequence[object]
+    trainable_weights: Sequence[object]
+    trainable: bool
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Return the values of its weights, in their order."""
+
+
+class _TorchTensor(Protocol):
+    """A tensor of torch, with the members that its values are read by."""
+
+    dtype: object
+    requires_grad: bool
+
+    def detach(self) -> Self: ...
+    def cpu(self) -> Self: ...
+    def float(self) -> Self: ...
+    def numpy(self) -> NDArray[Any]: ...
+
+
+class _TorchModule(Protocol):
+    """A module of torch, with the members that its weights are read by."""
+
+    def state_dict(self, *, keep_vars: bool) -> Mapping[str, _TorchTensor]: ...
+    def modules(self) -> Iterator["_TorchModule"]: ...
+    def parameters(self, *, recurse: bool) -> Iterator[_TorchTensor]: ...
+    def buffers(self, *, recurse: bool) -> Iterator[_TorchTensor]: ...
+
+
+class _Adapter(Protocol):
+    """A network of another framework, which knows the digest of its weights."""
+
+    def digest(self) -> str:
+        """Return it as hexadecimal digits."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +69,7 @@ class Part:
         Whether training was turned off.
     """
 
-    holder: Any
+    holder: object
     trainable: tuple[bytes, ...]
     all: tuple[bytes, ...]
     is_frozen: bool
@@ -61,7 +100,7 @@ def is_network(model: object) -> TypeGuard[Any]:
     return _is_keras(model) or is_torch_module(model) or _is_adapter(model)
 
 
-def weights_of(network: Any) -> Weights:
+def weights_of(network: object) -> Weights:
     """Return the weights of a network.
 
     Parameters
@@ -72,24 +111,25 @@ def weights_of(network: Any) -> Weights:
         return _of_keras(network)
     if is_torch_module(network):
         return _of_torch(network)
+    assert _is_adapter(network)  # the only other kind of which anything is recorded
     return Weights(bytes.fromhex(network.digest()), set(), [])
 
 
-def _is_keras(model: object) -> bool:
+def _is_keras(model: object) -> TypeGuard[_KerasLayer]:
     return callable(getattr(model, "get_weights", None))
 
 
-def is_torch_module(model: object) -> bool:
+def is_torch_module(model: object) -> TypeGuard[_TorchModule]:
     """Return whether `model` is a torch module that is not Keras's."""
     methods = ("state_dict", "named_modules")
     return not _is_keras(model) and all(callable(getattr(model, each, None)) for each in methods)
 
 
-def _is_adapter(model: object) -> bool:
+def _is_adapter(model: object) -> TypeGuard[_Adapter]:
     return callable(getattr(model, "digest", None)) and callable(getattr(model, "cut", None))
 
 
-def _of_keras(network: Any) -> Weights:
+def _of_keras(network: _KerasLayer) -> Weights:
     digests = _Digests(zip(map(id, network.weights), network.get_weights()))
     parts = [
         Part(
@@ -103,8 +143,8 @@ def _of_keras(network: Any) -> Weights:
     return Weights(digests.whole(), digests.distinctive, parts)
 
 
-def _layers_of(network: Any) -> list[Any]:
-    found: list[Any] = []
+def _layers_of(network: _KerasLayer) -> list[_KerasLayer]:
+    found: list[_KerasLayer] = []
     for layer in getattr(network, "layers", []):
         if hasattr(layer, "layers"):
             found += _layers_of(layer)
@@ -113,7 +153,7 @@ def _layers_of(network: Any) -> list[Any]:
     return found
 
 
-def _of_torch(network: Any) -> Weights:
+def _of_torch(network: _TorchModule) -> Weights:
     state = network.state_dict(keep_vars=True)
     digests = _Digests((id(tensor), _values(tensor)) for tensor in state.values())
     parts = []
@@ -126,7 +166,7 @@ def _of_torch(network: Any) -> Weights:
     return Weights(digests.whole(), digests.distinctive, parts)
 
 
-def _values(tensor: Any) -> NDArray[Any]:
+def _values(tensor: _TorchTensor) -> NDArray[Any]:
     tensor = tensor.detach().cpu()
     # NumPy has no bfloat16, whose values float32 holds exactly.
     return tensor.float().numpy() if "bfloat16" in str(tensor.dtype) else tensor.numpy()
@@ -142,6 +182,7 @@ class _Digests:
             flat = np.ascontiguousarray(array).reshape(-1)
             digest = xxhash.xxh3_128_digest(flat.view(np.uint8).data)
             self._by_id[identity] = digest
+            # Networks that share nothing have equal biases of zeros, and equal scales of ones.
             if len(flat) > 1 and (flat != flat[0]).any():
                 self.distinctive.add(digest)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penultimate._common.wording import quantity
 from penultimate.report.thumbnails import make_thumbnails
@@ -55,7 +56,7 @@ def gallery(comparison: Outcome) -> dict[str, Any]:
     }
 
 
-def _count(name: str, wrong: Any, noun: str) -> str:
+def _count(name: str, wrong: NDArray[np.bool_], noun: str) -> str:
     """State how many predictions are wrong: an image has one for each seed."""
     n_wrong, n_images = int(wrong.sum()), int(wrong.any(axis=0).sum())
     n_seeds, n_test = wrong.shape

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penultimate.displays.learning_curves import LearningCurvesDisplay
 from penultimate.displays.reliability import ReliabilityDisplay
@@ -10,6 +10,9 @@ from penultimate.displays.risk_coverage import RiskCoverageDisplay
 from penultimate.displays.search_and_training import SearchHeatmapDisplay, TrainingCurvesDisplay
 from penultimate.results.answer import shown_method
 from penultimate.results.outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class _Together:
     def __init__(self, displays: list[Any]) -> None:
         self.displays = displays
 
-    def plot(self, ax: Any) -> None:
+    def plot(self, ax: "Axes") -> None:
         for index, display in enumerate(self.displays):
             display.plot(ax, linestyle=("-", "--", "-.", ":")[index % 4])
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from penultimate.datasets import Dataset
 
 if TYPE_CHECKING:
+    from penultimate.results.method import MethodResult
     from penultimate.results.outcome import Outcome
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -191,7 +192,7 @@ def _class_names(data: Dataset, labels: NDArray[np.int64]) -> list[str]:
     return [data.classes[label] if label >= 0 else "" for label in labels.tolist()]
 
 
-def _confidence(method: Any, row: int) -> dict[str, list[float]]:
+def _confidence(method: "MethodResult", row: int) -> dict[str, list[float]]:
     """Return the probabilities and margins of the predicted classes, as far as there are any."""
     found: dict[str, list[float]] = {}
     if method.probabilities is not None:

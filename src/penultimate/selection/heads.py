@@ -61,7 +61,7 @@ def without_search(head: Head) -> Head:
     if is_search(head) and "estimator" in _params(head):
         return SVC() if head.estimator is None else head.estimator
     if is_search(head) and "estimators" in _params(head):  # a choice among heads: the first
-        return without_search(head.estimators[0][1])
+        return without_search(_params(head)["estimators"][0][1])
     return head
 
 

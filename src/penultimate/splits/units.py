@@ -174,6 +174,6 @@ def count_copies(fingerprints: NDArray[np.uint64]) -> int:
     return len(fingerprints) - len(np.unique(fingerprints))
 
 
-def describe(label: Any, names: Sequence[str] | None) -> object:
+def describe(label: int, names: Sequence[str] | None) -> object:
     """Return the name of a class for messages."""
     return label if names is None else names[label]

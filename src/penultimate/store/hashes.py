@@ -4,8 +4,6 @@ Unlike the fingerprints of `penultimate.provenance`, which recognize an image on
 differ whenever the network would be fed anything else: other values, another type or shape.
 """
 
-from typing import Any
-
 import numpy as np
 import xxhash
 from numpy.typing import ArrayLike, NDArray
@@ -79,7 +77,7 @@ def content_hashes(X: ArrayLike) -> NDArray[np.uint8]:
     return as_array(digests)
 
 
-def as_digests(hashes: Any) -> list[bytes]:
+def as_digests(hashes: object) -> list[bytes]:
     """Return hashes of either form as a list of bytes, which can be looked up.
 
     Parameters
@@ -99,7 +97,9 @@ def as_digests(hashes: Any) -> list[bytes]:
             return list(hashes)
         if hashes and all(np.shape(one) == (WIDTH,) for one in hashes):  # rows of such an array
             return as_digests(np.asarray(hashes, np.uint8))
-    got = f"an array of {hashes.dtype} and shape {hashes.shape}" if hasattr(hashes, "dtype") else ""
+    got = ""
+    if isinstance(hashes, (np.ndarray, np.generic)):
+        got = f"an array of {hashes.dtype} and shape {hashes.shape}"
     raise ValueError(
         f"Hashes must be an array of uint8 of shape (n_samples, {WIDTH}), as from content_hashes, "
         f"or a list of {WIDTH} bytes each, as from content_hash; got {got or repr(hashes)[:80]}."

@@ -16,6 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from penultimate._common.arrow import ArrowColumn, ArrowTable
 from penultimate._common.door import spelled
 from penultimate._common.files import write_atomically
 from penultimate._common.imports import import_optional
@@ -61,14 +62,14 @@ def write_part(folder: Path, key: str, digests: list[bytes], features: NDArray[A
     return path
 
 
-def _hash_column(digests: list[bytes]) -> Any:
+def _hash_column(digests: list[bytes]) -> ArrowColumn:
     pa = import_optional("pyarrow", "store")
     # `pyarrow.array` would import pandas, which takes longer than all of this.
     buffers = [None, pa.py_buffer(b"".join(digests))]
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), len(digests), buffers)
 
 
-def _as_digests(column: Any) -> list[bytes]:
+def _as_digests(column: ArrowColumn) -> list[bytes]:
     """Return a column of hashes as a list, without a scalar of Arrow per hash."""
     if column.type.byte_width != WIDTH or column.null_count:
         raise ValueError("its hashes are not of 16 bytes")
@@ -77,7 +78,7 @@ def _as_digests(column: Any) -> list[bytes]:
     return as_digests(np.frombuffer(content, np.uint8).reshape(-1, WIDTH))
 
 
-def _as_parquet(table: Any) -> Any:
+def _as_parquet(table: ArrowTable) -> memoryview:
     pa, pq = import_optional("pyarrow", "store"), import_optional("pyarrow.parquet", "store")
     sink = pa.BufferOutputStream()
     # Features hardly get smaller by compression, and no hash or feature occurs twice.

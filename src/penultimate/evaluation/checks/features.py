@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.preprocessing import StandardScaler
 
 from penultimate._common.images import uneven_scales
 from penultimate.evaluation.checks._check import Check
@@ -55,7 +56,9 @@ def check_features(features: ArrayLike, *, standardized: bool = False) -> list[C
     return found
 
 
-def check_scaler(X_train: ArrayLike, X_test: ArrayLike, scaler: Any = None) -> Check | None:
+def check_scaler(
+    X_train: ArrayLike, X_test: ArrayLike, scaler: StandardScaler | None = None
+) -> Check | None:
     """Look for a scaling that was fitted on the test samples, too.
 
     Parameters
