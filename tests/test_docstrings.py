@@ -16,6 +16,7 @@ PUBLIC = [
     "penultimate.provenance",
     "penultimate.store",
     "penultimate.evaluation",
+    "penultimate.bundle",
     "penultimate.classifiers",
     "penultimate.displays",
     "penultimate.report",

@@ -1,4 +1,5 @@
 from penultimate._common.warnings import PerformanceWarning as PerformanceWarning
+from penultimate.bundle import load as load
 from penultimate.classifiers import AbstainingClassifier as AbstainingClassifier
 from penultimate.classifiers import DeepSVC as DeepSVC
 from penultimate.classifiers import MarginClassifier as MarginClassifier

@@ -10,8 +10,9 @@ from PIL import Image
 from sklearn.base import clone
 
 from penultimate import DeepSVC, FeatureExtractor
+from penultimate._common.image_items import Images
 from penultimate.networks import Preprocessing, build_network
-from penultimate.networks._images import Images, prepared_batches
+from penultimate.networks._images import prepared_batches
 
 RNG = np.random.default_rng(0)
 PREPARE = Preprocessing(size=(6, 8), scale=1 / 255, mean=0.5)

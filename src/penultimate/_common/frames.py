@@ -3,11 +3,7 @@
 import sys
 from pathlib import Path
 
-import sklearn.base
-
 _PACKAGE = str(Path(__file__).resolve().parents[1])
-# scikit-learn decorates our methods: its wrappers lie between a method of ours and its caller.
-_WRAPPERS = (sklearn.base.__file__, str(Path(sklearn.base.__file__).parent / "callback"))
 
 
 def level_outside() -> int:
@@ -23,6 +19,18 @@ def level_outside() -> int:
     1
     """
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, *_WRAPPERS)):
+    inside = (_PACKAGE, *_wrappers())
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _wrappers() -> tuple[str, ...]:
+    """Return where scikit-learn's wrappers are, which lie between a method of ours and its caller.
+
+    They are there only if it was imported; bundles are read without it.
+    """
+    base = sys.modules.get("sklearn.base")
+    if base is None or base.__file__ is None:
+        return ()
+    return base.__file__, str(Path(base.__file__).parent / "callback")

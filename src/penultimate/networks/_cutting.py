@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.data_objects import as_samples
+from penultimate._common.image_items import Images
 from penultimate._common.protocols import Inputs
-from penultimate.networks._images import Images
 from penultimate.networks.frameworks.frozen import Cut, Example, FrozenNetwork, Input, Shape
 from penultimate.networks.pooling import pool, pooled_size
 from penultimate.networks.preprocessing import Preprocessing

@@ -21,13 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.data_objects import as_samples
 from penultimate._common.frames import level_outside
+from penultimate._common.image_items import Images
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_choice, check_number
 from penultimate.networks._cutting import CutNetwork, check_layer, completed, example_of
 from penultimate.networks._forward import collect, in_batches, padded_batches
-from penultimate.networks._images import Images, images_per_pass, prepared_batches
+from penultimate.networks._images import images_per_pass, prepared_batches
 from penultimate.networks._inputs import check_inputs
 from penultimate.networks.adapting import HoldsNetwork, adapt
 from penultimate.networks.arguments import check_extracted

@@ -1,0 +1,95 @@
+"""What a model says of itself, as a line, as text and as HTML, from its manifest."""
+
+from html import escape
+from typing import Any
+
+from penultimate.bundle.manifest import Manifest
+
+_NAMED = 10  # classes that are listed
+
+
+def in_one_line(manifest: Manifest) -> str:
+    """Return what a model is, in one line."""
+    return (
+        f"Predictor({manifest.head['kind']!r} of {manifest.kind}, {len(manifest.classes)} classes)"
+    )
+
+
+def in_text(manifest: Manifest, is_signed: bool) -> str:
+    """Return what a model is, with one line for each thing to know."""
+    rows = _rows(manifest, is_signed)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def in_html(manifest: Manifest, is_signed: bool) -> str:
+    """Return what a model is, as a table in the colors of the notebook around it."""
+    rows = "".join(
+        f'<tr><th style="text-align:left">{escape(name)}</th>'
+        f'<td style="text-align:left">{escape(value)}</td></tr>'
+        for name, value in _rows(manifest, is_signed)
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _rows(manifest: Manifest, is_signed: bool) -> list[tuple[str, str]]:
+    rows = [
+        ("model", _model(manifest)),
+        ("takes", _takes(manifest)),
+        ("classes", _listed(manifest.classes)),
+    ]
+    if manifest.subsets:
+        names = [f"{name} ({len(members)})" for name, members in manifest.subsets.items()]
+        rows.append(("subsets", ", ".join(names)))
+    rows.append(("expect", _expected(manifest.expected)))
+    seen = manifest.provenance
+    rows.append(("trained on", f"{seen['n_samples']:,} samples" if seen else "not known"))
+    if manifest.abstention:
+        rows.append(("abstains", _abstention(manifest.abstention)))
+    rows.append(("signature", "there is one; load does not verify it" if is_signed else "none"))
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.created_with.items())
+    if versions:
+        rows.append(("made with", versions))
+    return [(name, " ".join(value.split())) for name, value in rows]
+
+
+def _model(manifest: Manifest) -> str:
+    head = str(manifest.head["kind"])
+    if not manifest.network:
+        return head
+    license_ = manifest.network.get("license")
+    network = f"{head} on {manifest.network['name']}"
+    return f"{network} (license of the network: {license_})" if license_ else network
+
+
+def _takes(manifest: Manifest) -> str:
+    if manifest.kind == "features":
+        return f"features, {manifest.input['n_features']} per sample"
+    colors = "gray" if manifest.input["channels"] == 1 else "color"
+    size = manifest.input.get("size")
+    inside = f", made {size[1]} x {size[0]} inside" if size else ""
+    return f"{colors} images of any size{inside}"
+
+
+def _listed(classes: list[Any]) -> str:
+    shown = ", ".join(map(str, classes[:_NAMED]))
+    return f"{len(classes)}: {shown}{', ...' if len(classes) > _NAMED else ''}"
+
+
+def _expected(expected: dict[str, Any] | None) -> str:
+    """Return the accuracy with its interval, without which no figure is shown."""
+    if not expected or expected["low"] is None or expected["high"] is None:
+        return "not measured"
+    low, high = 100 * expected["low"], 100 * expected["high"]
+    return (
+        f"{100 * expected['accuracy']:.1f} % right ({low:.1f} to {high:.1f} %; "
+        f"{expected['what']}, {expected['n']:,} samples)"
+    )
+
+
+def _abstention(abstention: dict[str, Any]) -> str:
+    if abstention.get("statement"):
+        return str(abstention["statement"])
+    if abstention["threshold"] is None:
+        return "always"
+    return f"below a confidence of {abstention['threshold']:.4g}"

@@ -1,0 +1,74 @@
+"""Opening a bundle: `load`."""
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from penultimate._common.validation import check_number
+from penultimate.bundle.archive import MAX_BYTES
+from penultimate.bundle.predictor import Predictor
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, threads: int | None = None
+) -> Predictor:
+    """Open a bundle, and return its model.
+
+    The file may come from a stranger: nothing in it is run but tensor operations of a list, nothing
+    is unpickled, and no other file and no network is reached. Hashes, sizes and shapes are checked
+    before anything is parsed; see ``docs/security.md``.
+
+    Parameters
+    ----------
+    source : str, path-like, bytes or binary file
+        A file that `penultimate.save` wrote, or its content.
+    threads : int, optional
+        Threads for one prediction; as many as there are cores by default.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    BundleError
+        If it is no bundle, of a newer version, damaged, or not safe to open.
+    OSError
+        If the file cannot be read.
+    ImportError
+        If onnxruntime is not installed.
+
+    Examples
+    --------
+    >>> import penultimate
+    >>> model = penultimate.load("digits.zip")  # doctest: +SKIP
+    >>> model.predict("seven.png")  # doctest: +SKIP
+    array([7])
+    """
+    if threads is not None:
+        check_number(threads, "threads", "load", low=1, integer=True)
+    return Predictor(_content(source), threads=threads)
+
+
+def _content(source: Any) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if hasattr(source, "read"):
+        content = source.read(MAX_BYTES + 1)
+        if not isinstance(content, bytes):
+            raise TypeError("The file was opened as text; open it with mode 'rb'.")
+        return content
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            f"load takes a path, bytes or a file; got {type(source).__module__}."
+            f"{type(source).__qualname__}."
+        )
+    path = Path(source)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder. Pass a file that penultimate.save wrote."
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}. Check the path of the bundle.")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)

@@ -1,0 +1,102 @@
+"""The parts of a bundle: what the manifest says of each, and that it is so."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from penultimate.bundle.archive import MANIFEST, ORDER, SIGNATURE
+from penultimate.bundle.errors import BundleError
+from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.operators import Graph, check_graph
+from penultimate.bundle.strict_json import parse_json
+from penultimate.bundle.tensors import check_safetensors
+
+GRAPH, HEAD, HEAD_WORDS, CARD = ORDER[1:]
+_REQUIRED = set(ORDER) - {MANIFEST}
+_THUMBNAILS = "thumbnails/"
+
+
+def describe_part(name: str, content: bytes | memoryview) -> dict[str, Any]:
+    """Return what a manifest says of a part: its entry in ``parts``.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"model.onnx"``.
+    content : bytes
+
+    Returns
+    -------
+    dict
+        ``sha256`` and ``bytes``, and ``tensors`` of a graph or of safetensors.
+
+    Raises
+    ------
+    BundleError
+        If the content is what no reader would accept.
+
+    Examples
+    --------
+    >>> from penultimate.bundle import describe_part
+    >>> describe_part("README.md", b"# Digits")["bytes"]
+    8
+    """
+    entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    if name == GRAPH:
+        entry["tensors"] = check_graph(content).tensors
+    elif name == HEAD:
+        entry["tensors"] = check_safetensors(content, name)
+    return entry
+
+
+def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
+    """Check the members of an archive against its manifest; hashes first.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    members : mapping of str to memoryview
+        Of the whole archive, by name.
+
+    Returns
+    -------
+    Graph
+        What the graph has.
+
+    Raises
+    ------
+    BundleError
+        If a member is missing, not listed, or not what the manifest says.
+    """
+    listed, there = set(manifest.parts), set(members) - {MANIFEST, SIGNATURE}
+    if odd := sorted(each for each in listed if each not in _REQUIRED and not _is_thumbnail(each)):
+        raise BundleError(f"The manifest lists {odd[0][:100]!r}, which is no part of a bundle.")
+    if missing := sorted((listed | _REQUIRED) - there):
+        raise BundleError(f"The bundle has no {missing[0]!r}. Copy or download it again.")
+    if extra := sorted(there - listed):
+        raise BundleError(f"The bundle has {extra[0]!r}, which its manifest does not list.")
+    for name, entry in manifest.parts.items():
+        content = members[name]
+        if len(content) != entry["bytes"]:
+            raise BundleError(
+                f"{name!r} in the bundle has {len(content):,} bytes, and its manifest says "
+                f"{entry['bytes']:,}. Copy or download it again."
+            )
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise BundleError(
+                f"{name!r} in the bundle is not what its manifest was written for: their SHA-256 "
+                "differ. Copy or download it again."
+            )
+    parse_json(members[HEAD_WORDS], HEAD_WORDS)
+    graph = check_graph(members[GRAPH])
+    for name, tensors in (
+        (GRAPH, graph.tensors),
+        (HEAD, check_safetensors(members[HEAD], HEAD)),
+    ):
+        if manifest.parts[name].get("tensors") != tensors:
+            raise BundleError(f"{name!r} in the bundle has other tensors than its manifest says.")
+    return graph
+
+
+def _is_thumbnail(name: str) -> bool:
+    return name.startswith(_THUMBNAILS) and len(name) > len(_THUMBNAILS)

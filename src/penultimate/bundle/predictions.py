@@ -1,0 +1,93 @@
+"""What a model says of samples: from the outputs of its graph, which are checked as its input was.
+
+A graph from a stranger may give anything: a class that there is not, or another number of rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate.bundle.errors import BundleError
+
+_PER_CLASS = ("scores", "margins", "probabilities")
+_PER_SAMPLE = ("confidence", "accepted", "subset_index")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All that a model says of some samples.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples,)
+    scores : ndarray of shape (n_samples, n_classes)
+        Decision values, one per class.
+    margins, probabilities : ndarray of shape (n_samples, n_classes), or None
+        None if the model has none.
+    confidence, accepted : ndarray of shape (n_samples,), or None
+        Of a model that may abstain: how sure it is, and whether that suffices for an answer.
+    subsets : ndarray of str of shape (n_samples,), or None
+        Of specialists: which one answered.
+    """
+
+    labels: NDArray[Any]
+    scores: NDArray[np.floating]
+    margins: NDArray[np.floating] | None = None
+    probabilities: NDArray[np.floating] | None = None
+    confidence: NDArray[np.floating] | None = None
+    accepted: NDArray[np.bool_] | None = None
+    subsets: NDArray[np.str_] | None = None
+
+
+def of_outputs(
+    found: Mapping[str, NDArray[Any]], n_rows: int, classes: NDArray[Any], subsets: list[str]
+) -> Predictions:
+    """Return the outputs of a graph as predictions.
+
+    Raises
+    ------
+    BundleError
+        If an output has another shape or type than it must have.
+    """
+    label = found["label"]
+    if label.shape != (n_rows,) or label.dtype != np.int64:
+        raise BundleError(f"The graph gives {label.shape} labels for {n_rows} samples.")
+    for names, shape in ((_PER_CLASS, (n_rows, len(classes))), (_PER_SAMPLE, (n_rows,))):
+        for name in names:
+            if name in found and found[name].shape != shape:
+                raise BundleError(f"The graph gives {name} of shape {found[name].shape}.")
+    if "accepted" in found and found["accepted"].dtype != np.bool_:
+        raise BundleError("The graph does not say yes or no to whether it accepts a sample.")
+    return Predictions(
+        labels=_chosen(classes, label),
+        scores=found["scores"],
+        margins=found.get("margins"),
+        probabilities=found.get("probabilities"),
+        confidence=found.get("confidence"),
+        accepted=found.get("accepted"),
+        subsets=_chosen(np.array(subsets), found["subset_index"])
+        if subsets and "subset_index" in found
+        else None,
+    )
+
+
+def joined(parts: list[Predictions], order: NDArray[np.intp] | None = None) -> Predictions:
+    """Return several predictions as one, with its rows in another order if one is given."""
+    columns = {}
+    for each in fields(Predictions):
+        values = [getattr(part, each.name) for part in parts]
+        if values[0] is not None:
+            together = values[0] if len(values) == 1 else np.concatenate(values)
+            columns[each.name] = together if order is None else together[order]
+    return Predictions(**columns)
+
+
+def _chosen(names: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    if indices.dtype != np.int64:
+        raise BundleError(f"The graph gives positions of type {indices.dtype}.")
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(names):
+        raise BundleError(f"The graph gives class {int(indices.max())} of {len(names)}.")
+    return names[indices]

@@ -1,0 +1,354 @@
+"""A model from a bundle: pixels or features in, labels out, without the framework it came from."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.validation import check_number, suggest
+from penultimate.bundle import description, samples
+from penultimate.bundle.archive import MANIFEST, SIGNATURE, unpack
+from penultimate.bundle.errors import BundleError
+from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.parts import GRAPH, HEAD, check_parts
+from penultimate.bundle.predictions import Predictions, joined, of_outputs
+from penultimate.bundle.session import Session
+
+_ROUTE = -1  # the value of the graph's subset that leaves the choice to the router
+_KINDS = {"images": "tensor(uint8)", "features": "tensor(float)", "subset": "tensor(int64)"}
+
+
+class Predictor:
+    """The model of a bundle; `load` returns it.
+
+    It can be used from several threads, and pickled: the copy is opened from the same bytes, with
+    the same checks.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a bundle.
+    threads : int, optional
+        Threads for one prediction; as many as there are cores by default.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        What the bundle says of itself.
+    classes_ : ndarray of shape (n_classes,)
+    subsets : list of str
+        Names of the subsets of specialists; empty otherwise.
+
+    Examples
+    --------
+    >>> import penultimate
+    >>> model = penultimate.load("flowers.zip")  # doctest: +SKIP
+    >>> model.predict(["rose.jpg", "daisy.png"])  # doctest: +SKIP
+    array(['rose', 'daisy'], dtype='<U5')
+    """
+
+    def __init__(self, content: bytes, *, threads: int | None = None) -> None:
+        self._content, self._threads = content, threads
+        members = unpack(content)
+        if MANIFEST not in members:
+            raise BundleError("The file is a zip without manifest.json: it is no bundle.")
+        self.manifest = Manifest.from_json(members[MANIFEST])
+        check_parts(self.manifest, members)
+        self._members = members
+        self.classes_ = self.manifest.labels()
+        self.subsets = list(self.manifest.subsets or ())
+        self._session = Session(bytes(members[GRAPH]), threads)
+        self._check_inputs()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"content": self._content, "threads": self._threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["content"], threads=state["threads"])  # type: ignore[misc]
+
+    def predict(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> NDArray[Any]:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            For a model of images: an array of shape (n_samples, height, width[, channels]), of one
+            image, a Pillow image, a path, the content of a file, or a list of these of any sizes.
+            Pixels go from 0 to 255, or in floats from 0 to 1. For a model of features: a matrix.
+        features : array-like of shape (n_samples, n_features), optional
+            Instead of `X`: what the network of this model has computed of the samples.
+        subset : str, optional
+            For specialists: the subset that all samples are in. By default the router decides.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels, also of samples that a model with abstention does not accept; see `accepts`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If these are no samples that the model takes; if there is no such subset.
+        """
+        return self.predict_all(X, features=features, subset=subset).labels
+
+    def decision_function(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> NDArray[np.floating]:
+        """Compute decision values, one per class.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Also for two classes.
+        """
+        return self.predict_all(X, features=features, subset=subset).scores
+
+    def predict_proba(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> NDArray[np.floating]:
+        """Compute calibrated probabilities.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        AttributeError
+            If the model was not calibrated.
+        """
+        advice = "Calibrate it before it is saved, as with CalibratedClassifierCV."
+        return self._only("probabilities", advice, X, features, subset)
+
+    def class_margins(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> NDArray[np.floating]:
+        """Compute each class's smallest margin to another class.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        AttributeError
+            If the head has no margins.
+        """
+        return self._only("margins", "Use decision_function.", X, features, subset)
+
+    def accepts(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> NDArray[np.bool_]:
+        """Return whether the model is sure enough to answer.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+
+        Raises
+        ------
+        AttributeError
+            If the model never abstains.
+        """
+        advice = "Save an AbstainingClassifier for that."
+        return self._only("accepted", advice, X, features, subset)
+
+    def predict_all(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> Predictions:
+        """Compute everything that the model says, in one pass.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        Predictions
+        """
+        if (X is None) == (features is None):
+            raise TypeError("Pass either X or features.")
+        if self.manifest.kind == "features" or features is not None:
+            given = X if features is None else features
+            n_features = self.manifest.input["n_features"]
+            names = self.manifest.input.get("feature_names")
+            matrix = samples.as_features(given, n_features, names)
+            return self._run({"features": matrix}, len(matrix), subset)
+        return joined([part for _, part in self.stream(X, subset=subset)])
+
+    def stream(
+        self,
+        X: Any,
+        *,
+        subset: str | None = None,
+        batch_size: int = 32,
+        on_error: Callable[[int, ValueError], None] | None = None,
+    ) -> Iterator[tuple[list[int], Predictions]]:
+        """Predict images part by part, in their order; memory does not grow with their number.
+
+        Parameters
+        ----------
+        X : sequence of images
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+        batch_size : int, default=32
+            Images that the network takes at once, at most.
+        on_error : callable, optional
+            Called with the position and the error of an image that cannot be read, which is then
+            left out. By default the error is raised.
+
+        Yields
+        ------
+        places : list of int
+            Positions in `X`.
+        predictions : Predictions
+            Of the images there.
+        """
+        if self.manifest.kind == "features":
+            raise ValueError("The model takes features, not images: call predict_all.")
+        check_number(batch_size, "batch_size", "stream", low=1, integer=True)
+        self._index_of(subset)
+        known = self.manifest.input["n_features"] if "features" in self._inputs else None
+        images = samples.as_images(X, self.manifest.input.get("white"), known)
+        for window in samples.windows(images, on_error):
+            order: list[int] = []
+            parts = []
+            for places, pixels in samples.of_one_size(window, batch_size):
+                order += places
+                parts.append(self._run({"images": self._fit(pixels)}, len(pixels), subset))
+            back = np.argsort(order)
+            yield [index for index, _ in window], joined(parts, back)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the bundle has a signature; `load` does not verify it."""
+        return SIGNATURE in self._members
+
+    @property
+    def provenance(self) -> NDArray[np.uint64] | None:
+        """Fingerprints of the samples that the model has seen; None if they were not kept."""
+        from safetensors.numpy import load as load_tensors
+
+        return load_tensors(bytes(self._members[HEAD])).get("provenance")
+
+    def part(self, name: str) -> bytes:
+        """Return the content of a part of the bundle.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"README.md"``, the model card.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        """
+        if name not in self._members:
+            raise KeyError(f"The bundle has no {name!r}; it has {list(self._members)}.")
+        return bytes(self._members[name])
+
+    def __repr__(self) -> str:
+        return description.in_one_line(self.manifest)
+
+    def __str__(self) -> str:
+        return description.in_text(self.manifest, self.is_signed)
+
+    def _repr_html_(self) -> str:
+        return description.in_html(self.manifest, self.is_signed)
+
+    def _check_inputs(self) -> None:
+        """Raise unless the graph takes and gives what the manifest says."""
+        given = self._session.inputs()
+        self._inputs = {name: shape for name, (_, shape) in given.items()}
+        needed = {self.manifest.kind} | ({"subset"} if self.subsets else set())
+        wrong = [name for name, (kind, _) in given.items() if _KINDS.get(name) != kind]
+        if wrong or needed - set(given):
+            raise BundleError(
+                f"The graph of the bundle takes {sorted(given)}, and its manifest says that it "
+                f"takes {sorted(needed)}."
+            )
+        if missing := {"label", "scores"} - set(self._session.outputs()):
+            raise BundleError(f"The graph of the bundle does not give {sorted(missing)[0]!r}.")
+
+    def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a batch with the channels that the graph takes; most take both."""
+        wanted = self._inputs["images"][3:]
+        if wanted == [3] and pixels.shape[3] == 1:
+            return np.repeat(pixels, 3, axis=3)
+        if wanted == [1] and pixels.shape[3] == 3:
+            raise ValueError("The model takes gray images; convert these to gray first.")
+        return pixels
+
+    def _index_of(self, subset: str | None) -> int:
+        if subset is None:
+            return _ROUTE
+        if not self.subsets:
+            raise ValueError(f"The model has no subsets; got subset={subset!r}. Leave it out.")
+        if subset not in self.subsets:
+            raise ValueError(
+                f"The model has no subset {subset!r}; it has {self.subsets}."
+                + suggest(subset, self.subsets)
+            )
+        return self.subsets.index(subset)
+
+    def _only(self, name: str, advice: str, X: Any, features: Any, subset: str | None) -> Any:
+        if name not in self._session.outputs():
+            raise AttributeError(f"The model gives no {name}. {advice}")
+        return getattr(self.predict_all(X, features=features, subset=subset), name)
+
+    def _run(self, feed: dict[str, NDArray[Any]], n_rows: int, subset: str | None) -> Predictions:
+        index = self._index_of(subset)
+        if "subset" in self._inputs:
+            feed = {**feed, "subset": np.array(index, np.int64)}
+        return of_outputs(self._session.run(feed), n_rows, self.classes_, self.subsets)

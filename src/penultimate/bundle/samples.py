@@ -1,0 +1,239 @@
+"""What a predictor was given, as batches for its graph: images of one size each, or features.
+
+Images are decoded in threads, some ahead of the graph, and handed on in batches of equal size in
+the order in which they came, so that memory stays flat however many there are.
+"""
+
+import math
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from penultimate._common.decoding import MAX_PIXELS
+from penultimate._common.frames import level_outside
+from penultimate._common.image_items import Images
+
+# Values in a batch of images, as they come: 33 photographs of 224 x 224 in color.
+_VALUES = 5_000_000
+# Images that are grouped by size before the graph takes them, and values in these: 64 MB.
+_WINDOW, _WINDOW_VALUES = 256, 64_000_000
+_AHEAD = 16  # images that are decoded meanwhile, at most
+_WHOLE = 0.1  # pixels this near to a whole number were one, before a division in float16
+
+OnError = Callable[[int, ValueError], None]
+
+
+def as_images(X: Any, white: float | None, n_features: int | None) -> Images:
+    """Return what was given as images, of one or several.
+
+    Parameters
+    ----------
+    X : array, Pillow image, path, bytes, or sequence of these
+    white : float or None
+        What is white in float images; None to find out.
+    n_features : int or None
+        Width of a matrix of features, which the model takes as well.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no images, too large, or could be two things.
+    """
+    if isinstance(X, (str, bytes, bytearray, PurePath, Image.Image)):
+        X = [bytes(X) if isinstance(X, bytearray) else X]
+    elif hasattr(X, "__array__") and not isinstance(X, (list, tuple)):
+        X = _as_batch(np.asarray(X), n_features)
+    else:
+        X = list(X)
+        if X and not isinstance(X[0], (str, bytes, PurePath, Image.Image, np.ndarray)):
+            X = _as_batch(np.asarray(X), n_features)
+    for each in X if isinstance(X, list) else ():
+        if isinstance(each, Image.Image):
+            _check_size(each.height, each.width)
+        elif isinstance(each, np.ndarray) and each.ndim >= 2:
+            _check_size(*each.shape[:2])
+    if isinstance(X, np.ndarray) and X.ndim >= 3:
+        _check_size(*X.shape[1:3])
+    return Images.of(X, None if white is None else 255 / white)
+
+
+def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.float32]:
+    """Return a matrix of features.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        A data frame must have the columns of training, if these had names.
+    n_features : int
+    names : list of str or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    columns = getattr(X, "columns", None)
+    if columns is not None and names is not None and [str(each) for each in columns] != names:
+        raise ValueError(
+            f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
+            f"{names[:5]}. Pass them under these names, in this order."
+        )
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"The features are no matrix: {error}.") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"The model takes features, a matrix of numbers with {n_features} columns; got "
+            f"{type(X).__name__} of dtype {array.dtype}."
+        )
+    if array.ndim != 2 or array.shape[1] != n_features:
+        one = array.shape == (n_features,)
+        raise ValueError(
+            f"The model takes features of shape (n_samples, {n_features}); got {array.shape}."
+            f"{' It is one sample: pass X[None].' if one else ''}"
+        )
+    converted = array.astype(np.float32)
+    if not np.isfinite(converted).all():
+        raise ValueError("The features hold NaN or infinity; drop or fix these samples.")
+    return converted
+
+
+def windows(
+    images: Images, on_error: OnError | None = None
+) -> Iterator[list[tuple[int, NDArray[np.uint8]]]]:
+    """Yield positions and pixels of a few images at a time, in order, of shape (h, w, channels).
+
+    Parameters
+    ----------
+    images : Images
+    on_error : callable, optional
+        Called with the position and the error of an image that cannot be read, which is then left
+        out. By default the error is raised.
+
+    Warns
+    -----
+    UserWarning
+        Once, if pixels had to be rounded to 8 bits.
+    """
+    window: list[tuple[int, NDArray[np.uint8]]] = []
+    n_values, has_warned = 0, False
+    for index, result in _in_threads(lambda k: _bytes_of(images, k), len(images)):
+        try:
+            pixels, is_rounded = result()
+        except (ValueError, OSError) as error:
+            if on_error is None:
+                raise
+            on_error(index, error if isinstance(error, ValueError) else ValueError(str(error)))
+            continue
+        if is_rounded and not has_warned:
+            has_warned = True
+            warnings.warn(
+                "Pixels of more than 8 bits, or floats between two of its levels, were rounded to "
+                "8 bits: the model takes no finer ones.",
+                UserWarning,
+                stacklevel=level_outside(),
+            )
+        window.append((index, pixels))
+        n_values += pixels.size
+        if len(window) >= _WINDOW or n_values >= _WINDOW_VALUES:
+            yield window
+            window, n_values = [], 0
+    if window:
+        yield window
+
+
+def of_one_size(
+    window: list[tuple[int, NDArray[np.uint8]]], batch_size: int
+) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """Yield places in a window, and the images there as one array; all of an array have one size.
+
+    Parameters
+    ----------
+    window : list
+        See `windows`.
+    batch_size : int
+        Images in an array, at most; fewer if they are large.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, (_, pixels) in enumerate(window):
+        groups.setdefault(pixels.shape, []).append(place)
+    for shape, places in groups.items():
+        step = max(1, min(batch_size, _VALUES // math.prod(shape)))
+        for start in range(0, len(places), step):
+            chosen = places[start : start + step]
+            yield chosen, np.stack([window[place][1] for place in chosen])
+
+
+def _in_threads(
+    read: Callable[[int], Any], n_items: int
+) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """Yield positions and a function that returns, or raises, what was read there."""
+    if n_items == 1:  # no thread for one image
+        yield 0, lambda: read(0)
+        return
+    remaining = iter(range(n_items))
+    n_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="penultimate-images") as pool:
+        try:
+            first = islice(remaining, min(2 * n_threads, _AHEAD))
+            ahead = deque((index, pool.submit(read, index)) for index in first)
+            while ahead:
+                index, future = ahead.popleft()
+                if (following := next(remaining, None)) is not None:
+                    ahead.append((following, pool.submit(read, following)))
+                yield index, future.result
+        except BaseException:  # also Ctrl-C, and who stops taking images
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _bytes_of(images: Images, index: int) -> tuple[NDArray[np.uint8], bool]:
+    """Return the pixels of an image in 8 bits, and whether they had more."""
+    pixels = images[index]
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    if pixels.dtype == np.uint8:
+        return pixels, False
+    rounded = np.rint(pixels)
+    is_rounded = bool(np.abs(pixels - rounded).max() > _WHOLE)
+    return np.clip(rounded, 0, 255).astype(np.uint8), is_rounded
+
+
+def _as_batch(X: NDArray[Any], n_features: int | None) -> NDArray[Any]:
+    """Return an array of images with its first axis, which a single image lacks."""
+    if X.dtype.kind in "OUS":
+        return X
+    if X.ndim == 2:
+        if X.shape[1] == n_features:
+            raise ValueError(
+                f"An array of shape {X.shape} may be one gray image, or the features of "
+                f"{X.shape[0]} samples. Pass X[None], or features=X."
+            )
+        return X[np.newaxis]
+    if X.ndim == 3 and X.shape[2] in (1, 3, 4):
+        if min(X.shape[:2]) <= 4:
+            raise ValueError(
+                f"An array of shape {X.shape} may be one image with {X.shape[2]} channels, or "
+                f"{X.shape[0]} gray images of {X.shape[1]} x {X.shape[2]} pixels. Pass X[None] or "
+                "X[..., None]."
+            )
+        return X[np.newaxis]
+    return X
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"An image has {width} x {height} pixels; at most {MAX_PIXELS:,} are taken. Make it "
+            "smaller first."
+        )
