@@ -119,6 +119,15 @@ def write_archive(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> N
         See `pack`.
     OSError
         If the file cannot be written, with its path and advice.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from penultimate.bundle import write_archive
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_archive(f"{folder}/model.zip", {"manifest.json": b"{}"})
+    ...     os.listdir(folder)
+    ['model.zip']
     """
     content = pack(parts)
     with write_atomically(path) as temporary:
