@@ -1,7 +1,7 @@
 """What a bundle says of itself: ``manifest.json``, strictly checked."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -156,7 +156,7 @@ def _check(document: Any) -> None:
         raise BundleError(f"In the bundle, {fault}.")
 
 
-def _faults(document: dict[str, Any]) -> Iterable[str]:
+def _faults(document: dict[str, Any]) -> Iterator[str]:
     """Yield what no schema can say: how fields have to go together."""
     classes, name = document["classes"], document["class_type"]
     kind = _CLASS_TYPES[name][0]

@@ -150,7 +150,7 @@ def _constant(attribute: dict[str, Any]) -> dict[str, Any]:
     numbers = [*attribute["ints"], *([attribute["i"]] if "i" in attribute else [])]
     others = [*attribute["floats"], *([attribute["f"]] if "f" in attribute else [])]
     code = _FLOAT if others else _INT64
-    empty = {key: [] for key in _FIELDS}
+    empty: dict[str, Any] = {key: [] for key in _FIELDS}
     return {**empty, "data_type": code, "int64_data": numbers, "float_data": others}
 
 
