@@ -84,12 +84,16 @@ def test_one_dark_image_means_the_same_as_among_others(shapes):
     X = X.astype(np.float64)
     X[0] = X[0] > 200  # almost black on the scale from 0 to 255
     model = DeepSVC(training=QUICK, head=SMALL, random_state=0).fit(X, y)
-    np.testing.assert_array_equal(model.extract(X[:1]), model.extract(X)[:1])
+    among_others = model.extract(X)
+    # On some processors the backend rounds otherwise for another number of samples.
+    np.testing.assert_allclose(model.extract(X[:1]), among_others[:1], atol=1e-5)
+    assert np.abs(model.extract(255 * X[:1]) - among_others[:1]).max() > 1e-3
 
 
 def test_one_sample_is_predicted_as_among_many(fitted, shapes):
     X, _ = shapes
-    np.testing.assert_array_equal(fitted.extract(X[:1]), fitted.extract(X)[:1])
+    np.testing.assert_allclose(fitted.extract(X[:1]), fitted.extract(X)[:1], atol=1e-5)
+    np.testing.assert_array_equal(fitted.predict(X[:1]), fitted.predict(X)[:1])
 
 
 def test_a_frozen_network_stays_unchanged(shapes):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -27,7 +28,7 @@ from penultimate.networks import (
 from penultimate.networks._inputs import check_shape
 from penultimate.networks.adapting import open_network, stated_shape
 from penultimate.networks.arguments import check_one_input, names_builder
-from penultimate.provenance.fingerprints import fingerprint
+from penultimate.networks.single_images import as_sequence, prints_of, takes_one_by_one
 from penultimate.provenance.leakage import report_leak, warn_if_unknown
 from penultimate.provenance.records import Provenance, provenance_of
 
@@ -79,7 +80,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _record_training_samples(self, X: NDArray[Any]) -> NDArray[np.uint64]:
         """Record the samples that the classifier is fitted on, and those of a frozen network."""
-        prints = fingerprint(X)
+        prints = prints_of(X)
         self.provenance_ = self.provenance_ | Provenance.of(prints, "trained")
         if is_frozen(self.network):
             self.provenance_ = self.provenance_ | provenance_of(open_network(self.network))
@@ -107,7 +108,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,), uint64
         """
         check_is_fitted(self)
-        return fingerprint(self._check_samples(X))
+        return prints_of(self._check_samples(X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy.
@@ -132,7 +133,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._check_samples(X)
-        seen = self.provenance_.holds(fingerprint(X))
+        seen = self.provenance_.holds(prints_of(X))
         weights = check_per_sample(sample_weight, len(X), "sample_weight", type(self).__name__)
         advice = "This accuracy says little about new data: score on other samples."
         report_leak(
@@ -165,6 +166,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Check samples and labels; return the samples as the network takes them, and labels."""
         check_one_input(self.network, X, type(self).__name__)
+        if takes_one_by_one(self, X):
+            return self._check_images(X, y, reset)
         X = as_samples(X, type(self).__name__)
         if y is not None:
             check_not_one_hot(y)
@@ -180,8 +183,27 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_samples(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
         """Check samples; return them as the network takes them."""
+        if takes_one_by_one(self, X):
+            return as_sequence(X)
         X = as_samples(X, type(self).__name__)
         return self._convert(self._validate(X, "no_validation", reset=reset), reset)
+
+    def _check_images(
+        self, X: Any, y: ArrayLike | None, reset: bool
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Check images that come one by one, at any size, and their labels."""
+        images = as_sequence(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
+        check_not_one_hot(y)
+        labels = column_or_1d(typed_labels(y), warn=True)
+        check_consistent_length(images, labels)
+        if reset:
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)  # of an earlier fit on arrays
+            # Whatever comes later is pixels, on the scale that its type states.
+            self._form = SampleForm.of(np.array([[[0, 255]]], np.uint8), takes_pixels=True)
+        return images, check_labels(labels, len(images))
 
     def _validate(self, X: ArrayLike, y: ArrayLike | None, *, reset: bool) -> Any:
         self._check_shape(X, reset)

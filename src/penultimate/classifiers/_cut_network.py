@@ -23,7 +23,7 @@ from penultimate.networks import FeatureExtractor, build_network, fit_network, i
 from penultimate.networks.adapting import open_network
 from penultimate.networks.extraction import extractor_of
 from penultimate.networks.frameworks.keras_models import cut
-from penultimate.provenance.fingerprints import copy_prints
+from penultimate.networks.single_images import copies_of
 from penultimate.provenance.leakage import LeakageWarning
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heads import check_head, inner_searches, takes, weight_params
@@ -55,7 +55,7 @@ class Samples:
     @property
     def copies(self) -> NDArray[np.uint64] | None:
         """The fingerprints by which splits keep exact copies together."""
-        return copy_prints(self.X, self.prints)
+        return copies_of(self.X, self.prints)
 
     def part(self, rows: NDArray[np.int64]) -> "Samples":
         """Take some of the samples."""

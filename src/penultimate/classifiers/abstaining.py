@@ -34,7 +34,12 @@ from penultimate.classifiers._certification import (
 )
 from penultimate.classifiers._forwarding import ForwardsScores
 from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
-from penultimate.provenance.fingerprints import copy_prints, fingerprint
+from penultimate.networks.single_images import (
+    as_sequence,
+    copies_of,
+    prints_of,
+    takes_one_by_one,
+)
 from penultimate.provenance.leakage import warn_if_unknown
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heads import weight_params
@@ -196,7 +201,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         self._check_parameters()
         goal = Goal(self.risk, self.coverage, self.level)
         owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
-        X = as_samples(X, owner)
+        one_by_one = takes_one_by_one(self.estimator, X)
+        X = as_sequence(X) if one_by_one else as_samples(X, owner)
         if y is None:
             raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
         X, y = indexable(X, typed_labels(y))
@@ -213,9 +219,10 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         else:
             seed = draw_seed(self.random_state)
             prints = copies = None
-            if _is_numeric(X):
-                prints = fingerprint(X)
-                copies = copy_prints(np.asarray(X), prints)
+            if one_by_one or _is_numeric(X):
+                samples = np.asarray(X)
+                prints = prints_of(samples)
+                copies = copies_of(samples, prints)
             split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
             n_seen = 0
             if prints is not None:  # by a pre-trained network; must be counted before any fit

@@ -126,7 +126,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     history_ : History or None
         The training history; None for a frozen network.
     n_features_in_ : int
-        Length of the second axis of `X`.
+        Length of the second axis of `X`, if it is an array.
     provenance_ : Provenance
         Fingerprints of the samples that the network and the head were fitted on.
 
@@ -196,7 +196,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         ----------
         X : array-like of shape (n_samples, ...)
             Images of shape (height, width) or (height, width, channels), with pixels in [0, 255]
-            or [0, 1]; or any samples that a builder's or frozen network accepts.
+            or [0, 1]; or any samples that a builder's or frozen network accepts. For a network with
+            a preprocessing, a sequence of paths, contents of files, Pillow images or arrays, at any
+            size.
         y : array-like of shape (n_samples,)
             Labels of any type.
         groups : array-like of shape (n_samples,), optional
@@ -361,9 +363,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         """Become the classifier of a head that was fitted on another classifier's network."""
         self.network_, self.history_, self.classes_ = other.network_, None, classes
         self.provenance_, self._form = other.provenance_, other._form
-        self.n_features_in_ = other.n_features_in_
-        if hasattr(other, "feature_names_in_"):
-            self.feature_names_in_ = other.feature_names_in_
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(other, name):  # images of several sizes have neither
+                setattr(self, name, getattr(other, name))
         return self._set_head(fitted, extractors, calibrator)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.networks import Training, is_frozen
-from penultimate.provenance.fingerprints import copy_prints, fingerprint
+from penultimate.networks.single_images import copies_of, prints_of
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers
 from penultimate.selection.normalization import Normalization, check_normalizations
@@ -301,13 +301,13 @@ class Specialists(RoutedClassifier):
         groups = check_per_sample(groups, len(y), "groups", "Specialists")
         weights = check_per_sample(sample_weight, len(y), "sample_weight", "Specialists")
         params = self._head_params(weights, {} if groups is None else {"groups": groups})
-        prints = fingerprint(X)
+        prints = prints_of(X)
         self._warn_if_seen(provenance_of(self.network_).holds(prints))
         self._record_training_samples(X)
         # The specialist's head is cross-validated on `folds`. A router head needs one selection
         # part: a fold drawn without labels, which exists even if a class has a single sample.
         selection = np.zeros(len(y), bool)
-        copies = copy_prints(X, prints)
+        copies = copies_of(X, prints)
         rest: dict[str, Any] = {"groups": groups, "fingerprints": copies, "seed": self._seed}
         folds = split_folds(y, **rest)
         for fold in split_folds(np.zeros(len(y)), **rest)[:1]:

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,8 @@ from penultimate.cli.options import (
     GroupFromFilename,
     ImageSize,
     SkipCorrupt,
-    check_group,
-    parse_size,
 )
+from penultimate.cli.reading import DataArgument, Reading, SubsetsOption, without_unused_subsets
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -134,18 +132,7 @@ def demo(
     "--split-by both --splits 5 --out report"
 )
 def compare(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="A folder with one folder per class, or with train and test folders of these "
-            "(with --subsets, a folder of such folders); a CSV manifest "
-            "(path,label[,group][,subset][,split]), an .npz file, or a folder of IDX files; or a "
-            ".zip or .tar of one of these. Features, such as embeddings, come as an .npz with a "
-            "matrix X, as a CSV or .parquet with a column 'label' and numbers, or as a feature "
-            "store.",
-            show_default=False,
-        ),
-    ],
+    data: DataArgument,
     out: Out = Path("penultimate-report"),
     network: NetworkOption = DEFAULT_NETWORK,
     layer: LayerOption = None,
@@ -168,9 +155,7 @@ def compare(
     ] = None,
     image_size: ImageSize = "auto",
     skip_corrupt: SkipCorrupt = False,
-    subsets: Annotated[
-        bool, typer.Option("--subsets", help="Train one SVM per subset of the classes.")
-    ] = False,
+    subsets: SubsetsOption = False,
     group_from_filename: GroupFromFilename = None,
     split_by: Annotated[
         SplitBy | None,
@@ -217,28 +202,11 @@ def compare(
     Networks: compact, wide (for about fifty classes), plane (two features, for plots);
     pretrained ones such as efficientnet-lite0 (list prints them); or one of yours.
     """
-    size = parse_size(image_size)
-
-    def read(progress: Progress, stack: ExitStack, for_report: bool) -> "Dataset":
-        from penultimate.datasets.readers import load_kept
-
-        check_group(group_from_filename)
-        dataset = load_kept(
-            data,
-            stack,
-            image_size=size,
-            for_report=for_report,
-            skip_corrupt=skip_corrupt,
-            subsets=subsets,
-            group_from_filename=group_from_filename,
-            progress=progress,
-        )
-        return dataset.without_duplicates() if drop_duplicates else dataset
-
+    reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
     names = None if methods is None else [name.strip() for name in methods.split(",")]
     kinds = _KINDS_OF_SPLIT[split_by]
     _compare(
-        read,
+        reading.read,
         out,
         range(seed, seed + seeds),
         json,
@@ -257,6 +225,14 @@ def compare(
         selection=None if selection is None else selection.value,
         on_leak=on_leak.value,
     )
+
+
+def default_selection(asked: str | None, frozen: bool, dataset: "Dataset") -> str:
+    """Return how heads are selected, if it was not asked for."""
+    if asked is not None:
+        return str(asked)
+    few = len(dataset.labels) < _FEW and dataset.has_images
+    return "crossfit" if frozen and few else "heldout"
 
 
 def _shortened(notes: list[str]) -> list[str]:
@@ -348,9 +324,7 @@ def _compare(
             dataset = read(live, stack, frozen and prepares_images(chosen))
             if network == DEFAULT_NETWORK and (advice := _propose(dataset)):
                 live.message(f"Note: {advice}")
-            if dataset.subsets and not subsets:  # a manifest may have a column of them
-                note = "The subsets in the data are used only with --subsets."
-                dataset = replace(dataset.with_subsets(None), notes=(*dataset.notes, note))
+            dataset = without_unused_subsets(dataset, subsets)
             if any(by_group for by_group, _ in splits) and dataset.groups is None:
                 raise typer.BadParameter(
                     "needs groups, and the data has none. Name them in a column 'group' of a "
@@ -376,9 +350,7 @@ def _compare(
             if needs_backend:
                 live.update("load the network's backend", 1, 1)
             interrupted = False
-            if selection is None:
-                few = len(dataset.labels) < _FEW and dataset.has_images
-                selection = "crossfit" if frozen and few else "heldout"
+            selection = default_selection(selection, frozen, dataset)
             try:
                 result = comparison.compare(
                     dataset,

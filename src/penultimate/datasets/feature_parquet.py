@@ -30,7 +30,7 @@ def read_feature_parquet(path: Path) -> Dataset:
     ValueError
         If the file is damaged, has no labels or no sample, or a feature is not a number.
     """
-    table = _read(path)
+    table = read_parquet(path)
     names = [unicodedata.normalize("NFC", name).strip().casefold() for name in table.column_names]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -43,16 +43,17 @@ def read_feature_parquet(path: Path) -> Dataset:
         )
     if not table.num_rows:
         raise ValueError(f"{str(path)!r} lists no sample.")
-    columns = dict(zip(names, map(_plain, table.columns)))
-    indices = _indices_of_pandas(table) - set(ABOUT_ROWS)
+    columns = dict(zip(names, map(plain, table.columns)))
+    indices = indices_of_pandas(table) - set(ABOUT_ROWS)
     notes = [f"The index {name!r}, which pandas had stored, was left out." for name in indices]
     about = {name: _texts(path, name, columns[name]) for name in ABOUT_ROWS if name in columns}
     rest = {n: c for n, c in columns.items() if n not in ABOUT_ROWS and n not in indices}
-    dataset = label_features(path, _features(path, rest), about)
+    dataset = label_features(path, features_of(path, rest), about)
     return replace(dataset, notes=(*dataset.notes, *notes))
 
 
-def _read(path: Path) -> ArrowTable:
+def read_parquet(path: Path) -> ArrowTable:
+    """Read a file as a table of pyarrow's; raise ``ValueError`` if it is damaged."""
     pa, pq = import_optional("pyarrow", "store"), import_optional("pyarrow.parquet", "store")
     with path.open("rb") as file:
         try:
@@ -62,12 +63,13 @@ def _read(path: Path) -> ArrowTable:
             raise ValueError(f"{str(path)!r} can't be read as Parquet: {error}") from error
 
 
-def _indices_of_pandas(table: ArrowTable) -> set[str]:
+def indices_of_pandas(table: ArrowTable) -> set[str]:
+    """Return the names of columns that are an index which pandas has stored."""
     found = (table.schema.pandas_metadata or {}).get("index_columns", [])
     return {name for name in found if isinstance(name, str)}  # a dict describes a range
 
 
-def _plain(column: ArrowColumn) -> ArrowColumn:
+def plain(column: ArrowColumn) -> ArrowColumn:
     """Return a column in one piece, as plain values where it has a dictionary or an own type."""
     pa = import_optional("pyarrow", "store")
     column = column.combine_chunks()
@@ -95,7 +97,14 @@ def _text(entry: object) -> str:
     return entry.decode("utf-8", "backslashreplace") if isinstance(entry, bytes) else str(entry)
 
 
-def _features(path: Path, columns: dict[str, Any]) -> NDArray[Any]:
+def features_of(path: Path, columns: dict[str, Any]) -> NDArray[Any]:
+    """Return columns of numbers, or one column of lists, as a matrix.
+
+    Raises
+    ------
+    ValueError
+        If they are neither, with the column's name.
+    """
     lists = [name for name, column in columns.items() if _is_list(column.type)]
     if not columns:
         raise ValueError(f"{str(path)!r} has no column of features, which are numbers.")

@@ -39,11 +39,13 @@ def read_feature_table(table: Table) -> Dataset:
         raise ValueError(f"{path!r} lists no sample.")
 
     def texts(name: str) -> list[str]:
-        values: NDArray[Any] = _load(table, [columns.index(name)], str)
+        values: NDArray[Any] = load_columns(table, [columns.index(name)], str)
         return [str(value).strip() for value in values[:, 0]]
 
     about = {name: texts(name) for name in ABOUT_ROWS if name in columns}
-    return label_features(table.path, _load(table, places, np.float64).astype(np.float32), about)
+    return label_features(
+        table.path, load_columns(table, places, np.float64).astype(np.float32), about
+    )
 
 
 def label_features(path: Path, features: NDArray[Any], about: Mapping[str, list[str]]) -> Dataset:
@@ -97,7 +99,8 @@ def label_features(path: Path, features: NDArray[Any], about: Mapping[str, list[
     return replace(dataset, files=np.array(files))
 
 
-def _load(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
+def load_columns(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
+    """Return columns of a CSV as an array; raise ``ValueError`` if they do not hold the type."""
     try:
         return table.load(places, dtype)
     except ValueError as error:

@@ -18,6 +18,7 @@ from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interva
 from penultimate.networks import predict_probabilities
 from penultimate.networks.adapting import adapt
 from penultimate.networks.probabilities import numbers_classes
+from penultimate.networks.single_images import as_sequence, takes_one_by_one
 from penultimate.provenance.leakage import ON_LEAK, report_leak, warn_if_unknown
 from penultimate.provenance.unseen import forms_of, note_tested, seen_by
 
@@ -88,7 +89,9 @@ def evaluate(
     penultimate.provenance.leakage.LeakageError: 10 of 110 test samples were seen in training ...
     """
     check_choice(on_leak, "on_leak", "evaluate", ON_LEAK)
-    X, y = as_samples(X, "evaluate"), np.asarray(typed_labels(y))
+    one_by_one = takes_one_by_one(classifier, X)
+    X = as_sequence(X) if one_by_one else as_samples(X, "evaluate")
+    y = np.asarray(typed_labels(y))
     n_samples = np.shape(X)[0]
     if y.shape != (n_samples,):
         raise ValueError(f"y must have one label per sample, shape ({n_samples},); got {y.shape}.")
