@@ -265,6 +265,19 @@ class Predictor:
             back = np.argsort(order)
             yield [index for index, _ in window], joined(parts, back)
 
+    def gives(self, name: str) -> bool:
+        """Return whether the model says something of a sample: such as ``"probabilities"``.
+
+        Parameters
+        ----------
+        name : {"margins", "probabilities", "confidence", "accepted"}
+
+        Returns
+        -------
+        bool
+        """
+        return name in self._session.outputs()
+
     @property
     def is_signed(self) -> bool:
         """Whether the bundle has a signature; `load` does not verify it."""

@@ -1,0 +1,287 @@
+"""The command that predicts with a saved model: any number of images, one row for each."""
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from penultimate.cli.app import app, plain_errors, print_reason
+from penultimate.cli.sources import Source, each_source, in_chunks
+
+if TYPE_CHECKING:
+    from penultimate.bundle import Predictions, Predictor
+
+# Images that are handed to the model at once: it decodes ahead within them, and their names and
+# rows are all that is kept.
+_CHUNK = 512
+_FEATURES = (".npz", ".npy", ".csv", ".parquet")
+Row = dict[str, Any]
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
+BundleArgument = Annotated[
+    Path,
+    typer.Argument(help="File of a model, as penultimate fit writes it.", show_default=False),
+]
+
+
+@app.command(epilog="Example: penultimate predict model.zip photos/ --format jsonl")
+def predict(
+    bundle: BundleArgument,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images: files, folders, patterns such as 'photos/*.jpg', archives (.zip, .tar); "
+            "- reads such names from standard input. Or one .npz, .npy, .csv or .parquet with "
+            "features (or, in an .npz, an array X of images).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the rows, instead of standard output.")
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="csv; jsonl, one JSON object per line; or table, to be read."
+        ),
+    ] = Format.CSV,
+    subset: Annotated[
+        str | None, typer.Option(help="The subset that all samples are in, for specialists.")
+    ] = None,
+    skip_corrupt: Annotated[
+        bool,
+        typer.Option("--skip-corrupt", help="End with 0 even if files could not be read."),
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 32,
+) -> None:
+    """Predict with a saved model: label, probability, margin, and whether it is sure enough.
+
+    One row per image, in their order, written as they are predicted. An image that cannot be read
+    has its reason in the column 'error', and the command ends with 1.
+    """
+    with plain_errors():
+        from penultimate.bundle import load
+
+        model = load(bundle)
+        if subset is not None and subset not in model.subsets:
+            raise typer.BadParameter(
+                f"there is no subset {subset!r}; this model has {model.subsets or 'none'}.",
+                param_hint="--subset",
+            )
+        writer = _WRITERS[form](model)
+        n_bad = 0
+        started = time.perf_counter()
+        with _opened(out) as file, _Bar(file) as bar:
+            writer.begin(file)
+            for rows in _rows(model, images, subset, batch_size):
+                for row in rows:
+                    writer.write(row)
+                    n_bad += bool(row["error"])
+                file.flush()
+                bar.advance(len(rows))
+        seconds = time.perf_counter() - started
+        if out is not None:
+            print_reason(f"{bar.n_done:,} rows in {str(out)!r}, after {seconds:.1f} s.")
+        if n_bad:
+            print_reason(f"{n_bad:,} of {bar.n_done:,} images could not be read; see their rows.")
+            if not skip_corrupt:
+                raise typer.Exit(1)
+
+
+def _rows(
+    model: "Predictor", images: list[str], subset: str | None, batch_size: int
+) -> Iterator[list[Row]]:
+    """Yield rows, some at a time."""
+    of_table = [name for name in images if name.lower().endswith(_FEATURES)]
+    if of_table:
+        if len(images) > 1:
+            raise typer.BadParameter(
+                f"{of_table[0]!r} is a table, which is predicted alone.", param_hint="IMAGES"
+            )
+        yield from _of_table(model, Path(images[0]), subset)
+        return
+    if model.manifest.kind == "features":
+        raise typer.BadParameter(
+            f"the model takes features, {model.manifest.input['n_features']} per sample, not "
+            f"images; got {images[0]!r}. Pass an .npz, .npy, .csv or .parquet.",
+            param_hint="IMAGES",
+        )
+    for chunk in in_chunks(each_source(images), _CHUNK):
+        yield from _of_images(model, chunk, subset, batch_size)
+
+
+def _of_images(
+    model: "Predictor", chunk: Any, subset: str | None, batch_size: int
+) -> Iterator[list[Row]]:
+    """Yield the rows of some images, those that cannot be read at their place among the others."""
+    errors: dict[int, str] = {}
+
+    def note(place: int, error: ValueError) -> None:
+        errors[place] = str(error)
+
+    done = 0
+    items = [source.item for source in chunk]
+    for places, found in model.stream(items, subset=subset, batch_size=batch_size, on_error=note):
+        rows = []
+        for index, place in enumerate(places):
+            rows += [_bad(chunk[k], errors[k]) for k in range(done, place)]
+            rows.append(row_of(model, chunk[place].name, found, index))
+            done = place + 1
+        yield rows
+    if done < len(chunk):
+        yield [_bad(chunk[k], errors[k]) for k in range(done, len(chunk))]
+
+
+def _of_table(model: "Predictor", path: Path, subset: str | None) -> Iterator[list[Row]]:
+    """Yield the rows of a file with features, or with an array of images."""
+    from penultimate.datasets.unlabeled import read_unlabeled
+
+    found = model.predict_all(read_unlabeled(path), subset=subset)
+    yield [row_of(model, str(k), found, k) for k in range(len(found.labels))]
+
+
+def row_of(model: "Predictor", name: str, found: "Predictions", index: int) -> Row:
+    """Return what is said of one sample."""
+    label = found.labels[index]
+    column = model.classes_.tolist().index(label.item())
+    row: Row = {"file": name, "label": label.item(), "score": float(found.scores[index, column])}
+    if found.margins is not None:
+        row["margin"] = float(found.margins[index, column])
+    if found.probabilities is not None:
+        row["probability"] = float(found.probabilities[index, column])
+    if found.accepted is not None:
+        row["accepted"] = bool(found.accepted[index])
+    if found.subsets is not None:
+        row["subset"] = str(found.subsets[index])
+    return {**row, "error": ""}
+
+
+def _bad(source: Source, reason: str) -> Row:
+    return {"file": source.name, "error": " ".join(reason.split())}
+
+
+def _columns(model: "Predictor") -> list[str]:
+    """Return the columns of a model's rows, which its manifest and its graph decide."""
+    has = {
+        "margin": model.gives("margins"),
+        "probability": model.gives("probabilities"),
+        "accepted": model.gives("accepted"),
+        "subset": bool(model.subsets),
+    }
+    return ["file", "label", "score", *(name for name, given in has.items() if given), "error"]
+
+
+class _Csv:
+    def __init__(self, model: "Predictor") -> None:
+        self._columns = _columns(model)
+
+    def begin(self, file: TextIO) -> None:
+        self._writer = csv.DictWriter(file, self._columns, lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, row: Row) -> None:
+        self._writer.writerow({key: _shown(value) for key, value in row.items()})
+
+
+class _JsonLines:
+    def __init__(self, model: "Predictor") -> None:
+        pass
+
+    def begin(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: Row) -> None:
+        given = {key: value for key, value in row.items() if key != "error" or value}
+        self._file.write(json.dumps(given, ensure_ascii=False) + "\n")
+
+
+class _Table:
+    """Aligned columns for the eye; widths are those of the first rows, as rows come one by one."""
+
+    _WIDTH = 14
+
+    def __init__(self, model: "Predictor") -> None:
+        self._columns = [name for name in _columns(model) if name != "error"]
+
+    def begin(self, file: TextIO) -> None:
+        self._file = file
+        self._write({name: name for name in self._columns})
+
+    def write(self, row: Row) -> None:
+        if row["error"]:
+            self._file.write(f"cannot be read: {row['error']}\n")
+        else:
+            self._write({key: _short(value) for key, value in row.items()})
+
+    def _write(self, cells: dict[str, str]) -> None:
+        values = [f"{cells[name]:<{self._WIDTH}}" for name in self._columns if name != "file"]
+        self._file.write(f"{'  '.join(values)}  {cells['file']}\n")
+
+
+_WRITERS: dict[Format, Any] = {
+    Format.CSV: _Csv,
+    Format.JSONL: _JsonLines,
+    Format.TABLE: _Table,
+}
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _opened(out: Path | None) -> AbstractContextManager[TextIO]:
+    if out is None:
+        return nullcontext(sys.stdout)
+    return out.open("w", encoding="utf-8", newline="")
+
+
+class _Bar:
+    """A progress bar on standard error, if that is a terminal and the rows go elsewhere."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.n_done = 0
+        self._bar: Any = None
+        if sys.stderr.isatty() and not file.isatty():
+            from rich.console import Console
+            from rich.progress import MofNCompleteColumn
+
+            from penultimate._common.progress_bar import make_bar
+
+            self._bar = make_bar(Console(stderr=True), MofNCompleteColumn())
+
+    def __enter__(self) -> "_Bar":
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("predict", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, n_rows: int) -> None:
+        """Count rows that were written."""
+        self.n_done += n_rows
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.n_done)

@@ -1,0 +1,172 @@
+"""``penultimate predict``: what it is given, the rows it writes, and how it ends."""
+
+import csv
+import io
+import json
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from penultimate.bundle.archive import pack
+from penultimate.cli import predict as _  # noqa: F401  registers the command
+from penultimate.cli.app import app
+from tests.bundle.conftest import OF_IMAGES, make_parts, of_features, of_images
+
+COLORS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "colors.zip"
+    path.write_bytes(pack(make_parts(of_images(), **OF_IMAGES)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two folders of images of several sizes, among them a file that is no image."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    for number, (name, color) in enumerate(COLORS.items()):
+        size = (5 + number, 9)
+        Image.new("RGB", size, color).save(folder / f"{name}.png")
+        Image.new("RGB", size[::-1], color).save(folder / "more" / f"{name}2.png")
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".DS_Store").write_text("left by a system")
+    return folder
+
+
+def run(*arguments, stdin=None, code=0):
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=stdin)
+    assert result.exit_code == code, result.output + result.stderr
+    return result
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_folder_gives_one_row_per_image_in_order(bundle, photos):
+    rows = rows_of(run(bundle, photos).stdout)
+    names = [row["file"] for row in rows]
+    assert names == [
+        str(photos / each)
+        for each in (
+            "blue.png",
+            "green.png",
+            "more/blue2.png",
+            "more/green2.png",
+            "more/red2.png",
+            "red.png",
+        )
+    ]
+    for row in rows:
+        assert row["label"] in row["file"]
+        assert float(row["probability"]) > 0.9
+        assert row["error"] == ""
+
+
+def test_files_patterns_lists_and_archives_are_the_same(bundle, photos, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(photos / "red.png", "inside/red.png")
+        archive.write(photos / "notes.txt", "inside/notes.txt")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(photos / "red.png", "red.png")
+    ways = [
+        run(bundle, photos / "red.png"),
+        run(bundle, str(photos / "re*.png")),
+        run(bundle, "-", stdin=f"{photos / 'red.png'}\n\n"),
+        run(bundle, tmp_path / "a.zip"),
+        run(bundle, tmp_path / "a.tar.gz"),
+    ]
+    expected = {**rows_of(ways[0].stdout)[0], "file": ""}
+    for way in ways:
+        (row,) = rows_of(way.stdout)
+        assert row["file"].endswith("red.png")
+        assert {**row, "file": ""} == expected
+
+
+def test_json_lines_and_a_table(bundle, photos):
+    (line,) = run(bundle, photos / "red.png", "--format", "jsonl").stdout.splitlines()
+    row = json.loads(line)
+    assert (row["label"], row["file"]) == ("red", str(photos / "red.png"))
+    assert "error" not in row
+    header, line = run(bundle, photos / "red.png", "--format", "table").stdout.splitlines()
+    assert header.split() == ["label", "score", "probability", "file"]
+    assert line.split()[0] == "red"
+
+
+@pytest.mark.parametrize(("option", "code"), [([], 1), (["--skip-corrupt"], 0)])
+def test_bad_files_have_their_reason_in_their_row_and_the_others_are_predicted(
+    bundle, photos, tmp_path, option, code
+):
+    bad = tmp_path / "b.jpg"
+    bad.write_text("<html>no photo</html>")
+    given = [photos / "red.png", bad, "nowhere.png", photos / "blue.png"]
+    result = run(bundle, *given, *option, code=code)
+    rows = rows_of(result.stdout)
+    assert [row["label"] for row in rows] == ["red", "", "", "blue"]
+    assert "b.jpg" in rows[1]["error"]
+    assert "nowhere.png" in rows[2]["error"]
+    assert "2 of 4 images could not be read" in result.stderr
+
+
+def test_rows_go_to_a_file(bundle, photos, tmp_path):
+    result = run(bundle, photos, "--out", tmp_path / "rows.csv")
+    assert result.stdout == ""
+    assert len(rows_of((tmp_path / "rows.csv").read_text())) == 6
+
+
+def test_features_come_from_a_table(tmp_path):
+    path = tmp_path / "features.zip"
+    path.write_bytes(pack(make_parts(of_features())))
+    X = np.eye(4, dtype=np.float32)[[2, 0]]
+    np.savez(tmp_path / "X.npz", X=X)
+    rows = rows_of(run(path, tmp_path / "X.npz").stdout)
+    assert [row["label"] for row in rows] == ["c", "a"]
+    error = run(path, tmp_path, code=2).stderr
+    assert "takes features, 4 per sample" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["no*thing.png"], 1, "Nothing matches 'no*thing.png'"),
+        (["a.png", "--subset", "vowels"], 2, "there is no subset 'vowels'"),
+        (["X.npz", "a.png"], 2, "predicted alone"),
+    ],
+)
+def test_wrong_arguments_are_named(bundle, arguments, code, message):
+    error = " ".join(run(bundle, *arguments, code=code).stderr.replace("│", " ").split())
+    assert message in error
+
+
+def test_what_is_no_bundle_is_refused(photos):
+    error = run(photos / "red.png", photos, code=1).stderr
+    assert "no bundle" in error
+
+
+def test_ten_thousand_names_are_read_as_they_are_predicted(bundle, photos, monkeypatch):
+    """The first rows are written before the last names are read."""
+    from penultimate.cli import predict as command
+
+    seen = []
+    monkeypatch.setattr(command, "_CHUNK", 2)
+    original = command.each_source
+
+    def spy(given):
+        for source in original(given):
+            seen.append(source.name)
+            yield source
+
+    monkeypatch.setattr(command, "each_source", spy)
+    from penultimate import load
+
+    model = load(bundle)
+    rows = command._rows(model, [str(photos)], None, 32)
+    next(rows)
+    assert len(seen) == 2
