@@ -450,7 +450,11 @@ WRITE_TO_ARGUMENT |= {"imwrite", "dump", "save_file", "copyfile", "copy2", "move
 WRITE_TO_OBJECT = {"write_bytes", "write_text", "touch", "rename", "symlink_to"}
 # What `write_atomically` gives, and memory. The command line gives its folder to the report.
 GOOD_PLACES = {"temporary", "buffer"}
-EXCEPTIONS = {("cli/compare.py", "result.save(out)")}
+# Rows of predictions are read by others while they are written.
+EXCEPTIONS = {
+    ("cli/compare.py", "result.save(out)"),
+    ("cli/predict.py", "out.open('w', encoding='utf-8', newline='')"),
+}
 
 
 def writes_elsewhere(call):
