@@ -11,7 +11,7 @@ import penultimate
 from penultimate.bundle import BundleError, Predictions, Predictor
 from penultimate.bundle.archive import pack
 
-from .conftest import OF_IMAGES, make_parts, of_features, of_images, rewritten
+from .handmade import OF_IMAGES, make_parts, of_features, of_images, rewritten
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 
@@ -356,3 +356,18 @@ def test_a_class_set_that_changed(feature_parts):
     model = penultimate.load(pack(rewritten(feature_parts, lambda d: d | {"classes": ["a", "b"]})))
     with pytest.raises(BundleError, match=r"gives scores of shape \(1, 3\)"):
         model.predict(np.eye(4)[:1])
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "head.safetensors", "head.json"])
+def test_nothing_is_parsed_whose_hash_is_another(feature_parts, name, monkeypatch):
+    def never(*arguments):
+        raise AssertionError("parsed")
+
+    for parser in ("check_graph", "check_safetensors", "parse_json"):
+        monkeypatch.setattr(f"penultimate.bundle.parts.{parser}", never)
+    content = feature_parts[name]
+    other = bytes([content[0] ^ 1]) + content[1:]
+    with pytest.raises(BundleError, match=f"'{name}' in the bundle is not what its manifest"):
+        penultimate.load(pack({**feature_parts, name: other}))
+    with pytest.raises(BundleError, match=r"bytes, and its manifest says"):
+        penultimate.load(pack({**feature_parts, name: content + b"0"}))

@@ -89,6 +89,12 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
             )
     parse_json(members[HEAD_WORDS], HEAD_WORDS)
     graph = check_graph(members[GRAPH])
+    stated = graph.metadata.get("classes")
+    if stated is not None and parse_json(stated.encode(), "classes") != manifest.classes:
+        raise BundleError(
+            "The graph of the bundle is of other classes than its manifest: "
+            f"{stated[:100]}, and {str(manifest.classes)[:100]}."
+        )
     for name, tensors in (
         (GRAPH, graph.tensors),
         (HEAD, check_safetensors(members[HEAD], HEAD)),

@@ -1,0 +1,62 @@
+"""Bundles that were damaged at random; ``benchmarks/fuzz_bundles.py`` does the same at length."""
+
+import importlib
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from penultimate.bundle import BundleError, Predictor
+from penultimate.bundle.archive import pack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    if not (ROOT / "benchmarks").is_dir():
+        pytest.skip("the benchmarks are not here")
+    sys.path.insert(0, str(ROOT))
+    yield importlib.import_module("benchmarks.fuzz_bundles")
+    sys.path.remove(str(ROOT))
+
+
+@pytest.mark.parametrize("level", ["zip", "manifest", "tensors", "graph"])
+def test_damage_is_refused_or_harmless(fuzz, level):
+    """Another error than one of ours would end the test."""
+    originals = fuzz.originals()
+    rng = random.Random(f"{level} 1")
+    outcomes = [fuzz.use(fuzz.damage(rng.choice(originals), level, rng)) for _ in range(60)]
+    assert outcomes.count("refused") > 40
+
+
+def test_damage_reaches_the_runtime(fuzz):
+    """The hashes match, or nothing below the manifest would be tested."""
+    parts = fuzz.originals()[0]
+    content = pack(fuzz.with_part(parts, "head.safetensors", parts["head.safetensors"]))
+    assert fuzz.use(content) == "predicts"
+    rng = random.Random(0)
+    outcomes = {fuzz.use(fuzz.damage(parts, "graph", rng)) for _ in range(60)}
+    assert outcomes >= {"refused", "predicts"}
+
+
+def test_a_thousand_flipped_bytes_are_a_thousand_refusals(fuzz):
+    rng = random.Random(0)
+    whole = [pack(parts) for parts in fuzz.originals()]
+    for _ in range(1000):
+        with pytest.raises(BundleError):
+            Predictor(fuzz.flip(rng.choice(whole), rng))
+
+
+def test_what_was_not_damaged_is_not_refused(fuzz):
+    for parts in fuzz.originals():
+        assert fuzz.use(pack(parts)) == "predicts"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory by way of /proc")
+def test_a_few_bundles_in_processes_of_their_own(fuzz):
+    reports, crashed = fuzz.run(40)
+    assert len(reports) == 40
+    assert crashed == []
+    assert max(memory for *_, memory in reports) < fuzz.MEMORY
