@@ -67,8 +67,6 @@ def of_images():
         "three": np.array([1, 1, 1, 3]),
         "size": np.array([4, 4]),
         "sides": np.array([1, 2]),
-        "images": np.zeros((0, 4, 4, 3), np.uint8),
-        "features": np.zeros((0, 3), np.float32),
     }
     return as_model(nodes, inputs, OUTPUTS, constants)
 

@@ -262,6 +262,16 @@ def test_what_a_model_does_not_have(of_colors):
     assert of_colors.predict_all(image(RED)).margins is None
 
 
+def test_a_model_that_needs_more_than_features():
+    graph = of_images()
+    graph.graph.input.pop()
+    graph.graph.node[4].input.pop()
+    model = penultimate.load(pack(make_parts(graph, **OF_IMAGES)))
+    assert model.predict(image(GREEN)).tolist() == ["green"]
+    with pytest.raises(ValueError, match="does not take features"):
+        model.predict(features=np.eye(3))
+
+
 def test_it_says_what_it_is(of_colors, of_matrix):
     text = str(of_colors)
     for part in (

@@ -23,10 +23,8 @@ class Predictions:
     Attributes
     ----------
     labels : ndarray of shape (n_samples,)
-    scores : ndarray of shape (n_samples, n_classes)
-        Decision values, one per class.
-    margins, probabilities : ndarray of shape (n_samples, n_classes), or None
-        None if the model has none.
+    scores, margins, probabilities : ndarray of shape (n_samples, n_classes), or None
+        Decision values, class margins and probabilities; None if the model has none.
     confidence, accepted : ndarray of shape (n_samples,), or None
         Of a model that may abstain: how sure it is, and whether that suffices for an answer.
     subsets : ndarray of str of shape (n_samples,), or None
@@ -34,7 +32,7 @@ class Predictions:
     """
 
     labels: NDArray[Any]
-    scores: NDArray[np.floating]
+    scores: NDArray[np.floating] | None = None
     margins: NDArray[np.floating] | None = None
     probabilities: NDArray[np.floating] | None = None
     confidence: NDArray[np.floating] | None = None
@@ -63,7 +61,7 @@ def of_outputs(
         raise BundleError("The graph does not say yes or no to whether it accepts a sample.")
     return Predictions(
         labels=_chosen(classes, label),
-        scores=found["scores"],
+        scores=found.get("scores"),
         margins=found.get("margins"),
         probabilities=found.get("probabilities"),
         confidence=found.get("confidence"),

@@ -113,8 +113,13 @@ class Predictor:
         -------
         ndarray of shape (n_samples, n_classes)
             Also for two classes.
+
+        Raises
+        ------
+        AttributeError
+            If the model has probabilities alone.
         """
-        return self.predict_all(X, features=features, subset=subset).scores
+        return self._only("scores", "Use predict_proba.", X, features, subset)
 
     def predict_proba(
         self, X: Any = None, *, features: Any = None, subset: str | None = None
@@ -331,8 +336,8 @@ class Predictor:
                 f"The graph of the bundle takes {sorted(given)}, and its manifest says that it "
                 f"takes {sorted(needed)}."
             )
-        if missing := {"label", "scores"} - set(self._session.outputs()):
-            raise BundleError(f"The graph of the bundle does not give {sorted(missing)[0]!r}.")
+        if "label" not in self._session.outputs():
+            raise BundleError("The graph of the bundle gives no 'label'.")
 
     def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a batch with the channels that the graph takes; most take both."""
@@ -362,6 +367,15 @@ class Predictor:
 
     def _run(self, feed: dict[str, NDArray[Any]], n_rows: int, subset: str | None) -> Predictions:
         index = self._index_of(subset)
-        if "subset" in self._inputs:
-            feed = {**feed, "subset": np.array(index, np.int64)}
+        if missing := set(feed) - set(self._inputs):
+            raise ValueError(
+                f"The model does not take {missing.pop()}: it needs more of its network than these."
+            )
+        # The graph takes images and features together, and here there are only rows of one.
+        nothing = {
+            "images": np.zeros((0, 1, 1, self.manifest.input.get("channels") or 1), np.uint8),
+            "features": np.zeros((0, self.manifest.input["n_features"]), np.float32),
+            "subset": np.array(index, np.int64),
+        }
+        feed = {name: feed.get(name, nothing[name]) for name in self._inputs}
         return of_outputs(self._session.run(feed), n_rows, self.classes_, self.subsets)
