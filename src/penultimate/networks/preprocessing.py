@@ -18,7 +18,7 @@ from penultimate._common.validation import check_choice, check_number
 from penultimate.networks._resizing import FILTERS, resize
 
 _CHANNELS = ("rgb", "bgr", "gray")
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Preprocessing:
     def _ordered(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the channels that the network takes, in its order."""
         if self.n_channels == 1:
-            return values if values.shape[2] == 1 else (values @ _LUMA)[..., np.newaxis]
+            return values if values.shape[2] == 1 else (values @ LUMA)[..., np.newaxis]
         if values.shape[2] == 1:
             return np.repeat(values, 3, axis=2)
         return values[..., ::-1] if self.channels == "bgr" else values

@@ -1,7 +1,13 @@
 """A fitted model as one ONNX graph, of standard operators alone."""
 
 # Imported for what they register.
-from penultimate.bundle.graph import _composed, _pairs  # noqa: F401
+from penultimate.bundle.graph import (  # noqa: F401
+    _calibration,
+    _classifiers,
+    _composed,
+    _pairs,
+    _specialists,
+)
 from penultimate.bundle.graph._builder import ExportError
 from penultimate.bundle.graph._models import build_graph
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, inliner, numpy_helper, version_converter
 
 OPSET = 18  # the first whose Resize has antialiasing
@@ -73,13 +72,6 @@ class GraphBuilder:
         """Add a node with several outputs; return the names of their values."""
         node = helper.make_node(operator, inputs, [""] * n_outputs, **attributes)
         return self._numbered(node, inputs)
-
-    def constant_of(self, value: str) -> NDArray[Any] | None:
-        """Return the values of a constant; None for what is computed."""
-        for each in self._initializers:
-            if each.name == value:
-                return numpy_helper.to_array(each)
-        return None
 
     def absorb(self, model: onnx.ModelProto, inputs: Mapping[str, str], of: str) -> dict[str, str]:
         """Add all nodes of a model.

@@ -1,0 +1,118 @@
+"""This library's classifiers with a network, and abstention, as nodes."""
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from penultimate.bundle.graph._answers import Answer, classify, from_decisions, rows_of
+from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._calibration import calibrated
+from penultimate.bundle.graph._networks import (
+    computed_by,
+    features_of,
+    plain_preprocessing,
+    preprocessing_of,
+)
+from penultimate.bundle.graph._transformers import transform
+from penultimate.classifiers.abstaining import AbstainingClassifier
+from penultimate.classifiers.deep_svc import DeepSVC
+from penultimate.classifiers.margin import MarginClassifier
+from penultimate.evaluation.head_calibration import without_search
+from penultimate.networks.exporting import export_whole
+from penultimate.networks.margins.losses import OneVsRestHinge
+
+
+@classify.register
+def _(model: DeepSVC, graph: GraphBuilder, samples: str | None) -> Answer:
+    preprocessing = preprocessing_of(model, model.extractor_)
+    features = features_of(graph, model.extractor_, preprocessing)
+    return on_features(model, graph, features)
+
+
+def on_features(model: DeepSVC, graph: GraphBuilder, features: str) -> Answer:
+    """Return the answer of a `DeepSVC` whose features are known."""
+    answer = classify(model.head_, graph, features)
+    if model.calibrator_ is None:
+        return answer
+    # It takes the margins of the machine itself, whether or not its search forwards them.
+    machine = classify(without_search(model.head_), graph, features)
+    assert machine.margins is not None
+    probabilities = calibrated(graph, model.calibrator_, machine.margins)
+    return Answer(answer.label, answer.scores, answer.margins, probabilities)
+
+
+@classify.register
+def _(model: MarginClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
+    network = export_whole(model.network_)
+    shape = [each.dim_value or None for each in network.graph.input[0].type.tensor_type.shape.dim]
+    if len(shape) == 4:
+        preprocessing = plain_preprocessing(model, shape[1:])
+        outputs = computed_by(graph, network, "outputs", preprocessing)
+    else:
+        rows = rows_of(graph, samples, model)
+        rows = rows if model.scaler_ is None else transform(model.scaler_, graph, rows)
+        outputs = graph.absorb(network, {"prepared": rows}, "network")["outputs"]
+    n_classes = len(model.classes_)
+    n_outputs = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    if n_classes == 2 and n_outputs == 2:
+        # As `MarginClassifier._decide`: the difference, or half of it where each score has a margin.
+        share = 0.5 if isinstance(model.loss_, OneVsRestHinge) else 1.0
+        weights = graph.constant([[-share], [share]], np.float32)
+        outputs = graph.add("MatMul", outputs, weights)
+    answer = from_decisions(graph, outputs, n_classes)
+    if model.calibration is None:
+        return answer
+    assert answer.scores is not None
+    probabilities = calibrated(graph, model.calibrator_, answer.scores)
+    return Answer(answer.label, answer.scores, probabilities=probabilities)
+
+
+@classify.register
+def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
+    answer = classify(model.estimator_, graph, samples)
+    confidence = _confidence(model, graph, answer)
+    # In float64, as it is: a threshold of -inf accepts all, one of inf none.
+    exact = graph.add("Cast", confidence, to=TensorProto.DOUBLE)
+    accepted = graph.add("Greater", exact, graph.constant(model.threshold_, np.float64))
+    others = (
+        *answer.others,
+        ("confidence", confidence, TensorProto.FLOAT),
+        ("accepted", accepted, TensorProto.BOOL),
+    )
+    return Answer(answer.label, answer.scores, answer.margins, answer.probabilities, others)
+
+
+def _confidence(model: AbstainingClassifier, graph: GraphBuilder, answer: Answer) -> str:
+    """Return the confidence of each sample, as `confidence_scores` does."""
+    fitted = model.estimator_
+    criterion = model.criterion
+    if criterion == "auto":
+        criterion = "margin" if hasattr(fitted, "decision_function") else "probability"
+    last = graph.constant([1])
+    values = answer.probabilities
+    if criterion == "margin":
+        values = answer.margins if _has_margins(fitted) else answer.scores
+    if values is None:
+        raise ExportError(
+            f"The confidence of this {type(model).__name__} cannot be exported: its classifier has "
+            "no score per class. For an SVC, set decision_function_shape='ovr'."
+        )
+    if criterion == "probability" or values == answer.margins:
+        return graph.add("ReduceMax", values, last, keepdims=0)
+    two, _ = graph.add_several("TopK", [values, graph.constant([2])], 2, axis=1)
+    highest, second = graph.add_several("Split", [two], 2, axis=1, num_outputs=2)
+    gap = graph.add("Sub", highest, second)
+    if len(model.classes_) == 2:
+        # The one decision value, whose negative is the other score.
+        gap = graph.add("Mul", gap, graph.constant(0.5, np.float32))
+    return graph.add("Squeeze", gap, last)
+
+
+def _has_margins(fitted: Any) -> bool:
+    """Return whether `confidence_scores` takes the class margins of a classifier."""
+    while isinstance(fitted, (FrozenEstimator, Pipeline)):
+        fitted = fitted.estimator if isinstance(fitted, FrozenEstimator) else fitted[-1]
+    return hasattr(fitted, "class_margins")
