@@ -8,7 +8,7 @@ from penultimate.bundle.graph import (  # noqa: F401
     _pairs,
     _specialists,
 )
-from penultimate.bundle.graph._builder import ExportError
 from penultimate.bundle.graph._models import build_graph
+from penultimate.networks.frameworks.frozen import ExportError
 
 __all__ = ["ExportError", "build_graph"]

@@ -11,7 +11,12 @@ from typing import Any
 
 from onnx import TensorProto
 
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.networks.frameworks.frozen import ExportError
+
+# Names of values inside a graph where the slightest difference may decide: those whose sign counts,
+# one for each pair of classes, and those whose largest counts.
+SIGNS, SHARES = "signs_", "shares_"
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,9 @@ def from_decisions(
         Which of two classes a decision of exactly 0 stands for.
     """
     if n_classes > 2:
-        scores = graph.add("Cast", decisions, to=TensorProto.FLOAT)
+        scores = graph.as_real(decisions)
         return Answer(graph.add("ArgMax", decisions, axis=1, keepdims=0), scores)
-    single = graph.add("Cast", decisions, to=TensorProto.FLOAT)
+    single = graph.as_real(decisions)
     comparison = "GreaterOrEqual" if zero_is_second else "Greater"
     # A tiny value must keep its sign, so the decision itself is compared, before it is rounded.
     second = graph.add(comparison, decisions, graph.add("CastLike", graph.constant(0.0), decisions))

@@ -8,21 +8,20 @@ bytes.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper, version_converter
 
+from penultimate.networks.frameworks.frozen import ExportError
+
 OPSET = 18  # the first whose Resize has antialiasing
 # A value, its type and its shape.
 Output = tuple[str, int, Sequence[str | int]]
 _IR_VERSION = 10  # with which older runtimes load it, too
-
-
-class ExportError(ValueError):
-    """A model cannot be written as a graph; the message says which part, and what can be."""
 
 
 class GraphBuilder:
@@ -32,10 +31,13 @@ class GraphBuilder:
     ----------
     metadata : dict of str to str
         What is written into the model besides the graph.
+    real : type
+        Of scores: float32, or float64 within `in_double`.
     """
 
     def __init__(self) -> None:
         self.metadata: dict[str, str] = {}
+        self.real: type[np.floating] = np.float32
         self._opset = OPSET
         self._inputs: dict[str, onnx.ValueInfoProto] = {}
         self._constants: dict[bytes, str] = {}
@@ -43,6 +45,20 @@ class GraphBuilder:
         self._nodes: list[onnx.NodeProto] = []
         self._made: dict[tuple[Any, ...], list[str]] = {}
         self._renamed: dict[str, str] = {}
+
+    @contextmanager
+    def in_double(self, wanted: bool = True) -> Iterator[None]:
+        """Compute scores in float64 meanwhile, for what is so steep that each digit counts."""
+        before = self.real
+        self.real = np.float64 if wanted else before
+        try:
+            yield
+        finally:
+            self.real = before
+
+    def as_real(self, value: str) -> str:
+        """Return a value as scores are computed."""
+        return self.add("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(self.real)))
 
     def input(self, name: str, kind: int, shape: Sequence[str | int]) -> str:
         """Declare an input of the graph, once; return its name."""
@@ -109,14 +125,19 @@ class GraphBuilder:
                 continue
             copied = onnx.NodeProto()
             copied.CopyFrom(node)
-            copied.name = f"{of}/{node.name}"
+            copied.name = f"{of}/{node.name or node.op_type}"
             outputs = self._numbered(copied, [values[each] if each else "" for each in node.input])
             values.update(zip(node.output, outputs))
         return {each.name: values[each.name] for each in model.graph.output}
 
     def name(self, value: str, name: str) -> None:
-        """Give a value a name of its own in the finished graph."""
-        self._renamed[value] = name
+        """Give a value a name of its own in the finished graph, unless it has one."""
+        self._renamed.setdefault(value, name)
+
+    def mark(self, value: str, kind: str) -> None:
+        """Name a value after what it is and a number, so that `prove` finds it."""
+        taken = sum(name.startswith(kind) for name in self._renamed.values())
+        self.name(value, f"{kind}{taken}")
 
     def finish(
         self, outputs: Mapping[str, tuple[str, int, Sequence[str | int]]]
@@ -128,21 +149,23 @@ class GraphBuilder:
         outputs : dict of str to (value, type, shape)
             By their names.
         """
-        made, renamed = [], dict(self._renamed)
-        for name, (value, kind, shape) in outputs.items():
-            made.append(helper.make_tensor_value_info(name, kind, shape))
-            # A value with two names, and an input or a constant that is put out as it is.
-            if value in renamed or not any(value in node.output for node in self._nodes):
-                value = self._numbered(helper.make_node("Identity", [value], [""]), [value])[0]
-            renamed[value] = name
-        for node in self._nodes:
+        nodes, renamed = list(self._nodes), dict(self._renamed)
+        computed = {each for node in nodes for each in node.output}
+        for name, (value, _, _) in outputs.items():
+            if value in computed and value not in renamed:
+                renamed[value] = name
+            else:  # it has a name already, or is an input or a constant
+                nodes.append(helper.make_node("Identity", [value], [name], f"Identity_{name}"))
+        for node in nodes:
             for names in (node.input, node.output):
                 names[:] = [renamed.get(each, each) for each in names]
-        used = {each for node in self._nodes for each in node.input}
+        made = [
+            helper.make_tensor_value_info(name, kind, shape)
+            for name, (_, kind, shape) in outputs.items()
+        ]
+        used = {each for node in nodes for each in node.input}
         kept = [each for each in self._initializers if each.name in used]
-        graph = helper.make_graph(
-            self._nodes, "penultimate", list(self._inputs.values()), made, kept
-        )
+        graph = helper.make_graph(nodes, "penultimate", list(self._inputs.values()), made, kept)
         model = helper.make_model(
             graph,
             producer_name="penultimate",
@@ -161,7 +184,7 @@ class GraphBuilder:
             number = len(self._nodes)
             outputs = [f"{node.op_type}_{number}_{k}" for k in range(len(node.output))]
             node.input[:], node.output[:] = inputs, outputs
-            node.name = node.name or f"{node.op_type}_{number}"
+            node.name = f"{node.name or node.op_type}_{number}"
             self._nodes.append(node)
             self._made[key] = outputs
         return self._made[key]

@@ -1,4 +1,4 @@
-"""Calibrated probabilities as nodes: scikit-learn's sigmoid, isotonic regression and temperature."""
+"""Calibrated probabilities as nodes: sigmoid, isotonic regression and temperature."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from onnx import TensorProto
 from sklearn.calibration import CalibratedClassifierCV
 
 from penultimate.bundle.graph._answers import Answer, classify
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.networks.frameworks.frozen import ExportError
 
 _SMALL = 1e-12  # what scikit-learn adds to probabilities before their logarithm
 
@@ -16,7 +17,9 @@ _SMALL = 1e-12  # what scikit-learn adds to probabilities before their logarithm
 def _(head: CalibratedClassifierCV, graph: GraphBuilder, samples: str | None) -> Answer:
     parts = []
     for each in head.calibrated_classifiers_:
-        inner = classify(each.estimator, graph, samples)
+        # A curve of straight pieces may be so steep that the seventh digit of a score counts.
+        with graph.in_double(each.method == "isotonic"):
+            inner = classify(each.estimator, graph, samples)
         if not np.array_equal(each.estimator.classes_, head.classes_):
             raise ExportError(
                 "A part of this CalibratedClassifierCV was fitted without some of the classes: use "

@@ -1,4 +1,4 @@
-"""This library's classifiers with a network, and abstention, as nodes."""
+"""Classifiers with a network of their own, and abstention, as nodes."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from onnx import TensorProto
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from penultimate.bundle.graph._answers import Answer, classify, from_decisions, rows_of
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._answers import SIGNS, Answer, classify, from_decisions, rows_of
+from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._calibration import calibrated
 from penultimate.bundle.graph._networks import (
     computed_by,
@@ -22,6 +22,7 @@ from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.classifiers.margin import MarginClassifier
 from penultimate.evaluation.head_calibration import without_search
 from penultimate.networks.exporting import export_whole
+from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.margins.losses import OneVsRestHinge
 
 
@@ -58,7 +59,7 @@ def _(model: MarginClassifier, graph: GraphBuilder, samples: str | None) -> Answ
     n_classes = len(model.classes_)
     n_outputs = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     if n_classes == 2 and n_outputs == 2:
-        # As `MarginClassifier._decide`: the difference, or half of it where each score has a margin.
+        # The difference, or half of it where each score has a margin of its own (`_decide`).
         share = 0.5 if isinstance(model.loss_, OneVsRestHinge) else 1.0
         weights = graph.constant([[-share], [share]], np.float32)
         outputs = graph.add("MatMul", outputs, weights)
@@ -74,9 +75,12 @@ def _(model: MarginClassifier, graph: GraphBuilder, samples: str | None) -> Answ
 def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
     answer = classify(model.estimator_, graph, samples)
     confidence = _confidence(model, graph, answer)
-    # In float64, as it is: a threshold of -inf accepts all, one of inf none.
+    # In float64, as the threshold is; one of -inf accepts all, one of inf none.
     exact = graph.add("Cast", confidence, to=TensorProto.DOUBLE)
-    accepted = graph.add("Greater", exact, graph.constant(model.threshold_, np.float64))
+    above = graph.add("Sub", exact, graph.constant(model.threshold_, np.float64))
+    if np.isfinite(model.threshold_):
+        graph.mark(above, SIGNS)
+    accepted = graph.add("Greater", above, graph.constant(0.0))
     others = (
         *answer.others,
         ("confidence", confidence, TensorProto.FLOAT),

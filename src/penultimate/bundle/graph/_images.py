@@ -6,14 +6,15 @@ is rounded alike. What Pillow calls bilinear and bicubic, ONNX calls linear and 
 Lanczos.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
-import json
 
 import numpy as np
 from onnx import TensorProto
 
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.preprocessing import LUMA, Preprocessing
 
 IMAGES, PREPARED = "images", "prepared"
@@ -92,9 +93,7 @@ def _resized(graph: GraphBuilder, values: str, preprocessing: Preprocessing) -> 
         return values
     left_over = graph.add("Sub", whole, sides)
     start = graph.add("Div", left_over, graph.constant(2))
-    return graph.add(
-        "Slice", values, start, graph.add("Add", start, sides), graph.constant([2, 3])
-    )
+    return graph.add("Slice", values, start, graph.add("Add", start, sides), graph.constant([2, 3]))
 
 
 def _ordered(graph: GraphBuilder, values: str, channels: str) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._images import beyond_none, first, prepare_images
 from penultimate.bundle.graph._transformers import transform
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks.adapting import adapt
-from penultimate.networks.extraction import FeatureExtractor
 from penultimate.networks.exporting import export_network, export_whole
+from penultimate.networks.extraction import FeatureExtractor
+from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.preprocessing import Preprocessing
 
 FEATURES = "features"
@@ -68,16 +69,16 @@ def computed_by(
     dims = network.graph.input[0].type.tensor_type.shape.dim
     shape = [each.dim_value or None for each in dims][1:]
     if preprocessing is None:
-        rows = graph.input(FEATURES, TensorProto.FLOAT, ["rows", *(each or "width" for each in shape)])
+        rows = graph.input(
+            FEATURES, TensorProto.FLOAT, ["rows", *(each or "width" for each in shape)]
+        )
         return graph.absorb(network, {network.graph.input[0].name: rows}, "network")[output]
     prepared, count = beyond_none(graph, prepare_images(graph, preprocessing), shape)
     found = graph.absorb(network, {network.graph.input[0].name: prepared}, "network")
     return first(graph, found[output], count)
 
 
-def probabilities_of(
-    graph: GraphBuilder, network: Any, preprocessing: Preprocessing | None
-) -> str:
+def probabilities_of(graph: GraphBuilder, network: Any, preprocessing: Preprocessing | None) -> str:
     """Return the probabilities of a whole network, as `predict_probabilities` does.
 
     Raises

@@ -16,8 +16,9 @@ from onnx import TensorProto
 from sklearn import svm
 
 from penultimate._common.imports import import_optional
-from penultimate.bundle.graph._answers import Answer, classify, from_decisions, rows_of
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._answers import SIGNS, Answer, classify, from_decisions, rows_of
+from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.svm._kernel import Kernel
 from penultimate.svm._pairs import pair_indices
 from penultimate.svm.svc import SVC
@@ -71,22 +72,23 @@ def _classify(machine: Any, graph: GraphBuilder, samples: str | None, has_margin
             "'linear' or 'poly'."
         )
     rows = rows_of(graph, samples, machine)
-    kind = np.float32 if _float32_suffices(machine, kernel) else np.float64
+    suffices = graph.real is np.float32 and _float32_suffices(machine, kernel)
+    kind = np.float32 if suffices else np.float64
     n_classes = len(machine.classes_)
     if n_classes == 2:
         single = _of_pairs(machine, kernel, graph, rows, kind)
+        graph.mark(single, SIGNS)
         # `SVC.predict` gives a sample on the boundary to the second class.
         answer = from_decisions(graph, single, 2, zero_is_second=True)
         return Answer(answer.label, answer.scores, answer.scores if has_margins else None)
     against = _against_others(machine, kernel, graph, rows, kind)
+    graph.mark(against, SIGNS)
     last = graph.constant([2])
     # Who wins a pair whose decision is exactly 0 differs: in `predict` the second class, as in
     # libsvm's; in `decision_function` the first, as in scikit-learn's.
     sums = graph.add("ReduceSum", against, last, keepdims=0)
     votes = _votes(graph, against, n_classes, zero_is_second=False)
-    # votes + sums / (3 * (|sums| + 1))
-    third = graph.add("Mul", graph.add("Softsign", sums), graph.constant(1 / 3, np.float32))
-    scores = graph.add("Add", votes, third)
+    scores = graph.add("Add", votes, _below_a_third(graph, sums))
     wins = _votes(graph, against, n_classes, zero_is_second=True)
     label = graph.add("ArgMax", scores if machine.break_ties else wins, axis=1, keepdims=0)
     margins = graph.add("ReduceMin", against, last, keepdims=0) if has_margins else None
@@ -94,14 +96,20 @@ def _classify(machine: Any, graph: GraphBuilder, samples: str | None, has_margin
     return Answer(label, scores if per_class else None, margins)
 
 
+def _below_a_third(graph: GraphBuilder, sums: str) -> str:
+    """Return sums / (3 * (|sums| + 1)), which breaks ties of votes and nothing else."""
+    size = graph.add("Add", graph.add("Abs", sums), graph.constant(1, graph.real))
+    return graph.add("Div", sums, graph.add("Mul", size, graph.constant(3, graph.real)))
+
+
 def _votes(graph: GraphBuilder, against: str, n_classes: int, *, zero_is_second: bool) -> str:
     """Return the number of pairs that each class wins."""
     first = _others(n_classes) > np.arange(n_classes)[:, np.newaxis]
     # "At least 0" as "more than the largest number below it that counts".
-    below = -np.finfo(np.float32).tiny
+    below = -np.finfo(graph.real).tiny
     bounds = np.where(first == zero_is_second, 0, below)
-    wins = graph.add("Greater", against, graph.constant(bounds, np.float32))
-    counted = graph.add("Cast", wins, to=TensorProto.FLOAT)
+    wins = graph.add("Greater", against, graph.constant(bounds, graph.real))
+    counted = graph.as_real(wins)
     return graph.add("ReduceSum", counted, graph.constant([2]), keepdims=0)
 
 
@@ -146,7 +154,7 @@ def _against_others(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str
         flat = graph.add(
             "Add", flat, graph.constant((sign * machine.intercept_[pair]).ravel(), kind)
         )
-    flat = flat if kind is np.float32 else graph.add("Cast", flat, to=TensorProto.FLOAT)
+    flat = flat if kind is graph.real else graph.as_real(flat)
     return graph.add("Reshape", flat, graph.constant([-1, n_classes, n_classes - 1]))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from penultimate.bundle.graph._answers import Answer, classify
+from penultimate.bundle.graph._answers import SHARES, Answer, classify
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._classifiers import on_features
 from penultimate.bundle.graph._networks import (
@@ -40,9 +40,7 @@ def _(model: Specialists, graph: GraphBuilder, samples: str | None) -> Answer:
         layer: features_of(graph, model._extractors[layer], preprocessing, alone=alone)
         for layer in dict.fromkeys(layers)
     }
-    answers = [
-        on_features(each.specialist, graph, features[each.head.layer]) for each in members
-    ]
+    answers = [on_features(each.specialist, graph, features[each.head.layer]) for each in members]
     if len(names) == 1:
         routed = graph.add("Mul", answers[0].label, graph.constant(0))
     elif by_network:
@@ -89,6 +87,7 @@ def _most_probable(
     likely = probabilities_of(graph, model.network_, preprocessing)
     belongs = [np.isin(model._network_classes, each.classes) for each in members]
     totals = graph.add("MatMul", likely, graph.constant(np.transpose(belongs), np.float32))
+    graph.mark(totals, SHARES)
     return graph.add("ArgMax", totals, axis=1, keepdims=0)
 
 

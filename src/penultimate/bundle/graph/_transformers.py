@@ -20,7 +20,8 @@ from sklearn.preprocessing import (
 )
 
 from penultimate.bundle.graph._answers import rows_of
-from penultimate.bundle.graph._builder import ExportError, GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.selection import normalization
 
 _NORMS = {"l2": "ReduceL2", "l1": "ReduceL1"}

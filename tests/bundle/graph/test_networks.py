@@ -1,0 +1,178 @@
+"""Models with a network answer the same as a graph, of images and of features."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from penultimate import (
+    SVC,
+    AbstainingClassifier,
+    DeepSVC,
+    FeatureExtractor,
+    MarginClassifier,
+    Specialists,
+    Training,
+)
+from penultimate.bundle import parity
+from penultimate.bundle.graph import ExportError, build_graph
+from penultimate.bundle.parity import prove
+from penultimate.networks import Preprocessing, build_network
+
+TRAINING = Training(epochs=1, batch_size=32, augmentation=None)
+SUBSETS = {"low": ["black", "dark"], "high": ["gray", "light", "white"]}
+pytestmark = pytest.mark.usefixtures("solved_networks")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_sizes():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "SIZES", ((1, 1), (8, 8), (9, 30)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def images():
+    y = np.repeat(["black", "dark", "gray", "light", "white"], 20)
+    X = np.random.default_rng(0).integers(0, 60, (100, 8, 8, 1), dtype=np.uint8)
+    return X + np.repeat([0, 40, 80, 120, 160], 20).astype(np.uint8)[:, None, None, None], y
+
+
+def session_of(model):
+    graph = build_graph(model)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    return graph, session, [each.name for each in session.get_inputs()]
+
+
+@pytest.fixture(scope="module")
+def deep_svc(solved_networks, images):
+    return DeepSVC(training=TRAINING, random_state=0, calibration="temperature").fit(*images)
+
+
+def test_deep_svc(deep_svc, images):
+    graph, session, inputs = session_of(deep_svc)
+    assert inputs == ["images", "features"]
+    found = prove(deep_svc, graph, images[0])
+    assert set(found.errors) == {"label", "scores", "margins", "probabilities"}
+    assert found.n_samples == 100
+    # Features come in as such, or both do: images first.
+    X, _ = images
+    features = deep_svc.extract(X)
+    none = np.zeros((0, 1, 1, 1), np.uint8)
+    (labels,) = session.run(["label"], {"images": none, "features": features})
+    np.testing.assert_array_equal(deep_svc.classes_[labels], deep_svc.predict(X))
+    (labels,) = session.run(["label"], {"images": X[:3], "features": features[50:52]})
+    expected = deep_svc.predict(X[[0, 1, 2, 50, 51]])
+    np.testing.assert_array_equal(deep_svc.classes_[labels], expected)
+
+
+def test_images_of_other_sizes_and_channels_are_brought_to_the_networks(deep_svc, images):
+    _, session, _ = session_of(deep_svc)
+    large = np.kron(images[0][::10], np.ones((1, 4, 4, 3), np.uint8))
+    features = np.zeros((0, deep_svc.extractor_.n_features_out_), np.float32)
+    (labels,) = session.run(["label"], {"images": large, "features": features})
+    assert (deep_svc.classes_[labels] == images[1][::10]).mean() > 0.8
+
+
+def test_the_margins_of_a_search_that_forwards_none_are_calibrated(images):
+    search = GridSearchCV(SVC(), {"C": [1.0]})
+    model = DeepSVC(head=search, training=TRAINING, random_state=0, calibration="temperature")
+    found = prove(model.fit(*images), build_graph(model), images[0])
+    assert set(found.errors) == {"label", "scores", "probabilities"}
+
+
+def test_abstention(deep_svc, images):
+    model = AbstainingClassifier(deep_svc, coverage=0.5, random_state=0).fit(*images)
+    found = prove(model, build_graph(model), images[0])
+    assert {"accepted", "margins", "probabilities"} <= set(found.errors)
+
+
+@pytest.mark.parametrize("router", ["network", "head"])
+def test_specialists(images, router):
+    model = Specialists(
+        subsets=SUBSETS, router=router, training=TRAINING, random_state=0, calibration="temperature"
+    ).fit(*images)
+    graph, session, inputs = session_of(model)
+    # The network's softmax is not computed from features.
+    assert inputs == ["images", *(["features"] if router == "head" else []), "subset"]
+    # Also with each subset asked for.
+    assert set(prove(model, graph, images[0]).errors) >= {"scores", "margins", "probabilities"}
+    feed = {"images": images[0][:40], "subset": np.array(-1)}
+    if router == "head":
+        feed["features"] = np.zeros((0, model._extractors["penultimate"].n_features_out_), "f4")
+    (routes,) = session.run(["subset_index"], feed)
+    np.testing.assert_array_equal(np.array(["low", "high"])[routes], model.route(images[0][:40]))
+    for name in ("Conv", "Resize"):
+        convolutions = [each for each in graph.graph.node if each.op_type == name]
+        assert len(convolutions) < 6  # computed once, though used twice
+    with pytest.raises(Exception, match="out of data bounds"):
+        session.run(None, {**feed, "subset": np.array(2)})
+
+
+def test_one_specialist(images):
+    X, y = images
+    model = Specialists(subsets={"all": np.unique(y).tolist()}, training=TRAINING, random_state=0)
+    graph, _, inputs = session_of(model.fit(X, y))
+    assert inputs == ["images", "features", "subset"]
+    prove(model, graph, X)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("loss", ["squared_hinge", "crammer_singer"])
+def test_margin_classifier_of_images(images, loss, n_classes):
+    X, y = (each[: 20 * n_classes] for each in images)
+    model = MarginClassifier("compact", loss, training=TRAINING, random_state=0).fit(X, y)
+    graph, _, inputs = session_of(model)
+    assert inputs == ["images"]
+    prove(model, graph, X)
+
+
+def test_margin_classifier_of_features(images):
+    X = images[0].reshape(100, -1)[:, :20].astype(np.float32)
+    training = Training(epochs=1, validation_size=0.3)
+    model = MarginClassifier(training=training, calibration="sigmoid", random_state=0)
+    graph, _, inputs = session_of(model.fit(X, images[1]))
+    assert inputs == ["features"]
+    assert "probabilities" in prove(model, graph, X).errors
+
+
+def test_a_pipeline_with_an_extractor_takes_images_of_any_size(images):
+    network = build_network("compact", (8, 8, 1), 2)
+    preprocessing = Preprocessing(size=8, channels="gray")
+    extractor = FeatureExtractor(network, preprocessing=preprocessing)
+    pictures = [
+        np.kron(each[..., 0], np.ones((1 + k % 3, 2), np.uint8)) for k, each in enumerate(images[0])
+    ]
+    model = make_pipeline(extractor, SVC()).fit(pictures, images[1])
+    assert prove(model, build_graph(model), pictures).errors["label"] == 0
+    with pytest.raises(ExportError, match="must be its first step, and have a preprocessing"):
+        build_graph(make_pipeline(FeatureExtractor(network), SVC()).fit(images[0], images[1]))
+
+
+def test_a_network_of_vectors_takes_them_as_features(images):
+    import keras
+
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dense(5, "softmax")]
+    network = keras.Sequential([keras.layers.Input((20,)), *layers])
+    X = images[0].reshape(100, -1)[:, :20].astype(np.float32) / 255
+    with pytest.warns(match="provenance|seen|recorded"):
+        model = DeepSVC(network, random_state=0).fit(X, images[1])
+    graph, _, inputs = session_of(model)
+    assert inputs == ["features"]
+    prove(model, graph, X)
+
+
+def test_floats_up_to_1_are_what_bytes_become(images):
+    X = images[0].astype(np.float32) / 255
+    network = build_network("compact", (8, 8, 1), 5)
+    import keras
+
+    bare = keras.Sequential([keras.layers.Input((8, 8, 1)), *network.layers[2:]])
+    with pytest.warns(match="provenance|seen|recorded"):
+        model = DeepSVC(bare, random_state=0).fit(X, images[1])
+    prove(model, build_graph(model), X)
+    with pytest.warns(match="provenance|seen|recorded"):
+        model = DeepSVC(bare, random_state=0).fit(X - X.mean(), images[1])
+    with pytest.raises(ExportError, match="nothing says how pixels become these. State it"):
+        build_graph(model)
