@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 
 from penultimate import SVC, StreamedSVC, SVCSearchCV
 from penultimate.bundle.graph import ExportError, _pairs, build_graph
+from penultimate.bundle.operators import check_graph
 from penultimate.comparison.methods import OneThreadLogisticRegression
 from penultimate.selection.normalization import make_normalization
 
@@ -40,7 +41,9 @@ LABELS = {
 
 def answers(model, rows):
     graph = build_graph(model)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    content = graph.SerializeToString()
+    check_graph(content)  # who opens a bundle takes it
+    session = onnxruntime.InferenceSession(content)
     names = [each.name for each in session.get_outputs()]
     return dict(zip(names, session.run(None, {"features": rows})))
 

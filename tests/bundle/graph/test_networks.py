@@ -17,6 +17,7 @@ from penultimate import (
 )
 from penultimate.bundle import parity
 from penultimate.bundle.graph import ExportError, build_graph
+from penultimate.bundle.operators import check_graph
 from penultimate.bundle.parity import prove
 from penultimate.networks import Preprocessing, build_network
 
@@ -41,7 +42,9 @@ def images():
 
 def session_of(model):
     graph = build_graph(model)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    content = graph.SerializeToString()
+    check_graph(content)  # who opens a bundle takes it
+    session = onnxruntime.InferenceSession(content)
     return graph, session, [each.name for each in session.get_inputs()]
 
 

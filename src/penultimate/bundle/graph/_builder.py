@@ -38,7 +38,6 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.metadata: dict[str, str] = {}
         self.real: type[np.floating] = np.float32
-        self._opset = OPSET
         self._inputs: dict[str, onnx.ValueInfoProto] = {}
         self._constants: dict[bytes, str] = {}
         self._initializers: list[onnx.TensorProto] = []
@@ -170,7 +169,7 @@ class GraphBuilder:
             graph,
             producer_name="penultimate",
             ir_version=_IR_VERSION,
-            opset_imports=[helper.make_opsetid("", self._opset)],
+            opset_imports=[helper.make_opsetid("", OPSET)],
         )
         helper.set_model_props(model, dict(sorted(self.metadata.items())))
         onnx.checker.check_model(model)
@@ -200,8 +199,7 @@ class GraphBuilder:
                 "has: export it with standard operators only."
             )
         version = versions.get("", versions.get("ai.onnx", OPSET))
-        if version >= OPSET:
-            self._opset = max(self._opset, version)
+        if version == OPSET:
             return model
         try:
             return version_converter.convert_version(model, OPSET)
