@@ -118,7 +118,9 @@ def preprocessing_of(model: NetworkClassifier, extractor: FeatureExtractor) -> P
     if extractor.preprocessing_ is not None:
         return extractor.preprocessing_
     shape = extractor.input_shape_
-    return None if shape is None or len(shape) != 3 else plain_preprocessing(model, shape)
+    if not isinstance(shape, tuple) or len(shape) != 3:
+        return None
+    return plain_preprocessing(model, shape)
 
 
 def plain_preprocessing(model: NetworkClassifier, shape: Sequence[int | None]) -> Preprocessing:

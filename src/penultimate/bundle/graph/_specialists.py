@@ -27,7 +27,7 @@ SUBSET = "subset"
 @classify.register
 def _(model: Specialists, graph: GraphBuilder, samples: str | None) -> Answer:
     names = list(model.specialists_)
-    members = [model._members[name] for name in names]
+    members: list[Any] = [model._members[name] for name in names]
     first_layer = next(iter(model._extractors))
     by_network = len(names) > 1 and model.router_ == "network"
     layers = [each.head.layer for each in members]

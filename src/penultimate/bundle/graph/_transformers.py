@@ -121,8 +121,8 @@ def _(step: FunctionTransformer, graph: GraphBuilder, samples: str | None) -> st
 
 
 @transform.register
-def _(step: Pipeline, graph: GraphBuilder, samples: str | None) -> str | None:
-    return through(step, graph, samples)
+def _(step: Pipeline, graph: GraphBuilder, samples: str | None) -> str:
+    return rows_of(graph, through(step, graph, samples), step)
 
 
 def through(steps: Pipeline, graph: GraphBuilder, samples: str | None) -> str | None:
