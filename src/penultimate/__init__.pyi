@@ -1,5 +1,6 @@
 from penultimate._common.warnings import PerformanceWarning as PerformanceWarning
 from penultimate.bundle import load as load
+from penultimate.bundle import save as save
 from penultimate.classifiers import AbstainingClassifier as AbstainingClassifier
 from penultimate.classifiers import DeepSVC as DeepSVC
 from penultimate.classifiers import MarginClassifier as MarginClassifier

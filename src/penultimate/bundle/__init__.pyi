@@ -5,3 +5,4 @@ from penultimate.bundle.manifest import Manifest as Manifest
 from penultimate.bundle.parts import describe_part as describe_part
 from penultimate.bundle.predictions import Predictions as Predictions
 from penultimate.bundle.predictor import Predictor as Predictor
+from penultimate.bundle.writing import save as save

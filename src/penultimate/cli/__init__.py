@@ -24,7 +24,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    from penultimate.cli import compare, extract, look, predict  # noqa: F401  importing registers the commands
+    from penultimate.cli import compare, extract, fit, look, predict  # noqa: F401  importing registers the commands
     from penultimate.cli.app import app
 
     app()

@@ -1,0 +1,310 @@
+"""Writing a bundle: the graph, its proof, the head's numbers, the manifest, the card.
+
+The order is that of trust. The graph is written from the fitted model, then run beside it on real
+samples, and only if both say the same does a file appear. What the manifest states of the model is
+read off the model; hashes and shapes are read off the parts themselves.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from penultimate._common.imports import import_optional
+from penultimate.bundle.archive import write_archive
+from penultimate.bundle.card import model_card
+from penultimate.bundle.graph import build_graph
+from penultimate.bundle.head_parts import head_parts
+from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.parity import Parity, prove
+from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
+from penultimate.classifiers import AbstainingClassifier, MarginClassifier, Specialists
+from penultimate.networks.adapting import adapt, pretrained_of
+from penultimate.provenance.records import provenance_of
+from penultimate.svm.svc import SVC
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# What made the file, as far as it decides what is in it.
+_PACKAGES = ("penultimate", "numpy", "scikit-learn", "onnx", "onnxruntime")
+_N_NOISE = 64
+_FAMILIES = {"SVC": "svm", "LogisticRegression": "logistic", "StreamedSVC": "linear svm"}
+
+
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    X: "ArrayLike | None" = None,
+    *,
+    expected: dict[str, Any] | None = None,
+    protocol: dict[str, Any] | None = None,
+) -> Parity:
+    """Write a fitted model into one file, which `load` reads without the framework it came from.
+
+    The file holds one ONNX graph, from pixels of any size (or features) to labels, scores and
+    probabilities. Before it is written, the graph and the model predict the same samples; if they
+    differ, there is no file.
+
+    Parameters
+    ----------
+    model : classifier
+        A fitted `DeepSVC`, `Specialists`, `MarginClassifier`, or `AbstainingClassifier` of one of
+        these; or a classifier on features: `SVC`, a search, `LogisticRegression`, a pipeline.
+    path : str or path-like
+        A file that ends in ``.zip``; an existing one is replaced when the new one is complete.
+    X : array-like of shape (n_samples, ...), optional
+        Real samples, in a form that the model takes; a few hundred suffice. Without them, the proof
+        is by noise, and the file says so.
+    expected : dict, optional
+        What to expect of new data: ``accuracy``, ``low``, ``high``, ``what`` and ``n``.
+    protocol : dict, optional
+        How the model was selected, for the manifest.
+
+    Returns
+    -------
+    Parity
+        What the proof found.
+
+    Raises
+    ------
+    ExportError
+        If a part of the model cannot be written as a graph; the message says which, and what can.
+    ParityError
+        If the graph predicts otherwise than the model.
+    OSError
+        If the file cannot be written; an existing one stays as it is.
+
+    Examples
+    --------
+    >>> import tempfile, penultimate
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = penultimate.SVC().fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     proof = penultimate.save(model, Path(folder, "iris.zip"), X)
+    ...     predictor = penultimate.load(Path(folder, "iris.zip"))
+    >>> predictor.predict(X[[0, -1]])
+    array([0, 2])
+    """
+    check_is_fitted(model)
+    if not os.fspath(path).lower().endswith(".zip"):
+        raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
+    graph = build_graph(model)
+    proof = prove(model, graph, _noise(model, graph) if X is None else X)
+    tensors, words = head_parts(_steps(_inner(model)))
+    seen = provenance_of(_inner(model))
+    prints = np.union1d(seen.trained, seen.selected)
+    if seen.known and len(prints):
+        tensors["provenance"] = prints
+    save_tensors = import_optional("safetensors.numpy", "bundle").save
+    parts = {
+        GRAPH: graph.SerializeToString(deterministic=True),
+        HEAD: save_tensors(dict(sorted(tensors.items()))),
+        HEAD_WORDS: _as_json(words),
+    }
+    facts = {
+        **_facts(model, graph),
+        "expected": expected,
+        "protocol": protocol,
+        "parity": {**asdict(proof), "samples": "noise" if X is None else "real"},
+        "provenance": None
+        if "provenance" not in tensors
+        else {
+            "n_samples": len(prints),
+            "algorithm": "XXH3, 64 bits, of pixels or float32 values",
+            "digest": hashlib.sha256(prints.tobytes()).hexdigest(),
+        },
+    }
+    parts[CARD] = model_card(Manifest(**facts)).encode()
+    listed = {name: describe_part(name, content) for name, content in parts.items()}
+    manifest = Manifest(**facts, parts=listed)
+    write_archive(path, {"manifest.json": manifest.to_json(), **parts})
+    return proof
+
+
+def in_words(proof: Parity) -> str:
+    """Return what a proof found, in a sentence."""
+    text = f"{proof.n_samples:,} samples get the same labels from the file as in Python"
+    if proof.near_ties:
+        text += f" (but for {len(proof.near_ties)} whose classes are tied)"
+    worst = max((value for name, value in proof.errors.items() if name != "label"), default=0.0)
+    text += f", values differ by at most {worst:.1g} of the largest"
+    if proof.pixel_error is not None:
+        text += f", pixels at {proof.n_sizes} sizes by {proof.pixel_error:.2g} of 255"
+    return f"{text}."
+
+
+def _noise(model: Any, graph: Any) -> Any:
+    """Return samples for a proof without real ones: images of noise, or features like the model's.
+
+    Features are spread as those that it was fitted on, where a scaler or support vectors tell.
+    """
+    rng = np.random.default_rng(0)
+    if any(each.name == "images" for each in graph.graph.input):
+        notes = {each.key: each.value for each in graph.metadata_props}
+        prepare = json.loads(notes["preprocessing"])
+        height, width = prepare["size"] or (64, 64)
+        shape = (_N_NOISE, height, width, 1 if prepare["channels"] == "gray" else 3)
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    (given,) = (each for each in graph.graph.input if each.name == "features")
+    noise = rng.normal(size=(_N_NOISE, given.type.tensor_type.shape.dim[1].dim_value))
+    tensors, _ = head_parts(_steps(_inner(model)))
+    for name, value in tensors.items():
+        if name.endswith(".mean_") and value.shape == noise.shape[1:]:
+            scale = tensors.get(f"{name[: -len('mean_')]}scale_", np.ones(len(value)))
+            return noise * scale + value
+        if name.endswith("support_vectors_") and value.shape[1] == noise.shape[1]:
+            return noise * value.std(axis=0) + value.mean(axis=0)
+    return noise
+
+
+def _inner(model: Any) -> Any:
+    """Return the classifier that predicts: without the choice to abstain."""
+    while isinstance(model, AbstainingClassifier):
+        model = getattr(model.estimator_, "estimator", model.estimator_)
+    return model
+
+
+def _steps(model: Any) -> dict[str, Any]:
+    """Return the fitted estimators of a model that learn from features, by name."""
+    if isinstance(model, Specialists):
+        steps: dict[str, Any] = {}
+        for name, specialist in model.specialists_.items():
+            steps |= {f"{name}.{key}": each for key, each in _steps(specialist).items()}
+        if model.router_ == "head" and len(model.specialists_) > 1:
+            steps["router"] = model._router_head
+        return steps
+    if isinstance(model, MarginClassifier):  # a network, which is in the graph alone
+        return {} if model.calibrator_ is None else {"calibrator": model.calibrator_}
+    if hasattr(model, "head_"):
+        steps = {"features": model.head_}
+        if model.calibrator_ is not None:
+            steps["calibrator"] = model.calibrator_
+        return steps
+    return {"head": model}
+
+
+def _facts(model: Any, graph: Any) -> dict[str, Any]:
+    """Return the fields of the manifest that are read off the model and its graph."""
+    inner = _inner(model)
+    notes = {each.key: each.value for each in graph.metadata_props}
+    prepare = json.loads(notes.get("preprocessing", "null"))
+    of_images = any(each.name == "images" for each in graph.graph.input)
+    widths = [each for each in graph.graph.input if each.name == "features"]
+    classes = model.classes_
+    kinds = {"U": "str", "O": "str", "i": "int", "u": "int", "f": "float", "b": "bool"}
+    extractor = getattr(inner, "extractor_", None)
+    if isinstance(inner, Specialists):
+        extractor = next(iter(inner._extractors.values()))
+    n_features = getattr(extractor, "n_features_out_", None)
+    if widths:
+        n_features = widths[0].type.tensor_type.shape.dim[1].dim_value
+    given: dict[str, Any] = {"n_features": int(n_features or 1)}
+    if of_images:
+        given |= {
+            "channels": 1 if prepare["channels"] == "gray" else 3,
+            "size": prepare["size"],
+            "white": None,
+        }
+    elif hasattr(inner, "feature_names_in_"):
+        given["feature_names"] = list(inner.feature_names_in_)
+    return {
+        "kind": "images" if of_images else "features",
+        "classes": [
+            str(each) if kinds[classes.dtype.kind] == "str" else each for each in classes.tolist()
+        ],
+        "class_type": kinds[classes.dtype.kind],
+        "subsets": _subsets(inner),
+        "router": getattr(inner, "router_", None),
+        "input": given,
+        "preprocessing": prepare,
+        "network": None if extractor is None else _network(extractor),
+        "head": _head(inner),
+        "calibration": {"method": "temperature"} if getattr(inner, "calibrator_", None) else None,
+        "abstention": _abstention(model),
+        "created_with": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
+    }
+
+
+def _subsets(model: Any) -> dict[str, list[int]] | None:
+    if not isinstance(model, Specialists):
+        return None
+    return {
+        name: np.searchsorted(model.classes_, each.classes_).tolist()
+        for name, each in model.specialists_.items()
+    }
+
+
+def _network(extractor: Any) -> dict[str, Any]:
+    frozen, pretrained = adapt(extractor.network), pretrained_of(extractor)
+    return {
+        "name": frozen.name,
+        "layer": extractor.layer_,
+        "fingerprint": frozen.digest(),
+        "license": None if pretrained is None else pretrained.license,
+    }
+
+
+def _head(model: Any) -> dict[str, Any]:
+    """Return what kind of head it is, in the field's words."""
+    if isinstance(model, Specialists):
+        first = next(iter(model.specialists_.values()))
+        return {**_head(first), "kind": f"specialists: {_head(first)['kind']}", "params": {}}
+    if isinstance(model, MarginClassifier):
+        return {"kind": f"margin ({model.loss_})", "params": {}, "normalization": None}
+    head = model.head_["head"] if hasattr(model, "head_") else model
+    while hasattr(head, "best_estimator_"):
+        head = head.best_estimator_
+    while hasattr(head, "steps"):
+        head = head[-1]
+    name = type(head).__name__
+    for base in type(head).__mro__:  # ours that only limit threads are what they derive from
+        if base.__name__ in _FAMILIES:
+            name = _FAMILIES[base.__name__]
+            break
+    kernel = f" ({head.kernel})" if isinstance(head, SVC) else ""
+    words = head_parts({"head": head})[1]["head"]
+    return {
+        "kind": f"{name}{kernel}",
+        "params": words["params"],
+        "normalization": getattr(model, "normalization_", None),
+    }
+
+
+def _abstention(model: Any) -> dict[str, Any] | None:
+    if not isinstance(model, AbstainingClassifier):
+        return None
+    finite = bool(np.isfinite(model.threshold_))
+    bound = f"{100 * model.risk_bound_:.2g} %"
+    statement = (
+        f"Answers where its confidence exceeds {model.threshold_:.4g}: "
+        f"{100 * model.coverage_:.0f} % of {model.n_heldout_:,} held-out samples. With "
+        f"{100 * model.level:g} % confidence, at most {bound} of the answers are wrong, for "
+        "samples drawn like those."
+        if finite
+        else f"It abstains from every sample: no threshold keeps errors below {model.risk}."
+    )
+    return {
+        "threshold": float(model.threshold_) if finite else None,
+        "risk": model.risk,
+        "level": model.level,
+        "coverage": float(model.coverage_),
+        "bound": float(model.risk_bound_),
+        "n_heldout": int(model.n_heldout_),
+        "statement": statement,
+    }
+
+
+def _as_json(words: dict[str, Any]) -> bytes:
+    return f"{json.dumps(words, indent=1, ensure_ascii=False, sort_keys=True)}\n".encode()

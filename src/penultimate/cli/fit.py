@@ -1,0 +1,190 @@
+"""The command that trains, selects and saves one model, in a file that predicts everywhere."""
+
+import time
+import warnings
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
+from penultimate.cli.compare import DEFAULT_NETWORK, EPOCHS, OnLeak, Selection, default_selection
+from penultimate.cli.networks import (
+    LayerOption,
+    MirrorOption,
+    NetworkOption,
+    NormalizationOption,
+    PoolingOption,
+    PreprocessingOption,
+    find_network,
+    parse_layers,
+    parse_normalizations,
+    runs_elsewhere,
+)
+from penultimate.cli.options import DropDuplicates, GroupFromFilename, ImageSize, SkipCorrupt
+from penultimate.cli.reading import DataArgument, Reading, SubsetsOption, without_unused_subsets
+
+if TYPE_CHECKING:
+    from penultimate.comparison.final import FinalModel
+
+
+@app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
+def fit(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="File of the model.")] = Path("model.zip"),
+    network: NetworkOption = DEFAULT_NETWORK,
+    head: Annotated[
+        str,
+        typer.Option(
+            help="The classifier on the features: svm-rbf, svm-linear, logistic, rff or "
+            "svm-linear-streamed; of several, separated by commas, the one with the best selection "
+            "score. auto is the first three."
+        ),
+    ] = "auto",
+    layer: LayerOption = None,
+    normalization: NormalizationOption = "auto",
+    preprocessing: PreprocessingOption = None,
+    pooling: PoolingOption = "avg",
+    mirror: MirrorOption = False,
+    seed: Annotated[int, typer.Option(min=0, help="Controls the splits and the training.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"Training epochs; {EPOCHS} by default.")
+    ] = None,
+    image_size: ImageSize = "auto",
+    skip_corrupt: SkipCorrupt = False,
+    subsets: SubsetsOption = False,
+    group_from_filename: GroupFromFilename = None,
+    test_size: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.9,
+            help="Share of the samples that is held out, to say what to expect of new data, unless "
+            "the data came with a test set. 0 fits on all.",
+        ),
+    ] = 0.2,
+    selection: Annotated[
+        Selection | None,
+        typer.Option(
+            help="How the head is selected, as in compare. Default: heldout; crossfit where a "
+            "network is used as it is on fewer than 5,000 images."
+        ),
+    ] = None,
+    on_leak: Annotated[
+        OnLeak, typer.Option(help="What to do if test images are also among the others.")
+    ] = OnLeak.RAISE,
+    drop_duplicates: DropDuplicates = False,
+    risk: Annotated[
+        float | None,
+        typer.Option(
+            help="Let the model abstain, so that at most this share of its answers is wrong (with "
+            "95 % confidence)."
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Let the model abstain from all but this share of the samples."),
+    ] = None,
+) -> None:
+    """Train a network or take one, select the head on it, and save both as one file.
+
+    The file takes images of any size, or features, and gives labels, scores and probabilities: with
+    penultimate predict, in Python (penultimate.load), or wherever ONNX Runtime runs. It is written
+    only after its answers were found to be the same as those of the model in Python.
+    """
+    reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
+    with plain_errors():
+        _check_out(out)
+        from rich.console import Console
+
+        from penultimate.comparison.live import LiveTable
+        from penultimate.networks import is_frozen
+        from penultimate.networks.adapting import prepares_images, pretrained_of
+
+        chosen = find_network(network, preprocessing=preprocessing, pooling=pooling, mirror=mirror)
+        frozen = is_frozen(chosen)
+        start = time.perf_counter()
+        with LiveTable(Console(stderr=True)) as live, ExitStack() as stack:
+            dataset = reading.read(live, stack, frozen and prepares_images(chosen))
+            dataset = without_unused_subsets(dataset, subsets)
+            needs_backend = dataset.has_images and not (frozen and runs_elsewhere(chosen))
+            with muted_native_stderr():
+                from penultimate.bundle.writing import in_words, save
+                from penultimate.comparison.final import HEADS, FinalSettings, fit_final
+                from penultimate.comparison.given import read_given
+                from penultimate.comparison.protocol import Protocol
+                from penultimate.networks import Training, make_deterministic
+                from penultimate.provenance.leakage import LeakageWarning, UnknownProvenanceWarning
+                from penultimate.splits import Holdout
+
+                if needs_backend:
+                    make_deterministic()
+            pretrained = pretrained_of(chosen)
+            layers, normalizations = parse_layers(layer), parse_normalizations(normalization)
+            if layers == "auto":
+                layers = "penultimate" if pretrained is None else list(pretrained.layers)
+            if normalizations == "auto":
+                normalizations = "standardize" if pretrained is None else ["standardize", "l2"]
+            how = default_selection(selection, frozen, dataset)
+            settings = FinalSettings(
+                network=chosen,
+                heads=HEADS if head == "auto" else [each.strip() for each in head.split(",")],
+                layer=layers,
+                normalization=normalizations,
+                training=Training(epochs=EPOCHS if epochs is None else epochs),
+                seed=seed,
+                protocol=Protocol(
+                    Holdout(test_size=test_size or 0.2, seed=seed), how, on_leak.value
+                ),
+                test=test_size > 0 or dataset.is_test is not None,
+                risk=risk,
+                coverage=coverage,
+            )
+            with wrong_usage("--head"):
+                settings.check()
+            dataset, inputs = read_given(dataset, None, None, chosen, live, stack)
+            live.update("fit the model", 0, 1)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                for reported in (LeakageWarning, UnknownProvenanceWarning):
+                    warnings.simplefilter("default", reported)
+                fitted = fit_final(dataset, inputs, settings)
+            live.update("fit the model", 1, 1)
+            live.update("write and check the file", 0, 1)
+            proof = save(
+                fitted.model,
+                out,
+                inputs[fitted.test if len(fitted.test) else fitted.development],
+                expected=fitted.expected(),
+                protocol=settings.in_words(),
+            )
+            live.update("write and check the file", 1, 1)
+        messages = {str(each.message) for each in caught}
+        _say(fitted, in_words(proof), out, messages, time.perf_counter() - start)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse what cannot be the file of a model, before anything is trained for it."""
+    if out.is_dir() or out.suffix.lower() != ".zip":
+        raise typer.BadParameter(
+            f"must be a file that ends in .zip; got {str(out)!r}.", param_hint="--out"
+        )
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {str(out.absolute().parent)!r}.", param_hint="--out"
+        )
+
+
+def _say(
+    fitted: "FinalModel", proof: Any, out: Path, messages: Iterable[str], seconds: float
+) -> None:
+    """Print what was fitted, what to expect of it, and what to do with it."""
+    for note in (*fitted.notes, *sorted(messages), *([fitted.leak] if fitted.leak else [])):
+        print_reason(f"note: {note}")
+    for line in fitted.lines():
+        print(line)
+    print(f"Checked: {proof}")
+    print(f"Saved: {out} ({out.stat().st_size / 1e6:.1f} MB, after {seconds:.0f} s)")
+    print(f"Next: penultimate predict {out} {'IMAGES' if fitted.of_images else 'FEATURES'}")

@@ -1,0 +1,325 @@
+"""The model to take away: fitted and selected on development, and looked at once on the test set.
+
+A comparison asks which head is best, over seeds and splits. Here one network gets one head: several
+are searched on the same held-out samples, the best by selection score is refitted on all of
+development, and its margins are calibrated on the held-out samples. The test set then says what to
+expect of new data; nothing is chosen by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penultimate._common.door import spelled
+from penultimate._common.protocols import Head
+from penultimate._common.validation import check_choice, check_number
+from penultimate.classifiers import AbstainingClassifier, DeepSVC, Specialists
+from penultimate.classifiers.on_features import FeatureClassifier
+from penultimate.comparison.checks import find_leaks
+from penultimate.comparison.methods import FEATURE_METHODS
+from penultimate.comparison.plan import make_plan
+from penultimate.comparison.protocol import Protocol
+from penultimate.datasets import Dataset
+from penultimate.evaluation import accuracy_interval
+from penultimate.evaluation.intervals.accuracy import Interval
+from penultimate.networks import Training, is_frozen
+from penultimate.selection.best_head import HeadSearchCV
+from penultimate.selection.normalization import Normalization
+
+# Heads to choose from, if none is named: an SVM with each kernel, and the control. The others have
+# no graph (forests, neighbors), or are for more samples than most have (random features).
+HEADS = ("svm-rbf", "svm-linear", "logistic")
+OFFERED = (*HEADS, "rff", "svm-linear-streamed")
+
+
+@dataclass(frozen=True)
+class FinalSettings:
+    """What a final model is made of.
+
+    Attributes
+    ----------
+    network : object
+        As in `DeepSVC`; not used for features.
+    heads : sequence of str
+        Names of heads, from which the best by selection score is used.
+    layer : str or list of str
+    normalization : str, None or list
+    training : Training
+    seed : int
+    protocol : Protocol
+        With a single holdout.
+    test : bool
+        Whether a test set is held out; otherwise the model is fitted on all samples.
+    risk, coverage : float or None
+        Whether the model may abstain, as in `AbstainingClassifier`.
+    n_jobs : int or None
+    """
+
+    network: Any = "compact"
+    heads: Sequence[str] = HEADS
+    layer: str | list[str] = "penultimate"
+    normalization: Normalization | list[Normalization] = "standardize"
+    training: Training | None = None
+    seed: int = 0
+    protocol: Protocol = field(default_factory=Protocol)
+    test: bool = True
+    risk: float | None = None
+    coverage: float | None = None
+    n_jobs: int | None = -1
+
+    def check(self) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for a setting that is invalid."""
+        self.protocol.check()
+        for head in self.heads:
+            check_choice(head, "head", "fit", OFFERED)
+        if self.protocol.selection == "resubstitution":
+            raise ValueError(
+                f"{spelled('--selection', 'selection')} resubstitution calibrates nothing and "
+                "chooses by an optimistic score; use heldout or crossfit."
+            )
+        if self.risk is not None and self.coverage is not None:
+            raise ValueError(
+                f"Give {spelled('--risk', 'risk')} or {spelled('--coverage', 'coverage')}, not "
+                f"both; got {self.risk} and {self.coverage}."
+            )
+        for name in ("risk", "coverage"):
+            if (value := getattr(self, name)) is not None:
+                check_number(value, name, "fit", low=0, high=1, open_low=True, open_high=True)
+
+    def in_words(self) -> dict[str, Any]:
+        """Return the protocol as a bundle states it."""
+        holdout = self.protocol.holdouts[0]
+        return {
+            "selection": self.protocol.selection,
+            "test_size": holdout.test_size if self.test else 0,
+            "by_group": holdout.by_group,
+            "seed": self.seed,
+        }
+
+    def make_head(self) -> Head:
+        """Return the unfitted head: one search, or a choice among several."""
+        searches = []
+        for name in self.heads:
+            make = FEATURE_METHODS[name].make_head
+            assert make is not None
+            searches.append((name, make(self.n_jobs, self.seed)))
+        return searches[0][1] if len(searches) == 1 else HeadSearchCV(searches)
+
+
+@dataclass(frozen=True)
+class FinalModel:
+    """A fitted model, and what is known of it.
+
+    Attributes
+    ----------
+    model : classifier
+        With class names as labels.
+    accuracy : Interval or None
+        On the test set; None without one. With abstention, among the samples that got an answer.
+    answered : float or None
+        With abstention, the share of test samples that got an answer.
+    n_test : int
+    selection_score : float or None
+        The best selection score.
+    head_scores : dict of str to float
+        The selection score of each head, on the layer and normalization that were chosen; empty if
+        there was one.
+    development, test : ndarray of int
+        Positions of the samples.
+    notes : tuple of str
+        On the data and its splits.
+    leak : str
+        What leaked; empty if nothing did.
+    """
+
+    model: Any
+    accuracy: Interval | None
+    answered: float | None
+    n_test: int
+    selection_score: float | None
+    head_scores: dict[str, float]
+    development: NDArray[np.int64]
+    test: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+    leak: str = ""
+
+    @property
+    def of_images(self) -> bool:
+        """Whether it takes images, not features."""
+        return not isinstance(self.fitted, FeatureClassifier)
+
+    @property
+    def fitted(self) -> Any:
+        """The model without its abstention."""
+        return getattr(self.model, "estimator_", self.model)
+
+    def expected(self) -> dict[str, Any] | None:
+        """Return what to expect of new data, as a bundle states it."""
+        if self.accuracy is not None:
+            what = "test set, scored once"
+            if self.answered is not None:
+                what += f"; of the {100 * self.answered:.0f} % that get an answer"
+            low, high = self.accuracy.low, self.accuracy.high
+            n = self.n_test
+            return {"accuracy": self.accuracy.value, "low": low, "high": high, "what": what, "n": n}
+        if self.selection_score is None:
+            return None
+        # The best of many candidates: optimistic, and so without an interval.
+        n = len(self.development)
+        score = self.selection_score
+        what = "selection score, which is optimistic"
+        return {"accuracy": score, "low": None, "high": None, "what": what, "n": n}
+
+    def lines(self) -> list[str]:
+        """Return in words what was fitted, and what to expect of it."""
+        lines = []
+        if not isinstance(self.fitted, Specialists):
+            best = self.fitted.head_["head"]
+            name = getattr(best, "best_name_", None)
+            params = {
+                key: value
+                for key, value in getattr(best, "best_params_", {}).items()
+                if key != "head"
+            }
+            settings = ", ".join(f"{key}={value:.3g}" for key, value in params.items())
+            where = f", on {self.fitted.layer_}" if self.of_images else ""
+            lines.append(
+                f"Head: {name or type(best).__name__} ({settings or 'as it is'}){where}, "
+                f"normalization {self.fitted.normalization_ or 'none'}"
+            )
+            if self.head_scores:
+                scores = (f"{key} {100 * value:.1f} %" for key, value in self.head_scores.items())
+                lines.append(f"Selection scores: {', '.join(scores)}")
+        else:
+            lines.append(
+                f"Specialists: {', '.join(self.fitted.specialists_)}; router: {self.fitted.router_}"
+            )
+        if self.accuracy is not None:
+            answered = (
+                "" if self.answered is None else f" of the {100 * self.answered:.0f} % it answers"
+            )
+            lines.append(
+                f"Expect of new samples: {self.accuracy} right{answered}, by {self.n_test:,} test "
+                "samples, scored once"
+            )
+        elif self.n_test:
+            lines.append(f"It abstains from all {self.n_test:,} test samples.")
+        elif self.selection_score is not None:
+            lines.append(
+                f"Selection score: {100 * self.selection_score:.1f} %. It is optimistic, and there "
+                "is no test set"
+            )
+        return lines
+
+
+def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -> FinalModel:
+    """Fit a model on development, and score it once on the test set.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    inputs : ndarray of shape (n_samples, ...)
+        The samples as the network takes them, as `read_given` returns them.
+    settings : FinalSettings
+
+    Returns
+    -------
+    FinalModel
+
+    Raises
+    ------
+    LeakageError
+        If test samples are among the others, or a frozen network has seen them, and `on_leak` says
+        so.
+    ValueError
+        If a setting or a split is impossible.
+    """
+    settings.check()
+    seed, protocol = settings.seed, settings.protocol
+    if dataset.subsets and not dataset.has_images:
+        raise ValueError(
+            "Specialists need images and a network; the data are features. Fit one model per "
+            f"subset, or leave out {spelled('--subsets', 'the subsets')}."
+        )
+    names = np.array(dataset.classes)
+    if settings.test:
+        plan = make_plan(dataset, protocol.holdouts[0], [seed], protocol.selection)
+        network = settings.network if dataset.has_images else None
+        leak = find_leaks(plan, network, protocol.on_leak)
+        dataset, development, test = plan.dataset, plan.split.train, plan.split.held_out
+    else:
+        leak, development, test = "", np.arange(len(dataset.labels)), np.arange(0)
+    groups = None if dataset.groups is None else dataset.groups[development]
+    model = _estimator(dataset, settings)
+    y = names[dataset.labels]
+    model.fit(inputs[development], y[development], groups=groups)
+    inner = getattr(model, "estimator_", model)
+    score, by_head = _scores(inner)
+    accuracy = answered = None
+    if len(test):
+        right = model.predict(inputs[test]) == y[test]
+        of_test = None if dataset.groups is None else dataset.groups[test]
+        if isinstance(model, AbstainingClassifier):
+            accepted = model.accepts(inputs[test])
+            answered = float(accepted.mean())
+            right = right[accepted]
+            of_test = None if of_test is None else of_test[accepted]
+        if len(right):
+            accuracy = accuracy_interval(right, groups=of_test)
+    return FinalModel(
+        model,
+        accuracy,
+        answered,
+        len(test),
+        score,
+        by_head,
+        development,
+        test,
+        tuple(dataset.notes),
+        leak,
+    )
+
+
+def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
+    """Return the unfitted model."""
+    head, seed = settings.make_head(), settings.seed
+    selection = settings.protocol.selection
+    shared: dict[str, Any] = {
+        "normalization": settings.normalization,
+        "calibration": "temperature",
+        "random_state": seed,
+    }
+    model: Any
+    if not dataset.has_images:
+        model = FeatureClassifier(head, selection=selection, **shared)
+    else:
+        shared |= {"layer": settings.layer, "head": head}
+        if not is_frozen(settings.network):
+            shared["training"] = settings.training
+        if dataset.subsets:
+            subsets = {
+                name: [dataset.classes[code] for code in codes]
+                for name, codes in dataset.subsets.items()
+            }
+            model = Specialists(settings.network, subsets, **shared)
+        else:
+            model = DeepSVC(settings.network, selection=selection, **shared)
+    if settings.risk is None and settings.coverage is None:
+        return model
+    return AbstainingClassifier(
+        model, risk=settings.risk, coverage=settings.coverage, random_state=seed
+    )
+
+
+def _scores(model: Any) -> tuple[float | None, dict[str, float]]:
+    """Return the selection score of a fitted model, and those of the heads it was chosen from."""
+    if isinstance(model, Specialists):
+        scores = [getattr(each, "best_score_", None) for each in model.specialists_.values()]
+        known = [score for score in scores if score is not None]
+        return (float(np.mean(known)) if len(known) == len(scores) else None), {}
+    chosen = model.head_["head"]
+    score = getattr(chosen, "best_score_", None)
+    return None if score is None else float(score), dict(getattr(chosen, "scores_", {}))
