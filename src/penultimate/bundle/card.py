@@ -34,7 +34,7 @@ def model_card(manifest: Manifest) -> str:
         "- onnx",
         "---",
         "",
-        f"# A {manifest.head['kind']} classifier of {len(manifest.classes)} classes",
+        f"# Classifier of {len(manifest.classes)} classes: {manifest.head['kind']}",
         "",
         _what(manifest),
         "",
@@ -78,7 +78,7 @@ def _license(manifest: Manifest) -> list[str]:
 def _what(manifest: Manifest) -> str:
     network = manifest.network
     normalized = manifest.head.get("normalization")
-    made = f"The head is a {manifest.head['kind']}"
+    made = f"Head: {manifest.head['kind']}"
     if normalized:
         made += f", on features with the normalization {normalized}"
     if network:

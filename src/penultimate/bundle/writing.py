@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 # What made the file, as far as it decides what is in it.
 _PACKAGES = ("penultimate", "numpy", "scikit-learn", "onnx", "onnxruntime")
 _N_NOISE = 64
-_FAMILIES = {"SVC": "svm", "LogisticRegression": "logistic", "StreamedSVC": "linear svm"}
+_FAMILIES = {
+    "SVC": "SVM",
+    "LogisticRegression": "logistic regression",
+    "StreamedSVC": "SVM, streamed",
+    "LinearSVC": "SVM, linear",
+}
+_KERNELS = {"rbf": "RBF", "poly": "polynomial"}
 
 
 def save(
@@ -260,9 +266,10 @@ def _head(model: Any) -> dict[str, Any]:
     """Return what kind of head it is, in the field's words."""
     if isinstance(model, Specialists):
         first = next(iter(model.specialists_.values()))
-        return {**_head(first), "kind": f"specialists: {_head(first)['kind']}", "params": {}}
+        return {**_head(first), "kind": f"specialists ({_head(first)['kind']})", "params": {}}
     if isinstance(model, MarginClassifier):
-        return {"kind": f"margin ({model.loss_})", "params": {}, "normalization": None}
+        kind = f"network with a margin loss ({type(model.loss_).__name__})"
+        return {"kind": kind, "params": {}, "normalization": None}
     head = model.head_["head"] if hasattr(model, "head_") else model
     while hasattr(head, "best_estimator_"):
         head = head.best_estimator_
@@ -273,7 +280,7 @@ def _head(model: Any) -> dict[str, Any]:
         if base.__name__ in _FAMILIES:
             name = _FAMILIES[base.__name__]
             break
-    kernel = f" ({head.kernel})" if isinstance(head, SVC) else ""
+    kernel = f", {_KERNELS.get(head.kernel, head.kernel)}" if isinstance(head, SVC) else ""
     words = head_parts({"head": head})[1]["head"]
     return {
         "kind": f"{name}{kernel}",

@@ -45,7 +45,7 @@ def _root(
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
+def plain_errors(interrupted: str = "no report was written") -> Iterator[None]:
     """Turn exceptions into one line that says whether the input or Penultimate is at fault.
 
     PENULTIMATE_DEBUG=1 shows the traceback in both cases.
@@ -56,7 +56,7 @@ def plain_errors() -> Iterator[None]:
         with at_terminal():
             yield
     except KeyboardInterrupt:
-        print("penultimate: interrupted; no report was written.", file=sys.stderr)
+        print(f"penultimate: interrupted; {interrupted}.", file=sys.stderr)
         raise typer.Exit(130) from None
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise  # typer handles these; a pipe breaks when its reader, such as `head`, has exited

@@ -43,6 +43,7 @@ _MOST_NOTES = 8
 _FEW = 5_000
 _LOOKED_AT = 50  # files whose size is looked at, spread over the data
 DEFAULT_NETWORK = "compact"
+MODEL = "model.zip"  # of the demo, beside its report
 EPOCHS = 30  # of a network, unless asked for otherwise
 
 
@@ -92,6 +93,14 @@ Cache = Annotated[
         "computed once, whatever is renamed, shuffled or added."
     ),
 ]
+KeepModels = Annotated[
+    bool,
+    typer.Option(
+        "--keep-models",
+        help="Write the heads of the first seed, with their network, into the folder models: files "
+        "for penultimate predict. penultimate fit --from takes the best of them.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 
 
@@ -123,6 +132,7 @@ def demo(
         json,
         methods=methods,
         checkpoints=checkpoints,
+        best_model=True,
     )
 
 
@@ -183,6 +193,7 @@ def compare(
         ),
     ] = OnLeak.RAISE,
     drop_duplicates: DropDuplicates = False,
+    keep_models: KeepModels = False,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with the network's softmax, on your own images.
@@ -224,6 +235,7 @@ def compare(
         checkpoints=checkpoints,
         selection=None if selection is None else selection.value,
         on_leak=on_leak.value,
+        keep_models=keep_models,
     )
 
 
@@ -297,6 +309,8 @@ def _compare(
     checkpoints: Path | None = None,
     selection: str | None = None,
     on_leak: str = "raise",
+    keep_models: bool = False,
+    best_model: bool = False,
 ) -> None:
     """Run a comparison with a live table, and write its report."""
     # Imports are here, in the order of need: `--help` and wrong usage must not wait for a backend.
@@ -337,6 +351,8 @@ def _compare(
             with muted_native_stderr():
                 from penultimate.comparison import ComparisonInterrupted, Protocol
                 from penultimate.comparison import _compare as comparison
+                from penultimate.comparison.comparison import MODELS
+                from penultimate.comparison.kept import best_of
                 from penultimate.networks import Training, make_deterministic
                 from penultimate.provenance.leakage import LeakageWarning, UnknownProvenanceWarning
                 from penultimate.results.check_list import describe
@@ -370,6 +386,7 @@ def _compare(
                     ),
                     checkpoints=checkpoints,
                     n_jobs=-1,
+                    keep_models=keep_models or best_model,
                     verbose=live,
                 )
             except ComparisonInterrupted as cut:
@@ -388,9 +405,15 @@ def _compare(
         if not json:
             print_tables(console, result)
             console.print(f"Total time: {live.seconds:.0f} s.", highlight=False)
+        models = result.models
+        if best_model:
+            result.models = {}  # one file, beside the report
         with warnings.catch_warnings(record=True) as replaced:
             warnings.simplefilter("always")
             report = result.save(out)
+            best = best_of(models) if best_model else None
+            if best is not None:
+                models[best].save(out / MODEL)
         if json:
             print((out / RESULTS).read_text(encoding="utf-8"), end="", flush=True)
         else:
@@ -407,5 +430,10 @@ def _compare(
             for warning in replaced:
                 live.message(f"Note: {warning.message}")
             live.message(f"Report: {report}")
+            if best is not None:
+                live.message(f"Model: {out / MODEL} ({best})")
+                live.message(f"Next: penultimate predict {out / MODEL} IMAGES")
+            elif models:
+                live.message(f"Models: {out / MODELS}. Next: penultimate fit --from {out}")
         if interrupted:
             raise typer.Exit(130)

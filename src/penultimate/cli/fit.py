@@ -2,14 +2,13 @@
 
 import time
 import warnings
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
+from penultimate.cli.app import app, muted_native_stderr, plain_errors, wrong_usage
 from penultimate.cli.compare import DEFAULT_NETWORK, EPOCHS, OnLeak, Selection, default_selection
 from penultimate.cli.networks import (
     LayerOption,
@@ -24,7 +23,7 @@ from penultimate.cli.networks import (
     runs_elsewhere,
 )
 from penultimate.cli.options import DropDuplicates, GroupFromFilename, ImageSize, SkipCorrupt
-from penultimate.cli.reading import DataArgument, Reading, SubsetsOption, without_unused_subsets
+from penultimate.cli.reading import Reading, SubsetsOption, without_unused_subsets
 
 if TYPE_CHECKING:
     from penultimate.comparison.final import FinalModel
@@ -32,8 +31,18 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
 def fit(
-    data: DataArgument,
+    data: Annotated[
+        Path | None, typer.Argument(help="As in compare; not with --from.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option(help="File of the model.")] = Path("model.zip"),
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a comparison that was run with --keep-models: takes the model with the "
+            "best selection score, and fits nothing.",
+        ),
+    ] = None,
     network: NetworkOption = DEFAULT_NETWORK,
     head: Annotated[
         str,
@@ -94,8 +103,16 @@ def fit(
     penultimate predict, in Python (penultimate.load), or wherever ONNX Runtime runs. It is written
     only after its answers were found to be the same as those of the model in Python.
     """
+    if (data is None) == (report is None):
+        raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
+    if report is not None:
+        with plain_errors():
+            _check_out(out)
+            _take_winner(report, out)
+        return
+    assert data is not None
     reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
-    with plain_errors():
+    with plain_errors("no model was written"):
         _check_out(out)
         from rich.console import Console
 
@@ -161,8 +178,36 @@ def fit(
                 protocol=settings.in_words(),
             )
             live.update("write and check the file", 1, 1)
-        messages = {str(each.message) for each in caught}
-        _say(fitted, in_words(proof), out, messages, time.perf_counter() - start)
+            leak = [fitted.leak] if fitted.leak else []
+            for note in (*fitted.notes, *sorted({str(each.message) for each in caught}), *leak):
+                live.message(f"Note: {note}")
+        _say(fitted, in_words(proof), out, time.perf_counter() - start)
+
+
+def _take_winner(report: Path, out: Path) -> None:
+    """Copy the best of the models that a comparison has kept."""
+    from penultimate._common.files import write_atomically
+    from penultimate.bundle import load
+
+    files = sorted(Path(report, "models").glob("*.zip"))
+    if not files:
+        raise ValueError(
+            f"{str(report)!r} holds no models. Run the comparison with --keep-models, or fit on "
+            "the data: penultimate fit DATA."
+        )
+    models = {path: load(path).manifest for path in files}
+    scores = {
+        path: score
+        for path, manifest in models.items()
+        if (score := (manifest.protocol or {}).get("selection_score")) is not None
+    }
+    best = max(scores or models, key=lambda path: scores.get(path, 0.0))
+    with write_atomically(out) as temporary:
+        temporary.write_bytes(best.read_bytes())
+    listed = ", ".join(f"{path.stem} {100 * score:.1f} %" for path, score in scores.items())
+    print(f"Selection scores: {listed}. {best.stem} is taken.")
+    print(load(out))
+    print(f"Saved: {out}")
 
 
 def _check_out(out: Path) -> None:
@@ -177,12 +222,8 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _say(
-    fitted: "FinalModel", proof: Any, out: Path, messages: Iterable[str], seconds: float
-) -> None:
+def _say(fitted: "FinalModel", proof: str, out: Path, seconds: float) -> None:
     """Print what was fitted, what to expect of it, and what to do with it."""
-    for note in (*fitted.notes, *sorted(messages), *([fitted.leak] if fitted.leak else [])):
-        print_reason(f"note: {note}")
     for line in fitted.lines():
         print(line)
     print(f"Checked: {proof}")

@@ -74,7 +74,7 @@ def predict(
     One row per image, in their order, written as they are predicted. An image that cannot be read
     has its reason in the column 'error', and the command ends with 1.
     """
-    with plain_errors():
+    with plain_errors("the rows until here are written"):
         from penultimate.bundle import load
 
         model = load(bundle)

@@ -67,6 +67,7 @@ def compare(
     cache: str | Path | None = None,
     n_jobs: int | None = None,
     batch_size: int = 256,
+    keep_models: bool = False,
     verbose: int | Progress = 1,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
@@ -133,6 +134,10 @@ def compare(
     batch_size : int, default=256
         Batch size for inference, which determines its memory use. The mini-batch size of training
         is set in `training`.
+    keep_models : bool, default=False
+        Whether the heads on features of the first seed and split are kept, with their network, in
+        ``models``; `Comparison.save` then writes each as a file that `penultimate.load` reads.
+        Specialists are not kept.
     verbose : int or Progress, default=1
         Whether to show progress on standard error (a live table in a terminal or notebook, lines
         elsewhere) and when it will end; 0 is silent. Or your own observer of progress.
@@ -246,6 +251,7 @@ def compare(
             choose_headline(chosen),
             tuple(layers),
             tuple(normalizations),
+            keep_models=keep_models,
         )
         if dataset.is_test is not None and len(protocol.holdouts) > 1:
             raise ValueError(

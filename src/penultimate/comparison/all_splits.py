@@ -60,7 +60,9 @@ class AllSplits:
             # Kept on the instance, and filled in place: an interruption ends `run_plan` without a
             # return value, and `finished` reads what is there.
             self.collected = Collected.empty(settings, plan)
-            run_plan(settings, plan, inputs, self.collected, schedule)
+            # One model of a method is enough: that of the first split, which the report is about.
+            kept = settings.keep_models and not self.results
+            run_plan(replace(settings, keep_models=kept), plan, inputs, self.collected, schedule)
             self.results.append(_finish(settings, plan, self.collected, leak))
         return self._joined()
 
@@ -200,6 +202,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         collected.features,
         hardest=sorted(collected.hardest, key=lambda case: case.margin),
         learning_curves=collected.learning_curves,
+        models=collected.models,
     )
     notes = list(collected.notes)
     if chosen := selections(comparison.methods):

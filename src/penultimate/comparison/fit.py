@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Transformer
@@ -137,6 +138,10 @@ class HeadFit:
     split, features : Split, ndarray of shape (n_development, n_features)
         The split and features it was selected on, at the selected layer; with folds, those of the
         first.
+    fitted : FittedHead
+        The head with its layer and normalization.
+    calibrator : CalibratedClassifierCV or None
+        Its calibration on held-out samples.
     """
 
     pipeline: Pipeline
@@ -144,6 +149,8 @@ class HeadFit:
     codes: NDArray[np.int64]
     split: Split
     features: NDArray[Any]
+    fitted: FittedHead
+    calibrator: CalibratedClassifierCV | None
 
 
 def fit_method(method: Method, part: Part, data: SeedData) -> Fitted:
@@ -238,7 +245,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
         selected=_selected(fitted, data.settings) if method.inputs == "features" else None,
         calibrated=calibrator is not None,
         warnings=tuple(sorted({str(item.message).splitlines()[0] for item in caught})),
-        head=HeadFit(pipeline, development[layer], codes, *parts[0]),
+        head=HeadFit(pipeline, development[layer], codes, *parts[0], fitted, calibrator),
     )
 
 

@@ -60,6 +60,8 @@ class Settings:
         Those that heads on features choose from.
     frozen_features : FrozenFeatures or None
         Of a network that is not trained here.
+    keep_models : bool
+        Whether the classifiers of the first seed are kept.
     """
 
     methods: dict[str, Method]
@@ -73,6 +75,7 @@ class Settings:
     layers: tuple[str, ...] = ("penultimate",)
     normalizations: tuple[Normalization, ...] = ("standardize",)
     frozen_features: FrozenFeatures | None = None
+    keep_models: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -174,6 +177,8 @@ class SharedNetwork:
         Of a frozen network whose softmax is used.
     classify : callable or None
         Returns the probabilities of all classes for the test set; None if the data are features.
+    extractors : dict of str to FeatureExtractor
+        The network cut at each layer; empty if the data are features.
     """
 
     history: History | None
@@ -183,6 +188,7 @@ class SharedNetwork:
     extract_seconds: float
     own_softmax: OwnSoftmax | None = None
     classify: Callable[[], NDArray[np.float32]] | None = None
+    extractors: dict[str, FeatureExtractor] = field(default_factory=dict)
     _probabilities: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
@@ -254,6 +260,7 @@ def share_network(trainer: Trainer, seed: int, test_images: NDArray[Any]) -> Sha
         fit_seconds + history.seconds + middle - start,
         time.perf_counter() - middle,
         classify=partial(predict_probabilities, model, test_images, batch_size=settings.batch_size),
+        extractors=_cut(model, settings, plan),
     )
 
 
@@ -275,6 +282,7 @@ def _share_frozen(trainer: Trainer, seed: int, frozen: FrozenFeatures) -> Shared
         frozen.seconds * len(plan.split.held_out),
         frozen.own_softmax(plan) if needs_softmax else None,
         partial(frozen.probabilities, plan),
+        {layer: frozen.extractor().at(layer) for layer in settings.layers},
     )
 
 
@@ -296,6 +304,16 @@ def _extract(
     # Without images: a network that was trained here is fed the scale that it was trained on.
     extractor = FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
     return dict(zip(layers, extractor.extract_each(images, progress), strict=True))
+
+
+def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
+    """Return a network that was trained here, cut at each layer; nothing if it is not kept."""
+    if not settings.keep_models:
+        return {}
+    return {
+        layer: FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
+        for layer in settings.layers
+    }
 
 
 def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from penultimate._common.progress import SILENT, Progress
 from penultimate.comparison.fit import Fitted, HeadFit, SeedData, fit_method
 from penultimate.comparison.head_diagnostics import hard_cases, learning_curve
+from penultimate.comparison.kept import KeptModel, keep_model
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, Trainer, share_network
 from penultimate.comparison.plan import Part, Plan
@@ -43,6 +44,8 @@ class Collected:
     learning_curves : list of LearningCurve
     n_finished : Counter of str
         For how many seeds each method is finished.
+    models : dict of str to KeptModel
+        The classifiers of the first seed, if they are kept.
     """
 
     methods: dict[str, MethodResult]
@@ -52,6 +55,7 @@ class Collected:
     hardest: list[HardCase] = field(default_factory=list)
     learning_curves: list[LearningCurve] = field(default_factory=list)
     n_finished: Counter[str] = field(default_factory=Counter)
+    models: dict[str, KeptModel] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, settings: Settings, plan: Plan) -> Self:
@@ -178,6 +182,11 @@ def _run_method(
         _add_probabilities(result, of_parts, row, len(data.plan.dataset.classes))
         _add_margins(result, of_parts, row, predictions)
     result.predictions[row] = predictions
+    if row == 0 and data.settings.keep_models and method.inputs == "features":
+        (part, *others) = parts
+        head = shared[method.fit_key, part.subset].head
+        if not others and method.router is None and head is not None:
+            collected.models[name] = keep_model(head, data, predictions)
     return predictions
 
 

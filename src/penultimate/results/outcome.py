@@ -75,6 +75,8 @@ class Outcome:
         the worst first; for the first seed.
     learning_curves : list of LearningCurve
         Accuracies of heads fitted on fewer samples; for the first seed.
+    models : dict of str to object
+        The classifiers of the first seed and split, by method, if they are kept.
     """
 
     dataset: Dataset
@@ -89,6 +91,7 @@ class Outcome:
     hardest: list[HardCase] = field(default_factory=list)
     learning_curves: list[LearningCurve] = field(default_factory=list)
     check_states: list[dict[str, str]] = field(default_factory=list)
+    models: dict[str, Any] = field(default_factory=dict)
 
     @property
     def subsets(self) -> list[str]:
