@@ -450,9 +450,11 @@ WRITE_TO_ARGUMENT |= {"imwrite", "dump", "save_file", "copyfile", "copy2", "move
 WRITE_TO_OBJECT = {"write_bytes", "write_text", "touch", "rename", "symlink_to"}
 # What `write_atomically` gives, and memory. The command line gives its folder to the report.
 GOOD_PLACES = {"temporary", "buffer"}
-# Rows of predictions are read by others while they are written.
+# Rows of predictions are read by others while they are written; models are written by their bundle.
 EXCEPTIONS = {
     ("cli/compare.py", "result.save(out)"),
+    ("cli/compare.py", "models[best].save(out / MODEL)"),
+    ("comparison/comparison.py", "kept.save(models / f'{name}.zip')"),
     ("cli/predict.py", "out.open('w', encoding='utf-8', newline='')"),
 }
 

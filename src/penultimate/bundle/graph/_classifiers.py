@@ -20,6 +20,7 @@ from penultimate.bundle.graph._transformers import transform
 from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.classifiers.margin import MarginClassifier
+from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.evaluation.head_calibration import without_search
 from penultimate.networks.exporting import export_whole
 from penultimate.networks.frameworks.frozen import ExportError
@@ -33,8 +34,13 @@ def _(model: DeepSVC, graph: GraphBuilder, samples: str | None) -> Answer:
     return on_features(model, graph, features)
 
 
-def on_features(model: DeepSVC, graph: GraphBuilder, features: str) -> Answer:
-    """Return the answer of a `DeepSVC` whose features are known."""
+@classify.register
+def _(model: FeatureClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
+    return on_features(model, graph, rows_of(graph, samples, model))
+
+
+def on_features(model: DeepSVC | FeatureClassifier, graph: GraphBuilder, features: str) -> Answer:
+    """Return the answer of a classifier whose features are known."""
     answer = classify(model.head_, graph, features)
     if model.calibrator_ is None:
         return answer

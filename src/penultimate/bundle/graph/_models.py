@@ -41,8 +41,8 @@ def build_graph(model: Any) -> onnx.ModelProto:
     >>> X, y = load_iris(return_X_y=True)
     >>> graph = build_graph(SVC().fit(X, y))
     >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
-    >>> session.run(["label"], {"features": X[[0, -1]].astype("float32")})
-    [array([0, 2])]
+    >>> session.run(["label"], {"features": X[[0, -1]].astype("float32")})[0].tolist()
+    [0, 2]
     """
     check_is_fitted(model)
     graph = GraphBuilder()
