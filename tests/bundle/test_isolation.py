@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -100,6 +101,44 @@ def test_no_socket_and_no_other_file_is_opened(path):
     assert opened - own == {repr(str(path))}
     others = {event for event, _ in found} - {"open", "import", "exec", "os.listdir"}
     assert others == set()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_compiled_code_opens_nothing_either(path, tmp_path):
+    code = """
+        import os, sys
+        import numpy as np
+        import onnxruntime, safetensors.numpy
+        from penultimate.bundle import load
+        from penultimate.bundle.manifest import schema
+
+        schema()
+        load(sys.argv[1]).predict(np.zeros((2, 5, 6, 3), np.uint8))  # also starts threads, once
+        try:
+            os.open("/from-here", os.O_RDONLY)
+        except OSError:
+            pass
+        model = load(sys.argv[1])
+        model.predict(np.zeros((2, 5, 6, 3), np.uint8))
+        model.predict(features=np.eye(3)), model.provenance
+        try:
+            os.open("/to-here", os.O_RDONLY)
+        except OSError:
+            pass
+        """
+    log = tmp_path / "calls"
+    # Everything that names a file, and everything of the network; -f follows threads.
+    command = ["strace", "-f", "-qq", "-e", "trace=%file,%network", "-e", "signal=none"]
+    command += ["-o", str(log), sys.executable, "-c", textwrap.dedent(code), str(path)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": "src"})
+    if b"ptrace" in done.stderr:
+        pytest.skip("processes cannot be traced here")
+    assert done.returncode == 0, done.stderr
+    between = log.read_text().partition("/from-here")[2].partition("/to-here")[0].splitlines()[1:-1]
+    # Asking for the size of the open bundle names no file.
+    others = [line for line in between if str(path) not in line and "AT_EMPTY_PATH" not in line]
+    assert others == []
+    assert any(str(path) in line for line in between)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lists the process's files in /proc")

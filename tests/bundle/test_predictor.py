@@ -222,7 +222,7 @@ def test_a_stream_holds_a_few_images_at_a_time(of_colors, monkeypatch):
             return super().__getitem__(index)
 
     monkeypatch.setattr("penultimate._common.image_items.list", Items, raising=False)
-    stream = of_colors.stream([image(RED)] * 200)
+    stream = of_colors.stream([saved(RED)] * 200)
     next(stream)
     assert len(read) < 60
     stream.close()
@@ -315,6 +315,7 @@ def test_what_can_be_loaded(feature_bundle, feature_parts, tmp_path):
     [
         ("missing.zip", FileNotFoundError, "There is no file 'missing.zip'"),
         (".", IsADirectoryError, "is a folder"),
+        ("/dev/null", OSError, "is a device or a pipe"),
         (5, TypeError, "path, bytes or a file; got builtins.int"),
         (io.StringIO("x"), TypeError, "mode 'rb'"),
     ],

@@ -90,6 +90,13 @@ class Images:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def are_arrays(self) -> bool:
+        """Whether none of them has to be decoded."""
+        if isinstance(self._items, np.ndarray):
+            return self._items.dtype != object
+        return all(isinstance(item, np.ndarray) for item in self._items)
+
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Return the pixels of one image, (height, width) or (height, width, channels)."""
         item = self._items[index]

@@ -70,5 +70,7 @@ def _content(source: Any) -> bytes:
         )
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}. Check the path of the bundle.")
+    if not path.is_file():
+        raise OSError(f"{str(path)!r} is a device or a pipe. Pass the file of a bundle.")
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)

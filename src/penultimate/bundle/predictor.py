@@ -58,7 +58,7 @@ class Predictor:
         self._members = members
         self.classes_ = self.manifest.labels()
         self.subsets = list(self.manifest.subsets or ())
-        self._session = Session(bytes(members[GRAPH]), threads)
+        self._session = Session(members[GRAPH], threads)
         self._check_inputs()
 
     def __getstate__(self) -> dict[str, Any]:

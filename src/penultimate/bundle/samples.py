@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import PurePath
 from typing import Any
@@ -127,7 +128,7 @@ def windows(
     """
     window: list[tuple[int, NDArray[np.uint8]]] = []
     n_values, has_warned = 0, False
-    for index, result in _in_threads(lambda k: _bytes_of(images, k), len(images)):
+    for index, result in _each(images):
         try:
             pixels, is_rounded = result()
         except (ValueError, OSError) as error:
@@ -174,23 +175,23 @@ def of_one_size(
             yield chosen, np.stack([window[place][1] for place in chosen])
 
 
-def _in_threads(
-    read: Callable[[int], Any], n_items: int
-) -> Iterator[tuple[int, Callable[[], Any]]]:
-    """Yield positions and a function that returns, or raises, what was read there."""
-    if n_items == 1:  # no thread for one image
-        yield 0, lambda: read(0)
+def _each(images: Images) -> Iterator[tuple[int, Callable[[], tuple[NDArray[np.uint8], bool]]]]:
+    """Yield each position, and a function that returns, or raises, what `_bytes_of` does there."""
+    n_items = len(images)
+    if n_items == 1 or images.are_arrays:  # threads are for decoding
+        for index in range(n_items):
+            yield index, partial(_bytes_of, images, index)
         return
     remaining = iter(range(n_items))
     n_threads = os.cpu_count() or 1
     with ThreadPoolExecutor(n_threads, thread_name_prefix="penultimate-images") as pool:
         try:
             first = islice(remaining, min(2 * n_threads, _AHEAD))
-            ahead = deque((index, pool.submit(read, index)) for index in first)
+            ahead = deque((index, pool.submit(_bytes_of, images, index)) for index in first)
             while ahead:
                 index, future = ahead.popleft()
                 if (following := next(remaining, None)) is not None:
-                    ahead.append((following, pool.submit(read, following)))
+                    ahead.append((following, pool.submit(_bytes_of, images, following)))
                 yield index, future.result
         except BaseException:  # also Ctrl-C, and who stops taking images
             pool.shutdown(wait=False, cancel_futures=True)

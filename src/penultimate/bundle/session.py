@@ -3,8 +3,8 @@
 - The graph runs on the CPU, in `threads` threads that do not wait busily.
 - Constants are not folded: a few bytes can say "a tensor of 30 GB of ones", and folding would make
   it while the file is opened.
-- Tensors of all bundles in the process share one allocator with a limit, so that a graph that asks
-  for more fails with an error of ours, not with the whole process.
+- Tensors of all bundles in the process share one allocator with a limit, of half the memory of the
+  machine, so that a graph that asks for more fails with an error of ours, not with the process.
 """
 
 import os
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from penultimate._common.imports import import_optional
 from penultimate.bundle.errors import BundleError
 
-MAX_MEMORY = 2**33  # of tensors in the process, in bytes
+MAX_MEMORY = 2**33  # of tensors in the process, in bytes, on a machine with twice as much
 _GROW_AS_REQUESTED = 1
 _registering = threading.Lock()
 _is_limited = False
@@ -30,13 +30,13 @@ class Session:
 
     Parameters
     ----------
-    content : bytes
+    content : memoryview
         An ONNX model that `check_graph` accepts.
     threads : int or None
         For one prediction; None for as many as there are cores.
     """
 
-    def __init__(self, content: bytes, threads: int | None) -> None:
+    def __init__(self, content: memoryview, threads: int | None) -> None:
         self._content, self._threads = content, threads
         self._lock = threading.Lock()
         self._process, self._session = os.getpid(), _open(content, threads)
@@ -81,7 +81,7 @@ class Session:
         return self._session
 
 
-def _open(content: bytes, threads: int | None) -> Any:
+def _open(content: memoryview, threads: int | None) -> Any:
     runtime = import_optional("onnxruntime", "predict")
     _limit_memory(runtime)
     options = runtime.SessionOptions()
@@ -93,7 +93,7 @@ def _open(content: bytes, threads: int | None) -> Any:
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return runtime.InferenceSession(
-            content,
+            bytes(content),
             options,
             providers=["CPUExecutionProvider"],
             disabled_optimizers=["ConstantFolding"],
@@ -114,10 +114,18 @@ def _limit_memory(runtime: Any) -> None:
         memory = runtime.OrtMemoryInfo(
             "Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT
         )
-        limits = {"max_mem": MAX_MEMORY, "arena_extend_strategy": _GROW_AS_REQUESTED}
+        limits = {"max_mem": _memory_limit(), "arena_extend_strategy": _GROW_AS_REQUESTED}
         with suppress(Exception):  # the program has registered its own, with limits of its own
             runtime.create_and_register_allocator(memory, runtime.OrtArenaCfg(limits))
         _is_limited = True
+
+
+def _memory_limit() -> int:
+    try:
+        of_machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return MAX_MEMORY
+    return min(MAX_MEMORY, of_machine // 2) if of_machine > 0 else MAX_MEMORY
 
 
 def _reason(error: Exception) -> str:
