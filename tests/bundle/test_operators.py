@@ -9,10 +9,9 @@ import penultimate
 from penultimate.bundle import BundleError
 from penultimate.bundle.archive import pack
 from penultimate.bundle.operators import OPERATORS, check_graph
-from penultimate.bundle.result_sizes import MAX_VALUES
 from penultimate.bundle.wire import MESSAGES, REFUSED
 
-from .handmade import OPSET, OUTPUTS, make_parts, of_features, of_images, value
+from .handmade import OF_IMAGES, OPSET, OUTPUTS, make_parts, of_features, of_images, value
 
 X = value("x", TensorProto.FLOAT, ["N", 4])
 COUNTS = value("k", TensorProto.INT64, ["N"])
@@ -240,13 +239,29 @@ def test_results_whose_stated_size_is_huge(bad):
     refused(bad, r"makes a tensor of .* values with")
 
 
+@pytest.mark.parametrize("name", ["pads", "strides", "output_shape", "output_padding"])
+def test_attributes_that_make_huge_images(name):
+    for number in (4097, -4097, 2**63 - 1):
+        bad = graph_of(node("ConvTranspose", "x", "x", **{name: [1, number]}))
+        refused(bad, f"has {name} of [0-9,]+ in ConvTranspose")
+
+
 def test_a_size_that_is_no_size():
     long = graph_of(node("Expand", "x", "n"), constants={"n": np.ones(99, np.int64)})
     refused(long, "tells Expand no plain size")
     for each in (np.nan, np.inf):
         scales = {"n": np.array([each], np.float32)}
         refused(graph_of(node("Resize", "x", "", "n"), constants=scales), "no plain size")
-    assert MAX_VALUES * 4 < 2**30
+
+
+def test_images_may_be_as_large_as_the_manifest_says():
+    graph = of_images()
+    tensor = numpy_helper.from_array(np.array([2048, 1024]), "size")
+    graph.graph.initializer[2].CopyFrom(tensor)
+    with pytest.raises(BundleError, match="makes a tensor of 2,097,152 values with Resize"):
+        penultimate.load(pack(make_parts(graph, **OF_IMAGES)))
+    large = OF_IMAGES | {"input": OF_IMAGES["input"] | {"size": [2048, 1024]}}
+    penultimate.load(pack(make_parts(graph, **large)))
 
 
 @pytest.mark.parametrize("kind", ["Div", "Mod"])

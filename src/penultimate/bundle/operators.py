@@ -12,7 +12,7 @@ from typing import Any
 
 from penultimate.bundle.element_types import types_of_outputs
 from penultimate.bundle.errors import BundleError
-from penultimate.bundle.result_sizes import check_division, check_size
+from penultimate.bundle.result_sizes import MAX_VALUES, check_attributes, check_division, check_size
 from penultimate.bundle.stored_tensors import TYPES, check_tensor, constant_of
 from penultimate.bundle.wire import read_message
 
@@ -59,12 +59,14 @@ class Graph:
     metadata: dict[str, str]
 
 
-def check_graph(content: bytes | memoryview) -> Graph:
+def check_graph(content: bytes | memoryview, max_values: int = MAX_VALUES) -> Graph:
     """Check an ONNX model, and return what it has.
 
     Parameters
     ----------
     content : bytes
+    max_values : int, optional
+        Values of a result whose size the graph states, at most.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def check_graph(content: bytes | memoryview) -> Graph:
     if len(graph["node"]) > _MAX_NODES:
         raise BundleError(f"The graph of the bundle has more than {_MAX_NODES:,} nodes.")
     for node in graph["node"]:
-        _check_node(node, constants, types)
+        _check_node(node, constants, types, max_values)
     outputs = tuple(each.get("name", "") for each in graph["output"])
     metadata = {each.get("key", ""): each.get("value", "") for each in model["metadata_props"]}
     return Graph(inputs, outputs, tensors, metadata)
@@ -116,7 +118,9 @@ def _check_versions(model: dict[str, Any]) -> None:
         )
 
 
-def _check_node(node: dict[str, Any], constants: dict[str, Any], types: dict[str, int]) -> None:
+def _check_node(
+    node: dict[str, Any], constants: dict[str, Any], types: dict[str, int], max_values: int
+) -> None:
     """Check a node, and note what is known of its outputs."""
     kind, domain = node.setdefault("op_type", ""), node.get("domain", "")
     if domain not in _DOMAINS:
@@ -138,7 +142,8 @@ def _check_node(node: dict[str, Any], constants: dict[str, Any], types: dict[str
             check_tensor(attribute["t"])
         if kind == "Constant":
             constants |= dict.fromkeys(node["output"], constant_of(attribute))
-    check_size(kind, node["input"], constants)
+    check_attributes(kind, node["attribute"])
+    check_size(kind, node["input"], constants, max_values)
     check_division(kind, node["input"], constants, types)
     made = types_of_outputs(node, types)
     if not set(made) <= set(TYPES):

@@ -2,18 +2,21 @@
 
 import hashlib
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from penultimate.bundle.archive import MANIFEST, ORDER, SIGNATURE
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.operators import Graph, check_graph
+from penultimate.bundle.result_sizes import MAX_VALUES
 from penultimate.bundle.strict_json import parse_json
 from penultimate.bundle.tensors import check_safetensors
 
 GRAPH, HEAD, HEAD_WORDS, CARD = ORDER[1:]
 _REQUIRED = set(ORDER) - {MANIFEST}
 _THUMBNAILS = "thumbnails/"
+_LARGEST = 4096 * 4096  # pixels that a manifest can state as the size of images
 
 
 def describe_part(name: str, content: bytes | memoryview) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def describe_part(name: str, content: bytes | memoryview) -> dict[str, Any]:
     """
     entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     if name == GRAPH:
-        entry["tensors"] = check_graph(content).tensors
+        entry["tensors"] = check_graph(content, _LARGEST).tensors
     elif name == HEAD:
         entry["tensors"] = check_safetensors(content, name)
     return entry
@@ -88,7 +91,7 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
                 "differ. Copy or download it again."
             )
     parse_json(members[HEAD_WORDS], HEAD_WORDS)
-    graph = check_graph(members[GRAPH])
+    graph = check_graph(members[GRAPH], max(MAX_VALUES, prod(manifest.input.get("size") or ())))
     stated = graph.metadata.get("classes")
     if stated is not None and parse_json(stated.encode(), "classes") != manifest.classes:
         raise BundleError(

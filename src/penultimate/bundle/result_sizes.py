@@ -8,16 +8,44 @@ import numpy as np
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.stored_tensors import INTEGERS, few_values_of, values_of
 
-MAX_VALUES = 2**26  # of a result: 256 MiB in float32
+# Values of a result whose size the graph states, such as an image's height by its width; more only
+# where the manifest says that the network takes larger images.
+MAX_VALUES = 2**20
 # The inputs in which operators are told the size of their result, or factors of it.
 _SIZED = {
     "CenterCropPad": slice(1, 2), "ConstantOfShape": slice(0, 1), "Expand": slice(1, 2),
     "OneHot": slice(1, 2), "Pad": slice(1, 2), "Range": slice(0, 3), "Resize": slice(2, 4),
     "Tile": slice(1, 2),
 }  # fmt: skip
+# Attributes that add to the sides of an image, or multiply them.
+_OF_SIDES = ("output_padding", "output_shape", "pads", "strides")
+_LONGEST = 4096
 
 
-def check_size(kind: str, inputs: list[str], constants: dict[str, Any]) -> None:
+def check_attributes(kind: str, attributes: list[dict[str, Any]]) -> None:
+    """Raise if attributes tell an operator to make huge images.
+
+    Parameters
+    ----------
+    kind : str
+        The operator.
+    attributes : list of dict
+        Those of the node.
+
+    Raises
+    ------
+    BundleError
+    """
+    for each in attributes:
+        name = each.get("name", "")
+        if name in _OF_SIDES and any(abs(number) > _LONGEST for number in each["ints"]):
+            raise BundleError(
+                f"The graph of the bundle has {name} of {max(map(abs, each['ints'])):,} in {kind}; "
+                f"at most {_LONGEST:,} are taken."
+            )
+
+
+def check_size(kind: str, inputs: list[str], constants: dict[str, Any], limit: int) -> None:
     """Raise if constants tell an operator to make a huge result.
 
     Parameters
@@ -28,6 +56,8 @@ def check_size(kind: str, inputs: list[str], constants: dict[str, Any]) -> None:
         Names of its inputs.
     constants : dict
         Stored tensors by name.
+    limit : int
+        Number of values.
 
     Raises
     ------
@@ -42,10 +72,10 @@ def check_size(kind: str, inputs: list[str], constants: dict[str, Any]) -> None:
         known = [max(1.0, abs(each)) for each in values]
         # Each side of an image grows by its padding, and there are two that matter.
         size = sum(known) ** 2 if kind == "Pad" else prod(known)
-        if size > MAX_VALUES:
+        if size > limit:
             raise BundleError(
                 f"The graph of the bundle makes a tensor of {size:,.0f} values with {kind}; at "
-                f"most {MAX_VALUES:,} are made."
+                f"most {limit:,} are made."
             )
 
 

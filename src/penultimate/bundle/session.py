@@ -61,8 +61,12 @@ class Session:
         """
         session = self._of_process()
         names = [each.name for each in session.get_outputs()]
+        options = import_optional("onnxruntime", "predict").RunOptions()
+        # What a large image took is given back, as the next ones may be small.
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            return dict(zip(names, map(np.asarray, session.run(names, dict(feed))), strict=True))
+            found = session.run(names, dict(feed), options)
+            return dict(zip(names, map(np.asarray, found), strict=True))
         except Exception as error:  # its exceptions have no base class of their own
             shapes = " and ".join(f"{name} {each.shape}" for name, each in feed.items())
             raise BundleError(
