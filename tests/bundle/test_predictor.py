@@ -276,7 +276,7 @@ def test_it_says_what_it_is(of_colors, of_matrix):
     text = str(of_colors)
     for part in (
         "linear SVM",
-        "color images of any size, made 4 x 4 inside",
+        "images of any size, made 4 x 4 and colored inside",
         "3: red, green, blue",
         "90.0 % right (80.0 to 95.0 %; test set, 100 samples)",
         "5 samples",

@@ -65,10 +65,10 @@ def _model(manifest: Manifest) -> str:
 def _takes(manifest: Manifest) -> str:
     if manifest.kind == "features":
         return f"features, {manifest.input['n_features']} per sample"
-    colors = "gray" if manifest.input["channels"] == 1 else "color"
+    colors = "gray" if manifest.input["channels"] == 1 else "colored"
     size = manifest.input.get("size")
-    inside = f", made {size[1]} x {size[0]} inside" if size else ""
-    return f"{colors} images of any size{inside}"
+    inside = f"{size[1]} x {size[0]} and {colors}" if size else colors
+    return f"images of any size, made {inside} inside"
 
 
 def _listed(classes: list[Any]) -> str:
