@@ -67,6 +67,7 @@ class CutNetwork:
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs that the values depend on; those of the network that they do not, are not."""
+        # By name, as cuts may share inputs; in the order in which they come up.
         return tuple({each.name: each for cut in self.cuts for each in cut.inputs}.values())
 
     @property
@@ -101,6 +102,7 @@ class CutNetwork:
         if self.mirrored is None:
             return features
         axis = self.mirrored
+        # Copied, as the strides of a flip are negative, which torch does not take.
         mirrored = self._pooled([np.ascontiguousarray(np.flip(each, axis)) for each in batch])
         return [(one + other) * np.float32(0.5) for one, other in zip(features, mirrored)]
 
@@ -147,6 +149,7 @@ def completed(prepare: Preprocessing, frozen: FrozenNetwork) -> Preprocessing:
     shape = next((each.shape for each in frozen.inputs()), None) if frozen.states_shapes else None
     if prepare.size is None and shape is not None and len(shape) == 3:
         height, width = shape[1:] if prepare.channels_first else shape[:2]
+        # A size that the network leaves open is left to the user, or to the images.
         if height is not None and width is not None:
             prepare = replace(prepare, size=(height, width))
     return prepare
@@ -172,6 +175,7 @@ def example_of(
         return {name: np.asarray(each)[:1] for name, each in X.items()}
     if not isinstance(X, (list, tuple)):
         X = as_samples(X, "FeatureExtractor")
+    # A list of such arrays is one per input; a list of rows is the only input.
     if isinstance(X, (list, tuple)) and all(np.ndim(each) > 1 for each in X):
         return [np.asarray(each)[:1] for each in X]
     return [np.asarray(X)[:1]]

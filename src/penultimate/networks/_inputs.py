@@ -29,10 +29,11 @@ def as_inputs(inputs: Sequence[Input], X: Inputs) -> NDArray[Any] | list[NDArray
     """
     if isinstance(X, Mapping) and inputs:
         names = [each.name for each in inputs]
+        # A dict may hold more than that, as a data set for several networks does.
         if set(names) - set(X):
             raise ValueError(_wrong_inputs(inputs, f"a dict of {list(X)}"))
         given: Sequence[object] = [X[name] for name in names]
-    elif len(inputs) <= 1:
+    elif len(inputs) <= 1:  # also of a list, which then holds samples
         return _as_numbers(X)
     elif isinstance(X, (list, tuple)):
         given = X
@@ -89,6 +90,7 @@ def check_inputs(inputs: Sequence[Input], X: Inputs) -> list[NDArray[Any]]:
 def _check_array(X: NDArray[Any], shape: Shape | None) -> NDArray[Any]:
     """Return one input with samples of this shape, after checking its values."""
     X = X if shape is None else check_shape(X, shape)
+    # Otherwise NaN would come out as features, and a head would refuse them far from the cause.
     if X.dtype.kind == "f" and not np.isfinite(X).all():
         raise ValueError("X contains NaN or infinity; drop or fix these samples.")
     return X
@@ -140,6 +142,7 @@ def _how_to_fit(given: tuple[int, ...], shape: Shape) -> str:
             "resize them, or let Preprocessing(size=...) do it: FeatureExtractor(network, "
             "preprocessing=...)"
         )
+    # The order of the axes is right, so the sizes or the channels are not.
     match given[-1], shape[-1]:
         case n, wanted if wanted in (None, n):
             return "resize them"

@@ -68,8 +68,10 @@ def open_network(network: Any) -> Any:
     """Return a trained network that is read no more: of a path or a name, what it stands for."""
     if is_path(network) or is_pretrained(network) or is_onnx(network):
         frozen = adapt(network)
+        # Of a .keras file the model, as if the user had loaded it.
         return getattr(frozen, "model", frozen) if frozen.framework == "Keras" else frozen
     if isinstance(network, HoldsNetwork) and isinstance(network.network, (str, PurePath)):
+        # A copy: the user's extractor keeps the parameter that it was given.
         extractor: Any = network
         params = extractor.get_params(deep=False)
         return type(network)(**{**params, "network": open_network(network.network)})
@@ -108,6 +110,7 @@ def prepares_images(network: object) -> bool:
 def pretrained_of(network: object) -> Pretrained | None:
     """Return what is known of a network that is pretrained by name; None of any other."""
     inner = network.network if isinstance(network, HoldsNetwork) else network
+    # Only a network by name has a preprocessing; a file may happen to be called like one.
     name = inner.name if isinstance(inner, FrozenNetwork) and inner.preprocessing else inner
     return PRETRAINED.get(name) if isinstance(name, str) else None
 
@@ -137,6 +140,8 @@ def adapt(network: Any) -> FrozenNetwork:
         return network
     if isinstance(network, HoldsNetwork):
         return adapt(network.network)
+    # Each adapter is imported where it is needed, as it imports its framework. A model or module
+    # shows that its framework is loaded already.
     if is_keras_model(network):
         from penultimate.networks.frameworks.keras_network import KerasNetwork
 
@@ -168,6 +173,7 @@ def _read(path: str, modified: int, size: int) -> FrozenNetwork:
 @lru_cache(maxsize=4)
 def _by_name(name: str) -> FrozenNetwork:
     frozen = _of_onnx(pretrained_network(name))
+    # In messages it has the name that was asked for, not that of the cached file.
     frozen.name, frozen.preprocessing = name, PRETRAINED[name].preprocessing
     return frozen
 

@@ -123,6 +123,7 @@ def check_one_input(network: object, X: object, owner: str) -> None:
     if not is_frozen(network) or not isinstance(X, (list, tuple, Mapping)):
         return
     inputs = adapt(network).inputs()
+    # A list of another length is one of samples, whose shape is checked later.
     if len(inputs) > 1 and len(X) == len(inputs):
         raise ValueError(
             f"{owner} takes one array; the network takes {len(inputs)}. Compute its "
@@ -150,6 +151,7 @@ def check_extracted(network: object, owner: str) -> None:
     ValueError
         If it is the path of a file that does not exist.
     """
+    # Those of its bases, too: a network is usually of a class that the user derived.
     packages = {cls.__module__.partition(".")[0] for cls in type(network).__mro__}
     foreign = next((advice for name, advice in _FOREIGN.items() if name in packages), None)
     if isinstance(network, HoldsNetwork):
@@ -184,6 +186,7 @@ def _shown(network: object) -> str:
 def _advise_on_text(text: str, may_be_name: bool) -> str:
     """Return advice for the path of a file, or for an unknown name."""
     suffix = PurePath(text).suffix.lower()
+    # What looks like a path is not taken for a misspelled name.
     path = suffix in _FILES or "/" in text or "\\" in text or os.path.exists(text)
     if path or not may_be_name:
         return _FILES.get(suffix, _OTHER_FILE)
@@ -208,6 +211,7 @@ def _advise_on_object(network: object) -> str | None:
         return foreign
     if callable(network):  # a function, or an object such as RandomFeatureNetwork
         return _advise_on_signature(network)
+    # A classifier that was passed instead of the network in it, or of the head on top.
     if isinstance(network, BaseEstimator):
         if is_keras_model(getattr(network, "network_", None)):
             return "Pass its Keras model, the attribute .network_."

@@ -167,7 +167,9 @@ class FeatureExtractor(
         labels = np.asarray([] if y is None else y)
         # One-hot rows and missing labels leave the number of classes open.
         n_classes = len(set(labels.tolist())) if labels.ndim == 1 and len(labels) else None
+        # With a preprocessing, `X` is images of any size; without one, arrays as the network takes.
         images = None if X is None or self.preprocessing_ is None else Images.of(X)
+        # Where a network does not state its shapes, what it computes from this shows them.
         example = example_of(frozen, self.preprocessing_, X, images)
         self._set_cut(frozen, [frozen.cut(layer, n_classes, example) for layer in layers])
         network = self._network
@@ -181,8 +183,9 @@ class FeatureExtractor(
                     stacklevel=2,
                 )
         shapes = {each.name: each.shape for each in network.inputs}
+        # Nearly all networks have one input, whose shape is easier to use than a dict of one.
         self.input_shape_ = shapes if len(shapes) > 1 else next(iter(shapes.values()), None)
-        self._scale: InputScale | None = None
+        self._scale: InputScale | None = None  # of arrays, so that `transform` warns of another
         self._factor = None if images is None else images.factor
         self.n_features_out_ = network.count_features()
         if X is not None and images is None:
@@ -191,6 +194,7 @@ class FeatureExtractor(
             if len(samples) == 1 and len(samples[0]):
                 self._scale = InputScale.of(samples[0])
         elif isinstance(example, list):
+            # Every image gets the size of the example.
             self.n_features_out_ = network.count_features([each.shape[1:] for each in example])
         count = self.n_features_out_
         # Who asks for no pooling by name gets none, without a word.
@@ -239,17 +243,19 @@ class FeatureExtractor(
         if self.pooling is not None:
             check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS))
         frozen = adapt(self.network)
-        own = None if isinstance(self.network, HoldsNetwork) else frozen.preprocessing
-        self.preprocessing_ = self.preprocessing or own
+        self.preprocessing_ = self.preprocessing or frozen.preprocessing
         if self.preprocessing_ is not None:
             self.preprocessing_ = completed(self.preprocessing_, frozen)
         self.pooling_ = self.pooling
         if self.pooling == "auto":
+            # Networks pretrained by name average their last map themselves; other maps of theirs
+            # are treated alike. What a user's own network means by its maps is not known.
             self.pooling_ = None if frozen.preprocessing is None else "avg"
         return frozen, layers
 
     def _set_cut(self, frozen: FrozenNetwork, cuts: Sequence[Cut]) -> None:
         prepare = self.preprocessing_
+        # What a mirror flips: the axis of the width, counting that of the samples.
         first = frozen.channels_first() if prepare is None else prepare.channels_first
         width = (3 if first else 2) if self.mirror else None
         self._cut: CutNetwork | None = CutNetwork(frozen, tuple(cuts), self.pooling_, width)
@@ -409,6 +415,7 @@ class FeatureExtractor(
         """
         check_is_fitted(self)
         network = self._network
+        # Where each size of batch is compiled, there are a few; the padding is cut off below.
         padded = network.frozen.compiles_per_size
         if self.preprocessing_ is not None:
             images = Images.of(X, self._factor)
@@ -427,6 +434,7 @@ class FeatureExtractor(
                 batch_size=self.batch_size,
                 padded=padded,
             )
+        # Threads decode ahead: they end with this generator, also if nobody reads it to its end.
         with closing(batches):
             for start, stop, batch in batches:
                 yield start, stop, [each[: stop - start] for each in network.compute(batch)]
@@ -470,6 +478,7 @@ class FeatureExtractor(
         """
         check_is_fitted(self)
         cut = self._network.at(layer)
+        # A shallow copy: it shares the network, and only the cut is another.
         single = copy(self).set_params(layer=layer)
         single._set_cut(cut.frozen, cut.cuts)
         single.n_features_out_ = cut.count_features()
@@ -591,5 +600,6 @@ def of_whole(network: Any, X: Inputs, batch_size: int) -> FeatureExtractor:
     """Return an extractor of what a network puts out in the end, such as its probabilities."""
     given = network.get_params(deep=False) if isinstance(network, FeatureExtractor) else {}
     own = {**given, "network": network.network if given else network}
+    # Pooling is for features: of what the network puts out, every value counts.
     extractor = FeatureExtractor(**{**own, "batch_size": batch_size, "pooling": None})
     return extractor.fit_whole(X)

@@ -91,6 +91,7 @@ class FunctionNetwork(FrozenNetwork):
         """List the function's value; its size is known where there is an example."""
         shape: Shape = (None,)
         if example is not None:
+            # Features are rows, so that one call on the example shows all there is to know.
             arrays = list(example.values() if isinstance(example, Mapping) else example)
             shape = self.whole().run(arrays).shape[1:]
         return [Candidate(self.name, "function", shape)]
@@ -105,6 +106,7 @@ class FunctionNetwork(FrozenNetwork):
 
     def digest(self) -> str:
         """Raise ``ValueError``: what a function computes can't be told from outside."""
+        # Its source is not enough: it may read globals, files and a state of its own.
         where = inspect.getmodule(self.function)
         raise ValueError(
             f"The function {self.name!r}{f' of {where.__name__}' if where else ''} has no "

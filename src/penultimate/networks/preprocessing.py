@@ -82,8 +82,10 @@ class Preprocessing:
                     "The 'size' parameter of Preprocessing must be one number or (height, width); "
                     f"got {self.size!r}."
                 )
+            # A larger side is most likely a slip: one image of 4096 x 4096 takes 200 MB.
             for side in sides:
                 check_number(side, "size", owner, low=1, high=4096, integer=True)
+            # Frozen, hence this way; in one form, so that equal settings have equal digests.
             object.__setattr__(self, "size", (int(sides[0]), int(sides[1])))
         if self.crop is not None:
             if self.size is None:
@@ -160,6 +162,7 @@ class Preprocessing:
         if self.size is not None:
             pixels = self._resized(pixels)
         values = self._ordered(pixels.astype(np.float32, copy=False)) * np.float32(self.scale)
+        # In place, as the product is an array of its own.
         values -= np.asarray(self.mean, np.float32)
         values /= np.asarray(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1) if self.channels_first else values)
@@ -205,6 +208,7 @@ class Preprocessing:
                 )
         if self.channels != "rgb":
             steps.append("turned to gray" if self.channels == "gray" else "channels reversed (BGR)")
+        # "x / 255" rather than "0.00392157 x".
         values = "x" if self.scale == 1 else f"x / {1 / self.scale:g}"
         if self.mean:
             values = f"({values} - {_figures(self.mean)})"
@@ -220,6 +224,7 @@ class Preprocessing:
         str
             32 hexadecimal digits.
         """
+        # By name: the order of the fields may change between versions.
         return xxhash.xxh3_128_hexdigest(repr(sorted(asdict(self).items())).encode())
 
     def _resized(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

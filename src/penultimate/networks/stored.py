@@ -135,6 +135,7 @@ def extract_to_store(
             f"and these are of {key!r} ({describe(extractor)}): choose another folder."
         )
     hashes, unreadable = hashes_of(X, skip_unreadable=skip_unreadable)
+    # Files that could not even be read for their hash are not tried again.
     rows = np.setdiff1d(store.missing(hashes), list(unreadable))
     with store:  # what was computed is kept, also after Ctrl-C
         bad: set[int] = set()
@@ -144,6 +145,7 @@ def extract_to_store(
             unreadable[int(rows[place])] = str(error)
 
         on_error = note if skip_unreadable else None
+        # Batch by batch into the store, so that memory does not grow with the number of samples.
         for start, stop, features in extractor.stream(X, rows, on_error) if len(rows) else ():
             good = [k for k in range(start, stop) if k not in bad]
             if good:
@@ -213,12 +215,13 @@ def hashes_of(X: Any, *, skip_unreadable: bool = False) -> tuple[NDArray[np.uint
                 return content_hash(Path(item).read_bytes())
             if isinstance(item, bytes):
                 return content_hash(item)
+            # As a batch of one, so that it has the hash that it has in an array of images.
             return content_hashes(np.asarray(item)[np.newaxis])[0].tobytes()
         except OSError as error:
             if not skip_unreadable:
                 raise
             unreadable[index] = f"{item}: {error.strerror}"
-            return bytes(16)
+            return bytes(16)  # in its place; its row is left out by the caller
 
     with ThreadPoolExecutor() as pool:  # reading waits for the disk
         return as_array(list(pool.map(hashed, range(len(items))))), unreadable
@@ -226,5 +229,6 @@ def hashes_of(X: Any, *, skip_unreadable: bool = False) -> tuple[NDArray[np.uint
 
 def _store_in(folder: Path, extractor: FeatureExtractor) -> FeatureStore:
     key = key_of(extractor)
+    # One store of the user's own, or a folder of caches, one for each network and layer.
     place = folder if is_store(folder) else folder / key
     return FeatureStore(place, key=key, description=describe(extractor))

@@ -73,6 +73,7 @@ class _Graph:
 
     def __init__(self, module: Any) -> None:
         self.nodes: list[Any] = []
+        # Bounds of ReLU6 and axes of the last pooling: operators take both as tensors.
         self.weights: dict[str, NDArray[Any]] = {
             "zero": np.array(0, np.float32),
             "six": np.array(6, np.float32),
@@ -83,6 +84,7 @@ class _Graph:
         blocks = list(module._blocks)
         widths = [block._block_args.output_filters for block in blocks]
         for k, block in enumerate(blocks):
+            # A stage ends where the width changes; its last value is worth selecting.
             ends_stage = k + 1 == len(blocks) or widths[k + 1] != widths[k]
             name = f"stage_{len(self.named) + 1}" if ends_stage else f"block_{k + 1}"
             value = self._block(value, block, f"block_{k + 1}", name)
@@ -93,6 +95,7 @@ class _Graph:
         self.named += ["head", FEATURES]
         self._keep("logits.weight", module._fc.weight)
         self._keep("logits.bias", module._fc.bias)
+        # The matrix as torch has it, hence transposed.
         self._node("Gemm", [FEATURES, "logits.weight", "logits.bias"], OUTPUT, transB=1)
 
     def model(self, outputs: Sequence[str]) -> Any:
@@ -155,6 +158,7 @@ class _Graph:
         """Add a convolution with its padding and normalization, and ReLU6 if it has one."""
         tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var, conv.weight)
         gain, shift, mean, variance, kernel = (t.detach().numpy().astype(float) for t in tensors)
+        # gain * (conv(x) - mean) + shift is one convolution, with other weights.
         gain = gain / np.sqrt(variance + norm.eps)
         self.weights[f"{name}.weight"] = (kernel * gain[:, None, None, None]).astype(np.float32)
         self.weights[f"{name}.bias"] = (shift - mean * gain).astype(np.float32)
@@ -180,7 +184,7 @@ def _check(name: str, graph: _Graph, module: Any) -> None:
 
     values = [OUTPUT, *graph.named]
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = 1  # threads would wait for those of torch, on a busy machine
     session = onnxruntime.InferenceSession(
         graph.model(values).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -207,6 +207,7 @@ class FrozenNetwork(ABC):
         return (
             shape is not None
             and len(shape) == 3
+            # 3 x 224 x 224 is one; 3 x 224 x 3 may be three pixels high.
             and (shape[0] in (1, 3))
             and shape[2] not in (1, 3)
         )

@@ -177,6 +177,7 @@ def giving_scores(model: Network) -> Network:
     ValueError
         If the model ends in another activation, or has no graph of layers.
     """
+    # Scores are what enters the softmax: either a setting of the last layer, or a layer itself.
     graph = Graph(model)
     output = graph.outputs[0]
     end = classifying.end_of(output)
@@ -207,6 +208,7 @@ def classifying_layer(model: Network) -> Layer:
     ValueError
         If there is no such layer, or several.
     """
+    # By the layer: one that is called again, or has several outputs, counts once.
     found = {id(each.operation): each for each in classifying.makers(Graph(model).outputs[0])}
     if len(found) != 1:
         names = [each.path for each in found.values()]

@@ -46,6 +46,7 @@ class KerasCut(Cut):
         declared = tuple(self.model.outputs[0].shape[1:])
         if None not in declared:
             return declared
+        # One sample stands for any number of them.
         given = [(1, *shape) for shape in shapes]
         shape = self.model.compute_output_shape(given if len(given) > 1 else given[0])
         return tuple(shape[1:])
@@ -91,7 +92,7 @@ class KerasNetwork(FrozenNetwork):
         return KerasCut(
             self.name,
             "the network's output",
-            False,
+            False,  # what the outputs mean is asked of `gives_logits`
             _inputs_of(self.model),
             -1,
             self.model,
@@ -108,6 +109,7 @@ class KerasNetwork(FrozenNetwork):
     def _join(self, cuts: Sequence[Cut]) -> Any:
         """Return one model with the values of several cuts as outputs."""
         models = [cut.model for cut in cuts if isinstance(cut, KerasCut)]
+        # Kept for the next batch: a new model would be traced and compiled once more.
         key = tuple(map(id, models))
         if self._joined is None or self._joined[0] != key:
             joined = import_keras().Model(models[0].inputs, [each.outputs[0] for each in models])
@@ -128,6 +130,7 @@ class KerasNetwork(FrozenNetwork):
         found = []
         for calls in graph.calls.values():
             for values in calls:
+                # Of a call with several outputs (an LSTM with its states), a name means none.
                 if len(values) == 1:
                     value = values[0]
                     kind = type(value.operation).__name__

@@ -58,12 +58,14 @@ def find_penultimate(
     outputs = [each for each in graph.outputs if graph.is_float(each)] or graph.outputs
     for output in outputs:
         reading, shape = _read_output(graph, names, output), graph.shape(output)
+        # As many outputs as labels settle an unclear case; a single one may tell two classes apart.
         numbers_classes = shape == (n_classes,) or (shape, n_classes) == ((1,), 2)
         if reading.kind == "unclear" and not (numbers_classes and len(reading.given) == 1):
             raise ValueError(_unclear(graph, names, output, reading))
         if reading.kind == "features":
             found.setdefault(without_dropout(graph, output), "the network's output")
         else:
+            # Outputs of one layer, such as scores and their softmax, have one and the same input.
             made = [repr(_node(graph, names, each)) for each in makers(graph, output)]
             found.setdefault(reading.given[0], f"the input of {' and '.join(made)}")
     if len(found) > 1:
@@ -89,6 +91,7 @@ def gives_probabilities(graph: OnnxGraph, tensor: str) -> bool | None:
         if operation == "LogSoftmax" or written_out(graph, tensor) == "LogSoftmax":
             # Those of several classes are scores; of a single one, they may be anything.
             return False if graph.shape(tensor) != (1,) else None
+        # The mean of probabilities is a probability, that of mixed values is unknown.
         if operation == "Mean":
             answers = {gives_probabilities(graph, each) for each in data}
             return answers.pop() if len(answers) == 1 else None
@@ -109,7 +112,7 @@ def makers(graph: OnnxGraph, tensor: str) -> list[str]:
         if has_matrix(graph, each) or broadens(graph, each):
             found[each] = None
         elif graph.op(each) not in OF_FEATURES:
-            waiting += reversed(graph.data(each))
+            waiting += reversed(graph.data(each))  # the last is taken first: keeps their order
     return list(found)
 
 
@@ -123,6 +126,7 @@ def without_dropout(graph: OnnxGraph, tensor: str) -> str:
 def _read_output(graph: OnnxGraph, names: LayerNames, output: str) -> Reading:
     reading = _read(graph, names, output)
     shape = graph.shape(output)
+    # Several positions: bare scores are a map (rule 4), but a softmax says that there are classes.
     if _n_axes(shape) > 1 and reading.kind in ("classes", "scores"):
         if reading.kind == "scores":
             return Reading("features")
@@ -137,11 +141,14 @@ def _read(graph: OnnxGraph, names: LayerNames, tensor: str) -> Reading:
     while True:
         operation, data = graph.op(tensor), graph.data(tensor)
         own = f"{_node(graph, names, tensor)!r} ({operation})"
+        # An input of the network ends the search, too: nothing has made classes of it.
         if not data or operation in OF_FEATURES:
             return Reading("features")
+        # Exporters write a softmax, or a normalization, as several operators.
         written = written_out(graph, tensor)
         if operation in OF_CLASSES or written in ("Softmax", "LogSoftmax"):
             return _made_by(graph, tensor, own)
+        # Prototypes of the classes are a matrix as well, even if they are only subtracted.
         compares = broadens(graph, tensor)
         if compares or has_matrix(graph, tensor):
             if graph.shape(tensor) is None:
@@ -195,6 +202,7 @@ def _made_by(graph: OnnxGraph, tensor: str, own: str) -> Reading:
 
 def _n_axes(shape: tuple[int | None, ...] | None) -> int:
     """Count the axes of a sample along which there is more than one value."""
+    # An unknown shape counts as a single position: `_read` has noted the doubt.
     return sum(size != 1 for size in shape or ())
 
 

@@ -57,6 +57,7 @@ def read_onnx(network: Any) -> tuple[str, Any]:
         name, model = path.name, _parse(path)
     else:
         name, model = network.graph.name or "ONNX model", network
+    # Protobuf parses much that is no model, to a message in which nothing is set.
     if not model.ir_version or not model.graph.output:
         raise ValueError(
             f"{name!r} has no graph: it is damaged, or not an ONNX model. Export the network again."
@@ -81,6 +82,7 @@ def _parse(path: Path) -> Any:
     content = path.read_bytes()
     if not content:
         raise ValueError(f"{str(path)!r} is empty. Export or download the network again.")
+    # The commonest of damaged files: a repository was cloned without its large files.
     if content.startswith(_POINTER):
         raise ValueError(
             f"{str(path)!r} is a pointer of Git LFS, not the network itself. Get it with: "
@@ -116,7 +118,7 @@ def _refuse_external_data(model: Any, name: str) -> None:
         for tensor in _tensors([model.graph, *model.functions])
         if tensor.data_location == TensorProto.EXTERNAL
         for entry in tensor.external_data
-        if entry.key == "location"
+        if entry.key == "location"  # the others are offset, length and checksum
     }
     if places:
         raise ValueError(
@@ -141,6 +143,7 @@ def _tensors(graphs: list[Any]) -> Iterator[Any]:
             yield from _tensors(list(subgraphs(node)))
 
 
+# Also those inside nodes: the branches of an If, the body of a Loop.
 def _nodes(graph: Any) -> Iterator[Any]:
     for node in graph.node:
         yield node
@@ -163,6 +166,7 @@ def _check_operators(model: Any, name: str) -> None:
             "it computes no features that a head could be fitted on. Pass the network, or the "
             "features that this model takes."
         )
+    # onnx lists all operators of its own domain, so that a name it lacks there is a custom one.
     custom = sorted(
         f"{domain}.{kind}" if domain else kind
         for domain, kind in used
@@ -191,6 +195,7 @@ def _check_version(model: Any, name: str) -> None:
     probe = helper.make_model(
         empty, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4)
     )
+    # onnx is asked before the runtime, whose message does not say which versions it knows.
     try:
         newest = onnx.defs.onnx_opset_version()
         if opsets.get("ai.onnx", 1) > newest:

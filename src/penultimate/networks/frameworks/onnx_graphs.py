@@ -147,10 +147,11 @@ class OnnxNetwork(FrozenNetwork):
         self._inputs = inputs_of(self.graph)
         self.states_shapes = all(each.shape is not None for each in self._inputs)
         self._rows = self.graph.rows()
-        self._digest = ""
+        self._digest = ""  # computed when it is asked for, as it reads all weights
         self._sessions: dict[tuple[int, tuple[str, ...]], Session] = {}
 
     def __getstate__(self) -> dict[str, Any]:
+        # Without sessions, which cannot be pickled; everything else is made of the model again.
         return {
             "name": self.name,
             "model": self.model.SerializeToString(),
@@ -180,6 +181,7 @@ class OnnxNetwork(FrozenNetwork):
         # Threads do not survive a fork: a child opens its own sessions. The parent's are kept, as
         # closing one would wait for its threads.
         key = (os.getpid(), tuple(tensors))
+        # Taken out and put back in as the latest: the one unused for the longest is closed first.
         found = self._sessions.pop(key, None)
         if found is None:
             part = self.graph.until(tensors)
@@ -218,6 +220,7 @@ class OnnxNetwork(FrozenNetwork):
             If there is no such layer, or what is meant is not clear.
         """
         shapes = self._shapes(example)
+        # The rules that find a layer need shapes.
         if shapes is not None and not self.states_shapes:
             self.graph.assume(shapes)
         if layer == "penultimate":
@@ -284,6 +287,7 @@ class OnnxNetwork(FrozenNetwork):
             kind, operation = kinds.get(tensor), self.graph.op(tensor)
             if kind is None or not kind.shape or operation in _NOT_LISTED or not operation:
                 continue
+            # One row per sample: the first axis is open, or of the size of a declared batch.
             if self.graph.is_float(tensor) and kind.shape[0] in (None, 1, self._rows):
                 found.append(Candidate(self._names.label(tensor), operation, kind.shape[1:]))
         return found

@@ -14,6 +14,7 @@ _SAMPLES = "penultimate_samples"  # name of the axis of the samples
 def subgraphs(node: Any) -> Iterator[Any]:
     """Yield the graphs inside a node, such as the branches of an If."""
     for attribute in node.attribute:
+        # Protobuf returns an empty graph where there is none.
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
@@ -21,6 +22,7 @@ def subgraphs(node: Any) -> Iterator[Any]:
 
 def reads(node: Any) -> list[str]:
     """Return the tensors that a node reads, each once; also those that its subgraphs capture."""
+    # An optional input that is left out has an empty name.
     names = dict.fromkeys(name for name in node.input if name)
     for graph in subgraphs(node):
         names.update(dict.fromkeys(_captured(graph)))
@@ -42,6 +44,7 @@ def numpy_type(elem_type: int) -> str | None:
     if elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
         return None
     kind = np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))
+    # bfloat16 and floats of 8 bits come from another package, and have no own `isbuiltin`.
     return kind.name if kind.kind in "fiub" and kind.isbuiltin == 1 else None
 
 
@@ -53,6 +56,7 @@ def sample_shape(value: Any) -> Shape | None:
 
 def dims_of(tensor: Any) -> Shape:
     """Return the declared sizes of a tensor's axes; None for an open one."""
+    # An open axis has a name instead of a size, whose value is then 0.
     return tuple(each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
 
 
@@ -60,7 +64,7 @@ def for_any_batch(value: Any, shape: Shape | None = None) -> Any:
     """Return a declaration of an input with any number of samples, of this shape if it is given."""
     from onnx import ValueInfoProto
 
-    found = ValueInfoProto()
+    found = ValueInfoProto()  # a copy: the model keeps its own declaration
     found.CopyFrom(value)
     tensor = found.type.tensor_type
     if shape is not None and not tensor.HasField("shape"):
@@ -94,6 +98,7 @@ def value_of(value: Any) -> NDArray[Any] | None:
 
 
 def _captured(graph: Any) -> Iterator[str]:
+    # A subgraph sees the names of the graph around it, except those that it makes itself.
     own = {each.name for each in (*graph.input, *graph.initializer)}
     for node in graph.node:
         yield from (name for name in reads(node) if name not in own)

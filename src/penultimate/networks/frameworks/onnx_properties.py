@@ -50,6 +50,7 @@ def inputs_of(graph: OnnxGraph) -> tuple[Input, ...]:
 def takes_pixels(graph: OnnxGraph, inputs: Sequence[Input]) -> bool:
     """Return whether a network takes images of bytes, or begins by scaling or centering pixels."""
     shape = inputs[0].shape or ()
+    # Images only: three axes, one of which is that of one or three channels.
     if len(inputs) > 1 or len(shape) != 3 or {shape[0], shape[2]}.isdisjoint({1, 3}):
         return False
     if inputs[0].dtype == "uint8":
@@ -85,6 +86,7 @@ def _scales_pixels(graph: OnnxGraph, tensor: str) -> bool:
         return False
     if constants[0] is None or not constants[0].size:
         return False
+    # All channels have to be scaled: of factors the largest decides, of divisors the smallest.
     size = float(np.abs(constants[0]).max())
     if operation == "Div":
         return float(np.abs(constants[0]).min()) >= 1 / _SCALES_PIXELS

@@ -189,10 +189,12 @@ class OnnxGraph:
         types = [numpy_type(each.type.tensor_type.elem_type) for each in self.inputs]
         if not all(types):
             return {}
+        # Two samples, since an axis of one may be any axis.
         part, rows = self.until(tensors, cast=False), self.rows() or 2
         names = [each.name for each in part.graph.input]
         found: dict[str, Kind] = {}
         # What differs between two sizes depends on those that are left open.
+        # Both can be halved four times, as networks with strides do.
         for size in (32, 48) if any(None in each for each in given) else (32,):
             samples = noise(given, [kind or "" for kind in types], rows, size)
             used = [each for info, each in zip(self.inputs, samples) if info.name in names]
@@ -210,6 +212,7 @@ class OnnxGraph:
 
     def channel_axis(self, tensor: str) -> int:
         """Return the axis of the channels; -1 where they are last, or it is not known."""
+        # Back to an operation that says where its channels are.
         path = []
         while (axis := self._own_axis(tensor)) is None:
             path.append(tensor)
@@ -257,6 +260,7 @@ class OnnxGraph:
         """
         from onnx import ModelProto, TensorProto, TypeProto, helper
 
+        # Backward: a node is needed if a needed one reads what it makes.
         needed, nodes = set(tensors), []
         for node in reversed(self.nodes):
             if needed.intersection(node.output):

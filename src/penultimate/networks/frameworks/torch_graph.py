@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from penultimate.networks.frameworks.frozen import no_such_layer
 
 Shape = tuple[int, ...]
+# A module's name, which may hold anything; the number of a call; the keys of one of its tensors.
 _LAYER = re.compile(r"(?P<name>.*?)(:(?P<call>\d+))?(?P<key>(\[[^\[\]]*\])*)")
 # The network itself has no name. Names of modules may be single words such as "output".
 _INPUT, _OUTPUT = "input of the network", "output of the network"
@@ -99,7 +100,7 @@ class Graph:
     def __init__(self, network: str, calls: list[Call], aliases: Mapping[str, str]) -> None:
         self.network = network
         self.calls = calls
-        self.root = calls[-1]
+        self.root = calls[-1]  # the network itself is the last to return
         self._times = Counter(call.name for call in calls)
         # What a layer may be called, to the module and whether it is what that takes.
         self._known = {_OUTPUT: ("", False), _INPUT: ("", True)}
@@ -156,7 +157,7 @@ class Graph:
     def _choose_key(self, tensors: Mapping[str, Value], layer: str, key: str) -> str:
         if key in tensors:
             return key
-        if not key and len(tensors) == 1:
+        if not key and len(tensors) == 1:  # nothing else can be meant
             return next(iter(tensors))
         if not tensors:
             raise ValueError(
@@ -180,6 +181,8 @@ class Graph:
         A module that makes it comes before those that take it, and those that merely pass it on,
         such as dropout, come last.
         """
+        # What a module makes is named best by it; then by who takes it. Last come modules that
+        # pass on what they take, such as dropout at inference.
         given: list[str] = []
         taken: list[str] = []
         passed: list[str] = []

@@ -198,6 +198,8 @@ class TorchNetwork(FrozenNetwork):
             for tensors, is_input in ((call.inputs, True), (call.outputs, False)):
                 for key, value in tensors.items():
                     layer = graph.text(call, key, is_input=is_input)
+                    # What a module takes is listed where no module gives it: it comes from a
+                    # function between them.
                     if value.shape[:1] == (len(_ROWS),) and (
                         not is_input or (graph.names_of(value)[0] == layer and value.inputs)
                     ):
@@ -283,6 +285,7 @@ class TorchNetwork(FrozenNetwork):
             )
         batch, names = rows(example, _ROWS), self._input_names(example)
         errors: list[Exception] = []
+        # Types are tried, because a module does not say which it takes.
         for kinds in possible_types(batch):
             inputs = tuple(
                 Input(name, each.shape[1:], kind) for name, each, kind in zip(names, batch, kinds)
@@ -340,7 +343,7 @@ class TorchNetwork(FrozenNetwork):
         assert example is not None  # `_record` raised without one
         found_at, value = graph.find(layer)
         axis = value.channel_axis
-        if axis is None:
+        if axis is None:  # torch's maps have their channels first, and rows have them last
             axis = 1 if len(value.shape) > 3 else -1
         cut = TorchCut(
             layer,
@@ -352,6 +355,7 @@ class TorchNetwork(FrozenNetwork):
             found_at=found_at,
             by_name=self._is_by_name(example),
         )
+        # Tried at once: whatever else is in its batch, a sample must have the same features.
         several, other = cut.run(rows(example, _ROWS)), cut.run(rows(example, _OTHER_ROWS))
         if several.shape[:1] != (len(_ROWS),) or other.shape[:1] != (len(_OTHER_ROWS),):
             raise ValueError(

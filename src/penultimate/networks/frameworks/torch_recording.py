@@ -28,6 +28,7 @@ _MOVES_AXES = {"permute", "transpose", "t", "mt", "swapaxes", "swapdims", "moved
 # Whose values have channels on the second axis, or on the last one.
 _CHANNELS_FIRST = re.compile("conv|.*pool|batchnorm|instancenorm|groupnorm|interpolate|upsample")
 _CHANNELS_LAST = re.compile("linear|layernorm|embedding|multihead|scaleddot|lstm|gru|rnn")
+# Names in torch.special of the same functions.
 _ALIASES = {
     "specialexpit": "sigmoid",
     "specialsoftmax": "softmax",
@@ -92,6 +93,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
     finally:
         for handle in handles:
             handle.remove()
+    # All names of all modules, so that any of them finds the layer.
     aliases = {
         name: recorder.names[id(each)]
         for name, each in module.named_modules(remove_duplicate=False)
@@ -103,6 +105,7 @@ class _Recorder:
     """Notes calls of modules and of torch's functions."""
 
     def __init__(self, module: Any) -> None:
+        # A module that is used in several places has its first name.
         self.names = {id(each): name for name, each in module.named_modules()}
         self.calls: list[Call] = []
         self._running: list[Call] = []
@@ -137,6 +140,7 @@ class _Recorder:
         given = dict(leaves(output))
         taken = tuple({id(each): each for each in call.inputs.values()}.values())
         for tensor in given.values():
+            # No function of torch's was seen to make it: the module as a whole did.
             if id(tensor) not in self._met and taken:
                 weights = tuple(tuple(each.shape) for each in module.parameters())
                 kind, shape = _plain(call.kind), tuple(tensor.shape)
@@ -156,6 +160,7 @@ class _Recorder:
         taken = tuple({id(each): each for each in taken}.values())
         others = [each for each in tensors if id(each) not in self._values]
         result = func(*args, **kwargs)
+        # An assignment returns nothing: what it gives is its first argument, changed.
         given = [each for _, each in leaves(args[0] if kind == "setitem" else result)]
         weights = [each for each in others if self._is_weight(each)]
         for tensor in given:

@@ -74,6 +74,7 @@ def checked(module: Any) -> Any:
                 f"The network {name!r} {scripted} whose layers cannot be observed; pass the "
                 "torch.nn.Module that it was made of, or export it to ONNX."
             )
+    # On several devices a hook sees parts of a batch, in any order.
     wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
     if isinstance(module, wrappers):
         raise TypeError(
@@ -147,7 +148,9 @@ def until(
 
     handles = []
     try:
+        # One hook for each side of a module, whatever the number of its values.
         for name, is_input in {(place.name, place.is_input): None for place in places}:
+            # `keep` is bound as a default below, since the loop gives the name to the next one.
             keep, observed = watch(name, is_input), module.get_submodule(name)
             if is_input:
                 handle = observed.register_forward_pre_hook(
@@ -203,10 +206,10 @@ def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
         return tuple(found)
 
     tried = [
-        types("float32", "int64", "bool"),
-        types("float32", "float32", "float32"),
-        types("int64", "int64", "bool"),
-        types("int64", "int64", "bool", "int64"),
+        types("float32", "int64", "bool"),  # bytes are pixels, larger integers are tokens
+        types("float32", "float32", "float32"),  # all are measurements
+        types("int64", "int64", "bool"),  # bytes are tokens, too
+        types("int64", "int64", "bool", "int64"),  # and so are whole numbers in floats
     ]
     return list(dict.fromkeys(tried))
 
@@ -217,6 +220,7 @@ def arguments(
     """Return the arguments of a call: tensors on the device of the module, of its float type."""
     import torch
 
+    # A module without weights runs where its input is.
     device = next((each.device for _, each in weights_of(module)), torch.device("cpu"))
     floats = getattr(torch, float_type(module))
     tensors = []
@@ -258,6 +262,7 @@ def explained(
     """Return the error to raise for one in a forward pass: what the module was given, and why."""
     import torch
 
+    # Of its own type, for whoever catches it.
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return type(error)(f"{error} Lower batch_size.")
     shapes = [each.shape for each in batch]

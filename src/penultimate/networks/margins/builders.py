@@ -127,6 +127,7 @@ class RandomFeatureNetwork(BaseEstimator):
         # Imported late, because that module imports Keras.
         from penultimate.networks.margins.layers import RandomFourierFeatures
 
+        # Its layers are taken over into one model, so that the features are part of the network.
         machine = linear((self.n_features,), n_outputs)
         layers = import_keras().layers
         with standard_settings():
@@ -203,6 +204,7 @@ def build_margin_network(
     """
     model = giving_scores(build_network(network, input_shape, n_outputs, seed=seed))
     layer = classifying_layer(model)
+    # On the last weights alone: those before it make the features, whose scale is not the SVM's.
     regularizer = import_keras().regularizers.L2(penalty)
     weight_matrix(layer).regularizer = regularizer
     if hasattr(layer, "kernel_regularizer"):  # saved with the layer; its kernel exists already

@@ -92,6 +92,7 @@ class SignAccuracy(_MeanOverSamples):
 
     def of_margins(self, values: Tensor) -> Tensor:
         """Return which samples are on the right side."""
+        # Strictly: a tie at zero says nothing about the class.
         return values > 0
 
 
