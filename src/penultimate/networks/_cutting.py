@@ -85,6 +85,7 @@ class CutNetwork:
         for cut in self.cuts:
             shape = self._shape_of(cut, shapes)
             count = None if shape is None else pooled_size(shape, self.pooling, cut.channel_axis)
+            # One layer of unknown size makes the sum unknown.
             if count is None:
                 return None
             total += count
@@ -144,6 +145,7 @@ def check_layer(layer: object) -> list[str]:
 
 def completed(prepare: Preprocessing, frozen: FrozenNetwork) -> Preprocessing:
     """Return a preprocessing with what the network states: the order of axes, and the size."""
+    # What the user stated stands, even if the network seems to say something else.
     if prepare.channels_first is None:
         prepare = replace(prepare, channels_first=frozen.channels_first())
     shape = next((each.shape for each in frozen.inputs()), None) if frozen.states_shapes else None

@@ -59,6 +59,7 @@ def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None
     """
     check_is_fitted(extractor)
     prepare = extractor.preprocessing_
+    # With a preprocessing the graph may leave its size open, and images still have this one.
     size = None if prepare is None else prepare.size
     return _export(extractor._network, "features", samples, size)
 
@@ -118,7 +119,9 @@ def _export(
     model = frozen.to_onnx(network.cuts)
     batches = _noise(frozen, given.shape, given.dtype, size)
     if samples is not None:
+        # Noise may miss what images show, such as units that noise never reaches.
         batches.append(np.asarray(samples, given.dtype))
+    # Measured, as the framework may leave them open.
     shapes = [_shape_of(network, cut, batches[0]) for cut in network.cuts]
     values = [Value(len(shape) + 1, cut.channel_axis) for shape, cut in zip(shapes, network.cuts)]
     made = assembled(
@@ -152,6 +155,7 @@ def _noise(
     for side in _OPEN_SIZES if None in shape else (0,):
         full = (max(_ROWS), *(each or side for each in shape))
         if np.issubdtype(np.dtype(kind), np.integer):
+            # Tokens of 0 and 1 are in every vocabulary.
             values = rng.integers(0, 2, full).astype(float)
         elif frozen.takes_pixels():
             values = rng.integers(0, 256, full).astype(float)

@@ -524,6 +524,7 @@ class FeatureExtractor(
         assert self._cut is not None
         return self._cut
 
+    # The network of a path, in a copy that was pickled.
     _kept: FrozenNetwork | None = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def load_network(path: str | Path) -> Any:
         # Safe mode refuses Lambda layers, which hold code that would run when loaded.
         network = import_keras().saving.load_model(path, safe_mode=True)
     except ValueError as error:
+        # Other faults have the same type, and a message that says what they are.
         if "Lambda" not in str(error) and "safe_mode" not in str(error):
             raise
         raise ValueError(

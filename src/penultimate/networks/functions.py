@@ -32,6 +32,7 @@ class _Value(Cut):
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Call the function on a batch."""
+        # Called as it is: mode, device and gradients are its own business.
         given = self.function(*batch)
         if callable(getattr(given, "detach", None)):  # a torch tensor, perhaps with gradients
             given = given.detach().cpu()
@@ -71,6 +72,7 @@ class FunctionNetwork(FrozenNetwork):
 
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
         """Return one input of unknown shape."""
+        # Any name will do, as a function is given arrays by position.
         return (Input("X", None),)
 
     def cut(self, layer: str, n_classes: int | None = None, example: Example | None = None) -> Cut:

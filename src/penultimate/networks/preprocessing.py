@@ -88,6 +88,7 @@ class Preprocessing:
             # Frozen, hence this way; in one form, so that equal settings have equal digests.
             object.__setattr__(self, "size", (int(sides[0]), int(sides[1])))
         if self.crop is not None:
+            # A share of nothing: the center of an image is cropped to the size.
             if self.size is None:
                 raise ValueError(
                     "The 'crop' parameter of Preprocessing needs a 'size' to crop to; got "
@@ -108,6 +109,7 @@ class Preprocessing:
                 raise ValueError(
                     f"The 'std' parameter of Preprocessing must not be 0; got {given}."
                 )
+            # One number is kept as one, so that it fits any number of channels.
             kept = float(values[0]) if len(values) == 1 else tuple(map(float, values))
             object.__setattr__(self, name, kept)
 
@@ -179,6 +181,7 @@ class Preprocessing:
         -------
         tuple of int
         """
+        # Without a size the image keeps its own.
         height, width = self.size if isinstance(self.size, tuple) else image_shape[:2]
         sides = (height, width)
         return (self.n_channels, *sides) if self.channels_first else (*sides, self.n_channels)

@@ -205,6 +205,7 @@ def cache_folder() -> Path:
     """
     if chosen := os.environ.get("PENULTIMATE_CACHE"):
         return Path(os.path.abspath(os.path.expanduser(chosen)))
+    # On macOS there is no such variable.
     variable = {"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME")
     usual = os.environ.get(variable, "")
     # By its specification, a relative XDG_CACHE_HOME is to be ignored.
@@ -259,6 +260,7 @@ def pretrained_network(name: str) -> Path:
     'efficientnet-lite0-57934424-v1.onnx'
     """
     if name not in PRETRAINED:
+        # Names are short, so that each wrong letter weighs more than in difflib's default.
         near = get_close_matches(str(name).lower(), PRETRAINED, n=2, cutoff=0.5)
         guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(
@@ -357,6 +359,7 @@ def list_networks() -> list[NetworkRow]:
     ]
     for network in PRETRAINED.values():
         version = network.installed_version
+        # Ready first: then the package with the weights need not be installed any more.
         if os.path.isfile(network.cached_file):
             weights = f"ready: {network.cached_file}"
         elif version is not None:

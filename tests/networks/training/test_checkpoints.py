@@ -106,14 +106,14 @@ def test_best_weights_from_before_the_interruption_are_kept(samples, path):
 def test_a_finished_training_returns_immediately(samples, path):
     first, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     written = path.stat().st_mtime_ns
-    heard = []
+    reported = []
 
     class Listener(Progress):
         def update(self, step, done, total):
-            heard.append((done, total))
+            reported.append((done, total))
 
     again, same = fit_network(little, *samples, RECIPE, checkpoint=path, progress=Listener())
-    assert (same, heard) == (history, [(3, 3)])
+    assert (same, reported) == (history, [(3, 3)])
     assert_same_weights(first, again)
     assert path.stat().st_mtime_ns == written
 

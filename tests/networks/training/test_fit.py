@@ -141,15 +141,15 @@ def test_groups_stay_out_of_the_slice(samples):
 
 
 def test_progress_reports_every_step(samples):
-    heard = []
+    reported = []
 
     class Listener(Progress):
         def update(self, step, done, total):
-            heard.append((step, done, total))
+            reported.append((step, done, total))
 
     fit_network(small, *samples, QUICK, progress=Listener())
     steps = [epoch + step / 6 for epoch in range(4) for step in range(6)]  # 54 samples by eights
-    assert heard == [("train network", pytest.approx(done), 4) for done in [*steps, 4]]
+    assert reported == [("train network", pytest.approx(done), 4) for done in [*steps, 4]]
 
 
 def test_bfloat16_learns_and_leaves_a_float32_network(samples):
@@ -224,11 +224,11 @@ def test_sample_weights_count_in_training_and_validation(samples):
 def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
     X, codes = samples
     recipe = Training(100, 8, 0.02, augmentation=None, patience=2)
-    heard = []
+    reported = []
 
     class Listener(Progress):
         def update(self, step, done, total):
-            heard.append(done)
+            reported.append(done)
 
     def run(progress):
         model = build_network(small, X.shape[1:], 2, seed=1)
@@ -240,7 +240,7 @@ def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
 
     model, history = run(Listener())
     assert len(history.loss) == history.best_epoch + 3 < 100
-    assert heard[-1] == 100
+    assert reported[-1] == 100
     again, same = run(Listener())
     assert same == history  # and not an epoch more
     for one, two in zip(model.get_weights(), again.get_weights(), strict=True):

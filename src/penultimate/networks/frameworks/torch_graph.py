@@ -122,6 +122,7 @@ class Graph:
         ValueError
             If there is no such layer, it does not run, or a number or key is missing or wrong.
         """
+        # Keys may be left out where there is one tensor, numbers where there is one call.
         parts = _LAYER.fullmatch(layer)
         name, number, key = (
             (parts["name"], parts["call"], parts["key"]) if parts else (layer, "", "")

@@ -105,6 +105,7 @@ def _run(cuts: Sequence[TorchCut], batch: Sequence[NDArray[Any]]) -> list[NDArra
             values = until(module, [cut.found_at for cut in cuts], args, kwargs)
         except Exception as error:
             raise explained(error, module, batch, inputs) from error
+    # A module may branch on the shape or the values of its input.
     missing = [cut.layer for cut, value in zip(cuts, values) if value is None]
     if missing:
         raise ValueError(
@@ -171,6 +172,7 @@ class TorchNetwork(FrozenNetwork):
         graph, inputs = self._record(example)
         if layer == "penultimate":
             return self._cut(graph, inputs, example, *classifying.penultimate(graph, n_classes))
+        # As `Graph.text` names what a module takes.
         is_input = layer.startswith("input of ")
         place = f"the {'input' if is_input else 'output'} of {layer.removeprefix('input of ')!r}"
         return self._cut(graph, inputs, example, layer, place)
@@ -265,6 +267,7 @@ class TorchNetwork(FrozenNetwork):
         for name, weights in weights_of(self.module):
             digest.update(f"{name}\n{tuple(weights.shape)}\n{weights.dtype}\n".encode())
             values = weights.detach().cpu()
+            # Quantized values have no bytes that NumPy reads.
             values = values.dequantize() if values.is_quantized else values
             digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
@@ -274,10 +277,12 @@ class TorchNetwork(FrozenNetwork):
         if example is None:
             return True
         arrays = list(example.values()) if isinstance(example, Mapping) else example
+        # Rows and sequences have no such axis.
         return np.ndim(arrays[0]) == 4
 
     def _record(self, example: Example | None) -> tuple[Graph, tuple[Input, ...]]:
         """Run the module on an example; return what it computed, and its inputs."""
+        # A module is Python code: nothing but a pass shows what it computes.
         if example is None or not len(example):
             raise ValueError(
                 f"The torch module {self.name!r} does not state the shape of its input: pass X to "

@@ -73,6 +73,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
     -------
     Graph
     """
+    # While the mode is on, every function of torch's is passed to it instead of being called.
     from torch.overrides import TorchFunctionMode
 
     recorder = _Recorder(module)

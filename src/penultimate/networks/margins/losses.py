@@ -54,6 +54,7 @@ class MarginLoss(keras.losses.Loss):  # type: ignore[name-defined]
 
     def get_config(self) -> dict[str, Any]:
         """Return the configuration to recreate the loss from."""
+        # Plain floats: a configuration is stored as JSON.
         weights = None if self.class_weight is None else [float(w) for w in self.class_weight]
         return {
             **super().get_config(),

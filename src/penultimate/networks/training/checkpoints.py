@@ -121,7 +121,7 @@ class Checkpoint:
             if metadata["sha256"] != _digest(metadata, tensors):
                 raise ValueError("its content is not what was written")
             stored = {kind: json.loads(metadata[kind]) for kind in self.identity}
-            course = TrainingState(**json.loads(metadata["course"]))
+            state = TrainingState(**json.loads(metadata["course"]))
         except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
             raise ValueError(
                 f"The checkpoint {str(self.path)!r} is damaged or is not a checkpoint: {error}. "
@@ -131,17 +131,17 @@ class Checkpoint:
         self._check_identity(stored)
         _assign(model.variables, _group(tensors, "model"))
         _assign(model.optimizer.variables, _group(tensors, "optimizer"))
-        course.best_weights = _group(tensors, "best") or None
-        return course
+        state.best_weights = _group(tensors, "best") or None
+        return state
 
-    def write(self, model: Network, course: TrainingState) -> None:
+    def write(self, model: Network, state: TrainingState) -> None:
         """Replace the file with the current state.
 
         Parameters
         ----------
         model : keras.Model
             The model, with its optimizer.
-        course : TrainingState
+        state : TrainingState
 
         Warns
         -----
@@ -154,13 +154,13 @@ class Checkpoint:
         for group, arrays in (
             ("model", _values(model.variables)),
             ("optimizer", _values(model.optimizer.variables)),
-            ("best", course.best_weights or []),
+            ("best", state.best_weights or []),
         ):
             for index, array in enumerate(arrays):
                 # Padded with zeros, so that names sort in the order of the variables.
                 tensors[f"{group}.{index:05d}"] = np.asarray(array, order="C")
-        state = {k: v for k, v in vars(course).items() if k != "best_weights"}
-        texts = {**self.identity, "course": state}
+        fields = {k: v for k, v in vars(state).items() if k != "best_weights"}
+        texts = {**self.identity, "course": fields}
         metadata = {"format": _FORMAT, **{name: _to_json(text) for name, text in texts.items()}}
         metadata["sha256"] = _digest(metadata, tensors)
         try:

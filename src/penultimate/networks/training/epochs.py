@@ -81,7 +81,7 @@ def run_epoch(
     sample_weight: NDArray[np.floating] | None,
     order: NDArray[np.int64],
     batch_size: int,
-    heard: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> float:
     """Take one step per full mini-batch, and return the mean loss.
 
@@ -95,7 +95,7 @@ def run_epoch(
     order : ndarray of int64
         Positions of the samples, in the order of the epoch.
     batch_size : int
-    heard : callable, optional
+    on_progress : callable, optional
         Called after every step but the last, with the completed fraction of the epoch.
 
     Returns
@@ -112,7 +112,7 @@ def run_epoch(
     losses = []
     for step in range(n_steps):
         if step:
-            heard(step / n_steps)
+            on_progress(step / n_steps)
         chosen = order[step * batch_size : (step + 1) * batch_size]
         # Cast per batch: all samples as float32 would take four times the memory of bytes.
         batch = samples[chosen].astype(np.float32)

@@ -146,15 +146,15 @@ def train(
     with seeded(seed), _floats_of(model):
         loss = default_loss(model, training) if loss is None else loss
         compile_network(model, training, loss, one_cycle(training, len(X) // batch_size))
-        file, course = None, TrainingState()
+        file, state = None, TrainingState()
         if checkpoint is not None:
             network = describe_network(model, training, loss, seed)
             file = Checkpoint(
                 checkpoint, network, describe_samples(X, codes, sample_weight, validation)
             )
-            course = file.read(model)
+            state = file.read(model)
         # A training that early stopping ended is complete, even though epochs are missing.
-        done = training.epochs if _is_over(course, training) else len(course.loss)
+        done = training.epochs if _is_over(state, training) else len(state.loss)
         progress.update("train network", done, training.epochs)
         if done < training.epochs:
             foresee_epoch(model, X, batch_size, progress)
@@ -163,7 +163,7 @@ def train(
             X, training.augmentation, seed=seed, first=done, last=training.epochs
         ):
 
-            def heard(share: float, epoch: int = epoch) -> None:
+            def on_progress(share: float, epoch: int = epoch) -> None:
                 progress.update("train network", epoch + share, training.epochs)
 
             seed_shared_generators(seed, epoch)
@@ -172,33 +172,33 @@ def train(
                 explaining_divergence(epoch, model, X, training, hint),
                 _computing_in(training.precision, model),
             ):
-                course.loss.append(
-                    run_epoch(model, samples, codes, sample_weight, order, batch_size, heard)
+                state.loss.append(
+                    run_epoch(model, samples, codes, sample_weight, order, batch_size, on_progress)
                 )
             # Outside the context of the precision: validation is always in float32.
             if validation is not None:
-                _validate(model, validation, loss, course, training)
+                _validate(model, validation, loss, state, training)
             now = time.perf_counter()
-            course.seconds, start = course.seconds + now - start, now
+            state.seconds, start = state.seconds + now - start, now
             if file is not None:
-                file.write(model, course)
+                file.write(model, state)
             # After early stopping the work is complete, and is reported so, although epochs are
             # missing.
-            over = _is_over(course, training)
+            over = _is_over(state, training)
             progress.update(
                 "train network", training.epochs if over else epoch + 1, training.epochs
             )
             if over:
                 break
-    if course.best_weights is not None:
-        model.set_weights(course.best_weights)
+    if state.best_weights is not None:
+        model.set_weights(state.best_weights)
     # The provenance lets later steps warn about samples that the network has seen.
     record(model, X)
     if validation is not None:
         record(model, validation[0], role="selected")
-    best_epoch = len(course.loss) - 1 if course.best_epoch is None else course.best_epoch
+    best_epoch = len(state.loss) - 1 if state.best_epoch is None else state.best_epoch
     return History(
-        course.loss, course.validation_loss, course.validation_accuracy, best_epoch, course.seconds
+        state.loss, state.validation_loss, state.validation_accuracy, best_epoch, state.seconds
     )
 
 
@@ -260,6 +260,7 @@ def fit_network(
     """
     training = suited_to(X, training)
     training.check()
+    # Codes number the classes from 0, so that the largest one counts them.
     model = build_network(network, X.shape[1:], int(codes.max()) + 1, seed=seed)
     if loss is not None:
         # A margin is a distance between scores; after a softmax there is none.
@@ -385,11 +386,11 @@ def train_further(
     return mean_loss
 
 
-def _is_over(course: TrainingState, training: Training) -> bool:
+def _is_over(state: TrainingState, training: Training) -> bool:
     """Return whether early stopping ends the training: no better epoch within `patience`."""
-    if training.patience is None or course.best_epoch is None:
+    if training.patience is None or state.best_epoch is None:
         return False
-    return len(course.loss) - 1 - course.best_epoch >= training.patience
+    return len(state.loss) - 1 - state.best_epoch >= training.patience
 
 
 def _floats_of(model: Network) -> AbstractContextManager[None]:
@@ -403,7 +404,7 @@ def _computing_in(precision: str, model: Network) -> AbstractContextManager[None
 
 
 def _validate(
-    model: Network, validation: Validation, loss: Loss, course: TrainingState, training: Training
+    model: Network, validation: Validation, loss: Loss, state: TrainingState, training: Training
 ) -> None:
     """Score the network after an epoch, and keep its weights if they are the best so far."""
     X, codes, *weights = validation
@@ -414,7 +415,7 @@ def _validate(
     value = float(import_keras().ops.convert_to_numpy(value))
     chooses = len(X) >= _FEWEST_TO_CHOOSE_BY or training.patience is not None
     # If the slice does not select, every epoch replaces the one before: the last is kept.
-    if value < course.best_loss or not chooses:
-        course.best_epoch, course.best_weights = len(course.validation_loss), model.get_weights()
-    course.validation_loss.append(value)
-    course.validation_accuracy.append(float(np.mean(predicted_codes(outputs) == codes)))
+    if value < state.best_loss or not chooses:
+        state.best_epoch, state.best_weights = len(state.validation_loss), model.get_weights()
+    state.validation_loss.append(value)
+    state.validation_accuracy.append(float(np.mean(predicted_codes(outputs) == codes)))

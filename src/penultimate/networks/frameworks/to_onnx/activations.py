@@ -12,6 +12,7 @@ from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.to_onnx.calls import Call, Converter, weights
 from penultimate.networks.frameworks.to_onnx.writer import Ref, Writer
 
+# Keras's own constants, which have more digits than ONNX's defaults.
 _SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
 _SIX = np.float32(6)
 _HARD = {"alpha": 1 / 6, "beta": 0.5}  # of hard_sigmoid, relu6(x + 3) / 6
@@ -31,6 +32,7 @@ def relu(
     if threshold:
         out = w.same("ThresholdedRelu", x, alpha=float(threshold))
         if slope:
+            # Below the threshold Keras has slope * (x - threshold), for which ONNX has no operator.
             below = w.node("Relu", w.node("Sub", float(threshold), x))
             out = w.same("Sub", out, w.node("Mul", below, slope))
     elif slope:
@@ -52,6 +54,7 @@ def softmax(w: Writer, x: Ref, axis: int | list[int] = -1, op: str = "Softmax") 
 
 def gelu(w: Writer, x: Ref, approximate: bool = False) -> Ref:
     """Write a Gaussian error linear unit, exact or by tanh."""
+    # Written out, as ONNX has Gelu only from opset 20 on.
     if approximate:
         cubic = w.node("Mul", w.node("Mul", w.node("Mul", x, x), x), 0.044715)
         inner = w.node("Tanh", w.node("Mul", w.node("Add", x, cubic), float(np.sqrt(2 / np.pi))))
@@ -61,6 +64,7 @@ def gelu(w: Writer, x: Ref, approximate: bool = False) -> Ref:
 
 
 def _silu(w: Writer, x: Ref) -> Ref:
+    # ONNX has Swish only from opset 24 on.
     return w.same("Mul", x, w.node("Sigmoid", x))
 
 
@@ -73,6 +77,7 @@ def _parametric(op: str, **defaults: float) -> Activation:
 
 
 def _log_sigmoid(w: Writer, x: Ref) -> Ref:
+    # The logarithm of a sigmoid would be -inf where the sigmoid is rounded to 0.
     return w.same("Neg", replace(x, name=w.node("Softplus", w.node("Neg", x))))
 
 

@@ -64,6 +64,7 @@ def _binary(op: str) -> Converter:
         def operand(value: Any) -> Operand:
             return value if isinstance(value, Ref) else w.laid_out(_constant(value), x)
 
+        # A constant with more axes than `x` adds axes, which only the layout of Keras has room for.
         constant = np.shape(_constant(two if one is x else one))
         if x.moved and len(constant) > x.rank:
             x = w.plain(x)
@@ -95,6 +96,7 @@ def _square(w: Writer, call: Call) -> Ref:
 
 
 def _rsqrt(w: Writer, call: Call) -> Ref:
+    # ONNX has no reciprocal square root.
     return w.same("Reciprocal", replace(call.x, name=w.node("Sqrt", call.x)))
 
 
@@ -109,6 +111,7 @@ def _clip(w: Writer, call: Call) -> Ref:
 
 def _cast(w: Writer, call: Call) -> Ref:
     kind = str(call.operation.dtype)
+    # The graph computes in float32; a cast to integers would cut off what follows a point.
     if kind not in ("float32", "float64"):
         raise ExportError(f"it casts to {kind}")
     return call.x
@@ -119,6 +122,7 @@ def _reduce(op: str) -> Converter:
         operation, x = call.operation, call.x
         axes = operation.axis
         axes = list(range(x.rank)) if axes is None else [int(a) % x.rank for a in np.ravel(axes)]
+        # Here as below: a row of the output must depend on one sample alone.
         if 0 in axes:
             raise ExportError("it reduces the axis of the samples")
         keep = bool(operation.keepdims)
@@ -136,10 +140,12 @@ def _matmul(w: Writer, call: Call) -> Ref:
         w.plain(each) if isinstance(each, Ref) else np.asarray(_constant(each), np.float32)
         for each in call.args[:2]
     )
+    # It broadcasts as in NumPy, which is also what Keras does.
     return Ref(w.node("MatMul", one, two), call.shape)
 
 
 def _einsum(w: Writer, call: Call) -> Ref:
+    # The equation names the axes in Keras's order.
     operands = [w.plain(each) for each in call.tensors]
     return Ref(w.node("Einsum", *operands, equation=call.operation.subscripts), call.shape)
 
@@ -158,11 +164,13 @@ def reshaped(w: Writer, x: Ref, shape: FullShape) -> Ref:
     sizes = shape[1:]
     if sum(size is None for size in sizes) > 1:
         raise ExportError("it leaves open several sizes of its output")
+    # ONNX keeps an axis where the size is 0, and computes the one that is -1.
     target = ints([0, *(-1 if size is None else size for size in sizes)])
     return Ref(w.node("Reshape", w.plain(x), target), shape)
 
 
 def _reshape(w: Writer, call: Call) -> Ref:
+    # The number of samples is open, and a row must stay the row of one sample.
     if call.shape[0] is not None:
         raise ExportError("it gives one size to the axis of the samples")
     before, after = call.x.shape[1:], call.shape[1:]
@@ -173,6 +181,7 @@ def _reshape(w: Writer, call: Call) -> Ref:
 
 
 def _permute(w: Writer, call: Call) -> Ref:
+    # Keras leaves out the axis of the samples, and counts the others from 1.
     order = [0, *call.operation.dims]
     return Ref(w.node("Transpose", w.plain(call.x), perm=order), call.shape)
 
@@ -210,6 +219,7 @@ def _reaxis(op: str) -> Converter:
 def _get_item(w: Writer, call: Call) -> Ref:
     x, key = w.plain(call.x), call.args[1]
     keys = list(key) if isinstance(key, tuple) else [key]
+    # An ellipsis stands for all axes that are not named.
     if Ellipsis in keys:
         place = keys.index(Ellipsis)
         missing = x.rank - (len(keys) - 1 - keys.count(None))
@@ -217,6 +227,7 @@ def _get_item(w: Writer, call: Call) -> Ref:
     starts, ends, axes, steps, dropped = [], [], [], [], []
     for axis, each in enumerate(keys):
         if isinstance(each, (int, np.integer)):
+            # A position is a slice of length 1, whose axis is dropped afterwards.
             each, single = slice(int(each), int(each) + 1 or None), True
         else:
             single = False
@@ -225,6 +236,7 @@ def _get_item(w: Writer, call: Call) -> Ref:
         if each == slice(None):
             continue
         step = 1 if each.step is None else int(each.step)
+        # What is left open; backward it is the other way round.
         first, last = (0, _ALL) if step > 0 else (_ALL, -_ALL)
         starts.append(first if each.start is None else int(each.start))
         ends.append(last if each.stop is None else int(each.stop))
@@ -248,6 +260,7 @@ def mirrored(w: Writer, x: Ref, axes: Sequence[int]) -> Ref:
     """Write a tensor in the opposite order along some axes."""
     if 0 in [axis % x.rank for axis in axes]:
         raise ExportError("it reverses the samples")
+    # From the last element to beyond the first, one step back at a time.
     count = len(axes)
     places = ints([x.axis(axis) for axis in axes])
     backward = ints([-1] * count)
@@ -268,6 +281,7 @@ def _pad(w: Writer, call: Call) -> Ref:
     return Ref(name, call.shape, x.moved)
 
 
+# What does nothing at inference.
 _IDENTITIES = (
     *("Identity", "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ActivityRegularization"),

@@ -56,6 +56,7 @@ def standardized(model: Any, name: str) -> Any:
     from onnx import version_converter
     from onnx.inliner import inline_local_functions
 
+    # Exporters write modules as functions, which not all runtimes take.
     if model.functions:
         model = inline_local_functions(model)
     foreign = sorted(
@@ -121,9 +122,11 @@ def assembled(
     writer = Writer()
     given = Ref(INPUT, shape)
     if mirrored_axis is not None:
+        # One pass of a batch twice as long, whose halves are averaged below.
         both = writer.node("Concat", given, mirrored(writer, given, [mirrored_axis]), axis=0)
         given = Ref(both, shape)
     source = _as_type(writer, given.name, graph.input[0].type.tensor_type.elem_type)
+    # What was written so far comes before the network's nodes, what follows comes after them.
     before, writer.nodes = writer.nodes, []
     rows = [
         _pooled(writer, _as_floats(writer, each), value, pooling)
@@ -169,6 +172,7 @@ def _numbered(model: Any) -> Any:
     made = ModelProto(ir_version=IR_VERSION, opset_import=model.opset_import)
     graph = made.graph
     for each in model.graph.input:
+        # Before IR version 4, weights were listed among the inputs.
         if each.name not in {weight.name for weight in model.graph.initializer}:
             graph.input.add().CopyFrom(each)
             graph.input[-1].name = names[each.name] = f"input_{len(graph.input)}"
@@ -182,14 +186,17 @@ def _numbered(model: Any) -> Any:
     for weight in model.graph.initializer:
         keep(weight, weight.name)
     for node in model.graph.node:
+        # As a weight, so that equal ones are found and stored once.
         if node.op_type == "Constant" and node.attribute[0].HasField("t"):
             keep(node.attribute[0].t, node.output[0])
             continue
+        # Left out: whoever reads it reads what it reads.
         if node.op_type == "Identity":
             names[node.output[0]] = names[node.input[0]]
             continue
         copied = graph.node.add()
         copied.CopyFrom(node)
+        # They tell where and when the network was exported.
         for field in ("name", "doc_string", "metadata_props"):
             copied.ClearField(field)
         copied.ClearField("input")
@@ -202,7 +209,10 @@ def _numbered(model: Any) -> Any:
     for each in model.graph.output:
         graph.output.append(
             helper.make_tensor_value_info(
-                names[each.name], each.type.tensor_type.elem_type or 1, None
+                # 1 stands for float32, where the exporter stated no type.
+                names[each.name],
+                each.type.tensor_type.elem_type or 1,
+                None,
             )
         )
     return made
@@ -233,6 +243,7 @@ def _pooled(writer: Writer, name: str, value: Value, pooling: str | None) -> str
     """Write the pooling of ``networks/pooling.py``."""
     if value.rank == 2:
         return name
+    # Rank 1: one number per sample becomes a row of one.
     if value.rank == 1 or pooling is None:
         return writer.node("Flatten", name, axis=1)
     kept = value.channel_axis % value.rank
@@ -258,6 +269,7 @@ def _store_once(model: Any) -> None:
         if names[weight.name] == weight.name and weight.name in used:
             kept.append(weight)
     _rename(graph.node, names)
+    # Copied first: the list that is emptied owns its messages.
     copies = [type(weight).FromString(weight.SerializeToString()) for weight in kept]
     del graph.initializer[:]
     graph.initializer.extend(copies)

@@ -80,11 +80,13 @@ def _written(writer: Writer, value: Value, known: dict[int, Ref], network: str) 
     try:
         convert = _converter_of(operation)
         args, kwargs = arguments_of(value)
+        # Lists of tensors stay lists, as merging layers take them.
         flat = import_keras().tree.map_structure(
             lambda each: known[id(each)] if isinstance(each, Value) else each,
             (*args, *kwargs.values()),
         )
         return convert(writer, Call(operation, flat, tuple(value.tensor.shape)))
+    # A converter knows what it cannot write, and here it is known where that is.
     except ExportError as error:
         raise ExportError(
             f"The layer {value.path!r} ({kind}) of the network {network!r} cannot be written as "
@@ -96,10 +98,12 @@ def _converter_of(operation: Any) -> Converter:
     keras = import_keras()
     if callable(getattr(operation, "to_onnx", None)):
         return _by_itself
+    # Half precision is rounded differently by every runtime: it would not pass the proof.
     policy = getattr(operation, "dtype_policy", None)
     computed = getattr(policy, "compute_dtype", "float32")
     if computed not in ("float32", "float64") or getattr(policy, "quantization_mode", None):
         raise ExportError(f"it computes in {policy.name}; load the network in float32")
+    # Its weights are normalized in training; at inference it is the layer that it wraps.
     if isinstance(operation, keras.layers.SpectralNormalization):
         return lambda writer, call: _converter_of(operation.layer)(
             writer, Call(operation.layer, call.args, call.shape)
@@ -107,6 +111,7 @@ def _converter_of(operation: Any) -> Converter:
     is_layer = isinstance(operation, keras.layers.Layer)
     table = _LAYERS if is_layer else _OPERATIONS
     for each in type(operation).__mro__:
+        # A user's class counts as the one of Keras's whose call it inherits.
         if each.__module__.split(".")[0] != "keras":
             continue
         if each.__name__ in table and type(operation).call is each.call:
@@ -118,5 +123,6 @@ def _converter_of(operation: Any) -> Converter:
 
 
 def _by_itself(writer: Writer, call: Call) -> Ref:
+    # A user's layer knows one layout, that of Keras.
     plain = [writer.plain(each) for each in call.tensors]
     return Ref(call.operation.to_onnx(writer, *plain), call.shape)

@@ -47,16 +47,19 @@ def _padding(
         return {}
     before, after = [], []
     for size, k, stride, dilation in zip(sizes, kernel, strides, dilations):
+        # Pixels that one step sees, with the gaps of a dilation.
         reach = (k - 1) * dilation + 1
         if padding == "causal":
             total = lower = reach - 1
         elif stride == 1:
+            # As many positions as pixels, whatever the size of the map.
             total, lower = reach - 1, (reach - 1) // 2
         elif size is None:
             if max(dilations) > 1:
                 raise ExportError("it is dilated, and pads maps whose size is left open")
             return {"auto_pad": "SAME_UPPER"}
         else:
+            # What the last of ceil(size / stride) steps reaches beyond the map.
             total = max((-(-size // stride) - 1) * stride + reach - size, 0)
             lower = total // 2
         before.append(lower)
@@ -105,12 +108,14 @@ def _bias(layer: Any) -> NDArray[np.float32] | None:
 def _depthwise_kernel(variable: Any) -> NDArray[np.float32]:
     """Return (*sizes, inputs, multiplier) as the kernel of a convolution in groups."""
     kernel = weights(variable)
+    # Each input is a group of its own, with `multiplier` outputs.
     kernel = np.moveaxis(kernel, (-2, -1), (0, 1))
     return kernel.reshape(-1, 1, *kernel.shape[2:])
 
 
 def _conv(w: Writer, call: Call) -> Ref:
     layer = call.operation
+    # Keras has (*sizes, inputs, outputs), ONNX has (outputs, inputs, *sizes).
     kernel = np.moveaxis(weights(layer.kernel), (-1, -2), (0, 1))
     out = _convolve(w, call.x, kernel, _bias(layer), call.shape, layer, groups=layer.groups)
     return apply(w, out, layer.activation)
@@ -131,6 +136,7 @@ def _separable(w: Writer, call: Call) -> Ref:
     # Its own shape is needed by nobody: all that follows is the second step.
     out = _convolve(w, call.x, depthwise, None, call.shape, layer, groups=n_inputs)
     pointwise = np.moveaxis(weights(layer.pointwise_kernel), (-1, -2), (0, 1))
+    # The strides and the padding belong to the first step.
     out = _convolve(w, out, pointwise, _bias(layer), call.shape, layer, steps=False)
     return apply(w, out, layer.activation)
 
@@ -178,6 +184,7 @@ def _pool(op: str) -> Converter:
         size = _each(layer.pool_size, count)
         strides = size if layer.strides is None else _each(layer.strides, count)
         sizes = spatial(x.shape, layer.data_format)
+        # In an average the padding does not count, in Keras as in ONNX.
         pads = _padding(layer.padding, sizes, size, strides, (1,) * count)
         name = w.node(op, x, kernel_shape=list(size), strides=list(strides), **pads)
         return Ref(name, call.shape, x.moved)
@@ -192,6 +199,7 @@ def _pool_all(op: str) -> Converter:
         name = w.node(op, x)
         if layer.keepdims:
             return Ref(name, call.shape, x.moved)
+        # Height and width of 1 are left, which Keras drops.
         return Ref(w.node("Flatten", name, axis=1), call.shape)
 
     return convert
@@ -247,6 +255,7 @@ def _up_sample(w: Writer, call: Call) -> Ref:
     if how not in _RESIZE:
         raise ExportError(f"its interpolation {how!r} does not convert")
     x = in_format(w, x, data_format)
+    # By scales and not by sizes, so that maps may be of any size.
     scales = np.asarray([1, 1, *_each(layer.size, count)], np.float32)
     name = w.node(
         "Resize", x, "", scales, coordinate_transformation_mode="half_pixel", **_RESIZE[how]
@@ -257,6 +266,7 @@ def _up_sample(w: Writer, call: Call) -> Ref:
 def _resizing(w: Writer, call: Call) -> Ref:
     layer = call.operation
     before = spatial(call.x.shape, layer.data_format)
+    # Neither matters where the ratio stays the same.
     if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and (
         None in before or before[0] * layer.width != before[1] * layer.height  # type: ignore[operator]
     ):
@@ -300,6 +310,7 @@ def cropped(w: Writer, x: Ref, pairs: dict[int, tuple[int, int]], shape: FullSha
     if not pairs:
         return x
     starts = [low for low, _ in pairs.values()]
+    # -0 would be the beginning, and not the end.
     ends = [-high if high else np.iinfo(np.int64).max for _, high in pairs.values()]
     axes = [x.axis(axis) for axis in pairs]
     return Ref(w.node("Slice", x, ints(starts), ints(ends), ints(axes)), shape, x.moved)

@@ -15,6 +15,7 @@ from penultimate.networks.frameworks.to_onnx.writer import Ref, Writer, ints
 def _dense(w: Writer, call: Call) -> Ref:
     layer, x = call.operation, w.plain(call.x)
     kernel = weights(layer.kernel)
+    # Gemm takes matrices; samples with more axes go through MatMul.
     if x.rank == 2:
         bias = [weights(layer.bias)] if layer.use_bias else []
         name = w.node("Gemm", x, kernel, *bias)
@@ -45,6 +46,7 @@ def _batch_normalization(w: Writer, call: Call) -> Ref:
     elif axis == 1:
         x = w.plain(x)
     else:
+        # ONNX normalizes axis 1. On any other axis it is a gain and a shift, computed here.
         factor = gain / np.sqrt(variance.astype(float) + layer.epsilon)
         return _scaled(w, w.plain(x), axis, factor, shift - mean * factor)
     return w.same(
@@ -69,6 +71,7 @@ def _layer_normalization(w: Writer, call: Call) -> Ref:
     axes = sorted(int(axis) % x.rank for axis in np.atleast_1d(layer.axis))
     if getattr(layer, "rms_scaling", False):
         raise ExportError("its rms_scaling does not convert")
+    # ONNX normalizes over all axes from one on.
     if axes != list(range(axes[0], x.rank)):
         raise ExportError(f"it normalizes over the axes {axes}, which are not the last ones")
     sizes = [size or 1 for size in x.shape[axes[0] :]]
@@ -93,6 +96,7 @@ def _group_normalization(w: Writer, call: Call) -> Ref:
     grouped = w.node("Reshape", x, ints([0, groups, -1]))
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
     normalized = w.node("InstanceNormalization", grouped, ones, zeros, epsilon=float(layer.epsilon))
+    # The shape of the input itself, whose sizes may be open.
     out = w.same("Reshape", Ref(normalized, x.shape, x.moved), w.node("Shape", x))
     gain = weights(layer.gamma) if layer.scale else None
     return _scaled(w, out, axis, gain, weights(layer.beta) if layer.center else None)
@@ -115,6 +119,7 @@ def _unit_length(w: Writer, call: Call) -> Ref:
         raise ExportError(f"it normalizes to the order {operation.order}, not to 2")
     axes = [x.axis(int(axis)) for axis in np.atleast_1d(operation.axis)]
     least = getattr(operation, "epsilon", None) or import_keras().config.epsilon()
+    # As in Keras, which divides by no less than epsilon.
     length = w.node("ReduceL2", x, ints(axes), keepdims=1)
     return w.same("Div", x, w.node("Max", length, float(least)))
 
@@ -135,6 +140,7 @@ def _normalization(w: Writer, call: Call) -> Ref:
         raise ExportError("it has not been adapted")
     mean = w.laid_out(weights(layer.mean), x)
     deviation = np.sqrt(weights(layer.variance).astype(float))
+    # A constant feature has no deviation; Keras divides it by epsilon.
     deviation = w.laid_out(np.maximum(deviation, import_keras().config.epsilon()), x)
     if layer.invert:
         return w.same("Add", w.same("Mul", x, deviation), mean)

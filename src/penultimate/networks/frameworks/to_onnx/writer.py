@@ -51,6 +51,7 @@ class Ref:
         axis %= self.rank
         if not self.moved or axis == 0:
             return axis
+        # The channels were put in front, which moved all others by one.
         return 1 if axis == self.rank - 1 else axis + 1
 
 
@@ -114,6 +115,7 @@ class Writer:
         if isinstance(operand, str):
             return operand
         array = np.asarray(operand, None if isinstance(operand, np.ndarray) else np.float32)
+        # `ascontiguousarray` makes a vector of a number.
         array = np.ascontiguousarray(array).reshape(array.shape)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
@@ -138,11 +140,13 @@ class Writer:
     def _transpose(self, name: str, order: Sequence[int]) -> str:
         if name not in self._transposed:
             other = self.node("Transpose", name, perm=list(order))
+            # Both ways: to turn back costs no node.
             self._transposed[name], self._transposed[other] = other, name
         return self._transposed[name]
 
     def together(self, tensors: Sequence[Ref]) -> list[Ref]:
         """Return tensors in one layout: moved, if one of them is and all have as many axes."""
+        # Which layout does not matter to elementwise operations, as long as it is the same.
         if any(each.moved for each in tensors) and len({each.rank for each in tensors}) == 1:
             return [self.moved(each) for each in tensors]
         return [self.plain(each) for each in tensors]
@@ -152,6 +156,7 @@ class Writer:
         array = np.asarray(constant, np.float32)
         if array.ndim == 0 or not x.moved:
             return array
+        # Keras broadcasts from the last axis on, so that missing axes come first.
         array = array.reshape((1,) * (x.rank - array.ndim) + array.shape)
         return np.moveaxis(array, -1, 1)
 
@@ -161,6 +166,7 @@ class Writer:
 
         def declared(values: dict[str, FullShape]) -> list[Any]:
             return [
+                # A name leaves the number of samples open.
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", *shape[1:]))
                 for name, shape in values.items()
             ]
