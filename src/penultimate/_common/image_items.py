@@ -15,6 +15,7 @@ from PIL import Image
 from penultimate._common.decoding import DecodedImage, decode_image, pixels_of
 from penultimate._common.images import check_images
 
+# In 8 and in 16 bits.
 _WHITE, _WHITE_16 = 255.0, 65535
 
 
@@ -58,8 +59,10 @@ class Images:
         else:
             X = list(X)
             shapes = {np.shape(item) for item in X if isinstance(item, np.ndarray)}
+            # Arrays of one shape are one array, which is checked and scaled as a whole.
             if len(shapes) == 1 and all(isinstance(item, np.ndarray) for item in X):
                 X = np.stack(X)
+        # An array of texts is a list of paths.
         if isinstance(X, np.ndarray) and X.dtype.kind == "U":
             X = list(map(str, X))
         if not len(X):
@@ -109,8 +112,10 @@ class Images:
                 return _pixels(pixels_of(item))
             image = check_images(item[np.newaxis], name="The image", scale=self.factor)[0]
         except ValueError as error:
+            # A file is named by its own error; arrays and Pillow images only by their position.
             raise ValueError(f"Image {index}: {error}") from error
         if image.dtype.kind == "f" and (high := float(image.max())) > _WHITE + 0.5:
+            # Half a gray level more is rounding.
             given = high / (self.factor or 1)
             raise ValueError(
                 f"Image {index} has values up to {given:g}, and others were taken to "

@@ -64,6 +64,7 @@ def prepared_batches(
 
         def submit(start: int) -> None:
             stop = min(start + batch_size, len(chosen))
+            # A task per image, so that all threads share a batch of few large ones.
             futures = [
                 pool.submit(_prepare, images, preprocessing, int(chosen[k]))
                 for k in range(start, stop)
@@ -76,6 +77,7 @@ def prepared_batches(
             while waiting:
                 start, stop, futures = waiting.popleft()
                 batch = _gathered(start, futures, on_error)
+                # Before the batch is handed out: threads then work while the network computes.
                 if (following := next(starts, None)) is not None:
                     submit(following)
                 yield start, stop, [batch]
@@ -87,6 +89,7 @@ def prepared_batches(
 def images_per_pass(images: Images, preprocessing: Preprocessing, batch_size: int) -> int:
     """Return the number of images in a batch: `batch_size`, or fewer if they are large."""
     shape = preprocessing.output_shape((1, 1))
+    # Then all images have one size, or the batch is refused.
     if preprocessing.size is None:
         shape = images[0].shape
     return max(1, min(batch_size, _VALUES // int(np.prod(shape))))
