@@ -68,7 +68,7 @@ class Predictor:
         self.__init__(state["content"], threads=state["threads"])  # type: ignore[misc]
 
     def predict(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> NDArray[Any]:
         """Predict labels.
 
@@ -96,7 +96,7 @@ class Predictor:
         return self.predict_all(X, features=features, subset=subset).labels
 
     def decision_function(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> NDArray[np.floating]:
         """Compute decision values, one per class.
 
@@ -122,7 +122,7 @@ class Predictor:
         return self._only("scores", "Use predict_proba.", X, features, subset)
 
     def predict_proba(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> NDArray[np.floating]:
         """Compute calibrated probabilities.
 
@@ -148,7 +148,7 @@ class Predictor:
         return self._only("probabilities", advice, X, features, subset)
 
     def class_margins(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> NDArray[np.floating]:
         """Compute each class's smallest margin to another class.
 
@@ -173,7 +173,7 @@ class Predictor:
         return self._only("margins", "Use decision_function.", X, features, subset)
 
     def accepts(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> NDArray[np.bool_]:
         """Return whether the model is sure enough to answer.
 
@@ -199,7 +199,7 @@ class Predictor:
         return self._only("accepted", advice, X, features, subset)
 
     def predict_all(
-        self, X: Any = None, *, features: Any = None, subset: str | None = None
+        self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> Predictions:
         """Compute everything that the model says, in one pass.
 
@@ -228,7 +228,7 @@ class Predictor:
 
     def stream(
         self,
-        X: Any,
+        X: object,
         *,
         subset: str | None = None,
         batch_size: int = 32,
@@ -360,7 +360,7 @@ class Predictor:
             )
         return self.subsets.index(subset)
 
-    def _only(self, name: str, advice: str, X: Any, features: Any, subset: str | None) -> Any:
+    def _only(self, name: str, advice: str, X: object, features: object, subset: str | None) -> Any:
         if name not in self._session.outputs():
             raise AttributeError(f"The model gives no {name}. {advice}")
         return getattr(self.predict_all(X, features=features, subset=subset), name)

@@ -146,24 +146,24 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
         check_not_one_hot(y)
-        X, y = validate_data(self, X, typed_labels(y), dtype=[np.float64, np.float32])
-        y = check_labels(y, len(y))
-        check_classification_targets(y)
-        groups = check_per_sample(groups, len(y), "groups", owner)
-        weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
-        prints = fingerprint(X)
+        samples, y = validate_data(self, X, typed_labels(y), dtype=[np.float64, np.float32])
+        labels = check_labels(y, len(samples))
+        check_classification_targets(labels)
+        groups = check_per_sample(groups, len(labels), "groups", owner)
+        weights = check_per_sample(sample_weight, len(labels), "sample_weight", owner)
+        prints = fingerprint(samples)
         make = split_development if self.selection == "heldout" else split_folds
         split: Splits = make(
-            y,
+            labels,
             groups=groups,
-            fingerprints=copy_prints(X, prints),
+            fingerprints=copy_prints(samples, prints),
             seed=draw_seed(self.random_state),
         )
         with config_context(transform_output="default"):
             fitted = fit_layers(
                 head,
-                {_FEATURES: X},
-                y,
+                {_FEATURES: samples},
+                labels,
                 split,
                 preprocessing=choices([_FEATURES], normalizations),
                 sample_weight=weights,
@@ -172,9 +172,9 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
             self.calibrator_ = None
             if self.calibration is not None:
                 parts = [split] if isinstance(split, Split) else split or []
-                held_out = [(part, X) for part in parts]
-                self.calibrator_ = calibrate_or_warn(fitted.pipeline, held_out, y, weights)
-        self.classes_, self.normalization_ = np.unique(y), fitted.normalization
+                held_out = [(part, samples) for part in parts]
+                self.calibrator_ = calibrate_or_warn(fitted.pipeline, held_out, labels, weights)
+        self.classes_, self.normalization_ = np.unique(labels), fitted.normalization
         self.provenance_ = Provenance.of(prints, "trained")
         self._fitted, self.head_ = fitted, fitted.pipeline
         return self
@@ -236,8 +236,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
 
     def _ask(self, method: str, X: ArrayLike) -> NDArray[np.generic]:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return self._ask_head(method, X)
+        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self._ask_head(method, features)
 
     def _ask_head(self, method: str, features: NDArray[np.floating]) -> NDArray[np.generic]:
         if method == "predict_proba" and self.calibrator_ is not None:

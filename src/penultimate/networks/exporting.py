@@ -60,7 +60,7 @@ def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None
     check_is_fitted(extractor)
     prepare = extractor.preprocessing_
     # With a preprocessing the graph may leave its size open, and images still have this one.
-    size = None if prepare is None else prepare.size
+    size = prepare.size if prepare is not None and isinstance(prepare.size, tuple) else None
     return _export(extractor._network, "features", samples, size)
 
 

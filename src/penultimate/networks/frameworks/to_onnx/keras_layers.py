@@ -102,7 +102,8 @@ def _converter_of(operation: Any) -> Converter:
     policy = getattr(operation, "dtype_policy", None)
     computed = getattr(policy, "compute_dtype", "float32")
     if computed not in ("float32", "float64") or getattr(policy, "quantization_mode", None):
-        raise ExportError(f"it computes in {policy.name}; load the network in float32")
+        name = getattr(policy, "name", computed)
+        raise ExportError(f"it computes in {name}; load the network in float32")
     # Its weights are normalized in training; at inference it is the layer that it wraps.
     if isinstance(operation, keras.layers.SpectralNormalization):
         return lambda writer, call: _converter_of(operation.layer)(
@@ -114,7 +115,7 @@ def _converter_of(operation: Any) -> Converter:
         # A user's class counts as the one of Keras's whose call it inherits.
         if each.__module__.split(".")[0] != "keras":
             continue
-        if each.__name__ in table and type(operation).call is each.call:
+        if each.__name__ in table and type(operation).call is getattr(each, "call", None):
             return table[each.__name__]
         # Augmentation does nothing at inference; RandomCrop, which crops the center, does.
         if is_layer and each.__name__.startswith("Rand") and each.__name__ != "RandomCrop":

@@ -234,8 +234,9 @@ def _resized(w: Writer, x: Ref, shape: FullShape, layer: Any) -> Ref:
     return Ref(w.node("Resize", x, "", "", target, **attributes), shape, x.moved)
 
 
-def _weights_of(layer: Any, before: int, after: int) -> NDArray[np.float32]:
+def _weights_of(layer: Any, before: int | None, after: int | None) -> NDArray[np.float32]:
     resize = import_keras().ops.image.resize
+    assert before is not None  # nor is `after`, as the caller has made sure
     image = np.eye(before, dtype=np.float32)[np.newaxis, ..., np.newaxis]
     matrix = resize(
         image,
@@ -265,11 +266,10 @@ def _up_sample(w: Writer, call: Call) -> Ref:
 
 def _resizing(w: Writer, call: Call) -> Ref:
     layer = call.operation
-    before = spatial(call.x.shape, layer.data_format)
-    # Neither matters where the ratio stays the same.
-    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and (
-        None in before or before[0] * layer.width != before[1] * layer.height  # type: ignore[operator]
-    ):
+    height, width = spatial(call.x.shape, layer.data_format)
+    keeps_ratio = height and width and height * layer.width == width * layer.height
+    # Neither setting matters where the ratio stays the same.
+    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and not keeps_ratio:
         raise ExportError("it crops or pads to another ratio of the sides")
     return _resized(w, call.x, call.shape, layer)
 
