@@ -15,7 +15,8 @@ from penultimate._common.imports import import_optional
 from penultimate.networks._cutting import CutNetwork
 from penultimate.networks.adapting import adapt
 from penultimate.networks.extraction import FeatureExtractor
-from penultimate.networks.frameworks.frozen import ExportError, FrozenNetwork, Shape
+from penultimate.networks.frameworks.frozen import Cut, ExportError, FrozenNetwork, Shape
+from penultimate.networks.frameworks.onnx_messages import OnnxModel
 
 __all__ = ["ExportError", "export_network", "export_whole"]
 
@@ -24,7 +25,7 @@ _ROWS = (3, 1)  # batches of several sizes, as a graph may be written for one
 _OPEN_SIZES = (64, 50)  # tried on axes whose size is left open
 
 
-def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None) -> Any:
+def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None) -> OnnxModel:
     """Return the part of a network that computes features as an ONNX graph.
 
     Parameters
@@ -64,7 +65,7 @@ def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None
     return _export(extractor._network, "features", samples, size)
 
 
-def export_whole(network: Any, samples: ArrayLike | None = None) -> Any:
+def export_whole(network: object, samples: ArrayLike | None = None) -> OnnxModel:
     """Return a whole network as an ONNX graph, up to its only output.
 
     Parameters
@@ -98,7 +99,7 @@ def export_whole(network: Any, samples: ArrayLike | None = None) -> Any:
 
 def _export(
     network: CutNetwork, output: str, samples: ArrayLike | None, size: tuple[int, int] | None
-) -> Any:
+) -> OnnxModel:
     import_optional("onnx", "onnx")
     import_optional("onnxruntime", "onnx")
     from penultimate.networks.frameworks.to_onnx.assembling import Value, assembled
@@ -138,7 +139,7 @@ def _export(
     return made
 
 
-def _shape_of(network: CutNetwork, cut: Any, batch: NDArray[Any]) -> Shape:
+def _shape_of(network: CutNetwork, cut: Cut, batch: NDArray[Any]) -> Shape:
     return cut.run([batch[:1]]).shape[1:]
 
 
@@ -168,7 +169,7 @@ def _noise(
     return found
 
 
-def _prove(model: Any, network: CutNetwork, batches: list[NDArray[Any]]) -> None:
+def _prove(model: OnnxModel, network: CutNetwork, batches: list[NDArray[Any]]) -> None:
     """Raise unless the graph computes what the framework does, in batches of several sizes."""
     from penultimate.networks.frameworks.onnx_sessions import open_session
 

@@ -6,11 +6,17 @@ inlined, so that the rest of the adapter sees one flat graph.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from penultimate._common.imports import import_optional
+from penultimate.networks.frameworks.onnx_messages import (
+    OnnxFunction,
+    OnnxGraphMessage,
+    OnnxModel,
+    OnnxNode,
+    OnnxTensor,
+)
 from penultimate.networks.frameworks.onnx_nodes import subgraphs
 from penultimate.networks.frameworks.onnx_sessions import open_session
 
@@ -25,7 +31,7 @@ _HEAD = 256  # bytes of a file that show whether it is text
 _SHOWN = 40  # of its characters, in a message
 
 
-def read_onnx(network: Any) -> tuple[str, Any]:
+def read_onnx(network: "str | os.PathLike[str] | OnnxModel") -> tuple[str, OnnxModel]:
     """Read and check a model.
 
     Parameters
@@ -72,7 +78,7 @@ def read_onnx(network: Any) -> tuple[str, Any]:
     return name, model
 
 
-def _parse(path: Path) -> Any:
+def _parse(path: Path) -> OnnxModel:
     from onnx import ModelProto
 
     if path.is_dir():
@@ -110,7 +116,7 @@ def _as_text(content: bytes) -> str:
     return text if all(each.isprintable() or each.isspace() for each in text) else ""
 
 
-def _refuse_external_data(model: Any, name: str) -> None:
+def _refuse_external_data(model: OnnxModel, name: str) -> None:
     from onnx import TensorProto
 
     places = {
@@ -129,7 +135,7 @@ def _refuse_external_data(model: Any, name: str) -> None:
         )
 
 
-def _tensors(graphs: list[Any]) -> Iterator[Any]:
+def _tensors(graphs: Sequence[OnnxGraphMessage | OnnxFunction]) -> Iterator[OnnxTensor]:
     for graph in graphs:
         # A function has nodes, but no initializers.
         yield from getattr(graph, "initializer", ())
@@ -144,14 +150,14 @@ def _tensors(graphs: list[Any]) -> Iterator[Any]:
 
 
 # Also those inside nodes: the branches of an If, the body of a Loop.
-def _nodes(graph: Any) -> Iterator[Any]:
+def _nodes(graph: OnnxGraphMessage) -> Iterator[OnnxNode]:
     for node in graph.node:
         yield node
         for inner in subgraphs(node):
             yield from _nodes(inner)
 
 
-def _check_operators(model: Any, name: str) -> None:
+def _check_operators(model: OnnxModel, name: str) -> None:
     import onnx
 
     used = {(node.domain, node.op_type) for node in _nodes(model.graph)}
@@ -180,7 +186,7 @@ def _check_operators(model: Any, name: str) -> None:
         )
 
 
-def _check_version(model: Any, name: str) -> None:
+def _check_version(model: OnnxModel, name: str) -> None:
     """Raise if the versions are too new, which an empty graph of the same versions shows."""
     import onnx
     from onnx import TensorProto, helper

@@ -26,6 +26,7 @@ from penultimate.networks.frameworks.frozen import (
     scores_by_values,
 )
 from penultimate.networks.frameworks.onnx_files import read_onnx
+from penultimate.networks.frameworks.onnx_messages import OnnxModel
 from penultimate.networks.frameworks.onnx_names import LayerNames
 from penultimate.networks.frameworks.onnx_nodes import sample_shape
 from penultimate.networks.frameworks.onnx_operators import sources
@@ -137,10 +138,10 @@ class OnnxNetwork(FrozenNetwork):
 
     framework = "ONNX"
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: str | os.PathLike[str] | OnnxModel) -> None:
         self._take(*read_onnx(network))
 
-    def _take(self, name: str, model: Any) -> None:
+    def _take(self, name: str, model: OnnxModel) -> None:
         self.model = model
         self.graph = OnnxGraph(model, name)
         self._names = LayerNames(self.graph)
@@ -268,7 +269,7 @@ class OnnxNetwork(FrozenNetwork):
         values = dict(zip(distinct, self.session(distinct).run(batch)))
         return [values[each] for each in tensors]
 
-    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+    def to_onnx(self, cuts: Sequence[Cut]) -> OnnxModel:
         """Return the part of the graph that computes the values of several cuts."""
         tensors = [cut.tensor for cut in cuts if isinstance(cut, OnnxCut)]
         inputs = cuts[0].inputs

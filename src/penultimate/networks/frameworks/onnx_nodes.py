@@ -7,11 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.networks.frameworks.frozen import Shape
+from penultimate.networks.frameworks.onnx_messages import (
+    OnnxAttribute,
+    OnnxGraphMessage,
+    OnnxNode,
+    OnnxTensorType,
+    OnnxValue,
+)
 
 _SAMPLES = "penultimate_samples"  # name of the axis of the samples
 
 
-def subgraphs(node: Any) -> Iterator[Any]:
+def subgraphs(node: OnnxNode) -> Iterator[OnnxGraphMessage]:
     """Yield the graphs inside a node, such as the branches of an If."""
     for attribute in node.attribute:
         # Protobuf returns an empty graph where there is none.
@@ -20,7 +27,7 @@ def subgraphs(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
-def reads(node: Any) -> list[str]:
+def reads(node: OnnxNode) -> list[str]:
     """Return the tensors that a node reads, each once; also those that its subgraphs capture."""
     # An optional input that is left out has an empty name.
     names = dict.fromkeys(name for name in node.input if name)
@@ -29,7 +36,7 @@ def reads(node: Any) -> list[str]:
     return list(names)
 
 
-def attribute(node: Any, name: str) -> Any:
+def attribute(node: OnnxNode, name: str) -> Any:
     """Return an attribute of a node; None if it has its default."""
     from onnx import helper
 
@@ -48,19 +55,19 @@ def numpy_type(elem_type: int) -> str | None:
     return kind.name if kind.kind in "fiub" and kind.isbuiltin == 1 else None
 
 
-def sample_shape(value: Any) -> Shape | None:
+def sample_shape(value: OnnxValue) -> Shape | None:
     """Return the shape of one sample of an input; None if it is not stated."""
     tensor = value.type.tensor_type
     return dims_of(tensor)[1:] if tensor.HasField("shape") else None
 
 
-def dims_of(tensor: Any) -> Shape:
+def dims_of(tensor: OnnxTensorType) -> Shape:
     """Return the declared sizes of a tensor's axes; None for an open one."""
     # An open axis has a name instead of a size, whose value is then 0.
     return tuple(each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
 
 
-def for_any_batch(value: Any, shape: Shape | None = None) -> Any:
+def for_any_batch(value: OnnxValue, shape: Shape | None = None) -> OnnxValue:
     """Return a declaration of an input with any number of samples, of this shape if it is given."""
     from onnx import ValueInfoProto
 
@@ -86,7 +93,7 @@ def float_types() -> tuple[int, ...]:
     return (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
-def value_of(value: Any) -> NDArray[Any] | None:
+def value_of(value: OnnxAttribute) -> NDArray[Any] | None:
     """Return the value of a Constant node, by its one attribute."""
     from onnx import helper, numpy_helper
 
@@ -97,9 +104,9 @@ def value_of(value: Any) -> NDArray[Any] | None:
     return None
 
 
-def _captured(graph: Any) -> Iterator[str]:
+def _captured(graph: OnnxGraphMessage) -> Iterator[str]:
     # A subgraph sees the names of the graph around it, except those that it makes itself.
-    own = {each.name for each in (*graph.input, *graph.initializer)}
+    own = {each.name for each in graph.input} | {each.name for each in graph.initializer}
     for node in graph.node:
         yield from (name for name in reads(node) if name not in own)
         own.update(node.output)

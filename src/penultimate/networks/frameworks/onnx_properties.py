@@ -1,12 +1,12 @@
 """What an ONNX graph says about its inputs, and a digest of what it computes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xxhash
 
 from penultimate.networks.frameworks.frozen import Input
+from penultimate.networks.frameworks.onnx_messages import OnnxGraphMessage, OnnxModel
 from penultimate.networks.frameworks.onnx_nodes import numpy_type, sample_shape, subgraphs
 from penultimate.networks.frameworks.onnx_tensors import OnnxGraph
 
@@ -69,7 +69,7 @@ def takes_pixels(graph: OnnxGraph, inputs: Sequence[Input]) -> bool:
     return scaled
 
 
-def digest_of(model: Any) -> str:
+def digest_of(model: OnnxModel) -> str:
     """Return 32 hexadecimal digits of the nodes and weights of a model."""
     digest = xxhash.xxh3_128()
     opsets = sorted((each.domain, each.version) for each in model.opset_import)
@@ -93,7 +93,7 @@ def _scales_pixels(graph: OnnxGraph, tensor: str) -> bool:
     return size <= _SCALES_PIXELS if operation == "Mul" else size > _MOVES_PIXELS
 
 
-def _add_graph(digest: Any, graph: Any) -> None:
+def _add_graph(digest: xxhash.xxh3_128, graph: OnnxGraphMessage) -> None:
     """Add what a graph computes: no comments, and nothing of where it was exported."""
     from onnx import numpy_helper
 

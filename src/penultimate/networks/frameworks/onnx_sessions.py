@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from penultimate._common.imports import import_optional
 from penultimate.networks.frameworks.frozen import Shape
+from penultimate.networks.frameworks.onnx_messages import OnnxModel
 
 # Rounding depends on the size of a batch; anything that mixes samples changes more than this
 # share of the largest value.
@@ -24,7 +25,7 @@ _ROUNDING = 2e-3
 _PLACE = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
 
 
-def open_session(model: Any, name: str) -> Any:
+def open_session(model: OnnxModel, name: str) -> Any:
     """Return a session of ONNX Runtime on the CPU.
 
     Raises
@@ -78,7 +79,7 @@ class Session:
         Whether samples influence each other in a batch, so that it is always divided.
     """
 
-    def __init__(self, model: Any, name: str, rows: int | None, apart: bool) -> None:
+    def __init__(self, model: OnnxModel, name: str, rows: int | None, apart: bool) -> None:
         self.name = name
         self._session = open_session(model, name)
         self._names = [each.name for each in self._session.get_inputs()]

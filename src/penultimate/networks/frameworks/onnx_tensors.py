@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.networks.frameworks.frozen import Shape
+from penultimate.networks.frameworks.onnx_messages import OnnxModel, OnnxValue
 from penultimate.networks.frameworks.onnx_nodes import (
     attribute,
     dims_of,
@@ -62,7 +63,7 @@ class OnnxGraph:
         Name of the network in messages.
     """
 
-    def __init__(self, model: Any, name: str) -> None:
+    def __init__(self, model: OnnxModel, name: str) -> None:
         self.model, self.name = model, name
         graph = model.graph
         self.nodes = list(graph.node)
@@ -245,7 +246,7 @@ class OnnxGraph:
     def _dims_of(self, tensor: str) -> Shape:
         return self.kinds().get(tensor, Kind()).shape or ()
 
-    def until(self, tensors: Sequence[str], *, cast: bool = True) -> Any:
+    def until(self, tensors: Sequence[str], *, cast: bool = True) -> OnnxModel:
         """Return the model up to some tensors, for batches of any size.
 
         Parameters
@@ -286,7 +287,7 @@ class OnnxGraph:
             graph.output.append(helper.make_value_info(name, TypeProto()))
         return part
 
-    def depends_on(self, tensor: str) -> list[Any]:
+    def depends_on(self, tensor: str) -> list[OnnxValue]:
         """Return the inputs that a tensor depends on."""
         needed = {tensor}
         for node in reversed(self.nodes):

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from penultimate.networks.frameworks.frozen import ExportError
+from penultimate.networks.frameworks.onnx_messages import OnnxModel, OnnxNode, OnnxTensor, OnnxValue
 from penultimate.networks.frameworks.to_onnx.arithmetic import mirrored
 from penultimate.networks.frameworks.to_onnx.writer import (
     INPUT,
@@ -45,7 +48,7 @@ class Value:
     channel_axis: int
 
 
-def standardized(model: Any, name: str) -> Any:
+def standardized(model: OnnxModel, name: str) -> OnnxModel:
     """Return a model in opset 18 with nothing but standard operators.
 
     Raises
@@ -87,7 +90,7 @@ def standardized(model: Any, name: str) -> Any:
 
 
 def assembled(
-    model: Any,
+    model: OnnxModel,
     name: str,
     shape: FullShape,
     values: Sequence[Value],
@@ -96,7 +99,7 @@ def assembled(
     width: int | None,
     pooling: str | None = None,
     mirrored_axis: int | None = None,
-) -> Any:
+) -> OnnxModel:
     """Return the graph from prepared samples to features.
 
     Parameters
@@ -158,13 +161,13 @@ def assembled(
     return made
 
 
-def _array(weight: Any) -> Any:
+def _array(weight: OnnxTensor) -> NDArray[Any]:
     from onnx import numpy_helper
 
     return numpy_helper.to_array(weight)
 
 
-def _numbered(model: Any) -> Any:
+def _numbered(model: OnnxModel) -> OnnxModel:
     """Return a model whose tensors have numbers as names, with all constants as weights."""
     from onnx import ModelProto, helper
 
@@ -177,7 +180,7 @@ def _numbered(model: Any) -> Any:
             graph.input.add().CopyFrom(each)
             graph.input[-1].name = names[each.name] = f"input_{len(graph.input)}"
 
-    def keep(tensor: Any, name: str) -> None:
+    def keep(tensor: OnnxTensor, name: str) -> None:
         weight = graph.initializer.add()
         weight.CopyFrom(tensor)
         weight.ClearField("doc_string")
@@ -202,10 +205,10 @@ def _numbered(model: Any) -> Any:
         copied.ClearField("input")
         copied.ClearField("output")
         copied.input.extend(names[each] for each in node.input)
-        for each in node.output:
-            if each:
-                names[each] = f"tensor_{len(names)}"
-            copied.output.append(names[each])
+        for made_by in node.output:
+            if made_by:
+                names[made_by] = f"tensor_{len(names)}"
+            copied.output.append(names[made_by])
     for each in model.graph.output:
         graph.output.append(
             helper.make_tensor_value_info(
@@ -218,7 +221,7 @@ def _numbered(model: Any) -> Any:
     return made
 
 
-def _rename(nodes: Sequence[Any], names: dict[str, str]) -> None:
+def _rename(nodes: Sequence[OnnxNode], names: dict[str, str]) -> None:
     for node in nodes:
         for tensors in (node.input, node.output):
             for place, name in enumerate(tensors):
@@ -231,7 +234,7 @@ def _as_type(writer: Writer, name: str, kind: int) -> str:
     return name if kind == TensorProto.FLOAT else writer.node("Cast", name, to=kind)
 
 
-def _as_floats(writer: Writer, value: Any) -> str:
+def _as_floats(writer: Writer, value: OnnxValue) -> str:
     from onnx import TensorProto
 
     kind = value.type.tensor_type.elem_type
