@@ -361,7 +361,7 @@ def test_bad_partial_fit(wine):
     model = MarginClassifier(training=QUICKER).partial_fit(X, codes, classes=[0, 1, 2])
     model.partial_fit(X[codes < 2], np.eye(3)[codes[codes < 2]])  # no sample of the last column
     before = model.network_.get_weights()[0].copy()
-    with pytest.raises(ValueError, match=r"none of the classes: \[7\].*\[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"not among the classes: \[7\].*\[0, 1, 2\]"):
         model.partial_fit(X, np.where(codes == 1, 7, codes))
     with pytest.raises(ValueError, match="not the same as in the first call"):
         model.partial_fit(X, codes, classes=[0, 1])

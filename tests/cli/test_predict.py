@@ -132,6 +132,19 @@ def test_features_come_from_a_table(tmp_path):
     assert "takes features, 4 per sample" in error
 
 
+def test_a_head_without_scores_has_no_column_of_them(tmp_path):
+    graph = of_features()
+    others = [each for each in graph.graph.output if each.name != "scores"]
+    assert len(others) < len(graph.graph.output)
+    del graph.graph.output[:]
+    graph.graph.output.extend(others)
+    (tmp_path / "labels.zip").write_bytes(pack(make_parts(graph)))
+    np.savez(tmp_path / "X.npz", X=np.eye(4, dtype=np.float32)[:2])
+    rows = rows_of(run(tmp_path / "labels.zip", tmp_path / "X.npz").stdout)
+    assert [row["label"] for row in rows] == ["a", "b"]
+    assert "score" not in rows[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

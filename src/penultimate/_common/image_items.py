@@ -153,7 +153,7 @@ def _scale_of(floats: Sequence[NDArray[Any]], known: float | None) -> float:
         return 1.0
     if any(each.any() for each in floats) and all(np.isin(each, (0, 1)).all() for each in floats):
         raise ValueError(
-            "The images are floats, zeros and ones alone: from 0 to 255 they are nearly black, "
+            "The images are floats, all of them 0 or 1: from 0 to 255 they are nearly black, "
             "from 0 to 1 black and white. Pass booleans or 8-bit images, or fit on images that "
             "show their scale."
         )

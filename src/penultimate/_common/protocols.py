@@ -43,14 +43,6 @@ class Splitter(Protocol):
     ) -> Iterator[Division]:
         """Draw the folds."""
 
-    def get_n_splits(
-        self,
-        X: PerSample | None = None,
-        y: PerSample | None = None,
-        groups: PerSample | None = None,
-    ) -> int:
-        """Return the number of folds."""
-
 
 CrossValidation = int | Splitter | Iterable[Division] | None
 

@@ -275,7 +275,7 @@ class Predictor:
 
         Parameters
         ----------
-        name : {"margins", "probabilities", "confidence", "accepted"}
+        name : {"scores", "margins", "probabilities", "confidence", "accepted"}
 
         Returns
         -------

@@ -310,8 +310,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
                 setattr(self, name, getattr(self.estimator_, name))
         if any(label == self.reject_label for label in self.classes_.tolist()):
             raise ValueError(
-                f"The 'reject_label' parameter of {type(self).__name__} must be none of the "
-                f"classes; got {self.reject_label!r}, which is one of them."
+                f"The 'reject_label' parameter of {type(self).__name__} must not be one of the "
+                f"classes; got {self.reject_label!r}."
             )
 
     def _confidence_of(self, X: ArrayLike) -> NDArray[np.float64]:

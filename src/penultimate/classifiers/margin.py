@@ -371,7 +371,7 @@ class MarginClassifier(NetworkClassifier):
             )
         if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist())):
             raise ValueError(
-                f"y holds labels that are none of the classes: {unseen[:5]}. The network has one "
+                f"y holds labels that are not among the classes: {unseen[:5]}. The network has one "
                 f"output per class of {self.classes_.tolist()[:20]}; pass all classes in the first "
                 "call."
             )

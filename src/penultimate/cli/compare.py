@@ -90,7 +90,7 @@ Cache = Annotated[
     Path | None,
     typer.Option(
         help="Folder that keeps the features of a network that is not trained here: they are "
-        "computed once, whatever is renamed, shuffled or added."
+        "computed once, even if files are renamed, shuffled or added."
     ),
 ]
 KeepModels = Annotated[
@@ -182,7 +182,7 @@ def compare(
             help="How heads are selected: on held-out samples; by cross-fitting, which suits small "
             "data sets and trains six networks per seed; or on samples that the network was "
             "trained on, which is optimistic. Default: heldout; crossfit where a network is used "
-            "as it is on fewer than 5,000 images, as it then trains none."
+            "as it is on fewer than 5,000 images, because no network is then trained."
         ),
     ] = None,
     on_leak: Annotated[

@@ -159,7 +159,9 @@ def row_of(model: "Predictor", name: str, found: "Predictions", index: int) -> R
     """Return what is said of one sample."""
     label = found.labels[index]
     column = model.classes_.tolist().index(label.item())
-    row: Row = {"file": name, "label": label.item(), "score": float(found.scores[index, column])}
+    row: Row = {"file": name, "label": label.item()}
+    if found.scores is not None:
+        row["score"] = float(found.scores[index, column])
     if found.margins is not None:
         row["margin"] = float(found.margins[index, column])
     if found.probabilities is not None:
@@ -178,12 +180,13 @@ def _bad(source: Source, reason: str) -> Row:
 def _columns(model: "Predictor") -> list[str]:
     """Return the columns of a model's rows, which its manifest and its graph decide."""
     has = {
+        "score": model.gives("scores"),  # a head that only predicts has none
         "margin": model.gives("margins"),
         "probability": model.gives("probabilities"),
         "accepted": model.gives("accepted"),
         "subset": bool(model.subsets),
     }
-    return ["file", "label", "score", *(name for name, given in has.items() if given), "error"]
+    return ["file", "label", *(name for name, given in has.items() if given), "error"]
 
 
 class _Csv:

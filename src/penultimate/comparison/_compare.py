@@ -296,7 +296,7 @@ def compare(
                 raise
             amount = comparison.checks[0]["message"]
             raise ComparisonInterrupted(
-                f"{amount} What is finished is in this exception's attribute 'comparison' "
+                f"{amount} The finished part is in this exception's attribute 'comparison' "
                 "(sys.last_value.comparison in a notebook).",
                 comparison,
             ) from None

@@ -46,7 +46,7 @@ def check_features(
     """
     if issparse(features):
         raise ValueError(
-            "The features are a sparse matrix, which is not taken. Pass features.toarray(), or "
+            "The features are a sparse matrix, which is not supported. Pass features.toarray(), or "
             "fewer columns, such as those of sklearn.decomposition.TruncatedSVD."
         )
     given = np.asarray(features)

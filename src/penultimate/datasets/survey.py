@@ -223,7 +223,7 @@ def _survey(
     if isinstance(found, Dataset):
         if not found.has_images:
             raise ValueError(
-                f"{str(path)!r} holds features, of which there is nothing to look at. They are "
+                f"{str(path)!r} holds features, which cannot be looked at. They are "
                 f"{quantity(len(found.labels), 'sample')} of "
                 f"{quantity(found.images.shape[1], 'feature')} in "
                 f"{quantity(len(found.classes), 'class', 'classes')}; to compare heads on them: "

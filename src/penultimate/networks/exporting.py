@@ -114,7 +114,7 @@ def _export(
         names = ", ".join(repr(each.name) for each in network.inputs)
         raise ExportError(
             f"The features of the network {frozen.name!r} depend on {len(network.inputs)} inputs "
-            f"({names}), and a graph is written from one. Cut it before they meet."
+            f"({names}), and a graph is exported from one. Cut it before they are joined."
         )
     (given,) = network.inputs
     model = frozen.to_onnx(network.cuts)

@@ -483,7 +483,8 @@ def _reopen(path: Path, on_damage: Any, names: list[str], digest: str) -> Featur
     store._rows.reorder(names)
     if digest_of(store._row_digests()) != digest:
         raise ValueError(
-            f"The samples of the feature store {str(path)!r} were listed anew since it was pickled."
+            f"The samples of the feature store {str(path)!r} have been listed again since it was "
+            "pickled."
         )
     return store
 

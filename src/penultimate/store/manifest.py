@@ -85,9 +85,7 @@ def open_manifest(
         If the store cannot be created.
     """
     if key is not None and (not isinstance(key, str) or not key.strip()):
-        raise ValueError(
-            f"The 'key' of a feature store must be a text that is not empty; got {key!r}."
-        )
+        raise ValueError(f"The 'key' of a feature store must be a non-empty string; got {key!r}.")
     if dtype is not None:
         check_choice(dtype, "dtype", "FeatureStore", DTYPES)
     if not is_store(path):

@@ -175,7 +175,7 @@ class FrozenNetwork(ABC):
             If it cannot be written so.
         """
         raise ExportError(
-            f"{self.name!r} is a {self.framework}, of which only Python knows what it computes. "
+            f"{self.name!r} is a {self.framework}, and only its Python code says what it computes. "
             "Pass the network itself, or export it to ONNX yourself, and pass the file."
         )
 

@@ -176,7 +176,7 @@ def _reshape(w: Writer, call: Call) -> Ref:
     before, after = call.x.shape[1:], call.shape[1:]
     known = None not in before and None not in after
     if known and np.prod(before) != np.prod(after):  # type: ignore[arg-type]
-        raise ExportError("it makes another number of rows of the samples")
+        raise ExportError("it changes the number of rows, which must be that of the samples")
     return reshaped(w, call.x, call.shape)
 
 

@@ -270,7 +270,7 @@ def _resizing(w: Writer, call: Call) -> Ref:
     keeps_ratio = height and width and height * layer.width == width * layer.height
     # Neither setting matters where the ratio stays the same.
     if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and not keeps_ratio:
-        raise ExportError("it crops or pads to another ratio of the sides")
+        raise ExportError("it crops or pads to another aspect ratio")
     return _resized(w, call.x, call.shape, layer)
 
 
