@@ -24,7 +24,14 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    from penultimate.cli import compare, extract, fit, look, predict  # noqa: F401  importing registers the commands
+    from penultimate.cli import (  # noqa: F401  importing registers the commands
+        compare,
+        evaluate,
+        extract,
+        fit,
+        look,
+        predict,
+    )
     from penultimate.cli.app import app
 
     app()

@@ -21,6 +21,7 @@ from penultimate.comparison.networks import GIVEN
 from penultimate.evaluation.intervals.accuracy import accuracy_interval
 from penultimate.networks import takes_pixels
 from penultimate.networks.arguments import names_builder
+from penultimate.networks.single_images import as_sequence, prints_of
 from penultimate.provenance.records import Provenance
 
 _PROVED_ON = 300  # test samples, spread over them; a proof runs the model twice
@@ -108,7 +109,10 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
             model.network_ = settings.network
         model._set_head(fitted, extractors, head.calibrator)
     model.classes_ = names
-    model.provenance_ = Provenance.of(plan.fingerprints, "trained")
+    # Of files that the network took at their own size, the pixels as they are there.
+    of_files = inputs.ndim == 1
+    prints = prints_of(as_sequence(data.trainer.images)) if of_files else plan.fingerprints
+    model.provenance_ = Provenance.of(prints, "trained")
     test = plan.split.held_out
     groups = None if plan.dataset.groups is None else plan.dataset.groups[test]
     right = predictions == plan.dataset.labels[test]
