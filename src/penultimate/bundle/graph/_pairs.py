@@ -2,7 +2,7 @@
 
 All pairs share the support vectors: one product gives the kernel values of a sample, a second one,
 with a matrix of coefficients, the decisions of all pairs. Distances are computed from norms and the
-product, with the samples centered, in float32: float64 takes up to 7 times as long in ONNX Runtime
+product, in float32: float64 takes 3 to 7 times as long in ONNX Runtime
 (``benchmarks/results/head_graph.md``). How many digits that leaves depends on the coefficients, so
 it is measured on support vectors; where they are too few, the nodes compute in float64.
 """
