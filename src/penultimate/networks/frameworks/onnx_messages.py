@@ -22,6 +22,7 @@ class Message(Protocol):
 class OnnxDim(Protocol):
     """The size of an axis, or its name."""
 
+    # One of the two is set; both are empty where nothing is known.
     dim_value: int
     dim_param: str
 
@@ -66,6 +67,7 @@ class OnnxTensor(Protocol):
     data_type: int
     dims: Sequence[int]
     data_location: int
+    # Where the values are, if they are not in the message.
     external_data: Sequence[OnnxEntry]
 
 
@@ -92,6 +94,7 @@ class OnnxNode(Protocol):
     name: str
     domain: str
     op_type: str
+    # Empty names stand for optional tensors that are left out.
     input: MutableSequence[str]
     output: MutableSequence[str]
     attribute: Sequence[OnnxAttribute]
@@ -121,6 +124,7 @@ class OnnxModel(Message, Protocol):
     ir_version: int
     opset_import: Sequence[OnnxOpset]
     graph: OnnxGraphMessage
+    # Inlined before anything else is asked of the model.
     functions: Sequence["OnnxFunction"]
 
     def ByteSize(self) -> int:  # noqa: N802

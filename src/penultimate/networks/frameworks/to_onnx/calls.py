@@ -33,6 +33,7 @@ class Call:
     @property
     def tensors(self) -> list[Ref]:
         """The tensors among the arguments, also those in lists."""
+        # Keras's own tree knows all nestings that its layers take.
         flat = import_keras().tree.flatten(self.args)
         return [each for each in flat if isinstance(each, Ref)]
 
@@ -56,6 +57,7 @@ def weights(variable: Any) -> NDArray[np.float32]:
 
 def in_format(writer: Writer, x: Ref, data_format: str) -> Ref:
     """Return maps with their channels on axis 1, whatever Keras calls the last axis."""
+    # Keras has them there itself if its format says so.
     return writer.plain(x) if data_format == "channels_first" else writer.moved(x)
 
 

@@ -15,13 +15,13 @@ from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.graph import Graph, Value, arguments_of
 from penultimate.networks.frameworks.to_onnx import activations, arithmetic, maps, normalizing
+from penultimate.networks.frameworks.to_onnx.assembling import WAY_OUT
 from penultimate.networks.frameworks.to_onnx.calls import Call, Converter
 from penultimate.networks.frameworks.to_onnx.writer import INPUT, Ref, Writer
 
 _MODULES = (activations, maps, normalizing, arithmetic)
 _LAYERS = {name: each for module in _MODULES for name, each in module.LAYERS.items()}
 _OPERATIONS = {name: each for module in _MODULES for name, each in module.OPERATIONS.items()}
-_WAY_OUT = "Export the network to ONNX yourself, and pass the file."
 
 
 def to_onnx(model: Any) -> Any:
@@ -39,7 +39,7 @@ def to_onnx(model: Any) -> Any:
     try:
         graph = Graph(model)
     except ValueError as error:
-        raise ExportError(f"{error} {_WAY_OUT}") from error
+        raise ExportError(f"{error} {WAY_OUT}") from error
     if len(graph.inputs) != 1:
         names = ", ".join(repr(each.operation.name) for each in graph.inputs)
         raise ExportError(
@@ -90,7 +90,7 @@ def _written(writer: Writer, value: Value, known: dict[int, Ref], network: str) 
     except ExportError as error:
         raise ExportError(
             f"The layer {value.path!r} ({kind}) of the network {network!r} cannot be written as "
-            f"ONNX: {error}. {_WAY_OUT}"
+            f"ONNX: {error}. {WAY_OUT}"
         ) from error
 
 
