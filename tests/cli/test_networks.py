@@ -67,7 +67,7 @@ def test_compare_with_an_onnx_file(photos, network, tmp_path):
     assert methods["cnn+svm-rbf"]["accuracy"] == 1
     assert found["protocol"]["network"] == "means.onnx"
     notes = " ".join(check["message"] for check in found["checks"])
-    assert "resized to 16 x 16 (bilinear, antialiased), x / 255" in notes
+    assert "resized to 16 x 16 (bilinear, antialiased) (large JPEG photos decoded at" in notes
     assert "frozen network (means" in (tmp_path / "r" / "report.html").read_text()
 
 
@@ -108,13 +108,16 @@ def test_wrong_usage(photos, options, words, tmp_path):
             "channels=gray,interpolation=bicubic",
             Preprocessing(None, None, 1, 0, 1, "gray", "bicubic"),
         ),
+        ("size=8,draft=false", Preprocessing(size=8, draft=False)),
     ],
 )
 def test_preprocessings(text, expected):
     assert parse_preprocessing(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "size", "sise=3", "scale=1/0", "mean=1:b", "size=8,crop=2"])
+@pytest.mark.parametrize(
+    "text", ["", "size", "sise=3", "scale=1/0", "mean=1:b", "size=8,crop=2", "draft=no"]
+)
 def test_what_is_no_preprocessing(text):
     import typer
 

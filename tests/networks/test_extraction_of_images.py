@@ -357,3 +357,53 @@ def test_floats_on_another_scale_than_in_fit():
             extractor.transform(given)
     dark = (images[:1] > 200).astype(np.float32)
     np.testing.assert_allclose(extractor.transform(dark), expected(dark), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def large_photo(tmp_path_factory):
+    """A JPEG file of 96 x 128 pixels, smooth as photos are, and how it looks on its side."""
+    folder = tmp_path_factory.mktemp("large")
+    coarse = Image.fromarray(RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    image = coarse.resize((128, 96), Image.Resampling.BICUBIC)
+    image.save(folder / "upright.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    image.save(folder / "lying.jpg", quality=95, exif=exif)
+    image.save(folder / "upright.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("size", "crop", "decoded"),
+    [
+        ((6, 6), None, (12, 16)),  # at 1/8
+        ((7, 7), None, (24, 32)),
+        ((12, 12), None, (24, 32)),
+        ((12, 12), 0.9, (48, 64)),
+        ((24, 24), None, (48, 64)),
+        ((25, 25), None, (96, 128)),
+        ((5, 30), None, (48, 64)),
+        (None, None, (96, 128)),
+    ],
+)
+def test_large_jpeg_photos_are_decoded_at_twice_the_size_or_more(large_photo, size, crop, decoded):
+    prepare = Preprocessing(size=size, crop=crop)
+    upright, lying, png = (large_photo / n for n in ("upright.jpg", "lying.jpg", "upright.png"))
+    images = Images([upright, upright.read_bytes(), png, lying])
+    shapes = [images.decode(k, prepare.decoded_size).shape[:2] for k in range(4)]
+    assert shapes[:3] == [decoded, decoded, (96, 128)]
+    if size is None or size[0] == size[1]:
+        assert shapes[3] == decoded[::-1]
+    whole = Preprocessing(size=size, crop=crop, draft=False)
+    assert images.decode(0, whole.decoded_size).shape == images[0].shape == (96, 128, 3)
+
+
+def test_features_of_a_reduced_photo_are_nearly_those_of_the_whole(large_photo):
+    paths = [large_photo / "upright.jpg", large_photo / "lying.jpg"]
+    features = [
+        FeatureExtractor(rows, preprocessing=Preprocessing(size=(11, 8), draft=draft))
+        .fit()
+        .transform(paths)
+        for draft in (True, False)
+    ]
+    assert 0 < np.abs(features[0] - features[1]).mean() < 4

@@ -79,6 +79,7 @@ def test_one_pixel_and_one_row():
         ({"std": (1, 0, 1)}, ValueError, "must not be 0"),
         ({"channels": "rgba"}, ValueError, "channels"),
         ({"interpolation": "nearest"}, ValueError, "interpolation"),
+        ({"draft": "no"}, TypeError, "'draft' parameter of Preprocessing must be True or False"),
     ],
 )
 def test_what_is_no_preprocessing(settings, error, message):
@@ -92,6 +93,13 @@ def test_what_is_no_image(shape):
         Preprocessing(size=4).apply(np.zeros(shape))
 
 
+def test_words_say_that_files_are_reduced():
+    words = Preprocessing(size=224, crop=0.875).in_words()
+    assert "large JPEG photos decoded at 1/2, 1/4 or 1/8 of their size, at least 512 x 512" in words
+    for whole in (Preprocessing(size=224, draft=False), Preprocessing(scale=1 / 255)):
+        assert "JPEG" not in whole.in_words()
+
+
 def test_equal_ones_have_equal_digests():
     one = Preprocessing(size=8, mean=1)
     assert one == Preprocessing(size=(8, 8), mean=1.0)
@@ -100,8 +108,9 @@ def test_equal_ones_have_equal_digests():
         Preprocessing(size=9, mean=1),
         Preprocessing(size=8),
         Preprocessing(size=8, mean=1, crop=1),
+        Preprocessing(size=8, mean=1, draft=False),
     ]
-    assert len({one.digest(), *(each.digest() for each in others)}) == 4
+    assert len({one.digest(), *(each.digest() for each in others)}) == 5
     assert len(one.digest()) == 32
 
 

@@ -35,8 +35,8 @@ class DecodedImage:
     pixels : ndarray of shape (height, width) or (height, width, 3), uint8 or uint16
         Pixel values; 16-bit ones are those of the file, which may use fewer bits.
     changes : tuple of str
-        Changes made while decoding, such as ``"turned"``; ``"stated"``, scaling by `white`, is
-        still to be made.
+        Changes made while decoding, such as ``"turned"`` or ``"reduced"``; ``"stated"``, scaling
+        by `white`, is still to be made.
     white : int or None
         Largest possible value of 16-bit pixels, if the file states it.
     """
@@ -57,13 +57,16 @@ def looks_like_image(path: Path) -> bool:
         return False
 
 
-def decode_image(path: Path | bytes) -> DecodedImage:
+def decode_image(path: Path | bytes, *, at_least: tuple[int, int] | None = None) -> DecodedImage:
     """Decode one file to grayscale or RGB, turned upright, with transparency laid on white.
 
     Parameters
     ----------
     path : Path or bytes
         A file, or the content of one.
+    at_least : (height, width), optional
+        Size of the upright image that will do: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its
+        size where that is no less. By default it is decoded whole, as are other formats.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def decode_image(path: Path | bytes) -> DecodedImage:
             orientation = image.getexif().get(0x0112, 1)
             if orientation in range(2, 9):
                 changes.append("turned")
+            if at_least is not None and _reduce(image, at_least, lying=orientation >= 5):
+                changes.append("reduced")
             if white is not None:  # Pillow would scale by it, and keep 8 bits
                 if white == 65535:  # written by many programs whatever the pixels hold
                     return DecodedImage(_deep_colors(path, 1), tuple(changes))
@@ -126,6 +131,16 @@ def pixels_of(image: Image.Image) -> DecodedImage:
     if image.mode.startswith("I"):
         return DecodedImage(_deep_greys(upright))
     return DecodedImage(np.asarray(_to_grey_or_rgb(upright)))
+
+
+def _reduce(image: Image.Image, at_least: tuple[int, int], *, lying: bool) -> bool:
+    """Make an image decode at reduced size if its format can; return whether it will."""
+    before = image.size
+    height, width = at_least
+    # (Only JPEG's decoder does something, for it can leave out part of the inverse transform. It
+    # takes the size of the file, in which a photo may lie on its side.)
+    image.draft(None, (height, width) if lying else (width, height))
+    return image.size != before
 
 
 def _opened(path: Path | bytes) -> BinaryIO:

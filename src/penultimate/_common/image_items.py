@@ -102,11 +102,26 @@ class Images:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Return the pixels of one image, (height, width) or (height, width, channels)."""
+        return self.decode(index)
+
+    def decode(self, index: int, at_least: tuple[int, int] | None = None) -> NDArray[Any]:
+        """Return the pixels of one image; of a file, reduced to no less than a size if it can be.
+
+        Parameters
+        ----------
+        index : int
+        at_least : (height, width), optional
+            See `decode_image`.
+
+        Returns
+        -------
+        ndarray of shape (height, width) or (height, width, channels)
+        """
         item = self._items[index]
         if isinstance(item, (str, PurePath)):
-            return _pixels(decode_image(Path(item)))
+            return _pixels(decode_image(Path(item), at_least=at_least))
         if isinstance(item, bytes):
-            return _pixels(decode_image(item))
+            return _pixels(decode_image(item, at_least=at_least))
         try:
             if isinstance(item, Image.Image):
                 return _pixels(pixels_of(item))

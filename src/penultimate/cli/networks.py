@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PREPARED = (
     "'imagenet' (224 pixels, the mean and deviation of torchvision's networks), 'pixels' (from 0 "
     "to 255, as they are), or settings such as 'size=260,crop=0.875,scale=1/255,"
-    "mean=0.5:0.5:0.5,std=0.5,channels=bgr,interpolation=bicubic'"
+    "mean=0.5:0.5:0.5,std=0.5,channels=bgr,interpolation=bicubic,draft=false'"
 )
 
 
@@ -210,6 +210,12 @@ def _size(text: str) -> int | tuple[int, ...]:
     return sides[0] if len(sides) == 1 else sides
 
 
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("it is true or false")
+    return text.lower() == "true"
+
+
 _SETTINGS: dict[str, Any] = {
     "size": _size,
     "crop": _number,
@@ -218,6 +224,7 @@ _SETTINGS: dict[str, Any] = {
     "std": _numbers,
     "channels": str,
     "interpolation": str,
+    "draft": _flag,
 }
 
 
