@@ -28,7 +28,9 @@ class Sequence:
     [
         ("photos", "X is a path or text, 'photos'; DeepSVC takes arrays.*datasets.load"),
         (Path("photos"), "a path"),
-        (b"photos", "a path"),
+        (b"photos", "the content of a file, 6 bytes; .*FeatureExtractor"),
+        ([b"\x89PNG" * 1000], "files' contents, the first of 4,000 bytes; .*FeatureExtractor"),
+        (np.array([b"photos"]), "files' contents"),
         (["a.png", "b.png"], "a list of paths or text, such as 'a.png'"),
         ([Path("a.png")], "a list of paths"),
         ((k for k in range(3)), "a generator or iterator.*np.concatenate"),
@@ -78,6 +80,7 @@ def test_samples_of_several_shapes():
     "X",
     [
         np.zeros((2, 3)),
+        np.array(["a text", "another"]),
         [[0.0, 1.0], [2.0, 3.0]],
         [np.zeros((8, 8)), np.ones((8, 8))],
         [Image.new("L", (8, 8)), Image.new("L", (8, 8))],

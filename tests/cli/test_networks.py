@@ -197,6 +197,17 @@ def test_a_store_of_another_network_is_refused(photos, network, tmp_path):
     other = run("extract", photos, "--network", network, "--preprocessing", "pixels", "--out", out)
     assert other.exit_code == 1
     assert FeatureStore(out).key in other.stderr
+    halved = extract(photos, network, out, "--half")
+    assert "holds float32; got --half, which is float16. Leave it out" in halved.stderr
+
+
+def test_a_store_keeps_the_type_that_it_was_created_with(photos, network, tmp_path):
+    out = tmp_path / "store"
+    assert "(float16)" in extract(photos, network, out, "--half").stdout
+    again = extract(photos, network, out).stdout
+    assert "0 images were computed" in again
+    assert "(float16, as it was created)" in again
+    assert "Images were prepared: x / 255." in again.replace("\n", " ")
 
 
 def test_a_file_that_cannot_be_read(photos, network, tmp_path):

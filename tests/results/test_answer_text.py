@@ -33,6 +33,21 @@ def test_rank(others, undecided, words):
     assert answer(made).endswith(f"mlp {rank(made)}." if words else "right on 17 %.")
 
 
+def test_the_mean_over_several_splits_is_stated():
+    def row(n_splits, ci95):
+        name, accuracies = {"name": "mlp", "subset": None}, [0.6] * n_splits
+        return {**name, "accuracy": 0.61, "ci95": ci95, "accuracies": accuracies}
+
+    random = {"by_group": False, "methods": [row(5, [0.55, 0.67])]}
+    made = {**results(), "splits": [random], "protocol": {"groups": False}}
+    words = "That is one split; over 5 random splits it is right on 61 % on average (95 % interval"
+    assert f"{words}: 55 to 67 %)." in answer(made)
+    # Those by group answer another question, and a single split is no mean.
+    assert "on average" not in answer({**made, "protocol": {"groups": True}})
+    made["splits"] = [{"by_group": False, "methods": [row(1, None)]}]
+    assert answer(made) == answer(results())
+
+
 def test_an_interval_that_holds_guessing_says_so():
     words = "this method is not shown to be better than guessing"
     assert words in answer(results(low=0.1))

@@ -43,9 +43,10 @@ def test_without_a_softmax_there_are_no_differences(comparison):
 
 
 def test_subsets_and_splits(split_twice):
-    _, by_subset, by_split = overview(split_twice)
+    by_method, by_subset, by_split = overview(split_twice)
     assert by_subset.title == "By subset: accuracy (%)"
-    assert by_split.title == "All splits: mean accuracy (%)"
+    assert by_method.title.endswith("test images, the first of 3 splits")
+    assert by_split.title == "All splits: mean accuracy (%) and its 95 % interval"
     assert by_subset.head == ("method", "bright", "dark")
     n_test = len(split_twice.test)
     expected = [percent(split_twice.correct("pca+svm-rbf", s).mean(), n_test) for s in
@@ -53,9 +54,9 @@ def test_subsets_and_splits(split_twice):
     assert list(by_subset.rows[0][1:]) == expected
     assert by_split.head == ("method", "at random, 2", "by group, 1")
     random = np.mean([other.correct("pca+svm-rbf").mean() for other in split_twice.others])
-    assert by_split.rows == [
-        ("pca+svm-rbf", percent(random, n_test), overview(split_twice)[0].rows[0][1])
-    ]
+    ((name, at_random, by_group),) = by_split.rows
+    assert (name, by_group) == ("pca+svm-rbf", by_method.rows[0][1])
+    assert re.fullmatch(rf"{percent(random, n_test)} \(\d+ to \d+\)", at_random)
 
 
 def test_titles_name_differences_where_there_are_any(comparison):
@@ -67,8 +68,10 @@ def test_titles_name_differences_where_there_are_any(comparison):
     points = "(percentage points)"
     same = "the softmax with the same information"
     assert by_subset.title == f"By subset: accuracy (%), difference from {same} {points}"
-    assert by_split.title == f"All splits: mean accuracy (%), difference from softmax {points}"
-    assert re.fullmatch(r"\d+ [+-]?\d+", by_split.rows[1][1])
+    assert by_split.title == (
+        f"All splits: mean accuracy (%) and its 95 % interval, difference from softmax {points}"
+    )
+    assert re.fullmatch(r"\d+ \(\d+ to \d+\) [+-]?\d+", by_split.rows[1][1])
     assert re.fullmatch(r"\d+ [+-]?\d+", by_subset.rows[1][2])
 
 

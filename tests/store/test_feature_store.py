@@ -355,6 +355,7 @@ def test_listed_samples_are_the_rows(store):
         np.testing.assert_array_equal(opened, FEATURES[rows])
         np.testing.assert_array_equal(opened.hashes, HASHES[rows])
         assert opened.shape == (4, 6)
+        assert repr(opened).endswith("4 samples of 6 features, float32; 40 stored>")
         assert opened.samples == {
             "label": ["1", "0", "0", "1"],
             "file": ["ä.png", "b", "c", "\\udcff"],
@@ -372,6 +373,7 @@ def test_a_damaged_list_of_samples_is_named(store):
     (store.path / "samples.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"samples.parquet.* can't be used.*their features stay"):
         len(FeatureStore(store.path))
+    assert "40 samples" in repr(FeatureStore(store.path))
 
 
 def test_a_pickled_store_has_the_same_rows(store):

@@ -1,11 +1,16 @@
 """Recognition of data objects that are passed instead of arrays, and advice on converting them."""
 
+import reprlib
 from collections.abc import Iterator, Mapping, Set
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+_DECODE = (
+    "Compute features first: a FeatureExtractor with a preprocessing takes files and their "
+    "contents, and SVCSearchCV its features."
+)
 _TENSORS = ("torch", "tensorflow", "jax", "jaxlib")
 
 
@@ -56,11 +61,18 @@ def _kind_of(X: object) -> tuple[str, str]:
     read = "Read it first: penultimate.datasets.load(path) gives images and labels."
     collect = "Collect it first: X = np.concatenate([np.asarray(x) for x, _ in data]), y likewise."
     name = f"{type(X).__module__}.{type(X).__qualname__}"
-    if isinstance(X, (str, bytes, PurePath)):
-        return f"a path or text, {X!r}", read
+    if isinstance(X, (str, PurePath)):
+        return f"a path or text, {reprlib.repr(X)}", read
+    if isinstance(X, bytes):
+        return f"the content of a file, {len(X):,} bytes", _DECODE
+    # (An array of texts is left to classifiers that take some.)
+    is_listed = isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    first = next(iter(X), None) if is_listed else None  # type: ignore[call-overload]
+    if isinstance(first, bytes):
+        return f"a list of files' contents, the first of {len(first):,} bytes", _DECODE
     if isinstance(X, (list, tuple)) and len(X):
         if isinstance(X[0], (str, PurePath)):
-            return f"a list of paths or text, such as {X[0]!r}", read
+            return f"a list of paths or text, such as {reprlib.repr(X[0])}", read
         sizes = {image.size for image in X} if all(_package(x) == "PIL" for x in X) else set()
         modes = {image.mode for image in X} if sizes else set()
         if len(sizes) > 1 or len(modes) > 1:

@@ -154,8 +154,12 @@ def extract(
             print(f"Left out: {reason}.")
         if (n_more := len(done.unreadable) - _MOST_LISTED) > 0:
             print(f"Left out: {n_more:,} more.")
+        if extractor.preprocessing_ is not None:
+            print(f"Images were prepared: {extractor.preprocessing_.in_words()}.")
         print(f"{extractor.cut_at_}: {store.n_features:,} features per image.")
-        print(f"Store: {out} ({store.stored_dtype})")
+        # Only a store that was there can differ from what was asked for.
+        created = ", as it was created" if not half and store.stored_dtype == "float16" else ""
+        print(f"Store: {out} ({store.stored_dtype}{created})")
         print(f"Next: penultimate compare {out}")
         if done.unreadable:
             raise typer.Exit(1)

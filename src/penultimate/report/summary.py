@@ -12,7 +12,7 @@ from penultimate.report.map_section import feature_map
 from penultimate.report.methods_text import methods_paragraph
 from penultimate.report.pictures import displays_by_section
 from penultimate.results.answer import shown_method
-from penultimate.results.answer_text import answer, rank
+from penultimate.results.answer_text import answer, over_splits, rank
 from penultimate.results.check_list import alarms
 from penultimate.results.outcome import Outcome
 from penultimate.results.verdict import verdict
@@ -33,6 +33,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``results``, ``answer`` and ``rank`` (how good the best method is, in words),
+        ``over_splits`` (its mean accuracy over several splits),
         ``reference`` (what differences are from), ``verdict``,
         ``methods_paragraph``, ``alarms`` (the checks above level info, the most harmful first),
         ``overall`` (the rows of ``results`` for all samples), ``forest`` (their differences from
@@ -48,6 +49,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     return {
         "results": results,
         "answer": answer(results),
+        "over_splits": over_splits(results),
         "reference": comparison.reference,
         "rank": rank(results),
         "verdict": verdict(results),

@@ -75,10 +75,10 @@ def _row(name: str, subset: str | None, comparisons: list[Any]) -> dict[str, Any
 
 def _as_dict(name: str, interval: Interval) -> dict[str, Any]:
     known = np.isfinite(interval.low)
-    values: dict[str, Any] = {
-        name: interval.value,
-        "ci95": [interval.low, interval.high] if known else None,
-    }
+    ends = [interval.low, interval.high]
+    if name == "accuracy":  # few splits have wide intervals, but no accuracy is beyond these
+        ends = np.clip(ends, 0, 1).tolist()
+    values: dict[str, Any] = {name: interval.value, "ci95": ends if known else None}
     if name == "difference":
         values["p"] = interval.p if known else None
     return values

@@ -141,7 +141,10 @@ def _by_method(outcome: "Outcome") -> TextTable:
         cells = (name, percent(accuracy.value, n_test), ends)
         rows.append((*cells, _in_points(difference, n_test)) if tested else cells)
     head = ("method", "accuracy (%)", "95 % interval", _difference(outcome))
-    return TextTable(f"{outcome.dataset.name}: accuracy on {images}", head[: 3 + tested], rows)
+    title = f"{outcome.dataset.name}: accuracy on {images}"
+    if outcome.others:
+        title += f", the first of {len(outcome.others) + 1} splits"
+    return TextTable(title, head[: 3 + tested], rows)
 
 
 def _difference(outcome: "Outcome") -> str:
@@ -183,6 +186,8 @@ def _by_split(outcome: "Outcome") -> TextTable:
         if not found:  # splits of this kind were compared without the method
             return ""
         right, difference = percent(found[0]["accuracy"], n_test), found[0]["vs_softmax"]
+        if found[0]["ci95"] is not None:
+            right += f" ({percent_interval(tuple(found[0]['ci95']), n_test)})"
         return right if not difference else f"{right} {points(difference['difference'], n_test)}"
 
     kind_names = [
@@ -190,5 +195,7 @@ def _by_split(outcome: "Outcome") -> TextTable:
     ]
     rows = [(name, *(cell(name, kind) for kind in kinds)) for name in outcome.names()]
     tested = any(row["vs_softmax"] for kind in kinds for row in kind["methods"])
-    title = "All splits: mean accuracy (%)" + tested * f", {_difference(outcome)}"
+    title = (
+        "All splits: mean accuracy (%) and its 95 % interval" + tested * f", {_difference(outcome)}"
+    )
     return TextTable(title, ("method", *kind_names), rows)

@@ -24,7 +24,7 @@ from penultimate._common.wording import quantity
 from penultimate.store.hashes import as_array, as_digests, digest_of
 from penultimate.store.manifest import Description, claim_width, open_manifest
 from penultimate.store.mapped import Matrix, map_rows
-from penultimate.store.parts import read_columns, write_columns, write_part
+from penultimate.store.parts import DamagedError, read_columns, write_columns, write_part
 from penultimate.store.rows import Rows
 
 _ROWS = 4096  # of a part: a few MB
@@ -394,10 +394,18 @@ class FeatureStore:
         return np.array(self.matrix(), dtype, copy=copy)
 
     def __repr__(self) -> str:
-        # What is written is not read for it: a name in a debugger must not start to compute.
-        samples = quantity(len(self._rows) + len(self._pending), "sample")
-        features = "" if self.n_features is None else f" of {quantity(self.n_features, 'feature')}"
-        return f"<FeatureStore of {self._manifest.words}: {samples}{features}, {self.stored_dtype}>"
+        n_stored = len(self._rows) + len(self._pending)
+        try:
+            n_samples = len(self)  # those listed, which are the rows of the matrix
+        except DamagedError:  # said when the list is used; a name in a debugger must not fail
+            n_samples = n_stored
+        words = quantity(n_samples, "sample")
+        if self.n_features is not None:
+            words += f" of {quantity(self.n_features, 'feature')}"
+        words += f", {self.stored_dtype}"
+        if n_samples != n_stored:
+            words += f"; {n_stored:,} stored"
+        return f"<FeatureStore of {self._manifest.words}: {words}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By its path, for processes that work for an estimator: with the same rows in the same

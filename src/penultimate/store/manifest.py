@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penultimate._common.door import spelled
 from penultimate._common.files import check_writable, create_once
 from penultimate._common.validation import check_choice
 
@@ -110,9 +111,12 @@ def open_manifest(
             "folder: a store holds features of one kind."
         )
     if asked.dtype != found.dtype:
+        asked_for = f"dtype={asked.dtype!r}"
+        if asked.dtype == "float16":
+            asked_for = spelled("--half, which is float16", asked_for)
         raise ValueError(
-            f"The feature store {str(path)!r} holds {found.dtype}; got dtype={asked.dtype!r}. "
-            "Leave it out, or choose another folder."
+            f"The feature store {str(path)!r} holds {found.dtype}; got {asked_for}. Leave it out "
+            f"to use the store as it is, or choose another folder to have {asked.dtype}."
         )
     return found
 
