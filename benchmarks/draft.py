@@ -144,6 +144,8 @@ paired.
 {table(header, rows)}
 
 Processor's time to decode and prepare one photo: {"; ".join(times)}.
+
+Selection cannot tell the two apart, so `Preprocessing(draft=True)` is the default.
 """
     print(text)
     if options.out:

@@ -119,3 +119,22 @@ def test_heads_alone_are_announced_after_the_first(clock):
     schedule.scored("any", 0, 0.5)
     assert schedule.observer.expected == [(0, 0, pytest.approx(120))]
     assert schedule.observer.messages[0].startswith("This takes about 2 min, until")
+
+
+def test_a_frozen_network_is_foreseen_by_its_images_per_second_and_charged_to_no_head(clock):
+    schedule = schedule_of(clock, 0, 5)
+    clock.seconds = 30  # until the session has started, and the first batch is there
+    schedule.update("extract features", 10, 110)
+    assert schedule.observer.expected == [(0, 0, None)]
+    clock.seconds += 40
+    schedule.update("extract features", 50, 110)
+    assert schedule.observer.expected[-1] == (0, 0, pytest.approx(60))
+    clock.seconds += 60
+    schedule.update("extract features", 110, 110)
+    assert schedule.observer.expected[-1] == (0, 0, None)
+    clock.seconds += 2
+    schedule.scored("any", 0, 0.5)
+    assert schedule.observer.expected[-1] == (0, 0, pytest.approx(8))
+    (message,) = schedule.observer.messages
+    assert message.startswith("The extraction of features takes about 60 s, until")
+    assert "without the classifiers: much work." in message

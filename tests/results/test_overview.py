@@ -59,6 +59,13 @@ def test_subsets_and_splits(split_twice):
     assert re.fullmatch(rf"{percent(random, n_test)} \(\d+ to \d+\)", at_random)
 
 
+def test_titles_name_what_is_called_cnn_though_it_was_trained_elsewhere(comparison):
+    for network, called in (("vit.onnx", "vit.onnx"), ("custom", "the network that was passed")):
+        protocol = {**comparison.protocol, "frozen": True, "network": network}
+        of_network = dataclasses.replace(comparison, protocol=protocol)
+        assert overview(of_network)[0].title.endswith(f"(cnn: {called})")
+
+
 def test_titles_name_differences_where_there_are_any(comparison):
     protocol = {**comparison.protocol, "subsets": True}
     data = dataclasses.replace(comparison.dataset, subsets={"flat": (0,), "other": (1,)})

@@ -15,7 +15,7 @@ from penultimate._common.progress import Progress, in_words
 from penultimate._common.progress_bar import make_bar
 
 _MOST_SEEDS = 4  # columns that fit next to the names and the mean
-_TRAINING = "train network"
+_TRAINING, _EXTRACTION = "train network", "extract features"
 _BETWEEN_LINES = 5.0  # seconds: a log is read afterwards, and should not be all progress
 _BETWEEN_FRAMES = 0.5  # seconds: a notebook sends each picture of the table to a browser
 
@@ -98,7 +98,8 @@ class LiveTable(Progress):
             if self.by_line and not step.startswith("fit "):
                 self._print_line(f"{name} ...")
         elif self._is_line_due(step, done, total):
-            self._print_line(f"{name}: epoch {int(done) + 1} of {total:g}, {self._time_left()}")
+            at = f"epoch {int(done) + 1}" if step.startswith(_TRAINING) else f"{done:,.0f}"
+            self._print_line(f"{name}: {at} of {total:,.0f}, {self._time_left()}")
         # A finished step is forgotten: the next one of the same name gets a bar of its own.
         self.step = None if done == total else name
         # A single unit has no measurable progress: without a total, the bar just moves.
@@ -128,7 +129,7 @@ class LiveTable(Progress):
         self.console.print(Text(text), soft_wrap=True)
 
     def _is_line_due(self, step: str, done: float, total: float) -> bool:
-        if not self.by_line or not step.startswith(_TRAINING) or self.left is None:
+        if not self.by_line or not step.startswith((_TRAINING, _EXTRACTION)) or self.left is None:
             return False
         return time.perf_counter() - self._line_at >= _BETWEEN_LINES and done < total
 
@@ -142,7 +143,9 @@ class LiveTable(Progress):
         assert self.left is not None
         until = time.strftime("%H:%M", time.localtime(time.time() + self.left))
         # Before the first score, what heads take is not known.
-        what = "left" if self.scores or not self.n_networks else "of training left"
+        what = "left"
+        if not self.scores:
+            what = "of training left" if self.n_networks else "of extraction left"
         return f"about {in_words(self.left)} {what} (until {until})"
 
     def _render(self) -> Table:

@@ -6,6 +6,10 @@ is that rate times the networks that are left. All other time (compiling, extrac
 fitting heads) is divided among the scores that it led to, and charged to the scores that are left;
 before the first score the estimate is of the networks alone, and is announced as such.
 
+A network that is not trained here computes the features of all samples once, before the first head:
+its images per second, from the second batch on, give the time of the rest. That time is over when
+heads are scored, and is charged to none of them.
+
 On large images the first step takes a minute. Until then, the rate is one that the training has
 foreseen from a forward pass over a few of them.
 """
@@ -15,7 +19,7 @@ from collections.abc import Callable
 
 from penultimate._common.progress import Progress, in_words
 
-_TRAINING = "train network"
+_TRAINING, _EXTRACTION = "train network", "extract features"
 # Training seconds on which an estimate can stand: a few steps vary by half, and with small data
 # they are over in a tenth of a second.
 _SURE = 3.0
@@ -73,13 +77,22 @@ class Schedule(Progress):
         self._share: float | None = None  # of the network in training; None between two
         self._last: float | None = None
         self._foreseen: float | None = None  # seconds of a whole network
-        self._announced = False
+        self._extraction: list[
+            tuple[float, float, float]
+        ] = []  # the time, and what was done of what
+        self._once = 0.0  # seconds until the features of a frozen network were there
+        self._announced: set[bool] = set()
 
     def update(self, step: str, done: float, total: float) -> None:
         """Take note of a training, and pass the step on."""
         if step == _TRAINING:
             self._n_units = total
             self._train(done / total)
+            self._expect()
+        elif step == _EXTRACTION and not self.n_networks and not self.n_scored:
+            self._extraction.append((self.now(), done, total))
+            if done >= total:
+                self._once = self.now() - self._begun
             self._expect()
         self.observer.update(step, done, total)
 
@@ -114,13 +127,24 @@ class Schedule(Progress):
         else:
             rate = self._seconds / self._shares if self._shares else 0.0
         if not self.n_scored:
-            return rate * networks
-        other = (self.now() - self._begun - self._seconds) / self.n_scored
+            return rate * networks if self.n_networks else self._extraction_left()
+        other = (self.now() - self._begun - self._seconds - self._once) / self.n_scored
         return rate * networks + other * (self.n_scores - self.n_scored)
+
+    def _extraction_left(self) -> float | None:
+        """Return the seconds that a frozen network still takes; None if it is not at work."""
+        if len(self._extraction) < 2 or self._once:
+            return None
+        # The first batch has the start of the threads and of the session in it.
+        (began, first, _), (now, done, total) = self._extraction[0], self._extraction[-1]
+        return (now - began) / (done - first) * (total - done) if done > first else None
 
     def _expect(self) -> None:
         left = self.seconds_left()
-        if left is not None and not self._announced:
+        # The time of an extraction says nothing about the heads, which are announced on their own.
+        stage = self.n_networks > 0 or self.n_scored > 0
+        if left is not None and stage not in self._announced:
+            self._announced.add(stage)
             self._announce(left)
         self.observer.expects(self.network, self.n_networks, left)
 
@@ -136,13 +160,13 @@ class Schedule(Progress):
         self._share = share if share < 1 else None
 
     def _announce(self, left: float) -> None:
-        self._announced = True
         if left < _LONG:
             return
         until = time.strftime("%H:%M", time.localtime(time.time() + left))
         span = f"takes about {in_words(left)}, until {until}"
         # How long heads take is not known before the first one is scored.
-        text = f"This {span}" if self.n_scored else f"Training {span}, without the classifiers"
+        what = "Training" if self.n_networks else "The extraction of features"
+        text = f"This {span}" if self.n_scored else f"{what} {span}, without the classifiers"
         text += f": {self.work}."
         if left >= _VERY_LONG:
             text += f" {self.shorter} Ctrl-C stops it, and reports what is finished by then."

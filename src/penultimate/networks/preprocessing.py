@@ -53,8 +53,8 @@ class Preprocessing:
         Whether the channels come before height and width. None asks the network.
     draft : bool, default=True
         Whether large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size, never below twice the
-        size to which they are resized. A photo of 20 megapixels then takes a quarter of the time,
-        and accuracy does not change (benchmarks/results/draft.md). Arrays are never reduced.
+        size to which they are resized. A photo of 20 megapixels then takes a fifth of the time,
+        and selection sees no difference (benchmarks/results/draft.md). Arrays are never reduced.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from penultimate.results.answer import shown_method
 from penultimate.results.answer_text import answer, over_splits, rank
 from penultimate.results.check_list import alarms
 from penultimate.results.outcome import Outcome
+from penultimate.results.overview import called_cnn
 from penultimate.results.verdict import verdict
 
 MAX_PAIRS = 12
@@ -33,7 +34,8 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``results``, ``answer`` and ``rank`` (how good the best method is, in words),
-        ``over_splits`` (its mean accuracy over several splits),
+        ``over_splits`` (its mean accuracy over several splits), ``called_cnn`` (what is
+        called so in the methods' names),
         ``reference`` (what differences are from), ``verdict``,
         ``methods_paragraph``, ``alarms`` (the checks above level info, the most harmful first),
         ``overall`` (the rows of ``results`` for all samples), ``forest`` (their differences from
@@ -52,6 +54,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
         "over_splits": over_splits(results),
         "reference": comparison.reference,
         "rank": rank(results),
+        "called_cnn": called_cnn(comparison),
         "verdict": verdict(results),
         "methods_paragraph": methods_paragraph(results),
         "alarms": alarms(results["checks"]),

@@ -144,7 +144,21 @@ def _by_method(outcome: "Outcome") -> TextTable:
     title = f"{outcome.dataset.name}: accuracy on {images}"
     if outcome.others:
         title += f", the first of {len(outcome.others) + 1} splits"
+    if (called := called_cnn(outcome)) is not None:
+        title += f" (cnn: {called})"
     return TextTable(title, head[: 3 + tested], rows)
+
+
+def called_cnn(outcome: "Outcome") -> str | None:
+    """Return the network that method names call ``cnn`` although it may be none.
+
+    None for a network that was trained here, which is one, and where the data are features.
+    """
+    protocol = outcome.protocol
+    named = any(method.name.startswith("cnn") for method in outcome.methods)
+    if not (named and protocol["frozen"]):
+        return None
+    return "the network that was passed" if protocol["network"] == "custom" else protocol["network"]
 
 
 def _difference(outcome: "Outcome") -> str:
