@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 _DECODE = (
-    "Compute features first: a FeatureExtractor with a preprocessing takes files and their "
-    "contents, and SVCSearchCV its features."
+    "A network that prepares images takes files and their contents: "
+    "network=FeatureExtractor(network, preprocessing=Preprocessing(size=...))."
 )
 _TENSORS = ("torch", "tensorflow", "jax", "jaxlib")
 
