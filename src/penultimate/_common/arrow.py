@@ -1,9 +1,11 @@
-"""What is used of pyarrow, an optional dependency without types: its tables and their columns."""
+"""What is used of pyarrow, an optional dependency without types: tables, columns, Parquet files."""
 
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
+
+from penultimate._common.imports import import_optional
 
 
 class ArrowType(Protocol):
@@ -42,3 +44,33 @@ class ArrowTable(Protocol):
     columns: list[ArrowColumn]
     num_rows: int
     schema: ArrowSchema
+
+
+class ParquetReader:
+    """A Parquet file, of which the calling thread alone reads.
+
+    A thread of Arrow's that still holds a Python file or buffer when the interpreter ends waits for
+    a lock that it will never get, and aborts the process. One column is read as fast without.
+
+    Parameters
+    ----------
+    source : binary file, or pyarrow.NativeFile
+    checksums : bool, default=True
+        Whether those of its pages are compared.
+    """
+
+    def __init__(self, source: Any, *, checksums: bool = True) -> None:
+        parquet = import_optional("pyarrow.parquet", "store")
+        # Reading ahead would be done by a thread, too.
+        self._file = parquet.ParquetFile(
+            source, page_checksum_verification=checksums, pre_buffer=False
+        )
+
+    @property
+    def schema(self) -> Any:
+        """Names and types of its columns, as pyarrow has them."""
+        return self._file.schema_arrow
+
+    def read(self, columns: list[str] | None = None) -> Any:
+        """Read some columns, or all, as a table of pyarrow's."""
+        return self._file.read(columns, use_threads=False)

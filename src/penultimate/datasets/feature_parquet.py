@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.arrow import ArrowColumn, ArrowTable
+from penultimate._common.arrow import ArrowColumn, ArrowTable, ParquetReader
 from penultimate._common.imports import import_optional
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import ABOUT_ROWS, label_features
@@ -54,10 +54,10 @@ def read_feature_parquet(path: Path) -> Dataset:
 
 def read_parquet(path: Path) -> ArrowTable:
     """Read a file as a table of pyarrow's; raise ``ValueError`` if it is damaged."""
-    pa, pq = import_optional("pyarrow", "store"), import_optional("pyarrow.parquet", "store")
+    pa = import_optional("pyarrow", "store")
     with path.open("rb") as file:
         try:
-            return pq.ParquetFile(file, page_checksum_verification=True).read()
+            return ParquetReader(file).read()
         # Depending on where a file is damaged, it is one or the other.
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ValueError(f"{str(path)!r} can't be read as Parquet: {error}") from error

@@ -80,7 +80,8 @@ class FeatureExtractor(
         are pretrained by name, and flattens for others.
     mirror : bool, default=False
         Whether features are averaged with those of the image mirrored left to right, which takes
-        twice as long.
+        twice as long. On photographs, selection within development parts sees no gain from it
+        (benchmarks/results/photo_menus.md), so nothing chooses it by itself.
 
     Attributes
     ----------

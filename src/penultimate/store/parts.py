@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from penultimate._common.arrow import ArrowColumn, ArrowTable
+from penultimate._common.arrow import ArrowColumn, ArrowTable, ParquetReader
 from penultimate._common.door import spelled
 from penultimate._common.files import write_atomically
 from penultimate._common.imports import import_optional
@@ -102,10 +102,9 @@ def read_hashes(path: Path, key: str, width: int | None) -> list[bytes]:
     DamagedError
         If it is damaged, or holds features of another key or number.
     """
-    pq = import_optional("pyarrow.parquet", "store")
     with path.open("rb") as file, _named(path):
-        reader = pq.ParquetFile(file, page_checksum_verification=True)
-        schema = reader.schema_arrow
+        reader = ParquetReader(file)
+        schema = reader.schema
         found = (schema.metadata or {}).get(_KEY, b"").decode()
         if found != key:
             raise ValueError(f"it is of another store, with the key {found!r}")
@@ -123,10 +122,11 @@ def read_features(path: Path) -> NDArray[Any]:
     DamagedError
         If it is damaged.
     """
-    pa, pq = import_optional("pyarrow", "store"), import_optional("pyarrow.parquet", "store")
+    pa = import_optional("pyarrow", "store")
     content = check_part(path)
     with _named(path):
-        column = pq.ParquetFile(pa.BufferReader(content)).read(["features"]).column("features")
+        reader = ParquetReader(pa.BufferReader(content), checksums=False)  # of the whole, compared
+        column = reader.read(["features"]).column("features")
         lists = column.combine_chunks()
         values = np.from_dlpack(lists.flatten())  # `to_numpy` would import pandas
         return values.reshape(len(lists), -1)
@@ -165,10 +165,9 @@ def read_columns(path: Path) -> dict[str, Any]:
     DamagedError
         If it is damaged.
     """
-    pq = import_optional("pyarrow.parquet", "store")
     again = "Delete it, and name the samples again; their features stay."
     with path.open("rb") as file, _named(path, again):
-        table = pq.ParquetFile(file, page_checksum_verification=True).read()
+        table = ParquetReader(file).read()
         columns = table.drop_columns(["hash"])
         texts = {name: columns.column(name).to_pylist() for name in columns.column_names}
         return {**texts, "hash": as_array(_as_digests(table.column("hash")))}
