@@ -119,7 +119,7 @@ def report(found):
     header = ["menu", "held-out accuracy, %", "difference from the first, points"]
     return f"""# What to select among by default
 
-`python benchmarks/photo_menus.py PHOTOS`: development parts of {SPLITS} splits of 480 photographs, \
+`python benchmarks/photo_menus.py PHOTOS`: development parts of {SPLITS} splits of 480 photos, \
 each divided into {FOLDS} folds; none sees the test part of its split. `{NETWORK}`, an SVM with an \
 RBF kernel. A menu takes the pair of layer and normalization (and the view) with the best score in \
 cross-validation on four folds, and is scored on the fifth. There are {len(MENUS)} menus.
