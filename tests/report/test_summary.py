@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from penultimate.report import summarize
+from penultimate.report.render import render_html
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,23 @@ def test_pairs_are_those_of_the_matrix(summary):
         counts = summary["confusion"][name]
         assert [counts[true][predicted] for true, predicted, _ in pairs] == [n for *_, n in pairs]
         assert sum(n for *_, n in pairs) == 24 - np.trace(counts)
+
+
+def test_several_splits_are_headed_by_their_mean(comparison):
+    both = dataclasses.replace(comparison, others=[comparison, comparison])
+    summary = summarize(both, both.to_dict())
+    mean = summary["over_splits"]
+    assert mean["n_splits"] == 3
+    page = " ".join(render_html(summary).split())
+    assert "on average over 3 splits" in page
+    assert "the rest of this page is about the first split" in page
+    alone = summarize(comparison, comparison.to_dict())
+    assert alone["over_splits"] is None
+    assert "on average over" not in render_html(alone)
+
+
+def test_what_names_call_cnn_is_explained_where_it_was_trained_elsewhere(comparison):
+    protocol = {**comparison.protocol, "frozen": True, "network": "vit.onnx"}
+    frozen = dataclasses.replace(comparison, protocol=protocol)
+    assert "cnn stands for vit.onnx" in render_html(summarize(frozen, frozen.to_dict()))
+    assert "cnn stands for" not in render_html(summarize(comparison, comparison.to_dict()))
