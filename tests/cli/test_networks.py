@@ -207,7 +207,7 @@ def test_a_store_keeps_the_type_that_it_was_created_with(photos, network, tmp_pa
     again = extract(photos, network, out).stdout
     assert "0 images were computed" in again
     assert "(float16, as it was created)" in again
-    assert "Images were prepared: x / 255." in again.replace("\n", " ")
+    assert "Images were prepared: resized to 16 x 16" in again
 
 
 def test_a_file_that_cannot_be_read(photos, network, tmp_path):

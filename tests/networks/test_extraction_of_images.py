@@ -389,13 +389,14 @@ def large_photo(tmp_path_factory):
 def test_large_jpeg_photos_are_decoded_at_twice_the_size_or_more(large_photo, size, crop, decoded):
     prepare = Preprocessing(size=size, crop=crop)
     upright, lying, png = (large_photo / n for n in ("upright.jpg", "lying.jpg", "upright.png"))
-    images = Images([upright, upright.read_bytes(), png, lying])
-    shapes = [images.decode(k, prepare.decoded_size).shape[:2] for k in range(4)]
+    images = Images.of([upright, upright.read_bytes(), png, lying], None, prepare.decoded_size)
+    shapes = [images[k].shape[:2] for k in range(4)]
     assert shapes[:3] == [decoded, decoded, (96, 128)]
     if size is None or size[0] == size[1]:
         assert shapes[3] == decoded[::-1]
     whole = Preprocessing(size=size, crop=crop, draft=False)
-    assert images.decode(0, whole.decoded_size).shape == images[0].shape == (96, 128, 3)
+    assert whole.decoded_size is None
+    assert Images.of([upright])[0].shape == (96, 128, 3)
 
 
 def test_features_of_a_reduced_photo_are_nearly_those_of_the_whole(large_photo):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +13,9 @@ from PIL import Image, ImageFile, ImageOps
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
 MAX_PIXELS = 50_000_000  # guards against decompression bombs
+# A file is decoded at no less than this many times the size to which it is resized. At 2 features
+# hardly change, and nothing that selection could see does; see benchmarks/results/draft.md.
+_MARGIN = 2
 _GREY_MODES = {"1", "L", "LA"}
 # Of photos that phones and cameras save, but that can't be decoded here.
 _TO_CONVERT = {
@@ -131,6 +135,20 @@ def pixels_of(image: Image.Image) -> DecodedImage:
     if image.mode.startswith("I"):
         return DecodedImage(_deep_greys(upright))
     return DecodedImage(np.asarray(_to_grey_or_rgb(upright)))
+
+
+def least_size(size: tuple[int, int], crop: float | None) -> tuple[int, int]:
+    """Return the size at which an image may be decoded that is to be resized, twice that size.
+
+    Parameters
+    ----------
+    size : (height, width)
+        That it is resized to.
+    crop : float or None
+        Share of the resized image that `size` is, if it is cropped afterwards.
+    """
+    height, width = (ceil(_MARGIN * side / (crop or 1)) for side in size)
+    return height, width
 
 
 def _reduce(image: Image.Image, at_least: tuple[int, int], *, lying: bool) -> bool:

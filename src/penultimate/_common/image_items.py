@@ -28,14 +28,24 @@ class Images:
         Arrays, Pillow images, paths, or contents of files.
     factor : float or None
         What brings the pixels of float arrays to 255; None if no item is one.
+    at_least : (height, width) or None
+        Size at which files may be decoded; see `decode_image`.
     """
 
-    def __init__(self, items: Sequence[Any] | NDArray[Any], factor: float | None = None) -> None:
+    def __init__(
+        self,
+        items: Sequence[Any] | NDArray[Any],
+        factor: float | None = None,
+        at_least: tuple[int, int] | None = None,
+    ) -> None:
         self._items = items
         self.factor = factor
+        self.at_least = at_least
 
     @classmethod
-    def of(cls, X: Any, factor: float | None = None) -> Self:
+    def of(
+        cls, X: Any, factor: float | None = None, at_least: tuple[int, int] | None = None
+    ) -> Self:
         """Check what was given as images, without decoding anything.
 
         Parameters
@@ -44,6 +54,8 @@ class Images:
             A sequence may hold arrays of different sizes, Pillow images, paths or bytes.
         factor : float, optional
             That of the images in `fit`, if these were floats.
+        at_least : (height, width), optional
+            Size at which files may be decoded; see `decode_image`.
 
         Raises
         ------
@@ -78,7 +90,7 @@ class Images:
             # The scale belongs to all of them: a dark image alone does not show it.
             if X.dtype.kind == "f":
                 factor = _scale_of([X], factor)
-            return cls(X, factor)
+            return cls(X, factor, at_least)
         for index, item in enumerate(X):
             if not isinstance(item, (str, PurePath, bytes, np.ndarray, Image.Image)):
                 raise TypeError(
@@ -88,7 +100,7 @@ class Images:
         floats = [x for x in X if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
         if floats:
             factor = _scale_of(floats, factor)
-        return cls(X, factor)
+        return cls(X, factor, at_least)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -102,26 +114,11 @@ class Images:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Return the pixels of one image, (height, width) or (height, width, channels)."""
-        return self.decode(index)
-
-    def decode(self, index: int, at_least: tuple[int, int] | None = None) -> NDArray[Any]:
-        """Return the pixels of one image; of a file, reduced to no less than a size if it can be.
-
-        Parameters
-        ----------
-        index : int
-        at_least : (height, width), optional
-            See `decode_image`.
-
-        Returns
-        -------
-        ndarray of shape (height, width) or (height, width, channels)
-        """
         item = self._items[index]
         if isinstance(item, (str, PurePath)):
-            return _pixels(decode_image(Path(item), at_least=at_least))
+            return _pixels(decode_image(Path(item), at_least=self.at_least))
         if isinstance(item, bytes):
-            return _pixels(decode_image(item, at_least=at_least))
+            return _pixels(decode_image(item, at_least=self.at_least))
         try:
             if isinstance(item, Image.Image):
                 return _pixels(pixels_of(item))

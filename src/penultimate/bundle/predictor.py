@@ -260,7 +260,8 @@ class Predictor:
         check_number(batch_size, "batch_size", "stream", low=1, integer=True)
         self._index_of(subset)
         known = self.manifest.input["n_features"] if "features" in self._inputs else None
-        images = samples.as_images(X, self.manifest.input.get("white"), known)
+        given, prepare = self.manifest.input.get("white"), self.manifest.preprocessing
+        images = samples.as_images(X, given, known, prepare)
         for window in samples.windows(images, on_error):
             order: list[int] = []
             parts = []

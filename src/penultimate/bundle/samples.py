@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from penultimate._common.decoding import MAX_PIXELS
+from penultimate._common.decoding import MAX_PIXELS, least_size
 from penultimate._common.frames import level_outside
 from penultimate._common.image_items import Images
 
@@ -33,7 +33,12 @@ _WHOLE = 0.1  # pixels this near to a whole number were one, before a division i
 OnError = Callable[[int, ValueError], None]
 
 
-def as_images(X: Any, white: float | None, n_features: int | None) -> Images:
+def as_images(
+    X: Any,
+    white: float | None,
+    n_features: int | None,
+    preprocessing: dict[str, Any] | None = None,
+) -> Images:
     """Return what was given as images, of one or several.
 
     Parameters
@@ -43,6 +48,8 @@ def as_images(X: Any, white: float | None, n_features: int | None) -> Images:
         What is white in float images; None to find out.
     n_features : int or None
         Width of a matrix of features, which the model takes as well.
+    preprocessing : dict, optional
+        That of the manifest, which says whether large JPEG files are decoded at reduced size.
 
     Raises
     ------
@@ -64,7 +71,10 @@ def as_images(X: Any, white: float | None, n_features: int | None) -> Images:
             _check_size(*each.shape[:2])
     if isinstance(X, np.ndarray) and X.ndim >= 3:
         _check_size(*X.shape[1:3])
-    return Images.of(X, None if white is None else 255 / white)
+    at_least = None
+    if preprocessing is not None and preprocessing.get("draft") and preprocessing["size"]:
+        at_least = least_size(preprocessing["size"], preprocessing.get("crop"))
+    return Images.of(X, None if white is None else 255 / white, at_least)
 
 
 def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.float32]:

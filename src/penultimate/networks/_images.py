@@ -96,7 +96,7 @@ def images_per_pass(images: Images, preprocessing: Preprocessing, batch_size: in
 
 
 def _prepare(images: Images, preprocessing: Preprocessing, index: int) -> NDArray[np.float32]:
-    return preprocessing.apply(images.decode(index, preprocessing.decoded_size))
+    return preprocessing.apply(images[index])
 
 
 def _gathered(

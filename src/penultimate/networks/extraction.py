@@ -419,7 +419,7 @@ class FeatureExtractor(
         # Where each size of batch is compiled, there are a few; the padding is cut off below.
         padded = network.frozen.compiles_per_size
         if self.preprocessing_ is not None:
-            images = Images.of(X, self._factor)
+            images = Images.of(X, self._factor, self.preprocessing_.decoded_size)
             size = images_per_pass(images, self.preprocessing_, self.batch_size)
             batches = prepared_batches(
                 images, self.preprocessing_, batch_size=size, rows=rows, on_error=on_error

@@ -8,20 +8,17 @@ here is guessed: what is not stated is not done.
 """
 
 from dataclasses import asdict, dataclass
-from math import ceil
 from typing import Any, Literal, Self
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from penultimate._common.decoding import least_size
 from penultimate._common.validation import check_choice, check_number
 from penultimate.networks._resizing import FILTERS, resize
 
 _CHANNELS = ("rgb", "bgr", "gray")
-# A file is decoded at no less than this many times the size to which it is resized. At 2 features
-# hardly change, and nothing that selection could see does; see benchmarks/results/draft.md.
-_MARGIN = 2
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
 
 
@@ -160,8 +157,7 @@ class Preprocessing:
         """
         if not self.draft or not isinstance(self.size, tuple):
             return None
-        height, width = (ceil(_MARGIN * side / (self.crop or 1)) for side in self.size)
-        return height, width
+        return least_size(self.size, self.crop)
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Prepare one image.
