@@ -217,7 +217,51 @@ def test_bytes_are_cast_inside():
     np.testing.assert_array_equal(run(export_network(extractor), batch), batch.reshape(5, -1))
 
 
-def test_torch_modules_state_their_shapes_by_samples():
-    torch = pytest.importorskip("torch")
+@pytest.fixture(scope="module")
+def torch_network():
+    nn = pytest.importorskip("torch").nn
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.GELU()
+            )
+            self.drop, self.last = nn.Dropout(), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.last(self.drop(self.body(x).mean((2, 3)))).softmax(-1)
+
+    network = Network()
+    network.body.eval()  # the rest trains
+    return network
+
+
+def test_torch_modules(torch_network):
+    batch = np.random.default_rng(0).normal(size=(5, 3, 9, 8)).astype(np.float32)
+    extractor = FeatureExtractor(torch_network, ["body", "penultimate"], mirror=True).fit(batch)
+    model = export_network(extractor)
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_allclose(run(model, batch), extractor.transform(batch), atol=1e-5)
+    # As it was: the modes, and what the file tells of the machine.
+    modes = [each.training for each in (torch_network, torch_network.body, torch_network.drop)]
+    assert modes == [True, False, True]
+    assert not any(hook for each in torch_network.modules() for hook in each._forward_hooks)
+    assert b"/" not in model.SerializeToString()
+    assert not model.functions
+
+
+def test_torch_modules_state_their_shapes_by_samples(torch_network):
     with pytest.raises(ValueError, match="pass X"):
-        export_whole(torch.nn.Linear(3, 2))
+        export_whole(torch_network)
+
+
+def test_torch_modules_that_do_not_export_are_refused():
+    torch = pytest.importorskip("torch")
+
+    class Branches(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x if x.sum().item() > 0 else -x)
+
+    with pytest.raises(ExportError, match="'Branches' cannot be exported by torch.*pass the file"):
+        export_whole(Branches(3, 2), np.ones((2, 3), np.float32))

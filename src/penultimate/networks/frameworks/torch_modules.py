@@ -189,6 +189,14 @@ class TorchNetwork(FrozenNetwork):
         same = len({(id(cut.module), cut.inputs, cut.by_name) for cut in own}) == 1
         return _run(own, batch) if same and len(own) == len(cuts) else super().run_all(cuts, batch)
 
+    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+        """Return the module up to several cuts, as torch exports it."""
+        from penultimate.networks.frameworks.to_onnx.torch_export import to_onnx
+
+        own = [cut for cut in cuts if isinstance(cut, TorchCut)]
+        places = [cut.found_at for cut in own]
+        return to_onnx(self.module, places, own[0].inputs[0], own[0].by_name)
+
     def candidates(self, example: Example | None = None) -> list[Candidate]:
         """List what its modules give, in the order in which they end.
 

@@ -121,9 +121,17 @@ class _Reached(BaseException):
 
 
 def until(
-    module: Any, places: Sequence[Place], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    module: Any,
+    places: Sequence[Place],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    ends_there: bool = True,
 ) -> list[Any | None]:
-    """Run a module until values are there; return them, and None for those that never are."""
+    """Run a module until values are there; return them, and None for those that never are.
+
+    Unless it `ends_there`, the pass goes on to its own end, as one that is traced has to.
+    """
     thread = threading.get_ident()
     found: dict[Place, Any] = {}
     wanted = set(places)
@@ -141,7 +149,7 @@ def until(
                     # What runs after it may change it in place.
                     found[place] = tensor.clone() if len(wanted) > 1 else tensor
             calls += 1
-            if len(found) == len(wanted):
+            if ends_there and len(found) == len(wanted):
                 raise _Reached
 
         return keep

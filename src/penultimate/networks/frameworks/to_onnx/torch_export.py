@@ -1,0 +1,99 @@
+"""A torch module as an ONNX graph, by torch's own exporter.
+
+The module is traced up to the values of its cuts, which hooks take out, as in every pass; what
+comes after them is in no graph, as nothing reads it.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from penultimate._common.imports import import_optional
+from penultimate.networks.frameworks.frozen import ExportError, Input
+from penultimate.networks.frameworks.to_onnx.writer import OPSET
+from penultimate.networks.frameworks.torch_graph import Place
+from penultimate.networks.frameworks.torch_running import float_type, inference, until, weights_of
+
+_ROWS = 2  # of the batch that is traced: torch takes a size of 0 or 1 for a constant
+_SHOWN = 300  # characters of a reason
+
+
+def to_onnx(module: Any, places: Sequence[Place], given: Input, by_name: bool) -> Any:
+    """Return a module up to some of its values as an ``onnx.ModelProto``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    places : sequence of Place
+    given : Input
+        Its only input, of known shape.
+    by_name : bool
+        Whether the input is a keyword argument.
+
+    Raises
+    ------
+    ExportError
+        If torch cannot export it for batches of any size.
+    """
+    import torch
+
+    import_optional("onnxscript", "torch")
+    floats = getattr(torch, float_type(module))
+
+    class Part(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+            self.training = False
+
+        def forward(self, x: Any) -> Any:
+            x = x.to(floats) if x.is_floating_point() else x
+            args, kwargs = ((), {given.name: x}) if by_name else ((x,), {})
+            values = until(module, places, args, kwargs, ends_there=False)
+            return tuple(value.float() for value in values)
+
+    device = next((each.device for _, each in weights_of(module)), torch.device("cpu"))
+    shape = (_ROWS, *(size or 0 for size in given.shape or ()))
+    samples = torch.from_numpy(np.zeros(shape, given.dtype)).to(device)
+    with inference(module), _quiet():
+        try:
+            program = torch.onnx.export(
+                Part(),
+                (samples,),
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                verbose=False,
+            )
+        except Exception as error:
+            raise ExportError(
+                f"The network {type(module).__name__!r} cannot be exported by torch "
+                f"{torch.__version__} for batches of any size: {_reason(error)} Export the network "
+                "to ONNX yourself, and pass the file."
+            ) from error
+    return program.model_proto
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())[:_SHOWN].rstrip(".")
+    return f"{type(error).__name__}: {text}."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from warning of what only torch can change, and of packages it does not need."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
