@@ -7,6 +7,7 @@ from penultimate.networks.adapting import is_frozen, takes_pixels
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
 from penultimate.networks.building import build_network
+from penultimate.networks.exporting import ExportError, export_network, export_whole
 from penultimate.networks.extraction import FeatureExtractor
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
@@ -26,6 +27,7 @@ __all__ = [
     "NETWORKS",
     "PRETRAINED",
     "Augmentation",
+    "ExportError",
     "FeatureExtractor",
     "History",
     "Preprocessing",
@@ -33,6 +35,8 @@ __all__ = [
     "Training",
     "build_network",
     "check_network",
+    "export_network",
+    "export_whole",
     "fit_network",
     "is_frozen",
     "is_keras_model",

@@ -174,7 +174,10 @@ def _prove(model: OnnxModel, network: CutNetwork, batches: list[NDArray[Any]]) -
     from penultimate.networks.frameworks.onnx_sessions import open_session
 
     name = network.frozen.name
-    session = open_session(model, name)
+    try:
+        session = open_session(model, name)
+    except ValueError as error:  # a network in bfloat16, say
+        raise ExportError(f"{error}. Export the network in float32.") from error
     for batch in batches:
         expected = np.concatenate(network.compute([batch]), axis=1)
         largest = float(np.abs(expected).max(initial=0))

@@ -99,3 +99,15 @@ def test_directions_depend_only_on_the_seed():
 def test_bad_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         RandomFourierFeatures(**parameters)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian"])
+def test_it_writes_itself_as_onnx(kernel):
+    pytest.importorskip("onnxruntime")
+    from penultimate.networks import export_whole
+
+    given = keras.Input((5,))
+    layer = RandomFourierFeatures(8, kernel=kernel, gamma=0.3)
+    # The export is compared with the layer; see `export_whole`.
+    graph = export_whole(keras.Model(given, layer(given))).graph
+    assert [node.op_type for node in graph.node] == ["MatMul", "Cos", "Sin", "Concat", "Mul"]

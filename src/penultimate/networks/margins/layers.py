@@ -141,6 +141,17 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
         features = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
         return features * float(np.sqrt(2 / self.n_features))
 
+    def to_onnx(self, writer: Any, inputs: Any) -> str:
+        """Write the layer as nodes of an ONNX graph, and return the name of the output."""
+        gamma = float(np.exp(ops.convert_to_numpy(self.log_gamma)))
+        scale = np.sqrt(2 * gamma) if self.kernel == "gaussian" else gamma
+        directions = ops.convert_to_numpy(self.directions) * np.float32(scale)
+        angles = writer.node("MatMul", inputs, directions)
+        both = writer.node(
+            "Concat", writer.node("Cos", angles), writer.node("Sin", angles), axis=-1
+        )
+        return writer.node("Mul", both, float(np.sqrt(2 / self.n_features)))
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the features."""
         return (*input_shape[:-1], self.n_features)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.networks.frameworks.backend import import_keras
-from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.to_onnx.writer import FullShape, Ref, Writer
 
 
@@ -41,10 +40,6 @@ class Call:
     def x(self) -> Ref:
         """The first tensor."""
         return self.tensors[0]
-
-    def refuse(self, why: str) -> ExportError:
-        """Return the error to raise for settings that do not convert."""
-        return ExportError(why)
 
 
 Converter = Callable[[Writer, Call], Ref]

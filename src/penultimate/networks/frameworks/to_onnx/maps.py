@@ -6,6 +6,7 @@ number; else ONNX's SAME_UPPER computes the same from the size.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,11 @@ def _conv_transpose(w: Writer, call: Call) -> Ref:
     return apply(w, Ref(name, call.shape, x.moved), layer.activation)
 
 
+def _repeats_edges() -> bool:
+    """Return whether Keras averages over repeated edges, where more is added on one side."""
+    return import_keras().backend.backend() == "torch"
+
+
 def _pool(op: str) -> Converter:
     def convert(w: Writer, call: Call) -> Ref:
         layer = call.operation
@@ -184,9 +190,12 @@ def _pool(op: str) -> Converter:
         size = _each(layer.pool_size, count)
         strides = size if layer.strides is None else _each(layer.strides, count)
         sizes = spatial(x.shape, layer.data_format)
-        # In an average the padding does not count, in Keras as in ONNX.
-        pads = _padding(layer.padding, sizes, size, strides, (1,) * count)
-        name = w.node(op, x, kernel_shape=list(size), strides=list(strides), **pads)
+        padding = _padding(layer.padding, sizes, size, strides, (1,) * count)
+        pads = padding.get("pads", [])
+        if op == "AveragePool" and _repeats_edges() and pads[:count] != pads[count:]:
+            edges = ints([0, 0, *pads[:count], 0, 0, *pads[count:]])
+            x, padding = replace(x, name=w.node("Pad", x, edges, mode="edge")), {}
+        name = w.node(op, x, kernel_shape=list(size), strides=list(strides), **padding)
         return Ref(name, call.shape, x.moved)
 
     return convert
@@ -208,8 +217,6 @@ def _pool_all(op: str) -> Converter:
 _RESIZE: dict[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "nearest_mode": "round_prefer_ceil"},
     "bilinear": {"mode": "linear"},
-    # As in TensorFlow, which leaves out what lies outside.
-    "bicubic": {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1},
 }
 
 
@@ -221,11 +228,8 @@ def _resized(w: Writer, x: Ref, shape: FullShape, layer: Any) -> Ref:
     if before == after:
         return x
     if None not in before:
-        # It is linear, and one axis after the other: Keras's own weights, of any interpolation,
-        # are what it makes of an identity matrix.
-        rows, columns = (_weights_of(layer, *sizes) for sizes in zip(before, after))
-        return Ref(w.node("MatMul", rows, w.node("MatMul", x, columns.T)), shape, x.moved)
-    if layer.antialias or layer.interpolation not in ("nearest", "bilinear"):
+        return _by_matrices(w, x, shape, before, after, layer.interpolation, layer.antialias)
+    if layer.antialias or layer.interpolation not in _RESIZE:
         raise ExportError("it resizes maps of any size with other weights than ONNX's Resize")
     # Not by the attribute `axes`: ONNX Runtime 1.32 moves transpositions past it wrongly.
     samples = w.node("Slice", w.node("Shape", x), ints([0]), ints([2]))
@@ -234,18 +238,32 @@ def _resized(w: Writer, x: Ref, shape: FullShape, layer: Any) -> Ref:
     return Ref(w.node("Resize", x, "", "", target, **attributes), shape, x.moved)
 
 
-def _weights_of(layer: Any, before: int | None, after: int | None) -> NDArray[np.float32]:
-    resize = import_keras().ops.image.resize
-    assert before is not None  # nor is `after`, as the caller has made sure
-    image = np.eye(before, dtype=np.float32)[np.newaxis, ..., np.newaxis]
-    matrix = resize(
-        image,
-        (after, before),
-        interpolation=layer.interpolation,
-        antialias=layer.antialias,
-        data_format="channels_last",
+def _by_matrices(
+    w: Writer,
+    x: Ref,
+    shape: FullShape,
+    before: Sequence[Any],
+    after: Sequence[Any],
+    interpolation: str,
+    antialias: bool = False,
+) -> Ref:
+    """Write a resizing, which is linear, and one axis after the other, as two products.
+
+    The weights are Keras's own, of any interpolation: what it makes of an identity matrix.
+    """
+    rows, columns = (
+        weights(
+            import_keras().ops.image.resize(
+                np.eye(old, dtype=np.float32)[np.newaxis, ..., np.newaxis],
+                (new, old),
+                interpolation=interpolation,
+                antialias=antialias,
+                data_format="channels_last",
+            )
+        )[0, ..., 0]
+        for old, new in zip(before, after)
     )
-    return weights(matrix)[0, ..., 0]
+    return Ref(w.node("MatMul", rows, w.node("MatMul", x, columns.T)), shape, x.moved)
 
 
 def _up_sample(w: Writer, call: Call) -> Ref:
@@ -253,10 +271,12 @@ def _up_sample(w: Writer, call: Call) -> Ref:
     count = x.rank - 2
     data_format = getattr(layer, "data_format", None) or "channels_last"
     how = getattr(layer, "interpolation", "nearest")
-    if how not in _RESIZE:
-        raise ExportError(f"its interpolation {how!r} does not convert")
     x = in_format(w, x, data_format)
-    # By scales and not by sizes, so that maps may be of any size.
+    before, after = spatial(x.shape, data_format), spatial(call.shape, data_format)
+    if how != "nearest" and None not in before:
+        return _by_matrices(w, x, call.shape, before, after, how)
+    if how not in _RESIZE:
+        raise ExportError(f"its interpolation {how!r} does not convert for maps of any size")
     scales = np.asarray([1, 1, *_each(layer.size, count)], np.float32)
     name = w.node(
         "Resize", x, "", scales, coordinate_transformation_mode="half_pixel", **_RESIZE[how]
