@@ -74,6 +74,10 @@ def test_operations(name):
     compare(OPERATIONS[name], IMAGE)
 
 
+def test_a_gate_on_channels_is_not_turned():
+    assert compare(*LAYERS["gate"]).count("Transpose") == 2  # maps, and the output
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
