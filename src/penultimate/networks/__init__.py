@@ -7,7 +7,12 @@ from penultimate.networks.adapting import is_frozen, takes_pixels
 from penultimate.networks.architectures import NETWORKS
 from penultimate.networks.arguments import check_network
 from penultimate.networks.building import build_network
-from penultimate.networks.exporting import ExportError, export_network, export_whole
+from penultimate.networks.exporting import (
+    ExportError,
+    export_network,
+    export_whole,
+    exported,
+)
 from penultimate.networks.extraction import FeatureExtractor
 from penultimate.networks.files import load_network, save_network
 from penultimate.networks.frameworks.backend import is_keras_model, make_deterministic
@@ -37,6 +42,7 @@ __all__ = [
     "check_network",
     "export_network",
     "export_whole",
+    "exported",
     "fit_network",
     "is_frozen",
     "is_keras_model",

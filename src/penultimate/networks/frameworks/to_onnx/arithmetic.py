@@ -180,7 +180,7 @@ def _reshape(w: Writer, call: Call) -> Ref:
     *ones, n_channels = after
     if call.x.rank == 2 and len(ones) > 1 and n_channels is not None and set(ones) == {1}:
         # Maps of one pixel, as of a gate on channels, before a convolution.
-        name = w.node("Reshape", call.x, ints([0, n_channels, *ones]))
+        name = w.node("Reshape", call.x, ints([0, n_channels, *[1] * len(ones)]))
         return Ref(name, call.shape, moved=True)
     return reshaped(w, call.x, call.shape)
 

@@ -98,8 +98,7 @@ def _converter_of(operation: Any) -> Converter:
     keras = import_keras()
     if callable(getattr(operation, "to_onnx", None)):
         return _by_itself
-    # Half precision is rounded differently by every runtime: it would not pass the proof.
-    policy = getattr(operation, "dtype_policy", None)
+    policy: Any = getattr(operation, "dtype_policy", None)
     computed = getattr(policy, "compute_dtype", "float32")
     if computed not in ("float32", "float64") or getattr(policy, "quantization_mode", None):
         name = getattr(policy, "name", computed)
@@ -112,10 +111,10 @@ def _converter_of(operation: Any) -> Converter:
     is_layer = isinstance(operation, keras.layers.Layer)
     table = _LAYERS if is_layer else _OPERATIONS
     for each in type(operation).__mro__:
-        # A user's class counts as the one of Keras's whose call it inherits.
-        if each.__module__.split(".")[0] != "keras":
+        is_keras = each.__module__.split(".")[0] == "keras"
+        if not is_keras or getattr(each, "call", None) is not type(operation).call:
             continue
-        if each.__name__ in table and type(operation).call is getattr(each, "call", None):
+        if each.__name__ in table:
             return table[each.__name__]
         # Augmentation does nothing at inference; RandomCrop, which crops the center, does.
         if is_layer and each.__name__.startswith("Rand") and each.__name__ != "RandomCrop":

@@ -286,11 +286,11 @@ def _up_sample(w: Writer, call: Call) -> Ref:
 
 def _resizing(w: Writer, call: Call) -> Ref:
     layer = call.operation
-    height, width = spatial(call.x.shape, layer.data_format)
-    keeps_ratio = height and width and height * layer.width == width * layer.height
-    # Neither setting matters where the ratio stays the same.
-    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and not keeps_ratio:
-        raise ExportError("it crops or pads to another aspect ratio")
+    before = spatial(call.x.shape, layer.data_format)
+    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and (
+        None in before or before[0] * layer.width != before[1] * layer.height
+    ):
+        raise ExportError("it crops or pads to another ratio of the sides")
     return _resized(w, call.x, call.shape, layer)
 
 

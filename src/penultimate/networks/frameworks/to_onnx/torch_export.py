@@ -44,7 +44,7 @@ def to_onnx(module: Any, places: Sequence[Place], given: Input, by_name: bool) -
     import_optional("onnxscript", "torch")
     floats = getattr(torch, float_type(module))
 
-    class Part(torch.nn.Module):  # type: ignore[misc]
+    class Part(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.module = module
@@ -53,7 +53,7 @@ def to_onnx(module: Any, places: Sequence[Place], given: Input, by_name: bool) -
         def forward(self, x: Any) -> Any:
             x = x.to(floats) if x.is_floating_point() else x
             args, kwargs = ((), {given.name: x}) if by_name else ((x,), {})
-            values = until(module, places, args, kwargs, ends_there=False)
+            values: list[Any] = until(module, places, args, kwargs, ends_there=False)
             return tuple(value.float() for value in values)
 
     device = next((each.device for _, each in weights_of(module)), torch.device("cpu"))
