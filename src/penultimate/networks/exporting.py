@@ -17,7 +17,8 @@ from penultimate._common.imports import import_optional
 from penultimate.networks._cutting import CutNetwork
 from penultimate.networks.adapting import adapt
 from penultimate.networks.extraction import FeatureExtractor
-from penultimate.networks.frameworks.frozen import ExportError, FrozenNetwork, Shape
+from penultimate.networks.frameworks.frozen import Cut, ExportError, FrozenNetwork, Shape
+from penultimate.networks.frameworks.onnx_messages import OnnxModel
 from penultimate.provenance.records import provenance_of, set_provenance
 
 __all__ = ["ExportError", "export_network", "export_whole", "exported"]
@@ -62,6 +63,7 @@ def export_network(extractor: FeatureExtractor, samples: ArrayLike | None = None
     """
     check_is_fitted(extractor)
     prepare = extractor.preprocessing_
+    # With a preprocessing the graph may leave its size open, and images still have this one.
     size = None if prepare is None else prepare.size
     sides = _OPEN_SIZES if size is None else ((size, size) if isinstance(size, int) else size,)
     return _export(extractor._network, "features", samples, sides)
@@ -151,7 +153,7 @@ def exported(extractor: FeatureExtractor, samples: ArrayLike | None = None) -> F
 
 def _export(
     network: CutNetwork, output: str, samples: ArrayLike | None, sides: Sequence[tuple[int, int]]
-) -> Any:
+) -> OnnxModel:
     import_optional("onnx", "onnx")
     import_optional("onnxruntime", "onnx")
     from penultimate.networks.frameworks.to_onnx.assembling import Value, assembled

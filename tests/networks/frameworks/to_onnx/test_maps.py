@@ -96,7 +96,7 @@ def test_maps_are_turned_once_at_the_beginning_and_once_at_the_end():
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (layers.Resizing(4, 8, crop_to_aspect_ratio=True), "ratio of the sides"),
+        (layers.Resizing(4, 8, crop_to_aspect_ratio=True), "aspect ratio"),
         (layers.RandomCrop(4, 4), "no conversion"),
         (layers.CenterCrop(20, 20), "enlarges"),
     ],

@@ -176,7 +176,7 @@ def _reshape(w: Writer, call: Call) -> Ref:
     before, after = call.x.shape[1:], call.shape[1:]
     known = None not in before and None not in after
     if known and np.prod(before) != np.prod(after):  # type: ignore[arg-type]
-        raise ExportError("it makes another number of rows of the samples")
+        raise ExportError("it changes the number of rows, which must be that of the samples")
     *ones, n_channels = after
     if call.x.rank == 2 and len(ones) > 1 and n_channels is not None and set(ones) == {1}:
         # Maps of one pixel, as of a gate on channels, before a convolution.

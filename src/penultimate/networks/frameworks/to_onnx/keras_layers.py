@@ -98,6 +98,7 @@ def _converter_of(operation: Any) -> Converter:
     keras = import_keras()
     if callable(getattr(operation, "to_onnx", None)):
         return _by_itself
+    # Half precision is rounded differently by every runtime: it would not pass the proof.
     policy: Any = getattr(operation, "dtype_policy", None)
     computed = getattr(policy, "compute_dtype", "float32")
     if computed not in ("float32", "float64") or getattr(policy, "quantization_mode", None):
@@ -111,6 +112,7 @@ def _converter_of(operation: Any) -> Converter:
     is_layer = isinstance(operation, keras.layers.Layer)
     table = _LAYERS if is_layer else _OPERATIONS
     for each in type(operation).__mro__:
+        # A user's class counts as the one of Keras's whose call it inherits.
         is_keras = each.__module__.split(".")[0] == "keras"
         if not is_keras or getattr(each, "call", None) is not type(operation).call:
             continue

@@ -190,6 +190,7 @@ def _pool(op: str) -> Converter:
         size = _each(layer.pool_size, count)
         strides = size if layer.strides is None else _each(layer.strides, count)
         sizes = spatial(x.shape, layer.data_format)
+        # In an average the padding does not count, in Keras as in ONNX.
         padding = _padding(layer.padding, sizes, size, strides, (1,) * count)
         pads = padding.get("pads", [])
         if op == "AveragePool" and _repeats_edges() and pads[:count] != pads[count:]:
@@ -277,6 +278,7 @@ def _up_sample(w: Writer, call: Call) -> Ref:
         return _by_matrices(w, x, call.shape, before, after, how)
     if how not in _RESIZE:
         raise ExportError(f"its interpolation {how!r} does not convert for maps of any size")
+    # By scales and not by sizes, so that maps may be of any size.
     scales = np.asarray([1, 1, *_each(layer.size, count)], np.float32)
     name = w.node(
         "Resize", x, "", scales, coordinate_transformation_mode="half_pixel", **_RESIZE[how]
@@ -286,11 +288,11 @@ def _up_sample(w: Writer, call: Call) -> Ref:
 
 def _resizing(w: Writer, call: Call) -> Ref:
     layer = call.operation
-    before = spatial(call.x.shape, layer.data_format)
-    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and (
-        None in before or before[0] * layer.width != before[1] * layer.height
-    ):
-        raise ExportError("it crops or pads to another ratio of the sides")
+    height, width = spatial(call.x.shape, layer.data_format)
+    keeps_ratio = height and width and height * layer.width == width * layer.height
+    # Neither setting matters where the ratio stays the same.
+    if (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio) and not keeps_ratio:
+        raise ExportError("it crops or pads to another aspect ratio")
     return _resized(w, call.x, call.shape, layer)
 
 
