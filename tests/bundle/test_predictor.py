@@ -181,6 +181,15 @@ def test_photographs_as_they_come(of_colors):
         of_colors.predict(deep.getvalue())
 
 
+def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(of_colors):
+    film = io.BytesIO()
+    frames = [Image.fromarray(image(color)) for color in (GREEN, RED, BLUE)]
+    frames[0].save(film, "GIF", save_all=True, append_images=frames[1:])
+    with pytest.warns(UserWarning, match="the first frame was taken") as caught:
+        assert of_colors.predict([film.getvalue()] * 3).tolist() == ["green"] * 3
+    assert len(caught) == 1
+
+
 def test_rounding_is_said_once_and_only_where_it_changes_something(of_colors, recwarn):
     of_colors.predict(image(RED) / 255)
     of_colors.predict((image(RED) / 255).astype(np.float16))

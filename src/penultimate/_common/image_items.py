@@ -114,14 +114,18 @@ class Images:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Return the pixels of one image, (height, width) or (height, width, channels)."""
+        return self.read(index)[0]
+
+    def read(self, index: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """Return the pixels of one image, and what was changed; see `DecodedImage`."""
         item = self._items[index]
-        if isinstance(item, (str, PurePath)):
-            return _pixels(decode_image(Path(item), at_least=self.at_least))
-        if isinstance(item, bytes):
-            return _pixels(decode_image(item, at_least=self.at_least))
+        if isinstance(item, (str, PurePath, bytes)):
+            source = item if isinstance(item, bytes) else Path(item)
+            decoded = decode_image(source, at_least=self.at_least)
+            return _pixels(decoded), decoded.changes
         try:
             if isinstance(item, Image.Image):
-                return _pixels(pixels_of(item))
+                return _pixels(pixels_of(item)), ()
             image = check_images(item[np.newaxis], name="The image", scale=self.factor)[0]
         except ValueError as error:
             # A file is named by its own error; arrays and Pillow images only by their position.
@@ -134,7 +138,7 @@ class Images:
                 "go up to 1: they are on different scales. Pass all as 8-bit images, or floats "
                 "from 0 to 1."
             )
-        return image
+        return image, ()
 
 
 def _scale_of(floats: Sequence[NDArray[Any]], known: float | None) -> float:

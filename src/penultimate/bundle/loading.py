@@ -40,10 +40,13 @@ def load(
 
     Examples
     --------
-    >>> import penultimate
-    >>> model = penultimate.load("digits.zip")  # doctest: +SKIP
-    >>> model.predict("seven.png")  # doctest: +SKIP
-    array([7])
+    >>> import tempfile, penultimate
+    >>> svc = penultimate.SVC(kernel="linear").fit([[0.0], [2.0]], ["low", "high"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = penultimate.save(svc, f"{folder}/model.zip", [[0.0], [2.0]])
+    ...     model = penultimate.load(f"{folder}/model.zip")
+    >>> model.predict([[1.5]]).tolist()
+    ['high']
     """
     if threads is not None:
         check_number(threads, "threads", "load", low=1, integer=True)

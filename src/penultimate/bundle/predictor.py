@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.validation import check_number, suggest
+from penultimate._common.validation import check_number
 from penultimate.bundle import description, samples
 from penultimate.bundle.archive import MANIFEST, SIGNATURE, unpack
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parts import GRAPH, HEAD, check_parts
-from penultimate.bundle.predictions import Predictions, joined, of_outputs
+from penultimate.bundle.predictions import Predictions, joined
+from penultimate.bundle.running import Runner
 from penultimate.bundle.session import Session
-
-_ROUTE = -1  # the value of the graph's subset that leaves the choice to the router
-_KINDS = {"images": "tensor(uint8)", "features": "tensor(float)", "subset": "tensor(int64)"}
 
 
 class Predictor:
@@ -42,10 +40,15 @@ class Predictor:
 
     Examples
     --------
-    >>> import penultimate
-    >>> model = penultimate.load("flowers.zip")  # doctest: +SKIP
-    >>> model.predict(["rose.jpg", "daisy.png"])  # doctest: +SKIP
-    array(['rose', 'daisy'], dtype='<U5')
+    >>> import tempfile, penultimate
+    >>> svc = penultimate.SVC(kernel="linear").fit([[0.0], [2.0]], ["low", "high"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = penultimate.save(svc, f"{folder}/model.zip", [[0.0], [2.0]])
+    ...     model = penultimate.load(f"{folder}/model.zip")
+    >>> model.class_margins([[1.5]]).round(2).tolist()
+    [[0.5, -0.5]]
+    >>> model.predict_all([[1.5]]).labels.tolist()
+    ['high']
     """
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
@@ -58,8 +61,7 @@ class Predictor:
         self._members = members
         self.classes_ = self.manifest.labels()
         self.subsets = list(self.manifest.subsets or ())
-        self._session = Session(members[GRAPH], threads)
-        self._check_inputs()
+        self._runner = Runner(self.manifest, Session(members[GRAPH], threads))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"content": self._content, "threads": self._threads}
@@ -223,7 +225,7 @@ class Predictor:
             n_features = self.manifest.input["n_features"]
             names = self.manifest.input.get("feature_names")
             matrix = samples.as_features(given, n_features, names)
-            return self._run({"features": matrix}, len(matrix), subset)
+            return self._runner.run({"features": matrix}, len(matrix), subset)
         return joined([part for _, part in self.stream(X, subset=subset)])
 
     def stream(
@@ -258,8 +260,8 @@ class Predictor:
         if self.manifest.kind == "features":
             raise ValueError("The model takes features, not images: call predict_all.")
         check_number(batch_size, "batch_size", "stream", low=1, integer=True)
-        self._index_of(subset)
-        known = self.manifest.input["n_features"] if "features" in self._inputs else None
+        self._runner.index_of(subset)
+        known = self.manifest.input["n_features"] if "features" in self._runner.inputs else None
         given, prepare = self.manifest.input.get("white"), self.manifest.preprocessing
         images = samples.as_images(X, given, known, prepare)
         for window in samples.windows(images, on_error):
@@ -267,7 +269,7 @@ class Predictor:
             parts = []
             for places, pixels in samples.of_one_size(window, batch_size):
                 order += places
-                parts.append(self._run({"images": self._fit(pixels)}, len(pixels), subset))
+                parts.append(self._runner.run({"images": pixels}, len(pixels), subset))
             back = np.argsort(order)
             yield [index for index, _ in window], joined(parts, back)
 
@@ -282,7 +284,7 @@ class Predictor:
         -------
         bool
         """
-        return name in self._session.outputs()
+        return name in self._runner.outputs
 
     @property
     def is_signed(self) -> bool:
@@ -326,57 +328,7 @@ class Predictor:
     def _repr_html_(self) -> str:
         return description.in_html(self.manifest, self.is_signed)
 
-    def _check_inputs(self) -> None:
-        """Raise unless the graph takes and gives what the manifest says."""
-        given = self._session.inputs()
-        self._inputs = {name: shape for name, (_, shape) in given.items()}
-        needed = {self.manifest.kind} | ({"subset"} if self.subsets else set())
-        wrong = [name for name, (kind, _) in given.items() if _KINDS.get(name) != kind]
-        if wrong or needed - set(given):
-            raise BundleError(
-                f"The graph of the bundle takes {sorted(given)}, and its manifest says that it "
-                f"takes {sorted(needed)}."
-            )
-        if "label" not in self._session.outputs():
-            raise BundleError("The graph of the bundle gives no 'label'.")
-
-    def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a batch with the channels that the graph takes; most take both."""
-        wanted = self._inputs["images"][3:]
-        if wanted == [3] and pixels.shape[3] == 1:
-            return np.repeat(pixels, 3, axis=3)
-        if wanted == [1] and pixels.shape[3] == 3:
-            raise ValueError("The model takes gray images; convert these to gray first.")
-        return pixels
-
-    def _index_of(self, subset: str | None) -> int:
-        if subset is None:
-            return _ROUTE
-        if not self.subsets:
-            raise ValueError(f"The model has no subsets; got subset={subset!r}. Leave it out.")
-        if subset not in self.subsets:
-            raise ValueError(
-                f"The model has no subset {subset!r}; it has {self.subsets}."
-                + suggest(subset, self.subsets)
-            )
-        return self.subsets.index(subset)
-
     def _only(self, name: str, advice: str, X: object, features: object, subset: str | None) -> Any:
-        if name not in self._session.outputs():
+        if name not in self._runner.outputs:
             raise AttributeError(f"The model gives no {name}. {advice}")
         return getattr(self.predict_all(X, features=features, subset=subset), name)
-
-    def _run(self, feed: dict[str, NDArray[Any]], n_rows: int, subset: str | None) -> Predictions:
-        index = self._index_of(subset)
-        if missing := set(feed) - set(self._inputs):
-            raise ValueError(
-                f"The model does not take {missing.pop()}: it needs more of its network than these."
-            )
-        # The graph takes images and features together, and here there are only rows of one.
-        nothing = {
-            "images": np.zeros((0, 1, 1, self.manifest.input.get("channels") or 1), np.uint8),
-            "features": np.zeros((0, self.manifest.input["n_features"]), np.float32),
-            "subset": np.array(index, np.int64),
-        }
-        feed = {name: feed.get(name, nothing[name]) for name in self._inputs}
-        return of_outputs(self._session.run(feed), n_rows, self.classes_, self.subsets)

@@ -29,6 +29,12 @@ _VALUES = 5_000_000
 _WINDOW, _WINDOW_VALUES = 256, 64_000_000
 _AHEAD = 16  # images that are decoded meanwhile, at most
 _WHOLE = 0.1  # pixels this near to a whole number were one, before a division in float16
+# What is done to images that their sender may not expect.
+_CHANGES = {
+    "frames": "Of images with several frames, such as animations, the first frame was taken.",
+    "rounded": "Pixels of more than 8 bits, or floats between two of its levels, were rounded to 8 "
+    "bits: the model takes no finer ones.",
+}
 
 OnError = Callable[[int, ValueError], None]
 
@@ -134,26 +140,21 @@ def windows(
     Warns
     -----
     UserWarning
-        Once, if pixels had to be rounded to 8 bits.
+        Once each, if pixels had to be rounded to 8 bits, and if an image has several frames.
     """
     window: list[tuple[int, NDArray[np.uint8]]] = []
-    n_values, has_warned = 0, False
+    n_values, said = 0, set[str]()
     for index, result in _each(images):
         try:
-            pixels, is_rounded = result()
+            pixels, changes = result()
         except (ValueError, OSError) as error:
             if on_error is None:
                 raise
             on_error(index, error if isinstance(error, ValueError) else ValueError(str(error)))
             continue
-        if is_rounded and not has_warned:
-            has_warned = True
-            warnings.warn(
-                "Pixels of more than 8 bits, or floats between two of its levels, were rounded to "
-                "8 bits: the model takes no finer ones.",
-                UserWarning,
-                stacklevel=level_outside(),
-            )
+        for each in sorted(changes - said):
+            warnings.warn(_CHANGES[each], UserWarning, stacklevel=level_outside())
+        said |= changes
         window.append((index, pixels))
         n_values += pixels.size
         if len(window) >= _WINDOW or n_values >= _WINDOW_VALUES:
@@ -185,7 +186,7 @@ def of_one_size(
             yield chosen, np.stack([window[place][1] for place in chosen])
 
 
-def _each(images: Images) -> Iterator[tuple[int, Callable[[], tuple[NDArray[np.uint8], bool]]]]:
+def _each(images: Images) -> Iterator[tuple[int, Callable[[], tuple[NDArray[np.uint8], set[str]]]]]:
     """Yield each position, and a function that returns, or raises, what `_bytes_of` does there."""
     n_items = len(images)
     if n_items == 1 or images.are_arrays:  # threads are for decoding
@@ -208,16 +209,18 @@ def _each(images: Images) -> Iterator[tuple[int, Callable[[], tuple[NDArray[np.u
             raise
 
 
-def _bytes_of(images: Images, index: int) -> tuple[NDArray[np.uint8], bool]:
-    """Return the pixels of an image in 8 bits, and whether they had more."""
-    pixels = images[index]
+def _bytes_of(images: Images, index: int) -> tuple[NDArray[np.uint8], set[str]]:
+    """Return the pixels of an image in 8 bits, and what of `_CHANGES` was done to it."""
+    pixels, decoding = images.read(index)
+    changes = {each for each in decoding if each in _CHANGES}
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.dtype == np.uint8:
-        return pixels, False
+        return pixels, changes
     rounded = np.rint(pixels)
-    is_rounded = bool(np.abs(pixels - rounded).max() > _WHOLE)
-    return np.clip(rounded, 0, 255).astype(np.uint8), is_rounded
+    if np.abs(pixels - rounded).max() > _WHOLE:
+        changes.add("rounded")
+    return np.clip(rounded, 0, 255).astype(np.uint8), changes
 
 
 def _as_batch(X: NDArray[Any], n_features: int | None) -> NDArray[Any]:
