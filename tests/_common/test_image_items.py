@@ -45,7 +45,7 @@ def test_sixteen_bits_are_brought_to_the_scale_of_eight():
     ("items", "message"),
     [
         ([np.full((4, 4), 0.5), np.full((4, 4), 200.0)], None),
-        ([np.eye(4)], "zeros and ones alone"),
+        ([np.eye(4)], "all of them 0 or 1"),
         ([], "no images"),
         (b"", "one image; pass a list"),
         (np.zeros((4, 4)), "must have the shape"),
