@@ -7,24 +7,34 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-report
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The pins are all that is needed, so nothing is resolved. Modules are compiled when they are first
+# imported: compiling all of them took twice as long as the rest of the installation.
+INSTALL := $(PIP) install --quiet --no-deps --no-compile --requirement
 # The project is installed as it stands, without a download of its own build tools.
 INSTALL_SELF := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 # Files of tests side by side, in the order in which they are found, which is that of
 # tests/conftest.py: the longest first. Each file has one thread, as the others have the rest of
-# the processor, and more threads would only wait for one another. Bytecode is written, whatever
-# the environment says: every worker, and every process that a test starts, imports all of it.
+# the processor, and more threads would only wait for one another.
 WORKERS ?= 2
-PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
   $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-torch test-jax sanitize lint types check benchmark clean
+# Bytecode is written, whatever the environment says: every worker, and every process that a test
+# starts, imports all of it.
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: demo test test-beside test-serial test-torch test-jax sanitize fuzz lint types check benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
-test: $(VENV)/.test
+test: test-beside test-serial
+
+test-beside: $(VENV)/.test
 	$(PYTEST_BESIDE) -m "not serial"
-	$(BIN)/python -m pytest -m serial tests
+
+test-serial: $(VENV)/.test
+	$(BIN)/python -m pytest -m serial $(shell grep -rl --include='test_*.py' 'mark\.serial' tests)
 
 # On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
 # arguments, naming networks and comparing do not differ by backend. JAX compiles for every shape,
@@ -34,12 +44,12 @@ NOT_OF_KERAS := --ignore-glob '*/test_torch_*' --ignore-glob '*/test_onnx_*'
 BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training margins test_forward.py \
   test_extraction.py test_building.py)
 
-test-torch: $(VENV)/.torch
+test-torch: $(VENV)/.test $(VENV)/.torch
 	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "not slow" $(BACKEND_TESTS) \
 	  tests/networks/test_applications.py tests/classifiers/test_deep_svc.py \
 	  tests/classifiers/test_margin.py tests/comparison/test_method.py
 
-test-jax: $(VENV)/.jax
+test-jax: $(VENV)/.test $(VENV)/.jax
 	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
 	  --ignore tests/networks/training/test_checkpoints.py
 
@@ -65,10 +75,15 @@ sanitize: $(VENV)/.test
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not slow and not serial" tests/svm
 
+# Random problems for the solver, many times as many as in the suite.
+fuzz: $(VENV)/.test
+	PENULTIMATE_FUZZ=20 $(BIN)/python -m pytest -o timeout=0 tests/svm/test_fuzz.py
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(PIP) check
 
 types: $(VENV)/.test
 	$(BIN)/mypy
@@ -88,18 +103,15 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml CMakeLists.txt $(wildcard src/core/*) | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (TensorFlow is large; once only) ..."
-	$(PIP) install --quiet --requirement requirements/demo.txt
+	$(INSTALL) requirements/demo.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL_SELF)
 	@touch $@
 
-$(VENV)/.torch: requirements/torch.txt $(VENV)/.test
-	$(PIP) install --quiet --requirement requirements/torch.txt
-	@touch $@
-
-$(VENV)/.jax: requirements/jax.txt $(VENV)/.test
-	$(PIP) install --quiet --requirement requirements/jax.txt
-	@touch $@
-
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo
-	$(PIP) install --quiet --requirement requirements/test.txt
+	$(INSTALL) requirements/test.txt
+	@touch $@
+
+# Independent of the others, so that `make -j2` installs them side by side.
+$(VENV)/.torch $(VENV)/.jax: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+	$(INSTALL) requirements/$*.txt
 	@touch $@
