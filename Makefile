@@ -23,7 +23,7 @@ PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # starts, imports all of it.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-beside test-serial test-torch test-jax sanitize fuzz lint types check benchmark clean
+.PHONY: demo test test-beside test-serial test-torch test-jax sanitize fuzz lint types check coverage benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
@@ -90,6 +90,10 @@ types: $(VENV)/.test
 
 check: lint types test
 
+# The branches of src/penultimate that the tests take: of all of them, as in CI. Slower than they.
+coverage: $(VENV)/.test $(VENV)/.torch $(VENV)/.coverage
+	$(PYTEST_BESIDE) -m "not serial" --cov=penultimate --cov-branch --cov-report=term
+
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/training.py
 
@@ -112,6 +116,6 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@touch $@
 
 # Independent of the others, so that `make -j2` installs them side by side.
-$(VENV)/.torch $(VENV)/.jax: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
 	$(INSTALL) requirements/$*.txt
 	@touch $@

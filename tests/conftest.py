@@ -15,8 +15,10 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from penultimate import Training, compare
+from penultimate.comparison import methods as heads
 from penultimate.datasets import Dataset
 from penultimate.networks._forward import forward
 from penultimate.networks.frameworks.keras_models import cut
@@ -48,7 +50,8 @@ LONGEST = (
     "test_onnx_graphs.py",
 )
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items):
@@ -79,6 +82,44 @@ def own_records():
     for table, kept in zip(tables, before):
         table.clear()
         table.update(kept)
+
+
+def predict_eagerly(model, x):
+    """What `predict_on_batch` returns, without compiling the network for the size of the batch."""
+    keras = sys.modules["keras"]
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, model(x, training=False))
+
+
+_compiled = []
+
+
+def pytest_runtest_setup(item):
+    """Let networks pass samples uncompiled, where a test is not about the networks.
+
+    TensorFlow compiles every network for every size of its batches, for longer than it then takes
+    to compute the few samples of a test. Tests of `networks`, those that measure time, and those
+    marked `compiled` see what users see. Done before the fixtures, of which some pass samples, and
+    only if something else has imported Keras.
+    """
+    keras = sys.modules.get("keras")
+    if getattr(keras, "backend", None) is None or keras.backend.backend() != "tensorflow":
+        return
+    _compiled[:] = _compiled or [keras.Model.predict_on_batch]
+    as_for_users = (
+        any(map(item.get_closest_marker, ("compiled", "serial")))
+        or TESTS / "networks" in item.path.parents
+    )
+    keras.Model.predict_on_batch = _compiled[0] if as_for_users else predict_eagerly
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_trees():
+    """The forest of a comparison has 10 trees: 200 take longer than all its other methods."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            heads, "RandomForestClassifier", lambda _, **rest: RandomForestClassifier(10, **rest)
+        )
+        yield
 
 
 def solve_last_layer(
@@ -203,7 +244,9 @@ def comparison(shapes):
     flip = np.random.default_rng(1).choice(60, 12, replace=False)
     noisy[flip] = np.where(labels[flip] == "lying", "standing", "lying")
     data = Dataset.from_arrays(images, noisy, name="bars <b>&", notes=("Made of 60 bars.",))
-    result = compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "run_epoch", solve_last_layer)
+        result = compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
     # Subsets that the data came with, in a comparison that does not use them.
     return dataclasses.replace(result, dataset=dataclasses.replace(data, subsets={"flat": (0,)}))
 

@@ -1,7 +1,6 @@
 import ast
 import importlib.util
 import runpy
-import subprocess
 import sys
 import tokenize
 from pathlib import Path
@@ -86,10 +85,19 @@ def test_images_too_small_for_the_network_of_an_article(article_networks):
         build_network(article_networks.devanagari_cnn, (9, 28, 1), 10)
 
 
-@pytest.mark.slow
-def test_mnist_hybrid_answers_both_questions():
-    command = [sys.executable, EXAMPLES / "mnist_hybrid.py", "1"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+@pytest.fixture
+def fewer_digits(monkeypatch):
+    """An eighth of them."""
+    digits = penultimate.load_mnist_5k()
+    monkeypatch.setattr(penultimate, "load_mnist_5k", lambda: digits.take(np.arange(0, 5000, 8)))
+
+
+def test_mnist_hybrid_answers_both_questions(fewer_digits, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    script = str(EXAMPLES / "mnist_hybrid.py")
+    monkeypatch.setattr(sys, "argv", [script, "1"])
+    runpy.run_path(script, run_name="__main__")
+    output = capsys.readouterr().out
     assert "1. Are these steps right?" in output
     assert "2. Must the features be as wide as there are classes? No" in output
     assert "128 features per sample" in output
@@ -100,14 +108,12 @@ def test_mnist_hybrid_is_short():
 
 
 @pytest.mark.slow
-def test_svm_in_keras_draws_and_advises(tmp_path, monkeypatch, capsys):
+def test_svm_in_keras_draws_and_advises(fewer_digits, tmp_path, monkeypatch, capsys):
     """The whole script, except that its networks train for two epochs, and on fewer digits."""
     script, picture = str(EXAMPLES / "svm_in_keras.py"), tmp_path / "boundaries.png"
     monkeypatch.setattr(
         penultimate, "Training", lambda *_, **recipe: Training(**{**recipe, "epochs": 2})
     )
-    digits = penultimate.load_mnist_5k()
-    monkeypatch.setattr(penultimate, "load_mnist_5k", lambda: digits.take(np.arange(0, 5000, 8)))
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 20)
     monkeypatch.setattr(sys, "argv", [script, "--splits", "1", "--out", str(picture)])
     runpy.run_path(script, run_name="__main__")

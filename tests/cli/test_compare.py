@@ -209,15 +209,17 @@ def test_missing_subsets_and_groups_are_refused(bars, letters, tmp_path):
     assert "is for comparisons by subset" in " ".join(result.stderr.replace("│", " ").split())
 
 
-def test_json_mode_prints_only_json(bars, tmp_path):
+def test_json_mode_prints_only_json(here, bars, tmp_path, capfd):
     out = tmp_path / "out"
-    result = run(
+    result = here(
         "compare", bars, "--out", out, *QUICK, "--json", "--methods", "cnn-softmax,cnn+svm-rbf"
     )
     assert json.loads(result.stdout) == json.loads((out / "results.json").read_text())
+    assert capfd.readouterr().out == ""  # nor does native code print anything
 
 
-def test_same_seed_same_bits(here, bars, tmp_path, real_training):
+# With real training: tests/cli/test_repeatability.py.
+def test_same_seed_same_bits(here, bars, tmp_path):
     outcomes = []
     for name in ("one", "two"):
         out = tmp_path / name

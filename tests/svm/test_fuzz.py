@@ -1,5 +1,6 @@
 """Random small problems, some degenerate, against scikit-learn and the optimality conditions."""
 
+import os
 import warnings
 from typing import NamedTuple
 
@@ -25,9 +26,14 @@ KERNELS = ("rbf", "linear", "poly", "precomputed")
 # libsvm may not terminate where its float32 kernel values cannot reach the tolerance.
 THEIR_LIMIT = 100_000
 
+# Others in every run; `make fuzz` tries twenty times as many.
+TIMES = int(os.environ.get("PENULTIMATE_FUZZ", "1"))
+
 quick = settings(deadline=None, max_examples=250, derandomize=True)
 quick_searches = settings(deadline=None, max_examples=50, derandomize=True)
-thorough = settings(deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+thorough = settings(
+    deadline=None, max_examples=500 * TIMES, suppress_health_check=list(HealthCheck)
+)
 
 
 class Problem(NamedTuple):
@@ -304,7 +310,7 @@ def test_search(search):
 
 @pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")  # folds without a class
 @pytest.mark.slow
-@settings(thorough, max_examples=400)  # a search is a few dozen problems
+@settings(thorough, max_examples=100 * TIMES)  # a search is a few dozen problems
 @given(searches())
 def test_hundreds_of_searches(search):
     check_search(search)
