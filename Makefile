@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-report
+NODE := tests/bundle/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pins are all that is needed, so nothing is resolved. Modules are compiled when they are first
 # imported: compiling all of them took twice as long as the rest of the installation.
@@ -23,18 +24,28 @@ PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # starts, imports all of it.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-beside test-serial test-torch test-jax sanitize fuzz lint types check coverage benchmark clean
+.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax sanitize fuzz lint types check coverage benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
 test: test-beside test-serial
 
-test-beside: $(VENV)/.test
+test-beside: $(VENV)/.test npm-packages
 	$(PYTEST_BESIDE) -m "not serial"
 
 test-serial: $(VENV)/.test
 	$(BIN)/python -m pytest -m serial $(shell grep -rl --include='test_*.py' 'mark\.serial' tests)
+
+# ONNX Runtime for node and for browsers, where there is npm; its tests are skipped otherwise.
+# No script of a package is run: one would download a build for graphics processors. There is no
+# lock file, which would name the registry of this machine; versions are pinned in package.json.
+npm-packages: $(NODE)/node_modules/.package-lock.json
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package.json
+	@if command -v npm >/dev/null; then cd $(NODE) && \
+	  npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error && \
+	  touch node_modules/.package-lock.json; else echo "npm is not installed: its tests are skipped."; fi
 
 # On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
 # arguments, naming networks and comparing do not differ by backend. JAX compiles for every shape,

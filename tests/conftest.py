@@ -230,12 +230,25 @@ def browser():
         "--disable-sync",
         "--window-size=1120,1400",
         "--proxy-server=127.0.0.1:9",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     page = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield page
     page.quit()
+
+
+@pytest.fixture(scope="session")
+def npm_packages():
+    """The folder of what npm has installed for tests, or a skip by name where it has not."""
+    folder = Path(__file__).parent / "bundle" / "node"
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    if not (folder / "node_modules" / "onnxruntime-web").is_dir():
+        pytest.skip("the npm packages of tests are not installed; run: make npm-packages")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -17,40 +17,41 @@ def in_one_line(manifest: Manifest) -> str:
 
 def in_text(manifest: Manifest, is_signed: bool) -> str:
     """Return what a model is, with one line for each thing to know."""
-    rows = _rows(manifest, is_signed)
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    found = rows(manifest, is_signed)
+    width = max(len(name) for name, _ in found)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in found)
 
 
 def in_html(manifest: Manifest, is_signed: bool) -> str:
     """Return what a model is, as a table in the colors of the notebook around it."""
-    rows = "".join(
+    table = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left">{escape(value)}</td></tr>'
-        for name, value in _rows(manifest, is_signed)
+        for name, value in rows(manifest, is_signed)
     )
-    return f"<table><tbody>{rows}</tbody></table>"
+    return f"<table><tbody>{table}</tbody></table>"
 
 
-def _rows(manifest: Manifest, is_signed: bool) -> list[tuple[str, str]]:
-    rows = [
+def rows(manifest: Manifest, is_signed: bool) -> list[tuple[str, str]]:
+    """Return what there is to know of a model: names of things, and what is said of each."""
+    found = [
         ("model", _model(manifest)),
         ("takes", _takes(manifest)),
         ("classes", _listed(manifest.classes)),
     ]
     if manifest.subsets:
         names = [f"{name} ({len(members)})" for name, members in manifest.subsets.items()]
-        rows.append(("subsets", ", ".join(names)))
-    rows.append(("expect", _expected(manifest.expected)))
+        found.append(("subsets", ", ".join(names)))
+    found.append(("expect", _expected(manifest.expected)))
     seen = manifest.provenance
-    rows.append(("trained on", f"{seen['n_samples']:,} samples" if seen else "not known"))
+    found.append(("trained on", f"{seen['n_samples']:,} samples" if seen else "not known"))
     if manifest.abstention:
-        rows.append(("abstains", _abstention(manifest.abstention)))
-    rows.append(("signature", "there is one; load does not verify it" if is_signed else "none"))
+        found.append(("abstains", _abstention(manifest.abstention)))
+    found.append(("signature", "there is one; load does not verify it" if is_signed else "none"))
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_with.items())
     if versions:
-        rows.append(("made with", versions))
-    return [(name, " ".join(value.split())) for name, value in rows]
+        found.append(("made with", versions))
+    return [(name, " ".join(value.split())) for name, value in found]
 
 
 def _model(manifest: Manifest) -> str:

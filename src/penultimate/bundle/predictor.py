@@ -298,6 +298,16 @@ class Predictor:
 
         return load_tensors(bytes(self._members[HEAD])).get("provenance")
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Type and shape of the graph's inputs by name, such as ``"uint8 [N, H, W, C]"``."""
+        return _spelled(self._runner.takes)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Type and shape of the graph's outputs by name."""
+        return _spelled(self._runner.gives)
+
     def part(self, name: str) -> bytes:
         """Return the content of a part of the bundle.
 
@@ -332,3 +342,11 @@ class Predictor:
         if name not in self._runner.outputs:
             raise AttributeError(f"The model gives no {name}. {advice}")
         return getattr(self.predict_all(X, features=features, subset=subset), name)
+
+
+def _spelled(tensors: dict[str, tuple[str, list[Any]]]) -> dict[str, str]:
+    names = {"tensor(float)": "float32", "tensor(double)": "float64"}
+    return {
+        name: f"{names.get(kind, kind[7:-1])} [{', '.join(str(side or '?') for side in shape)}]"
+        for name, (kind, shape) in tensors.items()
+    }

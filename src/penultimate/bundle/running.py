@@ -26,6 +26,8 @@ class Runner:
 
     Attributes
     ----------
+    takes, gives : dict of str to tuple
+        Type and shape of inputs and outputs by name.
     inputs : dict of str to list
         Shapes by name.
     outputs : list of str
@@ -41,7 +43,8 @@ class Runner:
         self._classes, self._subsets = manifest.labels(), list(manifest.subsets or ())
         given = session.inputs()
         self.inputs = {name: shape for name, (_, shape) in given.items()}
-        self.outputs = session.outputs()
+        self.takes, self.gives = given, session.outputs()
+        self.outputs = list(self.gives)
         needed = {manifest.kind} | ({"subset"} if self._subsets else set())
         wrong = [name for name, (kind, _) in given.items() if _KINDS.get(name) != kind]
         if wrong or needed - set(given):

@@ -47,9 +47,9 @@ class Session:
         given = [*session.get_inputs(), *session.get_overridable_initializers()]
         return {each.name: (each.type, each.shape) for each in given}
 
-    def outputs(self) -> list[str]:
-        """Return the names of the outputs."""
-        return [each.name for each in self._of_process().get_outputs()]
+    def outputs(self) -> dict[str, tuple[str, list[Any]]]:
+        """Return type and shape of everything that is computed, by name."""
+        return {each.name: (each.type, each.shape) for each in self._of_process().get_outputs()}
 
     def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Compute all outputs.

@@ -27,6 +27,7 @@ def main() -> None:
     from penultimate.cli import (  # noqa: F401  importing registers the commands
         compare,
         evaluate,
+        export,
         extract,
         fit,
         look,

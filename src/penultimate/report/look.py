@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from penultimate._common.files import check_writable, write_together
+from penultimate._common.pages import templates_of
 from penultimate._common.wording import quantity
 from penultimate.datasets.obstacles import Reading, find_obstacles
 from penultimate.datasets.sizes import auto_size, describe_resizing
@@ -195,15 +196,7 @@ def check_look_folder(folder: Path) -> str | None:
 
 
 def _render(found: Survey, summary: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("penultimate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("penultimate.report")
     environment.filters["quantity"] = quantity
     thumbnails: dict[str, list[dict[str, str]]] = {}
     for sample in found.samples:

@@ -1,5 +1,6 @@
 """What a notebook shows of a comparison: the report's first sentences and the tables, as HTML."""
 
+from penultimate._common.pages import templates_of
 from penultimate.results.outcome import Outcome
 from penultimate.results.overview import overview
 from penultimate.results.statements import sentences
@@ -17,15 +18,7 @@ def render_notebook(comparison: Outcome) -> str:
     str
         A small ``div`` without scripts, in the colors of the notebook around it, light or dark.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("penultimate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("penultimate.report")
     first, *others = sentences(comparison)
     return environment.get_template("notebook.html.j2").render(
         answer=first, sentences=others, tables=overview(comparison)

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
+from penultimate._common.pages import templates_of
 from penultimate._common.wording import quantity
 from penultimate.displays.feature_map import COLORS
 from penultimate.report.colors import INK, PAPER, follow_scheme
@@ -36,15 +37,7 @@ def render_html(summary: dict[str, Any]) -> str:
     str
         HTML.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("penultimate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("penultimate.report")
     results = summary["results"]
     n_test = results["dataset"]["n_test"]
     environment.filters |= {

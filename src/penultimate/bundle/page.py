@@ -1,0 +1,135 @@
+"""One HTML file that classifies images in a browser, without a server and without a network.
+
+It carries the graph, ONNX Runtime compiled to WebAssembly, and scripts (`templates/*.js`), one per
+concern, that are joined here to one. Its policy lets the browser run that script and nothing else,
+and open no connection at all. What it carries is gzipped and written as base64, and unpacked by the
+browser: that is about as large as the files themselves.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+from importlib.resources import files
+from types import SimpleNamespace
+
+from penultimate._common.pages import templates_of
+from penultimate.bundle import description
+from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.parts import GRAPH
+from penultimate.bundle.predictor import Predictor
+from penultimate.bundle.web_runtime import PACKAGE, WebRuntime
+
+_PACKAGE = "penultimate.bundle"
+_SCRIPTS = (
+    "words", "unpack", "model", "pixels", "answers", "cards", "files", "panels", "drawing",
+    "camera", "start",
+)  # fmt: skip
+_BARS = ("margins", "scores", "probabilities")  # the first that the graph gives is shown
+_SHEET = 320  # pixels of its longer side
+
+
+def render_page(predictor: Predictor, runtime: WebRuntime, *, name: str) -> str:
+    """Render the page of a model.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Of images.
+    runtime : WebRuntime
+        Returned by `find_runtime`.
+    name : str
+        Of the model, for its title.
+
+    Returns
+    -------
+    str
+        HTML; the same model gives the same text.
+
+    Raises
+    ------
+    ValueError
+        If the model takes features, which nobody can show to a page.
+    """
+    manifest = predictor.manifest
+    if manifest.kind != "images":
+        raise ValueError(
+            f"The model takes {manifest.kind}, and a page classifies images. Save a model that has "
+            "its network in it, such as a DeepSVC."
+        )
+    from markupsafe import Markup
+
+    environment = templates_of(_PACKAGE)
+    words = json.loads(_template("words.json"))
+    style = environment.from_string('{% include "page.css" %}{% include "classify.css" %}').render()
+    script = "".join(f"\n{_template(f'{each}.js')}" for each in _SCRIPTS)
+    graph = predictor.part(GRAPH)
+    packed = {"script": runtime.script, "binary": runtime.binary, "graph": graph}
+    subsets = [
+        {"name": subset, "members": members} for subset, members in (manifest.subsets or {}).items()
+    ]
+    kind = next(each for each in _BARS if each in predictor.outputs)
+    about = [
+        *description.rows(manifest, predictor.is_signed),
+        (words["runtime"], f"{PACKAGE} {runtime.version}"),
+        (words["graph"], hashlib.sha256(graph).hexdigest()),
+    ]
+    return environment.get_template("classify.html.j2").render(
+        name=name,
+        words=SimpleNamespace(**words),
+        policy=_policy(script, style),
+        # Hashes of the policy are of exactly these characters.
+        style=Markup(style),
+        script=Markup(script),
+        subsets=subsets,
+        meaning=words[kind],
+        sheet=_sheet(manifest),
+        about=about,
+        license=_template("onnxruntime_license.txt"),
+        facts={
+            "classes": [str(each) for each in manifest.classes],
+            "subsets": subsets,
+            "kind": kind,
+            "features": manifest.input["n_features"],
+            "words": words,
+        },
+        packed={each: _packed(content) for each, content in packed.items()},
+    )
+
+
+def _template(name: str) -> str:
+    return files(_PACKAGE).joinpath("templates", name).read_text("utf-8")
+
+
+def _policy(script: str, style: str) -> str:
+    """Return the Content-Security-Policy: these scripts and styles alone, and no connection."""
+    hashes = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (script, style)
+    ]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            # The page makes the blob itself, of the runtime that it carries.
+            f"script-src 'sha256-{hashes[0]}' 'wasm-unsafe-eval' blob:",
+            f"style-src 'sha256-{hashes[1]}'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _sheet(manifest: Manifest) -> dict[str, int]:
+    """Return the size of the sheet to draw on, of the network's proportions, and of the pen."""
+    height, width = manifest.input.get("size") or (1, 1)
+    factor = _SHEET / max(height, width)
+    return {
+        "height": max(1, round(factor * height)),
+        "width": max(1, round(factor * width)),
+        "pen": 22,
+    }
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()

@@ -1,0 +1,83 @@
+// An answer in words and bars.
+
+const SHOWN = 5, FOLDED = 3; // classes with a bar; more than so many others are folded
+
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+// What the page shows of the outputs for one image.
+function readAnswer(outputs) {
+  const {kind} = facts;
+  const label = Number(outputs.label[0]);
+  const subset = "subset_index" in outputs ? facts.subsets[Number(outputs.subset_index[0])] : null;
+  const members = subset ? subset.members : facts.classes.map((_, index) => index);
+  const values = members.map(index => ({
+    index, name: facts.classes[index], value: outputs[kind][index],
+  }));
+  values.sort((a, b) => (b.index === label) - (a.index === label) || b.value - a.value);
+  return {
+    kind, values, label: facts.classes[label],
+    sure: "accepted" in outputs ? Boolean(outputs.accepted[0]) : true,
+    subset: subset?.name,
+    probability: outputs.probabilities?.[label],
+  };
+}
+
+function inWords(answer) {
+  return answer.sure ? answer.label : say("perhaps", answer);
+}
+
+function showAnswer(answer) {
+  const part = make("div", "answer");
+  part.append(make("h3", answer.sure ? "said" : "said unsure", answer.sure ? answer.label : say("not_sure")));
+  if (!answer.sure) part.append(make("p", "because", say("unsure_because", answer)));
+  const details = [];
+  if (answer.subset) details.push(say("of_subset", answer));
+  if (answer.probability !== undefined) {
+    details.push(say("probability", {percent: percent(answer.probability)}));
+  }
+  if (details.length) part.append(make("p", "soft", details.join(" · ")));
+  const n = answer.values.length < SHOWN + FOLDED ? answer.values.length : SHOWN;
+  part.append(bars(answer, answer.values.slice(0, n)));
+  if (n < answer.values.length) {
+    const others = make("details");
+    others.append(make("summary", "", say("more_classes", {n: answer.values.length - n})));
+    others.append(bars(answer, answer.values.slice(n)));
+    part.append(others);
+  }
+  return part;
+}
+
+function bars({kind, values}, shown) {
+  const all = values.map(({value}) => value);
+  const low = Math.min(0, ...all), high = Math.max(kind === "probabilities" ? 1 : 0, ...all);
+  const share = value => 100 * (value - low) / (high - low || 1);
+  const table = make("table", "bars");
+  table.append(make("caption", "hidden", facts.words.values_of[kind]));
+  const head = table.createTHead().insertRow();
+  head.className = "hidden";
+  for (const text of [say("class"), "", facts.words.value[kind]]) {
+    const cell = make(text ? "th" : "td", "", text);
+    if (text) cell.scope = "col";
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const {name, value} of shown) {
+    const row = body.insertRow();
+    const title = make("th", "", name);
+    title.scope = "row";
+    const track = make("td", "track"), bar = make("i", value < 0 ? "bar behind" : "bar");
+    bar.style.left = `${share(Math.min(0, value))}%`;
+    bar.style.width = `${share(Math.max(0, value)) - share(Math.min(0, value))}%`;
+    const zero = make("i", "zero");
+    zero.style.left = `${share(0)}%`;
+    track.append(bar, zero);
+    const text = kind === "probabilities" ? `${percent(value)} %` : decimal(value);
+    row.append(title, track, make("td", "value", text));
+  }
+  return table;
+}
