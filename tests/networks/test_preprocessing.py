@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from penultimate.networks import Preprocessing, _resizing
+from penultimate._common import resizing
+from penultimate.networks import Preprocessing
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -117,7 +118,7 @@ def test_equal_ones_have_equal_digests():
 @pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("shape", [(7, 1000, 3), (300, 200, 1), (1, 1, 3)])
 def test_every_filter_is_pillows_also_in_blocks_of_columns(monkeypatch, name, shape):
-    monkeypatch.setattr(_resizing, "_BLOCK", 1000)
+    monkeypatch.setattr(resizing, "_BLOCK", 1000)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     resized = Preprocessing(size=(33, 64), crop=1.0, interpolation=name)._resized(image)
     factor = max(33 / shape[0], 64 / shape[1])

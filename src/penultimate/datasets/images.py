@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from penultimate._common.decoding import decode_image
 from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.resizing import resize
 from penultimate._common.wording import quantity
 from penultimate.datasets.depth import held_bits, scale_note, scale_to_8_bits, to_8_bits
 from penultimate.datasets.sizes import Size, auto_size, describe_resizing
@@ -55,16 +55,11 @@ class DecodedImages:
 
 
 def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    if pixels.dtype == np.uint8:
-        return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
-    channels = [
-        np.asarray(
-            Image.fromarray(channel.astype(np.float32)).resize(size[::-1], Image.Resampling.LANCZOS)
-        )
-        for channel in np.atleast_3d(pixels).transpose(2, 0, 1)
-    ]
-    resized = np.stack(channels, axis=-1).clip(0, 65535).round().astype(np.uint16)
-    return resized[..., 0] if pixels.ndim == 2 else resized
+    """Resize as a saved model does (``bundle/graph``), and round to the type of the pixels."""
+    resized = resize(np.atleast_3d(pixels), size, "bicubic")
+    white = np.iinfo(pixels.dtype).max  # the cubic overshoots at edges
+    rounded = resized.clip(0, white).round().astype(pixels.dtype)
+    return rounded[..., 0] if pixels.ndim == 2 else rounded
 
 
 def decode_images(

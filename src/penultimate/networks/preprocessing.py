@@ -1,8 +1,9 @@
 """What is done to an image before a network sees it, as an object that travels with the network.
 
-Images are resized in float32 with antialiasing, as in Pillow's mode "F" (``_resizing.py``). The
-``Resize`` of ONNX with ``antialias=1`` computes the same to .004 of 255, at every size that was
-tried; resizing in 8 bits rounds between its two passes, and is off by up to 6.
+Images are resized in float32 with antialiasing, as in Pillow's mode "F"
+(``_common/resizing.py``). The ``Resize`` of ONNX with ``antialias=1`` computes the same to .004 of
+255, at every size that was tried; resizing in 8 bits rounds between its two passes, and is off by
+up to 6.
 A network that sees other pixels than in its training predicts worse without an error, so nothing
 here is guessed: what is not stated is not done.
 """
@@ -15,8 +16,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from penultimate._common.decoding import least_size
+from penultimate._common.resizing import FILTERS, resize
 from penultimate._common.validation import check_choice, check_number
-from penultimate.networks._resizing import FILTERS, resize
 
 _CHANNELS = ("rgb", "bgr", "gray")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
