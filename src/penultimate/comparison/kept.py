@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.bundle.writing import save
 from penultimate.classifiers import DeepSVC
 from penultimate.classifiers._sample_form import SampleForm
 from penultimate.classifiers.on_features import FeatureClassifier
@@ -64,6 +63,9 @@ class KeptModel:
 
     def save(self, path: Path) -> None:
         """Write it as a bundle; raise ``ExportError`` if it has no graph."""
+        # Only here: it needs onnx, and comparing needs none.
+        from penultimate.bundle.writing import save
+
         save(
             self.model,
             path,

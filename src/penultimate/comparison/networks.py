@@ -282,7 +282,7 @@ def _share_frozen(trainer: Trainer, seed: int, frozen: FrozenFeatures) -> Shared
         frozen.seconds * len(plan.split.held_out),
         frozen.own_softmax(plan) if needs_softmax else None,
         partial(frozen.probabilities, plan),
-        {layer: frozen.extractor().at(layer) for layer in settings.layers},
+        _parts_of(frozen.extractor(), settings),
     )
 
 
@@ -304,6 +304,19 @@ def _extract(
     # Without images: a network that was trained here is fed the scale that it was trained on.
     extractor = FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
     return dict(zip(layers, extractor.extract_each(images, progress), strict=True))
+
+
+def _parts_of(extractor: FeatureExtractor, settings: Settings) -> dict[str, FeatureExtractor]:
+    """Return a frozen network cut at each layer alone; nothing if it is not kept."""
+    if not settings.keep_models:
+        return {}
+    if len(settings.layers) == 1:
+        return {settings.layers[0]: extractor}
+    # It names its layers as the network does, in the order in which they were asked for.
+    return {
+        asked: extractor.at(own)
+        for asked, own in zip(settings.layers, extractor.layer_, strict=True)
+    }
 
 
 def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
