@@ -93,9 +93,9 @@ class Evaluation:
             error = 100 * self.calibration_error
             lines.append(f"Probabilities are off by {error:.1f} percentage points in the mean")
         width = max(map(len, self.per_class))
-        for name, share in self.per_class.items():
+        for name, recognized in self.per_class.items():
             n = int(self.confusion[self.classes.index(name)].sum())
-            lines.append(f"  {name:<{width}}  {share}, n = {n:,}")
+            lines.append(f"  {name:<{width}}  {recognized}, n = {n:,}")
         wrong = self.confusion - np.diag(np.diag(self.confusion))
         for place in np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSED].tolist():
             true, said = divmod(place, len(self.classes))
