@@ -6,11 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
 from penultimate import compare, load
 from penultimate.cli import compare as _c  # noqa: F401  registers the command
+from penultimate.cli import evaluate as _e  # noqa: F401
 from penultimate.cli import fit as _f  # noqa: F401
 from penultimate.cli import predict as _p  # noqa: F401
 from penultimate.cli.app import app
@@ -127,3 +130,66 @@ def test_a_full_disk_leaves_the_old_model(data, tmp_path, monkeypatch):
     error = run("fit", data, "--out", out, "--head", "logistic", code=1).stderr
     assert "No space left" in error
     assert out.read_bytes() == b"old"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """An ONNX file whose features are the mean colors of quarters of an image."""
+    made = [
+        helper.make_node("AveragePool", ["x"], ["quarters"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Flatten", ["quarters"], ["features"]),
+        helper.make_node("Gemm", ["features", "W"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    weights = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    graph = helper.make_graph(
+        made,
+        "colors",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 5])],
+        [numpy_helper.from_array(weights, "W")],
+    )
+    path = tmp_path_factory.mktemp("network") / "colors.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for place, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir()
+        for number in range(20):
+            pixels = rng.integers(0, 90, (9 + number % 5, 12, 3), dtype=np.uint8)
+            pixels[..., place] += 120
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_photos_with_a_network_of_the_users(network, photos, tmp_path):
+    out = tmp_path / "model.zip"
+    given = ["--network", network, "--preprocessing", "size=8,scale=1/255", "--head", "svm-linear"]
+    text = run("fit", photos, *given, "--out", out).stdout
+    assert "Head: svm-linear" in text
+    assert "pixels at 50 sizes by" in text
+    rows = csv.DictReader(io.StringIO(run("predict", out, photos).stdout))
+    assert np.mean([row["label"] in row["file"] for row in rows]) > 0.9
+    error = run("evaluate", out, photos, code=1).stderr
+    assert "48 of 60" in error  # those that it was fitted on
+
+
+def test_a_kept_model_on_a_frozen_network_is_the_one_that_was_measured(network, photos, tmp_path):
+    report = tmp_path / "report"
+    given = ["--network", network, "--preprocessing", "size=8,scale=1/255", "--seeds", 1]
+    given += ["--layer", "penultimate,quarters", "--methods", "cnn+svm-linear", "--keep-models"]
+    run("compare", photos, *given, "--out", report)
+    run("fit", "--from", report, "--out", tmp_path / "model.zip")
+    model = load(tmp_path / "model.zip")
+    with (report / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    predicted = model.predict([photos / row["file"] for row in rows])
+    assert predicted.tolist() == [row["cnn+svm-linear seed 0"] for row in rows]
+    assert "seen" in run("evaluate", tmp_path / "model.zip", photos, code=1).stderr

@@ -22,6 +22,7 @@ from penultimate.bundle.graph._images import IMAGES, PREPARED
 from penultimate.bundle.graph._specialists import SUBSET
 from penultimate.networks._images import Images
 from penultimate.networks.preprocessing import Preprocessing
+from penultimate.networks.single_images import come_one_by_one
 
 # Of the largest value, for scores, margins and probabilities.
 TOLERANCE = 1e-4
@@ -251,7 +252,7 @@ def _as_given(session: _Session, samples: Any) -> tuple[Any, list[NDArray[Any]]]
     if IMAGES not in session.shapes:
         rows = np.asarray(samples)
         return rows, list(rows.astype(np.float32))
-    if not hasattr(samples, "__array__"):
+    if not hasattr(samples, "__array__") or come_one_by_one(samples):
         decoded = Images.of(samples)
         images = [_in_bytes(decoded[k], 1.0) for k in range(len(decoded))]
         return images, [each.reshape(*each.shape[:2], -1) for each in images]

@@ -108,7 +108,7 @@ def save(
     tensors, words = head_parts(_steps(_inner(model)))
     seen = provenance_of(_inner(model))
     prints = np.union1d(seen.trained, seen.selected)
-    if seen.known and len(prints):
+    if len(prints):
         tensors["provenance"] = prints
     save_tensors = import_optional("safetensors.numpy", "bundle").save
     parts = {
@@ -126,6 +126,8 @@ def save(
         else {
             "n_samples": len(prints),
             "algorithm": "XXH3, 64 bits, of pixels or float32 values",
+            # Not where a network is from elsewhere: what it has seen is then not recorded.
+            "complete": seen.known,
             "digest": hashlib.sha256(prints.tobytes()).hexdigest(),
         },
     }

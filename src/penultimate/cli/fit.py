@@ -133,7 +133,7 @@ def fit(
                 from penultimate.comparison.given import read_given
                 from penultimate.comparison.protocol import Protocol
                 from penultimate.networks import Training, make_deterministic
-                from penultimate.provenance.leakage import LeakageWarning, UnknownProvenanceWarning
+                from penultimate.provenance.leakage import UnknownProvenanceWarning
                 from penultimate.splits import Holdout
 
                 if needs_backend:
@@ -165,8 +165,8 @@ def fit(
             live.update("fit the model", 0, 1)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                for reported in (LeakageWarning, UnknownProvenanceWarning):
-                    warnings.simplefilter("default", reported)
+                if pretrained is not None:  # what these were trained on is known
+                    warnings.simplefilter("ignore", UnknownProvenanceWarning)
                 fitted = fit_final(dataset, inputs, settings)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)

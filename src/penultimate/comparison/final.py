@@ -133,6 +133,8 @@ class FinalModel:
         On the data and its splits.
     leak : str
         What leaked; empty if nothing did.
+    head : str
+        Name of the head that was chosen.
     """
 
     model: Any
@@ -145,6 +147,7 @@ class FinalModel:
     test: NDArray[np.int64]
     notes: tuple[str, ...] = ()
     leak: str = ""
+    head: str = ""
 
     @property
     def of_images(self) -> bool:
@@ -178,7 +181,6 @@ class FinalModel:
         lines = []
         if not isinstance(self.fitted, Specialists):
             best = self.fitted.head_["head"]
-            name = getattr(best, "best_name_", None)
             params = {
                 key: value
                 for key, value in getattr(best, "best_params_", {}).items()
@@ -187,7 +189,7 @@ class FinalModel:
             settings = ", ".join(f"{key}={value:.3g}" for key, value in params.items())
             where = f", on {self.fitted.layer_}" if self.of_images else ""
             lines.append(
-                f"Head: {name or type(best).__name__} ({settings or 'as it is'}){where}, "
+                f"Head: {self.head} ({settings or 'as it is'}){where}, "
                 f"normalization {self.fitted.normalization_ or 'none'}"
             )
             if self.head_scores:
@@ -280,6 +282,7 @@ def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -
         test,
         tuple(dataset.notes),
         leak,
+        max(by_head, key=by_head.__getitem__, default=settings.heads[0]),
     )
 
 
