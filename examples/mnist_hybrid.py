@@ -1,14 +1,15 @@
 """An SVM on a CNN's features, on real digits, with each step on the samples it may use.
 
-Answers two common questions about this: are the steps right, and how wide must the layer be that
-provides the features? Run it with: python examples/mnist_hybrid.py [EPOCHS]
+Answers three common questions about this: are the steps right, how wide must the layer be that
+provides the features, and how is the result used elsewhere? It leaves the file digits.zip.
+Run it with: python examples/mnist_hybrid.py [EPOCHS]
 """
 
 import sys
 
 from article_networks import mnist_cnn
 
-from penultimate import DeepSVC, SVCSearchCV, Training, load_mnist_5k, split_test
+from penultimate import DeepSVC, SVCSearchCV, Training, load_mnist_5k, save, split_test
 
 digits = load_mnist_5k()
 parts = split_test(digits.labels)
@@ -28,3 +29,6 @@ print("   that the network was trained on is not, nor is choosing C and gamma on
 print(f"   network saw neither set. The {len(y_test)} test samples were scored once.")
 print("2. Must the features be as wide as there are classes? No: the cut is before that layer.")
 print(f"   The SVM gets {model.extract(X_test).shape[1]} features per sample.")
+save(model, "digits.zip", X_test[:200])
+print("3. How is it used elsewhere? As one file, digits.zip, which predicts without Keras:")
+print("   penultimate predict digits.zip IMAGES, or penultimate.load('digits.zip') in Python.")

@@ -1,6 +1,7 @@
 import ast
 import importlib.util
 import runpy
+import subprocess
 import sys
 import tokenize
 from pathlib import Path
@@ -92,15 +93,32 @@ def fewer_digits(monkeypatch):
     monkeypatch.setattr(penultimate, "load_mnist_5k", lambda: digits.take(np.arange(0, 5000, 8)))
 
 
-def test_mnist_hybrid_answers_both_questions(fewer_digits, monkeypatch, capsys):
+# Another process, which has no Keras.
+ELSEWHERE = """
+import sys
+import numpy as np
+import penultimate
+
+model = penultimate.load("digits.zip")
+np.save("answers.npy", model.predict(np.load("images.npy")))
+assert not {"keras", "tensorflow", "sklearn"} & set(sys.modules)
+"""
+
+
+def test_mnist_hybrid_answers_three_questions(fewer_digits, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLES)
     script = str(EXAMPLES / "mnist_hybrid.py")
     monkeypatch.setattr(sys, "argv", [script, "1"])
-    runpy.run_path(script, run_name="__main__")
+    made = runpy.run_path(script, run_name="__main__")
     output = capsys.readouterr().out
     assert "1. Are these steps right?" in output
     assert "2. Must the features be as wide as there are classes? No" in output
     assert "128 features per sample" in output
+    assert "3. How is it used elsewhere? As one file" in output
+    np.save("images.npy", made["X_test"])
+    subprocess.run([sys.executable, "-c", ELSEWHERE], check=True)
+    np.testing.assert_array_equal(np.load("answers.npy"), made["model"].predict(made["X_test"]))
 
 
 def test_mnist_hybrid_is_short():

@@ -110,7 +110,7 @@ def save(
     prints = np.union1d(seen.trained, seen.selected)
     if len(prints):
         tensors["provenance"] = prints
-    save_tensors = import_optional("safetensors.numpy", "bundle").save
+    save_tensors = import_optional("safetensors.numpy", "predict").save
     parts = {
         GRAPH: graph.SerializeToString(deterministic=True),
         HEAD: save_tensors(dict(sorted(tensors.items()))),

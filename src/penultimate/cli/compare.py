@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penultimate._common.imports import import_optional
 from penultimate._common.progress import Progress
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
@@ -320,6 +321,7 @@ def _compare(
         from penultimate.report.folder import RESULTS, check_folder
 
         check_folder(out)
+        from penultimate.comparison.kept import can_write_models
         from penultimate.comparison.live import LiveTable
         from penultimate.comparison.methods import choose_methods
         from penultimate.networks import is_frozen
@@ -328,6 +330,9 @@ def _compare(
 
         chosen = network if find is None else find()
         frozen = is_frozen(chosen)
+        if keep_models and not can_write_models():
+            import_optional("onnx", "onnx")  # which says so before anything is trained
+            import_optional("onnxruntime", "onnx")
         with wrong_usage("--methods"):
             choose_methods(methods, by_subset=subsets, frozen=frozen, on_features=None)
         if normalization != "auto":
@@ -411,7 +416,7 @@ def _compare(
         with warnings.catch_warnings(record=True) as replaced:
             warnings.simplefilter("always")
             report = result.save(out)
-            best = best_of(models) if best_model else None
+            best = best_of(models) if best_model and can_write_models() else None
             if best is not None:
                 models[best].save(out / MODEL)
         if json:
@@ -433,6 +438,8 @@ def _compare(
             if best is not None:
                 live.message(f"Model: {out / MODEL} ({best})")
                 live.message(f"Next: penultimate predict {out / MODEL} IMAGES")
+            elif models and best_model:
+                live.message("No model was written: that needs pip install 'penultimate[onnx]'.")
             elif models:
                 live.message(f"Models: {out / MODELS}. Next: penultimate fit --from {out}")
         if interrupted:

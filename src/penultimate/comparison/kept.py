@@ -6,6 +6,7 @@ fitting anything again.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,8 @@ def best_of(models: dict[str, KeptModel]) -> str | None:
         if kept.selection_score is not None
     }
     return max(scores, key=scores.__getitem__, default=next(iter(models), None))
+
+
+def can_write_models() -> bool:
+    """Return whether what writes a model's graph is installed."""
+    return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))

@@ -2,6 +2,7 @@
 
 # Imported for what they register.
 from penultimate.bundle.graph import (  # noqa: F401
+    _available,
     _calibration,
     _classifiers,
     _composed,
