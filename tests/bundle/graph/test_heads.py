@@ -121,7 +121,8 @@ def test_linear_heads_and_searches(head, expected, n_classes):
         (MaxAbsScaler(clip=True), "passthrough", PCA(10)),
         (RobustScaler(),),
     ],
-    ids=str,
+    # Not their text, in which functions have addresses that differ between processes.
+    ids=lambda steps: "+".join(type(step).__name__ for step in steps),
 )
 def test_transformers(steps):
     rows = X[NEW].copy()
