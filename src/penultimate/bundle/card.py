@@ -72,7 +72,8 @@ def model_card(manifest: Manifest) -> str:
 
 def _license(manifest: Manifest) -> list[str]:
     stated = (manifest.network or {}).get("license")
-    return [f"license: {stated.lower()}"] if stated else []
+    # The Hub knows licenses by their short names; what is said of where it is stated follows that.
+    return [f"license: {stated.split()[0].lower()}"] if stated else []
 
 
 def _what(manifest: Manifest) -> str:
