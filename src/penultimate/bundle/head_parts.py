@@ -43,12 +43,15 @@ def head_parts(steps: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
     words: dict[str, Any] = {}
     for name, step in _flattened(steps):
         words[name] = {"class": type(step).__name__, "params": _params(step)}
-        for attribute, value in sorted(vars(step).items()):
+        # Some, such as coefficients, are properties, which are computed when they are asked for.
+        for attribute in sorted({*vars(step), *dir(type(step))}):
             # What was learned has a name that ends in an underscore; labels are in the manifest.
-            learned = attribute.endswith("_") and not attribute.startswith("_")
-            if learned and isinstance(value, (np.ndarray, np.generic, float, int)):
+            if not attribute.endswith("_") or attribute.startswith("_") or attribute == "classes_":
+                continue
+            value = getattr(step, attribute, None)
+            if isinstance(value, (np.ndarray, np.generic, float, int)):
                 values = np.asarray(value)
-                if values.dtype.kind in "biuf" and attribute != "classes_":
+                if values.dtype.kind in "biuf":
                     tensors[f"{name}.{attribute}"] = np.ascontiguousarray(values)
     return tensors, words
 
