@@ -47,7 +47,7 @@ def test_a_few_steps_make_the_page(digits, papers, tmp_path, name):
     command = [sys.executable, BENCHMARKS / f"{name}.py", "--data", digits]
     command += ["--out", out, "--keep", tmp_path / "kept", "--seeds", "2", "--workers", "1"]
     command += UNITS[name]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, check=True, timeout=540, capture_output=True)
     text = out.read_text(encoding="utf-8")
     assert "| output layer | paper | here, mean and 95 % interval | seed 1 | seed 2 |" in text
     found = re.findall(r"points for the L2-SVM\)(.*?)\. Found: (\S+) \((\S+) to (\S+)\), p", text)

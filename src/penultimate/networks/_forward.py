@@ -4,12 +4,11 @@ A batch has `batch_size` samples; the last one, or the only one, is padded to th
 So the cost of few images is proportional to their number, memory follows `batch_size`, and a
 backend that compiles once per size does so only a few times.
 
-The outputs of a sample do not depend on the content of the other samples in its batch. With
-TensorFlow on a CPU they do not depend on their number either: in all networks that were tried,
-batches of 2 to 256 agree bit for bit. A single sample is passed twice, because one row is
-multiplied by a different routine than several, which rounds differently (by about 1e-6 of the
-outputs' deviation). JAX compiles for each size, and torch chooses its routines by size: with these
-backends, the last digits of float32 depend on the batch size.
+The outputs of a sample do not depend on the content of the other samples in its batch. Their number
+may change the last digits of float32, since backends choose routines by size: JAX and torch do,
+and TensorFlow does on AMD's processors, while on Intel's with AVX-512 batches of 2 to 256 agreed
+bit for bit. A single sample is passed twice, because one row is multiplied by a different routine
+than several, which rounds differently everywhere (by about 1e-6 of the outputs' deviation).
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
