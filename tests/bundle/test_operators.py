@@ -248,7 +248,7 @@ def test_attributes_that_make_huge_images(name):
 
 def test_a_size_that_is_no_size():
     long = graph_of(node("Expand", "x", "n"), constants={"n": np.ones(99, np.int64)})
-    refused(long, "tells Expand no plain size")
+    refused(long, "gives Expand no plain size")
     for each in (np.nan, np.inf):
         scales = {"n": np.array([each], np.float32)}
         refused(graph_of(node("Resize", "x", "", "n"), constants=scales), "no plain size")

@@ -39,7 +39,7 @@ def render_page(predictor: Predictor, runtime: WebRuntime, *, name: str) -> str:
     runtime : WebRuntime
         Returned by `find_runtime`.
     name : str
-        Of the model, for its title.
+        Name of the model, for the page's title.
 
     Returns
     -------

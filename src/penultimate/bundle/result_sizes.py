@@ -11,7 +11,7 @@ from penultimate.bundle.stored_tensors import INTEGERS, few_values_of, values_of
 # Values of a result whose size the graph states, such as an image's height by its width; more only
 # where the manifest says that the network takes larger images.
 MAX_VALUES = 2**20
-# The inputs in which operators are told the size of their result, or factors of it.
+# The inputs that give operators the size of their result, or factors of it.
 _SIZED = {
     "CenterCropPad": slice(1, 2), "ConstantOfShape": slice(0, 1), "Expand": slice(1, 2),
     "OneHot": slice(1, 2), "Pad": slice(1, 2), "Range": slice(0, 3), "Resize": slice(2, 4),
@@ -46,7 +46,7 @@ def check_attributes(kind: str, attributes: list[dict[str, Any]]) -> None:
 
 
 def check_size(kind: str, inputs: list[str], constants: dict[str, Any], limit: int) -> None:
-    """Raise if constants tell an operator to make a huge result.
+    """Raise if constants make the result of an operator huge.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def check_size(kind: str, inputs: list[str], constants: dict[str, Any], limit: i
             continue
         values = few_values_of(constants[name])
         if values is None or not all(map(isfinite, values)):
-            raise BundleError(f"The graph of the bundle tells {kind} no plain size.")
+            raise BundleError(f"The graph of the bundle gives {kind} no plain size.")
         known = [max(1.0, abs(each)) for each in values]
         # Each side of an image grows by its padding, and there are two that matter.
         size = sum(known) ** 2 if kind == "Pad" else prod(known)

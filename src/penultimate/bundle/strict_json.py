@@ -19,7 +19,7 @@ def parse_json(content: bytes | memoryview, name: str) -> Any:
     ----------
     content : bytes
     name : str
-        Of the file, for messages.
+        Name of the file, for messages.
 
     Returns
     -------

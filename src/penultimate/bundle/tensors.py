@@ -21,7 +21,7 @@ def check_safetensors(content: bytes | memoryview, name: str) -> dict[str, dict[
     ----------
     content : bytes
     name : str
-        Of the part, for messages.
+        Name of the part, for messages.
 
     Returns
     -------

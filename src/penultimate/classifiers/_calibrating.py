@@ -1,15 +1,49 @@
 """Calibration as a parameter of classifiers: its check, and what to do without enough samples."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.frames import level_outside
-from penultimate.evaluation.head_calibration import Parts, calibrate_head, chosen_estimator
+from penultimate.evaluation.head_calibration import (
+    Parts,
+    calibrate_head,
+    calibrated_probabilities,
+    chosen_estimator,
+)
+from penultimate.selection.heldout import FittedHead
 from penultimate.svm.svc import SVC
+
+
+def head_has(method: str) -> Callable[[Any], bool]:
+    """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
+
+    def check(classifier: Any) -> bool:
+        fitted = hasattr(classifier, "head_")
+        calibrated = (classifier.calibrator_ if fitted else classifier.calibration) is not None
+        head = classifier.head_["head"] if fitted else classifier._make_head()
+        return hasattr(head, method) or (method == "predict_proba" and calibrated)
+
+    return check
+
+
+def ask_calibrated(
+    fitted: FittedHead,
+    calibrator: CalibratedClassifierCV | None,
+    method: str,
+    features: NDArray[Any],
+) -> NDArray[Any]:
+    """Ask a head for values of features; for probabilities by its calibration, if it has one."""
+    if method != "predict_proba" or calibrator is None:
+        return fitted.ask(method, features)
+    # As in `FittedHead.ask`: transformers return arrays, whatever is configured by now.
+    with config_context(transform_output="default"):
+        return calibrated_probabilities(fitted.pipeline, calibrator, features)
 
 
 def check_calibration(calibration: object, selection: str) -> None:

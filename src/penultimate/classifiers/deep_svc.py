@@ -5,7 +5,7 @@ replaced, by a head whose margin is maximal. The delicate part is the selection 
 `selection`: on samples that the network was trained on, almost any setting looks perfect.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -20,9 +20,14 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate.classifiers._calibrating import calibrate_or_warn, check_calibration
+from penultimate.classifiers._calibrating import (
+    ask_calibrated,
+    calibrate_or_warn,
+    check_calibration,
+    head_has,
+)
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
-from penultimate.evaluation.head_calibration import Parts, calibrated_probabilities
+from penultimate.evaluation.head_calibration import Parts
 from penultimate.networks import FeatureExtractor, Training, is_frozen
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
@@ -30,18 +35,6 @@ from penultimate.selection.heldout import FittedHead, Splits, fit_layers
 from penultimate.selection.normalization import Normalization
 from penultimate.splits.draw import split_folds
 from penultimate.splits.parts import SELECTIONS, Split
-
-
-def _head_has(method: str) -> Callable[[Any], bool]:
-    """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
-
-    def check(self: "DeepSVC") -> bool:
-        fitted = hasattr(self, "head_")
-        calibrated = (self.calibrator_ if fitted else self.calibration) is not None
-        head = self.head_["head"] if fitted else self._make_head()
-        return hasattr(head, method) or (method == "predict_proba" and calibrated)
-
-    return check
 
 
 class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
@@ -396,7 +389,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
         return self._fitted.ask("predict", self.extractor_.extract(X))
 
-    @available_if(_head_has("decision_function"))
+    @available_if(head_has("decision_function"))
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the head's decision values; available only if the head has them.
 
@@ -411,7 +404,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         """
         return self._ask("decision_function", X)
 
-    @available_if(_head_has("predict_proba"))
+    @available_if(head_has("predict_proba"))
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the head's probabilities; available only if the head has them.
 
@@ -430,7 +423,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         """
         return self._ask("predict_proba", X)
 
-    @available_if(_head_has("class_margins"))
+    @available_if(head_has("class_margins"))
     def class_margins(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the smallest decision value of each class, like `SVC.class_margins`.
 
@@ -451,10 +444,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
     def _ask_head(self, method: str, features: NDArray[Any]) -> NDArray[Any]:
         """Ask the head for values of features that were computed for several heads."""
-        if method == "predict_proba" and self.calibrator_ is not None:
-            with config_context(transform_output="default"):
-                return calibrated_probabilities(self.head_, self.calibrator_, features)
-        return self._fitted.ask(method, features)
+        return ask_calibrated(self._fitted, self.calibrator_, method, features)
 
     def extract(self, X: ArrayLike, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Compute the features that are the head's input, before standardization.

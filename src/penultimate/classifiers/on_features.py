@@ -4,7 +4,6 @@ What `DeepSVC` does after its network: the normalization and the hyper-parameter
 held-out samples, the best setting is refitted on all, and its margins become probabilities.
 """
 
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -19,8 +18,12 @@ from penultimate._common.labels import check_labels, check_not_one_hot, typed_la
 from penultimate._common.protocols import Head, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate.classifiers._calibrating import calibrate_or_warn, check_calibration
-from penultimate.evaluation.head_calibration import calibrated_probabilities
+from penultimate.classifiers._calibrating import (
+    ask_calibrated,
+    calibrate_or_warn,
+    check_calibration,
+    head_has,
+)
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.records import Provenance
 from penultimate.selection.heads import check_head, weight_params
@@ -31,18 +34,6 @@ from penultimate.splits.parts import Split
 from penultimate.svm import SVCSearchCV
 
 _FEATURES = "features"  # what stands for the layer
-
-
-def _head_has(method: str) -> Callable[["FeatureClassifier"], bool]:
-    """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
-
-    def check(self: "FeatureClassifier") -> bool:
-        fitted = hasattr(self, "head_")
-        calibrated = (self.calibrator_ if fitted else self.calibration) is not None
-        head = self.head_["head"] if fitted else self._make_head()
-        return hasattr(head, method) or (method == "predict_proba" and calibrated)
-
-    return check
 
 
 class FeatureClassifier(ClassifierMixin, BaseEstimator):
@@ -192,7 +183,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._ask("predict", X)
 
-    @available_if(_head_has("decision_function"))
+    @available_if(head_has("decision_function"))
     def decision_function(self, X: ArrayLike) -> NDArray[np.generic]:
         """Compute the head's decision values; available only if the head has them.
 
@@ -206,7 +197,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._ask("decision_function", X)
 
-    @available_if(_head_has("predict_proba"))
+    @available_if(head_has("predict_proba"))
     def predict_proba(self, X: ArrayLike) -> NDArray[np.generic]:
         """Compute probabilities; available if the head has them, or is calibrated.
 
@@ -220,7 +211,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._ask("predict_proba", X)
 
-    @available_if(_head_has("class_margins"))
+    @available_if(head_has("class_margins"))
     def class_margins(self, X: ArrayLike) -> NDArray[np.generic]:
         """Compute the smallest decision value of each class, like `SVC.class_margins`.
 
@@ -240,10 +231,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         return self._ask_head(method, features)
 
     def _ask_head(self, method: str, features: NDArray[np.floating]) -> NDArray[np.generic]:
-        if method == "predict_proba" and self.calibrator_ is not None:
-            with config_context(transform_output="default"):
-                return calibrated_probabilities(self.head_, self.calibrator_, features)
-        return self._fitted.ask(method, features)
+        return ask_calibrated(self._fitted, self.calibrator_, method, features)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "head_")

@@ -66,7 +66,7 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
     else:
         names, numbered = test, "rows of the data: "
     causes, ways = [], []
-    # The two causes are told apart, because their remedies differ.
+    # The two causes are distinguished, because their remedies differ.
     if copied.any():
         causes.append("they are in the training part of your data, too")
         keeper = spelled("--drop-duplicates", "Dataset.without_duplicates")

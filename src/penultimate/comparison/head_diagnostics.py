@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.pipelines import ask_last_step
-from penultimate.evaluation.head_calibration import chosen_estimator, without_search
+from penultimate.evaluation.head_calibration import chosen_estimator, of_chosen
 from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
 from penultimate.svm.svc import SVC
@@ -30,7 +30,7 @@ def margins_of(
     """Compute the smallest decision value of the predicted class; None if it is not an SVM."""
     if not isinstance(chosen_estimator(pipeline), SVC):
         return None
-    scores = ask_last_step(without_search(pipeline), "class_margins", features)
+    scores = ask_last_step(of_chosen(pipeline), "class_margins", features)
     return scores[np.arange(len(features)), np.searchsorted(pipeline.classes_, predicted)]
 
 
@@ -64,7 +64,7 @@ def hard_cases(
     rows = machine.support_[bound]
     if not len(rows):
         return []
-    scores = ask_last_step(without_search(pipeline), "class_margins", features[rows])
+    scores = ask_last_step(of_chosen(pipeline), "class_margins", features[rows])
     predicted = pipeline.classes_[scores.argmax(axis=1)]
     margins = scores[np.arange(len(rows)), np.searchsorted(pipeline.classes_, y[rows])]
     worst = np.argsort(margins, kind="stable")

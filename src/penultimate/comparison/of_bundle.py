@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate.bundle import Predictor
+from penultimate.bundle.predictions import joined
 from penultimate.datasets import Dataset
 from penultimate.evaluation import accuracy_interval
 from penultimate.evaluation.intervals.accuracy import Interval, wilson_interval
@@ -206,6 +207,4 @@ def _of_images(model: Predictor, dataset: Dataset, files: Any, progress: Progres
     for start in range(0, len(items), step):
         parts.append(model.predict_all(items[start : start + step]))
         progress.update("predict", min(start + step, len(items)), len(items))
-    from penultimate.bundle.predictions import joined
-
     return joined(parts)

@@ -46,7 +46,7 @@ def fit_on(
     return Pipeline([("preprocessing", preprocessing), ("head", head)])
 
 
-def without_search(pipeline: Pipeline) -> Pipeline:
+def of_chosen(pipeline: Pipeline) -> Pipeline:
     """Return the fitted pipeline of the preprocessing and the chosen classifier."""
     steps = [("preprocessing", pipeline["preprocessing"]), ("head", chosen_estimator(pipeline))]
     return Pipeline(steps)
@@ -104,7 +104,7 @@ def scores_of(pipeline: Pipeline, features: NDArray[Any]) -> NDArray[Any]:
     """Compute scores that grow with confidence; the votes of `decision_function` hardly do."""
     if len(pipeline.classes_) == 2:
         return pipeline.decision_function(features)
-    return ask_last_step(without_search(pipeline), "class_margins", features)
+    return ask_last_step(of_chosen(pipeline), "class_margins", features)
 
 
 def calibrated_probabilities(

@@ -21,7 +21,7 @@ from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.classifiers.margin import MarginClassifier
 from penultimate.classifiers.on_features import FeatureClassifier
-from penultimate.evaluation.head_calibration import without_search
+from penultimate.evaluation.head_calibration import of_chosen
 from penultimate.networks.exporting import export_whole
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.margins.losses import OneVsRestHinge
@@ -45,7 +45,7 @@ def on_features(model: DeepSVC | FeatureClassifier, graph: GraphBuilder, feature
     if model.calibrator_ is None:
         return answer
     # It takes the margins of the machine itself, whether or not its search forwards them.
-    machine = classify(without_search(model.head_), graph, features)
+    machine = classify(of_chosen(model.head_), graph, features)
     assert machine.margins is not None
     probabilities = calibrated(graph, model.calibrator_, machine.margins)
     return Answer(answer.label, answer.scores, answer.margins, probabilities)

@@ -107,9 +107,9 @@ def assembled(
     model : onnx.ModelProto
         With one input; its outputs are the values.
     name : str
-        Of the network, in messages.
+        Name of the network, for messages.
     shape : tuple of int or None
-        Of the samples.
+        Shape of one sample.
     values : sequence of Value
         In the order of the outputs.
     output : str
