@@ -433,7 +433,8 @@ def _compare(
             live.message(result.answer)
             live.message(result.verdict)
             for warning in replaced:
-                live.message(f"Note: {warning.message}")
+                if issubclass(warning.category, UserWarning):  # not those of libraries to us
+                    live.message(f"Note: {warning.message}")
             live.message(f"Report: {report}")
             if best is not None:
                 live.message(f"Model: {out / MODEL} ({best})")

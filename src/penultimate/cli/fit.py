@@ -179,7 +179,9 @@ def fit(
             )
             live.update("write and check the file", 1, 1)
             leak = [fitted.leak] if fitted.leak else []
-            for note in (*fitted.notes, *sorted({str(each.message) for each in caught}), *leak):
+            # Not the deprecations of libraries, which are for us.
+            said = {str(each.message) for each in caught if issubclass(each.category, UserWarning)}
+            for note in (*fitted.notes, *sorted(said), *leak):
                 live.message(f"Note: {note}")
         _say(fitted, in_words(proof), out, time.perf_counter() - start)
 
