@@ -5,4 +5,7 @@ from penultimate.bundle.manifest import Manifest as Manifest
 from penultimate.bundle.parts import describe_part as describe_part
 from penultimate.bundle.predictions import Predictions as Predictions
 from penultimate.bundle.predictor import Predictor as Predictor
+from penultimate.bundle.signatures import new_key as new_key
+from penultimate.bundle.signing import sign as sign
+from penultimate.bundle.signing import verify as verify
 from penultimate.bundle.writing import save as save

@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+from penultimate._common.door import spelled
 from penultimate.bundle.manifest import Manifest
 
 _NAMED = 10  # classes that are listed
@@ -15,24 +16,24 @@ def in_one_line(manifest: Manifest) -> str:
     )
 
 
-def in_text(manifest: Manifest, is_signed: bool) -> str:
+def in_text(manifest: Manifest, signature: str) -> str:
     """Return what a model is, with one line for each thing to know."""
-    found = rows(manifest, is_signed)
+    found = rows(manifest, signature)
     width = max(len(name) for name, _ in found)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in found)
 
 
-def in_html(manifest: Manifest, is_signed: bool) -> str:
+def in_html(manifest: Manifest, signature: str) -> str:
     """Return what a model is, as a table in the colors of the notebook around it."""
     table = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left">{escape(value)}</td></tr>'
-        for name, value in rows(manifest, is_signed)
+        for name, value in rows(manifest, signature)
     )
     return f"<table><tbody>{table}</tbody></table>"
 
 
-def rows(manifest: Manifest, is_signed: bool) -> list[tuple[str, str]]:
+def rows(manifest: Manifest, signature: str) -> list[tuple[str, str]]:
     """Return what there is to know of a model: names of things, and what is said of each."""
     found = [
         ("model", _model(manifest)),
@@ -47,11 +48,22 @@ def rows(manifest: Manifest, is_signed: bool) -> list[tuple[str, str]]:
     found.append(("trained on", f"{seen['n_samples']:,} samples" if seen else "not known"))
     if manifest.abstention:
         found.append(("abstains", _abstention(manifest.abstention)))
-    found.append(("signature", "there is one; load does not verify it" if is_signed else "none"))
+    found.append(("signature", signature))
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_with.items())
     if versions:
         found.append(("made with", versions))
     return [(name, " ".join(value.split())) for name, value in found]
+
+
+def of_signature(is_signed: bool, signed_by: str | None) -> str:
+    """Return what is known of who signed a bundle: nothing that only the file itself says."""
+    if signed_by is not None:
+        return f"verified, by the key {signed_by}"
+    if is_signed:
+        return (
+            f"there is one, not verified: that takes the signer's key ({spelled('--key', 'key')})"
+        )
+    return "none"
 
 
 def _model(manifest: Manifest) -> str:

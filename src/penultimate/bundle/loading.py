@@ -8,9 +8,14 @@ from penultimate._common.validation import check_number
 from penultimate.bundle.archive import MAX_BYTES
 from penultimate.bundle.predictor import Predictor
 
+_MAX_KEY = 2**16  # bytes of its file, of which a key has a few hundred
+
 
 def load(
-    source: str | os.PathLike[str] | bytes | BinaryIO, *, threads: int | None = None
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    key: str | os.PathLike[str] | bytes | None = None,
+    threads: int | None = None,
 ) -> Predictor:
     """Open a bundle, and return its model.
 
@@ -22,6 +27,9 @@ def load(
     ----------
     source : str, path-like, bytes or binary file
         A file that `penultimate.save` wrote, or its content.
+    key : str, path-like or bytes, optional
+        The public key of who has to have signed it: a PEM file, or its content. The signature is
+        verified before anything is parsed, and the file is refused if it is not by that key.
     threads : int, optional
         Threads for one prediction; as many as there are cores by default.
 
@@ -32,11 +40,13 @@ def load(
     Raises
     ------
     BundleError
-        If it is no bundle, of a newer version, damaged, or not safe to open.
+        If it is no bundle, of a newer version, damaged, not safe to open, or not signed with `key`.
+    ValueError
+        If `key` is no public key.
     OSError
-        If the file cannot be read.
+        If a file cannot be read.
     ImportError
-        If onnxruntime is not installed.
+        If onnxruntime is not installed; with a key, if cryptography is not.
 
     Examples
     --------
@@ -50,10 +60,38 @@ def load(
     """
     if threads is not None:
         check_number(threads, "threads", "load", low=1, integer=True)
-    return Predictor(_content(source), threads=threads)
+    public = None if key is None else read_key(key)
+    return Predictor(read_source(source), threads=threads, key=public)
 
 
-def _content(source: Any) -> bytes:
+def read_key(key: Any) -> bytes:
+    """Return the content of the file of a key.
+
+    Parameters
+    ----------
+    key : str, path-like or bytes
+        A path, or the content itself.
+
+    Returns
+    -------
+    bytes
+    """
+    if isinstance(key, bytes):
+        return key
+    if not isinstance(key, (str, os.PathLike)):
+        raise TypeError(
+            f"A key is the path of a PEM file, or its content as bytes; got {type(key).__name__}."
+        )
+    path = Path(key)
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"The key {str(path)!r} {what}. Pass the path of a PEM file.")
+    with path.open("rb") as file:
+        return file.read(_MAX_KEY)
+
+
+def read_source(source: Any) -> bytes:
+    """Return the content of a bundle; see `load`."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if hasattr(source, "read"):

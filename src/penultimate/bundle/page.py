@@ -70,7 +70,7 @@ def render_page(predictor: Predictor, runtime: WebRuntime, *, name: str) -> str:
     ]
     kind = next(each for each in _BARS if each in predictor.outputs)
     about = [
-        *description.rows(manifest, predictor.is_signed),
+        *description.rows(manifest, predictor.signature),
         (words["runtime"], f"{PACKAGE} {runtime.version}"),
         (words["graph"], hashlib.sha256(graph).hexdigest()),
     ]

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from penultimate._common.validation import check_number
 from penultimate.bundle import description, samples
-from penultimate.bundle.archive import MANIFEST, SIGNATURE, unpack
-from penultimate.bundle.errors import BundleError
-from penultimate.bundle.manifest import Manifest
-from penultimate.bundle.parts import GRAPH, HEAD, check_parts
+from penultimate.bundle.archive import SIGNATURE
+from penultimate.bundle.contents import read_contents
+from penultimate.bundle.parts import GRAPH, HEAD
 from penultimate.bundle.predictions import Predictions, joined
 from penultimate.bundle.running import Runner
 from penultimate.bundle.session import Session
@@ -29,11 +28,15 @@ class Predictor:
         Of a bundle.
     threads : int, optional
         Threads for one prediction; as many as there are cores by default.
+    key : bytes, optional
+        A public key as PEM, which the bundle has to be signed with.
 
     Attributes
     ----------
     manifest : Manifest
         What the bundle says of itself.
+    signed_by : str or None
+        Fingerprint of the key that the signature was verified with; None if no key was given.
     classes_ : ndarray of shape (n_classes,)
     subsets : list of str
         Names of the subsets of specialists; empty otherwise.
@@ -51,23 +54,20 @@ class Predictor:
     ['high']
     """
 
-    def __init__(self, content: bytes, *, threads: int | None = None) -> None:
-        self._content, self._threads = content, threads
-        members = unpack(content)
-        if MANIFEST not in members:
-            raise BundleError("The file is a zip without manifest.json: it is no bundle.")
-        self.manifest = Manifest.from_json(members[MANIFEST])
-        check_parts(self.manifest, members)
-        self._members = members
+    def __init__(
+        self, content: bytes, *, threads: int | None = None, key: bytes | None = None
+    ) -> None:
+        self._content, self._threads, self._key = content, threads, key
+        self._members, self.manifest, self.signed_by = read_contents(content, key)
         self.classes_ = self.manifest.labels()
         self.subsets = list(self.manifest.subsets or ())
-        self._runner = Runner(self.manifest, Session(members[GRAPH], threads))
+        self._runner = Runner(self.manifest, Session(self._members[GRAPH], threads))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"content": self._content, "threads": self._threads}
+        return {"content": self._content, "threads": self._threads, "key": self._key}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["content"], threads=state["threads"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def predict(
         self, X: object = None, *, features: object = None, subset: str | None = None
@@ -288,8 +288,13 @@ class Predictor:
 
     @property
     def is_signed(self) -> bool:
-        """Whether the bundle has a signature; `load` does not verify it."""
+        """Whether the bundle has a signature; only with a key does `load` verify it."""
         return SIGNATURE in self._members
+
+    @property
+    def signature(self) -> str:
+        """What is known of who signed the bundle, in words."""
+        return description.of_signature(self.is_signed, self.signed_by)
 
     @property
     def provenance(self) -> NDArray[np.uint64] | None:
@@ -333,10 +338,10 @@ class Predictor:
         return description.in_one_line(self.manifest)
 
     def __str__(self) -> str:
-        return description.in_text(self.manifest, self.is_signed)
+        return description.in_text(self.manifest, self.signature)
 
     def _repr_html_(self) -> str:
-        return description.in_html(self.manifest, self.is_signed)
+        return description.in_html(self.manifest, self.signature)
 
     def _only(self, name: str, advice: str, X: object, features: object, subset: str | None) -> Any:
         if name not in self._runner.outputs:

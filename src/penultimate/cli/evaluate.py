@@ -9,7 +9,7 @@ import typer
 from penultimate.cli.app import app, plain_errors
 from penultimate.cli.compare import OnLeak
 from penultimate.cli.options import GroupFromFilename, SkipCorrupt
-from penultimate.cli.predict import BundleArgument
+from penultimate.cli.predict import BundleArgument, KeyOption
 from penultimate.cli.reading import DataArgument, Reading
 
 
@@ -26,6 +26,7 @@ def evaluate(
     ] = OnLeak.RAISE,
     skip_corrupt: SkipCorrupt = False,
     group_from_filename: GroupFromFilename = None,
+    key: KeyOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Score a saved model on labeled data that it has not seen.
@@ -38,7 +39,7 @@ def evaluate(
 
         from penultimate.bundle import load
 
-        model = load(bundle)
+        model = load(bundle, key=key)
         from penultimate.comparison.live import LiveTable
         from penultimate.comparison.of_bundle import evaluate_bundle
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penultimate.cli.app import app, plain_errors
+from penultimate.cli.predict import KeyOption
 
 if TYPE_CHECKING:
     from penultimate.bundle import Predictor
@@ -48,6 +49,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    key: KeyOption = None,
 ) -> None:
     """Write a model as one ONNX file, or as one page that works offline."""
     with plain_errors():
@@ -55,7 +57,7 @@ def export(
         from penultimate._common.files import write_together
         from penultimate.bundle import load
 
-        predictor = load(bundle)
+        predictor = load(bundle, key=key)
         contents: dict[Path, bytes] = {}
         if out is not None:
             contents[out] = predictor.part("model.onnx")
@@ -68,6 +70,8 @@ def export(
         with write_together(list(contents)) as temporaries:
             for temporary, content in zip(temporaries, contents.values(), strict=True):
                 temporary.write_bytes(content)
+        if predictor.signed_by is not None:
+            print(f"The model is signed by the key {predictor.signed_by}.")
         if out is not None:
             _describe(predictor, out)
         if html is not None:

@@ -38,6 +38,15 @@ BundleArgument = Annotated[
     typer.Argument(help="File of a model, as penultimate fit writes it.", show_default=False),
 ]
 
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Public key (PEM) of who has to have signed the model, which is verified first; "
+        "whose key it is stands beside every answer.",
+        show_default=False,
+    ),
+]
+
 
 @app.command(epilog="Example: penultimate predict model.zip photos/ --format jsonl")
 def predict(
@@ -63,6 +72,7 @@ def predict(
     subset: Annotated[
         str | None, typer.Option(help="The subset that all samples are in, for specialists.")
     ] = None,
+    key: KeyOption = None,
     skip_corrupt: Annotated[
         bool,
         typer.Option("--skip-corrupt", help="End with 0 even if files could not be read."),
@@ -77,7 +87,7 @@ def predict(
     with plain_errors("the rows until here are written"):
         from penultimate.bundle import load
 
-        model = load(bundle)
+        model = load(bundle, key=key)
         if subset is not None and subset not in model.subsets:
             raise typer.BadParameter(
                 f"there is no subset {subset!r}; this model has {model.subsets or 'none'}.",
@@ -95,6 +105,8 @@ def predict(
                 file.flush()
                 bar.advance(len(rows))
         seconds = time.perf_counter() - started
+        if model.signed_by is not None:
+            print_reason(f"the model is signed by the key {model.signed_by}.")
         if out is not None:
             print_reason(f"{bar.n_done:,} rows in {str(out)!r}, after {seconds:.1f} s.")
         if n_bad:
@@ -170,6 +182,8 @@ def row_of(model: "Predictor", name: str, found: "Predictions", index: int) -> R
         row["accepted"] = bool(found.accepted[index])
     if found.subsets is not None:
         row["subset"] = str(found.subsets[index])
+    if model.signed_by is not None:
+        row["signed_by"] = model.signed_by
     return {**row, "error": ""}
 
 
@@ -185,6 +199,7 @@ def _columns(model: "Predictor") -> list[str]:
         "probability": model.gives("probabilities"),
         "accepted": model.gives("accepted"),
         "subset": bool(model.subsets),
+        "signed_by": model.signed_by is not None,
     }
     return ["file", "label", *(name for name, given in has.items() if given), "error"]
 
@@ -219,7 +234,8 @@ class _Table:
     _WIDTH = 14
 
     def __init__(self, model: "Predictor") -> None:
-        self._columns = [name for name in _columns(model) if name != "error"]
+        # Not who signed it, which is the same in every row, and 64 digits long.
+        self._columns = [name for name in _columns(model) if name not in ("error", "signed_by")]
 
     def begin(self, file: TextIO) -> None:
         self._file = file

@@ -45,6 +45,8 @@ class Evaluation:
         What the model had seen, if that was not refused.
     stated : dict or None
         What the file says that is to be expected.
+    signed_by : str or None
+        Fingerprint of the key that the model's signature was verified with.
     """
 
     accuracy: Interval | None
@@ -56,6 +58,7 @@ class Evaluation:
     calibration_error: float | None
     leak: str
     stated: dict[str, Any] | None
+    signed_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -75,11 +78,14 @@ class Evaluation:
             "expected_calibration_error": self.calibration_error,
             "leak": self.leak,
             "stated": self.stated,
+            "signed_by": self.signed_by,
         }
 
     def lines(self) -> list[str]:
         """Return it in words."""
         lines = [f"Note: {self.leak}"] if self.leak else []
+        if self.signed_by is not None:
+            lines.append(f"The model is signed by the key {self.signed_by}")
         if self.accuracy is None:
             return [*lines, f"It abstains from all {self.n_samples:,} samples."]
         of = f"{self.n_answered:,} samples"
@@ -174,6 +180,7 @@ def evaluate_bundle(
         error,
         leak,
         model.manifest.expected,
+        model.signed_by,
     )
 
 
