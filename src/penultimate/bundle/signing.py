@@ -141,8 +141,8 @@ def write_new_key(path: str | os.PathLike[str]) -> tuple[Path, str]:
         if os.path.lexists(each):
             raise FileExistsError(f"{str(each)!r} exists already. Choose another name for the key.")
     pair = new_key()
-    with write_together([private, public]) as (secret, open_to_all):
-        secret.touch(mode=0o600)
-        secret.write_bytes(pair.private)
-        open_to_all.write_bytes(pair.public)
+    with write_together([private, public]) as temporaries:
+        for temporary, content in zip(temporaries, pair, strict=True):
+            temporary.write_bytes(content)
+        temporaries[0].chmod(0o600)  # until here only the owner can open the folder that it is in
     return public, fingerprint_of(pair.public)
