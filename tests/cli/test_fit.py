@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from penultimate.cli import evaluate as _e  # noqa: F401
 from penultimate.cli import fit as _f  # noqa: F401
 from penultimate.cli import predict as _p  # noqa: F401
 from penultimate.cli.app import app
+from penultimate.cli.fit import first_of_each
 
 X, codes = load_iris(return_X_y=True)
 X = (X + np.random.default_rng(0).normal(0, 1e-3, X.shape)).astype(np.float32)  # no copies
@@ -108,6 +110,8 @@ def test_a_comparison_without_models_says_how_to_get_them(report, tmp_path):
     [
         ([], "either data or --from"),
         (["DATA", "--from", "report"], "either data or --from"),
+        (["--from", "report", "--thumbnails", "2"], "needs the data, not --from"),
+        (["DATA", "--thumbnails", "2"], "is for images, and the data are features"),
         (["DATA", "--out", "model.onnx"], "ends in .zip"),
         (["DATA", "--out", "nowhere/model.zip"], "no folder"),
         (["DATA", "--head", "forest"], "forest"),
@@ -172,13 +176,26 @@ def photos(tmp_path_factory):
 def test_photos_with_a_network_of_the_users(network, photos, tmp_path):
     out = tmp_path / "model.zip"
     given = ["--network", network, "--preprocessing", "size=8,scale=1/255", "--head", "svm-linear"]
-    text = run("fit", photos, *given, "--out", out).stdout
+    text = run("fit", photos, *given, "--out", out, "--thumbnails", 2).stdout
     assert "Head: svm-linear" in text
     assert "pixels at 50 sizes by" in text
     rows = csv.DictReader(io.StringIO(run("predict", out, photos).stdout))
     assert np.mean([row["label"] in row["file"] for row in rows]) > 0.9
     error = run("evaluate", out, photos, code=1).stderr
     assert "48 of 60" in error  # those that it was fitted on
+    for place, name in enumerate(load(out).classes_):
+        strip = np.asarray(Image.open(io.BytesIO(load(out).part(f"thumbnails/{place}.png"))))
+        assert strip.shape == (64, 128, 3)
+        assert strip.mean((0, 1)).argmax() == ("red", "green", "blue").index(name)
+
+
+def test_thumbnails_are_of_training_images():
+    images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1)
+    dataset = SimpleNamespace(images=images, labels=np.arange(8) % 2, classes=["even", "odd"])
+    fitted = SimpleNamespace(development=np.array([1, 2, 4, 5, 6, 7]))
+    shown, labels = first_of_each(dataset, fitted, 2)
+    assert shown.ravel().tolist() == [2, 4, 1, 5]
+    assert labels.tolist() == ["even", "even", "odd", "odd"]
 
 
 def test_a_kept_model_on_a_frozen_network_is_the_one_that_was_measured(network, photos, tmp_path):

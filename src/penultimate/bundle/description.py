@@ -1,10 +1,13 @@
 """What a model says of itself, as a line, as text and as HTML, from its manifest."""
 
+from base64 import b64encode
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from penultimate._common.door import spelled
 from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.thumbnails import number_of
 
 _NAMED = 10  # classes that are listed
 
@@ -23,14 +26,19 @@ def in_text(manifest: Manifest, signature: str) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in found)
 
 
-def in_html(manifest: Manifest, signature: str) -> str:
+def in_html(manifest: Manifest, signature: str, part: Callable[[str], bytes]) -> str:
     """Return what a model is, as a table in the colors of the notebook around it."""
-    table = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(value)}</td></tr>'
-        for name, value in rows(manifest, signature)
-    )
+    table = "".join(_row(escape(name), escape(value)) for name, value in rows(manifest, signature))
+    for number, name in _thumbnails(manifest)[:_NAMED]:
+        label = escape(str(manifest.classes[number]))
+        source = f"data:image/png;base64,{b64encode(part(name)).decode()}"
+        table += _row(label, f'<img src="{source}" alt="Training images of {label}">')
     return f"<table><tbody>{table}</tbody></table>"
+
+
+def _row(name: str, value: str) -> str:
+    left = 'style="text-align:left"'
+    return f"<tr><th {left}>{name}</th><td {left}>{value}</td></tr>"
 
 
 def rows(manifest: Manifest, signature: str) -> list[tuple[str, str]]:
@@ -46,6 +54,9 @@ def rows(manifest: Manifest, signature: str) -> list[tuple[str, str]]:
     found.append(("expect", _expected(manifest.expected)))
     seen = manifest.provenance
     found.append(("trained on", f"{seen['n_samples']:,} samples" if seen else "not known"))
+    if shown := _thumbnails(manifest):
+        of = f"{len(shown):,} of {len(manifest.classes):,} classes"
+        found.append(("thumbnails", f"training images of {of} are in the file"))
     if manifest.abstention:
         found.append(("abstains", _abstention(manifest.abstention)))
     found.append(("signature", signature))
@@ -53,6 +64,12 @@ def rows(manifest: Manifest, signature: str) -> list[tuple[str, str]]:
     if versions:
         found.append(("made with", versions))
     return [(name, " ".join(value.split())) for name, value in found]
+
+
+def _thumbnails(manifest: Manifest) -> list[tuple[int, str]]:
+    """Return the classes of which the bundle shows images, and the parts that show them."""
+    found = [(number_of(name), name) for name in manifest.parts]
+    return sorted((number, name) for number, name in found if number is not None)
 
 
 def of_signature(is_signed: bool, signed_by: str | None) -> str:

@@ -12,10 +12,10 @@ from penultimate.bundle.operators import Graph, check_graph
 from penultimate.bundle.result_sizes import MAX_VALUES
 from penultimate.bundle.strict_json import parse_json
 from penultimate.bundle.tensors import check_safetensors
+from penultimate.bundle.thumbnails import check_thumbnails, number_of
 
 GRAPH, HEAD, HEAD_WORDS, CARD = ORDER[1:]
 _REQUIRED = set(ORDER) - {MANIFEST}
-_THUMBNAILS = "thumbnails/"
 _LARGEST = 4096 * 4096  # pixels that a manifest can state as the size of images
 
 
@@ -72,7 +72,7 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
         If a member is missing, not listed, or not what the manifest says.
     """
     listed, there = set(manifest.parts), set(members) - {MANIFEST, SIGNATURE}
-    if odd := sorted(each for each in listed if each not in _REQUIRED and not _is_thumbnail(each)):
+    if odd := sorted(each for each in listed if each not in _REQUIRED and number_of(each) is None):
         raise BundleError(f"The manifest lists {odd[0][:100]!r}, which is no part of a bundle.")
     if missing := sorted((listed | _REQUIRED) - there):
         raise BundleError(f"The bundle has no {missing[0]!r}. Copy or download it again.")
@@ -90,6 +90,7 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
                 f"{name!r} in the bundle is not what its manifest was written for: their SHA-256 "
                 "differ. Copy or download it again."
             )
+    check_thumbnails(members, len(manifest.classes))
     parse_json(members[HEAD_WORDS], HEAD_WORDS)
     graph = check_graph(members[GRAPH], max(MAX_VALUES, prod(manifest.input.get("size") or ())))
     stated = graph.metadata.get("classes")
@@ -105,7 +106,3 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
         if manifest.parts[name].get("tensors") != tensors:
             raise BundleError(f"{name!r} in the bundle has other tensors than its manifest says.")
     return graph
-
-
-def _is_thumbnail(name: str) -> bool:
-    return name.startswith(_THUMBNAILS) and len(name) > len(_THUMBNAILS)

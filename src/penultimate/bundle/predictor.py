@@ -12,7 +12,7 @@ from penultimate.bundle.archive import SIGNATURE
 from penultimate.bundle.contents import read_contents
 from penultimate.bundle.parts import GRAPH, HEAD
 from penultimate.bundle.predictions import Predictions, joined
-from penultimate.bundle.running import Runner
+from penultimate.bundle.running import Runner, spelled_shapes
 from penultimate.bundle.session import Session
 
 
@@ -306,12 +306,12 @@ class Predictor:
     @property
     def inputs(self) -> dict[str, str]:
         """Type and shape of the graph's inputs by name, such as ``"uint8 [N, H, W, C]"``."""
-        return _spelled(self._runner.takes)
+        return spelled_shapes(self._runner.takes)
 
     @property
     def outputs(self) -> dict[str, str]:
         """Type and shape of the graph's outputs by name."""
-        return _spelled(self._runner.gives)
+        return spelled_shapes(self._runner.gives)
 
     def part(self, name: str) -> bytes:
         """Return the content of a part of the bundle.
@@ -341,17 +341,9 @@ class Predictor:
         return description.in_text(self.manifest, self.signature)
 
     def _repr_html_(self) -> str:
-        return description.in_html(self.manifest, self.signature)
+        return description.in_html(self.manifest, self.signature, self.part)
 
     def _only(self, name: str, advice: str, X: object, features: object, subset: str | None) -> Any:
         if name not in self._runner.outputs:
             raise AttributeError(f"The model gives no {name}. {advice}")
         return getattr(self.predict_all(X, features=features, subset=subset), name)
-
-
-def _spelled(tensors: dict[str, tuple[str, list[Any]]]) -> dict[str, str]:
-    names = {"tensor(float)": "float32", "tensor(double)": "float64"}
-    return {
-        name: f"{names.get(kind, kind[7:-1])} [{', '.join(str(side or '?') for side in shape)}]"
-        for name, (kind, shape) in tensors.items()
-    }

@@ -99,3 +99,12 @@ class Runner:
         if wanted == [1] and pixels.shape[3] == 3:
             raise ValueError("The model takes gray images; convert these to gray first.")
         return pixels
+
+
+def spelled_shapes(tensors: dict[str, tuple[str, list[Any]]]) -> dict[str, str]:
+    """Return types and shapes of a graph's inputs or outputs, such as ``"float32 [N, 10]"``."""
+    names = {"tensor(float)": "float32", "tensor(double)": "float64"}
+    return {
+        name: f"{names.get(kind, kind[7:-1])} [{', '.join(str(side or '?') for side in shape)}]"
+        for name, (kind, shape) in tensors.items()
+    }

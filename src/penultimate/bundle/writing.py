@@ -24,6 +24,7 @@ from penultimate.bundle.head_parts import head_parts
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
+from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.classifiers import AbstainingClassifier, MarginClassifier, Specialists
 from penultimate.networks.adapting import adapt, pretrained_of
 from penultimate.provenance.records import provenance_of
@@ -51,6 +52,7 @@ def save(
     *,
     expected: dict[str, Any] | None = None,
     protocol: dict[str, Any] | None = None,
+    thumbnails: "tuple[Any, ArrayLike] | None" = None,
 ) -> Parity:
     """Write a fitted model into one file, which `load` reads without the framework it came from.
 
@@ -72,6 +74,9 @@ def save(
         What to expect of new data: ``accuracy``, ``low``, ``high``, ``what`` and ``n``.
     protocol : dict, optional
         How the model was selected, for the manifest.
+    thumbnails : (images, labels), optional
+        Training images to show what the classes look like, at most 20 of each, made 64 x 64. Who
+        has the file can see them; by default there are none.
 
     Returns
     -------
@@ -131,6 +136,10 @@ def save(
             "digest": hashlib.sha256(prints.tobytes()).hexdigest(),
         },
     }
+    if thumbnails is not None:
+        if facts["kind"] != "images":
+            raise ValueError("The model takes features, of which there are no thumbnails.")
+        parts |= make_thumbnails(*thumbnails, model.classes_.tolist())
     parts[CARD] = model_card(Manifest(**facts)).encode()
     listed = {name: describe_part(name, content) for name, content in parts.items()}
     manifest = Manifest(**facts, parts=listed)

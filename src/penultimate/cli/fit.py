@@ -4,7 +4,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,10 @@ from penultimate.cli.options import DropDuplicates, GroupFromFilename, ImageSize
 from penultimate.cli.reading import Reading, SubsetsOption, without_unused_subsets
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from penultimate.comparison.final import FinalModel
+    from penultimate.datasets import Dataset
 
 
 @app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
@@ -96,6 +99,15 @@ def fit(
         float | None,
         typer.Option(help="Let the model abstain from all but this share of the samples."),
     ] = None,
+    thumbnails: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=20,
+            help="Show so many training images of each class in the file, 64 x 64 pixels small. "
+            "Who has the file can see them.",
+        ),
+    ] = 0,
 ) -> None:
     """Train a network or take one, select the head on it, and save both as one file.
 
@@ -106,6 +118,8 @@ def fit(
     if (data is None) == (report is None):
         raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
     if report is not None:
+        if thumbnails:
+            raise typer.BadParameter("needs the data, not --from.", param_hint="--thumbnails")
         with plain_errors():
             _check_out(out)
             _take_winner(report, out)
@@ -126,6 +140,10 @@ def fit(
         with LiveTable(Console(stderr=True)) as live, ExitStack() as stack:
             dataset = reading.read(live, stack, frozen and prepares_images(chosen))
             dataset = without_unused_subsets(dataset, subsets)
+            if thumbnails and not dataset.has_images:
+                raise typer.BadParameter(
+                    "is for images, and the data are features.", param_hint="--thumbnails"
+                )
             needs_backend = dataset.has_images and not (frozen and runs_elsewhere(chosen))
             with muted_native_stderr():
                 from penultimate.bundle.writing import in_words, save
@@ -176,6 +194,7 @@ def fit(
                 inputs[fitted.test if len(fitted.test) else fitted.development],
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
+                thumbnails=first_of_each(dataset, fitted, thumbnails) if thumbnails else None,
             )
             live.update("write and check the file", 1, 1)
             leak = [fitted.leak] if fitted.leak else []
@@ -184,6 +203,18 @@ def fit(
             for note in (*fitted.notes, *sorted(said), *leak):
                 live.message(f"Note: {note}")
         _say(fitted, in_words(proof), out, time.perf_counter() - start)
+
+
+def first_of_each(
+    dataset: "Dataset", fitted: "FinalModel", n_each: int
+) -> tuple["NDArray[Any]", "NDArray[Any]"]:
+    """Return the first training images of each class, and their labels."""
+    import numpy as np
+
+    labels = dataset.labels[fitted.development]
+    chosen = np.concatenate([np.flatnonzero(labels == k)[:n_each] for k in np.unique(labels)])
+    places = fitted.development[chosen]
+    return dataset.images[places], np.asarray(dataset.classes)[dataset.labels[places]]
 
 
 def _take_winner(report: Path, out: Path) -> None:
