@@ -63,8 +63,8 @@ def time_features(path, C, gamma, n_features, seed):
     X, y, X_test, _ = read(path)
     start = time.perf_counter()
     machine = MarginClassifier(
-        RandomFeatureNetwork(n_features, gamma=gamma, seed=seed),
-        LOSS,
+        RandomFeatureNetwork(n_features, gamma=gamma, random_state=seed),
+        loss=LOSS,
         C=C,
         standardize=False,
         training=RECIPE,
@@ -99,8 +99,8 @@ def draw_convergence(out):
     for i, size in enumerate(DRAWN_SIZES):
         for seed in range(DRAWN_SEEDS):
             machine = MarginClassifier(
-                RandomFeatureNetwork(size, gamma=1.0, seed=seed),
-                BinaryHinge(),
+                RandomFeatureNetwork(size, gamma=1.0, random_state=seed),
+                loss=BinaryHinge(),
                 standardize=False,
                 training=recipe,
                 random_state=seed,

@@ -86,7 +86,7 @@ def epochs_of_margin(X, codes, network):
     recipe = Training(EPOCHS, BATCH, augmentation=None, validation_size=0)
     observed = patch.object(margin, "train", partial(train, progress=watch))
     with observed:
-        margin.MarginClassifier(network, "squared_hinge", training=recipe).fit(X, codes)
+        margin.MarginClassifier(network, loss="squared_hinge", training=recipe).fit(X, codes)
     return np.diff(watch.times)
 
 

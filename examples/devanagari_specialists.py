@@ -52,7 +52,7 @@ def add_the_last_subset(data, training):
     labels = {name: [data.classes[k] for k in data.subsets[name]] for name in data.subsets}
     old = parts.train[~is_new[parts.train]]
     model = Specialists(
-        "wide", {name: labels[name] for name in known}, training=training, random_state=0
+        "wide", subsets={name: labels[name] for name in known}, training=training, random_state=0
     ).fit(data.images[old], names[old])
     few = np.concatenate([parts.train[names[parts.train] == label][:10] for label in labels[new]])
     model.add_subset(new, data.images[few], names[few])

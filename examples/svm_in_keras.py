@@ -57,7 +57,7 @@ def approaches(of_images):
         "1 linear machine in Keras": make_pipeline(*vectors, MarginClassifier(loss="hinge")),
         "2 network, then an SVM": make_pipeline(*scaled, DeepSVC(network, training=recipe)),
         "3 network with a margin loss": make_pipeline(
-            *scaled, MarginClassifier(network, "squared_hinge", training=recipe)
+            *scaled, MarginClassifier(network, loss="squared_hinge", training=recipe)
         ),
         "kernel SVM": make_pipeline(*vectors, SVCSearchCV()),
         "random features in Keras": make_pipeline(

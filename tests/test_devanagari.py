@@ -106,7 +106,7 @@ def test_a_subset_is_added_to_a_frozen_network(characters, numerals_network):
     old, new = (parts.train[mask] for mask in (~in_vowels[parts.train], in_vowels[parts.train]))
     model = Specialists(
         numerals_network,
-        {"numerals": [characters.classes[k] for k in characters.subsets["numerals"]]},
+        subsets={"numerals": [characters.classes[k] for k in characters.subsets["numerals"]]},
         random_state=0,
     ).fit(characters.images[old], names[old])
     test = parts.held_out

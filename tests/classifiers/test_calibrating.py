@@ -65,7 +65,7 @@ def test_the_temperature_comes_from_samples_that_the_scored_head_has_not_seen():
 def test_each_specialist_has_its_own_temperature():
     model = Specialists(
         FeatureExtractor(network),
-        {"first": ["a", "b"], "second": ["c", "d"]},
+        subsets={"first": ["a", "b"], "second": ["c", "d"]},
         head=HEAD,
         router="head",
         random_state=0,

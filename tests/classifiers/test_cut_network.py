@@ -79,7 +79,9 @@ def deep(network, head=None, **parameters):
 
 
 def special(network, head=None):
-    return Specialists(network, SUBSETS, SVC() if head is None else head, random_state=0)
+    return Specialists(
+        network, subsets=SUBSETS, head=SVC() if head is None else head, random_state=0
+    )
 
 
 def abstaining(network, head=None):

@@ -117,7 +117,7 @@ def test_with_more_random_features_it_nears_the_kernel_machine():
             return keras.Sequential([keras.layers.Input(shape), features, head])
 
         recipe = Training(600, 256, 0.05, augmentation=None, validation_size=0)
-        model = MarginClassifier(network, BinaryHinge(), standardize=False, training=recipe)
+        model = MarginClassifier(network, loss=BinaryHinge(), standardize=False, training=recipe)
         decision = model.set_params(random_state=0).fit(X, y).decision_function(X)
         return np.sqrt(np.mean((decision - exact) ** 2))
 
@@ -157,7 +157,7 @@ def test_every_form_of_labels(wine, solved_steps):
 def test_two_classes_have_one_decision_value(wine, loss):
     X, codes = wine
     for network in (None, small_network):
-        model = MarginClassifier(network, loss, training=QUICK, random_state=0)
+        model = MarginClassifier(network, loss=loss, training=QUICK, random_state=0)
         decision = model.fit(X, codes == 0).decision_function(X)
         assert np.mean((decision > 0) == (codes == 0)) > 0.95
         # The margin is at 1, near which such an easy problem has few samples.
@@ -391,7 +391,7 @@ def test_unscaled_features_cause_a_warning(wine):
 def test_it_can_be_unpickled_in_another_process(wine, tmp_path):
     X, codes = wine
     model = MarginClassifier(
-        small_network_of_keras, CrammerSinger(margin=2.0), training=QUICKER, random_state=0
+        small_network_of_keras, loss=CrammerSinger(margin=2.0), training=QUICKER, random_state=0
     )
     model.fit(X, codes)
     clone_of_it = pickle.loads(pickle.dumps(model))  # noqa: S301

@@ -259,7 +259,7 @@ def test_all_forms_of_pixels_predict_the_same(network):
 def test_numbers_as_labels(network):
     codes = np.unique(y, return_inverse=True)[1]
     subsets = {"lying": [0, 1], "standing": [2, 3]}
-    model = Specialists(network, subsets, SMALL, random_state=0).fit(X, codes)
+    model = Specialists(network, subsets=subsets, head=SMALL, random_state=0).fit(X, codes)
     assert model.predict(X_test).dtype == codes.dtype
     model.add_subset("shapes", crosses(3, 2)[0], [10, 11] * 3)
     assert model.classes_.tolist() == [0, 1, 2, 3, 10, 11]
@@ -268,14 +268,14 @@ def test_numbers_as_labels(network):
 
 
 def test_groups(network):
-    model = Specialists(network, SUBSETS, SMALL, random_state=0)
+    model = Specialists(network, subsets=SUBSETS, head=SMALL, random_state=0)
     assert model.fit(X, y, groups=np.arange(80) // 8).score(X_test, y_test) > 0.9
     model.add_subset("shapes", *crosses(6, 2), groups=np.arange(12) // 4)
     assert model.specialists_["shapes"].head_["head"].n_splits_ == 3
 
 
 def test_groups_that_make_a_split_impossible(network):
-    model = Specialists(network, SUBSETS, SMALL, random_state=0)
+    model = Specialists(network, subsets=SUBSETS, head=SMALL, random_state=0)
     with pytest.raises(ValueError, match="There is 1 group to split"):
         model.fit(X, y, groups=np.zeros(80))
     # Each class is one group: whichever is held out, none of it is left to fit on.
@@ -287,7 +287,7 @@ def test_groups_that_leave_a_subset_without_selection_samples(network):
     """The split holds one writer out, and no writer wrote both kinds of bars."""
     writers = np.arange(80) // 4
     groups = np.where(np.isin(y, SUBSETS["lying"]), writers % 3, 100 + writers % 2)
-    model = Specialists(network, SUBSETS, SMALL, random_state=0)
+    model = Specialists(network, subsets=SUBSETS, head=SMALL, random_state=0)
     with pytest.raises(ValueError, match="the subset '.*' has no sample to select on"):
         model.fit(X, y, groups=groups)
 

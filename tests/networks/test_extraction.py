@@ -10,6 +10,7 @@ from sklearn.svm import LinearSVC
 from penultimate import FeatureExtractor
 from penultimate._common.progress import Progress
 from penultimate.networks import build_network, predict_probabilities
+from penultimate.networks.extraction import extracted
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import cut
 
@@ -91,7 +92,7 @@ def test_progress_reports_every_batch(network, images):
         def update(self, step, done, total):
             heard.append((step, done, total))
 
-    FeatureExtractor(network, batch_size=4).fit().extract(images, Listener())
+    extracted(FeatureExtractor(network, batch_size=4).fit(), images, Listener())
     assert heard == [("extract features", done, 10) for done in (4, 8, 10)]
 
 

@@ -108,7 +108,9 @@ def test_evaluating_finds_seen_images_and_scores_new_ones(arrays, paths, model):
 
 def test_specialists_and_abstention_take_them(arrays, paths):
     subsets = {"cold": ["blue", "green"], "warm": ["red", "white"]}
-    specialists = Specialists(extractor(), subsets, head=SVC(), router="head", random_state=0)
+    specialists = Specialists(
+        extractor(), subsets=subsets, head=SVC(), router="head", random_state=0
+    )
     specialists.fit(paths, LABELS)
     assert specialists.predict(paths[:1], subset="cold").tolist() == ["blue"]
     deep = DeepSVC(extractor(), head=SVC(), random_state=0)

@@ -23,6 +23,7 @@ from penultimate.classifiers._routing import (
     most_probable_subset,
 )
 from penultimate.networks import FeatureExtractor, predict_probabilities
+from penultimate.networks.extraction import extracted
 
 Extract = Callable[[str], NDArray[np.float32]]
 
@@ -190,7 +191,7 @@ class RoutedClassifier(CutNetworkClassifier):
 
     def _extract_once(self, X: NDArray[Any]) -> Extract:
         """Return a function that computes the features at each layer at most once."""
-        return cache(lambda layer: self._extractors[layer].extract(X))
+        return cache(lambda layer: extracted(self._extractors[layer], X))
 
     def _ask_routed(
         self, method: str, X: NDArray[Any]

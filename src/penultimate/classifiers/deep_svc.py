@@ -16,7 +16,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.callbacks import CallbackSupportMixin, Task, TaskProgress, with_callbacks
-from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
@@ -29,6 +28,7 @@ from penultimate.classifiers._calibrating import (
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
 from penultimate.evaluation.head_calibration import Parts
 from penultimate.networks import FeatureExtractor, Training, is_frozen
+from penultimate.networks.extraction import extracted
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers
@@ -154,6 +154,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
     def __init__(
         self,
         network: str | Builder | Network = "compact",
+        *,
         layer: str | list[str] = "penultimate",
         head: Head | None = None,
         selection: str = "heldout",
@@ -260,7 +261,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             # Without a single fit part the network is frozen, or trained on all (resubstitution).
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._train(samples, fit_part, seed, task)
-            features = {layer: extractor.extract(X) for layer, extractor in extractors.items()}
+            features = {layer: extracted(extractor, X) for layer, extractor in extractors.items()}
             chosen = fit_layers(
                 self._make_head(),
                 features,
@@ -301,7 +302,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
             extractors.update(self._train(samples, part, seed, task))
-            features = {layer: cut.extract(samples.X) for layer, cut in extractors.items()}
+            features = {layer: extracted(cut, samples.X) for layer, cut in extractors.items()}
             if self.calibration is not None:
                 of_folds.append(features)  # the last ones are those of all samples
             return features
@@ -387,7 +388,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         return self._predict(self._check_samples(X))
 
     def _predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        return self._fitted.ask("predict", self.extractor_.extract(X))
+        return self._fitted.ask("predict", extracted(self.extractor_, X))
 
     @available_if(head_has("decision_function"))
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
@@ -446,19 +447,17 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
         """Ask the head for values of features that were computed for several heads."""
         return ask_calibrated(self._fitted, self.calibrator_, method, features)
 
-    def extract(self, X: ArrayLike, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def extract(self, X: ArrayLike) -> NDArray[np.float32]:
         """Compute the features that are the head's input, before standardization.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples, as in `fit`.
-        progress : Progress, optional
-            Observer of progress; see `Progress`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features), float32
         """
         check_is_fitted(self)
-        return self.extractor_.extract(self._check_samples(X), progress)
+        return extracted(self.extractor_, self._check_samples(X))

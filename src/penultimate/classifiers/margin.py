@@ -115,6 +115,7 @@ class MarginClassifier(NetworkClassifier):
     def __init__(
         self,
         network: str | Builder | None = None,
+        *,
         loss: str | MarginLoss = "squared_hinge",
         C: float = 1.0,
         class_weight: Mapping[Any, float] | str | None = None,

@@ -24,6 +24,7 @@ from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.networks import Training, is_frozen
+from penultimate.networks.extraction import extracted
 from penultimate.networks.single_images import copies_of, prints_of
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers
@@ -136,6 +137,7 @@ class Specialists(RoutedClassifier):
     def __init__(
         self,
         network: str | Builder | Network = "compact",
+        *,
         subsets: Mapping[str, Any] | None = None,
         head: Head | None = None,
         layer: str | list[str] = "penultimate",
@@ -224,7 +226,7 @@ class Specialists(RoutedClassifier):
         self._network_classes = self.classes_[:0] if is_frozen(self.network) else self.classes_
         with config_context(transform_output="default"):
             self._extractors = self._fit_network(samples, split.train, self._seed)
-            features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
+            features = {layer: extracted(cut, X) for layer, cut in self._extractors.items()}
             members = {}
             for name, part in rows.items():
                 selection = in_selection[part]
@@ -313,7 +315,7 @@ class Specialists(RoutedClassifier):
         for fold in split_folds(np.zeros(len(y)), **rest)[:1]:
             selection[fold.held_out] = True
         with config_context(transform_output="default"):
-            features = {layer: cut.extract(X) for layer, cut in self._extractors.items()}
+            features = {layer: extracted(cut, X) for layer, cut in self._extractors.items()}
             member = self._fit_member(features, y, folds, selection, params)
             self._set_members({**self._members, name: member})
         return self
@@ -363,8 +365,8 @@ class Specialists(RoutedClassifier):
         )
         specialist = DeepSVC(
             self.network_,
-            self.layer,
-            self.head,
+            layer=self.layer,
+            head=self.head,
             selection="heldout" if isinstance(split, Split) else "crossfit",
             random_state=self._seed,
             batch_size=self.batch_size,

@@ -30,7 +30,7 @@ from penultimate.networks import (
     predict_probabilities,
     takes_pixels,
 )
-from penultimate.networks.extraction import extractor_of
+from penultimate.networks.extraction import extracted, extractor_of
 from penultimate.results.few_shot import LearningCurves
 from penultimate.selection.heldout import check_layers, fit_head, fit_layers, plain_params
 from penultimate.splits.draw import split_folds
@@ -162,7 +162,7 @@ def learning_curves(
         codes,
         {
             # Once for all samples: the network is frozen, so no method changes its features.
-            layer: extractor_of(network, layer, batch_size).fit(inputs[:1]).extract(inputs)
+            layer: extracted(extractor_of(network, layer, batch_size).fit(inputs[:1]), inputs)
             for layer in layers
         },
         inputs.reshape(len(inputs), -1).astype(np.float32),

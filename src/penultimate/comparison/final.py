@@ -307,7 +307,7 @@ def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
                 name: [dataset.classes[code] for code in codes]
                 for name, codes in dataset.subsets.items()
             }
-            model = Specialists(settings.network, subsets, **shared)
+            model = Specialists(settings.network, subsets=subsets, **shared)
         else:
             model = DeepSVC(settings.network, selection=selection, **shared)
     if settings.risk is None and settings.coverage is None:

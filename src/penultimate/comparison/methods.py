@@ -114,8 +114,8 @@ def random_features(n_jobs: int | None, seed: int) -> Head:
     # within 0.24 points of the exact kernel machine in a quarter of its time. The comparison has
     # standardized the features already.
     machine = MarginClassifier(
-        RandomFeatureNetwork(seed=seed),
-        "crammer_singer",
+        RandomFeatureNetwork(random_state=seed),
+        loss="crammer_singer",
         C=10.0,
         standardize=False,
         training=Training(20, 256, learning_rate=0.1, validation_size=0),

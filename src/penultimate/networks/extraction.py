@@ -320,7 +320,7 @@ class FeatureExtractor(
         check_is_fitted(self)
         if self.preprocessing_ is None:
             self._warn_of_scale(X)
-        return self.extract(X)
+        return extracted(self, X)
 
     def _warn_of_scale(self, X: Inputs) -> None:
         arrays = self._check_input(X)
@@ -342,27 +342,6 @@ class FeatureExtractor(
                 words = str(error)
         if words:
             warnings.warn(words, UserWarning, stacklevel=level_outside())
-
-    def extract(
-        self, X: Inputs, progress: Progress = SILENT, *, step: str = "extract features"
-    ) -> NDArray[np.float32]:
-        """Do the same as `transform`, and report every batch to `progress`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...), or sequence of images
-            Inputs of the network; with a preprocessing, images as in `fit`.
-        progress : Progress, optional
-            Observer of every batch.
-        step : str, default="extract features"
-            Name under which they are reported.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), float32
-        """
-        n_samples = self.count(X)
-        return collect(self.stream(X), n_samples, progress=progress, step=step)
 
     def stream(
         self,
@@ -569,6 +548,21 @@ class FeatureExtractor(
                 "images to fit."
             )
         return self.n_features_out_
+
+
+def extracted(
+    extractor: FeatureExtractor,
+    X: Inputs,
+    progress: Progress = SILENT,
+    *,
+    step: str = "extract features",
+) -> NDArray[np.float32]:
+    """Return what `transform` returns, and report every batch to `progress`.
+
+    Without its warning of another scale: that is for data that a user passes, not for what an
+    estimator has checked by its own rules.
+    """
+    return collect(extractor.stream(X), extractor.count(X), progress=progress, step=step)
 
 
 def _joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate.networks.adapting import adapt
-from penultimate.networks.extraction import of_whole
+from penultimate.networks.extraction import extracted, of_whole
 
 _ROUNDING = 1e-3  # bound on the rounding of the sum of a softmax's outputs, even in bfloat16
 
@@ -52,7 +52,7 @@ def predict_probabilities(
     [1.0, 1.0]
     """
     extractor = of_whole(network, X, batch_size)
-    outputs = extractor.extract(X, progress, step="predict with the network")
+    outputs = extracted(extractor, X, progress, step="predict with the network")
     # A negative value is no probability, whatever the graph says.
     are_logits = extractor._network.frozen.gives_logits(outputs) or bool((outputs < 0).any())
     if outputs.shape[1] == 1:
@@ -84,7 +84,7 @@ def numbers_classes(network: Any, n_classes: int, X: Inputs | None = None) -> bo
             cut = frozen.whole()
             shape = cut.output_shape([each.shape or () for each in cut.inputs])
         elif X is not None:
-            shape = of_whole(network, X, batch_size=1).extract(X).shape[1:]
+            shape = extracted(of_whole(network, X, batch_size=1), X).shape[1:]
         else:
             return False
     except ValueError:  # several outputs

@@ -125,7 +125,7 @@ def test_one_specialist(images):
 @pytest.mark.parametrize("loss", ["squared_hinge", "crammer_singer"])
 def test_margin_classifier_of_images(images, loss, n_classes):
     X, y = (each[: 20 * n_classes] for each in images)
-    model = MarginClassifier("compact", loss, training=TRAINING, random_state=0).fit(X, y)
+    model = MarginClassifier("compact", loss=loss, training=TRAINING, random_state=0).fit(X, y)
     graph, _, inputs = session_of(model)
     assert inputs == ["images"]
     prove(model, graph, X)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from penultimate._common.progress import SILENT, Progress
-from penultimate._common.protocols import Inputs, Loss, Network
+from penultimate._common.protocols import Inputs, Loss, Network, RandomState
+from penultimate._common.seeds import draw_seed
 from penultimate.networks._forward import forward
 from penultimate.networks._inputs import as_inputs
 from penultimate.networks.architectures import Builder, named
@@ -79,7 +80,7 @@ class RandomFeatureNetwork(BaseEstimator):
         Whether to draw orthogonal directions.
     trainable_gamma : bool, default=False
         Whether to learn gamma together with the weights.
-    seed : int, default=0
+    random_state : int, RandomState instance or None, default=0
         Controls the directions.
 
     Examples
@@ -97,18 +98,19 @@ class RandomFeatureNetwork(BaseEstimator):
     def __init__(
         self,
         n_features: int = 4096,
+        *,
         kernel: str = "gaussian",
         gamma: float | str = "auto",
         orthogonal: bool = True,
         trainable_gamma: bool = False,
-        seed: int = 0,
+        random_state: RandomState = 0,
     ) -> None:
         self.n_features = n_features
         self.kernel = kernel
         self.gamma = gamma
         self.orthogonal = orthogonal
         self.trainable_gamma = trainable_gamma
-        self.seed = seed
+        self.random_state = random_state
 
     def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> Network:
         """Build the network.
@@ -129,9 +131,12 @@ class RandomFeatureNetwork(BaseEstimator):
 
         # Its layers are taken over into one model, so that the features are part of the network.
         machine = linear((self.n_features,), n_outputs)
+        params = self.get_params()
+        # The layer says seed, as in Keras; this builder random_state, as in scikit-learn.
+        params["seed"] = draw_seed(params.pop("random_state"))
         layers = import_keras().layers
         with standard_settings():
-            features = RandomFourierFeatures(**self.get_params(), name="random_features")
+            features = RandomFourierFeatures(**params, name="random_features")
             return import_keras().Sequential(
                 [layers.Input(input_shape), features, *machine.layers],
                 name="random_feature_network",
