@@ -175,7 +175,7 @@ def draw_the_plane(data: Dataset, result, path: Path, checkpoints: str | None) -
         progress=Log(),
         checkpoint=checkpoints and Path(checkpoints, "plane.safetensors"),
     )
-    extractor = FeatureExtractor(network, "plane").fit()
+    extractor = FeatureExtractor(network, layer="plane").fit()
     plane = FeatureMapDisplay.from_estimator(
         extractor, data.images[is_test], names[is_test], projection=None, subsets=data.subsets
     )

@@ -58,7 +58,7 @@ def features_of(paths, preprocessing, make):
     """Return the features of both kinds, by layer, and the milliseconds to decode and prepare."""
     kinds = {"whole": replace(preprocessing, draft=False), "reduced": preprocessing}
     extractors = {
-        kind: FeatureExtractor(NETWORK, LAYERS, preprocessing=each).fit()
+        kind: FeatureExtractor(NETWORK, layer=LAYERS, preprocessing=each).fit()
         for kind, each in kinds.items()
     }
     found = {kind: {layer: [] for layer in LAYERS} for kind in kinds}

@@ -143,7 +143,7 @@ def of_photos(paths, n_rounds):
         f"features differ from those of the others by {difference:.1g} at most."
     )
     yield ""
-    bare = FeatureExtractor(PRETRAINED[NETWORK].cached_file, FEATURES, pooling="avg").fit(X)
+    bare = FeatureExtractor(PRETRAINED[NETWORK].cached_file, layer=FEATURES, pooling="avg").fit(X)
     images = np.stack(
         [np.round(x.transpose(1, 2, 0) * prepare.std + prepare.mean).clip(0, 255) for x in X]
     ).astype(np.uint8)

@@ -64,7 +64,7 @@ MENUS = {
 
 def extract(paths):
     """Return the features of each view and layer."""
-    extractor = FeatureExtractor(NETWORK, SINGLE).fit()
+    extractor = FeatureExtractor(NETWORK, layer=SINGLE).fit()
     plain = dict(zip(SINGLE, extractor.extract_each(paths)))
     images = [np.asarray(Image.open(path).convert("RGB"))[:, ::-1] for path in paths]
     mirrored = dict(zip(SINGLE, extractor.extract_each(images)))

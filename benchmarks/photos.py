@@ -62,7 +62,7 @@ def extract(images, file):
         if view in stored:
             continue
         start = time.perf_counter()
-        extractor = FeatureExtractor(NETWORK, list(SINGLE), **params).fit(images)
+        extractor = FeatureExtractor(NETWORK, layer=list(SINGLE), **params).fit(images)
         values = extractor.transform(images)
         stored[view] = time.perf_counter() - start
         print(f"{view}: {stored[view]:.1f} s", flush=True)

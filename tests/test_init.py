@@ -1,3 +1,4 @@
+import inspect
 import runpy
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 
 import penultimate
+from penultimate.svm._base_search import Search
 
 HEAVY = ("keras", "torch", "tensorflow", "jax", "sklearn", "matplotlib", "scipy")
 
@@ -61,3 +63,15 @@ def test_python_m(name, monkeypatch, capsys):
         runpy.run_module(name, run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"penultimate {penultimate.__version__}\n"
+
+
+def test_parameters_of_estimators_go_by_keyword_after_the_first():
+    public = [getattr(penultimate, name) for name in penultimate.__all__]
+    estimators = [each for each in public if hasattr(each, "get_params")]
+    assert len(estimators) > 8
+    for each in estimators:
+        parameters = list(inspect.signature(each).parameters.values())
+        # Searches take what is searched after the estimator, as scikit-learn's do.
+        first = 2 if issubclass(each, Search) else 1
+        assert {p.kind for p in parameters[first:]} <= {inspect.Parameter.KEYWORD_ONLY}, each
+        assert "seed" not in {p.name for p in parameters}, each

@@ -223,7 +223,7 @@ METHODS = {
     "AbstainingClassifier": ["predict", "decision_function", "class_margins", "accepts"],
     "MarginClassifier": ["predict", "decision_function", "fingerprint"],
     "SVCSearchCV": ["predict", "decision_function", "class_margins"],
-    "FeatureExtractor": ["transform", "extract"],
+    "FeatureExtractor": ["transform", "count"],
 }
 
 

@@ -46,7 +46,7 @@ def test_pooling_first_changes_nothing_if_normalization_keeps_the_order():
 def test_plane_has_two_linear_features():
     model = build_network("plane", (28, 28, 1), 10)
     images = np.random.default_rng(0).integers(0, 255, (9, 28, 28, 1), dtype=np.uint8)
-    features = FeatureExtractor(model, "plane").fit_transform(images)
+    features = FeatureExtractor(model, layer="plane").fit_transform(images)
     np.testing.assert_array_equal(features, FeatureExtractor(model).fit_transform(images))
     assert features.shape == (9, 2)
     assert (features < 0).any()

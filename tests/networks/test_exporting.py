@@ -85,7 +85,7 @@ def test_the_same_network_gives_the_same_bytes(compact):
 def test_pooling_mirror_and_several_layers(compact, images, pooling, mirror):
     maps = next(each.name for each in compact.layers if each.name.startswith("max_pool"))
     extractor = FeatureExtractor(
-        compact, [maps, "penultimate"], pooling=pooling, mirror=mirror
+        compact, layer=[maps, "penultimate"], pooling=pooling, mirror=mirror
     ).fit()
     features = extractor.transform(images)
     found = run(export_network(extractor), images)
@@ -209,7 +209,7 @@ WEIGHTS = {"w": (4, 3, 3, 3), "g": np.arange(1, 5, dtype=np.float32), "v": (4, 2
 @pytest.mark.parametrize("rows", ["N", "1", "4"])
 def test_onnx_files_of_other_opsets_and_batches(opset, rows):
     model = onnx_network(CNN, opset, inputs=f"float[{rows},3,8,8] x", **WEIGHTS)
-    extractor = FeatureExtractor(model, ["r", "f"], pooling="max", mirror=True).fit()
+    extractor = FeatureExtractor(model, layer=["r", "f"], pooling="max", mirror=True).fit()
     graph = export_network(extractor)
     assert graph.opset_import[0].version == 18
     batch = np.random.default_rng(0).normal(size=(5, 3, 8, 8)).astype(np.float32)
@@ -223,7 +223,7 @@ def test_onnx_files_of_one_size_are_refused():
         s=np.array([1, 12]),
         v=(12, 2),
     )
-    extractor = FeatureExtractor(model, "f").fit()
+    extractor = FeatureExtractor(model, layer="f").fit()
     with pytest.raises(ExportError, match="only in batches of 1.*dynamic axes"):
         export_network(extractor)
 
@@ -236,14 +236,14 @@ def test_onnx_files_with_other_operators_are_refused():
         v=(12, 2),
     )
     with pytest.raises(ExportError, match=r"com\.microsoft\.Gelu"):
-        export_network(FeatureExtractor(model, "f").fit())
+        export_network(FeatureExtractor(model, layer="f").fit())
 
 
 def test_bytes_are_cast_inside():
     model = onnx_network(
         "f = Cast<to=1>(x) g = Flatten(f) y = Gemm(g, v)", inputs="uint8[N,3,2,2] x", v=(12, 2)
     )
-    extractor = FeatureExtractor(model, "g").fit()
+    extractor = FeatureExtractor(model, layer="g").fit()
     batch = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 2))
     np.testing.assert_array_equal(run(export_network(extractor), batch), batch.reshape(5, -1))
 
@@ -270,7 +270,9 @@ def torch_network():
 
 def test_torch_modules(torch_network):
     batch = np.random.default_rng(0).normal(size=(5, 3, 9, 8)).astype(np.float32)
-    extractor = FeatureExtractor(torch_network, ["body", "penultimate"], mirror=True).fit(batch)
+    extractor = FeatureExtractor(torch_network, layer=["body", "penultimate"], mirror=True).fit(
+        batch
+    )
     model = export_network(extractor)
     onnx.checker.check_model(model, full_check=True)
     np.testing.assert_allclose(run(model, batch), extractor.transform(batch), atol=1e-5)

@@ -139,7 +139,7 @@ def test_several_inputs_are_a_list_or_a_dict(images):
 )
 def test_only_the_required_inputs(images, layer, name, shape):
     both = {"image": images, "facts": np.random.default_rng(0).random((10, 3))}
-    extractor = FeatureExtractor(two_inputs(), layer).fit(both[name])
+    extractor = FeatureExtractor(two_inputs(), layer=layer).fit(both[name])
     assert extractor.input_shape_ == shape
     features = extractor.transform(both[name])
     for X in (list(both.values()), {name: both[name]}, dict(reversed(both.items()))):
@@ -206,13 +206,13 @@ def test_input_that_is_not_numeric(network, X):
 @pytest.mark.parametrize("layer", [None, 3, [3]])
 def test_a_layer_has_a_name(network, layer):
     with pytest.raises(TypeError, match="'layer' parameter of FeatureExtractor must be the name"):
-        FeatureExtractor(network, layer).fit()
+        FeatureExtractor(network, layer=layer).fit()
 
 
 def test_the_position_of_the_cut(network):
     extractor = FeatureExtractor(network).fit()
     assert (extractor.layer_, extractor.cut_at_) == ("features", "the input of 'probabilities'")
-    named = FeatureExtractor(network, "flatten").fit()
+    named = FeatureExtractor(network, layer="flatten").fit()
     assert (named.layer_, named.cut_at_) == ("flatten", "the output of 'flatten'")
     headless = FeatureExtractor(cut(network, "penultimate")).fit()
     assert (headless.layer_, headless.cut_at_) == ("features", "the network's output")
@@ -227,7 +227,7 @@ def test_images_of_any_size():
     small, large = np.zeros((2, 6, 8, 1)), np.zeros((2, 9, 9, 1))
     pooled = FeatureExtractor(network).fit(small)
     assert pooled.transform(small).shape == pooled.transform(large).shape == (2, 4)
-    extractor = FeatureExtractor(network, "maps").fit()
+    extractor = FeatureExtractor(network, layer="maps").fit()
     assert extractor.n_features_out_ is None
     assert extractor.transform(large).shape == (2, 196)
     with pytest.raises(ValueError, match="depends on the images' size"):

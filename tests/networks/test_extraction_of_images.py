@@ -65,7 +65,7 @@ def test_a_function_that_returns_no_features(function, message):
 
 def test_a_function_has_no_layers():
     with pytest.raises(ValueError, match="is a function, which has no layers"):
-        FeatureExtractor(rows, "block").fit()
+        FeatureExtractor(rows, layer="block").fit()
 
 
 @pytest.mark.parametrize("form", ["arrays", "pillow", "paths", "text", "bytes", "mixed"])
@@ -187,8 +187,8 @@ def test_several_layers_are_concatenated_in_one_pass(network):
     X = RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     maps = next(each for each in FeatureExtractor(network).layers() if len(each.shape) == 3)
     names = [maps.layer, "features"]
-    both = FeatureExtractor(network, names, pooling="avg").fit(X)
-    one, other = (FeatureExtractor(network, name, pooling="avg").fit(X) for name in names)
+    both = FeatureExtractor(network, layer=names, pooling="avg").fit(X)
+    one, other = (FeatureExtractor(network, layer=name, pooling="avg").fit(X) for name in names)
     features = both.transform(X)
     assert (both.layer_, both.n_features_out_) == (names, features.shape[1])
     assert one.n_features_out_ == maps.shape[-1]
@@ -201,7 +201,7 @@ def test_layers_lists_what_layer_takes(network):
     candidates = FeatureExtractor(network).layers()
     assert candidates[-1].n_values == 4
     for each in candidates[:-1]:  # the last one gives probabilities, which is warned of
-        features = FeatureExtractor(network, each.layer).fit(X).transform(X)
+        features = FeatureExtractor(network, layer=each.layer).fit(X).transform(X)
         assert features.shape[1] == each.n_values
 
 
@@ -209,7 +209,7 @@ def test_a_large_flattened_map_is_warned_of():
     large = build_network("compact", (96, 96, 3), 2)
     maps = next(c for c in FeatureExtractor(large).layers() if (c.n_values or 0) > 100_000)
     with pytest.warns(UserWarning, match="pooling='avg' gives one per channel"):
-        FeatureExtractor(large, maps.layer).fit()
+        FeatureExtractor(large, layer=maps.layer).fit()
 
 
 def pickled(extractor):
@@ -255,7 +255,7 @@ def test_deep_svc_takes_an_extractor(network):
     np.testing.assert_array_equal(model.extract(X), extractor.fit(X).transform(X))
     assert model.extractor_.batch_size == 16
     with pytest.raises(ValueError, match="leave out one of the two"):
-        DeepSVC(FeatureExtractor(network, "flatten"), layer="features").fit(X[:, :16, :16], y)
+        DeepSVC(FeatureExtractor(network, layer="flatten"), layer="features").fit(X[:, :16, :16], y)
 
 
 def test_large_images_are_passed_in_smaller_batches():
@@ -341,13 +341,13 @@ def test_copies_keep_the_network_of_a_file_that_was_replaced(tmp_path):
 
     write(1)
     X = np.ones((2, 3), np.float32)
-    extractor = FeatureExtractor(path, "scores").fit(X)
+    extractor = FeatureExtractor(path, layer="scores").fit(X)
     features = extractor.transform(X)
     copies = [copy.deepcopy(extractor), pickled(extractor)]
     write(100)
     for each in (extractor, *copies):
         np.testing.assert_array_equal(each.transform(X), features)
-    assert (FeatureExtractor(path, "scores").fit_transform(X) != features).any()
+    assert (FeatureExtractor(path, layer="scores").fit_transform(X) != features).any()
 
 
 def test_floats_on_another_scale_than_in_fit():

@@ -302,7 +302,9 @@ def _extract(
     layers = list(settings.layers)
     layer = layers[0] if len(layers) == 1 else layers
     # Without images: a network that was trained here is fed the scale that it was trained on.
-    extractor = FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
+    extractor = FeatureExtractor(model, layer=layer, batch_size=settings.batch_size).fit(
+        y=plan.codes
+    )
     return dict(zip(layers, extractor.extract_each(images, progress), strict=True))
 
 
@@ -324,7 +326,9 @@ def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExt
     if not settings.keep_models:
         return {}
     return {
-        layer: FeatureExtractor(model, layer, settings.batch_size).fit(y=plan.codes)
+        layer: FeatureExtractor(model, layer=layer, batch_size=settings.batch_size).fit(
+            y=plan.codes
+        )
         for layer in settings.layers
     }
 
@@ -339,7 +343,7 @@ def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:
     if network is not None and named:
         # The layers of a named network or a builder are only known once it is built.
         untrained = build_network(network, inputs.shape[1:], len(plan.dataset.classes))
-        FeatureExtractor(untrained, named).fit()
+        FeatureExtractor(untrained, layer=named).fit()
 
 
 def count_trainings(settings: Settings, plan: Plan) -> int:

@@ -119,9 +119,9 @@ class FeatureExtractor(
     def __init__(
         self,
         network: Any,
+        *,
         layer: str | list[str] = "penultimate",
         batch_size: int = 256,
-        *,
         preprocessing: Preprocessing | None = None,
         pooling: str | None = "auto",
         mirror: bool = False,
@@ -580,7 +580,7 @@ def extractor_of(network: Any, layer: str | list[str], batch_size: int) -> Featu
         If an extractor is cut at another layer.
     """
     if not isinstance(network, FeatureExtractor):
-        return FeatureExtractor(network, layer, batch_size)
+        return FeatureExtractor(network, layer=layer, batch_size=batch_size)
     params = network.get_params(deep=False)
     if layer != "penultimate":
         if params["layer"] not in ("penultimate", layer):

@@ -112,9 +112,9 @@ def test_layers_give_the_values_of_this_model(build, tmp_path):
         "maps": maps.reshape(5, -1),
     }
     for layer, features in expected.items():
-        extractor = FeatureExtractor(model, layer).fit(X)
+        extractor = FeatureExtractor(model, layer=layer).fit(X)
         np.testing.assert_allclose(extractor.transform(X), features, rtol=1e-5, atol=1e-5)
-        again = FeatureExtractor(model, extractor.layer_).fit(X)  # a name that `layer` takes
+        again = FeatureExtractor(model, layer=extractor.layer_).fit(X)  # a name that `layer` takes
         np.testing.assert_array_equal(again.transform(X), extractor.transform(X))
         copies = [
             pickle.loads(pickle.dumps(extractor)),  # noqa: S301
@@ -145,7 +145,7 @@ def test_a_network_is_not_changed(tmp_path):
     model = nested(backbone())
     outputs, config = numpy(model(X, training=False)), model.get_config()
     for layer in ("maps", "penultimate", "maps"):
-        FeatureExtractor(model, layer).fit_transform(X)
+        FeatureExtractor(model, layer=layer).fit_transform(X)
     assert model.get_config() == config
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -163,14 +163,14 @@ def test_each_call_of_a_shared_model_has_its_number():
     for number in range(4):
         values = numpy(inner(values))
         for layer in (f"d:{number}", f"middle/inner/d:{number}", f"inner:{number}"):
-            features = FeatureExtractor(model, layer).fit_transform(V)
+            features = FeatureExtractor(model, layer=layer).fit_transform(V)
             np.testing.assert_allclose(features, values, rtol=1e-5, atol=1e-5)
     extractor = FeatureExtractor(model).fit(V)
     assert (extractor.layer_, extractor.cut_at_[:12]) == ("middle/inner/d:3", "the input of")
     with pytest.raises(ValueError, match=r"'d' is called 4 times .*'d:0', 'd:1', 'd:2', 'd:3'"):
-        FeatureExtractor(model, "d").fit()
+        FeatureExtractor(model, layer="d").fit()
     with pytest.raises(ValueError, match="called 4 times.*counted from 0; got 'd:4'"):
-        FeatureExtractor(model, "d:4").fit()
+        FeatureExtractor(model, layer="d:4").fit()
 
 
 def test_a_layer_in_several_nested_models_is_named_by_its_path():
@@ -178,8 +178,8 @@ def test_a_layer_in_several_nested_models_is_named_by_its_path():
     two = [backbone("one"), backbone("two")]
     model = keras.Model(image, layers.Dense(2)(layers.Add()([each(image) for each in two])))
     with pytest.raises(ValueError, match=r"Several nested models .*'one/maps', 'two/maps'"):
-        FeatureExtractor(model, "maps").fit()
-    features = FeatureExtractor(model, "two/maps").fit_transform(X)
+        FeatureExtractor(model, layer="maps").fit()
+    features = FeatureExtractor(model, layer="two/maps").fit_transform(X)
     np.testing.assert_allclose(features, numpy(two[1].layers[0](X)).reshape(5, -1), rtol=1e-5)
 
 
