@@ -24,7 +24,7 @@ PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # starts, imports all of it.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax sanitize fuzz lint types check coverage benchmark clean
+.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax test-mlflow sanitize fuzz lint types check coverage benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
@@ -63,6 +63,10 @@ test-torch: $(VENV)/.test $(VENV)/.torch
 test-jax: $(VENV)/.test $(VENV)/.jax
 	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
 	  --ignore tests/networks/training/test_checkpoints.py
+
+# MLflow brings 20 packages for one test: here, not in CI.
+test-mlflow: $(VENV)/.test $(VENV)/.mlflow
+	$(BIN)/python -m pytest tests/bundle/test_mlflow_model.py
 
 # The solver's tests on a core that stops at its first memory error or undefined behavior (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
@@ -127,6 +131,6 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@touch $@
 
 # Independent of the others, so that `make -j2` installs them side by side.
-$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage $(VENV)/.mlflow: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
 	$(INSTALL) requirements/$*.txt
 	@touch $@

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import yaml
+from huggingface_hub import ModelCard, ModelCardData, metadata_load
 
 from penultimate.bundle import Manifest
 from penultimate.bundle.card import model_card
@@ -42,3 +43,14 @@ def test_what_was_not_measured_is_said_to_be_so():
     assert "license" not in header_of(card)
     score = {"accuracy": 0.97, "low": None, "high": None, "what": "selection score", "n": 50}
     assert "97.0 % (selection score)" in model_card(replace(features, expected=score))
+
+
+def test_the_hub_reads_its_header(tmp_path):
+    """What asks the Hub itself needs a network; this is the parser that it is given to."""
+    (tmp_path / "README.md").write_text(model_card(OF_PHOTOS), encoding="utf-8")
+    card = ModelCard.load(tmp_path / "README.md")
+    known = {"license": "apache-2.0", "library_name": "penultimate", "tags": ["svm", "onnx"]}
+    expected = ModelCardData(**known, pipeline_tag="image-classification")
+    assert card.data.to_dict() == expected.to_dict()
+    assert metadata_load(tmp_path / "README.md") == expected.to_dict()
+    assert card.text.lstrip().startswith("# Classifier of 2 classes: SVM, RBF")

@@ -63,6 +63,7 @@ def test_without_a_runtime_it_says_how_to_get_one(bundle, tmp_path):
         (["model.zip"], "a name in .onnx; got 'model.zip'"),
         (["--html", "page.onnx"], "a name in .html; got 'page.onnx'"),
         (["model.onnx", "--runtime", "."], "for --html alone"),
+        (["--mlflow", "colors", "--runtime", "."], "for --html alone"),
     ],
 )
 def test_wrong_usage(bundle, arguments, reason, tmp_path):
@@ -101,3 +102,14 @@ def test_a_full_disk_leaves_the_old_file(bundle, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "Free some space" in result.stderr
     assert (tmp_path / "colors.onnx").read_bytes() == b"old"
+
+
+def test_a_model_of_mlflow(bundle, tmp_path):
+    result = export(bundle, "--mlflow", "colors")
+    assert result.exit_code == 0, result.stderr
+    assert "mlflow.pyfunc.load_model('colors')" in result.stdout
+    assert (tmp_path / "colors" / "model.zip").read_bytes() == bundle.read_bytes()
+    result = export(bundle, "colors.onnx", "--mlflow", "colors")
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    assert not (tmp_path / "colors.onnx").exists()

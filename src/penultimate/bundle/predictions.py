@@ -83,6 +83,38 @@ def joined(parts: list[Predictions], order: NDArray[np.intp] | None = None) -> P
     return Predictions(**columns)
 
 
+def columns_of(found: Predictions, classes: NDArray[Any]) -> dict[str, list[Any]]:
+    """Return what is said of each sample as columns of plain values: its label, and of that one.
+
+    Parameters
+    ----------
+    found : Predictions
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    dict of str to list
+        ``label``; where the model gives them ``score``, ``margin`` and ``probability`` of the
+        label, ``accepted`` and ``subset``.
+    """
+    place_of = {label: place for place, label in enumerate(classes.tolist())}
+    labels = found.labels.tolist()
+    chosen = np.arange(len(labels)), np.array([place_of[label] for label in labels], np.intp)
+    columns = {"label": labels}
+    for name, values in (
+        ("score", found.scores),
+        ("margin", found.margins),
+        ("probability", found.probabilities),
+    ):
+        if values is not None:
+            columns[name] = values[chosen].tolist()
+    if found.accepted is not None:
+        columns["accepted"] = found.accepted.tolist()
+    if found.subsets is not None:
+        columns["subset"] = found.subsets.tolist()
+    return columns
+
+
 def _chosen(names: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
     if indices.dtype != np.int64:
         raise BundleError(f"The graph gives positions of type {indices.dtype}.")

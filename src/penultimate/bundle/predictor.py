@@ -33,6 +33,8 @@ class Predictor:
 
     Attributes
     ----------
+    content : bytes
+        Of the bundle, as it was given.
     manifest : Manifest
         What the bundle says of itself.
     signed_by : str or None
@@ -57,14 +59,14 @@ class Predictor:
     def __init__(
         self, content: bytes, *, threads: int | None = None, key: bytes | None = None
     ) -> None:
-        self._content, self._threads, self._key = content, threads, key
+        self.content, self._threads, self._key = content, threads, key
         self._members, self.manifest, self.signed_by = read_contents(content, key)
         self.classes_ = self.manifest.labels()
         self.subsets = list(self.manifest.subsets or ())
         self._runner = Runner(self.manifest, Session(self._members[GRAPH], threads))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"content": self._content, "threads": self._threads, "key": self._key}
+        return {"content": self.content, "threads": self._threads, "key": self._key}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

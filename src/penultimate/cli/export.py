@@ -41,6 +41,14 @@ def export(
             show_default=False,
         ),
     ] = None,
+    mlflow: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write an MLflow model: a new folder, which mlflow.pyfunc.load_model "
+            "opens. It holds the bundle as it is, and no pickle.",
+            show_default=False,
+        ),
+    ] = None,
     runtime: Annotated[
         Path | None,
         typer.Option(
@@ -51,9 +59,9 @@ def export(
     ] = None,
     key: KeyOption = None,
 ) -> None:
-    """Write a model as one ONNX file, or as one page that works offline."""
+    """Write a model as one ONNX file, as one page that works offline, or for MLflow."""
     with plain_errors():
-        _check(bundle, out, html, runtime)
+        _check(bundle, out, html, mlflow, runtime)
         from penultimate._common.files import write_together
         from penultimate.bundle import load
 
@@ -67,6 +75,10 @@ def export(
 
             page = render_page(predictor, find_runtime(runtime), name=bundle.stem)
             contents[html] = page.encode()
+        if mlflow is not None:
+            from penultimate.bundle.mlflow_model import write_mlflow
+
+            write_mlflow(predictor, mlflow)
         with write_together(list(contents)) as temporaries:
             for temporary, content in zip(temporaries, contents.values(), strict=True):
                 temporary.write_bytes(content)
@@ -76,13 +88,20 @@ def export(
             _describe(predictor, out)
         if html is not None:
             print(f"Page: {html} ({_size(html)}). Open it in a browser; it needs no network.")
+        if mlflow is not None:
+            print(
+                f"MLflow model: {mlflow}. Open it with mlflow.pyfunc.load_model({str(mlflow)!r})."
+            )
 
 
-def _check(bundle: Path, out: Path | None, html: Path | None, runtime: Path | None) -> None:
+def _check(
+    bundle: Path, out: Path | None, html: Path | None, mlflow: Path | None, runtime: Path | None
+) -> None:
     """Refuse what cannot be meant."""
-    if out is None and html is None:
+    if out is None and html is None and mlflow is None:
         raise typer.BadParameter(
-            "say where to write to: a name in .onnx, or --html PAGE, or both.", param_hint="OUT"
+            "say where to write to: a name in .onnx, --html PAGE, --mlflow FOLDER, or several.",
+            param_hint="OUT",
         )
     if runtime is not None and html is None:
         raise typer.BadParameter("is for --html alone.", param_hint="--runtime")

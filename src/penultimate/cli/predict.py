@@ -150,9 +150,10 @@ def _of_images(
     items = [source.item for source in chunk]
     for places, found in model.stream(items, subset=subset, batch_size=batch_size, on_error=note):
         rows = []
-        for index, place in enumerate(places):
+        answers = rows_of(model, [chunk[place].name for place in places], found)
+        for place, row in zip(places, answers, strict=True):
             rows += [_bad(chunk[k], errors[k]) for k in range(done, place)]
-            rows.append(row_of(model, chunk[place].name, found, index))
+            rows.append(row)
             done = place + 1
         yield rows
     if done < len(chunk):
@@ -164,27 +165,21 @@ def _of_table(model: "Predictor", path: Path, subset: str | None) -> Iterator[li
     from penultimate.datasets.unlabeled import read_unlabeled
 
     found = model.predict_all(read_unlabeled(path), subset=subset)
-    yield [row_of(model, str(k), found, k) for k in range(len(found.labels))]
+    yield rows_of(model, list(map(str, range(len(found.labels)))), found)
 
 
-def row_of(model: "Predictor", name: str, found: "Predictions", index: int) -> Row:
-    """Return what is said of one sample."""
-    label = found.labels[index]
-    column = model.classes_.tolist().index(label.item())
-    row: Row = {"file": name, "label": label.item()}
-    if found.scores is not None:
-        row["score"] = float(found.scores[index, column])
-    if found.margins is not None:
-        row["margin"] = float(found.margins[index, column])
-    if found.probabilities is not None:
-        row["probability"] = float(found.probabilities[index, column])
-    if found.accepted is not None:
-        row["accepted"] = bool(found.accepted[index])
-    if found.subsets is not None:
-        row["subset"] = str(found.subsets[index])
+def rows_of(model: "Predictor", names: list[str], found: "Predictions") -> list[Row]:
+    """Return what is said of some samples."""
+    from penultimate.bundle.predictions import columns_of
+
+    columns = columns_of(found, model.classes_)
     if model.signed_by is not None:
-        row["signed_by"] = model.signed_by
-    return {**row, "error": ""}
+        columns["signed_by"] = [model.signed_by] * len(names)
+    each = zip(*columns.values(), strict=True)
+    return [
+        {"file": name, **dict(zip(columns, values, strict=True)), "error": ""}
+        for name, values in zip(names, each, strict=True)
+    ]
 
 
 def _bad(source: Source, reason: str) -> Row:
