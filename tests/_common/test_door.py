@@ -59,9 +59,9 @@ def test_a_check_advises_in_the_words_of_the_door(name):
 def test_both_words_of_one_message(tmp_path):
     np.savez(tmp_path / "one.npz", X=np.zeros((3, 8, 8), np.uint8), y=["cat"] * 3)
     with pytest.raises(ValueError, match=r"^y holds 1 class"):
-        load(tmp_path / "one.npz")
+        load(tmp_path / "one.npz").without_empty_classes()
     with at_terminal(), pytest.raises(ValueError, match=r"^All images are of one class, 'cat'"):
-        load(tmp_path / "one.npz")
+        load(tmp_path / "one.npz").without_empty_classes()
     np.savez(tmp_path / "two.npz", X=np.zeros((2, 8, 8), np.uint8), y=["cat", "dog"])
     with pytest.raises(ValueError, match=r"^image_size "):
         load(tmp_path / "two.npz", image_size=8)

@@ -42,3 +42,27 @@ def test_text_and_json_say_the_same(folder):
 def test_what_is_no_bundle_or_no_data_is_one_line(folder):
     assert "in the bundle" in run(folder / "new.npz", folder / "new.npz", code=1).stderr
     assert "nowhere" in run(folder / "iris.zip", folder / "nowhere", code=1).stderr
+
+
+def test_the_page_is_written_beside_the_text(folder, tmp_path):
+    out = tmp_path / "out"
+    text = run(folder / "iris.zip", folder / "new.npz", "--out", out).stdout
+    assert text.splitlines()[-1] == f"Report: {out / 'report.html'}"
+    results = json.loads((out / "evaluation.json").read_text())
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"of {results['n_samples']} samples." in page
+    assert results["model"]["facts"]["SHA-256"] in page
+    states = {each["id"]: each["state"] for each in results["check_states"]}
+    assert states["test-samples-seen"] == "unknown"  # a bare SVC keeps no record
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_read(folder, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    error = run(folder / "nowhere.zip", folder / "new.npz", "--out", tmp_path, code=1).stderr
+    assert "thesis.txt" in error
+
+
+def test_one_sample_of_one_class_is_scored(folder, tmp_path):
+    np.savez(tmp_path / "one.npz", X=X[:1], y=y[:1])
+    text = run(folder / "iris.zip", tmp_path / "one.npz").stdout
+    assert "on 1 sample\n" in text

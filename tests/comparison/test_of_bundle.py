@@ -57,6 +57,9 @@ def test_some_classes_suffice_and_unknown_ones_are_named(model):
     two = NEW & (codes < 2)
     found = evaluate_bundle(model, Dataset.from_features(X[two], y[two]))
     assert list(found.per_class) == ["setosa", "versicolor"]
+    assert found.confusion.shape == (3, 3)
+    one = Dataset.from_features(X[NEW][:1], y[NEW][:1])
+    assert evaluate_bundle(model, one).accuracy.low < 0.5
     named = np.where(y == "setosa", "daisy", y)
     with pytest.raises(ValueError, match="does not know, such as 'daisy'"):
         evaluate_bundle(model, Dataset.from_features(X[NEW], named[NEW]))
@@ -98,3 +101,22 @@ def test_images_that_were_resized_for_the_network_are_recognized(colors):
         model = load(pack(make_parts(of_images(), parts=tensors, **OF_IMAGES)))
         with pytest.raises(LeakageError, match="3 of 12"):
             evaluate_bundle(model, data)
+
+
+def test_classes_are_in_natural_order_with_their_probabilities(tmp_path):
+    named = np.array(["10", "9", "b"])[codes]
+    save(FeatureClassifier(SVC(), calibration="temperature").fit(X, named), tmp_path / "m.zip", X)
+    found = evaluate_bundle(load(tmp_path / "m.zip"), Dataset.from_features(X, named))
+    assert found.classes == ["9", "10", "b"]
+    assert found.accuracy.value > 0.9
+    np.testing.assert_array_equal(found.probabilities.argmax(axis=1), found.said)
+    assert (found.margins > 0).all()
+
+
+def test_data_are_checked_and_the_file_is_described(model):
+    found = evaluate_bundle(model, Dataset.from_features(X[NEW], y[NEW]), name="iris.zip")
+    states = {each["id"]: each["state"] for each in found.check_states}
+    assert states["test-samples-seen"] == "unknown"  # short vectors
+    assert states["class-imbalance"] == "passed"
+    assert found.checks[0]["advice"] == "Score the model on more samples."
+    assert dict(found.facts)["SHA-256"] == model.sha256

@@ -1,5 +1,6 @@
 """A model from a bundle: pixels or features in, labels out, without the framework it came from."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -297,6 +298,11 @@ class Predictor:
     def signature(self) -> str:
         """What is known of who signed the bundle, in words."""
         return description.of_signature(self.is_signed, self.signed_by)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file that it was read from."""
+        return hashlib.sha256(self._content).hexdigest()
 
     @property
     def provenance(self) -> NDArray[np.uint64] | None:

@@ -1,11 +1,9 @@
 """The checks of a comparison: which are run, on what, and the state of each.
 
-A check that cannot be run never counts as passed. It is *not applicable* if there is nothing to
-check, such as groups in data without groups. It is *unknown* if the answer depends on something
-that was not recorded, such as the training samples of a network from elsewhere.
+`data_checks` says what states there are, and has those checks that ask the data alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.door import spelled
+from penultimate.comparison import data_checks
+from penultimate.comparison.data_checks import Finding, NotMade
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Plan
-from penultimate.datasets import Dataset
 from penultimate.evaluation import checks
 from penultimate.evaluation.checks import Check
-from penultimate.evaluation.checks.labels import FEWEST_TO_JUDGE
 from penultimate.networks import is_frozen
 from penultimate.networks.adapting import pretrained_of, takes_channels_first
 from penultimate.provenance.fingerprints import fingerprint
@@ -27,7 +25,6 @@ from penultimate.provenance.records import provenance_of
 from penultimate.results.answer import find_answer
 from penultimate.results.method import BASELINE
 from penultimate.results.outcome import Outcome
-from penultimate.results.samples import sample_names
 
 _FEATURES_GIVEN = "what computed the features, and what it had been trained on, is not known"
 _NOT_RECORDED = "the network's training samples are not recorded (penultimate.provenance.record)"
@@ -88,14 +85,6 @@ def find_leaks(plan: Plan, network: object, on_leak: str) -> str:
 
 
 @dataclass(frozen=True)
-class NotMade:
-    """Why a check was not run: it does not apply, or its outcome cannot be known."""
-
-    why: str
-    state: str = "not applicable"
-
-
-@dataclass(frozen=True)
 class Context:
     """The input of the checks.
 
@@ -138,9 +127,6 @@ class Context:
         if pretrained is None:
             return _NOT_RECORDED
         return f"whether your images are among those of {pretrained.trained_on}"
-
-
-Finding = Check | Iterable[Check] | NotMade | None
 
 
 def _test_samples_seen(context: Context) -> Finding:
@@ -191,9 +177,7 @@ def _duplicates_in_selection(context: Context) -> Finding:
 
 
 def _duplicates_across_classes(context: Context) -> Finding:
-    data = context.plan.dataset
-    names = None if data.files is None else sample_names(data)
-    return checks.check_duplicates(context.prints, data.labels, names=names, noun=data.noun)
+    return data_checks.copies_across_classes(context.plan.dataset)
 
 
 def _groups_split(context: Context) -> Finding:
@@ -213,36 +197,13 @@ def _groups_split(context: Context) -> Finding:
 
 def _misordered_labels(context: Context) -> Finding:
     comparison, data = context.comparison, context.plan.dataset
-    development = context.plan.split.train
-    counts = np.sort(np.bincount(data.labels[development]))
-    if _labels_are_folders(data):
-        return NotMade("each image's label is the name of its folder")
-    if len(development) < FEWEST_TO_JUDGE:
-        return NotMade(f"{len(development)} samples are too few to tell")
-    # The check cross-validates a classifier, for which two classes need two samples each.
-    if counts[-2:].min() < 2:
-        return NotMade("too few samples of each class")
-    # Cheap evidence first: the check itself fits a classifier.
     best = max((comparison.accuracy(name) for name in comparison.names()), key=lambda a: a.value)
-    test_labels = data.labels[comparison.test]
-    if best.low > np.bincount(test_labels).max() / len(test_labels):
-        return None  # a method beats the majority class, so images and labels do match
-    return checks.check_labels_order(data.images[development], data.labels[development])
-
-
-def _labels_are_folders(data: Dataset) -> bool:
-    """Return whether every image lies in the folder of its class: no order can be mixed up."""
-    if data.files is None:
-        return False
-    # With subsets, a class such as "numerals/0" is a path of its own.
-    return all(
-        f"/{data.classes[code]}/" in f"/{file}".replace("\\", "/")
-        for file, code in zip(data.files.tolist(), data.labels.tolist(), strict=True)
-    )
+    tested = data.labels[comparison.test]
+    return data_checks.order_of_labels(data, context.plan.split.train, best, tested)
 
 
 def _class_imbalance(context: Context) -> Finding:
-    return checks.check_balance(context.plan.dataset.labels, context.plan.dataset.classes)
+    return data_checks.balance_of_classes(context.plan.dataset)
 
 
 def _few_test_samples(context: Context) -> Finding:
@@ -253,17 +214,7 @@ def _few_test_samples(context: Context) -> Finding:
 
 
 def _images_left_out(context: Context) -> Finding:
-    data = context.plan.dataset
-    # The reader's notes are the only trace of files that never became samples.
-    left_out = sum(note.startswith("Left out: ") for note in data.notes)
-    if left_out:
-        files = (
-            "1 file could not be read, and was"
-            if left_out == 1
-            else (f"{left_out:,} files could not be read, and were")
-        )
-        return Check("images-left-out", f"{files} skipped.")
-    return NotMade("the data was not read from image files") if data.files is None else None
+    return data_checks.images_left_out(context.plan.dataset)
 
 
 def _other_training_samples(context: Context) -> Finding:
@@ -409,18 +360,4 @@ def run_checks(
     # A name or a builder has seen nothing: only a trained network has a provenance to ask for.
     frozen = network if is_frozen(network) else None
     context = Context(comparison, plan, methods, frozen, leak)
-    # Every check gets a state, in particular one that could not run: silence would read as passed.
-    states, found = [], []
-    for name, make in CHECKS.items():
-        outcome = make(context)
-        if isinstance(outcome, NotMade):
-            states.append({"id": name, "state": outcome.state, "why": outcome.why})
-            continue
-        if outcome is None:
-            outcome = []
-        elif isinstance(outcome, Check):
-            outcome = [outcome]
-        of_this = list(outcome)
-        states.append({"id": name, "state": "found" if of_this else "passed"})
-        found += of_this
-    return states, found
+    return data_checks.states_of((name, make(context)) for name, make in CHECKS.items())

@@ -85,12 +85,12 @@ def read_given(
         X, y, is_test = _join(X, y, test)
     # One image has as many axes as a matrix of features, but not one label per row.
     if np.ndim(X) == 2 and np.shape(X)[:1] == np.shape(y)[:1]:
-        dataset = Dataset.from_features(X, y, is_test=is_test)
+        dataset = Dataset.from_features(X, y, is_test=is_test).without_empty_classes()
         return dataset, dataset.images
     shown = X
     if takes_channels_first(network) and np.ndim(X) == 4 and np.shape(X)[1] in (1, 3):
         shown = np.moveaxis(np.asarray(X), 1, -1)
-    dataset = Dataset.from_arrays(shown, y, is_test=is_test)
+    dataset = Dataset.from_arrays(shown, y, is_test=is_test).without_empty_classes()
     return dataset, np.asarray(X) if takes_own_scale else _pixels(dataset)
 
 

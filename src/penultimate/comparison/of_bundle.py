@@ -5,114 +5,49 @@ manifest's fingerprints say which samples the model has seen; on these it would 
 new ones, so they are refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
 from penultimate.bundle import Predictor
-from penultimate.bundle.predictions import joined
+from penultimate.bundle.description import rows
+from penultimate.bundle.predictions import Predictions, joined
+from penultimate.comparison import data_checks
+from penultimate.comparison.data_checks import Finding, NotMade
 from penultimate.datasets import Dataset
-from penultimate.evaluation import accuracy_interval
-from penultimate.evaluation.intervals.accuracy import Interval, wilson_interval
-from penultimate.evaluation.reliability import expected_calibration_error
+from penultimate.datasets.class_names import natural_order
+from penultimate.evaluation import checks
+from penultimate.evaluation.checks import Check
 from penultimate.networks.single_images import as_sequence, prints_of
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
 from penultimate.provenance.leakage import report_leak
+from penultimate.results.evaluation import Evaluation
 
-_CONFUSED = 5  # pairs of classes that are listed
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a model does with labeled samples.
-
-    Attributes
-    ----------
-    accuracy : Interval or None
-        Among the samples that got an answer; None if none did.
-    n_samples, n_answered : int
-    per_class : dict of str to Interval
-        Share of each class that is recognized, of the samples that got an answer.
-    confusion : ndarray of shape (n_classes, n_classes), int
-        Number of samples, by true class and answer.
-    classes : list of str
-    calibration_error : float or None
-        Expected calibration error; None if the model has no probabilities.
-    leak : str
-        What the model had seen, if that was not refused.
-    stated : dict or None
-        What the file says that is to be expected.
-    signed_by : str or None
-        Fingerprint of the key that the model's signature was verified with.
-    """
-
-    accuracy: Interval | None
-    n_samples: int
-    n_answered: int
-    per_class: dict[str, Interval]
-    confusion: NDArray[np.int64]
-    classes: list[str]
-    calibration_error: float | None
-    leak: str
-    stated: dict[str, Any] | None
-    signed_by: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-
-        def plain(interval: Interval | None) -> dict[str, float] | None:
-            if interval is None:
-                return None
-            return {"value": interval.value, "low": interval.low, "high": interval.high}
-
-        return {
-            "accuracy": plain(self.accuracy),
-            "n_samples": self.n_samples,
-            "n_answered": self.n_answered,
-            "per_class": {name: plain(each) for name, each in self.per_class.items()},
-            "classes": self.classes,
-            "confusion": self.confusion.tolist(),
-            "expected_calibration_error": self.calibration_error,
-            "leak": self.leak,
-            "stated": self.stated,
-            "signed_by": self.signed_by,
-        }
-
-    def lines(self) -> list[str]:
-        """Return it in words."""
-        lines = [f"Note: {self.leak}"] if self.leak else []
-        if self.signed_by is not None:
-            lines.append(f"The model is signed by the key {self.signed_by}")
-        if self.accuracy is None:
-            return [*lines, f"It abstains from all {self.n_samples:,} samples."]
-        of = f"{self.n_answered:,} samples"
-        if self.n_answered < self.n_samples:
-            share = 100 * self.n_answered / self.n_samples
-            of = f"the {self.n_answered:,} of {self.n_samples:,} samples it answers ({share:.1f} %)"
-        lines.append(f"Accuracy: {self.accuracy}, on {of}")
-        if self.stated and self.stated["low"] is not None:
-            low, high = 100 * self.stated["low"], 100 * self.stated["high"]
-            lines.append(f"The file says to expect {low:.1f} to {high:.1f} %")
-        if self.calibration_error is not None:
-            error = 100 * self.calibration_error
-            lines.append(f"Probabilities are off by {error:.1f} percentage points in the mean")
-        width = max(map(len, self.per_class))
-        for name, recognized in self.per_class.items():
-            n = int(self.confusion[self.classes.index(name)].sum())
-            lines.append(f"  {name:<{width}}  {recognized}, n = {n:,}")
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
-        for place in np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSED].tolist():
-            true, said = divmod(place, len(self.classes))
-            if (count := int(wrong[true, said])) > 0:
-                lines.append(f"  {self.classes[true]} taken for {self.classes[said]}: {count:,}")
-        return lines
+# The settings that a head was selected by; others are of how it was computed.
+_TOLD = ("kernel", "C", "gamma", "degree", "coef0")
+_OF_POLYNOMIALS = ("degree", "coef0")
+# Where the advice to a comparison does not help.
+_ABOUT: dict[str, dict[str, str]] = {
+    "few-test-samples": {
+        "why": "With so few samples, chance decides several percentage points of the accuracy.",
+        "advice": "Score the model on more samples.",
+    },
+    "test-samples-seen": {"advice": "Score the model on other samples."},
+}
+_SHORT = "It cannot be told whether the model has seen these: short vectors agree by chance."
 
 
 def evaluate_bundle(
-    model: Predictor, dataset: Dataset, *, on_leak: str = "raise", progress: Progress = SILENT
+    model: Predictor,
+    dataset: Dataset,
+    *,
+    name: str = "The model",
+    on_leak: str = "raise",
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Score a saved model on labeled data.
 
@@ -121,6 +56,8 @@ def evaluate_bundle(
     model : Predictor
     dataset : Dataset
         All of its samples are used; classes are matched by their names.
+    name : str, default="The model"
+        Name of its file, for texts.
     on_leak : {"raise", "warn", "ignore"}, default="raise"
         What to do if the model has seen some of the samples.
     progress : Progress, optional
@@ -140,13 +77,7 @@ def evaluate_bundle(
     if dataset.has_images != of_images:
         has = "images" if dataset.has_images else "features"
         raise ValueError(f"The model takes {model.manifest.kind}, and the data are {has}.")
-    classes = [str(each) for each in model.classes_.tolist()]
-    present = [dataset.classes[code] for code in np.unique(dataset.labels)]
-    if unknown := [name for name in present if name not in classes]:
-        raise ValueError(
-            f"The data has classes that the model does not know, such as {unknown[0]!r}; it knows "
-            f"{', '.join(classes[:10])}. Leave them out, or fit a model with them."
-        )
+    dataset, order = _in_classes_of(model, dataset)
     files = dataset.sources if of_images else None
     leak = _leak(model, dataset, files, on_leak)
     found = (
@@ -154,34 +85,124 @@ def evaluate_bundle(
         if of_images
         else model.predict_all(np.asarray(dataset.images))
     )
-    true = np.array([classes.index(name) if name in classes else -1 for name in dataset.classes])
-    codes = true[dataset.labels]
-    said = np.array([classes.index(str(label)) for label in found.labels.tolist()])
-    answered = np.ones(len(codes), bool) if found.accepted is None else found.accepted
-    confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (codes[answered], said[answered]), 1)
-    groups = None if dataset.groups is None else dataset.groups[answered]
-    right = (said == codes)[answered]
-    totals = confusion.sum(axis=1)
-    error = None
-    if found.probabilities is not None and answered.any():
-        error = expected_calibration_error(found.probabilities[answered], codes[answered])
-    return Evaluation(
-        accuracy_interval(right, groups=groups) if len(right) else None,
-        len(codes),
-        int(answered.sum()),
-        {
-            name: wilson_interval(int(confusion[k, k]), int(totals[k]))
-            for k, name in enumerate(classes)
-            if totals[k]
-        },
-        confusion,
-        classes,
-        error,
-        leak,
-        model.manifest.expected,
-        model.signed_by,
+    place = {str(label): k for k, label in enumerate(model.classes_[order].tolist())}
+    said = np.array([place[str(label)] for label in found.labels.tolist()], np.int64)
+    margins = None
+    if found.margins is not None:
+        margins = np.take_along_axis(found.margins[:, order], said[:, np.newaxis], axis=1)[:, 0]
+    probabilities = None if found.probabilities is None else found.probabilities[:, order]
+    evaluation = Evaluation(
+        name,
+        model_facts(model),
+        dataset,
+        said,
+        np.ones(len(said), bool) if found.accepted is None else found.accepted,
+        probabilities=probabilities,
+        margins=margins,
+        confidence=found.confidence,
+        routed=found.subsets,
+        abstention=model.manifest.abstention,
+        stated=model.manifest.expected,
+        leak=leak,
+        signed_by=model.signed_by,
     )
+    states, of_data = data_checks.states_of(_findings(model, evaluation, on_leak))
+    return replace(
+        evaluation,
+        checks=[{**check.to_dict(), **_ABOUT.get(check.id, {})} for check in of_data],
+        check_states=states,
+    )
+
+
+def model_facts(model: Predictor) -> list[tuple[str, str]]:
+    """Return what there is to know of a saved model, as its card has it."""
+    head, network = model.manifest.head, model.manifest.network
+    facts = rows(model.manifest, model.signature)
+    settings = {key: each for key, each in head.get("params", {}).items() if key in _TOLD}
+    if settings.get("kernel", "poly") != "poly":
+        settings = {key: each for key, each in settings.items() if key not in _OF_POLYNOMIALS}
+    if settings:
+        params = ", ".join(f"{key} = {_short(each)}" for key, each in settings.items())
+        facts.insert(1, ("hyper-parameters", params))
+    if network:
+        facts.insert(
+            1, ("network", f"{network['name']}, at the layer {_listed(network.get('layer'))}")
+        )
+    return [*facts, ("SHA-256", model.sha256)]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _listed(layer: str | list[str] | None) -> str:
+    return " and ".join(layer) if isinstance(layer, list) else str(layer)
+
+
+def _in_classes_of(model: Predictor, dataset: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
+    """Return the data with the classes of the model, and the places of these in the model."""
+    known = [str(each) for each in model.classes_.tolist()]
+    present = [dataset.classes[code] for code in np.unique(dataset.labels)]
+    if unknown := [name for name in present if name not in known]:
+        way = "Leave them out, or fit a model with them."
+        if model.subsets and not dataset.subsets:
+            by_subset = spelled("--subsets", "load_data(path, subsets=True)")
+            way = f"Its classes are in subsets: read the data with {by_subset}."
+        raise ValueError(
+            f"The data has classes that the model does not know, such as {unknown[0]!r}; it knows "
+            f"{', '.join(known[:10])}. {way}"
+        )
+    classes = natural_order(known)
+    order = np.array([known.index(name) for name in classes], np.int64)
+    codes = np.array([classes.index(n) if n in classes else -1 for n in dataset.classes])
+    members = model.manifest.subsets or {}
+    subsets = {
+        subset: tuple(sorted(classes.index(known[k]) for k in places))
+        for subset, places in members.items()
+    }
+    labels = codes[dataset.labels]
+    return replace(dataset, labels=labels, classes=tuple(classes), subsets=subsets), order
+
+
+def _findings(model: Predictor, found: Evaluation, on_leak: str) -> list[tuple[str, Finding]]:
+    """Run what can be asked of data that a model is scored on."""
+    data = found.dataset
+    every = np.arange(found.n_samples)
+    few: Finding = NotMade("the model abstains from all samples")
+    if found.accuracy is not None:
+        value = found.accuracy.value
+        few = checks.check_test_size(
+            found.n_answered, value, interval=found.accuracy, noun=data.noun
+        )
+    return [
+        ("test-samples-seen", _seen(model, found.leak, on_leak)),
+        ("duplicates-across-classes", data_checks.copies_across_classes(data)),
+        ("misordered-labels", _order_of_labels(found, every)),
+        ("class-imbalance", data_checks.balance_of_classes(data)),
+        ("few-test-samples", few),
+        ("images-left-out", data_checks.images_left_out(data)),
+    ]
+
+
+def _order_of_labels(found: Evaluation, every: NDArray[np.int64]) -> Finding:
+    tested = found.dataset.labels[found.answered]
+    best = found.accuracy if len(tested) else None
+    return data_checks.order_of_labels(found.dataset, every, best, tested)
+
+
+def _seen(model: Predictor, leak: str, on_leak: str) -> Finding:
+    if model.provenance is None:
+        return NotMade("the file does not say which samples the model has seen", "unknown")
+    if on_leak == "ignore":
+        return NotMade("it was asked to ignore them", "unknown")
+    if leak == _SHORT:
+        return NotMade("short vectors agree by chance", "unknown")
+    if leak:
+        return Check("test-samples-seen", leak, "error")
+    if not (model.manifest.provenance or {}).get("complete", True):
+        # None of those that were recorded.
+        return NotMade("what its network had been trained on before is not recorded", "unknown")
+    return None
 
 
 def _leak(model: Predictor, dataset: Dataset, files: Any, on_leak: str) -> str:
@@ -190,7 +211,7 @@ def _leak(model: Predictor, dataset: Dataset, files: Any, on_leak: str) -> str:
     if known is None or on_leak == "ignore":
         return ""
     if not dataset.has_images and copy_prints(np.asarray(dataset.images[:1])) is None:
-        return "It cannot be told whether the model has seen these: short vectors agree by chance."
+        return _SHORT
     # As the files are, or as they were resized for a network that was trained on them.
     seen = np.isin(dataset.fingerprint(), known)
     seen |= np.isin(fingerprint(dataset.images), known)
@@ -206,7 +227,7 @@ def _leak(model: Predictor, dataset: Dataset, files: Any, on_leak: str) -> str:
     )
 
 
-def _of_images(model: Predictor, dataset: Dataset, files: Any, progress: Progress) -> Any:
+def _of_images(model: Predictor, dataset: Dataset, files: Any, progress: Progress) -> Predictions:
     if files is None:
         return model.predict_all(dataset.images)
     parts = []

@@ -252,7 +252,7 @@ class Dataset:
         **others: Any,
     ) -> Self:
         """Create a data set from samples that were checked, indexing the classes."""
-        y = check_labels(y, len(samples))
+        y = check_labels(y, len(samples), n_classes=1)
         labels = [printable(label) for label in y]
         if subsets is not None and not isinstance(subsets, Mapping):
             labels, subsets = merge_labels(labels, subsets)

@@ -19,9 +19,9 @@ def without_empty_classes(data: Data) -> Data:
     """Remove classes without samples; see `Dataset.without_empty_classes`."""
     present = np.flatnonzero(np.bincount(data.labels, minlength=len(data.classes)))
     empty = [name for k, name in enumerate(data.classes) if k not in set(present.tolist())]
+    check_labels(np.array(data.classes)[data.labels], len(data.labels))
     if not empty:
         return data
-    check_labels(np.array(data.classes)[data.labels], len(data.labels))
     labels = np.searchsorted(present, data.labels)
     classes = tuple(data.classes[k] for k in present)
     subsets: dict[str, list[str]] = {

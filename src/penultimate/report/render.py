@@ -2,15 +2,18 @@
 
 import base64
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
 from penultimate._common.pages import templates_of
 from penultimate._common.wording import quantity
 from penultimate.displays.feature_map import COLORS
 from penultimate.report.colors import INK, PAPER, follow_scheme
-from penultimate.report.pictures import SECTIONS
+from penultimate.report.pictures import SECTIONS, Section
 from penultimate.results.selected import spell_pair
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _MINUS = "\u2212"
 _PIXELS_PER_INCH = 90  # scale of the pictures on the page
@@ -37,9 +40,21 @@ def render_html(summary: dict[str, Any]) -> str:
     str
         HTML.
     """
-    environment = templates_of("penultimate.report")
     results = summary["results"]
-    n_test = results["dataset"]["n_test"]
+    environment = environment_for(results["dataset"]["n_test"])
+    return environment.get_template("report.html.j2").render(
+        **summary,
+        sections={
+            name: draw_section(SECTIONS[name], made) for name, made in summary["pictures"].items()
+        },
+        selection_words=_SELECTION[results["protocol"]["selection"]],
+        axis=_axis(results),
+    )
+
+
+def environment_for(n_test: int) -> "Environment":
+    """Return the templates, with filters that write figures of so many test samples."""
+    environment = templates_of("penultimate.report")
     environment.filters |= {
         "quantity": quantity,
         "one": lambda noun: f"{'an' if noun == 'image' else 'a'} {noun}",
@@ -50,12 +65,7 @@ def render_html(summary: dict[str, Any]) -> str:
         "p_value": _p_value,
         "pair": spell_pair,
     }
-    return environment.get_template("report.html.j2").render(
-        **summary,
-        sections={name: _section(name, made) for name, made in summary["pictures"].items()},
-        selection_words=_SELECTION[results["protocol"]["selection"]],
-        axis=_axis(results),
-    )
+    return environment
 
 
 def _p_value(p: float | None) -> str:
@@ -72,9 +82,8 @@ def _axis(results: dict[str, Any]) -> tuple[float, float]:
     return max(0.0, low - margin), min(1.0, high + margin)
 
 
-def _section(name: str, displays: dict[str, Any]) -> dict[str, Any]:
-    """Draw the displays of a section."""
-    section = SECTIONS[name]
+def draw_section(section: Section, displays: dict[str, Any]) -> dict[str, Any]:
+    """Draw the displays of a section; return its words and pictures."""
     return {
         "title": section.title,
         "note": section.note,

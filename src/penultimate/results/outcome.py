@@ -301,7 +301,7 @@ class Outcome:
                     name: [data.classes[k] for k in members]
                     for name, members in data.subsets.items()
                 },
-                "test_sha256": self._fingerprint(),
+                "test_sha256": sha256_of(data, self.test),
                 "test_samples": self.test.tolist(),
                 "test_files": None if data.files is None else sample_names(data, self.test),
                 "notes": list(data.notes),
@@ -389,10 +389,12 @@ class Outcome:
             "samples_needed": samples_needed(*correct, groups=self.groups(subset)),
         }
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(np.ascontiguousarray(self.dataset.images[self.test]).tobytes())
-        digest.update(np.asarray(self.dataset.labels[self.test], "<i8").tobytes())
-        return digest.hexdigest()
+
+def sha256_of(data: Dataset, samples: NDArray[np.int64]) -> str:
+    """Return the SHA-256 of samples and their class indices."""
+    digest = hashlib.sha256(np.ascontiguousarray(data.images[samples]).tobytes())
+    digest.update(np.asarray(data.labels[samples], "<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const { classes, confusion, pairs, errors, counts } = page;
   const state = { method: page.first, cell: null };
-  const MOST_PRINTED = 21;
+  const MOST_PRINTED = 21, isAlone = Object.keys(confusion).length === 1;
   const find = id => document.getElementById(id);
   const make = (tag, attributes = {}, text) => {
     const node = document.createElement(tag);
@@ -115,12 +115,17 @@
         `${n_shown} ${page.noun}${n_shown === 1 ? "" : "s"} labeled ${classes[i]}.`;
     }
     if (isLimited) {
-      note.textContent += ` Of ${page.n_errors} ${page.noun}s that any method misclassified, the page holds the ` +
+      const whose = isAlone ? "it" : "any method";
+      note.textContent += ` Of ${page.n_errors} ${page.noun}s that ${whose} misclassified, the page holds the ` +
         `${errors.length} with the most errors.`;
     }
     if (state.cell) {
       const clear = make("button", { type: "button", class: "clear" }, "show all");
-      clear.addEventListener("click", () => { choose(...state.cell); find("method-picker").querySelector('[aria-pressed="true"]').focus(); });
+      clear.addEventListener("click", () => {
+        choose(...state.cell);
+        const method = find("method-picker").querySelector('[aria-pressed="true"]');
+        (isAlone ? cells.find(cell => cell.tabIndex === 0) : method).focus();
+      });
       note.append(" ", clear);
     }
     document.dispatchEvent(new Event("gallery"));
