@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from penultimate import Dataset, FeatureExtractor, Holdout, Protocol
-from penultimate.comparison.final import FinalSettings, fit_final
+from penultimate import Dataset, FeatureExtractor, Holdout, Protocol, Training
+from penultimate._common.progress import Progress
+from penultimate.comparison.final import fit_final
+from penultimate.comparison.final_settings import FinalSettings
 from penultimate.networks import Preprocessing
 from penultimate.provenance import fingerprint
 from penultimate.provenance.leakage import LeakageError
@@ -101,8 +103,50 @@ def test_a_frozen_network_and_its_layers():
         ({"risk": 0.1, "coverage": 0.9}, "not both"),
         ({"risk": 2.0}, "risk"),
         ({"protocol": Protocol(selection="resubstitution")}, "resubstitution"),
+        ({"heads": ["softmax", "svm-rbf"]}, "name it alone"),
+        ({"heads": ["softmax"], "protocol": Protocol(selection="crossfit")}, "takes one network"),
+        ({"heads": ["softmax"]}, "the data are features. Choose another head: svm-rbf"),
     ],
 )
 def test_wrong_settings_are_named_before_anything_is_fitted(data, settings, message):
     with pytest.raises(ValueError, match=message):
         fit_final(data, data.images, FinalSettings(**settings))
+
+
+class Steps(Progress):
+    """What was reported: the last of each step."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def update(self, step, done, total):
+        self.seen.setdefault(step, []).append((done, total))
+
+
+@pytest.mark.parametrize("head", ["svm-linear", "softmax"])
+def test_every_epoch_is_reported(shapes, solved_steps, head):
+    steps = Steps()
+    data = Dataset.from_arrays(*shapes)
+    training = Training(epochs=2, augmentation=None)
+    fitted = fit_final(data, data.images, FinalSettings(heads=[head], training=training), steps)
+    assert {(0, 2), (1, 2), (2, 2)} <= set(steps.seen["train network"])
+    assert ("extract features" in steps.seen) == (head != "softmax")
+    assert head in fitted.lines()[0]
+    assert fitted.model.predict_proba(data.images[:3]).shape == (3, 2)
+
+
+def test_the_softmax_of_a_frozen_network_is_matched_to_the_classes():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (90, 6, 6, 3), dtype=np.uint8)
+    labels = np.arange(90) % 3
+    images[np.arange(90), :, :, 2 - labels] += 150  # its outputs come in another order
+    data = Dataset.from_arrays(images, NAMES[labels])
+
+    def classify(batch):
+        scores = batch.mean(axis=(1, 2)) / 20
+        return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+    network = FeatureExtractor(classify, preprocessing=Preprocessing(size=4))
+    fitted = fit_final(data, images, FinalSettings(network=network, heads=["softmax"]))
+    assert fitted.accuracy.value > 0.9
+    assert any("classes were matched to outputs" in note for note in fitted.notes)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
-from penultimate._common.progress import Progress
+from penultimate._common.progress import Progress, observer
 
 __all__ = ["CallbackSupportMixin", "Task", "TaskProgress", "part_of", "with_callbacks"]
 
@@ -134,5 +134,10 @@ class TaskProgress(Progress):
             self.n_done += 1
 
     def update(self, step: str, done: float, total: float) -> None:
-        """Report the steps up to ``done`` of ``total`` units."""
+        """Report the steps up to ``done`` of ``total`` units, also to the observer of the fit."""
         self.reach(done / total)
+        observer().update(step, done, total)
+
+    def foresees(self, step: str, seconds: float) -> None:
+        """Pass a guess on to the observer of the fit."""
+        observer().foresees(step, seconds)

@@ -1,4 +1,12 @@
-"""Observer of the progress of long operations, silent unless overridden."""
+"""Observer of the progress of long operations, silent unless overridden.
+
+What is called with an observer passes it on. A fit that scikit-learn's interface calls, or a clone
+in another estimator, can be passed none: `observer` finds the one of whoever started it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class Progress:
@@ -32,6 +40,27 @@ class Progress:
 
 
 SILENT = Progress()
+_observer: ContextVar[Progress] = ContextVar("observer", default=SILENT)
+
+
+@contextmanager
+def observed_by(progress: Progress) -> Iterator[None]:
+    """Let estimators that are fitted meanwhile, in this thread, report to an observer.
+
+    Parameters
+    ----------
+    progress : Progress
+    """
+    token = _observer.set(progress)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def observer() -> Progress:
+    """Return the observer of this thread, a silent one unless `observed_by` named another."""
+    return _observer.get()
 
 
 def in_words(seconds: float) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,13 @@ from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
 from penultimate.bundle.thumbnails import make_thumbnails
-from penultimate.classifiers import AbstainingClassifier, MarginClassifier, Specialists
-from penultimate.networks.adapting import adapt, pretrained_of
+from penultimate.classifiers import (
+    AbstainingClassifier,
+    MarginClassifier,
+    SoftmaxClassifier,
+    Specialists,
+)
+from penultimate.networks.adapting import adapt, is_frozen, pretrained_of
 from penultimate.provenance.records import provenance_of
 from penultimate.svm.svc import SVC
 
@@ -50,6 +56,7 @@ def save(
     path: str | os.PathLike[str],
     X: "ArrayLike | None" = None,
     *,
+    classes: Sequence[Any] | None = None,
     expected: dict[str, Any] | None = None,
     protocol: dict[str, Any] | None = None,
     thumbnails: "tuple[Any, ArrayLike] | None" = None,
@@ -64,12 +71,16 @@ def save(
     ----------
     model : classifier
         A fitted `DeepSVC`, `Specialists`, `MarginClassifier`, or `AbstainingClassifier` of one of
-        these; or a classifier on features: `SVC`, a search, `LogisticRegression`, a pipeline.
+        these; or a classifier on features: `SVC`, a search, `LogisticRegression`, a pipeline. Or a
+        trained network that classifies by itself: a Keras model, a torch module, an ONNX model or
+        its path, or a `FeatureExtractor` of one that adds its preprocessing; with `classes`.
     path : str or path-like
         A file that ends in ``.zip``; an existing one is replaced when the new one is complete.
     X : array-like of shape (n_samples, ...), optional
         Real samples, in a form that the model takes; a few hundred suffice. Without them, the proof
         is by noise, and the file says so.
+    classes : sequence, optional
+        Of a trained network, the label of each output, in their order.
     expected : dict, optional
         What to expect of new data: ``accuracy``, ``low``, ``high``, ``what`` and ``n``.
     protocol : dict, optional
@@ -105,6 +116,14 @@ def save(
     >>> predictor.predict(X[[0, -1]])
     array([0, 2])
     """
+    if (classes is None) == is_frozen(model):
+        raise TypeError(
+            "A trained network has outputs without names: pass classes=[...], one label for each."
+            if classes is None
+            else f"{type(model).__name__} knows its classes; leave out classes=."
+        )
+    if classes is not None:
+        model = SoftmaxClassifier.of_trained(model, classes, X)
     check_is_fitted(model)
     if not os.fspath(path).lower().endswith(".zip"):
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
@@ -199,7 +218,7 @@ def _steps(model: Any) -> dict[str, Any]:
         if model.router_ == "head" and len(model.specialists_) > 1:
             steps["router"] = model._router_head
         return steps
-    if isinstance(model, MarginClassifier):  # a network, which is in the graph alone
+    if isinstance(model, (MarginClassifier, SoftmaxClassifier)):  # a network, in the graph alone
         return {} if model.calibrator_ is None else {"calibrator": model.calibrator_}
     if hasattr(model, "head_"):
         steps = {"features": model.head_}
@@ -278,6 +297,8 @@ def _head(model: Any) -> dict[str, Any]:
     if isinstance(model, Specialists):
         first = next(iter(model.specialists_.values()))
         return {**_head(first), "kind": f"specialists ({_head(first)['kind']})", "params": {}}
+    if isinstance(model, SoftmaxClassifier):
+        return {"kind": "softmax of the network", "params": {}, "normalization": None}
     if isinstance(model, MarginClassifier):
         kind = f"network with a margin loss ({type(model.loss_).__name__})"
         return {"kind": kind, "params": {}, "normalization": None}

@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.callbacks import CallbackSupportMixin, Task, TaskProgress, with_callbacks
+from penultimate._common.progress import observer
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_per_sample
@@ -261,7 +262,11 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             # Without a single fit part the network is frozen, or trained on all (resubstitution).
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._train(samples, fit_part, seed, task)
-            features = {layer: extracted(extractor, X) for layer, extractor in extractors.items()}
+            features = {
+                layer: extracted(extractor, X, observer())
+                for layer, extractor in extractors.items()
+            }
+            observer().update("fit the head", 0, 1)
             chosen = fit_layers(
                 self._make_head(),
                 features,
@@ -302,7 +307,9 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
             extractors.update(self._train(samples, part, seed, task))
-            features = {layer: extracted(cut, samples.X) for layer, cut in extractors.items()}
+            features = {
+                layer: extracted(cut, samples.X, observer()) for layer, cut in extractors.items()
+            }
             if self.calibration is not None:
                 of_folds.append(features)  # the last ones are those of all samples
             return features

@@ -14,6 +14,7 @@ from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.per_sample import take_rows
+from penultimate._common.progress import observer
 from penultimate._common.protocols import Builder, Head, Network, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.subsets import check_subsets
@@ -225,8 +226,11 @@ class Specialists(RoutedClassifier):
         # It is not known which class each output of a frozen network stands for: it cannot route.
         self._network_classes = self.classes_[:0] if is_frozen(self.network) else self.classes_
         with config_context(transform_output="default"):
-            self._extractors = self._fit_network(samples, split.train, self._seed)
-            features = {layer: extracted(cut, X) for layer, cut in self._extractors.items()}
+            self._extractors = self._fit_network(samples, split.train, self._seed, observer())
+            features = {
+                layer: extracted(cut, X, observer()) for layer, cut in self._extractors.items()
+            }
+            observer().update("fit the specialists", 0, 1)
             members = {}
             for name, part in rows.items():
                 selection = in_selection[part]

@@ -52,7 +52,7 @@ def fit(
         typer.Option(
             help="The classifier on the features: svm-rbf, svm-linear, logistic, rff or "
             "svm-linear-streamed; of several, separated by commas, the one with the best selection "
-            "score. auto is the first three."
+            "score. auto is the first three. softmax is the network's own last layer."
         ),
     ] = "auto",
     layer: LayerOption = None,
@@ -147,7 +147,8 @@ def fit(
             needs_backend = dataset.has_images and not (frozen and runs_elsewhere(chosen))
             with muted_native_stderr():
                 from penultimate.bundle.writing import in_words, save
-                from penultimate.comparison.final import HEADS, FinalSettings, fit_final
+                from penultimate.comparison.final import fit_final
+                from penultimate.comparison.final_settings import HEADS, SOFTMAX, FinalSettings
                 from penultimate.comparison.given import read_given
                 from penultimate.comparison.protocol import Protocol
                 from penultimate.networks import Training, make_deterministic
@@ -163,6 +164,8 @@ def fit(
             if normalizations == "auto":
                 normalizations = "standardize" if pretrained is None else ["standardize", "l2"]
             how = default_selection(selection, frozen, dataset)
+            if head == SOFTMAX and selection is None:
+                how = "heldout"
             settings = FinalSettings(
                 network=chosen,
                 heads=HEADS if head == "auto" else [each.strip() for each in head.split(",")],
@@ -185,7 +188,7 @@ def fit(
                 warnings.simplefilter("always")
                 if pretrained is not None:  # what these were trained on is known
                     warnings.simplefilter("ignore", UnknownProvenanceWarning)
-                fitted = fit_final(dataset, inputs, settings)
+                fitted = fit_final(dataset, inputs, settings, live)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)
             proof = save(

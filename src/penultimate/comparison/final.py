@@ -6,107 +6,33 @@ development, and its margins are calibrated on the held-out samples. The test se
 expect of new data; nothing is chosen by it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.door import spelled
-from penultimate._common.protocols import Head
-from penultimate._common.validation import check_choice, check_number
-from penultimate.classifiers import AbstainingClassifier, DeepSVC, Specialists
+from penultimate._common.progress import SILENT, Progress, observed_by
+from penultimate._common.wording import quantity
+from penultimate.classifiers import (
+    AbstainingClassifier,
+    DeepSVC,
+    SoftmaxClassifier,
+    Specialists,
+)
 from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.comparison.checks import find_leaks
-from penultimate.comparison.methods import FEATURE_METHODS
+from penultimate.comparison.final_settings import SOFTMAX, FinalSettings, check_softmax
+from penultimate.comparison.own_softmax import match_outputs
 from penultimate.comparison.plan import make_plan
-from penultimate.comparison.protocol import Protocol
+from penultimate.comparison.schedule import Schedule
 from penultimate.datasets import Dataset
 from penultimate.evaluation import accuracy_interval
 from penultimate.evaluation.intervals.accuracy import Interval
-from penultimate.networks import Training, is_frozen
-from penultimate.selection.best_head import HeadSearchCV
-from penultimate.selection.normalization import Normalization
+from penultimate.networks import is_frozen
 
-# Heads to choose from, if none is named: an SVM with each kernel, and the control. The others have
-# no graph (forests, neighbors), or are for more samples than most have (random features).
-HEADS = ("svm-rbf", "svm-linear", "logistic")
-OFFERED = (*HEADS, "rff", "svm-linear-streamed")
-
-
-@dataclass(frozen=True)
-class FinalSettings:
-    """What a final model is made of.
-
-    Attributes
-    ----------
-    network : object
-        As in `DeepSVC`; not used for features.
-    heads : sequence of str
-        Names of heads, from which the best by selection score is used.
-    layer : str or list of str
-    normalization : str, None or list
-    training : Training
-    seed : int
-    protocol : Protocol
-        With a single holdout.
-    test : bool
-        Whether a test set is held out; otherwise the model is fitted on all samples.
-    risk, coverage : float or None
-        Whether the model may abstain, as in `AbstainingClassifier`.
-    n_jobs : int or None
-    """
-
-    network: Any = "compact"
-    heads: Sequence[str] = HEADS
-    layer: str | list[str] = "penultimate"
-    normalization: Normalization | list[Normalization] = "standardize"
-    training: Training | None = None
-    seed: int = 0
-    protocol: Protocol = field(default_factory=Protocol)
-    test: bool = True
-    risk: float | None = None
-    coverage: float | None = None
-    n_jobs: int | None = -1
-
-    def check(self) -> None:
-        """Raise ``TypeError`` or ``ValueError`` for a setting that is invalid."""
-        self.protocol.check()
-        for head in self.heads:
-            check_choice(head, "head", "fit", OFFERED)
-        if self.protocol.selection == "resubstitution":
-            raise ValueError(
-                f"{spelled('--selection', 'selection')} resubstitution calibrates nothing and "
-                "chooses by an optimistic score; use heldout or crossfit."
-            )
-        if self.risk is not None and self.coverage is not None:
-            raise ValueError(
-                f"Give {spelled('--risk', 'risk')} or {spelled('--coverage', 'coverage')}, not "
-                f"both; got {self.risk} and {self.coverage}."
-            )
-        for name in ("risk", "coverage"):
-            if (value := getattr(self, name)) is not None:
-                check_number(value, name, "fit", low=0, high=1, open_low=True, open_high=True)
-
-    def in_words(self) -> dict[str, Any]:
-        """Return the protocol as a bundle states it."""
-        holdout = self.protocol.holdouts[0]
-        return {
-            "selection": self.protocol.selection,
-            "test_size": holdout.test_size if self.test else 0,
-            "by_group": holdout.by_group,
-            "seed": self.seed,
-        }
-
-    def make_head(self) -> Head:
-        """Return the unfitted head: one search, or a choice among several."""
-        searches = []
-        for name in self.heads:
-            make = FEATURE_METHODS[name].make_head
-            assert make is not None
-            searches.append((name, make(self.n_jobs, self.seed)))
-        return searches[0][1] if len(searches) == 1 else HeadSearchCV(searches)
+_FOLDS = 5  # of cross-fitting
 
 
 @dataclass(frozen=True)
@@ -179,7 +105,9 @@ class FinalModel:
     def lines(self) -> list[str]:
         """Return in words what was fitted, and what to expect of it."""
         lines = []
-        if not isinstance(self.fitted, Specialists):
+        if isinstance(self.fitted, SoftmaxClassifier):
+            lines.append("Head: softmax, the network's own, with a temperature")
+        elif not isinstance(self.fitted, Specialists):
             best = self.fitted.head_["head"]
             params = {
                 key: value
@@ -217,7 +145,12 @@ class FinalModel:
         return lines
 
 
-def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -> FinalModel:
+def fit_final(
+    dataset: Dataset,
+    inputs: NDArray[Any],
+    settings: FinalSettings,
+    progress: Progress = SILENT,
+) -> FinalModel:
     """Fit a model on development, and score it once on the test set.
 
     Parameters
@@ -226,6 +159,8 @@ def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -
     inputs : ndarray of shape (n_samples, ...)
         The samples as the network takes them, as `read_given` returns them.
     settings : FinalSettings
+    progress : Progress, optional
+        Observer of the training of networks, with the time left.
 
     Returns
     -------
@@ -246,6 +181,8 @@ def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -
             "Specialists need images and a network; the data are features. Fit one model per "
             f"subset, or leave out {spelled('--subsets', 'the subsets')}."
         )
+    if SOFTMAX in settings.heads:
+        check_softmax(dataset, settings.network, inputs[:2])
     names = np.array(dataset.classes)
     if settings.test:
         plan = make_plan(dataset, protocol.holdouts[0], [seed], protocol.selection)
@@ -256,8 +193,17 @@ def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -
         leak, development, test = "", np.arange(len(dataset.labels)), np.arange(0)
     groups = None if dataset.groups is None else dataset.groups[development]
     model = _estimator(dataset, settings)
+    matched = ""
+    if isinstance(model, SoftmaxClassifier) and is_frozen(settings.network):
+        y, X = dataset.labels[development], inputs[development]
+        found = match_outputs(settings.network, X, y, dataset.classes, seed=seed)
+        # The label of each output, from the output of each label.
+        model.set_params(classes=names[np.argsort(found.columns)].tolist())
+        matched = found.message.replace("cnn-softmax", "The head", 1)
+    model = _with_abstention(model, settings)
     y = names[dataset.labels]
-    model.fit(inputs[development], y[development], groups=groups)
+    with observed_by(_schedule(dataset, settings, progress)):
+        model.fit(inputs[development], y[development], groups=groups)
     inner = getattr(model, "estimator_", model)
     score, by_head = _scores(inner)
     accuracy = answered = None
@@ -280,15 +226,35 @@ def fit_final(dataset: Dataset, inputs: NDArray[Any], settings: FinalSettings) -
         by_head,
         development,
         test,
-        tuple(dataset.notes),
+        (*dataset.notes, *filter(None, [matched])),
         leak,
         max(by_head, key=by_head.__getitem__, default=settings.heads[0]),
     )
 
 
+def _schedule(dataset: Dataset, settings: FinalSettings, progress: Progress) -> Schedule:
+    """Return an observer that also estimates the time left, by the networks to be trained."""
+    n_networks = 0
+    if dataset.has_images and not is_frozen(settings.network):
+        n_networks = 1
+        if settings.protocol.selection == "crossfit" and not dataset.subsets:
+            # One for each fold, of which there are at most as many as samples of a class.
+            n_networks += min(_FOLDS, int(np.bincount(dataset.labels).min()))
+    stopping = "Ctrl-C stops it; no model is then written."
+    return Schedule(progress, n_networks, 1, quantity(n_networks, "network"), stopping=stopping)
+
+
 def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
-    """Return the unfitted model."""
-    head, seed = settings.make_head(), settings.seed
+    """Return the unfitted model, which never abstains."""
+    seed = settings.seed
+    if SOFTMAX in settings.heads:
+        return SoftmaxClassifier(
+            settings.network,
+            training=None if is_frozen(settings.network) else settings.training,
+            calibration="temperature",
+            random_state=seed,
+        )
+    head = settings.make_head()
     selection = settings.protocol.selection
     shared: dict[str, Any] = {
         "normalization": settings.normalization,
@@ -310,10 +276,14 @@ def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
             model = Specialists(settings.network, subsets=subsets, **shared)
         else:
             model = DeepSVC(settings.network, selection=selection, **shared)
+    return model
+
+
+def _with_abstention(model: Any, settings: FinalSettings) -> Any:
     if settings.risk is None and settings.coverage is None:
         return model
     return AbstainingClassifier(
-        model, risk=settings.risk, coverage=settings.coverage, random_state=seed
+        model, risk=settings.risk, coverage=settings.coverage, random_state=settings.seed
     )
 
 
@@ -323,6 +293,8 @@ def _scores(model: Any) -> tuple[float | None, dict[str, float]]:
         scores = [getattr(each, "best_score_", None) for each in model.specialists_.values()]
         known = [score for score in scores if score is not None]
         return (float(np.mean(known)) if len(known) == len(scores) else None), {}
+    if isinstance(model, SoftmaxClassifier):
+        return model.best_score_, {}
     chosen = model.head_["head"]
     score = getattr(chosen, "best_score_", None)
     return None if score is None else float(score), dict(getattr(chosen, "scores_", {}))

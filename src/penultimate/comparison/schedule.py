@@ -42,6 +42,8 @@ class Schedule(Progress):
         What is being done, in words, for the message about a long run.
     shorter : str
         What would take less time, in words; may be empty.
+    stopping : str
+        What comes of stopping it, in words.
     now : callable, default=time.perf_counter
         The clock.
 
@@ -64,11 +66,12 @@ class Schedule(Progress):
         n_scores: int,
         work: str,
         shorter: str = "",
+        stopping: str = "Ctrl-C stops it, and reports what is finished by then.",
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.observer = observer
         self.n_networks, self.n_scores = n_networks, n_scores
-        self.work, self.shorter = work, shorter
+        self.work, self.shorter, self.stopping = work, shorter, stopping
         self.now = now
         self.network = self.n_scored = 0
         self._begun = now()
@@ -169,5 +172,5 @@ class Schedule(Progress):
         text = f"This {span}" if self.n_scored else f"{what} {span}, without the classifiers"
         text += f": {self.work}."
         if left >= _VERY_LONG:
-            text += f" {self.shorter} Ctrl-C stops it, and reports what is finished by then."
+            text += " ".join(["", *filter(None, (self.shorter, self.stopping))])
         self.observer.message(text)

@@ -14,11 +14,14 @@ from penultimate import (
     MarginClassifier,
     Specialists,
     Training,
+    load,
+    save,
 )
 from penultimate.bundle import parity
 from penultimate.bundle.graph import ExportError, build_graph
 from penultimate.bundle.operators import check_graph
 from penultimate.bundle.parity import prove
+from penultimate.classifiers import SoftmaxClassifier
 from penultimate.networks import Preprocessing, build_network
 
 TRAINING = Training(epochs=1, batch_size=32, augmentation=None)
@@ -46,6 +49,40 @@ def session_of(model):
     check_graph(content)  # who opens a bundle takes it
     session = onnxruntime.InferenceSession(content)
     return graph, session, [each.name for each in session.get_inputs()]
+
+
+@pytest.fixture(scope="module")
+def softmax(solved_networks, images):
+    model = SoftmaxClassifier(training=TRAINING, random_state=0, calibration="temperature")
+    return model.fit(*images)
+
+
+def test_the_softmax_of_a_network(softmax, images, tmp_path):
+    graph, _, inputs = session_of(softmax)
+    assert inputs == ["images"]
+    assert set(prove(softmax, graph, images[0]).errors) == {"label", "probabilities"}
+    save(softmax, tmp_path / "m.zip", images[0])
+    loaded = load(tmp_path / "m.zip")
+    assert loaded.predict(images[0]).tolist() == softmax.predict(images[0]).tolist()
+    assert loaded.manifest.head["kind"] == "softmax of the network"
+    assert loaded.manifest.calibration == {"method": "temperature"}
+
+
+def test_a_bare_network_with_names_for_its_outputs(softmax, images, tmp_path):
+    X, names = images[0], ["e", "d", "c", "b", "a"]  # not in sorted order
+    save(softmax.network_, tmp_path / "m.zip", X, classes=names)
+    expected = np.array(names)[np.searchsorted(softmax.classes_, softmax.predict(X))]
+    np.testing.assert_array_equal(load(tmp_path / "m.zip").predict(X), expected)
+    proof = save(softmax.network_, tmp_path / "m.zip", classes=names)  # proved by noise
+    assert proof.errors["probabilities"] < 1e-4
+    with pytest.raises(TypeError, match="one label for each"):
+        save(softmax.network_, tmp_path / "m.zip", X)
+    with pytest.raises(TypeError, match="SoftmaxClassifier knows its classes"):
+        save(softmax, tmp_path / "m.zip", X, classes=names)
+    with pytest.raises(ValueError, match="another number of outputs"):
+        save(softmax.network_, tmp_path / "m.zip", X, classes=names[:3])
+    with pytest.raises(ValueError, match="must name each output once"):
+        save(softmax.network_, tmp_path / "m.zip", X, classes=[*names[:4], "e"])
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +168,15 @@ def test_margin_classifier_of_images(images, loss, n_classes):
     prove(model, graph, X)
 
 
-def test_margin_classifier_of_features(images):
+def test_margin_classifier_of_features(images, tmp_path):
     X = images[0].reshape(100, -1)[:, :20].astype(np.float32)
     training = Training(epochs=1, validation_size=0.3)
     model = MarginClassifier(training=training, calibration="sigmoid", random_state=0)
     graph, _, inputs = session_of(model.fit(X, images[1]))
     assert inputs == ["features"]
     assert "probabilities" in prove(model, graph, X).errors
+    save(model, tmp_path / "margin.zip", X)
+    assert load(tmp_path / "margin.zip").predict(X[:9]).tolist() == model.predict(X[:9]).tolist()
 
 
 def test_a_pipeline_with_an_extractor_takes_images_of_any_size(images):

@@ -14,13 +14,16 @@ from penultimate.bundle.graph._networks import (
     computed_by,
     features_of,
     plain_preprocessing,
+    prepared_for,
     preprocessing_of,
+    probabilities_of,
 )
 from penultimate.bundle.graph._transformers import transform
 from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.classifiers.margin import MarginClassifier
 from penultimate.classifiers.on_features import FeatureClassifier
+from penultimate.classifiers.softmax import LEAST, SoftmaxClassifier
 from penultimate.evaluation.head_calibration import of_chosen
 from penultimate.networks.exporting import export_whole
 from penultimate.networks.frameworks.frozen import ExportError
@@ -75,6 +78,26 @@ def _(model: MarginClassifier, graph: GraphBuilder, samples: str | None) -> Answ
     assert answer.scores is not None
     probabilities = calibrated(graph, model.calibrator_, answer.scores)
     return Answer(answer.label, answer.scores, probabilities=probabilities)
+
+
+@classify.register
+def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
+    preprocessing, shape = model.extractor_.preprocessing_, model.input_shape_
+    example = None
+    if preprocessing is None:
+        preprocessing = prepared_for(model, shape)
+        if shape is not None and None not in shape:
+            example = np.zeros((2, *shape), np.float32)
+    likely = probabilities_of(graph, model.network_, preprocessing, example)
+    if not np.array_equal(model.columns_, np.arange(len(model.columns_))):
+        likely = graph.add("Gather", likely, graph.constant(model.columns_), axis=1)
+    label = graph.add("ArgMax", likely, axis=1, keepdims=0)
+    if model.calibrator_ is None:
+        return Answer(label, probabilities=likely)
+    logs = graph.add("Log", graph.add("Add", likely, graph.constant(LEAST, np.float32)))
+    mean = graph.add("ReduceMean", logs, graph.constant([1]), keepdims=1)
+    scores = graph.add("Sub", logs, mean)
+    return Answer(label, probabilities=calibrated(graph, model.calibrator_, scores))
 
 
 @classify.register

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from penultimate.bundle.graph._builder import GraphBuilder
@@ -78,15 +79,29 @@ def computed_by(
     return first(graph, found[output], count)
 
 
-def probabilities_of(graph: GraphBuilder, network: Any, preprocessing: Preprocessing | None) -> str:
+def probabilities_of(
+    graph: GraphBuilder,
+    network: Any,
+    preprocessing: Preprocessing | None,
+    samples: NDArray[Any] | None = None,
+) -> str:
     """Return the probabilities of a whole network, as `predict_probabilities` does.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    network : object
+    preprocessing : Preprocessing or None
+        As in `computed_by`.
+    samples : ndarray of shape (n_samples, ...), optional
+        Some as the network takes them, for one that states no shapes.
 
     Raises
     ------
     ExportError
         If it is not clear whether the network gives probabilities.
     """
-    whole = export_whole(network)
+    whole = export_whole(network, samples)
     outputs = computed_by(graph, whole, "outputs", preprocessing)
     try:
         are_logits = adapt(network).gives_logits()
@@ -117,7 +132,11 @@ def preprocessing_of(model: NetworkClassifier, extractor: FeatureExtractor) -> P
     """
     if extractor.preprocessing_ is not None:
         return extractor.preprocessing_
-    shape = extractor.input_shape_
+    return prepared_for(model, extractor.input_shape_)
+
+
+def prepared_for(model: NetworkClassifier, shape: object) -> Preprocessing | None:
+    """Return what is done to images for a network of arrays of a shape; None of vectors."""
     if not isinstance(shape, tuple) or len(shape) != 3:
         return None
     return plain_preprocessing(model, shape)
