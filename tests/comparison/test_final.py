@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_iris
 
 from penultimate import Dataset, FeatureExtractor, Holdout, Protocol, Training
@@ -142,11 +143,23 @@ def test_the_softmax_of_a_frozen_network_is_matched_to_the_classes():
     images[np.arange(90), :, :, 2 - labels] += 150  # its outputs come in another order
     data = Dataset.from_arrays(images, NAMES[labels])
 
-    def classify(batch):
-        scores = batch.mean(axis=(1, 2)) / 20
-        return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-
-    network = FeatureExtractor(classify, preprocessing=Preprocessing(size=4))
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "sides"], ["colors"], keepdims=0),
+        helper.make_node("Gemm", ["colors", "W"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colors",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 6, 6])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3])],
+        [
+            numpy_helper.from_array(np.eye(3, dtype=np.float32) / 20, "W"),
+            numpy_helper.from_array(np.array([2, 3]), "sides"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    network = FeatureExtractor(model, preprocessing=Preprocessing(size=6))
     fitted = fit_final(data, images, FinalSettings(network=network, heads=["softmax"]))
     assert fitted.accuracy.value > 0.9
     assert any("classes were matched to outputs" in note for note in fitted.notes)
