@@ -302,7 +302,7 @@ class Predictor:
     @property
     def sha256(self) -> str:
         """Hash of the file that it was read from."""
-        return hashlib.sha256(self._content).hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def provenance(self) -> NDArray[np.uint64] | None:
