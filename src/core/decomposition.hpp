@@ -77,6 +77,23 @@ public:
         balance(excess);
     }
 
+    // Starts from the coefficients of another problem, say the same with other samples: clips them
+    // to the bounds, computes the residuals from scratch, and restores the zero sum. A solution of
+    // this very problem is left as it is, to the bit.
+    void start_from(const std::vector<double>& start) {
+        double sum = 0, size = 0;
+        for (int k = 0; k < dual_.n; ++k) {
+            double& b = dual_.b[size_t(k)];
+            b = std::clamp(start[size_t(k)], dual_.low[size_t(k)], dual_.high[size_t(k)]);
+            sum += b;
+            size += std::abs(b);
+        }
+        recompute_residuals();
+        if (std::abs(sum) <= kZeroSum * size) return;
+        balance(sum);
+        recompute_residuals();
+    }
+
     // Runs rounds of: add the worst violators, optimize the working set, update all residuals.
     // `gap` receives the gap that remains.
     Status run(int64_t* iterations, Gap& gap) {
@@ -130,6 +147,9 @@ private:
     static constexpr int kNewtonSteps = 32;
     // Pairs up to this size are one working set from the start: their rows are a few vectors.
     static constexpr int kSmall = 128;
+    // A sum of coefficients this far from zero, as a share of their sizes, is rounding. The moves of
+    // a solution come in pairs that cancel but for that.
+    static constexpr double kZeroSum = 1e-12;
     // A sample stays in the set while its decision value is this close to its margin of +-1.
     static constexpr double kActiveMargin = 0.5;
 

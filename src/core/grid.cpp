@@ -67,9 +67,21 @@ void Solutions<T>::store(size_t setting, const ClassPair& classes, const Solutio
     gaps[at] = solution.gap;
 }
 
+template <class T>
+std::vector<double> Solutions<T>::coefficients_of(size_t setting, const ClassPair& classes) const {
+    const T* all = coefficients + setting * (n_classes - 1) * n_samples;
+    const auto [first, second] = classes.pair;
+    std::vector<double> b(all + (classes.j - 1) * n_samples + first.begin,
+                          all + (classes.j - 1) * n_samples + first.end);
+    b.insert(b.end(), all + classes.i * n_samples + second.begin,
+             all + classes.i * n_samples + second.end);
+    return b;
+}
+
 void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& classes,
-                 const double* C_per_sample, Limits limits, const Solutions<double>& out,
-                 int64_t* iterations, int64_t* statuses, const Workers& workers) {
+                 const double* C_per_sample, const int64_t* unchanged, Limits limits,
+                 const Solutions<double>& out, int64_t* iterations, int64_t* statuses,
+                 const Workers& workers) {
     std::atomic<bool> cancelled{false};
     limits.cancelled = &cancelled;
     data.memory /= size_t(workers.n_threads);
@@ -77,8 +89,11 @@ void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& clas
     run_parallel(workers, int(pairs.size()), cancelled, [&] {
         return [&, workspace = Workspace()](int k) mutable {
             const ClassPair& pair = pairs[size_t(k)];
+            if (unchanged && unchanged[pair.index]) return;
+            const std::vector<double> start =
+                unchanged ? out.coefficients_of(0, pair) : std::vector<double>();
             const Solution solution =
-                solve_pair(data, kernel, pair.pair, C_per_sample, limits, workspace);
+                solve_pair(data, kernel, pair.pair, C_per_sample, start, limits, workspace);
             out.store(0, pair, solution);
             iterations[pair.index] = solution.iterations;
             statuses[pair.index] = int64_t(solution.status);

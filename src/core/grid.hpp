@@ -27,13 +27,17 @@ struct Solutions {
     size_t n_classes, n_samples;
 
     void store(size_t setting, const ClassPair& classes, const Solution& solution) const;
+    // The coefficients that `store` has written, in the order of a solution.
+    std::vector<double> coefficients_of(size_t setting, const ClassPair& classes) const;
 };
 
 // Solves every pair on its own, certified. `iterations` and `statuses` have one value per pair, and
-// `C_per_sample` one per sample.
+// `C_per_sample` one per sample. With `unchanged`, one value per pair, `out` holds the coefficients to
+// start from; where it is not zero, all of the pair's outputs are there already, and stay.
 void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& classes,
-                 const double* C_per_sample, Limits limits, const Solutions<double>& out,
-                 int64_t* iterations, int64_t* statuses, const Workers& workers);
+                 const double* C_per_sample, const int64_t* unchanged, Limits limits,
+                 const Solutions<double>& out, int64_t* iterations, int64_t* statuses,
+                 const Workers& workers);
 
 // A kernel with its folds and ascending values of C, and the destination of their solutions.
 struct GridJob {

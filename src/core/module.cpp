@@ -109,6 +109,7 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
                       const Source<double>& f64, const Kernel& kernel,
                       const Array<double, 1>& C_per_sample, const Array<int64_t, 1>& starts,
                       double tolerance, int64_t max_iterations, size_t memory,
+                      const std::optional<Array<int64_t, 1>>& unchanged,
                       Output<double, 3> coefficients, Output<double, 2> intercepts,
                       Output<double, 2> gaps, Output<int64_t, 2> iterations,
                       Output<int64_t, 2> statuses) {
@@ -119,6 +120,7 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
     if (f32) require_kernel(*f32, kernel);
     require(!f32 || f32->n == f64.n, "'f32' and 'f64' must have the same samples.");
     require_shape("C_per_sample", C_per_sample, {n});
+    if (unchanged) require_shape("unchanged", *unchanged, {n_pairs});
     require_shape("coefficients", coefficients, {1, n_classes - 1, n});
     require_shape("intercepts", intercepts, {1, n_pairs});
     require_shape("gaps", gaps, {1, n_pairs});
@@ -127,8 +129,9 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
     const Data data{f32.value_or(Source<float>{}), f64, context.blas, context.variant, memory};
     const Solutions<double> out{coefficients.data(), intercepts.data(), gaps.data(), n_classes, n};
     context.run([&](const Workers& workers) {
-        solve_pairs(data, kernel, classes, C_per_sample.data(), {tolerance, max_iterations}, out,
-                    iterations.data(), statuses.data(), workers);
+        solve_pairs(data, kernel, classes, C_per_sample.data(),
+                    unchanged ? unchanged->data() : nullptr,
+                    {tolerance, max_iterations}, out, iterations.data(), statuses.data(), workers);
     });
 }
 
@@ -299,7 +302,7 @@ NB_MODULE(_core, m) {
     });
     m.def("solve_pairs", &solve_pairs_into, "context"_a, "f32"_a.none(), "f64"_a, "kernel"_a,
           array("C_per_sample"), array("starts"), "tolerance"_a, "max_iterations"_a, "memory"_a,
-          array("coefficients"), array("intercepts"), array("gaps"), array("iterations"),
+          array("unchanged").none(), array("coefficients"), array("intercepts"), array("gaps"), array("iterations"),
           array("statuses"));
     nb::class_<GridJob>(m, "GridJob")
         .def("__init__",

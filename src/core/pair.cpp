@@ -1,7 +1,8 @@
 // Solving one pair: to a certificate (solve_pair), or many times for a search (solve_jobs).
 //
 // solve_pair runs in float32 first, where rows take half the memory and vectors hold twice as many
-// values, then in float64 from that solution. solve_jobs stays in float32 and saves work by order:
+// values, then in float64 from that solution. If it is given a start, float64 looks at that first:
+// where a few samples came or went, most pairs are solved already. solve_jobs stays in float32 and saves work by order:
 // it keeps kernel values while it goes through the folds, and along ascending C starts each problem
 // from the solution of the one before, which stays feasible, as the bounds only widen.
 #include "pair.hpp"
@@ -71,14 +72,38 @@ void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limit
     }
 }
 
+// Sets the coefficients and residuals of a start, and returns its gap.
+Gap look_at(const std::vector<double>& start, const Data& data, const Kernel& kernel,
+            const Pair& pair, const Limits& limits, Workspace& workspace, Dual& dual) {
+    GramSource<double> source(data.f64, pair.first, pair.second, data.blas);
+    Decomposition<double> phase(
+        source, kernel, {kernels<double>(*data.variant), data.blas, data.memory, workspace.f64},
+        limits, dual);
+    phase.start_from(start);
+    return find_gap(dual);
+}
+
 }  // namespace
 
 Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
-                    const double* C_per_sample, const Limits& limits, Workspace& workspace) {
+                    const double* C_per_sample, const std::vector<double>& start,
+                    const Limits& limits, Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
     set_bounds(dual, pair, C_per_sample, 1.0);
     Solution solution;
     Gap gap;
+    if (!start.empty()) {
+        gap = look_at(start, data, kernel, pair, limits, workspace, dual);
+        if (gap.size() <= limits.tolerance) {
+            conclude(dual, gap, dual.b != start, solution);
+            return solution;
+        }
+        // Not finite: of no use as a start.
+        if (std::isnan(gap.size())) {
+            dual.start_cold();
+            set_bounds(dual, pair, C_per_sample, 1.0);
+        }
+    }
     // The float32 phase cannot resolve violations below the rounding of its kernel values, and ends
     // when it makes no more progress. The float64 phase does the rest.
     const bool begin_fast = data.f32 && dual.n > kTiny;
@@ -104,7 +129,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
         if (begin_fast) phase.recompute_residuals();
         certify(phase, dual, limits, solution, gap);
     }
-    conclude(dual, gap, false, solution);
+    conclude(dual, gap, !start.empty(), solution);
     return solution;
 }
 

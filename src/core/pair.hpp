@@ -37,9 +37,11 @@ struct Workspace {
 };
 
 // Solves one problem to its tolerance, finished and certified in float64. `C_per_sample` holds C
-// times the weight of each sample, for all samples of all classes, sorted by class.
+// times the weight of each sample, for all samples of all classes, sorted by class. `start` has
+// signed coefficients to start from, the first class's samples first, or none.
 Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
-                    const double* C_per_sample, const Limits& limits, Workspace& workspace);
+                    const double* C_per_sample, const std::vector<double>& start,
+                    const Limits& limits, Workspace& workspace);
 
 // A kernel with several folds, each with its own sample weights, and ascending values of C.
 struct Job {

@@ -48,6 +48,22 @@ class Solutions:
         return cls(coefficients, intercepts, gaps, iterations, statuses)
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a solution starts from.
+
+    Attributes
+    ----------
+    solutions : Solutions
+        The coefficients to start from. The core writes its results over them.
+    unchanged : ndarray of shape (n_pairs,), int64
+        1 for each pair whose problem is the one that was solved: `solutions` has the results.
+    """
+
+    solutions: Solutions
+    unchanged: NDArray[np.int64]
+
+
 def solve_pairs(
     X: NDArray[Any],
     mean: NDArray[np.float64],
@@ -60,6 +76,7 @@ def solve_pairs(
     n_jobs: int | None,
     memory: int,
     f32: "_native.core.SingleSource | None" = None,
+    start: Start | None = None,
 ) -> Solutions:
     """Solve the dual problem of every pair of classes.
 
@@ -80,6 +97,8 @@ def solve_pairs(
         Bytes for rows of the Gram matrix.
     f32 : core.SingleSource, optional
         The samples in float32, if the core already has them.
+    start : Start, optional
+        What to start from.
 
     Returns
     -------
@@ -107,7 +126,7 @@ def solve_pairs(
     # After a search there is a float32 copy already; making another one would cost time and memory.
     if f32 is None:
         f32 = _make_f32(X64, kernel)
-    solutions = Solutions.empty(layout.n_classes, len(X))
+    solutions = Solutions.empty(layout.n_classes, len(X)) if start is None else start.solutions
     # The core's threads each call BLAS; with threads of its own, there would be too many.
     with single_threaded_blas():
         _native.core.solve_pairs(
@@ -120,6 +139,7 @@ def solve_pairs(
             tol,
             max_iter,
             memory,
+            None if start is None else start.unchanged,
             # A leading axis for the number of settings, as in the arrays of a grid; here there is
             # one.
             *(array[np.newaxis] for array in vars(solutions).values()),

@@ -28,6 +28,7 @@ from penultimate.svm._foresight import announce_cost
 from penultimate.svm._kernel import Kernel, resolve_gamma
 from penultimate.svm._machine import Machine
 from penultimate.svm._pairs import SortedClasses, vote_scores, worst_margin
+from penultimate.svm._warm_start import Prints, carry_over
 
 # The limit of a C int: the core takes `degree` as one, and libsvm `max_iter`, too.
 _LARGEST_INT = 2**31 - 1
@@ -91,6 +92,11 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Not used, present for compatibility with :class:`sklearn.svm.SVC`.
     probability : bool, default=False
         Present for compatibility; `fit` rejects True and names the alternative.
+    warm_start : bool, default=False
+        Whether `fit` starts from the solution of the last `fit`: samples with the same values and
+        label (for a precomputed kernel, the same position) keep their coefficients. The solution is
+        certified as any other, and equals a cold one within `tol`, not to the last bit. Fast where
+        few samples have come, gone or changed their labels.
     n_jobs : int, default=None
         Number of threads; None uses as many as scikit-learn's own parallel loops would, -1 all
         cores. Ctrl-C stops a fit in Python's main thread only.
@@ -161,6 +167,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "probability": ["boolean", StrOptions({"deprecated"})],
+        "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
         "memory_limit": [Interval(Real, 0, None, closed="neither"), str, None],
     }
@@ -183,6 +190,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         verbose: bool = False,
         random_state: RandomState = None,
         probability: bool | str = False,
+        warm_start: bool = False,
         n_jobs: int | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
@@ -201,6 +209,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self.verbose = verbose
         self.random_state = random_state
         self.probability = probability
+        self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
 
@@ -300,39 +309,49 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         weight: NDArray[np.float64],
         f32: "_native.core.SingleSource | None",
     ) -> None:
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
             raise ValueError(
-                f"The number of classes has to be greater than one; got {len(self.classes_)} class"
+                f"The number of classes has to be greater than one; got {len(classes)} class"
             )
-        self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        class_weight = compute_class_weight(self.class_weight, classes=classes, y=y)
         with np.errstate(invalid="ignore"):
             # A weight of zero excludes a sample, even if C is infinite (0 * inf would be NaN).
-            C_per_sample = np.where(weight > 0, self.C * weight * self.class_weight_[codes], 0.0)
-        if len(np.unique(codes[C_per_sample > 0])) < len(self.classes_):
+            C_per_sample = np.where(weight > 0, self.C * weight * class_weight[codes], 0.0)
+        if len(np.unique(codes[C_per_sample > 0])) < len(classes):
             raise ValueError(
                 "Invalid input - sample_weight (or class_weight) leaves a class without any "
                 "positive weight; drop the class, or give its samples weights."
             )
-        self._mean = np.zeros(X.shape[1])
+        mean = np.zeros(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):  # the range is checked later
-            self._gamma = resolve_gamma(self.gamma, X)
+            gamma = resolve_gamma(self.gamma, X)
             if self.kernel == "rbf":
                 # Centering changes no distance, and float32 resolves distances better.
-                self._mean = X.mean(axis=0, dtype=np.float64)
-        layout = SortedClasses.of(codes, len(self.classes_))
+                mean = X.mean(axis=0, dtype=np.float64)
+        kernel = Kernel(self.kernel, gamma, self.coef0, self.degree)
+        layout = SortedClasses.of(codes, len(classes))
+        start, prints = None, None
+        if self.warm_start:
+            prints = Prints.of(X, C_per_sample, layout, classes, kernel, self.tol)
+            if hasattr(self, "_coefficients"):
+                start = carry_over(self, X, layout, classes, prints)
         solutions = solve_pairs(
             X,
-            self._mean,
+            mean,
             C_per_sample,
             layout,
-            self._fitted_kernel(),
+            kernel,
             tol=self.tol,
             max_iter=_native.UNLIMITED if self.max_iter == -1 else self.max_iter,
             n_jobs=self.n_jobs,
             memory=_native.memory_in_bytes(self.memory_limit),
             f32=f32,
+            start=start,
         )
+        # From here on nothing fails: a classifier whose refit did is what it was.
+        self.classes_, self.class_weight_, self._prints = classes, class_weight, prints
+        self._mean, self._gamma = mean, gamma
         self._store(X, layout, solutions)
 
     def _fitted_kernel(self) -> Kernel:
