@@ -109,10 +109,10 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
                       const Source<double>& f64, const Kernel& kernel,
                       const Array<double, 1>& C_per_sample, const Array<int64_t, 1>& starts,
                       double tolerance, int64_t max_iterations, size_t memory,
-                      const std::optional<Array<int64_t, 1>>& unchanged,
                       Output<double, 3> coefficients, Output<double, 2> intercepts,
                       Output<double, 2> gaps, Output<int64_t, 2> iterations,
-                      Output<int64_t, 2> statuses) {
+                      Output<int64_t, 2> statuses,
+                      const std::optional<Array<int64_t, 1>>& unchanged) {
     const size_t n = size_t(f64.n);
     const std::vector<Range> classes = classes_of(starts, n, false);
     const size_t n_classes = classes.size(), n_pairs = count_pairs(n_classes);
@@ -302,8 +302,8 @@ NB_MODULE(_core, m) {
     });
     m.def("solve_pairs", &solve_pairs_into, "context"_a, "f32"_a.none(), "f64"_a, "kernel"_a,
           array("C_per_sample"), array("starts"), "tolerance"_a, "max_iterations"_a, "memory"_a,
-          array("unchanged").none(), array("coefficients"), array("intercepts"), array("gaps"), array("iterations"),
-          array("statuses"));
+          array("coefficients"), array("intercepts"), array("gaps"), array("iterations"),
+          array("statuses"), array("unchanged") = nb::none());
     nb::class_<GridJob>(m, "GridJob")
         .def("__init__",
              [](GridJob* self, const Kernel& kernel, const Array<double, 2>& weights,

@@ -53,7 +53,6 @@ def solve_pairs(**changed):
         "tolerance": 1e-3,
         "max_iterations": 10_000,
         "memory": 2**20,
-        "unchanged": None,
         "coefficients": zeros(1, 2, N),
         "intercepts": zeros(1, N_PAIRS),
         "gaps": zeros(1, N_PAIRS),

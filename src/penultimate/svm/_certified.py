@@ -139,10 +139,10 @@ def solve_pairs(
             tol,
             max_iter,
             memory,
-            None if start is None else start.unchanged,
             # A leading axis for the number of settings, as in the arrays of a grid; here there is
             # one.
             *(array[np.newaxis] for array in vars(solutions).values()),
+            None if start is None else start.unchanged,
         )
     return solutions
 
