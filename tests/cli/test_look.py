@@ -202,3 +202,18 @@ def test_what_stands_in_the_way_comes_before_the_next_command(tmp_path):
     assert "Exact copies stay on one side" not in words
     page = (tmp_path / "out" / "look.html").read_text("utf-8")
     assert "What stands in the way of a comparison" in page
+
+
+def test_a_description_in_croissant(messy, tmp_path):
+    result = look(messy, "--out", tmp_path / "out", "--croissant", tmp_path / "data.json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))
+    assert found["name"] == "my photos"
+    assert len(found["recordSet"][1]["data"]) == 28
+    for name in (tmp_path, tmp_path / "nowhere" / "data.json"):
+        result = look(messy, "--out", tmp_path / "other", "--croissant", name)
+        assert result.exit_code == 2
+        assert "must be a file in a folder that exists" in " ".join(
+            result.stderr.replace("\u2502", " ").split()
+        )
+    assert not (tmp_path / "other").exists()

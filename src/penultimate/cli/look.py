@@ -41,6 +41,14 @@ def look(
     open_page: Annotated[
         bool, typer.Option("--open", help="Show the page in the web browser.")
     ] = False,
+    croissant: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also describe the data in Croissant, as JSON-LD, in this file: classes, files "
+            "with their SHA-256, the split.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print look.json, not a table.")] = False,
 ) -> None:
     """What is in the data: classes, sizes, copies, odd files. Nothing is trained.
@@ -50,12 +58,16 @@ def look(
     with plain_errors():
         from rich.console import Console
 
+        from penultimate._common.files import write_atomically
         from penultimate.comparison.live import LiveTable
+        from penultimate.datasets.croissant import describe_in_croissant
         from penultimate.datasets.obstacles import Reading
         from penultimate.datasets.survey import survey
         from penultimate.report.look import DATA, check_look_folder, describe, write_look
 
         earlier = check_look_folder(out)
+        if croissant is not None:
+            _check_file(croissant)
         check_group(group_from_filename)
         reading = Reading(parse_size(image_size), skip_corrupt, drop_duplicates, subsets)
         console = Console(stderr=json)
@@ -65,6 +77,10 @@ def look(
             )
         summary = describe(found, str(data), reading)
         page = write_look(found, summary, out)
+        if croissant is not None:
+            described = describe_in_croissant(found, data)
+            with write_atomically(croissant) as temporary:
+                temporary.write_text(described, encoding="utf-8")
         if json:
             print((out / DATA).read_text(encoding="utf-8"), end="", flush=True)
         else:
@@ -72,10 +88,20 @@ def look(
             if earlier not in (None, summary["name"]):
                 live.message(f"Note: the page of {earlier!r} in {str(out)!r} was replaced.")
             live.message(f"Page: {page}")
+            if croissant is not None:
+                live.message(f"Croissant: {croissant}")
         if open_page:
             import webbrowser
 
             webbrowser.open(page.resolve().as_uri())
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what cannot be the file of a description, before all images are read for it."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"must be a file in a folder that exists; got {str(path)!r}.", param_hint="--croissant"
+        )
 
 
 def _print(console: "Console", summary: dict[str, Any]) -> None:
