@@ -68,13 +68,6 @@ def test_a_model_shows_them():
     assert "<img" not in plain._repr_html_()
 
 
-def test_only_images_have_them(tmp_path):
-    svc = penultimate.SVC(kernel="linear").fit([[0.0], [2.0]], ["low", "high"])
-    with pytest.raises(ValueError, match="takes features, of which there are no thumbnails"):
-        penultimate.save(svc, tmp_path / "m.zip", [[0.0]], thumbnails=(RED, ["low"] * 3))
-    assert list(tmp_path.iterdir()) == []
-
-
 def saved(size=(64, 64), mode="RGB", kind="PNG", **how):
     buffer = io.BytesIO()
     Image.new(mode, size).save(buffer, kind, **how)

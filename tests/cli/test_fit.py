@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
-from penultimate import compare, load
+from penultimate import SVC, compare, load, save
 from penultimate.cli import compare as _c  # noqa: F401  registers the command
 from penultimate.cli import evaluate as _e  # noqa: F401
 from penultimate.cli import fit as _f  # noqa: F401
@@ -103,6 +103,14 @@ def test_a_comparison_without_models_says_how_to_get_them(report, tmp_path):
     shutil.rmtree(folder / "models")
     error = run("fit", "--from", folder, "--out", tmp_path / "m.zip", code=1).stderr
     assert "--keep-models" in error
+
+
+def test_features_have_no_thumbnails(tmp_path):
+    svc = SVC(kernel="linear").fit(X, y)
+    shown = np.zeros((1, 8, 8), np.uint8), ["9"]
+    with pytest.raises(ValueError, match="takes features, of which there are no thumbnails"):
+        save(svc, tmp_path / "m.zip", X, thumbnails=shown)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_a_folder_of_images(photos, tmp_path):
     unknown = ("citeAs", "datePublished", "license", "version")  # which only its publisher knows
     assert all(any(name in warning for name in unknown) for warning in issues.warnings)
     assert document["description"] == "6 labeled images of 2 classes."
+    assert document["recordSet"][0]["dataType"] == "sc:Enumeration"
     assert document["distribution"][0]["includes"] == ["**/*.png"]
     assert document["distribution"][0]["encodingFormat"] == ["image/png"]
     classes = {record["name"]: record for record in records(dataset, "classes")}
