@@ -11,6 +11,7 @@ from penultimate.comparison import compare as compare
 from penultimate.datasets import Dataset as Dataset
 from penultimate.datasets import load_data as load_data
 from penultimate.datasets import load_mnist_5k as load_mnist_5k
+from penultimate.evaluation import NoveltyDetector as NoveltyDetector
 from penultimate.evaluation import interval_across_splits as interval_across_splits
 from penultimate.networks import Augmentation as Augmentation
 from penultimate.networks import FeatureExtractor as FeatureExtractor

@@ -19,6 +19,7 @@ from penultimate.evaluation.intervals.accuracy import (
     wilson_interval,
 )
 from penultimate.evaluation.intervals.significance import holm, mcnemar, samples_needed
+from penultimate.evaluation.novelty import NoveltyDetector
 from penultimate.evaluation.reliability import (
     ReliabilityCurve,
     brier_score,
@@ -30,6 +31,7 @@ from penultimate.evaluation.scoring import evaluate
 
 __all__ = [
     "Interval",
+    "NoveltyDetector",
     "ReliabilityCurve",
     "accuracy_interval",
     "area_under_risk_coverage",
