@@ -89,7 +89,7 @@ def try_scores(
         parts = choice.split("+")
         if tried and set(parts) <= set(names):
             areas[choice] = np.full(n_classes, np.nan)
-            totals = sum(scaled[name][1:] for name in parts)
+            totals = np.sum([scaled[name][1:] for name in parts], axis=0)
             areas[choice][tried] = [_area(total, labels == c) for c, total in zip(tried, totals)]
     return Trial(scales, areas)
 

@@ -183,14 +183,14 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         """
         self._check_parameters()
         owner = type(self).__name__
-        X = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
-        y = np.zeros(len(X), np.int64) if y is None else check_labels(y, len(X), n_classes=1)
-        groups = check_per_sample(groups, len(X), "groups", owner)
-        seed, prints = draw_seed(self.random_state), copy_prints(X)
-        n_heldout = round(self.holdout * len(X))
-        self._check_enough(n_heldout, len(X))
+        rows: NDArray[Any] = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
+        y = np.zeros(len(rows), np.int64) if y is None else check_labels(y, len(rows), n_classes=1)
+        groups = check_per_sample(groups, len(rows), "groups", owner)
+        seed, prints = draw_seed(self.random_state), copy_prints(rows)
+        n_heldout = round(self.holdout * len(rows))
+        self._check_enough(n_heldout, len(rows))
         split = split_samples(y, groups, self.holdout, fingerprints=prints, seed=seed)
-        self._check_enough(len(split.held_out), len(X))
+        self._check_enough(len(split.held_out), len(rows))
         train = split.train
         folds = []
         if self._needs_folds(y[train]):
@@ -201,7 +201,7 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
                 n_folds=_FOLDS,
                 seed=seed,
             )
-        return self._fit_parts(X[train], y[train], X[split.held_out], folds, seed)
+        return self._fit_parts(rows[train], y[train], rows[split.held_out], folds, seed)
 
     def _fit_parts(
         self,

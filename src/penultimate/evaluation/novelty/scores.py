@@ -44,7 +44,7 @@ class Score(Protocol):
 class Nearest:
     """Distance to the nearest sample of each class."""
 
-    by_class = True
+    by_class: ClassVar[bool] = True
 
     def fit(self, X: NDArray[Any], codes: NDArray[np.integer]) -> Self:
         """Keep the samples, centered, sorted by class."""
@@ -81,7 +81,7 @@ class Mahalanobis:
     this makes its samples look much more like the others than they are.
     """
 
-    by_class = False
+    by_class: ClassVar[bool] = False
 
     def fit(self, X: NDArray[Any], codes: NDArray[np.integer]) -> Self:
         """Estimate the means, and the covariance within classes (Ledoit and Wolf)."""
@@ -114,7 +114,7 @@ class Margin:
     Its pairs of classes are separate problems, so a class can be left out with its pairs.
     """
 
-    by_class = True
+    by_class: ClassVar[bool] = True
 
     def fit(self, X: NDArray[Any], codes: NDArray[np.integer]) -> Self:
         """Fit the SVM."""
