@@ -205,11 +205,11 @@ def _damage_initializer(tensor, rng):
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def use(content):
-    """Open a bundle and predict; return what happened."""
+def use(content, key=None):
+    """Open a bundle, with a key if one is given, and predict; return what happened."""
     samples = [np.zeros((1, 1, 1, 3), np.uint8), np.ones((2, 9, 7, 3), np.uint8)]
     try:
-        model = penultimate.load(content, threads=1)
+        model = penultimate.load(content, threads=1, key=key)
     except BundleError:
         return "refused"
     try:

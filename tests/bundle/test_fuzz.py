@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from penultimate.bundle import BundleError, Predictor
+from penultimate.bundle import BundleError, Predictor, new_key
 from penultimate.bundle.archive import pack
+from penultimate.bundle.signatures import make_signature
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +48,20 @@ def test_a_thousand_flipped_bytes_are_a_thousand_refusals(fuzz):
     for _ in range(1000):
         with pytest.raises(BundleError):
             Predictor(fuzz.flip(rng.choice(whole), rng))
+
+
+def test_no_damage_to_a_signed_bundle_is_taken_for_its_signers(fuzz):
+    pair, rng = new_key(), random.Random(0)
+    for parts in fuzz.originals():
+        parts["signature.json"], _ = make_signature(parts["manifest.json"], pair.private)
+        assert fuzz.use(pack(parts), pair.public) == "predicts"
+        for level in ("zip", "manifest", "tensors", "graph"):
+            damaged = [fuzz.damage(parts, level, rng) for _ in range(15)]
+            assert {fuzz.use(content, pair.public) for content in damaged} == {"refused"}
+        for _ in range(100):
+            signature = fuzz.flip(parts["signature.json"], rng)
+            content = pack({**parts, "signature.json": signature})
+            assert fuzz.use(content, pair.public) == "refused"
 
 
 def test_what_was_not_damaged_is_not_refused(fuzz):

@@ -38,7 +38,7 @@ OTHERS = {
 def signed(by=ED, manifest=MANIFEST, **changes):
     """Return a signature, with other fields if some are given."""
     content, _ = make_signature(manifest, private_pem(by))
-    return json.dumps(json.loads(content) | changes).encode() if changes else content
+    return f"{json.dumps(json.loads(content) | changes, indent=1)}\n".encode()
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
@@ -95,6 +95,8 @@ def test_each_byte_of_the_manifest_counts(key):
         (signed(signature=5), "other fields than"),
         (signed(signature="%%"), "not written as base64"),
         (signed(signature=""), "not of this manifest"),
+        (signed() + b" ", "was changed after it was written"),
+        (signed().replace(b"==", b"="), "not written as base64"),
         (signed(signature=base64.b64encode(bytes(64)).decode()), "not of this manifest"),
         (signed(KEYS["p256"]), "signed with another key"),
         (signed(manifest=b"{}"), "not of this manifest"),

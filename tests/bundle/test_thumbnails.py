@@ -1,6 +1,7 @@
 """Thumbnails: what is written, shown, and refused."""
 
 import io
+import random
 import struct
 import zlib
 
@@ -11,7 +12,7 @@ from PIL import Image, PngImagePlugin
 import penultimate
 from penultimate.bundle import BundleError
 from penultimate.bundle.archive import pack
-from penultimate.bundle.thumbnails import make_thumbnails
+from penultimate.bundle.thumbnails import check_thumbnails, make_thumbnails
 
 from .handmade import OF_IMAGES, make_parts, of_images
 
@@ -107,6 +108,24 @@ WORDS.add_text("a", "b", zip=True)
 def test_what_is_no_strip_is_refused(content, message):
     with pytest.raises(BundleError, match=rf"'thumbnails/0\.png' in the bundle.*({message})"):
         penultimate.load(bundle(_0=content))
+
+
+def test_damage_at_random_is_refused_or_harmless():
+    """Another error than ours would end the test; so it does at every length."""
+    rng, whole = random.Random(0), saved((128, 64))
+    damaged = [whole[:length] for length in range(len(whole))]
+    for _ in range(500):
+        content = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 4])):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        damaged.append(bytes(content[: rng.choice([len(content), rng.randrange(len(content))])]))
+    refused = 0
+    for content in damaged:
+        try:
+            check_thumbnails({"thumbnails/0.png": memoryview(content)}, 3)
+        except BundleError:
+            refused += 1
+    assert refused > len(whole)
 
 
 def test_a_strip_of_no_class_is_refused():

@@ -97,14 +97,7 @@ def make_signature(manifest: bytes | memoryview, private: bytes) -> tuple[bytes,
     else:
         value = key.sign(bytes(manifest), _ecdsa(deterministic_signing=True))
     fingerprint = _fingerprint(key.public_key())
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "algorithm": algorithm,
-        "key": fingerprint,
-        "signature": base64.b64encode(value).decode(),
-    }
-    return f"{json.dumps(document, indent=1)}\n".encode(), fingerprint
+    return _written(algorithm, fingerprint, value), fingerprint
 
 
 def check_signature(
@@ -165,6 +158,18 @@ def check_signature(
     return fingerprint
 
 
+def _written(algorithm: str, key: str, value: bytes) -> bytes:
+    """Return the one form of a ``signature.json``."""
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "algorithm": algorithm,
+        "key": key,
+        "signature": base64.b64encode(value).decode(),
+    }
+    return f"{json.dumps(document, indent=1)}\n".encode()
+
+
 def _parse(signature: bytes | memoryview) -> tuple[str, str, bytes]:
     """Return algorithm, key and value of a ``signature.json``, strictly read."""
     if len(signature) > _MAX_BYTES:
@@ -191,6 +196,9 @@ def _parse(signature: bytes | memoryview) -> tuple[str, str, bytes]:
         value = base64.b64decode(found["signature"], validate=True)
     except (binascii.Error, ValueError) as error:
         raise BundleError(f"The signature is not written as base64: {error}.") from None
+    # Base64 has bits that mean nothing, and JSON blanks: nobody can hide anything in them.
+    if signature != _written(found["algorithm"], found["key"], value):
+        raise BundleError("signature.json was changed after it was written. Get the file again.")
     return found["algorithm"], found["key"][:64], value
 
 

@@ -124,6 +124,8 @@ def _fault(content: memoryview) -> str | None:
         if position + 12 > len(content):
             return "is cut short"
         length, kind = struct.unpack_from(">I4s", content, position)
+        if position + 12 + length > len(content) or (kind == b"IHDR" and length != 13):
+            return "is cut short"
         kinds.append(kind)
         if kind not in _CHUNKS or (kind == b"IHDR") != (len(kinds) == 1):
             return f"has a part {kind!r}, which no thumbnail has"
