@@ -238,6 +238,7 @@ class Predictor:
         subset: str | None = None,
         batch_size: int = 32,
         on_error: Callable[[int, ValueError], None] | None = None,
+        on_change: Callable[[int, str], None] | None = None,
     ) -> Iterator[tuple[list[int], Predictions]]:
         """Predict images part by part, in their order; memory does not grow with their number.
 
@@ -252,6 +253,9 @@ class Predictor:
         on_error : callable, optional
             Called with the position and the error of an image that cannot be read, which is then
             left out. By default the error is raised.
+        on_change : callable, optional
+            Called with the position of an image that was changed before the model took it, such as
+            an animation, and words for what was done. By default there is a warning.
 
         Yields
         ------
@@ -267,7 +271,7 @@ class Predictor:
         known = self.manifest.input["n_features"] if "features" in self._runner.inputs else None
         given, prepare = self.manifest.input.get("white"), self.manifest.preprocessing
         images = samples.as_images(X, given, known, prepare)
-        for window in samples.windows(images, on_error):
+        for window in samples.windows(images, on_error, on_change):
             order: list[int] = []
             parts = []
             for places, pixels in samples.of_one_size(window, batch_size):

@@ -37,6 +37,7 @@ _CHANGES = {
 }
 
 OnError = Callable[[int, ValueError], None]
+OnChange = Callable[[int, str], None]
 
 
 def as_images(
@@ -119,14 +120,15 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
             f"The model takes features of shape (n_samples, {n_features}); got {array.shape}."
             f"{' It is one sample: pass X[None].' if one else ''}"
         )
-    converted = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # becomes infinity, which is refused
+        converted = array.astype(np.float32)
     if not np.isfinite(converted).all():
         raise ValueError("The features hold NaN or infinity; drop or fix these samples.")
     return converted
 
 
 def windows(
-    images: Images, on_error: OnError | None = None
+    images: Images, on_error: OnError | None = None, on_change: OnChange | None = None
 ) -> Iterator[list[tuple[int, NDArray[np.uint8]]]]:
     """Yield positions and pixels of a few images at a time, in order, of shape (h, w, channels).
 
@@ -136,11 +138,14 @@ def windows(
     on_error : callable, optional
         Called with the position and the error of an image that cannot be read, which is then left
         out. By default the error is raised.
+    on_change : callable, optional
+        Called with the position of an image and the words for what was done to it.
 
     Warns
     -----
     UserWarning
-        Once each, if pixels had to be rounded to 8 bits, and if an image has several frames.
+        Without `on_change`, once each, if pixels had to be rounded to 8 bits, and if an image has
+        several frames.
     """
     window: list[tuple[int, NDArray[np.uint8]]] = []
     n_values, said = 0, set[str]()
@@ -152,8 +157,11 @@ def windows(
                 raise
             on_error(index, error if isinstance(error, ValueError) else ValueError(str(error)))
             continue
-        for each in sorted(changes - said):
-            warnings.warn(_CHANGES[each], UserWarning, stacklevel=level_outside())
+        for each in sorted(changes if on_change else changes - said):
+            if on_change:
+                on_change(index, _CHANGES[each])
+            else:
+                warnings.warn(_CHANGES[each], UserWarning, stacklevel=level_outside())
         said |= changes
         window.append((index, pixels))
         n_values += pixels.size

@@ -32,6 +32,7 @@ def main() -> None:
         fit,
         look,
         predict,
+        serve,
         sign,
     )
     from penultimate.cli.app import app

@@ -1,0 +1,116 @@
+"""What stands before a service: who may ask, under which name, and from which page.
+
+A service on the loopback address is reached by every page in a browser of this machine. Such a page
+cannot read answers, as the service allows no other origin; but it could send requests, and under a
+name of its own that it lets point to this machine (DNS rebinding) also read. So requests under
+other names than the loopback's are refused, and requests that come from another page.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penultimate.serve.metrics import Metrics
+from penultimate.serve.problems import RefusedError
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_OPEN = ("/healthz", "/readyz")  # asked by what watches the service, which has no token
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Guard:
+    """Refuses who may not ask, and counts all requests.
+
+    Parameters
+    ----------
+    app : ASGI application
+    token : str or None
+        What requests have to bring, as ``Authorization: Bearer ...``.
+    hosts : collection of str, or None
+        Names under which the service may be asked; None for any.
+    metrics : Metrics
+    paths : collection of str
+        Of the service; requests for others are counted together.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        hosts: Collection[str] | None,
+        metrics: Metrics,
+        paths: Collection[str],
+    ) -> None:
+        self._app, self._hosts, self._metrics, self._paths = app, hosts, metrics, paths
+        self._digest = None if token is None else _digest(token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        path = scope["path"] if scope["path"] in self._paths else "other"
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                self._metrics.requests.labels(path, str(message["status"])).inc()
+            await send(message)
+
+        try:
+            self._check(scope)
+        except RefusedError as refused:
+            response = refused.response()
+            response.headers["Connection"] = "close"  # its body is not read
+            await response(scope, receive, sent)
+        else:
+            await self._app(scope, receive, sent)
+        self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            raise RefusedError(
+                421, f"The service is not known as {host[:100]!r}; it is {', '.join(self._hosts)}."
+            )
+        if scope["method"] not in ("GET", "HEAD"):
+            origin = headers.get("origin")
+            foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
+            if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+                raise RefusedError(403, "Requests from pages of other origins are not answered.")
+        if self._digest is None or scope["path"] in _OPEN:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        # Digests are of one length, and compared in a time that says nothing about them.
+        if not hmac.compare_digest(_digest(given.strip()), self._digest) or (
+            scheme.lower() != "bearer"
+        ):
+            raise RefusedError(
+                401,
+                "Send the token of this service, as the header Authorization: Bearer TOKEN.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _name_of(host: str) -> str:
+    """Return a host without its port."""
+    name, _, port = host.lower().rpartition(":")
+    return name if name and port.isdecimal() else host.lower()

@@ -1,0 +1,124 @@
+"""What lives as long as a service: its models, its queue, and the threads that read bodies."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from penultimate.serve.answers import answer_of
+from penultimate.serve.batching import Asked, Batcher, Found
+from penultimate.serve.bodies import Memory, content_type_of, parse, read_body
+from penultimate.serve.limits import Limits
+from penultimate.serve.metrics import Metrics
+from penultimate.serve.models import Models, Version
+from penultimate.serve.problems import RefusedError, busy
+
+
+class Service:
+    """Answers requests for predictions.
+
+    Parameters
+    ----------
+    models : Models
+    limits : Limits
+    say : callable
+        Called with a line for whoever runs the service.
+
+    Attributes
+    ----------
+    metrics : Metrics
+    look_now : asyncio.Event
+        Set it to look for new versions of the models at once.
+    is_ready : bool
+        Whether predictions are answered now.
+    """
+
+    def __init__(self, models: Models, limits: Limits, say: Callable[[str], None]) -> None:
+        self._models, self._limits, self._say = models, limits, say
+        self.metrics, self._memory = Metrics(), Memory(limits.memory)
+        self.look_now = asyncio.Event()
+        self.is_ready = False
+        self._n_waiting = 0
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Predict, and look for new versions, while the server runs."""
+        self._batcher = Batcher(
+            batch=self._limits.batch,
+            pixels=self._limits.pixels,
+            delay=self._limits.delay,
+            passed=self.metrics.passes.observe,
+        )
+        for version in self._models:
+            self.metrics.serves(version)
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="penultimate-read") as threads:
+            self._threads = threads
+            tasks = [
+                asyncio.create_task(self._batcher.run()),
+                asyncio.create_task(self._models.watch(self._note, self.look_now)),
+            ]
+            self.is_ready = True
+            yield
+            self.is_ready = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def predict(
+        self, request: Request, name: str | None, subset: str | None
+    ) -> dict[str, Any]:
+        """Return what `Answer` describes, or refuse."""
+        content_type = content_type_of(request)
+        version = self.version_of(name)  # to which the request keeps, also if a new one comes
+        body = await read_body(request, self._limits, self._memory)
+        try:
+            with self._in_queue():
+                read = partial(parse, body, content_type, subset, version, self._limits)
+                asked = await asyncio.get_running_loop().run_in_executor(self._threads, read)
+                found = await self._in_time(self._batcher.predict(asked))
+        finally:
+            self._memory.give_back(len(body))
+        return self._counted(asked, answer_of(found, version))
+
+    def version_of(self, name: str | None) -> Version:
+        """Return the version of a model that answers now, or refuse."""
+        try:
+            return self._models.find(name)
+        except KeyError as error:
+            raise RefusedError(400 if name is None else 404, error.args[0]) from None
+
+    def _counted(self, asked: Asked, answer: dict[str, Any]) -> dict[str, Any]:
+        name = asked.version.name
+        n_abstained = sum(each["abstained"] for each in answer["predictions"])
+        self.metrics.samples.labels(name).inc(len(asked))
+        self.metrics.abstained.labels(name).inc(n_abstained)
+        return answer
+
+    def _note(self, name: str, outcome: str, words: str) -> None:
+        """Count and say that a file of a model has changed."""
+        self.metrics.reloads.labels(name, outcome).inc()
+        self.metrics.serves(self._models.find(name))
+        self._say(f"{name}: {words}")
+
+    @contextmanager
+    def _in_queue(self) -> Iterator[None]:
+        if self._n_waiting >= self._limits.waiting:
+            raise busy(f"{self._limits.waiting:,} requests are waiting.")
+        self._n_waiting += 1
+        try:
+            with self.metrics.waiting.track_inprogress():
+                yield
+        finally:
+            self._n_waiting -= 1
+
+    async def _in_time(self, answer: Awaitable[Found]) -> Found:
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await answer
+        except TimeoutError:
+            raise busy(f"There was no answer within {self._limits.seconds:g} seconds.") from None
