@@ -39,6 +39,7 @@ class Session:
     def __init__(self, content: memoryview, threads: int | None) -> None:
         self._content, self._threads = content, threads
         self._lock = threading.Lock()
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of what was run last
         self._process, self._session = os.getpid(), _open(content, threads)
 
     def inputs(self) -> dict[str, tuple[str, list[Any]]]:
@@ -62,15 +63,19 @@ class Session:
         session = self._of_process()
         names = [each.name for each in session.get_outputs()]
         options = import_optional("onnxruntime", "predict").RunOptions()
-        # What a large image took is given back, as the next ones may be small.
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        shapes = {name: each.shape for name, each in feed.items()}
+        # What a large image took is given back, as the next ones may be small. Of images of one
+        # size it is kept, as a fifth of the time would go into getting it anew for each batch.
+        if shapes != self._shapes:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._shapes = shapes
         try:
             found = session.run(names, dict(feed), options)
             return dict(zip(names, map(np.asarray, found), strict=True))
         except Exception as error:  # its exceptions have no base class of their own
-            shapes = " and ".join(f"{name} {each.shape}" for name, each in feed.items())
+            given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise BundleError(
-                f"The graph of the bundle cannot be run on {shapes}: {_reason(error)}"
+                f"The graph of the bundle cannot be run on {given}: {_reason(error)}"
             ) from error
 
     def _of_process(self) -> Any:

@@ -3,7 +3,7 @@
 All pairs share the support vectors: one product gives the kernel values of a sample, a second one,
 with a matrix of coefficients, the decisions of all pairs. Distances are computed from norms and the
 product, in float32: float64 takes 3 to 7 times as long in ONNX Runtime
-(``benchmarks/results/head_graph.md``). How many digits that leaves depends on the coefficients, so
+(``benchmarks/results/serving.md``). How many digits that leaves depends on the coefficients, so
 it is measured on support vectors; where they are too few, the nodes compute in float64.
 """
 
@@ -84,9 +84,12 @@ def _classify(machine: Any, graph: GraphBuilder, samples: str | None, has_margin
     against = _against_others(machine, kernel, graph, rows, kind)
     graph.mark(against, SIGNS)
     last = graph.constant([2])
-    wins, votes = _votes(graph, against, n_classes)
+    # In `predict` a decision of exactly 0 goes to the second class, as in libsvm; in
+    # `decision_function` to the first, as in scikit-learn.
+    is_first = _others(n_classes) > np.arange(n_classes)[:, np.newaxis]
+    votes = _votes(graph, against, zero_wins=is_first)
     scores = graph.add("Add", votes, _below_a_third(graph, against))
-    winner = scores if machine.break_ties else wins
+    winner = scores if machine.break_ties else _votes(graph, against, zero_wins=~is_first)
     label = graph.add("ArgMax", winner, axis=1, keepdims=0)
     margins = graph.add("ReduceMin", against, last, keepdims=0) if has_margins else None
     per_class = machine.decision_function_shape == "ovr"
@@ -104,21 +107,12 @@ def _below_a_third(graph: GraphBuilder, against: str) -> str:
     return graph.add("Mul", soft, graph.constant(1 / 3, graph.real))
 
 
-def _votes(graph: GraphBuilder, against: str, n_classes: int) -> tuple[str, str]:
-    """Return the number of pairs that each class wins, as `predict` and `decision_function` count.
-
-    Who wins a pair whose decision is exactly 0 differs: in `predict` it is the second class, as in
-    libsvm; in `decision_function` the first, as in scikit-learn.
-    """
-    first = _others(n_classes) > np.arange(n_classes)[:, np.newaxis]
+def _votes(graph: GraphBuilder, against: str, zero_wins: NDArray[np.bool_]) -> str:
+    """Return how many pairs each class wins, and whether it wins those whose decision is 0."""
     # "At least 0" as "more than the largest number below it that counts".
-    below = -np.finfo(graph.real).tiny
-    # Both are counted at once: every node costs a microsecond, a single row takes fifty.
-    bounds = np.stack([np.where(first, 0, below), np.where(first, below, 0)])[:, np.newaxis]
+    bounds = np.where(zero_wins, -np.finfo(graph.real).tiny, 0)
     won = graph.as_real(graph.add("Greater", against, graph.constant(bounds, graph.real)))
-    counts = graph.add("ReduceSum", won, graph.constant([3]), keepdims=0)
-    wins, votes = (graph.add("Gather", counts, graph.constant(k), axis=0) for k in (0, 1))
-    return wins, votes
+    return graph.add("ReduceSum", won, graph.constant([2]), keepdims=0)
 
 
 def _others(n_classes: int) -> NDArray[np.int64]:
