@@ -2,9 +2,10 @@
 
 Damage is done on four levels: to the bytes of the zip; to the manifest, in a zip that is whole; to
 the tensors, and to the graph, with sizes, hashes and declared shapes that were made to match, so
-that it reaches ONNX Runtime. What can be opened also predicts. Each bundle is opened by a worker
-process, which reports its time on the processor and its memory; a worker that dies is a crash. Run
-it with: python -m benchmarks.fuzz_bundles [--bundles 10000] [--out RESULTS.md]
+that it reaches ONNX Runtime. What can be opened also predicts. On a fifth level nothing is damaged:
+bundles of `benchmarks.hostile_bundles` are opened. A worker process does so, which reports its time
+on the processor and its memory; a worker that dies is a crash. Run it with:
+python -m benchmarks.fuzz_bundles [--bundles 10000] [--out RESULTS.md]
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from benchmarks.hostile_bundles import hostile
 from onnx import numpy_helper
 from tests.bundle.handmade import OF_IMAGES, make_parts, of_features, of_images
 
@@ -29,7 +31,7 @@ from penultimate.bundle.archive import MANIFEST, pack
 from penultimate.bundle.operators import OPERATORS
 
 ROOT = Path(__file__).resolve().parents[1]
-LEVELS = ("zip", "manifest", "tensors", "graph")
+LEVELS = ("zip", "manifest", "tensors", "graph", "hostile")
 NUMBERS = (
     0,
     1,
@@ -76,6 +78,8 @@ def originals():
 
 def damage(parts, level, rng):
     """Return the bytes of a bundle with damage on one level."""
+    if level == "hostile":
+        return pack(hostile(parts, rng, with_part))
     name = {"zip": "", "manifest": MANIFEST, "tensors": "head.safetensors"}.get(level, "model.onnx")
     whole = parts.get(name) or pack(parts)
     changes = {MANIFEST: _damage_json, "head.safetensors": _damage_tensors}
@@ -205,13 +209,15 @@ def _damage_initializer(tensor, rng):
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def use(content, key=None):
+def use(content, key=None, *, predict=True):
     """Open a bundle, with a key if one is given, and predict; return what happened."""
     samples = [np.zeros((1, 1, 1, 3), np.uint8), np.ones((2, 9, 7, 3), np.uint8)]
     try:
         model = penultimate.load(content, threads=1, key=key)
     except BundleError:
         return "refused"
+    if not predict:
+        return "opens"
     try:
         if model.manifest.kind == "features":
             model.predict_all(np.ones((2, model.manifest.input["n_features"])))
@@ -234,7 +240,7 @@ def _work(start, stop):
         content = damage(rng.choice(originals()), level, rng)
         Path("/proc/self/clear_refs").write_text("5")  # forgets the largest size so far
         before, began = _memory("VmRSS"), time.process_time()
-        outcome = use(content)
+        outcome = use(content, predict=level != "hostile")
         seconds, memory = time.process_time() - began, _memory("VmHWM") - before
         print(json.dumps([seed, level, outcome, seconds, memory - len(content)]), flush=True)
 
@@ -291,7 +297,7 @@ def describe(reports, crashed, n_refused, options):
     rows = defaultdict(Counter)
     for _, level, outcome, _, _ in reports:
         rows[level][outcome] += 1
-    columns = ("refused", "fails to predict", "predicts")
+    columns = ("refused", "opens", "fails to predict", "predicts")
     lines = [
         "# Damaged bundles",
         "",
@@ -299,7 +305,7 @@ def describe(reports, crashed, n_refused, options):
         "benchmarks/results/fuzz_bundles.md`",
         "",
         f"| damage to | bundles | {' | '.join(columns)} | most CPU time, s | most memory, MiB |",
-        "| --- " + "| ---: " * 6 + "|",
+        "| --- " + "| ---: " * 7 + "|",
     ]
     for level in LEVELS:
         own = [each for each in reports if each[1] == level]

@@ -32,6 +32,17 @@ def test_damage_is_refused_or_harmless(fuzz, level):
     assert outcomes.count("refused") > 40
 
 
+def test_hostile_contents_with_right_hashes_are_refused_or_open_within_limits(fuzz):
+    """Loops, branches, huge sizes, weights elsewhere, deep JSON: see `hostile_bundles`."""
+    originals = fuzz.originals()
+    rng = random.Random(0)
+    outcomes = []
+    for _ in range(60):
+        content = fuzz.damage(rng.choice(originals), "hostile", rng)
+        outcomes.append(fuzz.use(content, predict=False))
+    assert outcomes.count("refused") > 40
+
+
 def test_damage_reaches_the_runtime(fuzz):
     """The hashes match, or nothing below the manifest would be tested."""
     parts = fuzz.originals()[0]

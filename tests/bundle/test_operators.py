@@ -346,6 +346,14 @@ def test_more_fields_or_numbers_than_any_network_has(monkeypatch):
     refused(field(7, 2, varint(len(tensor)) + tensor), "more than 1,000 values")
 
 
+def test_more_nodes_than_any_network_has(monkeypatch):
+    """The runtime takes seconds for 20,000 in a chain, though they fit into half a megabyte."""
+    monkeypatch.setattr("penultimate.bundle.operators._MAX_NODES", 9)
+    chain = [node("Abs", f"x{k}" if k else "x", outputs=(f"x{k + 1}",)) for k in range(10)]
+    check_graph(graph_of(*chain[:9]).SerializeToString())
+    refused(graph_of(*chain), "more than 9 nodes")
+
+
 def test_two_initializers_of_one_name():
     model = graph_of(node("Add", "x", "W"), constants={"W": np.ones(4, np.float32)})
     model.graph.initializer.append(model.graph.initializer[0])

@@ -4,6 +4,7 @@ import threading
 import zlib
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -235,6 +236,23 @@ def test_a_stream_holds_a_few_images_at_a_time(of_colors, monkeypatch):
     next(stream)
     assert len(read) < 60
     stream.close()
+
+
+def test_memory_is_given_back_unless_the_next_images_may_use_it(of_colors, monkeypatch):
+    """Of images of one size each batch would get the same memory anew, which takes time."""
+    given_back = []
+
+    class Options(onnxruntime.RunOptions):
+        def add_run_config_entry(self, key, value):
+            given_back.append(key)
+            super().add_run_config_entry(key, value)
+
+    monkeypatch.setattr(onnxruntime, "RunOptions", Options)
+    counts = []
+    for size in (9, 9, 9, 50, 9):
+        of_colors.predict_all(np.zeros((2, size, 7, 3), np.uint8))
+        counts.append(len(given_back))
+    assert np.diff([0, *counts]).tolist() == [1, 0, 0, 1, 1]
 
 
 def test_a_copy_by_pickle_predicts_the_same(of_colors):

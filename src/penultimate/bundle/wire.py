@@ -120,7 +120,8 @@ REFUSED: dict[tuple[str, int], str] = {
 }
 _WIRE = {"int": _VARINT, "float": _FIXED32, "double": _FIXED64}
 _NUMPY = {"float": "<f4", "double": "<f8"}
-_MAX_FIELDS = 250_000  # of a file; networks of a few hundred layers have 10,000
+# Of a file: networks of a few hundred layers have 10,000. More take over a second to read.
+_MAX_FIELDS = 100_000
 
 
 def read_message(content: memoryview, kind: str = "model", left: list[int] | None = None) -> Any:
