@@ -164,7 +164,7 @@ def test_a_header_of_400_million_pixels_is_refused_before_it_is_decoded(of_color
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", never)
-    with pytest.raises(ValueError, match="20000 x 20000 pixels are too many|decompression bomb"):
+    with pytest.raises(ValueError, match="too many.*; at most 50,000,000 are taken"):
         of_colors.predict(bytes(header))
 
 

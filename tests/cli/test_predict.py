@@ -5,7 +5,9 @@ import io
 import json
 import tarfile
 import zipfile
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -113,6 +115,33 @@ def test_bad_files_have_their_reason_in_their_row_and_the_others_are_predicted(
     assert "b.jpg" in rows[1]["error"]
     assert "nowhere.png" in rows[2]["error"]
     assert "2 of 4 images could not be read" in result.stderr
+
+
+def test_odd_files_are_read_as_they_are_meant_or_have_their_reason(bundle, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    red, turned = Image.new("RGB", (8, 6), "red"), Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (1, 1), "red").save(folder / "a_pixel.png")
+    red.save(folder / "b_animation.gif", save_all=True, append_images=[Image.new("RGB", (8, 6))])
+    red.convert("CMYK").save(folder / "c_cmyk.jpg")
+    red.convert("RGBA").save(folder / "d_alpha.png")
+    red.save(folder / "e_turned.jpg", exif=turned)
+    cv2.imwrite(str(folder / "f_16_bits.png"), np.full((6, 8, 3), (0, 0, 65535), np.uint16))
+    content = (folder / "e_turned.jpg").read_bytes()
+    (folder / "g_truncated.jpg").write_bytes(content[:-200])
+    header = bytearray((folder / "a_pixel.png").read_bytes())
+    header[16:24] = (20_000).to_bytes(4, "big") * 2
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
+    (folder / "h_huge.png").write_bytes(header)
+    (folder / "i_page.jpg").write_text("<!doctype html><html></html>")
+    result = run(bundle, folder, code=1)
+    rows = rows_of(result.stdout)
+    assert [row["label"] for row in rows] == ["red"] * 6 + [""] * 3
+    reasons = ("truncated", "too many pixels", "not an image in a known format")
+    assert all(reason in row["error"] for reason, row in zip(reasons, rows[6:], strict=True))
+    assert "penultimate: Of images with several frames" in result.stderr
+    assert "site-packages" not in result.stderr
 
 
 def test_rows_go_to_a_file(bundle, photos, tmp_path):

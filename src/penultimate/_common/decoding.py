@@ -13,6 +13,7 @@ from PIL import Image, ImageFile, ImageOps
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FORMAT_NAMES = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
 MAX_PIXELS = 50_000_000  # guards against decompression bombs
+_MOST = f"at most {MAX_PIXELS:,} are taken"
 # A file is decoded at no less than this many times the size to which it is resized. At 2 features
 # hardly change, and nothing that selection could see does; see benchmarks/results/draft.md.
 _MARGIN = 2
@@ -86,7 +87,7 @@ def decode_image(path: Path | bytes, *, at_least: tuple[int, int] | None = None)
         # that it rotates. It does not do so with an open file.
         with _opened(path) as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are too many")
+                raise ValueError(f"{image.width} x {image.height} pixels are too many; {_MOST}")
             # (In a camera's MPO, the second frame is a preview or a depth map.)
             several = getattr(image, "is_animated", False) and image.format != "MPO"
             changes = ["frames"] if several else []
@@ -117,6 +118,9 @@ def decode_image(path: Path | bytes, *, at_least: tuple[int, int] | None = None)
             if upright.has_transparency_data and _is_transparent(upright):
                 changes.append("transparent")
             return DecodedImage(np.asarray(_to_grey_or_rgb(upright)), tuple(changes))
+    except Image.DecompressionBombError as error:  # its limit is not ours
+        name = "an image" if isinstance(path, bytes) else path
+        raise ValueError(f"{name}: it has too many pixels; {_MOST}") from error
     except Exception as error:  # as above
         unknown = "cannot identify" in str(error)
         name = "an image" if isinstance(path, bytes) else path

@@ -4,8 +4,9 @@ import csv
 import json
 import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -96,7 +97,7 @@ def predict(
         writer = _WRITERS[form](model)
         n_bad = 0
         started = time.perf_counter()
-        with _opened(out) as file, _Bar(file) as bar:
+        with _opened(out) as file, _Bar(file) as bar, _notes():
             writer.begin(file)
             for rows in _rows(model, images, subset, batch_size):
                 for row in rows:
@@ -262,6 +263,22 @@ def _short(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print warnings in one line, each once: that of animations the first frame is taken, say."""
+    said: set[str] = set()
+
+    def note(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            print_reason(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _opened(out: Path | None) -> AbstractContextManager[TextIO]:
