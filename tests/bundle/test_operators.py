@@ -280,6 +280,15 @@ def test_divisions_that_end_the_process(kind, divisor):
     refused(cast, "divides integers by computed ones")
 
 
+@pytest.mark.parametrize("kind", ["Div", "Mod"])
+def test_a_divisor_that_is_left_out(kind):
+    """An omitted input has an empty name, which is that of no value."""
+    graph = of_features()
+    graph.graph.node.insert(0, node(kind, "features", "", outputs=("quotient",)))
+    with pytest.raises(BundleError, match="does not take the graph"):
+        penultimate.load(pack(make_parts(graph)))
+
+
 def test_divisions_that_do_not():
     fine = graph_of(
         node("Cast", "k", outputs=("f",), to=TensorProto.FLOAT),

@@ -99,7 +99,8 @@ def check_division(
     ------
     BundleError
     """
-    if kind not in ("Div", "Mod") or len(inputs) < 2 or types[inputs[1]] not in INTEGERS:
+    # An input that is left out has no name; the runtime refuses that.
+    if kind not in ("Div", "Mod") or len(inputs) < 2 or types.get(inputs[1]) not in INTEGERS:
         return
     divisor = constants.get(inputs[1])
     if divisor is None:
