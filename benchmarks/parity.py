@@ -3,9 +3,9 @@
 Each model is written as a graph and proved by `penultimate.bundle.parity.prove`, as at every
 export: on real samples, and on 50 sizes of images made from them. The tables give the largest
 differences of scores, margins and probabilities, as a share of the largest value; how many samples
-are so nearly tied that rounding decides; and the largest difference of a prepared pixel. That node and a
-browser agree with Python on 1,000 images of 50 sizes is tests/bundle/test_runtimes.py. Run it with:
-python -m benchmarks.parity [PHOTOS] [--number 40] [--out RESULTS.md]
+are so nearly tied that rounding decides; and the largest difference of a prepared pixel. That node
+and a browser agree with Python on 1,000 images of 50 sizes is tests/bundle/test_runtimes.py. Run it
+with: python -m benchmarks.parity [PHOTOS] [--number 40] [--out RESULTS.md]
 PHOTOS is a folder with one folder of JPEG files per class, such as TrashNet's; without it the
 pretrained network is left out. Needs the extras [tensorflow], [torch], [pretrained] and [onnx].
 """
