@@ -90,7 +90,7 @@ def check_per_sample(
     ----------
     values : array-like of shape (n_samples,) or None
     n_samples : int
-    name : {"groups", "subsets", "is_test", "is_selection", "sample_weight"}
+    name : {"groups", "subsets", "is_test", "is_selection", "is_heldout", "sample_weight"}
         Name of the parameter. Groups and names of subsets are labels of any kind; fractions are
         refused, because they are probably weights. Masks hold True and False, or 1 and 0, and are
         returned as booleans. Weights are finite numbers, none negative and not all 0; they are
@@ -120,7 +120,7 @@ def check_per_sample(
         check_none_missing(array, name, "values", "fill them in, or drop these samples")
     if name == "sample_weight":
         return _check_weights(array, owner)
-    if name in ("is_test", "is_selection"):
+    if name in ("is_test", "is_selection", "is_heldout"):
         return _check_mask(array, name, owner)
     return _check_names(array, name, owner)
 

@@ -183,6 +183,21 @@ class RoutedClassifier(CutNetworkClassifier):
         X = self._check_samples(X)
         return self._route(X, self._extract_once(X))
 
+    def extract(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Compute the features of the network, at the first layer if heads have several.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), float32
+        """
+        check_is_fitted(self)
+        return self._extract_once(self._check_samples(X))(next(iter(self._extractors)))
+
     def _specialist(self, name: str) -> Specialist:
         check_is_fitted(self)
         if name not in self.specialists_:

@@ -16,6 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, column_or_1d, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -33,7 +34,9 @@ from penultimate.classifiers._certification import (
     set_threshold,
 )
 from penultimate.classifiers._forwarding import ForwardsScores
+from penultimate.classifiers._strangeness import features_of, fit_detector
 from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
+from penultimate.evaluation.novelty.conformal import check_enough
 from penultimate.networks.single_images import (
     as_sequence,
     copies_of,
@@ -47,12 +50,16 @@ from penultimate.splits.draw import split_samples
 
 
 class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that answers only if it is confident enough.
+    """A classifier that answers only if it is confident enough, and knows what it is shown.
 
     Part of the samples is held out, the classifier is fitted on the rest, and a threshold on its
     confidence is set on the held-out samples. Either the error rate among the answers is at most
     `risk`, with a guarantee (see `certified_threshold`), or a share `coverage` of the samples gets
-    an answer. Exactly one of the two must be given.
+    an answer. At most one of the two can be given.
+
+    Doubt between classes is one reason to abstain; another is a sample of none of the classes,
+    about which a classifier may be quite confident. With `novelty`, a `NoveltyDetector` on the
+    features, calibrated with the same held-out samples, recognizes these.
 
     Parameters
     ----------
@@ -73,6 +80,15 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         classifier has a `decision_function`, else the probability.
     holdout : float, default=0.2
         Share of the samples that is held out.
+    novelty : float, optional
+        False-alarm rate of *none of the classes*: the probability with which a sample of a known
+        class may be called novel; see `NoveltyDetector`. It judges the network's features for
+        `DeepSVC` and `Specialists`, which have an `extract`, and otherwise the samples themselves.
+        With a ``FrozenEstimator``, the samples that are not held out are those that new ones are
+        compared with.
+    novel_label : label, optional
+        Label of novel samples, as `reject_label` is that of abstentions. If None, both are None,
+        and `is_novel` tells them apart.
     reject_label : label, optional
         Label of abstentions. If None (the default), abstentions are None and `predict` returns an
         object array, since any number or string could be a class. With a label of the classes'
@@ -95,7 +111,10 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         `level`. With `risk` it belongs to one of several thresholds that were tried, and is at
         most `risk`; the guarantee is then for `risk`, not for this bound.
     n_heldout_, n_accepted_, n_errors_ : int
-        Numbers of held-out samples, of those above the threshold, and of errors among these.
+        Numbers of held-out samples, without those that are called novel, of those above the
+        threshold, and of errors among these.
+    novelty_detector_ : NoveltyDetector
+        With `novelty`: the fitted detector, which takes features.
     classes_ : ndarray of shape (n_classes,)
         The class labels of the fitted classifier.
     n_features_in_ : int
@@ -103,6 +122,9 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
 
     Notes
     -----
+    With `novelty`, the guarantee for the answers is set on the held-out samples that are not called
+    novel, because no others get an answer.
+
     The guarantee assumes independent samples from the distribution of future ones. Samples of one
     group, such as a writer, are not independent: if `groups` are passed, none is on both sides of
     the split, but the bound still counts samples, and is too low for new groups.
@@ -134,6 +156,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         level: float = 0.95,
         criterion: str = "auto",
         holdout: float = 0.2,
+        novelty: float | None = None,
+        novel_label: object = None,
         reject_label: object = None,
         random_state: RandomState = None,
     ) -> None:
@@ -143,6 +167,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         self.level = level
         self.criterion = criterion
         self.holdout = holdout
+        self.novelty = novelty
+        self.novel_label = novel_label
         self.reject_label = reject_label
         self.random_state = random_state
 
@@ -199,7 +225,8 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             If no threshold gives the guarantee; the classifier then abstains from every sample.
         """
         self._check_parameters()
-        goal = Goal(self.risk, self.coverage, self.level)
+        everything = self.risk is None and self.coverage is None  # but for what is novel
+        goal = Goal(self.risk, 1.0 if everything else self.coverage, self.level)
         owner, frozen = type(self).__name__, isinstance(self.estimator, FrozenEstimator)
         one_by_one = takes_one_by_one(self.estimator, X)
         X = as_sequence(X) if one_by_one else as_samples(X, owner)
@@ -213,7 +240,7 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         groups = check_per_sample(groups, len(y), "groups", owner)
         weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
         params = self._route(groups, weights, fit_params)
-        if frozen:
+        if frozen and self.novelty is None:
             goal.check_enough(len(y), len(y))
             self.estimator_ = self.estimator
         else:
@@ -228,10 +255,15 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             if prints is not None:  # by a pre-trained network; must be counted before any fit
                 n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
             goal.check_enough(len(split.held_out), len(y), n_seen)
-            self.estimator_ = clone(self.estimator)
-            self.estimator_.fit(
-                take(X, split.train), y[split.train], **take_rows(params, split.train, len(y))
-            )
+            if self.novelty is not None:
+                check_enough(self.novelty, len(split.held_out) - n_seen)
+            rows = take(X, split.train)
+            if frozen:
+                self.estimator_ = self.estimator
+            else:
+                self.estimator_ = clone(self.estimator)
+                self.estimator_.fit(rows, y[split.train], **take_rows(params, split.train, len(y)))
+            known = rows, y[split.train], None if groups is None else groups[split.train]
             X, y = take(X, split.held_out), y[split.held_out]
         self._take_over()
         check_known_labels(y, self.classes_)
@@ -239,6 +271,10 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
         )
         X, y = leave_seen_out(self.estimator_, X, y, goal)
+        if self.novelty is not None:
+            self.novelty_detector_ = fit_detector(self.estimator_, self.novelty, *known, X, seed)
+            rows = np.flatnonzero(~self.is_novel(X))
+            X, y = take(X, rows), y[rows]
         correct = right_answers(self.estimator_.predict(X), y)
         threshold = set_threshold(goal, correct, self._confidence_of(X))
         self.threshold_, self.n_heldout_ = threshold.value, threshold.n_heldout
@@ -278,16 +314,18 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
-        if (self.risk is None) == (self.coverage is None):
+        neither = self.risk is None and self.coverage is None and self.novelty is None
+        if neither or (self.risk is not None and self.coverage is not None):
             raise ValueError(
-                f"{owner} takes either a 'risk', such as 0.01, or a 'coverage', such as 0.9; got "
-                f"risk={self.risk!r} and coverage={self.coverage!r}."
+                f"{owner} takes either a 'risk', such as 0.01, or a 'coverage', such as 0.9, or "
+                f"neither with a 'novelty', such as 0.05; got risk={self.risk!r} and "
+                f"coverage={self.coverage!r}."
             )
         if self.coverage is not None:
             check_number(self.coverage, "coverage", owner, low=0, high=1, open_low=True)
-        for name in ("risk", "level", "holdout"):
+        for name in ("risk", "level", "holdout", "novelty"):
             value = getattr(self, name)
-            if value is not None or name != "risk":
+            if value is not None or name not in ("risk", "novelty"):
                 check_number(value, name, owner, low=0, high=1, open_low=True, open_high=True)
         check_choice(self.criterion, "criterion", owner, CRITERIA)
         if callable(getattr(self.estimator, "get_weights", None)):
@@ -304,15 +342,18 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
     def _take_over(self) -> None:
         """Take over the classes and feature names of the fitted classifier."""
         self.classes_ = np.asarray(self.estimator_.classes_)
+        self.__dict__.pop("novelty_detector_", None)  # left by an earlier fit, as may be these
         for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)  # left by an earlier fit
+            self.__dict__.pop(name, None)
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
-        if any(label == self.reject_label for label in self.classes_.tolist()):
-            raise ValueError(
-                f"The 'reject_label' parameter of {type(self).__name__} must not be one of the "
-                f"classes; got {self.reject_label!r}."
-            )
+        for name in ("reject_label", "novel_label"):
+            given = getattr(self, name)
+            if any(label == given for label in self.classes_.tolist()):
+                raise ValueError(
+                    f"The '{name}' parameter of {type(self).__name__} must not be one of the "
+                    f"classes; got {given!r}."
+                )
 
     def _confidence_of(self, X: ArrayLike) -> NDArray[np.float64]:
         return confidence_scores(self.estimator_, X, criterion=self.criterion)
@@ -330,7 +371,26 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         ndarray of shape (n_samples,), bool
         """
         check_is_fitted(self)
-        return self._confidence_of(X) > self.threshold_
+        accepted = self._confidence_of(X) > self.threshold_
+        return accepted if self.novelty is None else accepted & ~self.is_novel(X)
+
+    @available_if(lambda self: self.novelty is not None)
+    def is_novel(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Determine which samples are of none of the classes.
+
+        Only with `novelty`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+        """
+        check_is_fitted(self, "novelty_detector_")
+        return self.novelty_detector_.predict(features_of(self.estimator_, X)) == -1
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample, or abstain.
@@ -343,17 +403,16 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Labels, or `reject_label` for abstentions; an object array, unless `reject_label` has
-            the classes' type.
+            Labels, `reject_label` for abstentions, and `novel_label` for novel samples; an object
+            array, unless these have the classes' type.
         """
         accepted = self.accepts(X)
         labels = np.asarray(self.estimator_.predict(X))
-        given = np.asarray(self.reject_label)
-        numbers = given.dtype.kind in "iuf" and labels.dtype.kind in "iuf"
-        alike = given.dtype.kind == labels.dtype.kind
-        # A longer string as the reject label needs a wider type, or it would be cut off.
-        answers = labels.astype(np.result_type(labels, given) if numbers or alike else object)
+        answers = _with_room_for(self.reject_label, labels)
         answers[~accepted] = self.reject_label
+        if self.novelty is not None:
+            answers = _with_room_for(self.novel_label, answers)
+            answers[self.is_novel(X)] = self.novel_label
         return answers
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -397,6 +456,15 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         given = get_tags(self.estimator).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = given.sparse, given.allow_nan
         return tags
+
+
+def _with_room_for(label: object, labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels in a copy whose type takes another one; objects if they are not alike."""
+    given = np.asarray(label)
+    numbers = given.dtype.kind in "iuf" and labels.dtype.kind in "iuf"
+    alike = given.dtype.kind == labels.dtype.kind
+    # A longer string as the label needs a wider type, or it would be cut off.
+    return labels.astype(np.result_type(labels, given) if numbers or alike else object)
 
 
 def _is_numeric(X: ArrayLike) -> bool:

@@ -145,7 +145,10 @@ def test_a_class_that_nothing_held_out_is_like_is_never_novel():
     ("parameters", "message"),
     [
         ({"false_alarm_rate": 0}, r"'false_alarm_rate' parameter of NoveltyDetector.*got 0"),
-        ({"false_alarm_rate": 0.01}, r"=0.01 needs at least 99 held-out samples; 40 of .* 200"),
+        (
+            {"false_alarm_rate": 0.01},
+            r"rate of 0.01 needs at least 99 held-out samples; 40 of .* 200",
+        ),
         ({"holdout": 1.0}, "'holdout' parameter"),
         ({"criterion": "nearst"}, "Did you mean 'nearest'"),
         ({"normalization": "l3"}, "'normalization' parameter"),

@@ -102,6 +102,11 @@ def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Ans
 
 @classify.register
 def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
+    if model.novelty is not None:
+        raise ExportError(
+            f"{type(model).__name__} with novelty={model.novelty:g} cannot be exported: its "
+            "detector is not written as a graph. Save it with novelty=None."
+        )
     answer = classify(model.estimator_, graph, samples)
     confidence = _confidence(model, graph, answer)
     # In float64, as the threshold is; one of -inf accepts all, one of inf none.

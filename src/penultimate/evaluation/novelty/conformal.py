@@ -40,6 +40,18 @@ def samples_for_rate(false_alarm_rate: float) -> int:
     return ceil(round(1 / false_alarm_rate - 1, 9))  # 1 / 0.05 - 1 is 19.000000000000004 or so
 
 
+def check_enough(false_alarm_rate: float, n_heldout: int, n_samples: int | None = None) -> None:
+    """Raise ``ValueError`` if so few held-out samples cannot promise a rate."""
+    needed = samples_for_rate(false_alarm_rate)
+    if n_heldout < needed:
+        of = "" if n_samples is None else f" of n_samples = {n_samples:,}"
+        raise ValueError(
+            f"A false-alarm rate of {false_alarm_rate:g} needs at least {needed:,} held-out "
+            f"samples; {n_heldout:,}{of} are held out. Pass more samples or a larger holdout, or "
+            "allow a higher rate."
+        )
+
+
 def pool_classes(
     n_fitted: NDArray[np.integer], n_heldout: int, false_alarm_rate: float
 ) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from penultimate._common.protocols import RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_choice, check_number, check_per_sample
 from penultimate.evaluation.novelty.choosing import CHOICES, LEAST_CLASSES, try_scores
-from penultimate.evaluation.novelty.conformal import Calibration, pool_classes, samples_for_rate
+from penultimate.evaluation.novelty.conformal import Calibration, check_enough, pool_classes
 from penultimate.evaluation.novelty.scores import SCORES
 from penultimate.provenance.fingerprints import copy_prints
 from penultimate.selection.normalization import (
@@ -152,7 +152,12 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        is_heldout: ArrayLike | None = None,
     ) -> Self:
         """Choose and fit a score on part of the samples, and set the threshold on the others.
 
@@ -164,6 +169,8 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
             Their labels, of any type. Without, all are of one class.
         groups : array-like of shape (n_samples,), optional
             Groups, such as writers; none is on both sides of a split.
+        is_heldout : array-like of shape (n_samples,), bool, optional
+            The samples that set the threshold, instead of a draw.
 
         Returns
         -------
@@ -187,10 +194,13 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         y = np.zeros(len(rows), np.int64) if y is None else check_labels(y, len(rows), n_classes=1)
         groups = check_per_sample(groups, len(rows), "groups", owner)
         seed, prints = draw_seed(self.random_state), copy_prints(rows)
-        n_heldout = round(self.holdout * len(rows))
-        self._check_enough(n_heldout, len(rows))
-        split = split_samples(y, groups, self.holdout, fingerprints=prints, seed=seed)
-        self._check_enough(len(split.held_out), len(rows))
+        if is_heldout is None:
+            check_enough(self.false_alarm_rate, round(self.holdout * len(rows)), len(rows))
+            split = split_samples(y, groups, self.holdout, fingerprints=prints, seed=seed)
+        else:
+            mask = np.asarray(check_per_sample(is_heldout, len(rows), "is_heldout", owner))
+            split = Split(np.flatnonzero(~mask), np.flatnonzero(mask))
+        check_enough(self.false_alarm_rate, len(split.held_out), len(rows))
         train = split.train
         folds = []
         if self._needs_folds(y[train]):
@@ -254,15 +264,6 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         single = self.criterion in SCORES
         n_classes = len(np.unique(y))
         return not single and (self.criterion != "auto" or n_classes >= LEAST_CLASSES)
-
-    def _check_enough(self, n_heldout: int, n_samples: int) -> None:
-        needed = samples_for_rate(self.false_alarm_rate)
-        if n_heldout < needed:
-            raise ValueError(
-                f"false_alarm_rate={self.false_alarm_rate:g} needs at least {needed:,} held-out "
-                f"samples; {n_heldout:,} of n_samples = {n_samples:,} are held out. Pass more "
-                "samples or a larger holdout, or allow a higher rate."
-            )
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
