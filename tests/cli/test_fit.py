@@ -98,6 +98,15 @@ def test_the_winner_of_a_comparison_is_taken_as_it_was_measured(report, data, tm
     assert load(out).manifest.expected["accuracy"] == pytest.approx(right)
 
 
+def test_a_kept_model_is_taken_by_its_name(report, tmp_path):
+    folder, out = report[0], tmp_path / "model.zip"
+    text = run("fit", "--from", folder, "--out", out, "--head", "logistic").stdout
+    assert "logistic is taken" in text
+    assert out.read_bytes() == (folder / "models" / "logistic.zip").read_bytes()
+    error = run("fit", "--from", folder, "--out", out, "--head", "forest", code=1).stderr
+    assert "(logistic, svm-rbf); got 'forest'" in error
+
+
 def test_a_comparison_without_models_says_how_to_get_them(report, tmp_path):
     folder = shutil.copytree(report[0], tmp_path / "report")
     shutil.rmtree(folder / "models")

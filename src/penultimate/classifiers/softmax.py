@@ -270,7 +270,7 @@ class SoftmaxClassifier(NetworkClassifier):
         self.input_shape_ = stated_shape(network)
         if self.input_shape_ is None and X is not None and not prepares_images(network):
             self.input_shape_ = np.shape(X)[1:]
-        some = None if X is None else X[:1]
+        some: Any = None if X is None else X[:1]
         if X is None and prepares_images(network):
             some = [np.zeros((64, 64, 3), np.uint8)]  # any image shows what it puts out
         self.extractor_: FeatureExtractor = of_whole(network, some, self.batch_size)

@@ -413,10 +413,13 @@ def _compare(
         models = result.models
         if best_model:
             result.models = {}  # one file, beside the report
+        best, why = None, ""
+        if best_model and models and can_write_models():
+            best, why = best_of(models, result.protocol["headline"])
+            result.protocol["saved_model"] = {"file": MODEL, "method": best, "why": why}
         with warnings.catch_warnings(record=True) as replaced:
             warnings.simplefilter("always")
             report = result.save(out)
-            best = best_of(models) if best_model and can_write_models() else None
             if best is not None:
                 models[best].save(out / MODEL)
         if json:
@@ -437,7 +440,7 @@ def _compare(
                     live.message(f"Note: {warning.message}")
             live.message(f"Report: {report}")
             if best is not None:
-                live.message(f"Model: {out / MODEL} ({best})")
+                live.message(f"Model: {out / MODEL} ({best}: {why})")
                 live.message(f"Next: penultimate predict {out / MODEL} IMAGES")
             elif models and best_model:
                 live.message("No model was written: that needs pip install 'penultimate[onnx]'.")

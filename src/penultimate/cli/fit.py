@@ -28,6 +28,7 @@ from penultimate.cli.reading import Reading, SubsetsOption, without_unused_subse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from penultimate.bundle import Manifest
     from penultimate.comparison.final import FinalModel
     from penultimate.datasets import Dataset
 
@@ -52,7 +53,8 @@ def fit(
         typer.Option(
             help="The classifier on the features: svm-rbf, svm-linear, logistic, rff or "
             "svm-linear-streamed; of several, separated by commas, the one with the best selection "
-            "score. auto is the first three. softmax is the network's own last layer."
+            "score. auto is the first three. softmax is the network's own last layer. With --from, "
+            "the name of a kept model."
         ),
     ] = "auto",
     layer: LayerOption = None,
@@ -122,7 +124,7 @@ def fit(
             raise typer.BadParameter("needs the data, not --from.", param_hint="--thumbnails")
         with plain_errors():
             _check_out(out)
-            _take_winner(report, out)
+            _take_winner(report, out, head)
         return
     assert data is not None
     reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
@@ -220,7 +222,7 @@ def first_of_each(
     return dataset.images[places], np.asarray(dataset.classes)[dataset.labels[places]]
 
 
-def _take_winner(report: Path, out: Path) -> None:
+def _take_winner(report: Path, out: Path, head: str) -> None:
     """Copy the best of the models that a comparison has kept."""
     from penultimate._common.files import write_atomically
     from penultimate.bundle import load
@@ -237,13 +239,40 @@ def _take_winner(report: Path, out: Path) -> None:
         for path, manifest in models.items()
         if (score := (manifest.protocol or {}).get("selection_score")) is not None
     }
-    best = max(scores or models, key=lambda path: scores.get(path, 0.0))
+    listed = ", ".join(f"{path.stem} {100 * score:.1f} %" for path, score in scores.items())
+    if listed:
+        print(f"Selection scores: {listed}.")
+    best = _named(head, files) if head != "auto" else _best(models, scores)
+    print(f"{best.stem} is taken.")
     with write_atomically(out) as temporary:
         temporary.write_bytes(best.read_bytes())
-    listed = ", ".join(f"{path.stem} {100 * score:.1f} %" for path, score in scores.items())
-    print(f"Selection scores: {listed}. {best.stem} is taken.")
     print(load(out))
     print(f"Saved: {out}")
+
+
+def _named(name: str, files: list[Path]) -> Path:
+    """Return the file of the model that was asked for."""
+    for path in files:
+        if path.stem == name:
+            return path
+    kept = ", ".join(path.stem for path in files)
+    raise ValueError(f"--head must be the name of a model that was kept ({kept}); got {name!r}.")
+
+
+def _best(models: dict[Path, "Manifest"], scores: dict[Path, float]) -> Path:
+    """Return the model with the best selection score, where these can be compared."""
+    if len({bool(manifest.subsets) for manifest in models.values()}) > 1:
+        kept = ", ".join(path.stem for path in models)
+        raise ValueError(
+            "Models by subset choose among fewer classes than the others, so their selection "
+            f"scores cannot be compared. Name the one to take: --head NAME, one of {kept}."
+        )
+
+    def rank(path: Path) -> tuple[float, bool]:
+        # The same specialists with two routers have the same score: the network's is the default.
+        return scores.get(path, 0.0), models[path].router == "network"
+
+    return max(scores or models, key=rank)
 
 
 def _check_out(out: Path) -> None:

@@ -18,7 +18,7 @@ from penultimate.classifiers._sample_form import SampleForm
 from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.comparison.fit import HeadFit, SeedData
 from penultimate.comparison.networks import GIVEN
-from penultimate.evaluation.intervals.accuracy import accuracy_interval
+from penultimate.evaluation.intervals.accuracy import accuracy_interval, wilson_interval
 from penultimate.networks import takes_pixels
 from penultimate.networks.arguments import names_builder
 from penultimate.networks.single_images import as_sequence, prints_of
@@ -54,6 +54,8 @@ class KeptModel:
     expected : dict
         What to expect of new data, as in a bundle.
     protocol : dict
+    n_selected : int
+        Samples that the selection score was measured on.
     """
 
     model: Any
@@ -61,6 +63,7 @@ class KeptModel:
     selection_score: float | None
     expected: dict[str, Any]
     protocol: dict[str, Any]
+    n_selected: int = 1
 
     def save(self, path: Path) -> None:
         """Write it as a bundle; raise ``ExportError`` if it has no graph."""
@@ -90,28 +93,42 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     -------
     KeptModel
     """
-    plan, settings = data.plan, data.settings
-    fitted, names = head.fitted, np.array(plan.dataset.classes)
-    extractors = data.shared.extractors
-    model: Any = _NamedOnFeatures() if fitted.layer == GIVEN else _NamedDeepSVC(settings.network)
+    fitted = head.fitted
     inputs = data.test_images
+    model: Any
     if fitted.layer == GIVEN:
+        model = _NamedOnFeatures()
         model.head_, model.normalization_ = fitted.pipeline, fitted.normalization
         model.calibrator_, model._fitted = head.calibrator, fitted
         model.n_features_in_ = inputs.shape[1]
     else:
-        extractor = extractors[fitted.layer]
-        of_pixels = names_builder(settings.network) or takes_pixels(settings.network)
-        if inputs.ndim > 1:
-            model._form = SampleForm.of(inputs, of_pixels)
-            model.n_features_in_ = inputs.shape[1]
-        else:  # files, at their own size
-            model._form = SampleForm.of(np.array([[[0, 255]]], np.uint8), takes_pixels=True)
-        model.network_, model.history_ = extractor.network, data.shared.history
-        if settings.frozen:
-            model.network_ = settings.network
-        model._set_head(fitted, extractors, head.calibrator)
-    model.classes_ = names
+        model = on_network(_NamedDeepSVC(data.settings.network), data)
+        model._set_head(fitted, data.shared.extractors, head.calibrator)
+    model.classes_ = np.array(data.plan.dataset.classes)
+    score = getattr(fitted.pipeline["head"], "best_score_", None)
+    return as_measured(model, data, predictions, None if score is None else float(score))
+
+
+def on_network(model: Any, data: SeedData) -> Any:
+    """Give a classifier the shared network of a seed, and the form of its samples."""
+    settings, inputs = data.settings, data.test_images
+    of_pixels = names_builder(settings.network) or takes_pixels(settings.network)
+    if inputs.ndim > 1:
+        model._form = SampleForm.of(inputs, of_pixels)
+        model.n_features_in_ = inputs.shape[1]
+    else:  # files, at their own size
+        model._form = SampleForm.of(np.array([[[0, 255]]], np.uint8), takes_pixels=True)
+    first = next(iter(data.shared.extractors.values()))
+    model.network_ = settings.network if settings.frozen else first.network
+    model.history_ = data.shared.history
+    return model
+
+
+def as_measured(
+    model: Any, data: SeedData, predictions: NDArray[np.int64], selection_score: float | None
+) -> KeptModel:
+    """Return a classifier with what is known of it, and remember which samples it has seen."""
+    plan, inputs = data.plan, data.test_images
     # Of files that the network took at their own size, the pixels as they are there.
     of_files = inputs.ndim == 1
     prints = prints_of(as_sequence(data.trainer.images)) if of_files else plan.fingerprints
@@ -120,13 +137,12 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     groups = None if plan.dataset.groups is None else plan.dataset.groups[test]
     right = predictions == plan.dataset.labels[test]
     interval = accuracy_interval(right, groups=groups)
-    step = max(1, len(inputs) // _PROVED_ON)
-    search = fitted.pipeline["head"]
-    score = getattr(search, "best_score_", None)
+    # By cross-fitting, every sample of development is held out once.
+    chosen_on = plan.development_splits[data.seed]
     return KeptModel(
         model,
-        inputs[::step],
-        None if score is None else float(score),
+        inputs[:: max(1, len(inputs) // _PROVED_ON)],
+        selection_score,
         {
             "accuracy": interval.value,
             "low": interval.low,
@@ -135,22 +151,58 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
             "n": len(right),
         },
         {
-            "selection": settings.protocol.selection,
+            "selection": data.settings.protocol.selection,
             "test_size": plan.holdout.test_size,
             "by_group": plan.holdout.by_group,
             "seed": data.seed,
         },
+        len(chosen_on.held_out) or len(chosen_on.train),
     )
 
 
-def best_of(models: dict[str, KeptModel]) -> str | None:
-    """Return the name of the model with the best selection score; the first of ties."""
+def best_of(models: dict[str, KeptModel], headline: str | None) -> tuple[str, str]:
+    """Choose the model to take away: the one that the report is about, unless another is better.
+
+    By the selection score alone it would often be another head, ahead by a sample or two, and the
+    report would be about a model that is not in the file.
+
+    Parameters
+    ----------
+    models : dict of str to KeptModel
+        At least one.
+    headline : str or None
+        The method that the verdict is about.
+
+    Returns
+    -------
+    name : str
+    why : str
+        The reason, in words.
+    """
     scores = {
         name: kept.selection_score
         for name, kept in models.items()
         if kept.selection_score is not None
     }
-    return max(scores, key=scores.__getitem__, default=next(iter(models), None))
+    if not scores:
+        return next(iter(models)), "the only kind of head that was kept"
+    best = max(scores, key=scores.__getitem__)
+    shown = f"{100 * scores[best]:.1f} %"
+    if headline not in scores:
+        return best, f"it has the best selection score, {shown}"
+    about = "the head that the verdict is about"
+    if scores[headline] == scores[best]:
+        return headline, f"{about}, and no other has a better selection score ({shown})"
+    n, own = models[headline].n_selected, scores[headline]
+    if wilson_interval(round(own * n), n).high >= scores[best]:
+        return headline, (
+            f"{about}; its selection score, {100 * own:.1f} %, is within chance of the best, "
+            f"{shown} by {best}"
+        )
+    return best, (
+        f"it has the best selection score, {shown}; {headline}, which the verdict is about, has "
+        f"{100 * own:.1f} %"
+    )
 
 
 def can_write_models() -> bool:

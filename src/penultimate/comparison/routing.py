@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.comparison.fit import SeedData, fit_head_of
+from penultimate.comparison.fit import HeadFit, SeedData, fit_head_of
 from penultimate.comparison.method import Method
 from penultimate.comparison.plan import Part
 
 
 def route(
     method: Method, parts: Sequence[Part], data: SeedData
-) -> tuple[list[NDArray[np.int64]], tuple[str, ...]]:
+) -> tuple[list[NDArray[np.int64]], tuple[str, ...], HeadFit | None]:
     """Return the test samples that a method assigns to each part.
 
     Parameters
@@ -32,6 +32,8 @@ def route(
         Positions within the test set, one array per part; every sample is in one of them.
     warnings : tuple of str
         Warnings from fitting the router.
+    head : HeadFit or None
+        The head that routes; None for the network.
     """
     if method.router == "network":
         # A subset's probability is the sum over its classes: the largest class alone would favor
@@ -39,6 +41,7 @@ def route(
         shares = [data.shared.probabilities[:, part.classes].sum(axis=1) for part in parts]
         chosen = np.argmax(shares, axis=0)
         warnings: tuple[str, ...] = ()
+        head = None
     else:
         # Every class is in exactly one subset (`check_subsets`), so no entry stays empty.
         subset_of = np.empty(len(data.plan.dataset.classes), np.int64)
@@ -47,4 +50,5 @@ def route(
         # Selected and refitted like any head of this method, but with the subsets as labels.
         router = fit_head_of(method, data.plan.whole, data, subset_of[data.plan.codes])
         chosen, warnings = router.predict(data.plan.whole.test), router.warnings
-    return [np.flatnonzero(chosen == index) for index in range(len(parts))], warnings
+        head = router.head
+    return [np.flatnonzero(chosen == index) for index in range(len(parts))], warnings, head

@@ -7,6 +7,7 @@ The test labels are used for nothing here but the accuracy that is shown as prog
 import time
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate.comparison.fit import Fitted, HeadFit, SeedData, fit_method
 from penultimate.comparison.head_diagnostics import hard_cases, learning_curve
 from penultimate.comparison.kept import KeptModel, keep_model
+from penultimate.comparison.kept_subsets import keep_specialists
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, Trainer, share_network
 from penultimate.comparison.plan import Part, Plan
@@ -137,11 +139,11 @@ def _run_method(
 ) -> NDArray[np.int64]:
     """Fit a method for one seed, predict the test set, and collect what was measured."""
     parts, result = data.plan.parts(method), collected.methods[name]
-    positions, router_seconds = [part.test for part in parts], 0.0
+    positions, router_seconds, router = [part.test for part in parts], 0.0, None
     # A method that is not given the subset of a sample predicts it first, for all test samples.
     if method.router is not None:
         start = time.perf_counter()
-        positions, caught = route(method, parts, data)
+        positions, caught, router = route(method, parts, data)
         # Divided among the parts, so that the total over the parts is correct.
         router_seconds = (time.perf_counter() - start) / len(parts)
         _note_warnings(name, caught, collected)
@@ -183,11 +185,32 @@ def _run_method(
         _add_margins(result, of_parts, row, predictions)
     result.predictions[row] = predictions
     if row == 0 and data.settings.keep_models and method.inputs == "features":
-        (part, *others) = parts
-        head = shared[method.fit_key, part.subset].head
-        if not others and method.router is None and head is not None:
-            collected.models[name] = keep_model(head, data, predictions)
+        heads = {part.subset: shared[method.fit_key, part.subset].head for part in parts}
+        kept = _keep(method, heads, parts, router, data, predictions)
+        if kept is not None:
+            collected.models[name] = kept
     return predictions
+
+
+def _keep(
+    method: Method,
+    heads: dict[str | None, HeadFit | None],
+    parts: Sequence[Part],
+    router: HeadFit | None,
+    data: SeedData,
+    predictions: NDArray[np.int64],
+) -> KeptModel | None:
+    """Return the model of a method, if it can stand alone: without being given the subset."""
+    known = {subset: head for subset, head in heads.items() if head is not None}
+    if len(known) < len(heads):
+        return None
+    if method.router is None:
+        (head, *others) = known.values()
+        return None if others else keep_model(head, data, predictions)
+    if data.plan.dataset.has_images:
+        by_subset = {str(subset): head for subset, head in known.items()}
+        return keep_specialists(by_subset, parts, router, data, predictions)
+    return None  # specialists on features that were given are no classifier of their own
 
 
 def _network_seconds(method: Method, data: SeedData) -> tuple[float, float]:

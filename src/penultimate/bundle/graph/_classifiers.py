@@ -87,7 +87,7 @@ def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Ans
     if preprocessing is None:
         preprocessing = prepared_for(model, shape)
         if shape is not None and None not in shape:
-            example = np.zeros((2, *shape), np.float32)
+            example = np.zeros((2, *(side or 0 for side in shape)), np.float32)
     likely = probabilities_of(graph, model.network_, preprocessing, example)
     if not np.array_equal(model.columns_, np.arange(len(model.columns_))):
         likely = graph.add("Gather", likely, graph.constant(model.columns_), axis=1)
