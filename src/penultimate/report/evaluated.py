@@ -31,6 +31,7 @@ from penultimate.results.evaluation_text import against_stated, answer, guarante
 from penultimate.results.samples import error_table, prediction_table, sample_names, to_csv
 
 _MOST_UNSURE = 24
+_CERTAIN = 0.995  # a probability that is written as 1.00
 _RELIABILITY = Section(
     "Calibration",
     "Accuracy by confidence (the highest predicted probability). On the diagonal the two agree: "
@@ -242,7 +243,10 @@ def _least_sure(found: Evaluation) -> dict[str, Any]:
     """Return the samples that were recognized with the least confidence."""
     if found.sureness is None:
         return {"cases": []}
-    right = np.flatnonzero(found.correct & found.answered)
+    doubtful = found.correct & found.answered
+    if found.probabilities is not None and found.confidence is None:
+        doubtful &= found.sureness < _CERTAIN
+    right = np.flatnonzero(doubtful)
     chosen = right[np.argsort(found.sureness[right], kind="stable")[:_MOST_UNSURE]]
     by = "its margin to the next class"
     if found.probabilities is not None:
