@@ -6,13 +6,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def templates_of(package: str) -> "Environment":
-    """Return the templates of a package, which can include those that all pages share.
+def templates_of(*packages: str) -> "Environment":
+    """Return the templates of packages, which can include those that all pages share.
 
     Parameters
     ----------
-    package : str
-        Name of a package with a folder ``templates``.
+    *packages : str
+        Names of packages with a folder ``templates``; the first that has a template counts.
 
     Returns
     -------
@@ -21,7 +21,7 @@ def templates_of(package: str) -> "Environment":
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    loaders = [PackageLoader(each) for each in (package, "penultimate._common")]
+    loaders = [PackageLoader(each) for each in (*packages, "penultimate._common")]
     return Environment(
         loader=ChoiceLoader(loaders),
         autoescape=True,

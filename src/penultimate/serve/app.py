@@ -16,8 +16,10 @@ from penultimate.serve.bodies import IMAGE_TYPES, FeaturesBody, ImagesBody
 from penultimate.serve.guard import LOOPBACK, Guard
 from penultimate.serve.limits import Limits
 from penultimate.serve.models import Models
+from penultimate.serve.page import page_of, sign_in_page
 from penultimate.serve.problems import Problem, RefusedError
 from penultimate.serve.service import Service
+from penultimate.serve.tokens import Token
 
 _REFUSALS = {
     400: "The parameters are not what the service knows.",
@@ -153,8 +155,17 @@ def create_app(
         """Count requests, samples and reloads, as Prometheus reads them."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
+    checked = Token(token)
+    app.include_router(page_of(service, models.names, checked))
     paths = [route.path for route in app.routes if hasattr(route, "path")]
-    app.add_middleware(Guard, token=token, hosts=hosts, metrics=service.metrics, paths=paths)
+    app.add_middleware(
+        Guard,
+        token=checked,
+        sign_in=sign_in_page,
+        hosts=hosts,
+        metrics=service.metrics,
+        paths=paths,
+    )
     _complete_document(app, with_token=token is not None)
     return app
 

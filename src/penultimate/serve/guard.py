@@ -6,24 +6,26 @@ name of its own that it lets point to this machine (DNS rebinding) also read. So
 other names than the loopback's are refused, and requests that come from another page.
 """
 
-import hashlib
-import hmac
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penultimate.serve.metrics import Metrics
 from penultimate.serve.problems import RefusedError
+from penultimate.serve.tokens import Token
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_OPEN = ("/healthz", "/readyz")  # asked by what watches the service, which has no token
+SIGN_IN = "/sign-in"
+# Asked by what watches the service, or before one has signed in.
+_OPEN = ("/healthz", "/readyz", SIGN_IN, "/page/page.css")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none, a browser names no origin of a form either
 }
 
 
@@ -33,8 +35,9 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-    token : str or None
-        What requests have to bring, as ``Authorization: Bearer ...``.
+    token : Token
+    sign_in : callable
+        Returns the page that asks for the token, in place of the page of the service.
     hosts : collection of str, or None
         Names under which the service may be asked; None for any.
     metrics : Metrics
@@ -46,13 +49,14 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        token: str | None,
+        token: Token,
+        sign_in: Callable[[], Response],
         hosts: Collection[str] | None,
         metrics: Metrics,
         paths: Collection[str],
     ) -> None:
         self._app, self._hosts, self._metrics, self._paths = app, hosts, metrics, paths
-        self._digest = None if token is None else _digest(token)
+        self._token, self._sign_in = token, sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -73,7 +77,8 @@ class Guard:
         try:
             self._check(scope)
         except RefusedError as refused:
-            response = refused.response()
+            is_page = refused.status == 401 and scope["path"] == "/"
+            response = self._sign_in() if is_page else refused.response()
             response.headers["Connection"] = "close"  # its body is not read
             await response(scope, receive, sent)
         else:
@@ -92,22 +97,12 @@ class Guard:
             foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
             if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
                 raise RefusedError(403, "Requests from pages of other origins are not answered.")
-        if self._digest is None or scope["path"] in _OPEN:
-            return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        # Digests are of one length, and compared in a time that says nothing about them.
-        if not hmac.compare_digest(_digest(given.strip()), self._digest) or (
-            scheme.lower() != "bearer"
-        ):
+        if scope["path"] not in _OPEN and not self._token.is_in(headers):
             raise RefusedError(
                 401,
                 "Send the token of this service, as the header Authorization: Bearer TOKEN.",
                 {"WWW-Authenticate": "Bearer"},
             )
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _name_of(host: str) -> str:

@@ -22,19 +22,24 @@ function readAnswer(outputs) {
   return {
     kind, values, label: facts.classes[label],
     sure: "accepted" in outputs ? Boolean(outputs.accepted[0]) : true,
+    novel: Boolean(outputs.novel?.[0]),
+    examples: facts.examples[label],
     subset: subset?.name,
     probability: outputs.probabilities?.[label],
   };
 }
 
 function inWords(answer) {
+  if (answer.novel) return say("none_perhaps", answer);
   return answer.sure ? answer.label : say("perhaps", answer);
 }
 
 function showAnswer(answer) {
   const part = make("div", "answer");
-  part.append(make("h3", answer.sure ? "said" : "said unsure", answer.sure ? answer.label : say("not_sure")));
-  if (!answer.sure) part.append(make("p", "because", say("unsure_because", answer)));
+  const isClear = answer.sure && !answer.novel;
+  const said = answer.novel ? say("none_of_these") : answer.sure ? answer.label : say("not_sure");
+  part.append(make("h3", isClear ? "said" : "said unsure", said));
+  if (!isClear) part.append(make("p", "because", say(answer.novel ? "none_because" : "unsure_because", answer)));
   const details = [];
   if (answer.subset) details.push(say("of_subset", answer));
   if (answer.probability !== undefined) {
@@ -49,7 +54,17 @@ function showAnswer(answer) {
     others.append(bars(answer, answer.values.slice(n)));
     part.append(others);
   }
+  if (answer.examples) part.append(examplesOf(answer));
   return part;
+}
+
+// Images of the class from its training: what it looks like, not why this image was put there.
+function examplesOf({label, examples}) {
+  const figure = make("figure", "examples"), strip = make("img");
+  strip.src = examples;
+  strip.alt = "";
+  figure.append(make("figcaption", "", say("examples", {label})), strip);
+  return figure;
 }
 
 function bars({kind, values}, shown) {

@@ -38,8 +38,7 @@ async function watch(mine) {
   while (mine === turn) {
     if (!document.hidden && video.videoWidth) {
       const {videoWidth, videoHeight} = video;
-      const pixels = pixelsOf(video, videoWidth, videoHeight);
-      const outputs = await predict(pixels, videoHeight, videoWidth, {subset: chosenSubset()});
+      const outputs = await ask(video, videoWidth, videoHeight);
       if (mine === turn) seen.replaceChildren(showAnswer(readAnswer(outputs)));
     }
     await new Promise(done => setTimeout(done, PAUSE));

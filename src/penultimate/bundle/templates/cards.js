@@ -34,10 +34,10 @@ function addCard(card) {
   answers.classList.remove("empty");
 }
 
-// Classify an image, a canvas or a frame, and keep the answer.
-async function keep(source, width, height, name) {
+// Classify an image, a canvas or a frame, and keep the answer. An image may have its file.
+async function keep(source, width, height, name, file = null) {
   const thumbnail = thumbnailOf(source, width, height);
-  const outputs = await predict(pixelsOf(source, width, height), height, width, {subset: chosenSubset()});
+  const outputs = await ask(source, width, height, file);
   const answer = readAnswer(outputs);
   const card = make("li", "card"), right = make("div");
   right.append(make("p", "file", `${name} · ${say("pixels", {width, height})}`), showAnswer(answer));

@@ -51,8 +51,7 @@ async function answerDrawing() {
     await ready;
     for (let seen = -1; seen !== changes && !isBlank;) {
       seen = changes;
-      const pixels = pixelsOf(sheet, sheet.width, sheet.height);
-      const outputs = await predict(pixels, sheet.height, sheet.width, {subset: chosenSubset()});
+      const outputs = await ask(sheet, sheet.width, sheet.height);
       if (isBlank) break;
       const answer = readAnswer(outputs);
       drawn.replaceChildren(showAnswer(answer));

@@ -14,7 +14,7 @@ function take(files, nameOf = file => file.name) {
         await ready;
         const bitmap = await decode(file, name);
         try {
-          await keep(bitmap, bitmap.width, bitmap.height, name);
+          await keep(bitmap, bitmap.width, bitmap.height, name, file);
         } finally {
           bitmap.close();
         }

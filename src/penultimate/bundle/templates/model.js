@@ -13,6 +13,11 @@ async function openModel() {
   model.session = await model.ort.InferenceSession.create(graph);
 }
 
+// What the page shows is asked of the graph that it carries.
+function ask(source, width, height) {
+  return predict(pixelsOf(source, width, height), height, width, {subset: chosenSubset()});
+}
+
 // Pixels: bytes of `count` images of one size, color by color. One after the other is computed.
 function predict(pixels, height, width, {subset = -1, count = 1} = {}) {
   const answer = model.busy.then(() => run(pixels, [count, height, width, 3], subset));

@@ -1,0 +1,137 @@
+"""The page of a service: that of ``penultimate export --html``, whose answers come from the server.
+
+It shares templates, styles and scripts with it (`bundle.page`); only what asks the model differs.
+Its policy lets the browser load the files below and ask this server, nothing else.
+"""
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from penultimate._common.pages import templates_of
+from penultimate.bundle import description
+from penultimate.bundle.page import joined_scripts, page_values, strips_of, style_of, words_of
+from penultimate.serve.guard import SIGN_IN
+from penultimate.serve.models import Version
+from penultimate.serve.problems import RefusedError
+from penultimate.serve.service import Service
+from penultimate.serve.tokens import Token
+
+_OURS, _SHARED = "penultimate.serve", "penultimate.bundle"
+_BEFORE = ("words", "pixels", "answers", "cards", "files", "panels")
+_AFTER = ("drawing", "camera")
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = {"Content-Security-Policy": _POLICY}
+_MOST = 4096  # bytes of a token in a form
+_NAME = Annotated[str | None, Query(max_length=255)]
+
+
+def page_of(service: Service, names: list[str], token: Token) -> APIRouter:
+    """Return the addresses of the page.
+
+    Parameters
+    ----------
+    service : Service
+    names : list of str
+        Of the models.
+    token : Token
+    """
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def show(request: Request, model: _NAME = None) -> Response:
+        version = service.version_of(model or names[0])
+        address = f"{request.base_url}v1/predict?model={version.name}"
+        return HTMLResponse(_page(version, names, address), headers=_HEADERS)
+
+    @router.get("/page/page.css")
+    async def style() -> Response:
+        return Response(_style(), media_type="text/css")
+
+    @router.get("/page/page.js")
+    async def script() -> Response:
+        return Response(_script(), media_type="text/javascript")
+
+    @router.get("/page/examples/{number}.png")
+    async def examples(number: int, model: _NAME = None) -> Response:
+        strips = strips_of(service.version_of(model).predictor)
+        if number not in strips:
+            raise RefusedError(404, f"The model has no images of class {number}.")
+        return Response(strips[number], media_type="image/png")
+
+    @router.post(SIGN_IN)
+    async def sign_in(request: Request) -> Response:
+        if not token.is_in_form(await _form_of(request)):
+            return sign_in_page(was_wrong=True)
+        response = RedirectResponse("./", 303)
+        token.set_cookie(response)
+        return response
+
+    return router
+
+
+def sign_in_page(*, was_wrong: bool = False) -> Response:
+    """Return the page that asks for the token."""
+    words = _words()
+    template = templates_of(_OURS, _SHARED).get_template("sign_in.html.j2")
+    text = template.render(words=words, title=words.sign_in, was_wrong=was_wrong)
+    return HTMLResponse(text, 401, headers=_HEADERS)
+
+
+def _page(version: Version, names: list[str], address: str) -> str:
+    predictor = version.predictor
+    environment = templates_of(_OURS, _SHARED)
+    if predictor.manifest.kind != "images":
+        return environment.get_template("features.html.j2").render(
+            title=version.name,
+            words=_words(),
+            models=names,
+            address=address,
+            about=description.rows(predictor.manifest, predictor.signature),
+        )
+    query = urlencode({"model": version.name})
+    examples = {k: f"page/examples/{k}.png?{query}" for k in strips_of(predictor)}
+    values = page_values(predictor, words_of(_SHARED, _OURS), examples)
+    values["about"].append(("version (SHA-256)", version.sha256))
+    values["facts"] |= {"model": version.name, "labels": predictor.classes_.tolist()}
+    return environment.get_template("serve.html.j2").render(values, name=version.name, models=names)
+
+
+async def _form_of(request: Request) -> bytes:
+    """Return the body of a form, which is short."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST:
+            raise RefusedError(413, "A token is shorter than that.", {"Connection": "close"})
+    return body
+
+
+def _words() -> SimpleNamespace:
+    return SimpleNamespace(**words_of(_SHARED, _OURS))
+
+
+@cache
+def _style() -> str:
+    return style_of()
+
+
+@cache
+def _script() -> str:
+    shared = [joined_scripts(_SHARED, names) for names in (_BEFORE, _AFTER)]
+    return shared[0] + joined_scripts(_OURS, ["remote"]) + shared[1]

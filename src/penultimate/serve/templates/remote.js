@@ -1,0 +1,54 @@
+// What the page shows is sent to the server that the page came from, and nowhere else.
+
+// Formats that the server reads by itself; what else a browser can show is sent as PNG.
+const READ_THERE = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"];
+
+async function ask(source, width, height, file = null) {
+  const body = READ_THERE.includes(file?.type) ? file : await asPng(source, width, height);
+  const query = new URLSearchParams({model: facts.model});
+  const subset = chosenSubset();
+  if (subset >= 0) query.set("subset", facts.subsets[subset].name);
+  let response;
+  try {
+    response = await fetch(`v1/predict?${query}`, {
+      method: "POST", headers: {"Content-Type": body.type}, body, signal: AbortSignal.timeout(60_000),
+    });
+  } catch {
+    throw new Refusal(say("unreachable"));
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Refusal(answer.detail);
+  return asOutputs(answer);
+}
+
+async function asPng(source, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(source, 0, 0, width, height);
+  return canvas.convertToBlob({type: "image/png"});
+}
+
+// The answer as the outputs of a graph, which the page shows.
+function asOutputs({predictions: [said], model}) {
+  if (JSON.stringify(model.classes) !== JSON.stringify(facts.labels)) {
+    throw new Refusal(say("other_classes"));
+  }
+  const outputs = {label: [model.classes.indexOf(said.label)], accepted: [!said.abstained], novel: [said.novel]};
+  for (const name of ["scores", "margins", "probabilities"]) {
+    if (said[name] !== null) outputs[name] = said[name].map(value => value ?? -Infinity);
+  }
+  if (said.subset !== null) {
+    outputs.subset_index = [facts.subsets.findIndex(({name}) => name === said.subset)];
+  }
+  return outputs;
+}
+
+// The server has the model: there is nothing to wait for.
+const ready = Promise.resolve();
+announce(say("ready"));
+document.getElementById("model")?.addEventListener("change", event => {
+  location.search = new URLSearchParams({model: event.target.value});
+});
+globalThis.penultimate = {ready}; // for tests
