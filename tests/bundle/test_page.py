@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from penultimate.bundle import load
 from penultimate.bundle.archive import pack
 from penultimate.bundle.page import render_page
+from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.bundle.web_runtime import WebRuntime, find_runtime
 
 from .digits import SUBSETS, digit_images, digits_fields, digits_graph
@@ -330,6 +331,15 @@ def test_the_same_model_gives_the_same_page(predictor):
     pages = {render_page(predictor, runtime, name="digits") for _ in range(2)}
     assert len(pages) == 1
     assert "\r" not in pages.pop()
+
+
+def test_training_images_of_a_bundle_are_in_its_page():
+    images, labels = digit_images()
+    parts = make_thumbnails(images[:1], labels[:1], list(range(10)))
+    predictor = load(pack(make_parts(digits_graph(), parts=parts, **digits_fields())))
+    page = render_page(predictor, WebRuntime("1", b"script", b"binary"), name="digits")
+    assert page.count("data:image/png;base64,") == 1
+    assert '"examples": {"0": "data:image/png;base64,' in page
 
 
 def test_a_model_of_features_has_no_page():
