@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -74,6 +75,19 @@ def test_abstention_and_its_guarantee_are_in_the_file(data, tmp_path):
     assert 0.5 < model.accepts(X).mean() < 1
 
 
+def test_strangers_are_named_in_every_row(data, tmp_path):
+    out = tmp_path / "model.zip"
+    run("fit", data, "--out", out, "--head", "svm-linear", "--novelty", "0.1")
+    np.savez(tmp_path / "new.npz", X=np.vstack([X[::10], -X[:1]]))
+    rows = list(csv.DictReader(io.StringIO(run("predict", out, tmp_path / "new.npz").stdout)))
+    assert [row["novel"] for row in rows].count("True") < 6
+    assert rows[-1]["novel"] == "True"
+    assert rows[-1]["accepted"] == "False"
+    lines = run("predict", out, tmp_path / "new.npz", "--format", "jsonl").stdout.splitlines()
+    assert json.loads(lines[-1])["novel"] is True
+    assert "none of the classes" in load(out).manifest.abstention["statement"]
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "report"
@@ -128,6 +142,7 @@ def test_features_have_no_thumbnails(tmp_path):
         ([], "either data or --from"),
         (["DATA", "--from", "report"], "either data or --from"),
         (["--from", "report", "--thumbnails", "2"], "needs the data, not --from"),
+        (["--from", "report", "--novelty", "0.1"], "needs the data, not --from"),
         (["DATA", "--thumbnails", "2"], "is for images, and the data are features"),
         (["DATA", "--out", "model.onnx"], "ends in .zip"),
         (["DATA", "--out", "nowhere/model.zip"], "no folder"),

@@ -103,6 +103,8 @@ def test_a_frozen_network_and_its_layers():
         ({"heads": ["forest"]}, "forest"),
         ({"risk": 0.1, "coverage": 0.9}, "not both"),
         ({"risk": 2.0}, "risk"),
+        ({"novelty": 0}, "novelty"),
+        ({"novelty": 0.05, "heads": ["softmax"]}, "novelty needs features"),
         ({"protocol": Protocol(selection="resubstitution")}, "resubstitution"),
         ({"heads": ["softmax", "svm-rbf"]}, "name it alone"),
         ({"heads": ["softmax"], "protocol": Protocol(selection="crossfit")}, "takes one network"),

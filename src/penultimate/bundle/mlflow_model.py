@@ -28,6 +28,7 @@ _COLUMNS = {
     "margin": "double",
     "probability": "double",
     "accepted": "boolean",
+    "novel": "boolean",
     "subset": "string",
 }
 _LABELS = {"str": "string", "int": "long", "float": "double", "bool": "boolean"}
@@ -147,6 +148,7 @@ def _signature(predictor: Predictor) -> dict[str, list[dict[str, Any]]]:
     outputs = {"label": _LABELS[manifest.class_type]}
     for name, kind in _COLUMNS.items():
         given = {"subset": bool(predictor.subsets), "accepted": predictor.gives("accepted")}
+        given["novel"] = predictor.gives("novel")
         plural = {"score": "scores", "margin": "margins", "probability": "probabilities"}
         if given[name] if name in given else predictor.gives(plural[name]):
             outputs[name] = kind

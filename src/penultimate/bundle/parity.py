@@ -153,6 +153,8 @@ def _pairs_of(
         pairs[name] = values, expected
     if "accepted" in found:
         pairs["accepted"] = found["accepted"], model.accepts(given)
+    if "novel" in found:
+        pairs["novel"] = found["novel"], model.is_novel(given)
     return pairs
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from penultimate.bundle.errors import BundleError
 
 _PER_CLASS = ("scores", "margins", "probabilities")
-_PER_SAMPLE = ("confidence", "accepted", "subset_index")
+_PER_SAMPLE = ("confidence", "accepted", "novel", "subset_index")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Predictions:
         Decision values, class margins and probabilities; None if the model has none.
     confidence, accepted : ndarray of shape (n_samples,), or None
         Of a model that may abstain: how sure it is, and whether that suffices for an answer.
+    novel : ndarray of bool of shape (n_samples,), or None
+        Of a model that recognizes samples of none of its classes: which are.
     subsets : ndarray of str of shape (n_samples,), or None
         Of specialists: which one answered.
     """
@@ -37,6 +39,7 @@ class Predictions:
     probabilities: NDArray[np.floating] | None = None
     confidence: NDArray[np.floating] | None = None
     accepted: NDArray[np.bool_] | None = None
+    novel: NDArray[np.bool_] | None = None
     subsets: NDArray[np.str_] | None = None
 
 
@@ -57,8 +60,9 @@ def of_outputs(
         for name in names:
             if name in found and found[name].shape != shape:
                 raise BundleError(f"The graph gives {name} of shape {found[name].shape}.")
-    if "accepted" in found and found["accepted"].dtype != np.bool_:
-        raise BundleError("The graph does not say yes or no to whether it accepts a sample.")
+    for name, what in (("accepted", "it accepts a sample"), ("novel", "a sample is novel")):
+        if name in found and found[name].dtype != np.bool_:
+            raise BundleError(f"The graph does not say yes or no to whether {what}.")
     return Predictions(
         labels=_chosen(classes, label),
         scores=found.get("scores"),
@@ -66,6 +70,7 @@ def of_outputs(
         probabilities=found.get("probabilities"),
         confidence=found.get("confidence"),
         accepted=found.get("accepted"),
+        novel=found.get("novel"),
         subsets=_chosen(np.array(subsets), found["subset_index"])
         if subsets and "subset_index" in found
         else None,
@@ -95,7 +100,7 @@ def columns_of(found: Predictions, classes: NDArray[Any]) -> dict[str, list[Any]
     -------
     dict of str to list
         ``label``; where the model gives them ``score``, ``margin`` and ``probability`` of the
-        label, ``accepted`` and ``subset``.
+        label, ``accepted``, ``novel`` and ``subset``.
     """
     place_of = {label: place for place, label in enumerate(classes.tolist())}
     labels = found.labels.tolist()
@@ -110,6 +115,8 @@ def columns_of(found: Predictions, classes: NDArray[Any]) -> dict[str, list[Any]
             columns[name] = values[chosen].tolist()
     if found.accepted is not None:
         columns["accepted"] = found.accepted.tolist()
+    if found.novel is not None:
+        columns["novel"] = found.novel.tolist()
     if found.subsets is not None:
         columns["subset"] = found.subsets.tolist()
     return columns

@@ -203,6 +203,32 @@ class Predictor:
         advice = "Save an AbstainingClassifier for that."
         return self._only("accepted", advice, X, features, subset)
 
+    def is_novel(
+        self, X: object = None, *, features: object = None, subset: str | None = None
+    ) -> NDArray[np.bool_]:
+        """Return which samples are of none of the classes.
+
+        Parameters
+        ----------
+        X : image or images, or array-like of shape (n_samples, n_features)
+            See `predict`.
+        features : array-like of shape (n_samples, n_features), optional
+            See `predict`.
+        subset : str, optional
+            See `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+
+        Raises
+        ------
+        AttributeError
+            If the model does not recognize such samples.
+        """
+        advice = "Save an AbstainingClassifier with 'novelty' for that."
+        return self._only("novel", advice, X, features, subset)
+
     def predict_all(
         self, X: object = None, *, features: object = None, subset: str | None = None
     ) -> Predictions:
@@ -285,7 +311,7 @@ class Predictor:
 
         Parameters
         ----------
-        name : {"scores", "margins", "probabilities", "confidence", "accepted"}
+        name : {"scores", "margins", "probabilities", "confidence", "accepted", "novel"}
 
         Returns
         -------

@@ -334,6 +334,12 @@ def _abstention(model: Any) -> dict[str, Any] | None:
         if finite
         else f"It abstains from every sample: no threshold keeps errors below {model.risk}."
     )
+    if model.novelty is not None:
+        detector = model.novelty_detector_
+        statement += (
+            f" Says of a sample that it is of none of the classes at a false-alarm rate of "
+            f"{100 * model.novelty:g} %, calibrated with {detector.n_heldout_:,} held-out samples."
+        )
     return {
         "threshold": float(model.threshold_) if finite else None,
         "risk": model.risk,

@@ -256,7 +256,7 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
                 n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
             goal.check_enough(len(split.held_out), len(y), n_seen)
             if self.novelty is not None:
-                check_enough(self.novelty, len(split.held_out) - n_seen)
+                check_enough(self.novelty, len(split.held_out) - n_seen, n_seen=n_seen)
             rows = take(X, split.train)
             if frozen:
                 self.estimator_ = self.estimator

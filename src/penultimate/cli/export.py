@@ -21,6 +21,7 @@ _MEANINGS = {
     "probabilities": "calibrated, one per class",
     "confidence": "what the model abstains by",
     "accepted": "whether the model is sure enough to answer",
+    "novel": "whether a sample is of none of the classes",
     "subset_index": "number of the subset that answered",
 }
 

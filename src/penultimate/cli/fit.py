@@ -101,6 +101,13 @@ def fit(
         float | None,
         typer.Option(help="Let the model abstain from all but this share of the samples."),
     ] = None,
+    novelty: Annotated[
+        float | None,
+        typer.Option(
+            help="Let the model say that a sample is of none of the classes; at most this share of "
+            "the samples of known classes is then wrongly called so. Not for subsets."
+        ),
+    ] = None,
     thumbnails: Annotated[
         int,
         typer.Option(
@@ -120,8 +127,9 @@ def fit(
     if (data is None) == (report is None):
         raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
     if report is not None:
-        if thumbnails:
-            raise typer.BadParameter("needs the data, not --from.", param_hint="--thumbnails")
+        for name, given in (("thumbnails", thumbnails), ("novelty", novelty)):
+            if given:
+                raise typer.BadParameter("needs the data, not --from.", param_hint=f"--{name}")
         with plain_errors():
             _check_out(out)
             _take_winner(report, out, head)
@@ -142,6 +150,10 @@ def fit(
         with LiveTable(Console(stderr=True)) as live, ExitStack() as stack:
             dataset = reading.read(live, stack, frozen and prepares_images(chosen))
             dataset = without_unused_subsets(dataset, subsets)
+            if novelty is not None and dataset.subsets:
+                raise typer.BadParameter(
+                    "cannot be written for subsets; leave out --subsets.", param_hint="--novelty"
+                )
             if thumbnails and not dataset.has_images:
                 raise typer.BadParameter(
                     "is for images, and the data are features.", param_hint="--thumbnails"
@@ -181,6 +193,7 @@ def fit(
                 test=test_size > 0 or dataset.is_test is not None,
                 risk=risk,
                 coverage=coverage,
+                novelty=novelty,
             )
             with wrong_usage("--head"):
                 settings.check()

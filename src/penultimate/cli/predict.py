@@ -194,6 +194,7 @@ def _columns(model: "Predictor") -> list[str]:
         "margin": model.gives("margins"),
         "probability": model.gives("probabilities"),
         "accepted": model.gives("accepted"),
+        "novel": model.gives("novel"),
         "subset": bool(model.subsets),
         "signed_by": model.signed_by is not None,
     }

@@ -280,10 +280,14 @@ def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
 
 
 def _with_abstention(model: Any, settings: FinalSettings) -> Any:
-    if settings.risk is None and settings.coverage is None:
+    if settings.risk is None and settings.coverage is None and settings.novelty is None:
         return model
     return AbstainingClassifier(
-        model, risk=settings.risk, coverage=settings.coverage, random_state=settings.seed
+        model,
+        risk=settings.risk,
+        coverage=settings.coverage,
+        novelty=settings.novelty,
+        random_state=settings.seed,
     )
 
 

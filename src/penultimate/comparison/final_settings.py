@@ -42,6 +42,8 @@ class FinalSettings:
         Whether a test set is held out; otherwise the model is fitted on all samples.
     risk, coverage : float or None
         Whether the model may abstain, as in `AbstainingClassifier`.
+    novelty : float or None
+        False-alarm rate of *none of the classes*, as in `AbstainingClassifier`.
     n_jobs : int or None
     """
 
@@ -55,6 +57,7 @@ class FinalSettings:
     test: bool = True
     risk: float | None = None
     coverage: float | None = None
+    novelty: float | None = None
     n_jobs: int | None = -1
 
     def check(self) -> None:
@@ -83,7 +86,12 @@ class FinalSettings:
                 f"Give {spelled('--risk', 'risk')} or {spelled('--coverage', 'coverage')}, not "
                 f"both; got {self.risk} and {self.coverage}."
             )
-        for name in ("risk", "coverage"):
+        if self.novelty is not None and SOFTMAX in self.heads:
+            raise ValueError(
+                f"{spelled('--novelty', 'novelty')} needs features, and "
+                f"{spelled('--head', 'heads')} softmax has none: choose another head."
+            )
+        for name in ("risk", "coverage", "novelty"):
             if (value := getattr(self, name)) is not None:
                 check_number(value, name, "fit", low=0, high=1, open_low=True, open_high=True)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import onnxruntime
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -126,6 +127,20 @@ def test_abstention(deep_svc, images):
     model = AbstainingClassifier(deep_svc, coverage=0.5, random_state=0).fit(*images)
     found = prove(model, build_graph(model), images[0])
     assert {"accepted", "margins", "probabilities"} <= set(found.errors)
+
+
+def test_none_of_the_classes(deep_svc, images):
+    """Judged by the features that the head gets, also where these come in as such."""
+    model = AbstainingClassifier(clone(deep_svc), novelty=0.2, random_state=0)
+    model.fit(*images)
+    graph, session, inputs = session_of(model)
+    assert inputs == ["images", "features"]
+    assert {"accepted", "novel"} <= set(prove(model, graph, images[0]).errors)
+    assert sum(node.op_type == "Resize" for node in graph.graph.node) < 6  # computed once
+    features = model.estimator_.extract(images[0])
+    none = np.zeros((0, 1, 1, 1), np.uint8)
+    (novel,) = session.run(["novel"], {"images": none, "features": features})
+    np.testing.assert_array_equal(novel, model.is_novel(images[0]))
 
 
 @pytest.mark.parametrize("router", ["network", "head"])

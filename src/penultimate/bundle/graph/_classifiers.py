@@ -18,6 +18,7 @@ from penultimate.bundle.graph._networks import (
     preprocessing_of,
     probabilities_of,
 )
+from penultimate.bundle.graph._novelty import is_novel, judged_features
 from penultimate.bundle.graph._transformers import transform
 from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC
@@ -102,11 +103,6 @@ def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Ans
 
 @classify.register
 def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
-    if model.novelty is not None:
-        raise ExportError(
-            f"{type(model).__name__} with novelty={model.novelty:g} cannot be exported: its "
-            "detector is not written as a graph. Save it with novelty=None."
-        )
     answer = classify(model.estimator_, graph, samples)
     confidence = _confidence(model, graph, answer)
     # In float64, as the threshold is; one of -inf accepts all, one of inf none.
@@ -115,8 +111,15 @@ def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> 
     if np.isfinite(model.threshold_):
         graph.mark(above, SIGNS)
     accepted = graph.add("Greater", above, graph.constant(0.0))
+    novel: tuple[tuple[str, str, int], ...] = ()
+    if model.novelty is not None:
+        features = judged_features(model.estimator_, graph, samples)
+        found = is_novel(model.novelty_detector_, graph, features)
+        accepted = graph.add("And", accepted, graph.add("Not", found))
+        novel = (("novel", found, TensorProto.BOOL),)
     others = (
         *answer.others,
+        *novel,
         ("confidence", confidence, TensorProto.FLOAT),
         ("accepted", accepted, TensorProto.BOOL),
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 # Held-out samples of a class, in multiples of the fewest that suffice at all, from which on it is
 # calibrated by itself. With a single alarm among them, the rate in the class would be anything.
 _ENOUGH = 3
-_ROUNDING = 1e-9  # relative, of sums in another order
+_ROUNDING = 1e-5  # relative, of sums in another order, or in float32 as in a bundle
 
 
 def samples_for_rate(false_alarm_rate: float) -> int:
@@ -40,15 +40,18 @@ def samples_for_rate(false_alarm_rate: float) -> int:
     return ceil(round(1 / false_alarm_rate - 1, 9))  # 1 / 0.05 - 1 is 19.000000000000004 or so
 
 
-def check_enough(false_alarm_rate: float, n_heldout: int, n_samples: int | None = None) -> None:
+def check_enough(
+    false_alarm_rate: float, n_heldout: int, n_samples: int | None = None, n_seen: int = 0
+) -> None:
     """Raise ``ValueError`` if so few held-out samples cannot promise a rate."""
     needed = samples_for_rate(false_alarm_rate)
     if n_heldout < needed:
         of = "" if n_samples is None else f" of n_samples = {n_samples:,}"
+        seen = f", not counting {n_seen:,} that were seen in training" if n_seen else ""
         raise ValueError(
             f"A false-alarm rate of {false_alarm_rate:g} needs at least {needed:,} held-out "
-            f"samples; {n_heldout:,}{of} are held out. Pass more samples or a larger holdout, or "
-            "allow a higher rate."
+            f"samples; {n_heldout:,}{of} are held out{seen}. Pass more samples or a larger "
+            "holdout, or allow a higher rate."
         )
 
 
