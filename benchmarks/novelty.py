@@ -257,7 +257,8 @@ anew in every fit, without the test part and without strangers.
 Samples of known classes that are called novel at a nominal 5 %, over {n_splits} splits. On \
 TrashNet the criterion is chosen in each, elsewhere in the first split only, and `nearest` \
 afterwards: the rate does not depend on it. The spread over splits has two \
-parts: the threshold varies with the held-out samples, and the share is counted on a finite test part.
+parts: the threshold varies with the held-out samples, and the share is counted on a finite test \
+part.
 
 {table(counts, rates)}
 
@@ -272,8 +273,9 @@ Consonants, test part of other writers, 20 splits:
 ## Strangers
 
 Each class is left out in turn; of NHCD, ten that are drawn at random. Areas \
-under the ROC curve, test samples of the class that was left out against those of the others, as means over classes and splits; paired differences with 95 % \
-intervals over classes. The best single score is the best in hindsight. First, all are fitted on \
+under the ROC curve, test samples of the class that was left out against \
+those of the others, as means over classes and splits; paired differences with 95 % intervals \
+over classes. The best single score is the best in hindsight. First, all are fitted on \
 the same samples, those that are not held out:
 
 {table(columns, own)}

@@ -91,7 +91,7 @@ def answer_of(found: Found, version: Version) -> dict[str, Any]:
     columns["abstained"] = [False] * len(labels)
     if given.accepted is not None:
         columns["abstained"] = [not accepted for accepted in given.accepted.tolist()]
-    columns["novel"] = [None] * len(labels)
+    columns["novel"] = [None] * len(labels) if given.novel is None else given.novel.tolist()
     columns["subset"] = [None] * len(labels) if given.subsets is None else given.subsets.tolist()
     rows = zip(*columns.values(), strict=True)
     return {
