@@ -213,11 +213,12 @@ class _Session:
         return {**outputs, "tied": tied}
 
     def _feed(self, batch: NDArray[Any], subset: int) -> dict[str, NDArray[Any]]:
-        if IMAGES not in self.shapes:
-            return {"features": batch}
-        feed = {IMAGES: batch}
-        if "features" in self.shapes:
-            feed["features"] = np.zeros((0, self.shapes["features"][1]), np.float32)
+        if IMAGES in self.shapes:
+            feed = {IMAGES: batch}
+            if "features" in self.shapes:
+                feed["features"] = np.zeros((0, self.shapes["features"][1]), np.float32)
+        else:
+            feed = {"features": batch}
         if SUBSET in self.shapes:
             feed[SUBSET] = np.array(subset)
         return feed

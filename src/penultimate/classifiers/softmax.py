@@ -259,6 +259,9 @@ class SoftmaxClassifier(NetworkClassifier):
                 f"The 'classes' parameter must name each output once; got {outputs.tolist()[:5]}."
             )
         if not numbers_classes(self.network, len(outputs), None if X is None else X[:2]):
+            if X is not None:
+                # Whatever else is wrong with the samples says so itself.
+                predict_probabilities(self.network, X[:2], batch_size=self.batch_size)
             raise ValueError(
                 f"There are {len(outputs)} classes, and the network has another number of outputs. "
                 "Name one class for each output, in their order: classes=[...]."
@@ -293,7 +296,7 @@ class SoftmaxClassifier(NetworkClassifier):
 
 
 def _scores(likely: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return logarithms of probabilities, less their mean: of two classes, the second's."""
+    """Return logarithms of probabilities, minus their mean: of two classes, the second's."""
     scores = np.log(likely + LEAST)
     scores -= scores.mean(axis=1, keepdims=True)
     return scores[:, 1] if scores.shape[1] == 2 else scores

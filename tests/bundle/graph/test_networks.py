@@ -233,3 +233,61 @@ def test_floats_up_to_1_are_what_bytes_become(images):
         model = DeepSVC(bare, random_state=0).fit(X - X.mean(), images[1])
     with pytest.raises(ExportError, match="nothing says how pixels become these. State it"):
         build_graph(model)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    y = np.repeat(["a", "b", "c", "d"], 25)
+    X = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    return X + 4 * np.eye(4, 6, dtype=np.float32)[np.repeat(np.arange(4), 25)], y
+
+
+def torch_network(*layers):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    return torch.nn.Sequential(*(getattr(torch.nn, name)(*sizes) for name, *sizes in layers))
+
+
+VECTORS = ("Linear", 6, 8), ("ReLU",), ("Linear", 8, 4)
+IMAGES = ("Conv2d", 3, 4, 3), ("ReLU",), ("AdaptiveAvgPool2d", 1), ("Flatten",), ("Linear", 4, 4)
+
+
+@pytest.mark.parametrize("last", [[], [("Softmax", 1)]], ids=["scores", "probabilities"])
+def test_a_bare_torch_module_with_names_for_its_outputs(vectors, last, tmp_path):
+    X, _ = vectors
+    network = torch_network(*VECTORS, *last).train()
+    proof = save(network, tmp_path / "m.zip", X, classes=["d", "c", "b", "a"])
+    assert proof.errors["probabilities"] < 1e-5
+    assert network.training  # the caller's mode
+    import torch
+
+    outputs = network.eval()(torch.tensor(X)).detach().numpy()
+    found = load(tmp_path / "m.zip").predict(X)
+    np.testing.assert_array_equal(found, np.array(["d", "c", "b", "a"])[outputs.argmax(axis=1)])
+
+
+def test_a_bare_torch_module_of_images(images, tmp_path):
+    pictures = np.repeat(images[0], 3, axis=-1)
+    network, names = torch_network(*IMAGES), ["a", "b", "c", "d"]
+    # Images as they lie in a file, with their channels last, are not what a bare module takes.
+    with pytest.raises(ValueError, match="channels first"):
+        save(network, tmp_path / "m.zip", pictures, classes=names)
+    prepared = FeatureExtractor(network, preprocessing=Preprocessing(size=8, scale=1 / 255))
+    proof = save(prepared, tmp_path / "m.zip", pictures, classes=names)
+    assert proof.errors["probabilities"] < 1e-5
+
+
+@pytest.mark.parametrize("router", ["network", "head"])
+@pytest.mark.filterwarnings("ignore:.*(provenance|seen|recorded)")
+def test_specialists_of_vectors_on_a_torch_module(vectors, router, tmp_path):
+    X, y = vectors
+    subsets = {"first": ["a", "b"], "second": ["c", "d"]}
+    model = Specialists(
+        torch_network(*VECTORS), subsets=subsets, head=SVC(), router=router, random_state=0
+    ).fit(X, y)
+    save(model, tmp_path / "m.zip", X)
+    saved = load(tmp_path / "m.zip")
+    np.testing.assert_array_equal(saved.predict(X), model.predict(X))
+    np.testing.assert_array_equal(
+        saved.predict(X[:25], subset="second"), model.predict(X[:25], subset="second")
+    )

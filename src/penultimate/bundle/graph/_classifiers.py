@@ -89,7 +89,9 @@ def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Ans
         preprocessing = prepared_for(model, shape)
         if shape is not None and None not in shape:
             example = np.zeros((2, *(side or 0 for side in shape)), np.float32)
-    likely = probabilities_of(graph, model.network_, preprocessing, example)
+    # As it was cut in fit: a torch module states its graph only after it ran once.
+    frozen = model.extractor_._network.frozen
+    likely = probabilities_of(graph, frozen, preprocessing, example)
     if not np.array_equal(model.columns_, np.arange(len(model.columns_))):
         likely = graph.add("Gather", likely, graph.constant(model.columns_), axis=1)
     label = graph.add("ArgMax", likely, axis=1, keepdims=0)

@@ -84,7 +84,9 @@ def _most_probable(
     model: Specialists, graph: GraphBuilder, members: Sequence[Any], preprocessing: Any
 ) -> str:
     """Return the subset whose classes have the largest total probability."""
-    likely = probabilities_of(graph, model.network_, preprocessing)
+    # As it was cut for the features: a torch module states its graph only after it ran once.
+    frozen = next(iter(model._extractors.values()))._network.frozen
+    likely = probabilities_of(graph, frozen, preprocessing)
     belongs = [np.isin(model._network_classes, each.classes) for each in members]
     totals = graph.add("MatMul", likely, graph.constant(np.transpose(belongs), np.float32))
     graph.mark(totals, SHARES)

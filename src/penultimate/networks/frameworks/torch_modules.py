@@ -157,6 +157,8 @@ class TorchNetwork(FrozenNetwork):
         self.name = type(self.module).__name__
         # What the last example showed: for `gives_logits`, which is asked without one.
         self._graph: Graph | None = None
+        # A few of its samples: for `whole`, where an export has none.
+        self._example: Example | None = None
 
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
         """Return its inputs; without an example, the required ones of its ``forward``."""
@@ -178,7 +180,8 @@ class TorchNetwork(FrozenNetwork):
         return self._cut(graph, inputs, example, layer, place)
 
     def whole(self, example: Example | None = None) -> TorchCut:
-        """Return the module up to its only output."""
+        """Return the module up to its only output, by default as the last example showed it."""
+        example = self._example if example is None else example
         graph, inputs = self._record(example)
         self._output(graph)
         return self._cut(graph, inputs, example, "output of the network", "the network's output")
@@ -307,6 +310,8 @@ class TorchNetwork(FrozenNetwork):
                 args, kwargs = arguments(self.module, batch, inputs, self._is_by_name(example))
                 try:
                     self._graph = record(self.module, args, kwargs)
+                    by_name = isinstance(example, Mapping)
+                    self._example = dict(zip(names, batch)) if by_name else batch
                     return self._graph, inputs
                 except Exception as error:
                     errors.append(error)
