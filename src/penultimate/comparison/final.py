@@ -109,6 +109,7 @@ class FinalModel:
             lines.append("Head: softmax, the network's own, with a temperature")
         elif not isinstance(self.fitted, Specialists):
             best = self.fitted.head_["head"]
+            # Of a choice among heads, the head itself is said by its name.
             params = {
                 key: value
                 for key, value in getattr(best, "best_params_", {}).items()
@@ -174,6 +175,7 @@ def fit_final(
     ValueError
         If a setting or a split is impossible.
     """
+    # Whatever can be refused is refused before the training, which may take hours.
     settings.check()
     seed, protocol = settings.seed, settings.protocol
     if dataset.subsets and not dataset.has_images:
@@ -185,11 +187,13 @@ def fit_final(
         check_softmax(dataset, settings.network, inputs[:2])
     names = np.array(dataset.classes)
     if settings.test:
+        # The same plan as of a comparison, so that the same seed gives the same test set.
         plan = make_plan(dataset, protocol.holdouts[0], [seed], protocol.selection)
         network = settings.network if dataset.has_images else None
         leak = find_leaks(plan, network, protocol.on_leak)
         dataset, development, test = plan.dataset, plan.split.train, plan.split.held_out
     else:
+        # Without a test set nothing can leak into it.
         leak, development, test = "", np.arange(len(dataset.labels)), np.arange(0)
     groups = None if dataset.groups is None else dataset.groups[development]
     model = _estimator(dataset, settings)
@@ -200,22 +204,26 @@ def fit_final(
         # The label of each output, from the output of each label.
         model.set_params(classes=names[np.argsort(found.columns)].tolist())
         matched = found.message.replace("cnn-softmax", "The head", 1)
+    # Around everything else: its threshold is set on samples that the model was not fitted on.
     model = _with_abstention(model, settings)
     y = names[dataset.labels]
+    # The observer is no argument of `fit`, as scikit-learn clones what it fits.
     with observed_by(_schedule(dataset, settings, progress)):
         model.fit(inputs[development], y[development], groups=groups)
     inner = getattr(model, "estimator_", model)
     score, by_head = _scores(inner)
     accuracy = answered = None
     if len(test):
+        # The only look at the test set. Nothing above depends on it, and nothing below chooses.
         right = model.predict(inputs[test]) == y[test]
         of_test = None if dataset.groups is None else dataset.groups[test]
         if isinstance(model, AbstainingClassifier):
             accepted = model.accepts(inputs[test])
             answered = float(accepted.mean())
+            # What a user gets to see are the answers, so these are what is promised of.
             right = right[accepted]
             of_test = None if of_test is None else of_test[accepted]
-        if len(right):
+        if len(right):  # a model may abstain from all samples
             accuracy = accuracy_interval(right, groups=of_test)
     return FinalModel(
         model,
@@ -234,7 +242,7 @@ def fit_final(
 
 def _schedule(dataset: Dataset, settings: FinalSettings, progress: Progress) -> Schedule:
     """Return an observer that also estimates the time left, by the networks to be trained."""
-    n_networks = 0
+    n_networks = 0  # a frozen network, or none: a search alone is too short for an estimate
     if dataset.has_images and not is_frozen(settings.network):
         n_networks = 1
         if settings.protocol.selection == "crossfit" and not dataset.subsets:
@@ -294,11 +302,12 @@ def _with_abstention(model: Any, settings: FinalSettings) -> Any:
 def _scores(model: Any) -> tuple[float | None, dict[str, float]]:
     """Return the selection score of a fitted model, and those of the heads it was chosen from."""
     if isinstance(model, Specialists):
+        # Each specialist is scored on its own subset; together they have the mean, if all have one.
         scores = [getattr(each, "best_score_", None) for each in model.specialists_.values()]
         known = [score for score in scores if score is not None]
         return (float(np.mean(known)) if len(known) == len(scores) else None), {}
     if isinstance(model, SoftmaxClassifier):
         return model.best_score_, {}
     chosen = model.head_["head"]
-    score = getattr(chosen, "best_score_", None)
+    score = getattr(chosen, "best_score_", None)  # a head without a search has none
     return None if score is None else float(score), dict(getattr(chosen, "scores_", {}))

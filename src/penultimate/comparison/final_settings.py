@@ -70,6 +70,7 @@ class FinalSettings:
                 f"{spelled('--head', 'heads')} softmax is the network's own last layer, with "
                 f"nothing to select: name it alone; got {', '.join(self.heads)}."
             )
+        # Cross-fitting has a network per fold, of which none is the one that is taken away.
         by_folds = self.protocol.selection == "crossfit"
         if SOFTMAX in self.heads and by_folds and not is_frozen(self.network):
             raise ValueError(
@@ -112,6 +113,7 @@ class FinalSettings:
             make = FEATURE_METHODS[name].make_head
             assert make is not None
             searches.append((name, make(self.n_jobs, self.seed)))
+        # A choice of one would only add a layer to every name of a parameter.
         return searches[0][1] if len(searches) == 1 else HeadSearchCV(searches)
 
 
@@ -122,6 +124,7 @@ def check_softmax(dataset: Dataset, network: Any, some: Any) -> None:
         raise ValueError(f"softmax is a network's last layer, and the data are features. {others}")
     if dataset.subsets:
         raise ValueError(f"Specialists have no softmax of their own. {others}")
+    # A network that is trained here gets its outputs from the classes.
     if is_frozen(network) and not numbers_classes(network, len(dataset.classes), some):
         raise ValueError(
             f"The network has no output for each of the {len(dataset.classes)} classes of the "

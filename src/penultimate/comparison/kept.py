@@ -96,6 +96,7 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     fitted = head.fitted
     inputs = data.test_images
     model: Any
+    # The parts are set, not fitted: fitting again would give another model than was measured.
     if fitted.layer == GIVEN:
         model = _NamedOnFeatures()
         model.head_, model.normalization_ = fitted.pipeline, fitted.normalization
@@ -104,6 +105,7 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     else:
         model = on_network(_NamedDeepSVC(data.settings.network), data)
         model._set_head(fitted, data.shared.extractors, head.calibrator)
+    # The head knows numbers; here they get their names.
     model.classes_ = np.array(data.plan.dataset.classes)
     score = getattr(fitted.pipeline["head"], "best_score_", None)
     return as_measured(model, data, predictions, None if score is None else float(score))
@@ -112,12 +114,14 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
 def on_network(model: Any, data: SeedData) -> Any:
     """Give a classifier the shared network of a seed, and the form of its samples."""
     settings, inputs = data.settings, data.test_images
+    # Networks that are built here take pixels from 0 to 255, whatever the samples come as.
     of_pixels = names_builder(settings.network) or takes_pixels(settings.network)
     if inputs.ndim > 1:
         model._form = SampleForm.of(inputs, of_pixels)
         model.n_features_in_ = inputs.shape[1]
     else:  # files, at their own size
         model._form = SampleForm.of(np.array([[[0, 255]]], np.uint8), takes_pixels=True)
+    # All layers are of one network, so any extractor holds it.
     first = next(iter(data.shared.extractors.values()))
     model.network_ = settings.network if settings.frozen else first.network
     model.history_ = data.shared.history
@@ -136,6 +140,7 @@ def as_measured(
     test = plan.split.held_out
     groups = None if plan.dataset.groups is None else plan.dataset.groups[test]
     right = predictions == plan.dataset.labels[test]
+    # Over the test samples of one seed: there is one model in the file, not one per seed.
     interval = accuracy_interval(right, groups=groups)
     # By cross-fitting, every sample of development is held out once.
     chosen_on = plan.development_splits[data.seed]
@@ -193,6 +198,8 @@ def best_of(models: dict[str, KeptModel], headline: str | None) -> tuple[str, st
     about = "the head that the verdict is about"
     if scores[headline] == scores[best]:
         return headline, f"{about}, and no other has a better selection score ({shown})"
+    # Wilson's interval treats the two scores as independent. They are of the same samples, so it is
+    # wide, which keeps the headline's model in doubtful cases.
     n, own = models[headline].n_selected, scores[headline]
     if wilson_interval(round(own * n), n).high >= scores[best]:
         return headline, (

@@ -77,6 +77,7 @@ def evaluate_bundle(
     if dataset.has_images != of_images:
         has = "images" if dataset.has_images else "features"
         raise ValueError(f"The model takes {model.manifest.kind}, and the data are {has}.")
+    # In the order of the model's classes from here on, whatever the folders were called first.
     dataset, order = _in_classes_of(model, dataset)
     files = dataset.sources if of_images else None
     leak = _leak(model, dataset, files, on_leak)
@@ -85,6 +86,7 @@ def evaluate_bundle(
         if of_images
         else model.predict_all(np.asarray(dataset.images))
     )
+    # By name: in the file labels may be numbers, and folders are always text.
     place = {str(label): k for k, label in enumerate(model.classes_[order].tolist())}
     said = np.array([place[str(label)] for label in found.labels.tolist()], np.int64)
     margins = None
@@ -141,6 +143,7 @@ def _listed(layer: str | list[str] | None) -> str:
 
 def _in_classes_of(model: Predictor, dataset: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
     """Return the data with the classes of the model, and the places of these in the model."""
+    # Classes that no sample has are no obstacle, so only those that are present have to be known.
     known = [str(each) for each in model.classes_.tolist()]
     present = [dataset.classes[code] for code in np.unique(dataset.labels)]
     if unknown := [name for name in present if name not in known]:
@@ -152,7 +155,7 @@ def _in_classes_of(model: Predictor, dataset: Dataset) -> tuple[Dataset, NDArray
             f"The data has classes that the model does not know, such as {unknown[0]!r}; it knows "
             f"{', '.join(known[:10])}. {way}"
         )
-    classes = natural_order(known)
+    classes = natural_order(known)  # as in the report of a comparison
     order = np.array([known.index(name) for name in classes], np.int64)
     codes = np.array([classes.index(n) if n in classes else -1 for n in dataset.classes])
     members = model.manifest.subsets or {}
@@ -168,6 +171,7 @@ def _findings(model: Predictor, found: Evaluation, on_leak: str) -> list[tuple[s
     """Run what can be asked of data that a model is scored on."""
     data = found.dataset
     every = np.arange(found.n_samples)
+    # An interval needs answers; a model that abstains from everything has none.
     few: Finding = NotMade("the model abstains from all samples")
     if found.accuracy is not None:
         value = found.accuracy.value
@@ -231,6 +235,7 @@ def _of_images(model: Predictor, dataset: Dataset, files: Any, progress: Progres
     if files is None:
         return model.predict_all(dataset.images)
     parts = []
+    # In parts for the progress alone: `predict_all` holds a few images at a time as it is.
     items, step = list(map(str, files)), 256
     for start in range(0, len(items), step):
         parts.append(model.predict_all(items[start : start + step]))
