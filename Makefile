@@ -24,7 +24,7 @@ PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # starts, imports all of it.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax test-mlflow sanitize fuzz lint types check coverage benchmark clean
+.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax test-mlflow test-schema sanitize fuzz lint types check coverage benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
@@ -67,6 +67,10 @@ test-jax: $(VENV)/.test $(VENV)/.jax
 # MLflow brings 20 packages for one test: here, not in CI.
 test-mlflow: $(VENV)/.test $(VENV)/.mlflow
 	$(BIN)/python -m pytest tests/bundle/test_mlflow_model.py
+
+# The service against its OpenAPI document.
+test-schema: $(VENV)/.test $(VENV)/.schema
+	$(BIN)/python -m pytest tests/serve/test_schema.py
 
 # The solver's tests on a core that stops at its first memory error or undefined behavior (Linux,
 # g++). It goes into an environment of its own, which sees what .venv has, but not its editable
@@ -131,6 +135,6 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@touch $@
 
 # Independent of the others, so that `make -j2` installs them side by side.
-$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage $(VENV)/.mlflow: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage $(VENV)/.mlflow $(VENV)/.schema: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
 	$(INSTALL) requirements/$*.txt
 	@touch $@
