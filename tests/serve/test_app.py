@@ -243,6 +243,16 @@ async def test_a_new_version_replaces_the_old_and_a_bad_file_does_not(tmp_path, 
     assert metrics.count('penultimate_model_version{model="digits"') == 1
 
 
+@in_loop
+async def test_ready_is_what_predicts(models):
+    async with serving(models["digits"]) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        client.app.state.service._tasks[0].cancel()
+        await asyncio.sleep(0.01)
+        check_problem(await client.get("/readyz"), 503, "starting or stopping")
+        assert (await client.get("/healthz")).json() == {"status": "alive"}
+
+
 def test_nothing_that_made_a_model_is_imported(bundles):
     code = """
 import sys

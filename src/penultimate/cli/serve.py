@@ -1,5 +1,6 @@
 """The command that answers over HTTP with saved models."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -103,4 +104,5 @@ def serve(
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # who reads it may be gone; the service goes on
+        print(line, flush=True)

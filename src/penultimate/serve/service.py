@@ -34,16 +34,14 @@ class Service:
     metrics : Metrics
     look_now : asyncio.Event
         Set it to look for new versions of the models at once.
-    is_ready : bool
-        Whether predictions are answered now.
     """
 
     def __init__(self, models: Models, limits: Limits, say: Callable[[str], None]) -> None:
         self._models, self._limits, self._say = models, limits, say
         self.metrics, self._memory = Metrics(), Memory(limits.memory)
         self.look_now = asyncio.Event()
-        self.is_ready = False
         self._n_waiting = 0
+        self._tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -58,16 +56,19 @@ class Service:
             self.metrics.serves(version)
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="penultimate-read") as threads:
             self._threads = threads
-            tasks = [
+            self._tasks = [
                 asyncio.create_task(self._batcher.run()),
                 asyncio.create_task(self._models.watch(self._note, self.look_now)),
             ]
-            self.is_ready = True
             yield
-            self.is_ready = False
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether predictions are answered now."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def predict(
         self, request: Request, name: str | None, subset: str | None
