@@ -3,8 +3,6 @@
 import base64
 import io
 import json
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +17,18 @@ from penultimate.bundle.archive import pack
 from penultimate.bundle.page import render_page
 from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.bundle.web_runtime import WebRuntime, find_runtime
+from tests.pages import (
+    bars_of,
+    check_axe,
+    check_background,
+    check_camera,
+    check_policy,
+    find,
+    in_scheme,
+    in_width,
+    show,
+    wait_for,
+)
 
 from .digits import SUBSETS, digit_images, digits_fields, digits_graph
 from .handmade import make_parts, of_features
@@ -77,29 +87,6 @@ def nothing_left(request):
             "  if (!part.hidden) document.getElementById(`open-${part.id}`).click();"
             "} document.getElementById('remove-all').click(); scrollTo(0, 0);"
         )
-
-
-def find(page, selector):
-    return page.find_elements(By.CSS_SELECTOR, selector)
-
-
-def wait_for(page, selector, count=1):
-    WebDriverWait(page, 20).until(lambda _: len(find(page, selector)) >= count)
-    return find(page, selector)
-
-
-def show(page, paths):
-    """Choose files, and return the cards of their answers in that order."""
-    find(page, "#files")[0].send_keys("\n".join(map(str, paths)))
-    return wait_for(page, "#cards > li", len(paths))[::-1]
-
-
-def bars_of(card):
-    """Return the values of all classes by name."""
-    rows = card.find_elements(By.CSS_SELECTOR, "tbody tr")
-    texts = [[cell.get_attribute("textContent") for cell in row.find_elements(By.XPATH, "*")]
-             for row in rows]  # fmt: skip
-    return {name: float(value.replace("\u2212", "-")) for name, _, value in texts}
 
 
 @pytest.fixture(scope="module")
@@ -236,35 +223,20 @@ def test_everything_with_the_keyboard(page):
 
 
 def test_camera(page):
-    find(page, "#open-camera")[0].click()
-    wait_for(page, "#seen .said")
-    find(page, "#take")[0].click()
-    (card,) = wait_for(page, "#cards > li")
-    assert card.text.startswith("Picture 1 \u00b7 640 \u00d7 480 pixels")
-    find(page, "#camera .close")[0].click()
-    assert page.execute_script("return document.getElementById('video').srcObject") is None
+    check_camera(page)
 
 
 @pytest.fixture(params=["light", "dark"])
 def scheme(request, page):
-    features = [{"name": "prefers-color-scheme", "value": request.param}]
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    yield request.param
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    yield from in_scheme(page, request.param)
 
 
 @pytest.fixture(params=[1200, 360])
 def width(request, page):
-    metrics = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    yield request.param
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    yield from in_width(page, request.param)
 
 
 def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures, tmp_path):
-    package = find_spec("axe_playwright_python")
-    if package is None:
-        pytest.skip("axe-playwright-python is not installed")
     long = tmp_path / f"{'a very long name of a file_' * 5}.png"
     long.write_bytes(pictures[0].read_bytes())
     (tmp_path / "no.png").write_bytes(b"")
@@ -273,16 +245,8 @@ def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures,
     page.switch_to.active_element.send_keys(Keys.SPACE, Keys.ARROW_DOWN, Keys.SPACE)
     wait_for(page, "#drawn .said")
     page.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    script = Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8")
-    page.execute_script(script)
-    found = page.execute_async_script("axe.run().then(arguments[0])")
-    assert "color-contrast" in {rule["id"] for rule in found["passes"]}
-    assert [
-        (each["id"], node["html"]) for each in found["violations"] for node in each["nodes"]
-    ] == []
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, background[4:-1].split(", "))) > 380) == (scheme == "light")
+    check_axe(page, width)
+    check_background(page, scheme)
     page.execute_script("document.querySelectorAll('details').forEach(one => { one.open = false })")
 
 
@@ -292,20 +256,7 @@ def test_names_are_text(page):
 
 
 def test_the_policy_lets_nothing_else_run_or_connect(page):
-    blocked = page.execute_async_script("""
-        const done = arguments[0], blocked = [];
-        document.addEventListener("securitypolicyviolation",
-          event => blocked.push(event.effectiveDirective));
-        const script = document.createElement("script");
-        script.textContent = "globalThis.ran = true";
-        document.body.append(script);
-        const image = new Image();
-        image.src = "http://127.0.0.1:9/image.png";
-        fetch("http://127.0.0.1:9/").catch(() => setTimeout(() => done([blocked, globalThis.ran])));
-    """)
-    assert sorted(blocked[0]) == ["connect-src", "img-src", "script-src-elem"]
-    assert blocked[1] is None
-    page.get_log("browser")
+    check_policy(page)
 
 
 def test_subsets(browser, runtime, tmp_path):

@@ -11,8 +11,9 @@ from penultimate import SVC, DeepSVC, load, save
 from penultimate.bundle.page import render_page
 from penultimate.bundle.web_runtime import find_runtime
 from penultimate.networks.pretrained import PRETRAINED
+from tests.pages import bars_of, find, show, wait_for
 
-from .test_page import bars_of, find, show, visit, wait_for
+from .test_page import visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NETWORK = "efficientnet-lite0"

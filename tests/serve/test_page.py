@@ -4,8 +4,6 @@ import contextlib
 import json
 import threading
 import time
-from importlib.util import find_spec
-from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
@@ -23,6 +21,18 @@ from penultimate.serve import Models, create_app
 from penultimate.serve import service as service_module
 from tests.bundle.digits import SUBSETS, digit_images, digits_fields, digits_graph
 from tests.bundle.handmade import make_parts
+from tests.pages import (
+    bars_of,
+    check_axe,
+    check_background,
+    check_camera,
+    check_policy,
+    find,
+    in_scheme,
+    in_width,
+    show,
+    wait_for,
+)
 
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-20-letters"
@@ -69,20 +79,6 @@ def page(browser, address):
     return browser
 
 
-def find(page, selector):
-    return page.find_elements(By.CSS_SELECTOR, selector)
-
-
-def wait_for(page, selector, count=1):
-    WebDriverWait(page, 20).until(lambda _: len(find(page, selector)) >= count)
-    return find(page, selector)
-
-
-def show(page, paths):
-    find(page, "#files")[0].send_keys("\n".join(map(str, paths)))
-    return wait_for(page, "#cards > li", len(paths))[::-1]
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
@@ -91,13 +87,6 @@ def pictures(tmp_path_factory):
     Image.fromarray(images[4]).resize((40, 40)).save(folder / "four.jpg")
     Image.fromarray(np.full((9, 9), 128, np.uint8)).save(folder / "plain.png")
     return {path.stem: path for path in folder.iterdir()}
-
-
-def bars_of(card):
-    rows = card.find_elements(By.CSS_SELECTOR, "tbody tr")
-    texts = [[cell.get_attribute("textContent") for cell in row.find_elements(By.XPATH, "*")]
-             for row in rows]  # fmt: skip
-    return {name: float(value.replace("\u2212", "-")) for name, _, value in texts}
 
 
 def test_files_have_the_answers_of_python(page, paths, pictures):
@@ -165,12 +154,7 @@ def test_drawing_with_the_keyboard_and_a_pointer(page):
 
 
 def test_camera(page):
-    find(page, "#open-camera")[0].click()
-    wait_for(page, "#seen .said")
-    find(page, "#take")[0].click()
-    (card,) = wait_for(page, "#cards > li")
-    assert card.text.startswith("Picture 1 \u00b7 640 \u00d7 480 pixels")
-    find(page, "#camera .close")[0].click()
+    check_camera(page)
 
 
 def test_subsets_and_other_models(browser, address, page, pictures):
@@ -188,6 +172,7 @@ def test_subsets_and_other_models(browser, address, page, pictures):
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.serial
 def test_the_first_paint_comes_soon(page):
     """As the browser measures it; the best of three, as other programs may take the processor."""
     times = []
@@ -204,30 +189,12 @@ def test_the_first_paint_comes_soon(page):
 
 @pytest.fixture(params=["light", "dark"])
 def scheme(request, page):
-    features = [{"name": "prefers-color-scheme", "value": request.param}]
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    yield request.param
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    yield from in_scheme(page, request.param)
 
 
 @pytest.fixture(params=[1100, 360])
 def width(request, page):
-    metrics = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    yield request.param
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def check_axe(page, width):
-    package = find_spec("axe_playwright_python")
-    if package is None:
-        pytest.skip("axe-playwright-python is not installed")
-    page.execute_script(Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8"))
-    found = page.execute_async_script("axe.run().then(arguments[0])")
-    assert "color-contrast" in {rule["id"] for rule in found["passes"]}
-    assert [(each["id"], node["html"]) for each in found["violations"]
-            for node in each["nodes"]] == []  # fmt: skip
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    yield from in_width(page, request.param)
 
 
 def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures, address):
@@ -237,27 +204,13 @@ def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures,
     wait_for(page, "#drawn .said")
     page.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true })")
     check_axe(page, width)
-    background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, background[4:-1].split(", "))) > 380) == (scheme == "light")
+    check_background(page, scheme)
     page.get(f"{address}?model=columns")
     check_axe(page, width)
 
 
 def test_the_policy_lets_nothing_else_run_or_connect(page):
-    blocked = page.execute_async_script("""
-        const done = arguments[0], blocked = [];
-        document.addEventListener("securitypolicyviolation",
-          event => blocked.push(event.effectiveDirective));
-        const script = document.createElement("script");
-        script.textContent = "globalThis.ran = true";
-        document.body.append(script);
-        const image = new Image();
-        image.src = "http://127.0.0.1:9/image.png";
-        fetch("http://127.0.0.1:9/").catch(() => setTimeout(() => done([blocked, globalThis.ran])));
-    """)
-    assert sorted(blocked[0]) == ["connect-src", "img-src", "script-src-elem"]
-    assert blocked[1] is None
-    page.get_log("browser")
+    check_policy(page)
 
 
 def test_with_a_token_one_signs_in(browser, paths, pictures):
