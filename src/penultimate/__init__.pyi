@@ -25,5 +25,6 @@ from penultimate.svm import StreamedSVC as StreamedSVC
 from penultimate.svm import SVCHalvingSearchCV as SVCHalvingSearchCV
 from penultimate.svm import SVCRandomizedSearchCV as SVCRandomizedSearchCV
 from penultimate.svm import SVCSearchCV as SVCSearchCV
+from penultimate.teaching import Teacher as Teacher
 
 __version__: str

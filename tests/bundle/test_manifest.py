@@ -47,6 +47,21 @@ FULL = {
     "protocol": {"selection": "heldout"},
     "expected": {"accuracy": 0.9, "low": 0.8, "high": 0.95, "what": "test set", "n": 50},
     "parity": {"labels": 100},
+    "teach": {
+        "privacy": "Who has the file can read them.",
+        "heads": [
+            {
+                "subset": None,
+                "step": "features.head",
+                "input": "embedding_0",
+                "normalization": "l2",
+                "n_samples": 9,
+                "n_held_out": 0,
+                "n_features": 2,
+            }
+        ],
+    },
+    "lineage": {"number": 2, "parent": "0" * 64, "n_taught": 1, "statement": "Taught."},
     "parts": {
         "model.onnx": {
             "sha256": "0" * 64,

@@ -50,6 +50,10 @@ class Manifest:
         How many samples the model has seen, and the digest of their fingerprints.
     expected : dict or None
         Accuracy to expect on new data, with its interval.
+    teach : dict or None
+        What is in the part for teaching, and who can see it; None without one.
+    lineage : dict or None
+        Of a bundle that was taught: its number, the hash of the one before, and what was taught.
     parts : dict of str to dict
         Hash, size and tensors of every other part; see `describe_part`.
     """
@@ -70,6 +74,8 @@ class Manifest:
     protocol: dict[str, Any] | None = None
     expected: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
+    teach: dict[str, Any] | None = None
+    lineage: dict[str, Any] | None = None
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod

@@ -11,6 +11,7 @@ from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.operators import Graph, check_graph
 from penultimate.bundle.result_sizes import MAX_VALUES
 from penultimate.bundle.strict_json import parse_json
+from penultimate.bundle.teaching_part import TEACH, check_teaching
 from penultimate.bundle.tensors import check_safetensors
 from penultimate.bundle.thumbnails import check_thumbnails, number_of
 
@@ -47,7 +48,7 @@ def describe_part(name: str, content: bytes | memoryview) -> dict[str, Any]:
     entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     if name == GRAPH:
         entry["tensors"] = check_graph(content, _LARGEST).tensors
-    elif name == HEAD:
+    elif name in (HEAD, TEACH):
         entry["tensors"] = check_safetensors(content, name)
     return entry
 
@@ -72,7 +73,8 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
         If a member is missing, not listed, or not what the manifest says.
     """
     listed, there = set(manifest.parts), set(members) - {MANIFEST, SIGNATURE}
-    if odd := sorted(each for each in listed if each not in _REQUIRED and number_of(each) is None):
+    known = _REQUIRED | {TEACH}
+    if odd := sorted(each for each in listed if each not in known and number_of(each) is None):
         raise BundleError(f"The manifest lists {odd[0][:100]!r}, which is no part of a bundle.")
     if missing := sorted((listed | _REQUIRED) - there):
         raise BundleError(f"The bundle has no {missing[0]!r}. Copy or download it again.")
@@ -99,10 +101,11 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
             "The graph of the bundle is of other classes than its manifest: "
             f"{stated[:100]}, and {str(manifest.classes)[:100]}."
         )
-    for name, tensors in (
-        (GRAPH, graph.tensors),
-        (HEAD, check_safetensors(members[HEAD], HEAD)),
-    ):
+    found = {GRAPH: graph.tensors, HEAD: check_safetensors(members[HEAD], HEAD)}
+    if TEACH in members:
+        found[TEACH] = check_safetensors(members[TEACH], TEACH)
+    check_teaching(manifest, found.get(TEACH))
+    for name, tensors in found.items():
         if manifest.parts[name].get("tensors") != tensors:
             raise BundleError(f"{name!r} in the bundle has other tensors than its manifest says.")
     return graph

@@ -63,16 +63,33 @@ def sign(
     >>> model.signed_by == signer
     True
     """
-    content = read_source(path)
-    members, _, _ = read_contents(content)
-    signature, signer = make_signature(members[MANIFEST], read_key(key))
-    if SIGNATURE in members and members[SIGNATURE] != signature and not replace:
+    members, _, _ = read_contents(read_source(path))
+    parts = {name: bytes(each) for name, each in members.items()}
+    before = parts.get(SIGNATURE)
+    signer = add_signature(parts, read_key(key))
+    if before is not None and before != parts[SIGNATURE] and not replace:
         raise BundleError(
             f"{os.fspath(path)!r} is already signed with another key. Verify whose it is, and "
             f"replace the signature with {spelled('--replace', 'replace=True')}."
         )
-    parts = {name: bytes(each) for name, each in members.items()}
-    write_archive(path if out is None else out, {**parts, SIGNATURE: signature})
+    write_archive(path if out is None else out, parts)
+    return signer
+
+
+def add_signature(parts: dict[str, bytes], key: bytes) -> str:
+    """Sign the parts of a bundle, among which the signature is then; return the key's fingerprint.
+
+    Parameters
+    ----------
+    parts : dict of str to bytes
+    key : bytes
+        Content of the file of a private key.
+
+    Returns
+    -------
+    str
+    """
+    parts[SIGNATURE], signer = make_signature(memoryview(parts[MANIFEST]), key)
     return signer
 
 

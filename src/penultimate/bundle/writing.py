@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.files import write_atomically
 from penultimate._common.imports import import_optional
-from penultimate.bundle.archive import write_archive
+from penultimate.bundle.archive import MANIFEST, pack
 from penultimate.bundle.card import model_card
 from penultimate.bundle.graph import build_graph
 from penultimate.bundle.head_parts import head_parts
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
+from penultimate.bundle.signing import add_signature
+from penultimate.bundle.teachable import Labeled, teaching_parts
+from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.classifiers import (
     AbstainingClassifier,
@@ -60,6 +64,8 @@ def save(
     expected: dict[str, Any] | None = None,
     protocol: dict[str, Any] | None = None,
     thumbnails: "tuple[Any, ArrayLike] | None" = None,
+    teach: Labeled | None = None,
+    held_out: Labeled | None = None,
 ) -> Parity:
     """Write a fitted model into one file, which `load` reads without the framework it came from.
 
@@ -88,6 +94,12 @@ def save(
     thumbnails : (images, labels), optional
         Training images to show what the classes look like, at most 20 of each, made 64 x 64. Who
         has the file can see them; by default there are none.
+    teach : (X, y), optional
+        All samples that the head was fitted on, in their order, so that the model can be taught
+        further: see `penultimate.Teacher`. Their features are then in the file.
+    held_out : (X, y), optional
+        With `teach`: samples that it was not fitted on, such as a test set, to compare a taught
+        head with this one.
 
     Returns
     -------
@@ -159,11 +171,39 @@ def save(
         if facts["kind"] != "images":
             raise ValueError("The model takes features, of which there are no thumbnails.")
         parts |= make_thumbnails(*thumbnails, model.classes_.tolist())
-    parts[CARD] = model_card(Manifest(**facts)).encode()
+    if held_out is not None and teach is None:
+        raise TypeError("held_out is for teaching: pass teach as well.")
+    if teach is not None:
+        facts["teach"], tensors = teaching_parts(model, teach, held_out)
+        parts[TEACH] = save_tensors(dict(sorted(tensors.items())))
+    content = bundle_of(facts, parts)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+    return proof
+
+
+def bundle_of(facts: dict[str, Any], parts: dict[str, bytes], key: bytes | None = None) -> bytes:
+    """Return the content of a bundle of its parts, to which the card and the manifest are added.
+
+    Parameters
+    ----------
+    facts : dict
+        Fields of the manifest, but ``parts``.
+    parts : dict of str to bytes
+    key : bytes, optional
+        Private key to sign it with.
+
+    Returns
+    -------
+    bytes
+    """
+    parts = {**parts, CARD: model_card(Manifest(**facts)).encode()}
     listed = {name: describe_part(name, content) for name, content in parts.items()}
     manifest = Manifest(**facts, parts=listed)
-    write_archive(path, {"manifest.json": manifest.to_json(), **parts})
-    return proof
+    parts[MANIFEST] = manifest.to_json()
+    if key is not None:
+        add_signature(parts, key)
+    return pack(parts)
 
 
 def in_words(proof: Parity) -> str:

@@ -34,6 +34,7 @@ def main() -> None:
         predict,
         serve,
         sign,
+        teach,
     )
     from penultimate.cli.app import app
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from penultimate.comparison.final import FinalModel
     from penultimate.datasets import Dataset
 
+TAUGHT = ("svm-rbf", "svm-linear")  # heads that can be taught
+
 
 @app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
 def fit(
@@ -117,6 +119,14 @@ def fit(
             "Who has the file can see them.",
         ),
     ] = 0,
+    teachable: Annotated[
+        bool,
+        typer.Option(
+            "--teachable",
+            help="Keep what penultimate teach needs in the file: features and labels of all "
+            "samples, which who has the file can read. With an SVM head; auto is then the two.",
+        ),
+    ] = False,
 ) -> None:
     """Train a network or take one, select the head on it, and save both as one file.
 
@@ -127,7 +137,8 @@ def fit(
     if (data is None) == (report is None):
         raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
     if report is not None:
-        for name, given in (("thumbnails", thumbnails), ("novelty", novelty)):
+        needs = {"thumbnails": thumbnails, "novelty": novelty, "teachable": teachable}
+        for name, given in needs.items():
             if given:
                 raise typer.BadParameter("needs the data, not --from.", param_hint=f"--{name}")
         with plain_errors():
@@ -135,6 +146,8 @@ def fit(
             _take_winner(report, out, head)
         return
     assert data is not None
+    if teachable:
+        _check_teachable(head, subsets, risk, coverage, novelty)
     reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
     with plain_errors("no model was written"):
         _check_out(out)
@@ -160,6 +173,9 @@ def fit(
                 )
             needs_backend = dataset.has_images and not (frozen and runs_elsewhere(chosen))
             with muted_native_stderr():
+                import numpy as np
+
+                from penultimate.bundle.teaching_part import PRIVACY
                 from penultimate.bundle.writing import in_words, save
                 from penultimate.comparison.final import fit_final
                 from penultimate.comparison.final_settings import HEADS, SOFTMAX, FinalSettings
@@ -182,7 +198,9 @@ def fit(
                 how = "heldout"
             settings = FinalSettings(
                 network=chosen,
-                heads=HEADS if head == "auto" else [each.strip() for each in head.split(",")],
+                heads=[each.strip() for each in head.split(",")]
+                if head != "auto"
+                else [each for each in HEADS if each in TAUGHT or not teachable],
                 layer=layers,
                 normalization=normalizations,
                 training=Training(epochs=EPOCHS if epochs is None else epochs),
@@ -206,6 +224,8 @@ def fit(
                 fitted = fit_final(dataset, inputs, settings, live)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)
+            y = np.asarray(dataset.classes)[dataset.labels]
+            parts = [(inputs[rows], y[rows]) for rows in (fitted.development, fitted.test)]
             proof = save(
                 fitted.model,
                 out,
@@ -213,6 +233,8 @@ def fit(
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
                 thumbnails=first_of_each(dataset, fitted, thumbnails) if thumbnails else None,
+                teach=parts[0] if teachable else None,
+                held_out=parts[1] if teachable and len(fitted.test) else None,
             )
             live.update("write and check the file", 1, 1)
             leak = [fitted.leak] if fitted.leak else []
@@ -221,6 +243,27 @@ def fit(
             for note in (*fitted.notes, *sorted(said), *leak):
                 live.message(f"Note: {note}")
         _say(fitted, in_words(proof), out, time.perf_counter() - start)
+        if teachable:
+            print(f"Privacy: {PRIVACY}")
+
+
+def _check_teachable(head: str, subsets: bool, risk: float | None, coverage: float | None) -> None:
+    """Refuse what could not be taught, before anything is trained for it."""
+    named = [] if head == "auto" else [each.strip() for each in head.split(",")]
+    if odd := [each for each in named if each not in TAUGHT]:
+        raise typer.BadParameter(
+            f"is for SVM heads; got {odd[0]}. Use --head {','.join(TAUGHT)}.",
+            param_hint="--teachable",
+        )
+    if subsets:
+        raise typer.BadParameter(
+            "is not for specialists; leave out --subsets.", param_hint="--teachable"
+        )
+    if any(each is not None for each in (risk, coverage, novelty)):
+        raise typer.BadParameter(
+            "does not go with --risk, --coverage and --novelty: their guarantee is for the head as it was.",
+            param_hint="--teachable",
+        )
 
 
 def first_of_each(

@@ -17,6 +17,8 @@ from penultimate.networks.frameworks.frozen import ExportError
 # Names of values inside a graph where the slightest difference may decide: those whose sign counts,
 # one for each pair of classes, and those whose largest counts.
 SIGNS, SHARES = "signs_", "shares_"
+# And of the features that heads are given: what teaching keeps of a graph ends there.
+EMBEDDING = "embedding_"
 
 
 @dataclass(frozen=True)

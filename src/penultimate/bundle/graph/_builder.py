@@ -131,7 +131,8 @@ class GraphBuilder:
 
     def name(self, value: str, name: str) -> None:
         """Give a value a name of its own in the finished graph, unless it has one."""
-        self._renamed.setdefault(value, name)
+        if value not in self._inputs:
+            self._renamed.setdefault(value, name)
 
     def mark(self, value: str, kind: str) -> None:
         """Name a value after what it is and a number, so that `prove` finds it."""

@@ -7,7 +7,14 @@ from onnx import TensorProto
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from penultimate.bundle.graph._answers import SIGNS, Answer, classify, from_decisions, rows_of
+from penultimate.bundle.graph._answers import (
+    EMBEDDING,
+    SIGNS,
+    Answer,
+    classify,
+    from_decisions,
+    rows_of,
+)
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._calibration import calibrated
 from penultimate.bundle.graph._networks import (
@@ -45,6 +52,7 @@ def _(model: FeatureClassifier, graph: GraphBuilder, samples: str | None) -> Ans
 
 def on_features(model: DeepSVC | FeatureClassifier, graph: GraphBuilder, features: str) -> Answer:
     """Return the answer of a classifier whose features are known."""
+    graph.mark(features, EMBEDDING)
     answer = classify(model.head_, graph, features)
     if model.calibrator_ is None:
         return answer

@@ -1,0 +1,65 @@
+"""What teaching needs, as a part of a bundle: ``teach/samples.safetensors``.
+
+For each head, by its number: the samples that it was fitted on, as they reach it (normalized),
+their labels as positions in the classes of the manifest, and the numbers of its last fit that no
+other part holds. Beside them are held-out samples, on which neither this head nor a taught one was
+fitted, to compare the two. Here it is checked, without what writes it.
+"""
+
+from typing import Any
+
+from penultimate.bundle.errors import BundleError
+from penultimate.bundle.manifest import Manifest
+
+TEACH = "teach/samples.safetensors"
+PRIVACY = (
+    "Features of the training and held-out samples are in this file: from some networks' features "
+    "an image can be approximated, and whether a certain sample was used can be told."
+)
+_FLOATS = ("F32", "F64")
+
+
+def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None) -> None:
+    """Raise unless a bundle's part for teaching is what its manifest says of it.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    tensors : dict of str to dict, or None
+        Types and shapes in the part; None if there is none.
+
+    Raises
+    ------
+    BundleError
+        If one is there without the other, or tensors are missing, left over, or of other sizes.
+    """
+    if (manifest.teach is None) != (tensors is None):
+        missing = "tensors" if tensors is None else "description in the manifest"
+        raise BundleError(f"The bundle has no {missing} for teaching, and the other part of it.")
+    if manifest.teach is None or tensors is None:
+        return
+    wanted: dict[str, list[int]] = {}
+    for number, head in enumerate(manifest.teach["heads"]):
+        n, m, width = head["n_samples"], head["n_held_out"], head["n_features"]
+        sizes = {
+            "features": [n, width],
+            "labels": [n],
+            "held_out_features": [m, width],
+            "held_out_labels": [m],
+            "mean": [width],
+            "gamma": [],
+        }
+        wanted |= {f"{number}.{name}": shape for name, shape in sizes.items()}
+    found = {name: entry["shape"] for name, entry in tensors.items()}
+    if wanted != found:
+        odd = next(name for name in {**wanted, **found} if wanted.get(name) != found.get(name))
+        raise BundleError(
+            f"{TEACH!r} in the bundle has {odd[:60]!r} of shape {found.get(odd)}, and its manifest "
+            f"says {wanted.get(odd)}."
+        )
+    for name, entry in tensors.items():
+        kinds = ("I64",) if name.endswith("labels") else _FLOATS
+        if name.endswith(("mean", "gamma")):
+            kinds = ("F64",)
+        if entry["dtype"] not in kinds:
+            raise BundleError(f"{name!r} in {TEACH!r} has the type {entry['dtype']}.")
