@@ -224,8 +224,8 @@ def fit(
                 fitted = fit_final(dataset, inputs, settings, live)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)
-            y = np.asarray(dataset.classes)[dataset.labels]
-            parts = [(inputs[rows], y[rows]) for rows in (fitted.development, fitted.test)]
+            y, test = np.asarray(dataset.classes)[dataset.labels], fitted.test
+            fit_on = (inputs[fitted.development], y[fitted.development]) if teachable else None
             proof = save(
                 fitted.model,
                 out,
@@ -233,8 +233,8 @@ def fit(
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
                 thumbnails=first_of_each(dataset, fitted, thumbnails) if thumbnails else None,
-                teach=parts[0] if teachable else None,
-                held_out=parts[1] if teachable and len(fitted.test) else None,
+                teach=fit_on,
+                held_out=(inputs[test], y[test]) if teachable and len(test) else None,
             )
             live.update("write and check the file", 1, 1)
             leak = [fitted.leak] if fitted.leak else []
@@ -247,7 +247,7 @@ def fit(
             print(f"Privacy: {PRIVACY}")
 
 
-def _check_teachable(head: str, subsets: bool, risk: float | None, coverage: float | None) -> None:
+def _check_teachable(head: str, subsets: bool, *promises: float | None) -> None:
     """Refuse what could not be taught, before anything is trained for it."""
     named = [] if head == "auto" else [each.strip() for each in head.split(",")]
     if odd := [each for each in named if each not in TAUGHT]:
@@ -259,9 +259,10 @@ def _check_teachable(head: str, subsets: bool, risk: float | None, coverage: flo
         raise typer.BadParameter(
             "is not for specialists; leave out --subsets.", param_hint="--teachable"
         )
-    if any(each is not None for each in (risk, coverage, novelty)):
+    if any(each is not None for each in promises):
         raise typer.BadParameter(
-            "does not go with --risk, --coverage and --novelty: their guarantee is for the head as it was.",
+            "does not go with --risk, --coverage and --novelty: what they promise is for the head "
+            "as it was.",
             param_hint="--teachable",
         )
 
