@@ -143,6 +143,18 @@ def test_features_have_no_thumbnails(tmp_path):
         (["DATA", "--from", "report"], "either data or --from"),
         (["--from", "report", "--thumbnails", "2"], "needs the data, not --from"),
         (["--from", "report", "--novelty", "0.1"], "needs the data, not --from"),
+        *(
+            (["--from", "report", *option], f"{option[0]}: needs the data, not --from")
+            for option in (
+                ["--risk", "0.1"],
+                ["--coverage", "0.9"],
+                ["--layer", "penultimate"],
+                ["--epochs", "2"],
+                ["--test-size", "0.2"],  # even if it is the default
+                ["--subsets"],
+                ["--seed", "1"],
+            )
+        ),
         (["DATA", "--thumbnails", "2"], "is for images, and the data are features"),
         (["DATA", "--out", "model.onnx"], "ends in .zip"),
         (["DATA", "--out", "nowhere/model.zip"], "no folder"),

@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from penultimate.datasets import Dataset
 
 TAUGHT = ("svm-rbf", "svm-linear")  # heads that can be taught
+# What a model of a comparison can still be asked for; all else was settled when it was fitted.
+_FOR_REPORTS = ("report", "out", "head")
 
 
 @app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
 def fit(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Argument(help="As in compare; not with --from.", show_default=False)
     ] = None,
@@ -137,10 +140,7 @@ def fit(
     if (data is None) == (report is None):
         raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
     if report is not None:
-        needs = {"thumbnails": thumbnails, "novelty": novelty, "teachable": teachable}
-        for name, given in needs.items():
-            if given:
-                raise typer.BadParameter("needs the data, not --from.", param_hint=f"--{name}")
+        _check_for_reports(context)
         with plain_errors():
             _check_out(out)
             _take_winner(report, out, head)
@@ -265,6 +265,17 @@ def _check_teachable(head: str, subsets: bool, *promises: float | None) -> None:
             "as it was.",
             param_hint="--teachable",
         )
+
+
+def _check_for_reports(context: typer.Context) -> None:
+    """Refuse the options that have no effect on a model that was fitted already."""
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name not in _FOR_REPORTS and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                "needs the data, not --from: the model is taken as the comparison fitted it.",
+                param_hint=each.opts[0],
+            )
 
 
 def first_of_each(
