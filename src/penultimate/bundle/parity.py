@@ -15,11 +15,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, utils
+from sklearn.frozen import FrozenEstimator
 
 from penultimate._common.imports import import_optional
 from penultimate.bundle.graph._answers import SHARES, SIGNS
 from penultimate.bundle.graph._images import IMAGES, PREPARED
 from penultimate.bundle.graph._specialists import SUBSET
+from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.networks._images import Images
 from penultimate.networks.preprocessing import Preprocessing
 from penultimate.networks.single_images import come_one_by_one
@@ -111,7 +113,7 @@ def prove(model: Any, graph: onnx.ModelProto, samples: Any) -> Parity:
     """
     session = _Session(graph)
     given, images = _as_given(session, samples)
-    subsets = list(model.specialists_) if SUBSET in session.shapes else []
+    subsets = list(answering_part(model).specialists_) if SUBSET in session.shapes else []
     ties: set[int] = set()
     errors: dict[str, float] = {}
     for subset in [None, *subsets]:
@@ -136,26 +138,35 @@ def _pairs_of(
 ) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     """Return what the graph and Python say, by the name of the output."""
     classes = np.asarray(model.classes_)
-    # `predict` of an abstaining classifier also says whether it answers.
-    answering = model.estimator_ if "accepted" in found else model
+    answering = answering_part(model)
     pairs = {"label": (classes[found["label"]], np.asarray(answering.predict(given, **asked)))}
     for name, method in _METHODS.items():
         # A pipeline has no methods but scikit-learn's.
-        if name not in found or not hasattr(model, method):
+        if name not in found or not hasattr(answering, method):
             continue
-        expected = np.asarray(getattr(model, method)(given, **asked), np.float64)
+        expected = np.asarray(getattr(answering, method)(given, **asked), np.float64)
         if expected.ndim == 1:
             expected = np.column_stack([-expected, expected])
         values = found[name]
         if asked:
-            own = model.specialists_[asked["subset"]].classes_
+            own = answering.specialists_[asked["subset"]].classes_
             values = values[:, np.searchsorted(classes, own)]
         pairs[name] = values, expected
+    if asked:  # an abstaining classifier in Python has no subset; its nodes are those of the router
+        return pairs
     if "accepted" in found:
         pairs["accepted"] = found["accepted"], model.accepts(given)
     if "novel" in found:
         pairs["novel"] = found["novel"], model.is_novel(given)
     return pairs
+
+
+def answering_part(model: Any) -> Any:
+    """Return the classifier that answers every sample, and for each subset if it has some."""
+    while isinstance(model, (AbstainingClassifier, FrozenEstimator)):
+        # Not of others: the `estimator` of a calibration is the one that was never fitted.
+        model = model.estimator if isinstance(model, FrozenEstimator) else model.estimator_
+    return model
 
 
 def _compare(

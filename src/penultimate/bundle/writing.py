@@ -24,7 +24,7 @@ from penultimate.bundle.card import model_card
 from penultimate.bundle.graph import build_graph
 from penultimate.bundle.head_parts import head_parts
 from penultimate.bundle.manifest import Manifest
-from penultimate.bundle.parity import Parity, prove
+from penultimate.bundle.parity import Parity, answering_part, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
 from penultimate.bundle.signing import add_signature
 from penultimate.bundle.teachable import Labeled, teaching_parts
@@ -141,8 +141,8 @@ def save(
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     graph = build_graph(model)
     proof = prove(model, graph, _noise(model, graph) if X is None else X)
-    tensors, words = head_parts(_steps(_inner(model)))
-    seen = provenance_of(_inner(model))
+    tensors, words = head_parts(_steps(answering_part(model)))
+    seen = provenance_of(answering_part(model))
     prints = np.union1d(seen.trained, seen.selected)
     if len(prints):
         tensors["provenance"] = prints
@@ -232,7 +232,7 @@ def _noise(model: Any, graph: Any) -> Any:
         return rng.integers(0, 256, shape, dtype=np.uint8)
     (given,) = (each for each in graph.graph.input if each.name == "features")
     noise = rng.normal(size=(_N_NOISE, given.type.tensor_type.shape.dim[1].dim_value))
-    tensors, _ = head_parts(_steps(_inner(model)))
+    tensors, _ = head_parts(_steps(answering_part(model)))
     for name, value in tensors.items():
         if name.endswith(".mean_") and value.shape == noise.shape[1:]:
             scale = tensors.get(f"{name[: -len('mean_')]}scale_", np.ones(len(value)))
@@ -240,13 +240,6 @@ def _noise(model: Any, graph: Any) -> Any:
         if name.endswith("support_vectors_") and value.shape[1] == noise.shape[1]:
             return noise * value.std(axis=0) + value.mean(axis=0)
     return noise
-
-
-def _inner(model: Any) -> Any:
-    """Return the classifier that predicts: without the choice to abstain."""
-    while isinstance(model, AbstainingClassifier):
-        model = getattr(model.estimator_, "estimator", model.estimator_)
-    return model
 
 
 def _steps(model: Any) -> dict[str, Any]:
@@ -259,7 +252,8 @@ def _steps(model: Any) -> dict[str, Any]:
             steps["router"] = model._router_head
         return steps
     if isinstance(model, (MarginClassifier, SoftmaxClassifier)):  # a network, in the graph alone
-        return {} if model.calibrator_ is None else {"calibrator": model.calibrator_}
+        calibrator = getattr(model, "calibrator_", None)  # a margin has one only where asked for
+        return {} if calibrator is None else {"calibrator": calibrator}
     if hasattr(model, "head_"):
         steps = {"features": model.head_}
         if model.calibrator_ is not None:
@@ -270,7 +264,7 @@ def _steps(model: Any) -> dict[str, Any]:
 
 def _facts(model: Any, graph: Any) -> dict[str, Any]:
     """Return the fields of the manifest that are read off the model and its graph."""
-    inner = _inner(model)
+    inner = answering_part(model)
     notes = {each.key: each.value for each in graph.metadata_props}
     prepare = json.loads(notes.get("preprocessing", "null"))
     of_images = any(each.name == "images" for each in graph.graph.input)

@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -165,6 +166,22 @@ def test_specialists(images, router):
         session.run(None, {**feed, "subset": np.array(2)})
 
 
+def test_specialists_that_abstain(images, tmp_path):
+    X, y = images
+    model = Specialists(subsets=SUBSETS, router="head", training=TRAINING, random_state=0)
+    model = FrozenEstimator(model.fit(X[::2], y[::2]))
+    model = AbstainingClassifier(model, coverage=0.5, novelty=0.2, random_state=0)
+    model.fit(X[1::2], y[1::2])
+    X = np.delete(X, save(model, tmp_path / "m.zip", X).near_ties, axis=0)
+    saved = load(tmp_path / "m.zip")
+    assert saved.subsets == list(SUBSETS)
+    np.testing.assert_array_equal(saved.accepts(X), model.accepts(X))
+    np.testing.assert_array_equal(saved.is_novel(X), model.is_novel(X))
+    # For a subset, the labels are the specialist's.
+    expected = model.estimator_.predict(X[40:], subset="high")
+    np.testing.assert_array_equal(saved.predict(X[40:], subset="high"), expected)
+
+
 def test_one_specialist(images):
     X, y = images
     model = Specialists(subsets={"all": np.unique(y).tolist()}, training=TRAINING, random_state=0)
@@ -190,6 +207,9 @@ def test_margin_classifier_of_features(images, tmp_path):
     graph, _, inputs = session_of(model.fit(X, images[1]))
     assert inputs == ["features"]
     assert "probabilities" in prove(model, graph, X).errors
+    save(model, tmp_path / "margin.zip", X)
+    del model.calibrator_  # there is none without calibration
+    model.calibration = None
     save(model, tmp_path / "margin.zip", X)
     assert load(tmp_path / "margin.zip").predict(X[:9]).tolist() == model.predict(X[:9]).tolist()
 
