@@ -42,7 +42,7 @@ def head_parts(steps: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
     tensors: Tensors = {}
     words: dict[str, Any] = {}
     for name, step in _flattened(steps):
-        words[name] = {"class": type(step).__name__, "params": _params(step)}
+        words[name] = {"class": type(step).__name__, "params": params_of(step)}
         # Some, such as coefficients, are properties, which are computed when they are asked for.
         for attribute in sorted({*vars(step), *dir(type(step))}):
             # What was learned has a name that ends in an underscore; labels are in the manifest.
@@ -72,5 +72,6 @@ def _flattened(steps: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, step
 
 
-def _params(step: Any) -> dict[str, Any]:
+def params_of(step: Any) -> dict[str, Any]:
+    """Return the parameters of an estimator, as JSON can hold them."""
     return plain_params(step.get_params(deep=False)) if hasattr(step, "get_params") else {}

@@ -22,7 +22,7 @@ from penultimate._common.imports import import_optional
 from penultimate.bundle.archive import MANIFEST, pack
 from penultimate.bundle.card import model_card
 from penultimate.bundle.graph import build_graph
-from penultimate.bundle.head_parts import head_parts
+from penultimate.bundle.head_parts import head_parts, params_of
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, answering_part, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
@@ -347,10 +347,9 @@ def _head(model: Any) -> dict[str, Any]:
             name = _FAMILIES[base.__name__]
             break
     kernel = f", {_KERNELS.get(head.kernel, head.kernel)}" if isinstance(head, SVC) else ""
-    words = head_parts({"head": head})[1]["head"]
     return {
         "kind": f"{name}{kernel}",
-        "params": words["params"],
+        "params": params_of(head),
         "normalization": getattr(model, "normalization_", None),
     }
 

@@ -6,7 +6,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from penultimate import SVC, AbstainingClassifier
+from penultimate import SVC, AbstainingClassifier, load, save
 from penultimate.bundle.graph import ExportError, build_graph
 from penultimate.bundle.parity import prove
 from tests.bundle.graph.test_heads import FIT, LABELS, NEW, X, answers, assert_same, y
@@ -19,6 +19,18 @@ def test_calibrated_machines(method, n_classes):
     for ensemble in (False, True):
         head = CalibratedClassifierCV(SVC(), method=method, cv=2, ensemble=ensemble)
         assert assert_same(head.fit(X[FIT], labels[FIT]), X[NEW], 1e-4) == {"probabilities"}
+
+
+@pytest.mark.parametrize("abstains", [False, True])
+def test_a_calibrated_machine_is_saved(abstains, tmp_path):
+    model = CalibratedClassifierCV(SVC(), cv=2)
+    if abstains:
+        model = AbstainingClassifier(model, coverage=0.8, random_state=0)
+    save(model.fit(X[FIT], y[FIT]), tmp_path / "m.zip", X[NEW])
+    saved = load(tmp_path / "m.zip")
+    assert saved.manifest.head["kind"] == "CalibratedClassifierCV"
+    found, expected = saved.predict_proba(X[NEW]), model.predict_proba(X[NEW])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "temperature"])
