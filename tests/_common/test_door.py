@@ -60,7 +60,7 @@ def test_both_words_of_one_message(tmp_path):
     np.savez(tmp_path / "one.npz", X=np.zeros((3, 8, 8), np.uint8), y=["cat"] * 3)
     with pytest.raises(ValueError, match=r"^y holds 1 class"):
         load(tmp_path / "one.npz").without_empty_classes()
-    with at_terminal(), pytest.raises(ValueError, match=r"^All images are of one class, 'cat'"):
+    with at_terminal(), pytest.raises(ValueError, match=r"^All samples are of one class, 'cat'"):
         load(tmp_path / "one.npz").without_empty_classes()
     np.savez(tmp_path / "two.npz", X=np.zeros((2, 8, 8), np.uint8), y=["cat", "dog"])
     with pytest.raises(ValueError, match=r"^image_size "):

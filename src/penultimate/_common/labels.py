@@ -74,7 +74,7 @@ def check_labels(y: ArrayLike, n_samples: int, *, n_classes: int = 2) -> NDArray
     if len(set(y.tolist())) < n_classes:
         raise ValueError(
             spelled(
-                f"All images are of one class, {y[:1].tolist()[0]!r}; a comparison needs at least "
+                f"All samples are of one class, {y[:1].tolist()[0]!r}; a comparison needs at least "
                 "two classes.",
                 f"y holds 1 class, {y[:1].tolist()[0]!r}; a classifier needs at least two.",
             )

@@ -70,14 +70,14 @@ def in_words(seconds: float) -> str:
     --------
     >>> from penultimate._common.progress import in_words
     >>> [in_words(seconds) for seconds in (4, 43, 100, 700, 3700, 40000)]
-    ['a few seconds', '45 s', '2 min', '12 min', '1 h', '11 h']
+    ['a few seconds', 'about 45 s', 'about 2 min', 'about 12 min', 'about 1 h', 'about 11 h']
     """
     if seconds < 10:
         return "a few seconds"
     if seconds < 90:
-        return f"{5 * round(seconds / 5)} s"
+        return f"about {5 * round(seconds / 5)} s"
     minutes = round(seconds / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return f"about {minutes} min"
     hours, minutes = divmod(5 * round(seconds / 300), 60)
-    return f"{hours} h {minutes} min" if minutes and hours < 10 else f"{hours} h"
+    return f"about {hours} h {minutes} min" if minutes and hours < 10 else f"about {hours} h"

@@ -36,6 +36,7 @@ def main() -> None:
         sign,
         teach,
     )
-    from penultimate.cli.app import app
+    from penultimate.cli.app import app, reflow_help
 
+    reflow_help()
     app()

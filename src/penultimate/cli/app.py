@@ -1,5 +1,6 @@
 """The command-line application: its name, exit codes and error messages."""
 
+import inspect
 import os
 import signal
 import sys
@@ -24,6 +25,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def reflow_help() -> None:
+    """Let the help of every command fill the terminal: typer keeps the line ends of docstrings."""
+    for command in app.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(lines.split()) for lines in paragraphs)
 
 
 def _print_version(asked: bool) -> None:

@@ -118,8 +118,8 @@ def fit(
         typer.Option(
             min=0,
             max=20,
-            help="Show so many training images of each class in the file, 64 x 64 pixels small. "
-            "Who has the file can see them.",
+            help="Store this many training images of each class in the file, at 64 x 64 pixels. "
+            "Anyone who has the file can see them.",
         ),
     ] = 0,
     teachable: Annotated[

@@ -42,8 +42,8 @@ BundleArgument = Annotated[
 KeyOption = Annotated[
     Path | None,
     typer.Option(
-        help="Public key (PEM) of who has to have signed the model, which is verified first; "
-        "whose key it is stands beside every answer.",
+        help="Public key (PEM) of the signer. The model's signature is verified first, "
+        "and every answer names the key.",
         show_default=False,
     ),
 ]

@@ -75,9 +75,7 @@ def verify(
     bundle: BundleArgument,
     key: Annotated[
         Path,
-        typer.Option(
-            help="The public key of who has to have signed it: a PEM file.", show_default=False
-        ),
+        typer.Option(help="The public key of the signer: a PEM file.", show_default=False),
     ],
 ) -> None:
     """Verify that a model is whole, and signed by the owner of a key. Ends with 1 if not."""

@@ -146,7 +146,7 @@ class LiveTable(Progress):
         what = "left"
         if not self.scores:
             what = "of training left" if self.n_networks else "of extraction left"
-        return f"about {in_words(self.left)} {what} (until {until})"
+        return f"{in_words(self.left)} {what} (until {until})"
 
     def _render(self) -> Table:
         rows = Table.grid()

@@ -166,7 +166,7 @@ class Schedule(Progress):
         if left < _LONG:
             return
         until = time.strftime("%H:%M", time.localtime(time.time() + left))
-        span = f"takes about {in_words(left)}, until {until}"
+        span = f"takes {in_words(left)}, until {until}"
         # How long heads take is not known before the first one is scored.
         what = "Training" if self.n_networks else "The extraction of features"
         text = f"This {span}" if self.n_scored else f"{what} {span}, without the classifiers"
