@@ -3,9 +3,10 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from penultimate.bundle.samples import as_images
+from penultimate.bundle.samples import as_features, as_images
 
 
 def test_large_jpeg_files_are_decoded_as_they_were_for_training():
@@ -20,3 +21,10 @@ def test_large_jpeg_files_are_decoded_as_they_were_for_training():
     ):
         images = as_images([file.getvalue()], None, None, prepare)
         assert images[0].shape[:2] == shape
+
+
+def test_masked_features_are_refused():
+    X = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 4)
+    with pytest.raises(ValueError, match="masked values"):
+        as_features(X, 2, None)
+    assert as_features(X[:2], 2, None).shape == (2, 2)  # nothing is masked here

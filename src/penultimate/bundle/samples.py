@@ -105,6 +105,8 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
             f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
             f"{names[:5]}. Pass them under these names, in this order."
         )
+    if np.ma.is_masked(X):  # NumPy would bring back what the mask hides
+        raise ValueError("The features have masked values; fill them, or drop these samples.")
     try:
         array = np.asarray(X)
     except ValueError as error:
