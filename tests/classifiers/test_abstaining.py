@@ -24,6 +24,7 @@ from penultimate import (
     SVCSearchCV,
     Training,
 )
+from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.evaluation import confidence_scores, error_free_samples, risk_upper_bound
 
 QUICK_GRID = {"C": [1, 10], "gamma": [0.01]}
@@ -394,3 +395,10 @@ def test_estimator_check(estimator, check):
 )
 def test_estimator_check_of_one_that_abstains(estimator, check):
     check(estimator)
+
+
+def test_what_is_cloned_forgets_an_earlier_fit():
+    X, y = load_iris(return_X_y=True)
+    fitted = FeatureClassifier(SVC(), random_state=0).fit(X, y)
+    model = AbstainingClassifier(fitted, risk=0.2, random_state=0).fit(X, y)
+    assert model.n_heldout_ == 30

@@ -253,7 +253,9 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
             split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
             n_seen = 0
             if prints is not None:  # by a pre-trained network; must be counted before any fit
-                n_seen = int(provenance_of(self.estimator).holds(prints[split.held_out]).sum())
+                # A clone forgets an earlier fit, but not what a network in it was trained on.
+                seen = provenance_of(self.estimator if frozen else clone(self.estimator))
+                n_seen = int(seen.holds(prints[split.held_out]).sum())
             goal.check_enough(len(split.held_out), len(y), n_seen)
             if self.novelty is not None:
                 check_enough(self.novelty, len(split.held_out) - n_seen, n_seen=n_seen)
