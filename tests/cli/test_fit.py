@@ -254,3 +254,19 @@ def test_a_kept_model_on_a_frozen_network_is_the_one_that_was_measured(network, 
     predicted = model.predict([photos / row["file"] for row in rows])
     assert predicted.tolist() == [row["cnn+svm-linear seed 0"] for row in rows]
     assert "seen" in run("evaluate", tmp_path / "model.zip", photos, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--network", "compact"],
+        ["--layer", "penultimate"],
+        ["--epochs", 3],
+        ["--pooling", "avg"],
+    ],
+    ids=lambda given: given[0],
+)
+def test_options_of_networks_are_refused_for_features(data, given, tmp_path):
+    said = run("fit", data, "--out", tmp_path / "m.zip", *given, code=2).stderr
+    assert f"{given[0]}: is about networks" in " ".join(said.replace("│", "").split())
+    assert not (tmp_path / "m.zip").exists()

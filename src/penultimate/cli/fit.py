@@ -10,6 +10,12 @@ import typer
 
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, wrong_usage
 from penultimate.cli.compare import DEFAULT_NETWORK, EPOCHS, OnLeak, Selection, default_selection
+from penultimate.cli.fit_options import (
+    TAUGHT,
+    check_for_data,
+    check_for_reports,
+    check_teachable,
+)
 from penultimate.cli.networks import (
     LayerOption,
     MirrorOption,
@@ -31,10 +37,6 @@ if TYPE_CHECKING:
     from penultimate.bundle import Manifest
     from penultimate.comparison.final import FinalModel
     from penultimate.datasets import Dataset
-
-TAUGHT = ("svm-rbf", "svm-linear")  # heads that can be taught
-# What a model of a comparison can still be asked for; all else was settled when it was fitted.
-_FOR_REPORTS = ("report", "out", "head")
 
 
 @app.command(epilog="Example: penultimate fit photos/ --network efficientnet-lite0 --out model.zip")
@@ -140,14 +142,14 @@ def fit(
     if (data is None) == (report is None):
         raise typer.BadParameter("pass either data or --from.", param_hint="DATA")
     if report is not None:
-        _check_for_reports(context)
+        check_for_reports(context)
         with plain_errors():
             _check_out(out)
             _take_winner(report, out, head)
         return
     assert data is not None
     if teachable:
-        _check_teachable(head, subsets, risk, coverage, novelty)
+        check_teachable(head, subsets, risk, coverage, novelty)
     reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
     with plain_errors("no model was written"):
         _check_out(out)
@@ -163,6 +165,7 @@ def fit(
         with LiveTable(Console(stderr=True)) as live, ExitStack() as stack:
             dataset = reading.read(live, stack, frozen and prepares_images(chosen))
             dataset = without_unused_subsets(dataset, subsets)
+            check_for_data(context, has_images=dataset.has_images, frozen=frozen)
             if novelty is not None and dataset.subsets:
                 raise typer.BadParameter(
                     "cannot be written for subsets; leave out --subsets.", param_hint="--novelty"
@@ -245,37 +248,6 @@ def fit(
         _say(fitted, in_words(proof), out, time.perf_counter() - start)
         if teachable:
             print(f"Privacy: {PRIVACY}")
-
-
-def _check_teachable(head: str, subsets: bool, *promises: float | None) -> None:
-    """Refuse what could not be taught, before anything is trained for it."""
-    named = [] if head == "auto" else [each.strip() for each in head.split(",")]
-    if odd := [each for each in named if each not in TAUGHT]:
-        raise typer.BadParameter(
-            f"is for SVM heads; got {odd[0]}. Use --head {','.join(TAUGHT)}.",
-            param_hint="--teachable",
-        )
-    if subsets:
-        raise typer.BadParameter(
-            "is not for specialists; leave out --subsets.", param_hint="--teachable"
-        )
-    if any(each is not None for each in promises):
-        raise typer.BadParameter(
-            "does not go with --risk, --coverage and --novelty: what they promise is for the head "
-            "as it was.",
-            param_hint="--teachable",
-        )
-
-
-def _check_for_reports(context: typer.Context) -> None:
-    """Refuse the options that have no effect on a model that was fitted already."""
-    for each in context.command.params:
-        source = context.get_parameter_source(each.name or "")
-        if each.name not in _FOR_REPORTS and source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(
-                "needs the data, not --from: the model is taken as the comparison fitted it.",
-                param_hint=each.opts[0],
-            )
 
 
 def first_of_each(

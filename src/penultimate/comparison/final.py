@@ -31,6 +31,7 @@ from penultimate.datasets import Dataset
 from penultimate.evaluation import accuracy_interval
 from penultimate.evaluation.intervals.accuracy import Interval
 from penultimate.networks import is_frozen
+from penultimate.results.evaluation_text import against_guessing
 
 _FOLDS = 5  # of cross-fitting
 
@@ -61,6 +62,8 @@ class FinalModel:
         What leaked; empty if nothing did.
     head : str
         Name of the head that was chosen.
+    doubt : str
+        Why it may be no better than guessing; empty if it is.
     """
 
     model: Any
@@ -74,6 +77,7 @@ class FinalModel:
     notes: tuple[str, ...] = ()
     leak: str = ""
     head: str = ""
+    doubt: str = ""
 
     @property
     def of_images(self) -> bool:
@@ -136,6 +140,8 @@ class FinalModel:
                 f"Expect of new samples: {self.accuracy} right{answered}, by {self.n_test:,} test "
                 "samples, scored once"
             )
+            if self.doubt:
+                lines.append(self.doubt)
         elif self.n_test:
             lines.append(f"It abstains from all {self.n_test:,} test samples.")
         elif self.selection_score is not None:
@@ -213,18 +219,21 @@ def fit_final(
     inner = getattr(model, "estimator_", model)
     score, by_head = _scores(inner)
     accuracy = answered = None
+    doubt = ""
     if len(test):
         # The only look at the test set. Nothing above depends on it, and nothing below chooses.
         right = model.predict(inputs[test]) == y[test]
+        answers = dataset.labels[test]
         of_test = None if dataset.groups is None else dataset.groups[test]
         if isinstance(model, AbstainingClassifier):
             accepted = model.accepts(inputs[test])
             answered = float(accepted.mean())
             # What a user gets to see are the answers, so these are what is promised of.
-            right = right[accepted]
+            right, answers = right[accepted], answers[accepted]
             of_test = None if of_test is None else of_test[accepted]
         if len(right):  # a model may abstain from all samples
             accuracy = accuracy_interval(right, groups=of_test)
+            doubt = against_guessing(accuracy, answers)
     return FinalModel(
         model,
         accuracy,
@@ -237,6 +246,7 @@ def fit_final(
         (*dataset.notes, *filter(None, [matched])),
         leak,
         max(by_head, key=by_head.__getitem__, default=settings.heads[0]),
+        doubt,
     )
 
 

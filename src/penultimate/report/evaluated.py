@@ -191,7 +191,7 @@ def _figures(found: Evaluation) -> list[dict[str, str]]:
     if stated := found.stated:
         figure = {
             "value": f"{percent(stated['accuracy'], stated['n'])}\u202f%",
-            "what": "were to be expected, says the file",
+            "what": "expected, according to the file",
             "detail": f"{stated['what']}, n = {stated['n']:,}",
         }
         if stated["low"] is not None and stated["high"] is not None:

@@ -15,7 +15,7 @@ from penultimate._common.wording import quantity
 from penultimate.datasets import Dataset
 from penultimate.evaluation.intervals.accuracy import Interval, accuracy_interval
 from penultimate.evaluation.reliability import expected_calibration_error
-from penultimate.results.evaluation_text import against_stated, guarantee_kept
+from penultimate.results.evaluation_text import against_guessing, against_stated, guarantee_kept
 from penultimate.results.method import MethodResult
 from penultimate.results.outcome import Outcome, sha256_of
 
@@ -262,12 +262,14 @@ class Evaluation:
             share = 100 * self.n_answered / self.n_samples
             of = f"the {self.n_answered:,} of {self.n_samples:,} samples it answers ({share:.1f} %)"
         lines.append(f"Accuracy: {self.accuracy}, on {of}")
+        if doubt := against_guessing(self.accuracy, self.dataset.labels[self.answered]):
+            lines.append(doubt)
         lines.append(against_stated(self))
         if kept := guarantee_kept(self):
             lines.append(kept)
         if self.calibration_error is not None:
             error = 100 * self.calibration_error
-            lines.append(f"Probabilities are off by {error:.1f} percentage points in the mean")
+            lines.append(f"Probabilities are off by {error:.1f} percentage points on average")
         width = max(map(len, self.per_class))
         for name, recognized in self.per_class.items():
             n = int(self.confusion[self.classes.index(name)].sum())

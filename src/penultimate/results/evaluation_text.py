@@ -2,8 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from penultimate._common.digits import percent, percent_interval
 from penultimate._common.wording import quantity
+from penultimate.evaluation.intervals.accuracy import Interval
 
 if TYPE_CHECKING:
     from penultimate.results.evaluation import Evaluation
@@ -29,6 +33,42 @@ def answer(found: "Evaluation") -> str:
     if found.n_answered < n:
         answers = f"the {found.n_answered:,} it answers, of {all_of_them}"
     return f"{found.model} is right on {right:,} of {answers}."
+
+
+def against_guessing(accuracy: Interval, labels: NDArray[np.integer]) -> str:
+    """Say that a model may be no better than guessing; empty if it is shown to be better.
+
+    Parameters
+    ----------
+    accuracy : Interval
+    labels : ndarray of shape (n_samples,), int
+        The true classes that it was measured on.
+
+    Returns
+    -------
+    str
+
+    Notes
+    -----
+    Guessing is to name the most frequent class always, as `DummyClassifier` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from penultimate.evaluation import accuracy_interval
+    >>> from penultimate.results.evaluation_text import against_guessing
+    >>> right = np.array([True] * 10 + [False] * 8)
+    >>> print(against_guessing(accuracy_interval(right), np.repeat([0, 1], 9)))
+    That is not shown to be better than guessing: ... is right on 50 %. More samples ...
+    """
+    guess = float(np.bincount(labels).max() / len(labels))
+    if accuracy.low > guess or len(np.unique(labels)) == 1:
+        return ""
+    return (
+        "That is not shown to be better than guessing: naming the most frequent class always is "
+        f"right on {percent(guess, len(labels))} %. More samples per class help, and for "
+        "photographs a pretrained network."
+    )
 
 
 def against_stated(found: "Evaluation") -> str:
