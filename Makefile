@@ -56,12 +56,12 @@ BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training
   test_extraction.py test_building.py)
 
 test-torch: $(VENV)/.test $(VENV)/.torch
-	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "not slow" $(BACKEND_TESTS) \
+	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "not slow and not serial" $(BACKEND_TESTS) \
 	  tests/networks/test_applications.py tests/classifiers/test_deep_svc.py \
 	  tests/classifiers/test_margin.py tests/comparison/test_method.py
 
 test-jax: $(VENV)/.test $(VENV)/.jax
-	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
+	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow and not serial" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
 	  --ignore tests/networks/training/test_checkpoints.py
 
 # MLflow brings 20 packages for one test: here, not in CI.
