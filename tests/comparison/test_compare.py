@@ -433,7 +433,7 @@ def test_a_router_may_leave_a_subset_without_samples(two_subsets, monkeypatch):
     import penultimate.comparison.run as running
 
     everything = np.arange(24)
-    monkeypatch.setattr(running, "route", lambda *_: ([everything, everything[:0]], ()))
+    monkeypatch.setattr(running, "route", lambda *_: ([everything, everything[:0]], (), None))
     result = compare(
         two_subsets,
         methods=["cnn+svm-rbf-routed"],
