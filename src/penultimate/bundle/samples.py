@@ -6,6 +6,7 @@ the order in which they came, so that memory stays flat however many there are.
 
 import math
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -105,7 +106,10 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
             f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
             f"{names[:5]}. Pass them under these names, in this order."
         )
-    if np.ma.is_masked(X):  # NumPy would bring back what the mask hides
+    # NumPy would bring back what a mask hides. Who passes one has loaded its module; others are
+    # spared that.
+    masks = sys.modules.get("numpy.ma")
+    if masks is not None and masks.is_masked(X):
         raise ValueError("The features have masked values; fill them, or drop these samples.")
     try:
         array = np.asarray(X)
