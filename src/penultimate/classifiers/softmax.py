@@ -87,8 +87,9 @@ class SoftmaxClassifier(NetworkClassifier):
     >>> X = np.random.default_rng(0).integers(0, 100, (40, 8, 8), dtype=np.uint8)
     >>> X[20:] += 100
     >>> training = Training(epochs=4, augmentation=None)
-    >>> SoftmaxClassifier(training=training, random_state=0).fit(X, y).predict(X[[0, -1]])
-    array(['dark', 'light'], dtype='<U5')
+    >>> model = SoftmaxClassifier(training=training, random_state=0).fit(X, y)
+    >>> model.predict_proba(X[[0, -1]]).sum(axis=1).round(3).tolist()
+    [1.0, 1.0]
     """
 
     _SET_LAST = "extractor_"
