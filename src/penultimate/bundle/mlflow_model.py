@@ -5,7 +5,6 @@ with, and that is how this one is written: the bundle as it is, a description, a
 it needs. MLflow itself is needed to open the folder, not to write it, and is never imported here.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -123,7 +122,7 @@ def write_mlflow(predictor: Predictor, folder: str | os.PathLike[str]) -> None:
 
 def _described(predictor: Predictor) -> dict[str, Any]:
     """Return the content of ``MLmodel``; the same bundle gives the same."""
-    digest = hashlib.sha256(predictor.content).hexdigest()
+    digest = predictor.sha256
     flavor = {
         "loader_module": __name__,
         "data": _BUNDLE,

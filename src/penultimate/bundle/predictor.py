@@ -35,7 +35,7 @@ class Predictor:
     Attributes
     ----------
     content : bytes
-        Of the bundle, as it was given.
+        The bytes of the bundle.
     manifest : Manifest
         What the bundle says of itself.
     signed_by : str or None

@@ -35,7 +35,7 @@ class Asked:
         Files.
     features : ndarray of shape (n_samples, n_features), or None
     pixels : int
-        Of the images, by their headers.
+        Total pixels of the images, according to their headers.
     """
 
     version: Version

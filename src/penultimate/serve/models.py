@@ -6,7 +6,6 @@ that cannot be loaded changes nothing.
 """
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ class Version:
         Of its file, without the suffix.
     predictor : Predictor
     sha256 : str
-        Of the file.
+        SHA-256 of the file.
     """
 
     name: str
@@ -119,7 +118,7 @@ class Models:
         return self._files[name].version
 
     def refresh(self, notice: Notice) -> None:
-        """Load what has changed; `notice` is told the model, the outcome and the words for it."""
+        """Load what has changed, and call `notice` with the model, the outcome and a message."""
         for name, file in self._files.items():
             stamp = _stamp_of(file.path)
             if stamp in (file.stamp, file.refused):
@@ -150,7 +149,7 @@ class Models:
     def _load(self, path: Path) -> Version:
         content = read_source(path)
         predictor = Predictor(content, threads=self._threads, key=self._key)
-        return Version(path.stem, predictor, hashlib.sha256(content).hexdigest())
+        return Version(path.stem, predictor, predictor.sha256)
 
 
 def _stamp_of(path: Path) -> object:

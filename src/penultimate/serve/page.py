@@ -48,7 +48,7 @@ def page_of(service: Service, names: list[str], token: Token) -> APIRouter:
     ----------
     service : Service
     names : list of str
-        Of the models.
+        Names of the models.
     token : Token
     """
     router = APIRouter(include_in_schema=False)

@@ -71,7 +71,7 @@ class HeadComparison:
     taught, serving : Interval
         Accuracies.
     difference : Interval
-        Of the two, paired, with its 95 % interval.
+        Paired difference of the two accuracies, with its 95 % interval.
     n_samples : int
     n_left_out : int
         Held-out samples that were taught, and so do not count any more.

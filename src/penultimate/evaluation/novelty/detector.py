@@ -108,7 +108,7 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
 
     Nothing is promised about how many strangers are recognized: `areas_` estimates it for those
     that are as unlike the classes as these are unlike each other. A network that was trained on
-    all classes has learnt to tell them apart, so it is optimistic of strangers.
+    all classes has learned to tell them apart, so it is optimistic about strangers.
 
     `fit_predict` judges samples by themselves: nearly all are then known.
 
