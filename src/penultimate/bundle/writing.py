@@ -22,6 +22,7 @@ from penultimate._common.imports import import_optional
 from penultimate.bundle.archive import MANIFEST, pack
 from penultimate.bundle.card import model_card
 from penultimate.bundle.graph import build_graph
+from penultimate.bundle.graph._margins import is_margin_classifier
 from penultimate.bundle.head_parts import head_parts, params_of
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, answering_part, prove
@@ -32,7 +33,6 @@ from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.classifiers import (
     AbstainingClassifier,
-    MarginClassifier,
     SoftmaxClassifier,
     Specialists,
 )
@@ -251,7 +251,9 @@ def _steps(model: Any) -> dict[str, Any]:
         if model.router_ == "head" and len(model.specialists_) > 1:
             steps["router"] = model._router_head
         return steps
-    if isinstance(model, (MarginClassifier, SoftmaxClassifier)):  # a network, in the graph alone
+    if isinstance(model, SoftmaxClassifier) or is_margin_classifier(
+        model
+    ):  # a network, in the graph alone
         calibrator = getattr(model, "calibrator_", None)  # a margin has one only where asked for
         return {} if calibrator is None else {"calibrator": calibrator}
     if hasattr(model, "head_"):
@@ -333,7 +335,7 @@ def _head(model: Any) -> dict[str, Any]:
         return {**_head(first), "kind": f"specialists ({_head(first)['kind']})", "params": {}}
     if isinstance(model, SoftmaxClassifier):
         return {"kind": "softmax of the network", "params": {}, "normalization": None}
-    if isinstance(model, MarginClassifier):
+    if is_margin_classifier(model):
         kind = f"network with a margin loss ({type(model.loss_).__name__})"
         return {"kind": kind, "params": {}, "normalization": None}
     head = model.head_["head"] if hasattr(model, "head_") else model

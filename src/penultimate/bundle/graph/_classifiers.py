@@ -1,4 +1,4 @@
-"""Classifiers with a network of their own, and abstention, as nodes."""
+"""Classifiers on the features of a network, and abstention, as nodes."""
 
 from typing import Any
 
@@ -12,30 +12,23 @@ from penultimate.bundle.graph._answers import (
     SIGNS,
     Answer,
     classify,
-    from_decisions,
     rows_of,
 )
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._calibration import calibrated
 from penultimate.bundle.graph._networks import (
-    computed_by,
     features_of,
-    plain_preprocessing,
     prepared_for,
     preprocessing_of,
     probabilities_of,
 )
 from penultimate.bundle.graph._novelty import is_novel, judged_features
-from penultimate.bundle.graph._transformers import transform
 from penultimate.classifiers.abstaining import AbstainingClassifier
 from penultimate.classifiers.deep_svc import DeepSVC
-from penultimate.classifiers.margin import MarginClassifier
 from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.classifiers.softmax import LEAST, SoftmaxClassifier
 from penultimate.evaluation.head_calibration import of_chosen
-from penultimate.networks.exporting import export_whole
 from penultimate.networks.frameworks.frozen import ExportError
-from penultimate.networks.margins.losses import OneVsRestHinge
 
 
 @classify.register
@@ -61,32 +54,6 @@ def on_features(model: DeepSVC | FeatureClassifier, graph: GraphBuilder, feature
     assert machine.margins is not None
     probabilities = calibrated(graph, model.calibrator_, machine.margins)
     return Answer(answer.label, answer.scores, answer.margins, probabilities)
-
-
-@classify.register
-def _(model: MarginClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
-    network = export_whole(model.network_)
-    shape = [each.dim_value or None for each in network.graph.input[0].type.tensor_type.shape.dim]
-    if len(shape) == 4:
-        preprocessing = plain_preprocessing(model, shape[1:])
-        outputs = computed_by(graph, network, "outputs", preprocessing)
-    else:
-        rows = rows_of(graph, samples, model)
-        rows = rows if model.scaler_ is None else transform(model.scaler_, graph, rows)
-        outputs = graph.absorb(network, {"prepared": rows}, "network")["outputs"]
-    n_classes = len(model.classes_)
-    n_outputs = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    if n_classes == 2 and n_outputs == 2:
-        # The difference, or half of it where each score has a margin of its own (`_decide`).
-        share = 0.5 if isinstance(model.loss_, OneVsRestHinge) else 1.0
-        weights = graph.constant([[-share], [share]], np.float32)
-        outputs = graph.add("MatMul", outputs, weights)
-    answer = from_decisions(graph, outputs, n_classes)
-    if model.calibration is None:
-        return answer
-    assert answer.scores is not None
-    probabilities = calibrated(graph, model.calibrator_, answer.scores)
-    return Answer(answer.label, answer.scores, probabilities=probabilities)
 
 
 @classify.register

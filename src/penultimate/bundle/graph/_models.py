@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from penultimate.bundle.graph._answers import classify
 from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.bundle.graph._margins import register_margins
 
 _FORMAT = "1"
 
@@ -45,6 +46,7 @@ def build_graph(model: Any) -> onnx.ModelProto:
     [0, 2]
     """
     check_is_fitted(model)
+    register_margins()
     graph = GraphBuilder()
     answer = classify(model, graph, None)
     classes = model.classes_.tolist()
