@@ -7,10 +7,15 @@ from contextlib import asynccontextmanager
 import httpx2 as httpx
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from penultimate import DeepSVC, save
 from penultimate.bundle.archive import pack
+from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
+from penultimate.provenance import record
 from penultimate.serve import Limits, Models, create_app
+from penultimate.svm import SVC
 from tests.bundle.digits import digit_images, digits_fields, digits_graph
 from tests.bundle.handmade import make_parts, of_features
 
@@ -31,6 +36,53 @@ def bundles(tmp_path_factory):
     for name, content in contents.items():
         (folder / f"{name}.zip").write_bytes(content)
     return {name: folder / f"{name}.zip" for name in contents}
+
+
+@pytest.fixture(scope="session")
+def teachable(tmp_path_factory):
+    """The content of a model of digits 0 to 6 that can be taught."""
+    images, labels = digit_images()
+    images, labels = images[labels < 7][..., None], labels[labels < 7]
+    fitted, held_out = slice(300), slice(300, 400)
+    path = tmp_path_factory.mktemp("teachable") / "digits.zip"
+    network = OnnxNetwork(pixels_as_features())
+    record(network, [])
+    model = DeepSVC(network, head=SVC(C=3), normalization=None, random_state=0)
+    model.fit(images[fitted], labels[fitted])
+    save(
+        model,
+        path,
+        images[held_out],
+        thumbnails=(images[:40], labels[:40]),
+        teach=(images[fitted], labels[fitted]),
+        held_out=(images[held_out], labels[held_out]),
+    )
+    return path.read_bytes()
+
+
+def pixels_as_features():
+    """A network that does nothing but scale pixels."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
+        helper.make_node("Mul", ["flat", "scale"], ["features"]),
+    ]
+    constants = {"shape": np.array([-1, 64]), "scale": np.float32(1 / 255)}
+    graph = helper.make_graph(
+        nodes,
+        "pixels",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8, 8, 1])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 64])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.fixture
+def taught(teachable, tmp_path):
+    """Its file, which a test may change."""
+    path = tmp_path / "digits.zip"
+    path.write_bytes(teachable)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,14 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help="A file with the token.", show_default=False)
     ] = None,
+    teach: Annotated[
+        bool,
+        typer.Option(
+            "--teach",
+            help="Let who may ask also correct the models, add classes, and promote what was "
+            "taught. For files of penultimate fit --teachable.",
+        ),
+    ] = False,
     key: KeyOption = None,
     threads: Annotated[
         int | None,
@@ -100,7 +108,7 @@ def serve(
         for version in models:
             if version.predictor.signed_by is not None:
                 print_reason(f"{version.name} is signed by the key {version.predictor.signed_by}.")
-        run(models, host=host, port=port, token=token or None, limits=limits, say=_say)
+        run(models, host=host, port=port, token=token or None, limits=limits, teach=teach, say=_say)
 
 
 def _say(line: str) -> None:

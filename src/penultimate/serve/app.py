@@ -1,15 +1,18 @@
 """The service as an ASGI application: its addresses, and the way of a request through it."""
 
-import json
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from penultimate import __version__
+from penultimate._common.imports import import_optional
 from penultimate.serve import problems
 from penultimate.serve.answers import About, Answer, Names, State, about
 from penultimate.serve.bodies import IMAGE_TYPES, FeaturesBody, ImagesBody
@@ -18,6 +21,7 @@ from penultimate.serve.limits import Limits
 from penultimate.serve.models import Models
 from penultimate.serve.page import page_of, sign_in_page
 from penultimate.serve.problems import Problem, RefusedError
+from penultimate.serve.requests import as_json, body_of, check_parameters
 from penultimate.serve.service import Service
 from penultimate.serve.tokens import Token
 
@@ -30,8 +34,10 @@ _REFUSALS = {
     413: "The body, an image or a batch is too large.",
     415: "The body is of a type that is not read.",
     421: "The service is not known under this name.",
+    409: "It does not fit what was taught before, or the file as it is now.",
     422: "The body is not what the model takes.",
     503: "Too much is asked at once; ask again.",
+    507: "The disk is full, or cannot be written to; nothing was changed.",
 }
 _SAID = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _NAME = Annotated[
@@ -40,20 +46,7 @@ _NAME = Annotated[
 _SUBSET = Annotated[
     str | None, Query(max_length=255, description="For specialists: of which subset.")
 ]
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "oneOf": [
-                    {"$ref": "#/components/schemas/ImagesBody"},
-                    {"$ref": "#/components/schemas/FeaturesBody"},
-                ]
-            }
-        },
-        **{each: {"schema": {"type": "string", "format": "binary"}} for each in IMAGE_TYPES},
-    },
-}
+_BODY = body_of(ImagesBody, FeaturesBody, media_types=IMAGE_TYPES)
 
 
 def create_app(
@@ -62,6 +55,7 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
     hosts: Collection[str] | None = LOOPBACK,
+    teach: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> FastAPI:
     """Return a service as an ASGI application, for a server of one's own.
@@ -74,6 +68,8 @@ def create_app(
         What requests have to bring. Without one, everybody who reaches the service may ask.
     hosts : collection of str, optional
         Names under which the service may be asked; None for any. By default those of the loopback.
+    teach : bool, default=False
+        Let who may ask also teach the models, and promote what was taught.
     say : callable, optional
         Called with a line for whoever runs the service, such as of a new version of a model.
 
@@ -81,6 +77,11 @@ def create_app(
     -------
     fastapi.FastAPI
         Its lifespan has to run, as servers do it.
+
+    Raises
+    ------
+    TeachingError
+        With `teach`, if a model was not saved to be taught.
 
     Examples
     --------
@@ -93,12 +94,21 @@ def create_app(
     >>> "/v1/predict" in app.openapi()["paths"]
     True
     """
-    service = Service(models, limits or Limits(), say)
+    limits = limits or Limits()
+    service = Service(models, limits, say)
+    beside = ExitStack()  # what is closed after the service
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with beside:
+            async with service.lifespan(app):
+                yield
+
     app = FastAPI(
         title="Penultimate",
         version=__version__,
         summary="Predictions of the models of this service.",
-        lifespan=service.lifespan,
+        lifespan=lifespan,
         docs_url=None,  # pages that load scripts from elsewhere
         redoc_url=None,
         exception_handlers={
@@ -110,28 +120,29 @@ def create_app(
     )
     app.state.service = service
     refusals: Any = {status: {"description": text, **_SAID} for status, text in _REFUSALS.items()}
+    of_prediction = [status for status in _REFUSALS if status not in (409, 507)]
 
     @app.post(
         "/v1/predict",
         response_model=Answer,
-        responses=refusals,
+        responses=_of(refusals, *of_prediction),
         openapi_extra={"requestBody": _BODY},
     )
     async def predict(request: Request, model: _NAME = None, subset: _SUBSET = None) -> Response:
         """Predict one image as a raw body, or images or rows of features in a document."""
-        _check_parameters(request, "model", "subset")
-        return _as_json(await service.predict(request, model, subset))
+        check_parameters(request, "model", "subset")
+        return as_json(await service.predict(request, model, subset))
 
     @app.get("/v1/model", response_model=About, responses=_of(refusals, 400, 401, 404, 421, 422))
     async def describe(request: Request, model: _NAME = None) -> Response:
         """Say what a model takes, and what is known of it."""
-        _check_parameters(request, "model")
-        return _as_json(about(service.version_of(model)))
+        check_parameters(request, "model")
+        return as_json(about(service.version_of(model)))
 
     @app.get("/v1/models", response_model=Names, responses=_of(refusals, 400, 401, 421))
     async def name_all(request: Request) -> Names:
         """Name the models of the service."""
-        _check_parameters(request)
+        check_parameters(request)
         return Names(models=models.names)
 
     @app.get("/healthz", response_model=State, responses=_of(refusals, 421))
@@ -155,8 +166,18 @@ def create_app(
         """Count requests, samples and reloads, as Prometheus reads them."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
+    documents: tuple[type[BaseModel], ...] = (ImagesBody, FeaturesBody)
+    if teach:
+        import_optional("onnx", "onnx")  # which serving alone does not need
+        from penultimate.serve.teaching import Teaching
+        from penultimate.serve.teaching_routes import DOCUMENTS, teaching_routes
+
+        teaching = app.state.teaching = beside.enter_context(Teaching(service, models, limits))
+        refused = partial(_of, refusals)
+        app.include_router(teaching_routes(teaching, service, limits, _BODY, refused))
+        documents += DOCUMENTS
     checked = Token(token)
-    app.include_router(page_of(service, models.names, checked))
+    app.include_router(page_of(service, models.names, checked, teach=teach))
     paths = [route.path for route in app.routes if hasattr(route, "path")]
     app.add_middleware(
         Guard,
@@ -166,7 +187,7 @@ def create_app(
         metrics=service.metrics,
         paths=paths,
     )
-    _complete_document(app, with_token=token is not None)
+    _complete_document(app, documents, with_token=token is not None)
     return app
 
 
@@ -174,24 +195,9 @@ def _of(refusals: dict[int, Any], *statuses: int) -> Any:
     return {status: refusals[status] for status in statuses}
 
 
-def _check_parameters(request: Request, *known: str) -> None:
-    """Refuse parameters that would be ignored: a misspelled one is meant."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if name not in known:
-            taken = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise RefusedError(400, f"There is no parameter {name[:100]!r} here; {taken}.")
-        if names.count(name) > 1:
-            raise RefusedError(400, f"The parameter {name!r} is given twice.")
-
-
-def _as_json(content: Any) -> Response:
-    # Not by way of the models of the document, which check what need not be checked.
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return Response(text, media_type="application/json")
-
-
-def _complete_document(app: FastAPI, *, with_token: bool) -> None:
+def _complete_document(
+    app: FastAPI, documents: tuple[type[BaseModel], ...], *, with_token: bool
+) -> None:
     """Let the document of the service also describe what its functions read themselves."""
 
     def document() -> dict[str, Any]:
@@ -200,7 +206,7 @@ def _complete_document(app: FastAPI, *, with_token: bool) -> None:
                 title=app.title, version=app.version, summary=app.summary, routes=app.routes
             )
             components = found.setdefault("components", {})
-            for each in (Problem, ImagesBody, FeaturesBody):
+            for each in (Problem, *documents):
                 components.setdefault("schemas", {})[each.__name__] = each.model_json_schema()
             if with_token:
                 components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import io
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -23,7 +23,8 @@ from penultimate.serve.limits import Limits
 from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError, busy, in_document
 
-_JSON = "application/json"
+JSON = "application/json"
+_T = TypeVar("_T")
 # The media types of raw images, whose format is found by their first bytes.
 IMAGE_TYPES = ("image/bmp", "image/gif", "image/jpeg", "image/png", "image/tiff", "image/webp")
 _FORMATS = tuple(each.partition("/")[2].upper() for each in IMAGE_TYPES)
@@ -130,49 +131,73 @@ def parse(
     RefusedError
         If it is not what the model takes, or more than the limits allow.
     """
-    predictor = version.predictor
-    if content_type != _JSON:
+    if content_type != JSON:
         return _of_images([body], subset, version, limits)
-    n_features = predictor.manifest.input["n_features"]
-    if body.count(b",") > limits.batch * max(1, n_features) + _FEW:
-        raise RefusedError(413, f"There are more values than {limits.batch} samples have.")
-    try:
-        given = _EITHER.validate_json(body)
-    except ValidationError as error:
-        raise RefusedError(422, in_document(error)) from None
+    given = document_of(body, _EITHER, version, limits)
     if given.subset is not None:
         if subset not in (None, given.subset):
             raise RefusedError(422, "The subset in the address is another than that in the body.")
         subset = given.subset
     if isinstance(given, ImagesBody):
-        _check_batch(len(given.images), limits)
-        files = [_decoded(text, index) for index, text in enumerate(given.images)]
-        return _of_images(files, subset, version, limits)
-    _check_batch(len(given.features), limits)
-    _check_subset(subset, version)
-    if "features" not in predictor.inputs:
-        raise RefusedError(422, "The model takes images, not features.")
-    if len(set(map(len, given.features))) > 1:
-        raise RefusedError(422, "The rows of features differ in length.")
+        return asked_of(version, limits, subset, images=given.images)
+    return asked_of(version, limits, subset, features=given.features)
+
+
+def document_of(body: bytes, kind: TypeAdapter[_T], version: Version, limits: Limits) -> _T:
+    """Return a document of samples, or refuse one that is something else, or too much of it."""
+    n_features = version.predictor.manifest.input["n_features"]
+    if body.count(b",") > limits.batch * (max(1, n_features) + 1) + _FEW:
+        raise RefusedError(413, f"There are more values than {limits.batch} samples have.")
     try:
-        matrix = as_features(np.array(given.features), n_features, None)
+        return kind.validate_json(body)
+    except ValidationError as error:
+        raise RefusedError(422, in_document(error)) from None
+
+
+def asked_of(
+    version: Version,
+    limits: Limits,
+    subset: str | None = None,
+    *,
+    images: list[str] | None = None,
+    features: list[list[float]] | None = None,
+) -> Asked:
+    """Return the samples of a document: images in base64, or else rows of features.
+
+    Raises
+    ------
+    RefusedError
+        If they are not what the model takes, or more than the limits allow.
+    """
+    if images is not None:
+        _check_batch(len(images), limits)
+        files = [_decoded(text, index) for index, text in enumerate(images)]
+        return _of_images(files, subset, version, limits)
+    assert features is not None
+    _check_batch(len(features), limits)
+    _check_subset(subset, version)
+    if "features" not in version.predictor.inputs:
+        raise RefusedError(422, "The model takes images, not features.")
+    if len(set(map(len, features))) > 1:
+        raise RefusedError(422, "The rows of features differ in length.")
+    n_features = version.predictor.manifest.input["n_features"]
+    try:
+        return Asked(version, subset, features=as_features(np.array(features), n_features, None))
     except (TypeError, ValueError) as error:
         raise RefusedError(422, str(error)) from None
-    return Asked(version, subset, features=matrix)
 
 
-def content_type_of(request: Request) -> str:
-    """Return the media type of a body, or refuse one that the service does not read."""
+def content_type_of(request: Request, *, documents_alone: bool = False) -> str:
+    """Return the media type of a body, or refuse one that is not read here."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise RefusedError(415, "Send the body as it is, without a Content-Encoding.")
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found != _JSON and found not in IMAGE_TYPES:
-        raise RefusedError(
-            415,
-            f"The Content-Type {found[:100]!r} is not read. Send one image as "
-            f"{', '.join(IMAGE_TYPES)}, or a document as {_JSON}.",
-        )
-    return found
+    if found == JSON or (found in IMAGE_TYPES and not documents_alone):
+        return found
+    raw = "" if documents_alone else f"one image as {', '.join(IMAGE_TYPES)}, or "
+    raise RefusedError(
+        415, f"The Content-Type {found[:100]!r} is not read. Send {raw}a document as {JSON}."
+    )
 
 
 def _of_images(files: list[bytes], subset: str | None, version: Version, limits: Limits) -> Asked:

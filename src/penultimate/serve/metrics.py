@@ -26,6 +26,8 @@ class Metrics:
         Requests that were read and are not answered yet.
     reloads : Counter
         By model and outcome.
+    taught : Counter
+        Lessons, comparisons, promotions and what was taken back, by model and action.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,9 @@ class Metrics:
         )
         self.reloads = Counter(
             "penultimate_reloads", "Changed files.", ["model", "outcome"], registry=registry
+        )
+        self.taught = Counter(
+            "penultimate_taught", "Steps of teaching.", ["model", "action"], registry=registry
         )
         self._version = Gauge(
             "penultimate_model_version", "What serves.", ["model", "sha256"], registry=registry

@@ -7,6 +7,7 @@ that cannot be loaded changes nothing.
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,11 @@ class Models:
     threads : int, optional
         Threads for one prediction; as many as there are cores by default.
 
+    Attributes
+    ----------
+    key : bytes or None
+    threads : int or None
+
     Examples
     --------
     >>> import tempfile, penultimate
@@ -76,8 +82,9 @@ class Models:
         key: str | os.PathLike[str] | bytes | None = None,
         threads: int | None = None,
     ) -> None:
-        self._key = None if key is None else read_key(key)
-        self._threads = threads
+        self.key = None if key is None else read_key(key)
+        self.threads = threads
+        self._refreshing = threading.Lock()
         self._files: dict[str, _File] = {}
         for path in map(Path, paths):
             if path.stem in self._files:
@@ -93,6 +100,11 @@ class Models:
 
     def __iter__(self) -> Iterator[Version]:
         return (file.version for file in self._files.values())
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Files of the models by name."""
+        return {name: file.path for name, file in self._files.items()}
 
     @property
     def names(self) -> list[str]:
@@ -119,6 +131,10 @@ class Models:
 
     def refresh(self, notice: Notice) -> None:
         """Load what has changed, and call `notice` with the model, the outcome and a message."""
+        with self._refreshing:
+            self._refresh(notice)
+
+    def _refresh(self, notice: Notice) -> None:
         for name, file in self._files.items():
             stamp = _stamp_of(file.path)
             if stamp in (file.stamp, file.refused):
@@ -148,7 +164,7 @@ class Models:
 
     def _load(self, path: Path) -> Version:
         content = read_source(path)
-        predictor = Predictor(content, threads=self._threads, key=self._key)
+        predictor = Predictor(content, threads=self.threads, key=self.key)
         return Version(path.stem, predictor, predictor.sha256)
 
 

@@ -41,7 +41,7 @@ _MOST = 4096  # bytes of a token in a form
 _NAME = Annotated[str | None, Query(max_length=255)]
 
 
-def page_of(service: Service, names: list[str], token: Token) -> APIRouter:
+def page_of(service: Service, names: list[str], token: Token, *, teach: bool = False) -> APIRouter:
     """Return the addresses of the page.
 
     Parameters
@@ -50,6 +50,8 @@ def page_of(service: Service, names: list[str], token: Token) -> APIRouter:
     names : list of str
         Names of the models.
     token : Token
+    teach : bool
+        Whether it shows how to teach.
     """
     router = APIRouter(include_in_schema=False)
 

@@ -32,6 +32,7 @@ def run(
     port: int = 8000,
     token: str | None = None,
     limits: Limits | None = None,
+    teach: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; the latter is raised again as ``KeyboardInterrupt``.
@@ -46,13 +47,15 @@ def run(
     token : str, optional
         What requests have to bring; needed beyond the loopback address.
     limits : Limits, optional
+    teach : bool, default=False
+        Let who may ask also teach the models, and promote what was taught.
     say : callable
         Called with a line for whoever runs the service, the first of which has its address.
 
     Raises
     ------
     ValueError
-        If the token is missing or short.
+        If the token is missing or short; if a model that should be taught cannot be.
     OSError
         If the address cannot be listened at.
     """
@@ -60,7 +63,7 @@ def run(
     limits = limits or Limits()
     # With a token, rebinding a name gains nothing: a page of that name does not have it.
     hosts = LOOPBACK if token is None else None
-    app = create_app(models, limits=limits, token=token, hosts=hosts, say=say)
+    app = create_app(models, limits=limits, token=token, hosts=hosts, teach=teach, say=say)
     config = uvicorn.Config(
         app,
         http=timed_protocol(limits.reading_seconds, limits.connections),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 
@@ -17,6 +17,8 @@ from penultimate.serve.limits import Limits
 from penultimate.serve.metrics import Metrics
 from penultimate.serve.models import Models, Version
 from penultimate.serve.problems import RefusedError, busy
+
+_T = TypeVar("_T")
 
 
 class Service:
@@ -74,17 +76,43 @@ class Service:
         self, request: Request, name: str | None, subset: str | None
     ) -> dict[str, Any]:
         """Return what `Answer` describes, or refuse."""
+        async with self.asking(request, name, subset) as asked:
+            return await self.answer(asked)
+
+    @asynccontextmanager
+    async def asking(
+        self, request: Request, name: str | None, subset: str | None
+    ) -> AsyncIterator[Asked]:
+        """Read what a request asks, and hold its place while it is answered."""
         content_type = content_type_of(request)
         version = self.version_of(name)  # to which the request keeps, also if a new one comes
+        async with self.reading(request) as body:
+            yield await self.in_thread(
+                partial(parse, body, content_type, subset, version, self._limits)
+            )
+
+    @asynccontextmanager
+    async def reading(self, request: Request) -> AsyncIterator[bytes]:
+        """Read the body of a request, and hold its memory and place while it is answered."""
         body = await read_body(request, self._limits, self._memory)
         try:
             with self._in_queue():
-                read = partial(parse, body, content_type, subset, version, self._limits)
-                asked = await asyncio.get_running_loop().run_in_executor(self._threads, read)
-                found = await self._in_time(self._batcher.predict(asked))
+                yield body
         finally:
             self._memory.give_back(len(body))
-        return self._counted(asked, answer_of(found, version))
+
+    async def in_thread(self, read: Callable[[], _T]) -> _T:
+        """Return what a function returns, which reads for so long that others would wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+
+    async def answer(self, asked: Asked) -> dict[str, Any]:
+        """Return what the model says, as `Answer` describes it."""
+        found = await self._in_time(self._batcher.predict(asked))
+        return self._counted(asked, answer_of(found, asked.version))
+
+    def refresh(self) -> None:
+        """Load models whose files have changed, in this thread."""
+        self._models.refresh(self._note)
 
     def version_of(self, name: str | None) -> Version:
         """Return the version of a model that answers now, or refuse."""

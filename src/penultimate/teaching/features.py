@@ -40,13 +40,17 @@ class Features:
             self._session = Session(memoryview(part), threads)
             self._inputs = self._session.inputs()
 
-    def of(self, X: Any) -> tuple[NDArray[np.float32], list[bytes | None]]:
+    def of(
+        self, X: Any, on_change: samples.OnChange | None = None
+    ) -> tuple[NDArray[np.float32], list[bytes | None]]:
         """Return features, and thumbnails where there are images.
 
         Parameters
         ----------
         X : image or images, or array-like of shape (n_samples, n_features)
             As `Predictor.predict` takes them.
+        on_change : callable, optional
+            As in `Predictor.stream`.
         """
         given = self._manifest.input
         if self._manifest.kind == "features":
@@ -56,7 +60,7 @@ class Features:
         known = given["n_features"] if "features" in self._inputs else None
         images = samples.as_images(X, given.get("white"), known, self._manifest.preprocessing)
         found, pictures = [], []
-        for window in samples.windows(images):
+        for window in samples.windows(images, _refuse, on_change):
             features = np.empty((len(window), self._width), np.float32)
             for places, pixels in samples.of_one_size(window, _BATCH):
                 features[places] = self._checked(self._of_pixels(pixels), len(places))
@@ -86,6 +90,10 @@ class Features:
                 f"some that are not finite; ({n_rows}, {self._width}) was expected."
             )
         return features.astype(np.float32, copy=False)
+
+
+def _refuse(place: int, error: ValueError) -> None:
+    raise ValueError(f"Image {place}: {error}") from error
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> bytes:

@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate.teaching.errors import TeachingError
+from penultimate.teaching.errors import JournalBusyError, TeachingError
 
 _APPLICATION = 0x50454E54  # "PENT", what marks the file as ours
 _FORMAT = 1
-_PATIENCE = 60.0  # seconds to wait for another teacher
 _TABLES = """
 CREATE TABLE versions (
     sha256 TEXT PRIMARY KEY, parent TEXT REFERENCES versions, number INTEGER NOT NULL
@@ -70,6 +69,8 @@ class Journal:
     Parameters
     ----------
     path : str or path-like
+    patience : float, default=60
+        Seconds to wait for another teacher.
 
     Raises
     ------
@@ -79,12 +80,12 @@ class Journal:
         If it cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], patience: float = 60.0) -> None:
+        self.path, self._patience = Path(path), patience
         with self._errors():
             # Teachers may be in several threads, one at a time.
             self._db = sqlite3.connect(
-                self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                self.path, timeout=patience, isolation_level=None, check_same_thread=False
             )
             try:
                 self._open()
@@ -251,8 +252,9 @@ class Journal:
                     "it is lost. Free some space, and teach again."
                 ) from error
             if code == sqlite3.SQLITE_BUSY:
-                raise TeachingError(
-                    f"Another teacher has held the journal {name} for {_PATIENCE:.0f} s. Try again."
+                raise JournalBusyError(
+                    f"Another teacher has held the journal {name} for {self._patience:g} s. Try "
+                    "again."
                 ) from error
             if isinstance(error, sqlite3.OperationalError):
                 raise OSError(f"The journal {name} cannot be written or read: {error}.") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from penultimate.evaluation.intervals.accuracy import Interval
+from penultimate.teaching.journal import TaughtLesson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +137,37 @@ class Promotion:
         return "\n".join(
             [f"{self.path} is version {self.number}; the one before is {self.kept}.", *self.notes]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far a model was taught.
+
+    Attributes
+    ----------
+    number : int
+        Which version the bundle is, from 1.
+    sha256 : str
+        Its hash.
+    has_parent : bool
+        Whether there was a version before, to which it can be taken back.
+    lessons : list of TaughtLesson
+        What this version was taught, without what was undone.
+    classes : list
+        Labels that the taught head knows.
+    new_classes : list
+        Those of them that the bundle does not have yet.
+    n_held_out : int
+        Samples in the bundle to compare on.
+    n_looks : int
+        See `HeadComparison`.
+    """
+
+    number: int
+    sha256: str
+    has_parent: bool
+    lessons: list[TaughtLesson]
+    classes: list[Any]
+    new_classes: list[Any]
+    n_held_out: int
+    n_looks: int

@@ -2,18 +2,15 @@
 
 import json
 import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.frames import level_outside
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.strict_json import parse_json
-from penultimate.provenance.leakage import LeakageWarning
 from penultimate.teaching.duplicates import same_samples
 from penultimate.teaching.errors import TeachingError
 from penultimate.teaching.head import Head
@@ -58,6 +55,8 @@ def check_labels(y: Any, n_samples: int, manifest: Manifest) -> list[Any]:
         text = json.dumps(labels[-1])
         if make is str and not 0 < len(labels[-1].strip()) <= len(labels[-1]) <= _LONGEST:
             raise ValueError(f"A label has 1 to {_LONGEST} characters; got {labels[-1][:50]!r}.")
+        if make is int and not -(2**63) <= labels[-1] < 2**63:
+            raise ValueError(f"The label {text[:60]} has more than 64 bits.")
         try:
             parse_json(text.encode(), "the label")
         except BundleError as error:
@@ -91,21 +90,21 @@ def joined(
 
 
 def look_up(
-    rows: NDArray[np.float32], labels: list[Any], lessons: Sequence[TaughtLesson], head: Head
+    rows: NDArray[np.float32],
+    labels: list[Any],
+    lessons: Sequence[TaughtLesson],
+    head: Head,
+    leaked: Callable[[str], None],
 ) -> tuple[list[int], tuple[str, ...]]:
     """Return which samples are new, and what to know of the others.
 
     `head` is the taught one, which has the samples of the fit, followed by those of lessons.
+    `leaked` is called with words if samples are among the held-out ones.
 
     Raises
     ------
     TeachingError
         If none is new, or one was taught with another label.
-
-    Warns
-    -----
-    LeakageWarning
-        If samples are among the held-out ones.
     """
     normalized = head.normalized(rows)
     numbers = [each.event for each in lessons for _ in each.labels]
@@ -134,13 +133,13 @@ def look_up(
         new.append(place)
     if not new:
         raise TeachingError("All of these samples were taught already, with these labels.")
-    leaked = same_samples(normalized[new], head.held_out)
-    if n_leaked := sum(len(each) > 0 for each in leaked):
+    held_out = same_samples(normalized[new], head.held_out)
+    if n_leaked := sum(len(each) > 0 for each in held_out):
         note = (
             f"{n_leaked} of these samples are among the held-out ones, and no longer count there: "
             "a head cannot be tested on what it was taught."
         )
-        warnings.warn(note, LeakageWarning, stacklevel=level_outside())
+        leaked(note)
         notes.append(note)
     return new, tuple(notes)
 

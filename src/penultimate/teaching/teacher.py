@@ -8,7 +8,8 @@ promotes what was taught, the bundle stays as it is.
 import os
 import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,12 +17,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
+from penultimate._common.frames import level_outside
 from penultimate.bundle.loading import read_key, read_source
+from penultimate.provenance.leakage import LeakageWarning
 from penultimate.teaching.comparing import compare_heads, expected_of, testable
 from penultimate.teaching.errors import TeachingError
 from penultimate.teaching.head import Head
 from penultimate.teaching.journal import Journal, TaughtLesson
-from penultimate.teaching.lesson import HeadComparison, Lesson, Promotion
+from penultimate.teaching.lesson import HeadComparison, Lesson, Promotion, Status
 from penultimate.teaching.lessons import (
     check_labels,
     check_lessons,
@@ -51,6 +55,8 @@ class Teacher:
         Public key of who has to have signed the bundle, as in `penultimate.load`.
     threads : int, optional
         Threads of the network.
+    patience : float, default=60
+        Seconds to wait for another teacher who is at it.
 
     Raises
     ------
@@ -89,13 +95,14 @@ class Teacher:
         journal: str | os.PathLike[str] | None = None,
         key: Any = None,
         threads: int | None = None,
+        patience: float = 60.0,
     ) -> None:
         self.path = Path(path)
         self._key, self._threads = None if key is None else read_key(key), threads
         self._lock = threading.RLock()
         self._head: tuple[tuple[str, list[int]], Head] | None = None
-        self._version = self._read()
-        self._journal = Journal(f"{self.path}.teach.db" if journal is None else journal)
+        self._version, self._stamp = self._read()
+        self._journal = Journal(f"{self.path}.teach.db" if journal is None else journal, patience)
         version = self._version
         try:
             self._journal.bind(version.sha256, version.parent, version.number)
@@ -104,7 +111,14 @@ class Teacher:
             self._journal.close()
             raise
 
-    def teach(self, X: Any = None, y: Any = None, *, features: Any = None) -> Lesson:
+    def teach(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        features: Any = None,
+        on_note: Callable[[str], None] | None = None,
+    ) -> Lesson:
         """Refit the head with further samples, at once; the bundle stays as it is.
 
         Parameters
@@ -115,6 +129,9 @@ class Teacher:
             Labels of the type that the model has; one that it does not have is a new class.
         features : array-like of shape (n_samples, n_features), optional
             Instead of `X`: what the network of this model has computed.
+        on_note : callable, optional
+            Called with words for what would be a warning: that a sample is one of the held-out
+            ones, or that an image was changed before the network took it.
 
         Returns
         -------
@@ -135,11 +152,12 @@ class Teacher:
         LeakageWarning
             If a sample is one of the held-out ones, which then no longer counts as such.
         """
-        rows, pictures = self._features(X, features)
+        changed = None if on_note is None else lambda place, words: on_note(words)
+        rows, pictures = self._features(X, features, changed)
         labels = check_labels(y, len(rows), self._version.model.manifest)
         start = time.perf_counter()
         with self._changing() as (lessons, before):
-            new, notes = look_up(rows, labels, lessons, before)
+            new, notes = look_up(rows, labels, lessons, before, on_note or _warn_of_leak)
             rows, labels = rows[new], [labels[place] for place in new]
             sha256 = self._version.sha256
             after = self._version.head.taught(*joined(lessons, rows, labels))
@@ -171,7 +189,7 @@ class Teacher:
         start = time.perf_counter()
         with self._changing() as (lessons, before):
             if not lessons and number is None and self._version.parent is not None:
-                return self._go_back()
+                return self._go_back(self._version.parent)
             events = [each.event for each in lessons]
             if not lessons or (number is not None and number not in events):
                 what = "to undo" if number is None else f"of number {number} to undo"
@@ -183,6 +201,32 @@ class Teacher:
             self._journal.add(self._version.sha256, "undo", str(number))
         self._keep([each.event for each in kept], after)
         return lesson_of(number, before, after, gone.features, gone.labels, start, ())
+
+    def restore(self) -> Promotion:
+        """Take back the last promotion: the bundle is the version before, with its lessons.
+
+        Returns
+        -------
+        Promotion
+
+        Raises
+        ------
+        TeachingError
+            If there is none, or lessons since, or the version before is not where it was kept.
+        OSError
+            If a file cannot be read or written.
+        """
+        with self._changing() as (lessons, _):
+            if lessons:
+                raise TeachingError(
+                    f"Version {self._version.number} was taught since: undo its lessons "
+                    f"{[each.event for each in lessons]} first."
+                )
+            if self._version.parent is None:
+                raise TeachingError(
+                    "This is the first version: there is no promotion to take back."
+                )
+            return self._go_back(self._version.parent)
 
     def compare(self) -> HeadComparison:
         """Compare the taught head with the one in the bundle, on the same held-out samples.
@@ -228,7 +272,11 @@ class Teacher:
         if private is None and self._key is not None:
             raise TeachingError(
                 "The bundle was opened with the key of who signed it, and the new version would "
-                "have no signature: pass promote a private key, or open it without one."
+                "have no signature. Promote with a private key: "
+                + spelled(
+                    "penultimate teach --key PUBLIC --promote --sign-with PRIVATE.",
+                    "promote(key=...); or open it without a key.",
+                )
             )
         with self._changing() as (lessons, head):
             if not lessons:
@@ -273,25 +321,52 @@ class Teacher:
         """
         rows, _ = self._features(X, features)
         with self._lock:
-            return said_by(self._state()[1], rows)
+            return said_by(self._latest()[1], rows)
+
+    def status(self) -> Status:
+        """Return how far the model was taught, also by others.
+
+        Returns
+        -------
+        Status
+
+        Raises
+        ------
+        TeachingError, BundleError, OSError
+            If the bundle was replaced by something else.
+        """
+        with self._lock:
+            lessons, head = self._latest()
+            version = self._version
+            manifest = version.model.manifest
+            return Status(
+                number=version.number,
+                sha256=version.sha256,
+                has_parent=version.parent is not None,
+                lessons=lessons,
+                classes=list(head.classes),
+                new_classes=[each for each in head.classes if each not in manifest.classes],
+                n_held_out=max(each["n_held_out"] for each in (manifest.teach or {})["heads"]),
+                n_looks=self._journal.count("compare", "promote"),
+            )
 
     @property
     def lessons(self) -> list[TaughtLesson]:
         """What this version was taught, without what was undone."""
         with self._lock:
-            return self._journal.lessons(self._version.sha256)
+            return self._latest()[0]
 
     @property
     def classes(self) -> list[Any]:
         """Labels that the taught head knows."""
         with self._lock:
-            return list(self._state()[1].classes)
+            return list(self._latest()[1].classes)
 
     @property
     def digest(self) -> str:
         """Hash of the taught head: the same after an undone lesson as before it."""
         with self._lock:
-            return digest(self._state()[1])
+            return digest(self._latest()[1])
 
     @property
     def number(self) -> int:
@@ -308,19 +383,27 @@ class Teacher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read(self) -> Version:
-        self._stamp = stamp_of(self.path)
-        return Version.of(read_source(self.path), self._key, self._threads)
+    def _read(self) -> tuple[Version, tuple[int, int, int]]:
+        """Return the version in the file, and the stamp that the file had before."""
+        stamp = stamp_of(self.path)
+        return Version.of(read_source(self.path), self._key, self._threads), stamp
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[list[TaughtLesson], Head]]:
         """Yield lessons and head as they are, while no other teacher changes them."""
         with self._lock, self._journal.writing():
             if stamp_of(self.path) != self._stamp:  # promoted by another
-                version = self._read()
+                version, stamp = self._read()
                 self._journal.bind_within(version.sha256, version.parent, version.number)
-                self._version = version
+                self._version, self._stamp = version, stamp
             yield self._state()
+
+    def _latest(self) -> tuple[list[TaughtLesson], Head]:
+        """Return lessons and head as they are, also if another has promoted them."""
+        if stamp_of(self.path) != self._stamp:
+            with self._changing() as found:
+                return found
+        return self._state()
 
     def _state(self) -> tuple[list[TaughtLesson], Head]:
         """Return the lessons of this version, and the head that they give."""
@@ -335,18 +418,20 @@ class Teacher:
     def _keep(self, events: list[int], head: Head) -> None:
         self._head = (self._version.sha256, events), head
 
-    def _features(self, X: Any, features: Any) -> tuple[NDArray[np.float32], list[bytes | None]]:
+    def _features(
+        self, X: Any, features: Any, on_change: Callable[[int, str], None] | None = None
+    ) -> tuple[NDArray[np.float32], list[bytes | None]]:
         if (X is None) == (features is None):
             raise TypeError("Pass either X or features.")
         given = self._version.features
         if features is None:
-            return given.of(X)
+            return given.of(X, on_change)
         rows = given.given(features)
         return rows, [None] * len(rows)
 
-    def _go_back(self) -> Promotion:
+    def _go_back(self, parent: str) -> Promotion:
         """Make the bundle the version before, of which the file was kept."""
-        new, parent = self._version, self._version.parent
+        new = self._version
         kept = self.path.with_name(f"{self.path.stem}.v{new.number - 1}{self.path.suffix}")
         content = read_source(kept)
         old = Version.of(content, self._key, self._threads)
@@ -364,3 +449,7 @@ class Teacher:
             parent=old.parent or "",
             notes=(f"Version {new.number} was taken back; what it was taught can be promoted.",),
         )
+
+
+def _warn_of_leak(words: str) -> None:
+    warnings.warn(words, LeakageWarning, stacklevel=level_outside())
