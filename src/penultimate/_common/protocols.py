@@ -68,6 +68,15 @@ class Head(Protocol):
         """Set some of its parameters."""
 
 
+class Classifier(Protocol):
+    """A fitted classifier, of this library or of another."""
+
+    classes_: NDArray[Any]
+
+    def predict(self, X: ArrayLike, /) -> NDArray[Any]:
+        """Predict the class of each sample."""
+
+
 class Search(Head, Protocol):
     """A classifier that searches the hyper-parameters of another one."""
 

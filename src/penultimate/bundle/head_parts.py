@@ -72,6 +72,6 @@ def _flattened(steps: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, step
 
 
-def params_of(step: Any) -> dict[str, Any]:
+def params_of(step: object) -> dict[str, Any]:
     """Return the parameters of an estimator, as JSON can hold them."""
     return plain_params(step.get_params(deep=False)) if hasattr(step, "get_params") else {}

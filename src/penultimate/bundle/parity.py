@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, utils
 from sklearn.frozen import FrozenEstimator
 
 from penultimate._common.imports import import_optional
+from penultimate._common.protocols import Classifier
 from penultimate.bundle.graph._answers import SHARES, SIGNS
 from penultimate.bundle.graph._images import IMAGES, PREPARED
 from penultimate.bundle.graph._specialists import SUBSET
@@ -79,7 +80,7 @@ class Parity:
     pixel_error: float | None
 
 
-def prove(model: Any, graph: onnx.ModelProto, samples: Any) -> Parity:
+def prove(model: Classifier, graph: onnx.ModelProto, samples: ArrayLike) -> Parity:
     """Compare the answers of a graph and of its model on real samples.
 
     Parameters
@@ -134,7 +135,10 @@ def prove(model: Any, graph: onnx.ModelProto, samples: Any) -> Parity:
 
 
 def _pairs_of(
-    model: Any, found: Mapping[str, NDArray[Any]], given: Any, asked: Mapping[str, str]
+    model: Any,
+    found: Mapping[str, NDArray[Any]],
+    given: ArrayLike,
+    asked: Mapping[str, str],
 ) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     """Return what the graph and Python say, by the name of the output."""
     classes = np.asarray(model.classes_)
@@ -161,7 +165,7 @@ def _pairs_of(
     return pairs
 
 
-def answering_part(model: Any) -> Any:
+def answering_part(model: Classifier) -> Any:
     """Return the classifier that answers every sample, and for each subset if it has some."""
     while isinstance(model, (AbstainingClassifier, FrozenEstimator)):
         # Not of others: the `estimator` of a calibration is the one that was never fitted.
@@ -261,7 +265,7 @@ def _batches(samples: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
             start = stop
 
 
-def _as_given(session: _Session, samples: Any) -> tuple[Any, list[NDArray[Any]]]:
+def _as_given(session: _Session, samples: ArrayLike) -> tuple[ArrayLike, list[NDArray[Any]]]:
     """Return samples as the model takes them, and as the graph does."""
     if IMAGES not in session.shapes:
         rows = np.asarray(samples)

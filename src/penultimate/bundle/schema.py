@@ -31,7 +31,7 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
 }
 
 
-def find_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def find_fault(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     """Return the first place where a value differs from a schema, in words; None if nowhere.
 
     Parameters
@@ -82,7 +82,7 @@ def find_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
     return None
 
 
-def _find_inside(value: Any, schema: Mapping[str, Any], where: str, word: str) -> str | None:
+def _find_inside(value: object, schema: Mapping[str, Any], where: str, word: str) -> str | None:
     if word == "items" and isinstance(value, list):
         inner = ((f"{where}[{k}]", each, schema["items"]) for k, each in enumerate(value))
     elif not isinstance(value, dict):
@@ -105,6 +105,6 @@ def _find_inside(value: Any, schema: Mapping[str, Any], where: str, word: str) -
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -11,13 +11,17 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.imports import import_optional
 from penultimate.bundle.errors import BundleError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 MAX_MEMORY = 2**33  # of tensors in the process, in bytes, on a machine with twice as much
 _GROW_AS_REQUESTED = 1
@@ -78,7 +82,7 @@ class Session:
                 f"The graph of the bundle cannot be run on {given}: {_reason(error)}"
             ) from error
 
-    def _of_process(self) -> Any:
+    def _of_process(self) -> "onnxruntime.InferenceSession":
         # Threads do not survive a fork: a child opens its own session. The parent's is kept, as
         # closing it would wait for its threads.
         if self._process != os.getpid():
@@ -90,7 +94,7 @@ class Session:
         return self._session
 
 
-def _open(content: memoryview, threads: int | None) -> Any:
+def _open(content: memoryview, threads: int | None) -> "onnxruntime.InferenceSession":
     runtime = import_optional("onnxruntime", "predict")
     _limit_memory(runtime)
     options = runtime.SessionOptions()
@@ -114,7 +118,7 @@ def _open(content: memoryview, threads: int | None) -> Any:
         ) from error
 
 
-def _limit_memory(runtime: Any) -> None:
+def _limit_memory(runtime: ModuleType) -> None:
     """Register the allocator of all bundles; sessions that do not ask for it do not use it."""
     global _is_limited
     with _registering:

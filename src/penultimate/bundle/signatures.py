@@ -13,12 +13,17 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from penultimate._common.door import spelled
 from penultimate._common.imports import import_optional
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 FORMAT, VERSION = "penultimate-signature", 1
 _FIELDS = {"format", "version", "algorithm", "key", "signature"}
@@ -26,6 +31,20 @@ ED25519, P256 = "ed25519", "ecdsa-p256-sha256"
 _MAX_BYTES = 4096
 _KINDS = "A key is a PEM file, of the kind Ed25519 or on the curve P-256."
 _PUBLIC_FROM = "openssl pkey -in key.pem -pubout -out public.pem"
+
+
+# The two kinds of keys differ in one argument: an elliptic curve goes with any hash, which has to
+# be stated, and Ed25519 has its own.
+class _PublicKey(Protocol):
+    def verify(self, signature: bytes, data: bytes, *algorithm: "ECDSA") -> None: ...
+
+    def public_bytes(self, encoding: "Encoding", format: "PublicFormat") -> bytes: ...
+
+
+class _PrivateKey(Protocol):
+    def sign(self, data: bytes, *algorithm: "ECDSA") -> bytes: ...
+
+    def public_key(self) -> _PublicKey: ...
 
 
 class KeyPair(NamedTuple):
@@ -202,7 +221,7 @@ def _parse(signature: bytes | memoryview) -> tuple[str, str, bytes]:
     return found["algorithm"], found["key"][:64], value
 
 
-def _private_key(content: bytes) -> Any:
+def _private_key(content: bytes) -> _PrivateKey:
     kind = _kind_of(content, "private")
     if kind == "public":
         raise ValueError(
@@ -223,7 +242,7 @@ def _private_key(content: bytes) -> Any:
     return key
 
 
-def _public_key(content: bytes) -> Any:
+def _public_key(content: bytes) -> _PublicKey:
     kind = _kind_of(content, "public")
     if kind == "private":
         raise ValueError(
@@ -260,7 +279,7 @@ def _unreadable(kind: str, error: Exception) -> str:
     return f"The {kind} key cannot be read ({reason}). Copy it again. {_KINDS}"
 
 
-def _algorithm(key: Any) -> str:
+def _algorithm(key: object) -> str:
     """Return the algorithm that a public key is for, or refuse it."""
     if isinstance(key, _asymmetric("ed25519").Ed25519PublicKey):
         return ED25519
@@ -274,21 +293,21 @@ def _algorithm(key: Any) -> str:
     )
 
 
-def _fingerprint(key: Any) -> str:
+def _fingerprint(key: _PublicKey) -> str:
     of = _serialization()
     der = key.public_bytes(of.Encoding.DER, of.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
-def _serialization() -> Any:
+def _serialization() -> ModuleType:
     return import_optional("cryptography.hazmat.primitives.serialization", "sign")
 
 
-def _asymmetric(name: str) -> Any:
+def _asymmetric(name: str) -> ModuleType:
     return import_optional(f"cryptography.hazmat.primitives.asymmetric.{name}", "sign")
 
 
-def _ecdsa(**options: Any) -> Any:
+def _ecdsa(**options: bool) -> "ECDSA":
     """Return ECDSA; without random numbers, by RFC 6979, where it signs."""
     sha256 = import_optional("cryptography.hazmat.primitives.hashes", "sign").SHA256()
     return _asymmetric("ec").ECDSA(sha256, **options)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 
+from penultimate._common.protocols import Classifier
 from penultimate.bundle.graph._answers import EMBEDDING
 from penultimate.bundle.teaching_part import PRIVACY
 from penultimate.classifiers import AbstainingClassifier, DeepSVC
@@ -27,11 +28,11 @@ class _Head(NamedTuple):
     step: str
     input: str
     normalization: str | None
-    machine: Any
+    machine: SVC
 
 
 def teaching_parts(
-    model: Any, samples: Labeled, held_out: Labeled | None
+    model: Classifier, samples: Labeled, held_out: Labeled | None
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what a manifest says of teaching, and the tensors of the part.
 
@@ -93,7 +94,7 @@ def teaching_parts(
     )
 
 
-def _head_of(model: Any) -> _Head:
+def _head_of(model: Classifier) -> _Head:
     if isinstance(model, AbstainingClassifier):
         raise ValueError(
             "A model that abstains cannot be taught: the guarantee of its answers would be for the "
@@ -115,7 +116,7 @@ def _head_of(model: Any) -> _Head:
     return _Head(step, value, normalization, machine)
 
 
-def _chosen(head: Any) -> Iterator[Any]:
+def _chosen(head: object) -> Iterator[object]:
     """Yield a head, and what it chose: the best of a search."""
     yield head
     while hasattr(head, "best_estimator_"):
@@ -124,7 +125,7 @@ def _chosen(head: Any) -> Iterator[Any]:
 
 
 def _as_seen(
-    model: Any, head: _Head, X: ArrayLike, y: ArrayLike
+    model: Classifier, head: _Head, X: ArrayLike, y: ArrayLike
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return samples as they reach the machine, and the positions of their classes."""
     labels = np.asarray(y)

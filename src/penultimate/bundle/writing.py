@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.files import write_atomically
 from penultimate._common.imports import import_optional
+from penultimate._common.protocols import Classifier, PerSample
 from penultimate.bundle.archive import MANIFEST, pack
 from penultimate.bundle.card import model_card
 from penultimate.bundle.graph import build_graph
@@ -36,12 +37,14 @@ from penultimate.classifiers import (
     SoftmaxClassifier,
     Specialists,
 )
+from penultimate.networks import FeatureExtractor
 from penultimate.networks.adapting import adapt, is_frozen, pretrained_of
 from penultimate.provenance.records import provenance_of
 from penultimate.svm.svc import SVC
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import onnx
+    from numpy.typing import ArrayLike, NDArray
 
 # What made the file, as far as it decides what is in it.
 _PACKAGES = ("penultimate", "numpy", "scikit-learn", "onnx", "onnxruntime")
@@ -58,7 +61,7 @@ _KERNELS = {"rbf": "RBF", "poly": "polynomial"}
 def save(
     model: Any,
     path: str | os.PathLike[str],
-    X: "ArrayLike | None" = None,
+    X: PerSample | None = None,
     *,
     classes: Sequence[Any] | None = None,
     expected: dict[str, Any] | None = None,
@@ -218,7 +221,7 @@ def in_words(proof: Parity) -> str:
     return f"{text}."
 
 
-def _noise(model: Any, graph: Any) -> Any:
+def _noise(model: Classifier, graph: "onnx.ModelProto") -> "NDArray[Any]":
     """Return samples for a proof without real ones: images of noise, or features like the model's.
 
     Features are spread as those that it was fitted on, where a scaler or support vectors tell.
@@ -264,7 +267,7 @@ def _steps(model: Any) -> dict[str, Any]:
     return {"head": model}
 
 
-def _facts(model: Any, graph: Any) -> dict[str, Any]:
+def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:
     """Return the fields of the manifest that are read off the model and its graph."""
     inner = answering_part(model)
     notes = {each.key: each.value for each in graph.metadata_props}
@@ -309,7 +312,7 @@ def _facts(model: Any, graph: Any) -> dict[str, Any]:
     }
 
 
-def _subsets(model: Any) -> dict[str, list[int]] | None:
+def _subsets(model: Classifier) -> dict[str, list[int]] | None:
     if not isinstance(model, Specialists):
         return None
     return {
@@ -318,7 +321,7 @@ def _subsets(model: Any) -> dict[str, list[int]] | None:
     }
 
 
-def _network(extractor: Any) -> dict[str, Any]:
+def _network(extractor: FeatureExtractor) -> dict[str, Any]:
     frozen, pretrained = adapt(extractor.network), pretrained_of(extractor)
     return {
         "name": frozen.name,
@@ -356,7 +359,7 @@ def _head(model: Any) -> dict[str, Any]:
     }
 
 
-def _abstention(model: Any) -> dict[str, Any] | None:
+def _abstention(model: Classifier) -> dict[str, Any] | None:
     if not isinstance(model, AbstainingClassifier):
         return None
     finite = bool(np.isfinite(model.threshold_))

@@ -189,7 +189,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return self._convert(self._validate(X, "no_validation", reset=reset), reset)
 
     def _check_images(
-        self, X: Any, y: ArrayLike | None, reset: bool
+        self, X: ArrayLike, y: ArrayLike | None, reset: bool
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Check images that come one by one, at any size, and their labels."""
         images = as_sequence(X)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 from sklearn import config_context
@@ -10,6 +10,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.frames import level_outside
+from penultimate._common.protocols import Head
 from penultimate.evaluation.head_calibration import (
     Parts,
     calibrate_head,
@@ -20,10 +21,19 @@ from penultimate.selection.heldout import FittedHead
 from penultimate.svm.svc import SVC
 
 
+class _HasHead(Protocol):
+    calibration: str | None
+    # There are these once it is fitted.
+    head_: Pipeline
+    calibrator_: CalibratedClassifierCV | None
+
+    def _make_head(self) -> Head: ...
+
+
 def head_has(method: str) -> Callable[[Any], bool]:
     """Return a check for ``available_if``: whether the head, fitted if possible, has a method."""
 
-    def check(classifier: Any) -> bool:
+    def check(classifier: _HasHead) -> bool:
         fitted = hasattr(classifier, "head_")
         calibrated = (classifier.calibrator_ if fitted else classifier.calibration) is not None
         head = classifier.head_["head"] if fitted else classifier._make_head()

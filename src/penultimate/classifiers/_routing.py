@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Head
+from penultimate.provenance.records import Provenance
 from penultimate.selection.heldout import FittedHead, fit_layers
 from penultimate.selection.normalization import Normalization, choices
 from penultimate.splits.parts import Split
@@ -28,6 +29,7 @@ class Specialist(Protocol):
     """The fitted classifier of a subset, such as a `DeepSVC`."""
 
     classes_: NDArray[Any]
+    provenance_: Provenance
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each sample."""

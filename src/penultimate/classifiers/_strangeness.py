@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 
+from penultimate._common.protocols import Classifier
 from penultimate.evaluation.novelty.detector import NoveltyDetector
 
 
-def features_of(classifier: Any, X: ArrayLike) -> NDArray[Any]:
+def features_of(classifier: object, X: ArrayLike) -> NDArray[Any]:
     """Return what a novelty detector judges samples by.
 
     Parameters
@@ -42,12 +43,12 @@ def features_of(classifier: Any, X: ArrayLike) -> NDArray[Any]:
 
 
 def fit_detector(
-    classifier: Any,
+    classifier: Classifier,
     false_alarm_rate: float,
-    known: Any,
+    known: ArrayLike,
     y: NDArray[Any],
     groups: NDArray[Any] | None,
-    held_out: Any,
+    held_out: ArrayLike,
     seed: int,
 ) -> NoveltyDetector:
     """Fit a detector to known samples, with labels and groups, and calibrate it with others."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.frames import level_outside
 from penultimate._common.progress import observer
-from penultimate._common.protocols import Builder, Network, RandomState
+from penultimate._common.protocols import Builder, Network, PerSample, RandomState
 from penultimate._common.seeds import draw_seed
 from penultimate._common.validation import check_per_sample
 from penultimate.classifiers._base import NetworkClassifier
@@ -114,7 +114,7 @@ class SoftmaxClassifier(NetworkClassifier):
 
     @classmethod
     def of_trained(
-        cls, network: Any, classes: Sequence[Any], X: ArrayLike | None = None
+        cls, network: str | Network, classes: Sequence[Any], X: PerSample | None = None
     ) -> "SoftmaxClassifier":
         """Return the classifier of a trained network, as it is.
 
@@ -252,7 +252,7 @@ class SoftmaxClassifier(NetworkClassifier):
             self.network_ = self.network  # whose shape is checked
             self._check_samples(X, reset=True)
 
-    def _match(self, outputs: NDArray[Any], X: Any) -> None:
+    def _match(self, outputs: NDArray[Any], X: PerSample | None) -> None:
         """Find the output of each class, given the label of each output."""
         self.classes_, self.columns_ = np.unique(outputs, return_index=True)
         if len(self.classes_) < len(outputs):
@@ -268,13 +268,13 @@ class SoftmaxClassifier(NetworkClassifier):
                 "Name one class for each output, in their order: classes=[...]."
             )
 
-    def _set_network(self, network: Any, X: Any) -> Self:
+    def _set_network(self, network: Network, X: PerSample | None) -> Self:
         """Take over a trained network, whose shape may be that of the samples alone."""
         self.network_ = network
         self.input_shape_ = stated_shape(network)
         if self.input_shape_ is None and X is not None and not prepares_images(network):
             self.input_shape_ = np.shape(X)[1:]
-        some: Any = None if X is None else X[:1]
+        some = None if X is None else X[:1]
         if X is None and prepares_images(network):
             some = [np.zeros((64, 64, 3), np.uint8)]  # any image shows what it puts out
         self.extractor_: FeatureExtractor = of_whole(network, some, self.batch_size)

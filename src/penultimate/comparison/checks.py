@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +101,7 @@ class Context:
     comparison: Outcome
     plan: Plan
     methods: Mapping[str, Method]
-    network: Any
+    network: object
     leak: str
 
     @property

@@ -35,6 +35,10 @@ from penultimate.results.evaluation_text import against_guessing
 
 _FOLDS = 5  # of cross-fitting
 
+# What answers every sample, and what may abstain.
+Answering = DeepSVC | FeatureClassifier | SoftmaxClassifier | Specialists
+FinalClassifier = Answering | AbstainingClassifier
+
 
 @dataclass(frozen=True)
 class FinalModel:
@@ -66,7 +70,7 @@ class FinalModel:
         Why it may be no better than guessing; empty if it is.
     """
 
-    model: Any
+    model: FinalClassifier
     accuracy: Interval | None
     answered: float | None
     n_test: int
@@ -85,9 +89,9 @@ class FinalModel:
         return not isinstance(self.fitted, FeatureClassifier)
 
     @property
-    def fitted(self) -> Any:
+    def fitted(self) -> Answering:
         """The model without its abstention."""
-        return getattr(self.model, "estimator_", self.model)
+        return self.model.estimator_ if isinstance(self.model, AbstainingClassifier) else self.model
 
     def expected(self) -> dict[str, Any] | None:
         """Return what to expect of new data, as a bundle states it."""
@@ -120,7 +124,7 @@ class FinalModel:
                 if key != "head"
             }
             settings = ", ".join(f"{key}={value:.3g}" for key, value in params.items())
-            where = f", on {self.fitted.layer_}" if self.of_images else ""
+            where = f", on {self.fitted.layer_}" if isinstance(self.fitted, DeepSVC) else ""
             lines.append(
                 f"Head: {self.head} ({settings or 'as it is'}){where}, "
                 f"normalization {self.fitted.normalization_ or 'none'}"
@@ -202,21 +206,21 @@ def fit_final(
         # Without a test set nothing can leak into it.
         leak, development, test = "", np.arange(len(dataset.labels)), np.arange(0)
     groups = None if dataset.groups is None else dataset.groups[development]
-    model = _estimator(dataset, settings)
+    answering = _estimator(dataset, settings)
     matched = ""
-    if isinstance(model, SoftmaxClassifier) and is_frozen(settings.network):
+    if isinstance(answering, SoftmaxClassifier) and is_frozen(settings.network):
         y, X = dataset.labels[development], inputs[development]
         found = match_outputs(settings.network, X, y, dataset.classes, seed=seed)
         # The label of each output, from the output of each label.
-        model.set_params(classes=names[np.argsort(found.columns)].tolist())
+        answering.set_params(classes=names[np.argsort(found.columns)].tolist())
         matched = found.message.replace("cnn-softmax", "The head", 1)
     # Around everything else: its threshold is set on samples that the model was not fitted on.
-    model = _with_abstention(model, settings)
+    model = _with_abstention(answering, settings)
     y = names[dataset.labels]
     # The observer is no argument of `fit`, as scikit-learn clones what it fits.
     with observed_by(_schedule(dataset, settings, progress)):
         model.fit(inputs[development], y[development], groups=groups)
-    inner = getattr(model, "estimator_", model)
+    inner = model.estimator_ if isinstance(model, AbstainingClassifier) else model
     score, by_head = _scores(inner)
     accuracy = answered = None
     doubt = ""
@@ -262,7 +266,7 @@ def _schedule(dataset: Dataset, settings: FinalSettings, progress: Progress) -> 
     return Schedule(progress, n_networks, 1, quantity(n_networks, "network"), stopping=stopping)
 
 
-def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
+def _estimator(dataset: Dataset, settings: FinalSettings) -> Answering:
     """Return the unfitted model, which never abstains."""
     seed = settings.seed
     if SOFTMAX in settings.heads:
@@ -279,7 +283,7 @@ def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
         "calibration": "temperature",
         "random_state": seed,
     }
-    model: Any
+    model: Answering
     if not dataset.has_images:
         model = FeatureClassifier(head, selection=selection, **shared)
     else:
@@ -297,7 +301,7 @@ def _estimator(dataset: Dataset, settings: FinalSettings) -> Any:
     return model
 
 
-def _with_abstention(model: Any, settings: FinalSettings) -> Any:
+def _with_abstention(model: Answering, settings: FinalSettings) -> FinalClassifier:
     if settings.risk is None and settings.coverage is None and settings.novelty is None:
         return model
     return AbstainingClassifier(
@@ -309,7 +313,7 @@ def _with_abstention(model: Any, settings: FinalSettings) -> Any:
     )
 
 
-def _scores(model: Any) -> tuple[float | None, dict[str, float]]:
+def _scores(model: Answering) -> tuple[float | None, dict[str, float]]:
     """Return the selection score of a fitted model, and those of the heads it was chosen from."""
     if isinstance(model, Specialists):
         # Each specialist is scored on its own subset; together they have the mean, if all have one.

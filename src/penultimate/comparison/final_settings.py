@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
+
 from penultimate._common.door import spelled
 from penultimate._common.protocols import Head
 from penultimate._common.validation import check_choice, check_number
@@ -117,7 +119,7 @@ class FinalSettings:
         return searches[0][1] if len(searches) == 1 else HeadSearchCV(searches)
 
 
-def check_softmax(dataset: Dataset, network: Any, some: Any) -> None:
+def check_softmax(dataset: Dataset, network: object, some: NDArray[Any]) -> None:
     """Raise ``ValueError`` if there is no softmax of these classes, as some samples show."""
     others = f"Choose another head: {', '.join(HEADS)}."
     if not dataset.has_images:

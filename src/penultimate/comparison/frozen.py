@@ -43,7 +43,7 @@ class FrozenFeatures:
 
     def __init__(
         self,
-        network: Any,
+        network: object,
         inputs: NDArray[Any],
         labels: NDArray[np.int64],
         layers: Sequence[str],

@@ -8,12 +8,12 @@ fitting anything again.
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from penultimate.classifiers import DeepSVC
+from penultimate.classifiers import DeepSVC, Specialists
 from penultimate.classifiers._sample_form import SampleForm
 from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.comparison.fit import HeadFit, SeedData
@@ -27,6 +27,9 @@ from penultimate.provenance.records import Provenance
 _PROVED_ON = 300  # test samples, spread over them; a proof runs the model twice
 
 
+_OnNetwork = TypeVar("_OnNetwork", DeepSVC, Specialists)
+
+
 class _NamedDeepSVC(DeepSVC):
     """A `DeepSVC` whose head was fitted on class numbers."""
 
@@ -37,7 +40,7 @@ class _NamedDeepSVC(DeepSVC):
 class _NamedOnFeatures(FeatureClassifier):
     """A `FeatureClassifier` whose head was fitted on class numbers."""
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         return self.classes_[super().predict(X)]
 
 
@@ -58,7 +61,7 @@ class KeptModel:
         Samples that the selection score was measured on.
     """
 
-    model: Any
+    model: DeepSVC | FeatureClassifier | Specialists
     samples: NDArray[Any]
     selection_score: float | None
     expected: dict[str, Any]
@@ -95,7 +98,7 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     """
     fitted = head.fitted
     inputs = data.test_images
-    model: Any
+    model: DeepSVC | FeatureClassifier
     # The parts are set, not fitted: fitting again would give another model than was measured.
     if fitted.layer == GIVEN:
         model = _NamedOnFeatures()
@@ -111,7 +114,7 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     return as_measured(model, data, predictions, None if score is None else float(score))
 
 
-def on_network(model: Any, data: SeedData) -> Any:
+def on_network(model: _OnNetwork, data: SeedData) -> _OnNetwork:
     """Give a classifier the shared network of a seed, and the form of its samples."""
     settings, inputs = data.settings, data.test_images
     # Networks that are built here take pixels from 0 to 255, whatever the samples come as.
@@ -129,7 +132,10 @@ def on_network(model: Any, data: SeedData) -> Any:
 
 
 def as_measured(
-    model: Any, data: SeedData, predictions: NDArray[np.int64], selection_score: float | None
+    model: DeepSVC | FeatureClassifier | Specialists,
+    data: SeedData,
+    predictions: NDArray[np.int64],
+    selection_score: float | None,
 ) -> KeptModel:
     """Return a classifier with what is known of it, and remember which samples it has seen."""
     plan, inputs = data.plan, data.test_images

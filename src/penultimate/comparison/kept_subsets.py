@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 
 from penultimate.classifiers import DeepSVC, Specialists
@@ -42,7 +42,7 @@ class _NamedRouter(Pipeline):
     def classes_(self) -> NDArray[Any]:
         return self._names[super().classes_]
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         return self._names[super().predict(X)]
 
 
@@ -71,7 +71,7 @@ def keep_specialists(
     KeptModel
     """
     names, shared = np.array(data.plan.dataset.classes), data.shared
-    model: Any = on_network(Specialists(data.settings.network), data)
+    model = on_network(Specialists(data.settings.network), data)
     # `Specialists` routes by the features at its first layer.
     layers = list(shared.extractors)
     if router is not None:
@@ -81,7 +81,7 @@ def keep_specialists(
     for part in parts:
         assert part.subset is not None
         head = heads[part.subset]
-        specialist: Any = on_network(_NamedSpecialist(data.settings.network), data)
+        specialist = on_network(_NamedSpecialist(data.settings.network), data)
         specialist._set_head(head.fitted, shared.extractors, head.calibrator)
         specialist._names, specialist.classes_ = names, names[part.classes]
         members[part.subset] = Member(

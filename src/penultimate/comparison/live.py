@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +13,9 @@ from rich.text import Text
 from penultimate._common.digits import percent
 from penultimate._common.progress import Progress, in_words
 from penultimate._common.progress_bar import make_bar
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 _MOST_SEEDS = 4  # columns that fit next to the names and the mean
 _TRAINING, _EXTRACTION = "train network", "extract features"
@@ -53,7 +56,7 @@ class LiveTable(Progress):
         self.n_test: int | None = None
         self.started = time.perf_counter()
         self._line_at = self._frame_at = 0.0
-        self._cell: Any = None
+        self._cell: DisplayHandle | None = None
         self._said: set[str] = set()
         self._last_line = ""
 

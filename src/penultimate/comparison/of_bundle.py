@@ -6,7 +6,6 @@ new ones, so they are refused.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,7 +208,7 @@ def _seen(model: Predictor, leak: str, on_leak: str) -> Finding:
     return None
 
 
-def _leak(model: Predictor, dataset: Dataset, files: Any, on_leak: str) -> str:
+def _leak(model: Predictor, dataset: Dataset, files: NDArray[np.str_] | None, on_leak: str) -> str:
     """Refuse samples that the model has seen, in any form in which it may have seen them."""
     known = model.provenance
     if known is None or on_leak == "ignore":
@@ -231,7 +230,9 @@ def _leak(model: Predictor, dataset: Dataset, files: Any, on_leak: str) -> str:
     )
 
 
-def _of_images(model: Predictor, dataset: Dataset, files: Any, progress: Progress) -> Predictions:
+def _of_images(
+    model: Predictor, dataset: Dataset, files: NDArray[np.str_] | None, progress: Progress
+) -> Predictions:
     if files is None:
         return model.predict_all(dataset.images)
     parts = []

@@ -15,7 +15,6 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from penultimate._common.protocols import Network
 from penultimate.networks import predict_probabilities
 
 _MOST_SAMPLES = 1000  # enough to distinguish two orders, at a second of inference at most
@@ -50,7 +49,7 @@ class OwnSoftmax:
 
 
 def match_outputs(
-    network: Network,
+    network: object,
     inputs: NDArray[Any],
     labels: NDArray[np.int64],
     classes: tuple[str, ...],

@@ -50,7 +50,7 @@ class CutNetwork:
             each.name: np.zeros((1, *map(int, filter(None, shape))), each.dtype)
             for each, shape in zip(inputs, shapes)
         }
-        example: Any = zeros if len(zeros) > 1 else list(zeros.values())
+        example: Example = zeros if len(zeros) > 1 else list(zeros.values())
         cuts = (frozen.cut(layer, None, example if known else None) for layer in layers)
         return cls(frozen, tuple(cuts))
 

@@ -9,6 +9,7 @@ from penultimate.networks.files import load_network
 from penultimate.networks.frameworks.backend import is_keras_model
 from penultimate.networks.frameworks.frozen import FrozenNetwork, Shape
 from penultimate.networks.frameworks.onnx_graphs import is_onnx
+from penultimate.networks.frameworks.onnx_messages import OnnxModel
 from penultimate.networks.frameworks.torch_running import is_torch_module
 from penultimate.networks.functions import FunctionNetwork, is_function
 from penultimate.networks.preprocessing import Preprocessing
@@ -57,14 +58,14 @@ def is_pretrained(network: object) -> TypeGuard[str]:
     return isinstance(network, str) and network in PRETRAINED
 
 
-def is_path(network: object) -> bool:
+def is_path(network: object) -> TypeGuard[str | PurePath]:
     """Return whether `network` is the path of a file that holds a whole network."""
     return isinstance(network, (str, PurePath)) and (
         PurePath(network).suffix.lower() in (".onnx", ".keras")
     )
 
 
-def open_network(network: Any) -> Any:
+def open_network(network: object) -> Any:
     """Return a trained network that is read no more: of a path or a name, what it stands for."""
     if is_path(network) or is_pretrained(network) or is_onnx(network):
         frozen = adapt(network)
@@ -128,7 +129,7 @@ def stated_shape(network: object) -> Shape | None:
     return inputs[0].shape if len(inputs) == 1 else None
 
 
-def adapt(network: Any) -> FrozenNetwork:
+def adapt(network: object) -> FrozenNetwork:
     """Return the adapter of a trained network.
 
     Raises
@@ -178,7 +179,7 @@ def _by_name(name: str) -> FrozenNetwork:
     return frozen
 
 
-def _of_onnx(network: Any) -> FrozenNetwork:
+def _of_onnx(network: str | PurePath | OnnxModel) -> FrozenNetwork:
     from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
 
     return OnnxNetwork(network)

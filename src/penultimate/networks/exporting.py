@@ -136,7 +136,7 @@ def exported(extractor: FeatureExtractor, samples: ArrayLike | None = None) -> F
     >>> np.allclose(faster.transform(images), extractor.transform(images), atol=1e-5)
     True
     """
-    network: Any = adapt(export_network(extractor, samples))
+    network = adapt(export_network(extractor, samples))
     network.name = adapt(extractor.network).name
     seen = provenance_of(extractor.network)
     if seen.known:

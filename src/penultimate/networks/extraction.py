@@ -118,7 +118,7 @@ class FeatureExtractor(
 
     def __init__(
         self,
-        network: Any,
+        network: object,
         *,
         layer: str | list[str] = "penultimate",
         batch_size: int = 256,
@@ -209,13 +209,13 @@ class FeatureExtractor(
             )
         return self
 
-    def fit_whole(self, X: Inputs) -> Self:
+    def fit_whole(self, X: Inputs | None) -> Self:
         """Cut nothing off: take the network's only output, whatever it means.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...), or sequence of images
-            Samples, as in `fit`.
+        X : array-like of shape (n_samples, ...), or sequence of images, or None
+            Samples, as in `fit`; None if the network states what it takes.
 
         Returns
         -------
@@ -569,7 +569,7 @@ def _joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return features[0] if len(features) == 1 else np.concatenate(features, axis=1)
 
 
-def extractor_of(network: Any, layer: str | list[str], batch_size: int) -> FeatureExtractor:
+def extractor_of(network: object, layer: str | list[str], batch_size: int) -> FeatureExtractor:
     """Return an extractor of a network at a layer.
 
     Of an extractor it is a copy with this layer, and its own batch size.
@@ -592,10 +592,11 @@ def extractor_of(network: Any, layer: str | list[str], batch_size: int) -> Featu
     return FeatureExtractor(**params)
 
 
-def of_whole(network: Any, X: Inputs, batch_size: int) -> FeatureExtractor:
+def of_whole(network: object, X: Inputs | None, batch_size: int) -> FeatureExtractor:
     """Return an extractor of what a network puts out in the end, such as its probabilities."""
-    given = network.get_params(deep=False) if isinstance(network, FeatureExtractor) else {}
-    own = {**given, "network": network.network if given else network}
+    own: dict[str, Any] = {"network": network}
+    if isinstance(network, FeatureExtractor):
+        own = network.get_params(deep=False)
     # Pooling is for features: of what the network puts out, every value counts.
     extractor = FeatureExtractor(**{**own, "batch_size": batch_size, "pooling": None})
     return extractor.fit_whole(X)

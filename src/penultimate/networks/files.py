@@ -6,7 +6,6 @@ that network and provenance cannot be separated by copying the file.
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from penultimate._common.files import write_atomically
 from penultimate._common.protocols import Network
@@ -62,7 +61,7 @@ def save_network(network: Network, path: str | Path) -> None:
             archive.writestr(_MEMBER, provenance_of(network).to_bytes())
 
 
-def load_network(path: str | Path) -> Any:
+def load_network(path: str | Path) -> Network | OnnxNetwork:
     """Read a network from a file of your own, a ``.keras`` one with its provenance if it has one.
 
     Parameters

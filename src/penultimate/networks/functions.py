@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -28,7 +28,7 @@ def is_function(network: object) -> TypeGuard[Callable[..., Any]]:
 class _Value(Cut):
     """What the function returns."""
 
-    function: Any = None
+    function: Callable[..., Any] = field(kw_only=True)
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Call the function on a batch."""
@@ -87,7 +87,7 @@ class FunctionNetwork(FrozenNetwork):
     def whole(self, example: Example | None = None) -> Cut:
         """Return the function's value."""
         place = "the function's value"
-        return _Value(self.name, place, False, self.inputs(), -1, self.function)
+        return _Value(self.name, place, False, self.inputs(), -1, function=self.function)
 
     def candidates(self, example: Example | None = None) -> list[Candidate]:
         """List the function's value; its size is known where there is an example."""

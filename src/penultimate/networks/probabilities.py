@@ -1,7 +1,5 @@
 """The probabilities of a network, whatever it ends in: softmax, sigmoid or logits."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
@@ -15,7 +13,7 @@ _ROUNDING = 1e-3  # bound on the rounding of the sum of a softmax's outputs, eve
 
 
 def predict_probabilities(
-    network: Any, X: Inputs, *, batch_size: int = 256, progress: Progress = SILENT
+    network: object, X: Inputs, *, batch_size: int = 256, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Compute the probabilities of a network, in inference mode.
 
@@ -67,7 +65,7 @@ def predict_probabilities(
     return outputs / np.maximum(total, np.finfo(np.float32).tiny)
 
 
-def numbers_classes(network: Any, n_classes: int, X: Inputs | None = None) -> bool:
+def numbers_classes(network: object, n_classes: int, X: Inputs | None = None) -> bool:
     """Return whether a network has one output per class, or a single one for two classes.
 
     Parameters

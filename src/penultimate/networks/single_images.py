@@ -37,7 +37,7 @@ def _is_image(item: object) -> bool:
     return isinstance(item, (str, PurePath, bytes, Image.Image))
 
 
-def takes_one_by_one(classifier: Any, X: object) -> bool:
+def takes_one_by_one(classifier: object, X: object) -> bool:
     """Return whether samples come one by one, and a classifier's network takes them so."""
     if isinstance(classifier, FrozenEstimator):
         return takes_one_by_one(classifier.estimator, X)

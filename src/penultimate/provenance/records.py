@@ -365,7 +365,7 @@ def _warn_if_unlike(network: object, X: NDArray[Any]) -> None:
         )
 
 
-def set_provenance(network: Network, provenance: Provenance) -> None:
+def set_provenance(network: object, provenance: Provenance) -> None:
     """Replace what is recorded of the samples that a network has seen.
 
     Parameters

@@ -7,9 +7,9 @@ own is registered the same way: ``@classify.register(MyHead)``.
 
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
 
 from onnx import TensorProto
+from sklearn.base import BaseEstimator
 
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.networks.frameworks.frozen import ExportError
@@ -43,7 +43,7 @@ class Answer:
 
 
 @singledispatch
-def classify(head: Any, graph: GraphBuilder, samples: str | None) -> Answer:
+def classify(head: object, graph: GraphBuilder, samples: str | None) -> Answer:
     """Add the nodes of a fitted classifier.
 
     Parameters
@@ -81,7 +81,7 @@ def exportable() -> list[str]:
     return sorted(names)
 
 
-def rows_of(graph: GraphBuilder, samples: str | None, model: Any) -> str:
+def rows_of(graph: GraphBuilder, samples: str | None, model: BaseEstimator) -> str:
     """Return the features that a step of a model is given; of the first step, the graph's input."""
     if samples is not None:
         return samples

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, inliner, numpy_helper, version_converter
 
 from penultimate.networks.frameworks.frozen import ExportError
@@ -66,7 +67,7 @@ class GraphBuilder:
             raise ExportError(f"The parts of this model take different inputs named {name!r}.")
         return name
 
-    def constant(self, values: Any, dtype: Any = None) -> str:
+    def constant(self, values: ArrayLike, dtype: DTypeLike | None = None) -> str:
         """Add a constant; return the name of its value."""
         array = np.asarray(values, dtype, order="C")
         digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
@@ -77,12 +78,12 @@ class GraphBuilder:
             self._initializers.append(numpy_helper.from_array(array, name))
         return self._constants[key]
 
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
         """Add a node with one output; return the name of its value."""
         return self.add_several(operator, inputs, 1, **attributes)[0]
 
     def add_several(
-        self, operator: str, inputs: Sequence[str], n_outputs: int, **attributes: Any
+        self, operator: str, inputs: Sequence[str], n_outputs: int, **attributes: object
     ) -> list[str]:
         """Add a node with several outputs; return the names of their values."""
         node = helper.make_node(operator, inputs, [""] * n_outputs, **attributes)

@@ -1,6 +1,7 @@
 """Calibrated probabilities as nodes: sigmoid, isotonic regression and temperature."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from onnx import TensorProto
@@ -9,6 +10,14 @@ from sklearn.calibration import CalibratedClassifierCV
 from penultimate.bundle.graph._answers import Answer, classify
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.networks.frameworks.frozen import ExportError
+
+
+class _Calibrated(Protocol):
+    """A classifier within a `CalibratedClassifierCV`, and the functions that calibrate it."""
+
+    method: str
+    calibrators: Sequence[Any]
+
 
 _SMALL = 1e-12  # what scikit-learn adds to probabilities before their logarithm
 
@@ -54,7 +63,7 @@ def calibrated(graph: GraphBuilder, calibrator: CalibratedClassifierCV, scores: 
 
 
 def _calibrated(
-    graph: GraphBuilder, fitted: Any, scores: str, n_classes: int, are_probabilities: bool
+    graph: GraphBuilder, fitted: _Calibrated, scores: str, n_classes: int, are_probabilities: bool
 ) -> str:
     """Return probabilities, (rows, n_classes)."""
     if fitted.method == "temperature":
@@ -77,13 +86,13 @@ def _calibrated(
     return graph.add("Where", none, share, graph.add("Div", likely, divisor))
 
 
-def _sigmoid(graph: GraphBuilder, calibrators: Any, scores: str) -> str:
+def _sigmoid(graph: GraphBuilder, calibrators: Sequence[Any], scores: str) -> str:
     slopes = graph.constant([-each.a_ for each in calibrators], np.float32)
     offsets = graph.constant([-each.b_ for each in calibrators], np.float32)
     return graph.add("Sigmoid", graph.add("Add", graph.add("Mul", scores, slopes), offsets))
 
 
-def _isotonic(graph: GraphBuilder, calibrators: Any, scores: str) -> str:
+def _isotonic(graph: GraphBuilder, calibrators: Sequence[Any], scores: str) -> str:
     """Return the value of each class's curve of straight pieces, constant beyond its ends."""
     doubles = graph.add("Cast", scores, to=TensorProto.DOUBLE)
     columns = []

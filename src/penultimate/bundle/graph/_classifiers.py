@@ -1,7 +1,5 @@
 """Classifiers on the features of a network, and abstention, as nodes."""
 
-from typing import Any
-
 import numpy as np
 from onnx import TensorProto
 from sklearn.frozen import FrozenEstimator
@@ -129,7 +127,7 @@ def _confidence(model: AbstainingClassifier, graph: GraphBuilder, answer: Answer
     return graph.add("Squeeze", gap, last)
 
 
-def _has_margins(fitted: Any) -> bool:
+def _has_margins(fitted: object) -> bool:
     """Return whether `confidence_scores` takes the class margins of a classifier."""
     while isinstance(fitted, (FrozenEstimator, Pipeline)):
         fitted = fitted.estimator if isinstance(fitted, FrozenEstimator) else fitted[-1]

@@ -1,6 +1,6 @@
 """Classifiers made of others: pipelines, frozen ones, and linear ones on features."""
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from onnx import TensorProto
@@ -14,6 +14,9 @@ from penultimate.bundle.graph._answers import Answer, classify, from_decisions, 
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._transformers import through, transform
 from penultimate.svm.streamed import StreamedSVC
+
+# One weight per feature and class, or per feature alone for two classes.
+Linear: TypeAlias = LinearSVC | LogisticRegression | StreamedSVC
 
 
 @classify.register
@@ -65,7 +68,7 @@ def _(step: RBFSampler, graph: GraphBuilder, samples: str | None) -> str:
     return graph.add("Mul", graph.add("Cos", phases), factor)
 
 
-def _linear(head: Any, graph: GraphBuilder, rows: str) -> tuple[Answer, str]:
+def _linear(head: Linear, graph: GraphBuilder, rows: str) -> tuple[Answer, str]:
     """Return what a linear machine answers, and its decisions in float64.
 
     Weights times features that were not centered may nearly cancel, and there are few of them.

@@ -1,20 +1,20 @@
 """Whole models as graphs: what they are given, and what they put out."""
 
 import json
-from typing import Any
 
 import onnx
 from onnx import TensorProto
 from sklearn.utils.validation import check_is_fitted
 
+from penultimate._common.protocols import Classifier
 from penultimate.bundle.graph._answers import classify
-from penultimate.bundle.graph._builder import GraphBuilder
+from penultimate.bundle.graph._builder import GraphBuilder, Output
 from penultimate.bundle.graph._margins import register_margins
 
 _FORMAT = "1"
 
 
-def build_graph(model: Any) -> onnx.ModelProto:
+def build_graph(model: Classifier) -> onnx.ModelProto:
     """Write a fitted model as one graph.
 
     Parameters
@@ -51,7 +51,7 @@ def build_graph(model: Any) -> onnx.ModelProto:
     answer = classify(model, graph, None)
     classes = model.classes_.tolist()
     graph.metadata |= {"format": _FORMAT, "classes": json.dumps(classes)}
-    outputs: dict[str, Any] = {"label": (answer.label, TensorProto.INT64, ["rows"])}
+    outputs: dict[str, Output] = {"label": (answer.label, TensorProto.INT64, ["rows"])}
     for name in ("scores", "margins", "probabilities"):
         if (value := getattr(answer, name)) is not None:
             outputs[name] = (value, TensorProto.FLOAT, ["rows", len(classes)])

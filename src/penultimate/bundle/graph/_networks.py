@@ -81,7 +81,7 @@ def computed_by(
 
 def probabilities_of(
     graph: GraphBuilder,
-    network: Any,
+    network: object,
     preprocessing: Preprocessing | None,
     samples: NDArray[Any] | None = None,
 ) -> str:

@@ -6,10 +6,10 @@ like, by the first score, decides. Scores are in float64 but for that product.
 """
 
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
 from onnx import TensorProto
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from penultimate.bundle.graph._answers import SIGNS, classify, rows_of
@@ -24,7 +24,7 @@ from penultimate.networks.frameworks.frozen import ExportError
 
 
 @singledispatch
-def judged_features(model: Any, graph: GraphBuilder, samples: str | None) -> str:
+def judged_features(model: BaseEstimator, graph: GraphBuilder, samples: str | None) -> str:
     """Return the features of a classifier's samples that a detector judges, as `features_of`."""
     return rows_of(graph, samples, model)
 
@@ -76,7 +76,7 @@ def is_novel(detector: NoveltyDetector, graph: GraphBuilder, features: str) -> s
 
 
 @singledispatch
-def _unlikeness(score: Any, graph: GraphBuilder, rows: str) -> str:
+def _unlikeness(score: object, graph: GraphBuilder, rows: str) -> str:
     """Return the unlikeness of each sample to each class, in float64."""
     raise TypeError(type(score))
 

@@ -8,7 +8,7 @@ it is measured on support vectors; where they are too few, the nodes compute in 
 """
 
 from functools import singledispatch
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ _PROBES = 256
 # more it would be large, as it grows with their square.
 _MOST_PAIRS = 120
 
+# The two have the attributes of libsvm in common.
+Machine: TypeAlias = SVC | svm.SVC
+Real = type[np.floating]  # float32, or float64 where that is not precise enough
+
 
 @classify.register
 def _(machine: SVC, graph: GraphBuilder, samples: str | None) -> Answer:
@@ -42,7 +46,7 @@ def _(machine: svm.SVC, graph: GraphBuilder, samples: str | None) -> Answer:
 
 
 @singledispatch
-def kernel_of(machine: Any) -> Kernel:
+def kernel_of(machine: object) -> Kernel:
     """Return the kernel of a fitted machine with its numbers."""
     raise TypeError(type(machine))
 
@@ -63,7 +67,9 @@ def _(machine: svm.SVC) -> Kernel:
     return Kernel(str(machine.kernel), gamma, machine.coef0, machine.degree)
 
 
-def _classify(machine: Any, graph: GraphBuilder, samples: str | None, has_margins: bool) -> Answer:
+def _classify(
+    machine: Machine, graph: GraphBuilder, samples: str | None, has_margins: bool
+) -> Answer:
     kernel = kernel_of(machine)
     if kernel.name not in ("rbf", "linear", "poly"):
         raise ExportError(
@@ -121,7 +127,9 @@ def _others(n_classes: int) -> NDArray[np.int64]:
     return columns + (columns >= rows)
 
 
-def _against_others(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Any) -> str:
+def _against_others(
+    machine: Machine, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Real
+) -> str:
     """Return each class's decision against each other one, (rows, n_classes, n_classes - 1)."""
     n_classes = len(machine.classes_)
     others = _others(n_classes)
@@ -167,7 +175,7 @@ def _against_others(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str
     return graph.add("Reshape", flat, graph.constant([-1, n_classes, n_classes - 1]))
 
 
-def _of_pairs(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Any) -> str:
+def _of_pairs(machine: Machine, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Real) -> str:
     """Return the decision of each pair, positive for its first class; of two, for the second."""
     intercepts = graph.constant(machine.intercept_, kind)
     if kernel.name == "linear":
@@ -184,7 +192,9 @@ def _of_pairs(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str, kind
     return graph.add("Gemm", values, graph.constant(coefficients, kind), intercepts)
 
 
-def _kernel_values(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Any) -> str:
+def _kernel_values(
+    machine: Machine, kernel: Kernel, graph: GraphBuilder, rows: str, kind: Real
+) -> str:
     """Return the kernel values with all support vectors, (rows, n_support)."""
     rows = _in(graph, rows, kind)
     vectors = np.asarray(machine.support_vectors_, np.float64)
@@ -216,11 +226,11 @@ def _kernel_values(machine: Any, kernel: Kernel, graph: GraphBuilder, rows: str,
     return graph.add("Exp", graph.add("Sub", product, norms))
 
 
-def _in(graph: GraphBuilder, rows: str, kind: Any) -> str:
+def _in(graph: GraphBuilder, rows: str, kind: Real) -> str:
     return rows if kind is np.float32 else graph.add("Cast", rows, to=TensorProto.DOUBLE)
 
 
-def _float32_suffices(machine: Any, kernel: Kernel) -> bool:
+def _float32_suffices(machine: Machine, kernel: Kernel) -> bool:
     """Return whether float32 gives nearly the same decisions as float64 on support vectors."""
     vectors = np.asarray(machine.support_vectors_, np.float32)
     probes = vectors[:: max(1, len(vectors) // _PROBES)]

@@ -19,7 +19,9 @@ from penultimate.bundle.graph._networks import (
     preprocessing_of,
     probabilities_of,
 )
+from penultimate.classifiers._routing import Member
 from penultimate.classifiers.specialists import Specialists
+from penultimate.networks.preprocessing import Preprocessing
 
 SUBSET = "subset"
 
@@ -81,7 +83,10 @@ def _chosen(graph: GraphBuilder, routed: str, n_subsets: int) -> str:
 
 
 def _most_probable(
-    model: Specialists, graph: GraphBuilder, members: Sequence[Any], preprocessing: Any
+    model: Specialists,
+    graph: GraphBuilder,
+    members: Sequence[Member],
+    preprocessing: Preprocessing | None,
 ) -> str:
     """Return the subset whose classes have the largest total probability."""
     # As it was cut for the features: a torch module states its graph only after it ran once.

@@ -5,9 +5,9 @@ so a mean is rounded there as it is here.
 """
 
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -28,7 +28,7 @@ _NORMS = {"l2": "ReduceL2", "l1": "ReduceL1"}
 
 
 @singledispatch
-def transform(step: Any, graph: GraphBuilder, samples: str | None) -> str:
+def transform(step: object, graph: GraphBuilder, samples: str | None) -> str:
     """Add the nodes of a fitted transformer; return the value that it computes.
 
     Raises
@@ -42,7 +42,9 @@ def transform(step: Any, graph: GraphBuilder, samples: str | None) -> str:
     )
 
 
-def standardized(graph: GraphBuilder, rows: str, mean: Any, scale: Any) -> str:
+def standardized(
+    graph: GraphBuilder, rows: str, mean: ArrayLike | None, scale: ArrayLike | None
+) -> str:
     """Return (rows - mean) / scale, to the bit what scikit-learn computes in float32.
 
     Either may be None.

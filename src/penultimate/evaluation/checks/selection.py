@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from penultimate._common.protocols import Network
 from penultimate.evaluation.checks._check import Check
 from penultimate.provenance.records import provenance_of
 
@@ -14,7 +13,7 @@ from penultimate.provenance.records import provenance_of
 def check_selection(
     selection: str,
     *,
-    network: Network | None = None,
+    network: object | None = None,
     fingerprints: NDArray[np.uint64] | None = None,
 ) -> Check | None:
     """Look for a selection on samples that the network was trained on.

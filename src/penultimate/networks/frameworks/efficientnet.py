@@ -13,12 +13,17 @@ are imported when a network is converted; what comes out needs neither.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.imports import import_optional
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
 
 OPSET = 18
 _IR_VERSION = 10  # the graph format of opset 18 to 21; onnx itself would write its own, newer one
@@ -72,8 +77,8 @@ def to_onnx(name: str, weights: bytes) -> bytes:
 class _Graph:
     """The nodes and weights of a module, and the names of the values worth selecting."""
 
-    def __init__(self, module: Any) -> None:
-        self.nodes: list[Any] = []
+    def __init__(self, module: "torch.nn.Module") -> None:
+        self.nodes: list[onnx.NodeProto] = []
         # Bounds of ReLU6 and axes of the last pooling: operators take both as tensors.
         self.weights: dict[str, NDArray[Any]] = {
             "zero": np.array(0, np.float32),
@@ -99,12 +104,12 @@ class _Graph:
         # The matrix as torch has it, hence transposed.
         self._node("Gemm", [FEATURES, "logits.weight", "logits.bias"], OUTPUT, transB=1)
 
-    def model(self, outputs: Sequence[str]) -> Any:
+    def model(self, outputs: Sequence[str]) -> "onnx.ModelProto":
         """Return the ONNX model with these outputs, checked."""
         import onnx
         from onnx import TensorProto, helper, numpy_helper
 
-        def value(name: str) -> Any:
+        def value(name: str) -> onnx.ValueInfoProto:
             shape = shapes.get(name, ("n", None, None, None))
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
@@ -129,17 +134,17 @@ class _Graph:
         onnx.checker.check_model(model)
         return model
 
-    def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+    def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
         from onnx import helper
 
         # Named as its value, so that either finds the place.
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def _keep(self, name: str, tensor: Any) -> None:
+    def _keep(self, name: str, tensor: "torch.Tensor") -> None:
         self.weights[name] = tensor.detach().numpy().astype(np.float32)
 
-    def _block(self, value: str, block: Any, prefix: str, name: str) -> str:
+    def _block(self, value: str, block: "torch.nn.Module", prefix: str, name: str) -> str:
         """Add an inverted bottleneck: expand, convolve each channel, project; add its input."""
         args = block._block_args
         out = value
@@ -155,7 +160,15 @@ class _Graph:
         out = self._convolve(out, block._project_conv, block._bn2, project, clip=False)
         return self._node("Add", [out, value], name)
 
-    def _convolve(self, value: str, conv: Any, norm: Any, name: str, *, clip: bool) -> str:
+    def _convolve(
+        self,
+        value: str,
+        conv: "torch.nn.Conv2d",
+        norm: "torch.nn.BatchNorm2d",
+        name: str,
+        *,
+        clip: bool,
+    ) -> str:
         """Add a convolution with its padding and normalization, and ReLU6 if it has one."""
         tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var, conv.weight)
         gain, shift, mean, variance, kernel = (t.detach().numpy().astype(float) for t in tensors)
@@ -178,7 +191,7 @@ class _Graph:
         return self._node("Clip", [out, "zero", "six"], name) if clip else out
 
 
-def _check(name: str, graph: _Graph, module: Any) -> None:
+def _check(name: str, graph: _Graph, module: "torch.nn.Module") -> None:
     """Raise unless the graph computes what the module does, in batches of several sizes."""
     import onnxruntime
     import torch
@@ -213,7 +226,7 @@ def _check(name: str, graph: _Graph, module: Any) -> None:
 
 
 @contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
+def _one_thread(torch: ModuleType) -> Iterator[None]:
     """Run torch on one thread, and give the others back: on a busy machine they wait for seconds.
 
     With nine processes on two processors, a conversion took 2.6 s on one thread, and 18 s on two.
@@ -226,9 +239,9 @@ def _one_thread(torch: Any) -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _values_of(module: Any, images: Any) -> dict[str, Any]:
+def _values_of(module: "torch.nn.Module", images: "torch.Tensor") -> dict[str, "torch.Tensor"]:
     """Compute the named values with the module's own code."""
-    values: dict[str, Any] = {}
+    values: dict[str, torch.Tensor] = {}
     blocks = list(module._blocks)
     widths = [block._block_args.output_filters for block in blocks]
     last = [k for k in range(len(blocks)) if [*widths, None][k + 1] != widths[k]]

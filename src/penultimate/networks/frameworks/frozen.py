@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.networks.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import onnx
 
 # Of one sample, without the axis of the samples; None is a size that the network leaves open.
 Shape = tuple[int | None, ...]
@@ -163,7 +166,7 @@ class FrozenNetwork(ABC):
         """
         return [cut.run(batch) for cut in cuts]
 
-    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+    def to_onnx(self, cuts: Sequence[Cut]) -> "onnx.ModelProto":
         """Return the network up to several cuts as an ``onnx.ModelProto``.
 
         It has one input, and one output per cut, with any number of samples; see

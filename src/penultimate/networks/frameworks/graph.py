@@ -13,21 +13,31 @@ inner model up to that tensor on the same values.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from penultimate._common.protocols import Layer, Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras
+
+if TYPE_CHECKING:
+    import keras
 
 # Layer names in an error message: large networks have hundreds. A cut is usually close to the end,
 # so the last ones are listed.
 _LISTED = 30
 
 
+class Arguments(Protocol):
+    """The arguments of a call, with tensors among them."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
 class Call(Protocol):
     """A call of an operation: a node of Keras's."""
 
     operation: Layer
-    arguments: Any
+    arguments: Arguments
     input_tensors: list[Tensor]
     outputs: list[Tensor]
 
@@ -61,7 +71,7 @@ class Value:
         Names of the enclosing models and of the operation, joined by ``/``.
     """
 
-    operation: Any  # of any class, each with attributes of its own
+    operation: "keras.Operation"  # of any class, each with attributes of its own
     inputs: tuple["Value", ...]
     tensor: Tensor
     nested: Nested | None

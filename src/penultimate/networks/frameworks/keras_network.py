@@ -1,8 +1,8 @@
 """Keras models as frozen networks, by the graph questions of ``keras_models.py``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
@@ -22,6 +22,9 @@ from penultimate.networks.frameworks.frozen import (
 )
 from penultimate.networks.frameworks.graph import Graph, has_graph
 
+if TYPE_CHECKING:
+    import onnx
+
 
 @dataclass(frozen=True)
 class KerasCut(Cut):
@@ -29,11 +32,11 @@ class KerasCut(Cut):
 
     Attributes
     ----------
-    model : keras.Model or None
+    model : keras.Model
         From the inputs that the value depends on to the value.
     """
 
-    model: Any = None
+    model: Network = field(kw_only=True)
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Compute the value for a batch."""
@@ -82,7 +85,7 @@ class KerasNetwork(FrozenNetwork):
             cut.gives_probabilities,
             _inputs_of(cut.network),
             _channel_axis(cut.network),
-            cut.network,
+            model=cut.network,
         )
 
     def whole(self, example: Example | None = None) -> Cut:
@@ -96,7 +99,7 @@ class KerasNetwork(FrozenNetwork):
             False,  # what the outputs mean is asked of `gives_logits`
             _inputs_of(self.model),
             -1,
-            self.model,
+            model=self.model,
         )
 
     def run_all(self, cuts: Sequence[Cut], batch: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -108,7 +111,7 @@ class KerasNetwork(FrozenNetwork):
         outputs = joined.predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
         return [np.asarray(each) for each in outputs]
 
-    def _join(self, cuts: Sequence[Cut]) -> Any:
+    def _join(self, cuts: Sequence[Cut]) -> Network:
         """Return one model with the values of several cuts as outputs."""
         models = [cut.model for cut in cuts if isinstance(cut, KerasCut)]
         # Kept for the next batch: a new model would be traced and compiled once more.
@@ -118,9 +121,9 @@ class KerasNetwork(FrozenNetwork):
             self._joined = (key, joined)
         return self._joined[1]
 
-    _joined: Any = None
+    _joined: tuple[tuple[int, ...], Network] | None = None
 
-    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+    def to_onnx(self, cuts: Sequence[Cut]) -> "onnx.ModelProto":
         """Return the model up to several cuts, written layer by layer."""
         from penultimate.networks.frameworks.to_onnx.keras_layers import to_onnx
 

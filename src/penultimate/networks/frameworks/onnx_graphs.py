@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ _TRIED = 8  # samples of noise
 _NOT_LISTED = {"Identity", "Dropout", "Cast", "QuantizeLinear", "DequantizeLinear"}
 
 
-def is_onnx(network: object) -> bool:
+def is_onnx(network: object) -> TypeGuard[str | PurePath | OnnxModel]:
     """Return whether `network` is the path of an ONNX file or an ONNX model.
 
     Parameters
@@ -74,8 +74,8 @@ class OnnxCut(Cut):
     tensor : str
     """
 
-    network: Any = field(default=None, repr=False)
-    tensor: str = ""
+    network: "OnnxNetwork" = field(kw_only=True, repr=False)
+    tensor: str = field(kw_only=True)
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Compute the value for a batch, of any size."""
@@ -243,8 +243,8 @@ class OnnxNetwork(FrozenNetwork):
             bool(onnx_classifying.gives_probabilities(self.graph, tensor)),
             tuple(each for each in self._inputs if each.name in needed),
             self.graph.channel_axis(tensor),
-            self,
-            tensor,
+            network=self,
+            tensor=tensor,
         )
 
     def _output(self) -> str:

@@ -9,7 +9,7 @@ If the results differ, all batches are divided, and the last part is padded.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from penultimate._common.imports import import_optional
 from penultimate.networks.frameworks.frozen import Shape
 from penultimate.networks.frameworks.onnx_messages import OnnxModel
 
+if TYPE_CHECKING:
+    import onnxruntime
+
 # Rounding depends on the size of a batch; anything that mixes samples changes more than this
 # share of the largest value.
 _ROUNDING = 2e-3
@@ -25,7 +28,7 @@ _ROUNDING = 2e-3
 _PLACE = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
 
 
-def open_session(model: OnnxModel, name: str) -> Any:
+def open_session(model: OnnxModel, name: str) -> "onnxruntime.InferenceSession":
     """Return a session of ONNX Runtime on the CPU.
 
     Raises

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
@@ -41,6 +41,10 @@ from penultimate.networks.frameworks.torch_running import (
     weights_of,
 )
 
+if TYPE_CHECKING:  # torch is loaded by whoever passes a module of it
+    import onnx
+    import torch
+
 __all__ = ["TorchCut", "TorchNetwork", "is_torch_module"]
 
 _ROWS = (0, 1, 2, 3, 4)  # of the example that is run: a number that few other axes have
@@ -63,7 +67,7 @@ class TorchCut(Cut):
         Whether the inputs are keyword arguments.
     """
 
-    module: Any
+    module: "torch.nn.Module"
     found_at: Place
     by_name: bool
     _shapes: dict[tuple[Shape, ...], Shape] = field(default_factory=dict, repr=False, compare=False)
@@ -152,7 +156,7 @@ class TorchNetwork(FrozenNetwork):
     framework = "torch"
     states_shapes = False
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: "torch.nn.Module") -> None:
         self.module = checked(module)
         self.name = type(self.module).__name__
         # What the last example showed: for `gives_logits`, which is asked without one.
@@ -192,7 +196,7 @@ class TorchNetwork(FrozenNetwork):
         same = len({(id(cut.module), cut.inputs, cut.by_name) for cut in own}) == 1
         return _run(own, batch) if same and len(own) == len(cuts) else super().run_all(cuts, batch)
 
-    def to_onnx(self, cuts: Sequence[Cut]) -> Any:
+    def to_onnx(self, cuts: Sequence[Cut]) -> "onnx.ModelProto":
         """Return the module up to several cuts, as torch exports it."""
         from penultimate.networks.frameworks.to_onnx.torch_export import to_onnx
 

@@ -10,11 +10,14 @@ one opaque operation.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penultimate.networks.frameworks.torch_graph import Call, Graph, Shape, Value
+
+if TYPE_CHECKING:  # torch is loaded by whoever passes a module of it
+    import torch
 
 DROPOUTS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout", "featurealphadropout"}
 # Functions that do not change values. What they return may be what they were given.
@@ -36,7 +39,7 @@ _ALIASES = {
 }
 
 
-def leaves(value: object, key: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: object, key: str = "") -> Iterator[tuple[str, "torch.Tensor"]]:
     """Yield the tensors in tuples, lists, dicts and dataclasses, each with its key."""
     import torch
 
@@ -53,12 +56,12 @@ def leaves(value: object, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(getattr(value, each.name, None), f"{key}[{each.name}]")
 
 
-def tensors_taken(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def tensors_taken(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, "torch.Tensor"]:
     """Return the tensors among the arguments of a call, by their keys."""
     return dict([*leaves(args), *leaves(kwargs)])
 
 
-def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
+def record(module: "torch.nn.Module", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
     """Run a module on a few samples, and return what it computed.
 
     The caller sees to it that nothing else changes: evaluation mode, no gradients.
@@ -80,8 +83,12 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
 
     class Mode(TorchFunctionMode):
         def __torch_function__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
+            self,
+            func: Callable[..., Any],
+            types: Collection[type],
+            args: tuple[Any, ...] = (),
+            kwargs: dict[str, Any] | None = None,
+        ) -> object:
             return recorder.run(func, args, kwargs or {})
 
     handles = []
@@ -105,7 +112,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gra
 class _Recorder:
     """Notes calls of modules and of torch's functions."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: "torch.nn.Module") -> None:
         # A module that is used in several places has its first name.
         self.names = {id(each): name for name, each in module.named_modules()}
         self.calls: list[Call] = []
@@ -119,7 +126,9 @@ class _Recorder:
         self._met = {id(each): each for values in held for _, each in leaves(list(values))}
         self._latest: Value | None = None
 
-    def enter(self, module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def enter(
+        self, module: "torch.nn.Module", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
         """Note that a module is called (a hook)."""
         name = self.names[id(module)]
         call = Call(name, type(module).__name__, self._times[name])
@@ -132,7 +141,7 @@ class _Recorder:
         self._meet(taken.values())
         call.inputs = self._known(taken)
 
-    def leave(self, module: Any, args: tuple[Any, ...], output: object) -> None:
+    def leave(self, module: "torch.nn.Module", args: tuple[Any, ...], output: object) -> None:
         """Note that a module returns (a hook)."""
         call = self._running.pop()
         # A forward pass that caught an exception left calls that never returned.
@@ -149,7 +158,9 @@ class _Recorder:
         call.outputs = self._known(given)
         self.calls.append(call)
 
-    def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
         """Run a function of torch's, and note what it took and gave."""
         if not self._running:  # a hook of the network itself
             return func(*args, **kwargs)
@@ -182,7 +193,7 @@ class _Recorder:
                 self._add(tensor, value)
         return result
 
-    def _meet(self, tensors: Iterable[Any]) -> None:
+    def _meet(self, tensors: Iterable["torch.Tensor"]) -> None:
         """Note tensors that came from nowhere: from a scripted function, or from NumPy.
 
         They have a row per sample, as few constants have, and are computed from what was last.
@@ -197,16 +208,16 @@ class _Recorder:
                 value = Value("function", shape, (latest,), (), (), call, is_opaque=True)
                 self._add(tensor, value)
 
-    def _add(self, tensor: Any, value: Value) -> None:
+    def _add(self, tensor: "torch.Tensor", value: Value) -> None:
         self._met[id(tensor)] = tensor
         self._values[id(tensor)] = self._latest = value
 
-    def _known(self, tensors: Mapping[str, Any]) -> dict[str, Value]:
+    def _known(self, tensors: Mapping[str, "torch.Tensor"]) -> dict[str, Value]:
         return {
             key: self._values[id(each)] for key, each in tensors.items() if id(each) in self._values
         }
 
-    def _is_weight(self, tensor: Any) -> bool:
+    def _is_weight(self, tensor: "torch.Tensor") -> bool:
         import torch
 
         return isinstance(tensor, torch.nn.Parameter) or id(tensor) in self._from_weights
@@ -217,10 +228,10 @@ def _plain(name: str) -> str:
     return _ALIASES.get(plain, plain)
 
 
-def _kind_of(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+def _kind_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     name = getattr(func, "__name__", type(func).__name__)
     if name == "__get__":  # of an attribute, such as Tensor.T
-        name = getattr(func.__self__, "__name__", name)
+        name = getattr(getattr(func, "__self__", None), "__name__", name)
     kind = _plain(name)
     # ReLU6 is a hardtanh from 0 to 6, and a ReLU may be written as a clamp.
     if kind in ("hardtanh", "clamp", "clip", "clampmin"):

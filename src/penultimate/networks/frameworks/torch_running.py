@@ -7,9 +7,9 @@ for this thread only. One thread at a time is in here, since modules may share s
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,10 +18,15 @@ from penultimate.networks.frameworks.frozen import Example, Input
 from penultimate.networks.frameworks.torch_graph import Place
 from penultimate.networks.frameworks.torch_recording import leaves, tensors_taken
 
+if TYPE_CHECKING:  # torch is loaded by whoever passes a module of it
+    import torch
+
 _one_at_a_time = threading.RLock()
+# By their keys, as `leaves` gives them and as `tensors_taken` does.
+_Tensors = Mapping[str, "torch.Tensor"] | Iterable[tuple[str, "torch.Tensor"]]
 
 
-def is_torch_module(network: object) -> bool:
+def is_torch_module(network: object) -> TypeGuard["torch.nn.Module"]:
     """Return whether `network` is a module of torch's, without importing torch.
 
     Parameters
@@ -46,23 +51,24 @@ def is_torch_module(network: object) -> bool:
     return not isinstance(network, getattr(keras, "Layer", ()))
 
 
-def checked(module: Any) -> Any:
+def checked(network: object) -> "torch.nn.Module":
     """Return the module to run, or raise for what cannot be run or observed."""
     import torch
 
-    if isinstance(module, type):
+    if isinstance(network, type):
         raise TypeError(
-            f"The network is the class {module.__name__!r}; pass a trained instance of it: "
-            f"{module.__name__}(...), with its weights loaded."
+            f"The network is the class {network.__name__!r}; pass a trained instance of it: "
+            f"{network.__name__}(...), with its weights loaded."
         )
-    if isinstance(module, Mapping) and not isinstance(module, torch.nn.Module):
+    if isinstance(network, Mapping) and not isinstance(network, torch.nn.Module):
         raise TypeError(
-            f"The network is a {type(module).__name__} of {len(module)} entries, as a state_dict "
+            f"The network is a {type(network).__name__} of {len(network)} entries, as a state_dict "
             "is: weights without the network. Build the module, call "
             "module.load_state_dict(...) with it, and pass the module."
         )
-    if not is_torch_module(module):
-        raise TypeError(f"The network must be a torch.nn.Module; got {module!r}.")
+    if not is_torch_module(network):
+        raise TypeError(f"The network must be a torch.nn.Module; got {network!r}.")
+    module = network
     # What torch.compile returns holds the module that it was given.
     if type(module).__name__ == "OptimizedModule":
         module = dict(module.named_children()).get("_orig_mod", module)
@@ -96,7 +102,7 @@ def checked(module: Any) -> Any:
 
 
 @contextmanager
-def inference(module: Any) -> Iterator[None]:
+def inference(module: "torch.nn.Module") -> Iterator[None]:
     """Put a module into evaluation mode, without gradients, and every part back into its own."""
     import torch
 
@@ -121,25 +127,25 @@ class _Reached(BaseException):
 
 
 def until(
-    module: Any,
+    module: "torch.nn.Module",
     places: Sequence[Place],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     *,
     ends_there: bool = True,
-) -> list[Any | None]:
+) -> list["torch.Tensor | None"]:
     """Run a module until values are there; return them, and None for those that never are.
 
     Unless it `ends_there`, the pass goes on to its own end, as one that is traced has to.
     """
     thread = threading.get_ident()
-    found: dict[Place, Any] = {}
+    found: dict[Place, torch.Tensor] = {}
     wanted = set(places)
 
-    def watch(name: str, is_input: bool) -> Callable[[Any], None]:
+    def watch(name: str, is_input: bool) -> Callable[[_Tensors], None]:
         calls = 0
 
-        def keep(value: Any) -> None:
+        def keep(value: _Tensors) -> None:
             nonlocal calls
             # Another thread may be running the module meanwhile, for its own ends.
             if threading.get_ident() != thread:
@@ -179,7 +185,7 @@ def until(
     return [found.get(place) for place in places]
 
 
-def weights_of(module: Any) -> Iterator[tuple[str, Any]]:
+def weights_of(module: "torch.nn.Module") -> Iterator[tuple[str, "torch.Tensor"]]:
     """Yield the parameters and buffers of a module, with their names."""
     yield from module.named_parameters()
     yield from module.named_buffers()
@@ -223,7 +229,10 @@ def possible_types(batch: Sequence[NDArray[Any]]) -> list[tuple[str, ...]]:
 
 
 def arguments(
-    module: Any, batch: Sequence[NDArray[Any]], inputs: Sequence[Input], by_name: bool
+    module: "torch.nn.Module",
+    batch: Sequence[NDArray[Any]],
+    inputs: Sequence[Input],
+    by_name: bool,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call: tensors on the device of the module, of its float type."""
     import torch
@@ -242,13 +251,13 @@ def arguments(
     return tuple(tensors), {}
 
 
-def float_type(module: Any) -> str:
+def float_type(module: "torch.nn.Module") -> str:
     """Return the name of the type that a module computes in: that of its first float weights."""
     kinds = (each.dtype for _, each in weights_of(module) if each.is_floating_point())
     return str(next(kinds, "float32")).removeprefix("torch.")
 
 
-def as_array(value: Any) -> NDArray[np.float32]:
+def as_array(value: "torch.Tensor") -> NDArray[np.float32]:
     """Return a tensor as an array of its own."""
     import torch
 
@@ -265,7 +274,10 @@ def as_array(value: Any) -> NDArray[np.float32]:
 
 
 def explained(
-    error: Exception, module: Any, batch: Sequence[NDArray[Any]], inputs: Sequence[Input]
+    error: Exception,
+    module: "torch.nn.Module",
+    batch: Sequence[NDArray[Any]],
+    inputs: Sequence[Input],
 ) -> Exception:
     """Return the error to raise for one in a forward pass: what the module was given, and why."""
     import torch

@@ -7,7 +7,7 @@ samples, where a kernel matrix is quadratic.
 Importing this module imports Keras.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from penultimate._common.protocols import Tensor
 from penultimate._common.validation import check_choice, check_number
 from penultimate.networks.frameworks.backend import import_keras
+
+if TYPE_CHECKING:
+    from penultimate.networks.frameworks.to_onnx.writer import Writer
 
 keras = import_keras()
 ops = keras.ops
@@ -141,7 +144,7 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[name-defined]
         features = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
         return features * float(np.sqrt(2 / self.n_features))
 
-    def to_onnx(self, writer: Any, inputs: Any) -> str:
+    def to_onnx(self, writer: "Writer", inputs: str) -> str:
         """Write the layer as nodes of an ONNX graph, and return the name of the output."""
         gamma = float(np.exp(ops.convert_to_numpy(self.log_gamma)))
         scale = np.sqrt(2 * gamma) if self.kernel == "gaussian" else gamma

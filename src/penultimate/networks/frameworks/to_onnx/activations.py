@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def _silu(w: Writer, x: Ref) -> Ref:
     return w.same("Mul", x, w.node("Sigmoid", x))
 
 
-def _unary(op: str, **attributes: Any) -> Activation:
+def _unary(op: str, **attributes: float) -> Activation:
     return lambda w, x: w.same(op, x, **attributes)
 
 
@@ -125,7 +124,7 @@ FUNCTIONS: dict[str, Activation] = {
 }
 
 
-def apply(w: Writer, x: Ref, activation: Any) -> Ref:
+def apply(w: Writer, x: Ref, activation: object) -> Ref:
     """Write what a layer has as its `activation`: a function of Keras's, a layer or None."""
     if activation is None:
         return x

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.to_onnx.calls import Call, Converter
@@ -61,7 +62,7 @@ def _binary(op: str) -> Converter:
             one, two = w.together([one, two])
             return Ref(w.node(op, one, two), call.shape, one.moved)
 
-        def operand(value: Any) -> Operand:
+        def operand(value: object) -> Operand:
             return value if isinstance(value, Ref) else w.laid_out(_constant(value), x)
 
         # A constant with more axes than `x` adds axes, which only the layout of Keras has room for.
@@ -74,7 +75,7 @@ def _binary(op: str) -> Converter:
     return convert
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> NDArray[Any]:
     """Return a number, array or tensor among the arguments as an array."""
     try:
         from penultimate.networks.frameworks.backend import import_keras

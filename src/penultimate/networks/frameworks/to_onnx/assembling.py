@@ -8,7 +8,7 @@ the same bytes. Pooling, the mirror average and the concatenation of several lay
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -24,6 +24,9 @@ from penultimate.networks.frameworks.to_onnx.writer import (
     Writer,
     ints,
 )
+
+if TYPE_CHECKING:
+    import onnx
 
 _STANDARD = ("", "ai.onnx")
 _REFUSED = ("If", "Loop", "Scan", "SequenceMap")
@@ -259,7 +262,7 @@ def _pooled(writer: Writer, name: str, value: Value, pooling: str | None) -> str
     return writer.node(op, name, axes, keepdims=0)
 
 
-def _store_once(model: Any) -> None:
+def _store_once(model: "onnx.ModelProto") -> None:
     """Keep one of several equal weights, and none that nothing reads."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input}

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Tensor
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.to_onnx.writer import FullShape, Ref, Writer
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Call:
         That of its output.
     """
 
-    operation: Any
+    operation: "keras.Operation"
     args: tuple[Any, ...]
     shape: FullShape
 
@@ -45,7 +49,7 @@ class Call:
 Converter = Callable[[Writer, Call], Ref]
 
 
-def weights(variable: Any) -> NDArray[np.float32]:
+def weights(variable: Tensor) -> NDArray[np.float32]:
     """Return the values of a variable of any backend."""
     return np.asarray(import_keras().ops.convert_to_numpy(variable), np.float32)
 

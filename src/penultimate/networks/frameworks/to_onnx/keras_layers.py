@@ -9,8 +9,9 @@ A layer of the user's own converts if it has a method ``to_onnx(writer, *inputs)
 with ``writer.node``, and returns the name of the last one's output.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from penultimate._common.protocols import Network
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.graph import Graph, Value, arguments_of
@@ -19,12 +20,16 @@ from penultimate.networks.frameworks.to_onnx.assembling import WAY_OUT
 from penultimate.networks.frameworks.to_onnx.calls import Call, Converter
 from penultimate.networks.frameworks.to_onnx.writer import INPUT, Ref, Writer
 
+if TYPE_CHECKING:
+    import keras
+    import onnx
+
 _MODULES = (activations, maps, normalizing, arithmetic)
 _LAYERS = {name: each for module in _MODULES for name, each in module.LAYERS.items()}
 _OPERATIONS = {name: each for module in _MODULES for name, each in module.OPERATIONS.items()}
 
 
-def to_onnx(model: Any) -> Any:
+def to_onnx(model: Network) -> "onnx.ModelProto":
     """Return a model with one input as an ``onnx.ModelProto``.
 
     Parameters
@@ -94,12 +99,12 @@ def _written(writer: Writer, value: Value, known: dict[int, Ref], network: str) 
         ) from error
 
 
-def _converter_of(operation: Any) -> Converter:
+def _converter_of(operation: "keras.Operation") -> Converter:
     keras = import_keras()
     if callable(getattr(operation, "to_onnx", None)):
         return _by_itself
     # Half precision is rounded differently by every runtime: it would not pass the proof.
-    policy: Any = getattr(operation, "dtype_policy", None)
+    policy = getattr(operation, "dtype_policy", None)
     computed = getattr(policy, "compute_dtype", "float32")
     if computed not in ("float32", "float64") or getattr(policy, "quantization_mode", None):
         name = getattr(policy, "name", computed)

@@ -7,11 +7,12 @@ number; else ONNX's SAME_UPPER computes the same from the size.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.protocols import Variable
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.networks.frameworks.to_onnx.activations import apply
@@ -30,10 +31,24 @@ from penultimate.networks.frameworks.to_onnx.writer import (
     ints,
 )
 
+if TYPE_CHECKING:
+    import keras
 
-def _each(value: Any, count: int) -> tuple[int, ...]:
+
+class Convolution(Protocol):
+    """A layer of Keras's that convolves maps."""
+
+    data_format: str
+    padding: str
+    strides: int | Sequence[int]
+    dilation_rate: int | Sequence[int]
+    use_bias: bool
+    bias: Variable
+
+
+def _each(value: int | Sequence[int], count: int) -> tuple[int, ...]:
     """Return a setting for every axis, of which Keras also takes one number for all."""
-    return (int(value),) * count if np.ndim(value) == 0 else tuple(map(int, value))
+    return (int(value),) * count if isinstance(value, (int, np.integer)) else tuple(map(int, value))
 
 
 def _padding(
@@ -74,7 +89,7 @@ def _convolve(
     kernel: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
     shape: FullShape,
-    layer: Any,
+    layer: Convolution,
     *,
     groups: int = 1,
     steps: bool = True,
@@ -102,11 +117,11 @@ def _convolve(
     return Ref(name, shape, x.moved)
 
 
-def _bias(layer: Any) -> NDArray[np.float32] | None:
+def _bias(layer: Convolution) -> NDArray[np.float32] | None:
     return weights(layer.bias) if layer.use_bias else None
 
 
-def _depthwise_kernel(variable: Any) -> NDArray[np.float32]:
+def _depthwise_kernel(variable: Variable) -> NDArray[np.float32]:
     """Return (*sizes, inputs, multiplier) as the kernel of a convolution in groups."""
     kernel = weights(variable)
     # Each input is a group of its own, with `multiplier` outputs.
@@ -221,7 +236,7 @@ _RESIZE: dict[str, dict[str, Any]] = {
 }
 
 
-def _resized(w: Writer, x: Ref, shape: FullShape, layer: Any) -> Ref:
+def _resized(w: Writer, x: Ref, shape: FullShape, layer: "keras.layers.Resizing") -> Ref:
     """Write a resizing of maps to the sizes in `shape`."""
     axes = spatial_axes(x.rank, layer.data_format)
     before, after = [x.shape[axis] for axis in axes], [shape[axis] for axis in axes]

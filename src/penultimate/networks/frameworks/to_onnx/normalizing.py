@@ -1,9 +1,7 @@
 """Normalizations, dense layers and what only scales or shifts."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.frozen import ExportError
@@ -54,12 +52,12 @@ def _batch_normalization(w: Writer, call: Call) -> Ref:
     )
 
 
-def _scaled(w: Writer, x: Ref, axis: int, gain: Any, shift: Any) -> Ref:
+def _scaled(w: Writer, x: Ref, axis: int, gain: ArrayLike | None, shift: ArrayLike | None) -> Ref:
     """Write a gain and a shift for every place on an axis."""
     shape = [1] * x.rank
     shape[axis] = -1
 
-    def constant(values: NDArray[Any]) -> NDArray[np.float32]:
+    def constant(values: ArrayLike) -> NDArray[np.float32]:
         return w.laid_out(np.asarray(values).reshape(shape), x)
 
     out = x if gain is None else w.same("Mul", x, constant(gain))

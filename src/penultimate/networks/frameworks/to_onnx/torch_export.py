@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,11 +18,17 @@ from penultimate.networks.frameworks.to_onnx.writer import OPSET
 from penultimate.networks.frameworks.torch_graph import Place
 from penultimate.networks.frameworks.torch_running import float_type, inference, until, weights_of
 
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
 _ROWS = 2  # of the batch that is traced: torch takes a size of 0 or 1 for a constant
 _SHOWN = 300  # characters of a reason
 
 
-def to_onnx(module: Any, places: Sequence[Place], given: Input, by_name: bool) -> Any:
+def to_onnx(
+    module: "torch.nn.Module", places: Sequence[Place], given: Input, by_name: bool
+) -> "onnx.ModelProto":
     """Return a module up to some of its values as an ``onnx.ModelProto``.
 
     Parameters
@@ -50,7 +56,7 @@ def to_onnx(module: Any, places: Sequence[Place], given: Input, by_name: bool) -
             self.module = module
             self.training = False
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
             x = x.to(floats) if x.is_floating_point() else x
             args, kwargs = ((), {given.name: x}) if by_name else ((x,), {})
             values: list[Any] = until(module, places, args, kwargs, ends_there=False)

@@ -11,10 +11,13 @@ own names count the layers of the process. Equal constants are stored once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import onnx
 
 OPSET = 18
 IR_VERSION = 10
@@ -77,13 +80,13 @@ class Writer:
     """
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
+        self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self._known: dict[tuple[Any, ...], str] = {}
         self._counts: dict[str, int] = {}
         self._transposed: dict[str, str] = {}
 
-    def node(self, op: str, *operands: Operand, **attributes: Any) -> str:
+    def node(self, op: str, *operands: Operand, **attributes: object) -> str:
         """Add a node with one output, and return the output's name.
 
         Parameters
@@ -105,7 +108,7 @@ class Writer:
         )
         return name
 
-    def same(self, op: str, x: Ref, *operands: Operand, **attributes: Any) -> Ref:
+    def same(self, op: str, x: Ref, *operands: Operand, **attributes: object) -> Ref:
         """Add a node whose output has the shape and layout of `x`, and return it."""
         return replace(x, name=self.node(op, x, *operands, **attributes))
 
@@ -151,7 +154,7 @@ class Writer:
             return [self.moved(each) for each in tensors]
         return [self.plain(each) for each in tensors]
 
-    def laid_out(self, constant: Any, x: Ref) -> NDArray[np.float32]:
+    def laid_out(self, constant: ArrayLike, x: Ref) -> NDArray[np.float32]:
         """Return a constant that Keras would broadcast against `x`, in the layout of `x`."""
         array = np.asarray(constant, np.float32)
         if array.ndim == 0 or not x.moved:
@@ -160,11 +163,13 @@ class Writer:
         array = array.reshape((1,) * (x.rank - array.ndim) + array.shape)
         return np.moveaxis(array, -1, 1)
 
-    def model(self, inputs: dict[str, FullShape], outputs: dict[str, FullShape]) -> Any:
+    def model(
+        self, inputs: dict[str, FullShape], outputs: dict[str, FullShape]
+    ) -> "onnx.ModelProto":
         """Return the graph as an ``onnx.ModelProto``, with float inputs and outputs."""
         from onnx import TensorProto, helper, numpy_helper
 
-        def declared(values: dict[str, FullShape]) -> list[Any]:
+        def declared(values: dict[str, FullShape]) -> list[onnx.ValueInfoProto]:
             return [
                 # A name leaves the number of samples open.
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", *shape[1:]))
