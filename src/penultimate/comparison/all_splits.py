@@ -49,6 +49,7 @@ class AllSplits:
         schedule = Schedule(
             self.progress,
             sum(count_trainings(settings, plan) for plan in self.plans),
+            # Each method is scored once per seed, on every split.
             sum(len(plan.development_splits) * len(settings.methods) for plan in self.plans),
             _work(settings, self.plans, inputs),
             _shorter(settings, self.plans[0], inputs),
@@ -200,6 +201,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         protocol,
         collected.notes,
         collected.features,
+        # Over all seeds, with the smallest margins first.
         hardest=sorted(collected.hardest, key=lambda case: case.margin),
         learning_curves=collected.learning_curves,
         models=collected.models,

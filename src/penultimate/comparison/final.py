@@ -249,6 +249,7 @@ def fit_final(
         test,
         (*dataset.notes, *filter(None, [matched])),
         leak,
+        # A single head has no scores by name: it is the one that was asked for.
         max(by_head, key=by_head.__getitem__, default=settings.heads[0]),
         doubt,
     )

@@ -94,13 +94,15 @@ def keep_specialists(
     model._members, model.classes_ = members, np.unique(names)
     model.router_ = "network" if router is None else "head"
     if router is not None:
+        # The steps are those that were fitted; only what they are called within is new.
         model._router_head = _NamedRouter(router.pipeline.steps)
         model._router_head._names = np.array(list(members))
-    # The class that each output of the network stands for.
+    # The class that each output of the network stands for: `columns` has the output of each class.
     own = shared.own_softmax
     model._network_classes = names if own is None else names[np.argsort(own.columns)]
     model.specialists_ = {name: each.specialist for name, each in members.items()}
     kept = as_measured(model, data, predictions, _mean_score(heads))
+    # A specialist can be used alone, and is then asked what it has seen, too.
     for each in model.specialists_.values():
         each.provenance_ = model.provenance_
     return kept

@@ -88,6 +88,7 @@ def evaluate_bundle(
     # By name: in the file labels may be numbers, and folders are always text.
     place = {str(label): k for k, label in enumerate(model.classes_[order].tolist())}
     said = np.array([place[str(label)] for label in found.labels.tolist()], np.int64)
+    # Of each sample the margin of the class that it was given, as in a comparison.
     margins = None
     if found.margins is not None:
         margins = np.take_along_axis(found.margins[:, order], said[:, np.newaxis], axis=1)[:, 0]
@@ -97,6 +98,7 @@ def evaluate_bundle(
         model_facts(model),
         dataset,
         said,
+        # A model that never abstains accepts all of its answers.
         np.ones(len(said), bool) if found.accepted is None else found.accepted,
         probabilities=probabilities,
         margins=margins,
@@ -156,6 +158,7 @@ def _in_classes_of(model: Predictor, dataset: Dataset) -> tuple[Dataset, NDArray
         )
     classes = natural_order(known)  # as in the report of a comparison
     order = np.array([known.index(name) for name in classes], np.int64)
+    # -1 is never looked up: it stands for classes without samples, as the others are known.
     codes = np.array([classes.index(n) if n in classes else -1 for n in dataset.classes])
     members = model.manifest.subsets or {}
     subsets = {
@@ -222,6 +225,7 @@ def _leak(model: Predictor, dataset: Dataset, files: NDArray[np.str_] | None, on
     if files is not None:  # a network with a preprocessing took the files at their own size
         seen |= np.isin(prints_of(as_sequence(list(files))), known)
     names = np.arange(len(seen)) if dataset.files is None else dataset.files
+    # After 'warn' the message is among the checks of the evaluation, and no warning of Python's.
     return report_leak(
         np.asarray(names)[seen],
         len(seen),

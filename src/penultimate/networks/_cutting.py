@@ -109,6 +109,7 @@ class CutNetwork:
 
     def _pooled(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         names = [each.name for each in self.inputs]
+        # With the same inputs, the framework may compute all values in one pass.
         if all(cut.inputs == self.inputs for cut in self.cuts):
             values = self.frozen.run_all(self.cuts, batch)
         else:  # each takes its own inputs

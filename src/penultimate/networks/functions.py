@@ -87,6 +87,7 @@ class FunctionNetwork(FrozenNetwork):
     def whole(self, example: Example | None = None) -> Cut:
         """Return the function's value."""
         place = "the function's value"
+        # False, as nobody knows what a function's values are: there is nothing to warn of.
         return _Value(self.name, place, False, self.inputs(), -1, function=self.function)
 
     def candidates(self, example: Example | None = None) -> list[Candidate]:

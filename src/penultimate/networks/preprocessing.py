@@ -105,6 +105,7 @@ class Preprocessing:
                     "The 'crop' parameter of Preprocessing needs a 'size' to crop to; got "
                     f"crop={self.crop!r} with size=None."
                 )
+            # At the limit, an image is resized to 4,480 pixels for a size of 224: less is a slip.
             check_number(self.crop, "crop", owner, low=0.05, high=1)
         for name in ("mean", "std"):
             given = getattr(self, name)
@@ -268,6 +269,7 @@ class Preprocessing:
             return self._to_size(pixels, (height, width))
         # The smallest resize in which `size` is at most this share of each side.
         factor = max(height / before[0], width / before[1]) / self.crop
+        # Rounded half up, as an exported graph rounds; Python's `round` takes a half to even.
         whole = (
             max(height, int(before[0] * factor + 0.5)),
             max(width, int(before[1] * factor + 0.5)),

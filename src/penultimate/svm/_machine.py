@@ -123,6 +123,7 @@ class Machine:
                 self.starts,
                 self.coefficients,
                 self.intercepts,
+                # Views, into which the core writes.
                 None if winners is None else winners[:, rows],
                 None if values is None else values[:, rows],
             )
@@ -132,6 +133,7 @@ class Machine:
         if self.support is None:
             K = np.ascontiguousarray(X, dtype=np.float64)
             return None, None, K, np.arange(len(X)), self.columns, None, None
+        # What overflows is refused by the check below, which says more than a warning.
         with np.errstate(over="ignore", invalid="ignore"):
             centered = np.subtract(X, self.mean, dtype=np.float64, order="C")
             norms = np.einsum("ij,ij->i", centered, centered)

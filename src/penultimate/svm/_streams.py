@@ -107,6 +107,7 @@ class FeatureMap:
 
         A block is overwritten by the next one.
         """
+        # The column of ones is written once; each block fills the others.
         buffer = np.ones((min(rows.size, len(rows)), self.n_outputs + 1), rows.dtype)
         for where, block in rows.blocks():
             mapped = buffer[: len(block)]
@@ -129,6 +130,7 @@ def measure(rows: Rows, sample_weight: NDArray[np.float64] | None) -> StandardSc
         If a value is NaN or infinite, or a variance overflows.
     """
     scaler = StandardScaler()
+    # An overflow is not warned of here: below, an error names the feature.
     with np.errstate(over="ignore", invalid="ignore"):
         for where, block in rows.blocks():
             # The scaler sums up in float64, whatever the type of the block.
@@ -137,7 +139,7 @@ def measure(rows: Rows, sample_weight: NDArray[np.float64] | None) -> StandardSc
                 continue
             weight = sample_weight[where]
             counted = weight > 0
-            if counted.any():
+            if counted.any():  # the scaler refuses a block without rows
                 scaler.partial_fit(block[counted], sample_weight=weight[counted])
     overflown = np.flatnonzero(~np.isfinite(scaler.var_))
     if len(overflown):

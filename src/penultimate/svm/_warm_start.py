@@ -84,6 +84,7 @@ def carry_over(
         None if the samples are vectors here, and were rows of a Gram matrix there.
     """
     before: Prints | None = fitted._prints
+    # After a fit on a Gram matrix there are no vectors: what is known of a sample is its position.
     is_matrix = now.kernel.name == "precomputed"
     if is_matrix != (fitted.support_vectors_.shape[1] == 0):
         return None
@@ -107,12 +108,14 @@ def carry_over(
     unchanged = np.zeros(len(solutions.intercepts), np.int64)
     if before is not None and (before.kernel, before.setting) == (now.kernel, now.setting):
         same = [now.of_class[label] == before.of_class.get(label) for label in classes.tolist()]
+        # Pairs are numbered in the order of the classes, which a new class shifts.
         old_pairs = np.full((len(fitted.classes_),) * 2, -1)
         old_pairs[pair_indices(len(fitted.classes_))] = np.arange(len(fitted._intercepts))
         for k, (i, j) in enumerate(zip(*pair_indices(len(classes)))):
             if not (same[i] and same[j]):
                 continue
             place = old_pairs[old[i], old[j]]
+            # One that was cut off by `max_iter` has no certificate to keep, and goes on.
             if fitted.status_[place] == "converged":
                 unchanged[k] = 1
                 solutions.intercepts[k] = fitted._intercepts[place]

@@ -293,6 +293,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = Rows(self, X, self.batch_size, reset=False)
         for _, block in rows.blocks():
+            # The weights of a linear machine are of unscaled features, those of the other are not.
             features = block if self.kernel == "linear" else self._map(block)
             yield features @ self.coef_.T + self.intercept_
 
@@ -340,6 +341,7 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
         """
         two = len(getattr(self, "classes_", ())) == 2
+        # As in LinearSVC, a value of exactly 0 means the first of two classes.
         winners = [
             (block[:, 0] > 0).astype(np.intp) if two else block.argmax(axis=1)
             for block in self._decisions(X)

@@ -36,6 +36,7 @@ def relu(
             out = w.same("Sub", out, w.node("Mul", below, slope))
     elif slope:
         out = w.same("LeakyRelu", x, alpha=slope)
+    # A ceiling alone is a Clip; with a threshold or a slope, the minimum below adds it.
     elif max_value is not None:
         return w.same("Clip", x, 0.0, float(max_value))
     else:
@@ -55,6 +56,7 @@ def gelu(w: Writer, x: Ref, approximate: bool = False) -> Ref:
     """Write a Gaussian error linear unit, exact or by tanh."""
     # Written out, as ONNX has Gelu only from opset 20 on.
     if approximate:
+        # The constants are those of Hendrycks and Gimpel, whose approximation it is.
         cubic = w.node("Mul", w.node("Mul", w.node("Mul", x, x), x), 0.044715)
         inner = w.node("Tanh", w.node("Mul", w.node("Add", x, cubic), float(np.sqrt(2 / np.pi))))
     else:
@@ -91,6 +93,7 @@ def _leaky(w: Writer, x: Ref, negative_slope: float = 0.2) -> Ref:
 
 def _shrink(w: Writer, x: Ref, threshold: float = 0.5, *, soft: bool) -> Ref:
     edge = float(threshold)
+    # Values within the edges become 0; the soft variant moves all others toward 0, by the bias.
     return w.same("Shrink", x, lambd=edge, bias=edge if soft else 0.0)
 
 

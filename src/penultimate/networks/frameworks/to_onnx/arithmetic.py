@@ -131,6 +131,7 @@ def _reduce(op: str) -> Converter:
         if x.moved and not keep and axes != list(range(1, x.rank - 1)):
             x = w.plain(x)
         name = w.node(op, x, ints([x.axis(axis) for axis in axes]), keepdims=int(keep))
+        # One number per channel is a row, which has the same place in both layouts.
         return Ref(name, call.shape, x.moved and keep)
 
     return convert
@@ -233,7 +234,8 @@ def _get_item(w: Writer, call: Call) -> Ref:
     starts, ends, axes, steps, dropped = [], [], [], [], []
     for axis, each in enumerate(keys):
         if isinstance(each, (int, np.integer)):
-            # A position is a slice of length 1, whose axis is dropped afterwards.
+            # A position is a slice of length 1, whose axis is dropped afterwards. That of the last
+            # element, -1, has an open end: 0 would be the beginning.
             each, single = slice(int(each), int(each) + 1 or None), True
         else:
             single = False

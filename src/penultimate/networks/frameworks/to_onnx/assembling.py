@@ -174,6 +174,7 @@ def _numbered(model: OnnxModel) -> OnnxModel:
     """Return a model whose tensors have numbers as names, with all constants as weights."""
     from onnx import ModelProto, helper
 
+    # An empty name stands for an input that is left out, and has to stay empty.
     names: dict[str, str] = {"": ""}
     made = ModelProto(ir_version=IR_VERSION, opset_import=model.opset_import)
     graph = made.graph
@@ -254,6 +255,7 @@ def _pooled(writer: Writer, name: str, value: Value, pooling: str | None) -> str
         return writer.node("Flatten", name, axis=1)
     kept = value.channel_axis % value.rank
     axes = ints([axis for axis in range(1, value.rank) if axis != kept])
+    # The generalized mean: between the average (a power of 1) and the maximum (of infinity).
     if pooling == "gem":
         powers = writer.node("Pow", writer.node("Max", name, _SMALLEST), _GEM_POWER)
         mean = writer.node("ReduceMean", powers, axes, keepdims=0)

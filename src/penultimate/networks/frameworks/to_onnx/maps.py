@@ -203,6 +203,7 @@ def _pool(op: str) -> Converter:
         x = in_format(w, call.x, layer.data_format)
         count = x.rank - 2
         size = _each(layer.pool_size, count)
+        # Without strides, Keras moves by a whole window, and ONNX by one pixel.
         strides = size if layer.strides is None else _each(layer.strides, count)
         sizes = spatial(x.shape, layer.data_format)
         # In an average the padding does not count, in Keras as in ONNX.
@@ -230,6 +231,7 @@ def _pool_all(op: str) -> Converter:
     return convert
 
 
+# The interpolations that ONNX computes with Keras's weights; for the others see `_by_matrices`.
 _RESIZE: dict[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "nearest_mode": "round_prefer_ceil"},
     "bilinear": {"mode": "linear"},
@@ -285,6 +287,7 @@ def _by_matrices(
 def _up_sample(w: Writer, call: Call) -> Ref:
     layer, x = call.operation, call.x
     count = x.rank - 2
+    # Of sequences, neither can be chosen: channels are last, and values are repeated.
     data_format = getattr(layer, "data_format", None) or "channels_last"
     how = getattr(layer, "interpolation", "nearest")
     x = in_format(w, x, data_format)
@@ -314,6 +317,7 @@ def _resizing(w: Writer, call: Call) -> Ref:
 def _pad(w: Writer, call: Call) -> Ref:
     layer, x = call.operation, call.x
     data_format = getattr(layer, "data_format", None) or "channels_last"
+    # One pair for a sequence, or a pair for each axis of a map.
     pairs = [layer.padding] if np.ndim(layer.padding) == 1 else layer.padding
     before, after = [0] * x.rank, [0] * x.rank
     for axis, (low, high) in zip(spatial_axes(x.rank, data_format), pairs):

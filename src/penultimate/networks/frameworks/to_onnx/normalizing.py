@@ -103,6 +103,7 @@ def _group_normalization(w: Writer, call: Call) -> Ref:
 def _rms_normalization(w: Writer, call: Call) -> Ref:
     layer, x = call.operation, w.plain(call.x)
     axes = [int(axis) % x.rank for axis in np.atleast_1d(layer.axis)]
+    # x / sqrt(mean(x^2) + epsilon), written out: ONNX has RMSNormalization from opset 23 on.
     mean = w.node("ReduceMean", w.node("Mul", x, x), ints(axes))
     root = w.node("Sqrt", w.node("Add", mean, float(layer.epsilon)))
     out = w.same("Div", x, root)

@@ -50,16 +50,21 @@ def to_onnx(
     import_optional("onnxscript", "torch")
     floats = getattr(torch, float_type(module))
 
+    # The exporter traces a `forward`: this one ends in the values of the cuts, whatever the
+    # network itself gives.
     class Part(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.module = module
+            # Not by `eval()`, which would set the modes of the user's own modules.
             self.training = False
 
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            # Tokens stay integers; measurements get the type that the module computes in.
             x = x.to(floats) if x.is_floating_point() else x
             args, kwargs = ((), {given.name: x}) if by_name else ((x,), {})
             values: list[Any] = until(module, places, args, kwargs, ends_there=False)
+            # Features are float32 everywhere.
             return tuple(value.float() for value in values)
 
     device = next((each.device for _, each in weights_of(module)), torch.device("cpu"))
@@ -70,7 +75,7 @@ def to_onnx(
             program = torch.onnx.export(
                 Part(),
                 (samples,),
-                dynamo=True,
+                dynamo=True,  # the other exporter is deprecated
                 opset_version=OPSET,
                 dynamic_shapes=({0: torch.export.Dim("N")},),
                 verbose=False,

@@ -169,7 +169,7 @@ class Writer:
         """Return the graph as an ``onnx.ModelProto``, with float inputs and outputs."""
         from onnx import TensorProto, helper, numpy_helper
 
-        def declared(values: dict[str, FullShape]) -> list[onnx.ValueInfoProto]:
+        def declared(values: dict[str, FullShape]) -> "list[onnx.ValueInfoProto]":
             return [
                 # A name leaves the number of samples open.
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", *shape[1:]))
