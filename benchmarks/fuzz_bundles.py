@@ -316,7 +316,7 @@ def describe(reports, crashed, n_refused, options):
     lines += [
         "",
         f"{len(crashed)} ended the process. Memory is what opening and predicting added at their "
-        "height, less the size of the bundle.",
+        "peak, minus the size of the bundle.",
         "",
         f"Of {options.flips:,} bundles with one byte changed, {n_refused:,} were refused.",
         "",

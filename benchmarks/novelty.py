@@ -231,7 +231,7 @@ def main():
 def report(n_splits, rates, own, whole, choices, by_writer):
     counts = ["set", "samples", "classes", "held out"]
     counts += ["mean, %", "95 % of splits, %", "splits in 3 to 7 %"]
-    columns = ["set", "chosen", *SCORES, "chosen less the best single one", "found at 5 %"]
+    columns = ["set", "chosen", *SCORES, "chosen minus the best single one", "found at 5 %"]
     return f"""# None of these: false alarms, and strangers
 
 Made by `python benchmarks/novelty.py --data ../shared/data --cache /tmp/features`.

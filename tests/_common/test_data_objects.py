@@ -9,7 +9,7 @@ from penultimate._common.data_objects import as_samples
 
 
 class Loader:
-    """As torch's DataLoader and Keras's PyDataset: batches by iteration or by number."""
+    """Batches by iteration or by number, like torch's DataLoader and Keras's PyDataset."""
 
     def __iter__(self):
         yield np.zeros((2, 8, 8)), np.zeros(2)

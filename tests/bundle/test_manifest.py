@@ -192,7 +192,7 @@ def test_the_schema_is_one():
 
 
 def test_the_standard_validator_agrees():
-    """Of manifests with one or two values changed, both refuse the same."""
+    """Both refuse the same manifests among those with one or two values changed."""
     validator = jsonschema.Draft202012Validator(schema())
     rng = random.Random(0)
     values = [None, True, 0, 1, 3, -1, 2**40, 0.5, 1.5, "", "a", "rgb", [], [1], {}, {"a": 1}]

@@ -194,7 +194,7 @@ def test_drawing_with_a_pointer(page, predictor):
 
 
 def test_everything_with_the_keyboard(page):
-    """From one control to the next; a drawing with the arrow keys."""
+    """Tab moves from one control to the next, and the arrow keys draw."""
     page.execute_script("document.getElementById('choose').focus()")
 
     def press(*keys):

@@ -239,7 +239,7 @@ def test_a_stream_holds_a_few_images_at_a_time(of_colors, monkeypatch):
 
 
 def test_memory_is_given_back_unless_the_next_images_may_use_it(of_colors, monkeypatch):
-    """Of images of one size each batch would get the same memory anew, which takes time."""
+    """For images of one size, every batch would request the same memory again."""
     given_back = []
 
     class Options(onnxruntime.RunOptions):

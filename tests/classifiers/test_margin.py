@@ -428,7 +428,7 @@ EXPECTED = {"check_sample_weight_equivalence_on_dense_data"}
     list(estimator_checks_generator(MarginClassifier(training=Training(2, 16, 0.05)))),
 )
 def test_estimator_check(estimator, check, request):
-    """Of the estimator's habits; how it is trained does not matter, and would take minutes."""
+    """Check the estimator's interface; training does not matter here, and would take minutes."""
     if getattr(check, "func", check).__name__ in EXPECTED:
         request.applymarker(pytest.mark.xfail(strict=True))
     else:

@@ -173,7 +173,7 @@ def test_unreadable_files_are_reported(shapes):
 
 @pytest.mark.slow
 def test_a_clean_run_passes_every_check(shared_data):
-    """On the digits of the demo, with a short training."""
+    """The digits of the demo, with a short training, give no finding."""
     from penultimate.datasets import load_mnist_5k
 
     digits = load_mnist_5k().take(np.arange(0, 5000, 2))

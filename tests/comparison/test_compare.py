@@ -64,7 +64,7 @@ def test_features_are_those_of_the_first_network(shapes, monkeypatch):
 
 
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
-    """With the test labels swapped, everything that is fitted stays as it was."""
+    """Swapping the test labels changes nothing that is fitted."""
     X, y = shapes
     chosen = ["cnn-softmax", "cnn+svm-rbf", "pca+svm-rbf"]
     test = split_test((y == "standing") * 1).held_out
@@ -466,7 +466,7 @@ def test_every_split_is_another_one_and_keeps_its_kind(by_subset):
 
 
 def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
-    """With the test labels of both subsets swapped, everything that is fitted stays as it was."""
+    """Swapping the test labels of both subsets changes nothing that is fitted."""
     test = split_test(two_subsets.labels).held_out
     turned = two_subsets.labels.copy()
     turned[test] ^= 1

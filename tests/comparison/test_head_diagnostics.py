@@ -37,7 +37,7 @@ def test_only_svms_have_hard_cases():
 
 
 def test_the_logistic_head_is_fitted_on_one_thread_in_its_learning_curve_too(monkeypatch):
-    """On a busy machine, it takes ten times as long on two."""
+    """On a busy machine, two threads take ten times as long."""
     limits = []
 
     def fit(self, *arguments):

@@ -151,7 +151,7 @@ def test_outputs_that_do_not_number_the_classes(data):
 
 @pytest.mark.parametrize("scale", ["shares", "bytes", "standardized"])
 def test_a_dataset_gives_samples_on_their_own_scale(data, scale):
-    """As with arrays: the user's own network is fed exactly what was passed."""
+    """The user's own network is fed exactly what was passed, as it is with arrays."""
     X, y = data
     X = {"shares": X, "bytes": np.float32(255) * X, "standardized": (X - X.mean()) / X.std()}[scale]
     network = network_of(ending="linear", gain=0.01 if scale == "bytes" else 1.0)

@@ -40,7 +40,7 @@ def test_every_check_is_public():
 
 
 def test_the_test_set_is_a_slice_of_the_training_set():
-    """As in seed 000: trained on all, "tested" on samples 500 to 1,000 of them."""
+    """The mistake of seed 000: trained on all, "tested" on samples 500 to 1,000 of them."""
     network, _ = fit_network("compact", IMAGES[:1000, ..., None], LABELS[:1000], QUICK)
     check = checks.check_seen(fingerprint(IMAGES[500:1000]), network)
     assert (check.id, check.level) == ("test-samples-seen", "error")
@@ -51,7 +51,7 @@ def test_the_test_set_is_a_slice_of_the_training_set():
 
 
 def test_parameters_are_selected_on_what_the_network_was_trained_on():
-    """As in both seeds."""
+    """The mistake of both seeds."""
     network, _ = fit_network("compact", IMAGES[:100, ..., None], LABELS[:100], QUICK)
     prints = fingerprint(IMAGES[50:150])
     check = checks.check_selection("heldout", network=network, fingerprints=prints)
@@ -65,7 +65,7 @@ def test_parameters_are_selected_on_what_the_network_was_trained_on():
 
 
 def test_classifiers_were_trained_on_different_samples():
-    """As in seed 002: one network on all classes against others on fewer samples."""
+    """The mistake of seed 002: one network on all classes against others on fewer samples."""
     first, _ = fit_network("compact", IMAGES[:100, ..., None], LABELS[:100], QUICK)
     record(first, IMAGES[100:110])
     model = DeepSVC(first, head=SVC()).fit(IMAGES[110:150], LABELS[110:150])
@@ -76,7 +76,7 @@ def test_classifiers_were_trained_on_different_samples():
 
 
 def test_writers_are_on_both_sides():
-    """As in seed 002: a random split of files whose names carry the writer."""
+    """The mistake of seed 002: a random split of files whose names carry the writer."""
     rng = np.random.default_rng(1)
     writers, labels = rng.integers(0, 30, 600), rng.integers(0, 10, 600)
     files = [f"{label}/{w:03d}_{k:02d}.jpg" for k, (label, w) in enumerate(zip(labels, writers))]
@@ -261,7 +261,7 @@ def test_few_samples_do_not_show_that_labels_are_in_another_order():
 
 
 def test_labels_that_wrap_can_not_be_made(tmp_path):
-    """As in seed 002, where digit 0 became class -1, the last consonant."""
+    """The mistake of seed 002, where digit 0 became class -1, the last consonant."""
     from PIL import Image
 
     for subset, names in (("numerals", "012"), ("consonants", "123")):

@@ -86,7 +86,7 @@ def test_pictures_follow_the_scheme(page, request):
 
 
 def test_everything_with_the_keyboard(page):
-    """From one control to the next by the tab key; the matrix is one of them."""
+    """The tab key moves from one control to the next; the matrix is one of them."""
     page.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
     find(page, "h1")[0].click()  # the key goes on from where the reader was last
     seen = []

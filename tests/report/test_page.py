@@ -340,7 +340,7 @@ def test_nothing_is_cut_off_on_a_phone(page):
 
 @pytest.fixture(scope="module")
 def ten_classes(full, tmp_path_factory):
-    """As many classes, misclassified images, findings and methods as those of the demo."""
+    """Return a comparison with as many classes, errors, findings and methods as the demo's."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 10
     names = tuple(f"class <b>{k}" for k in range(10))

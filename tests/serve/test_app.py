@@ -49,7 +49,7 @@ async def test_one_image_as_a_raw_body(models, files):
 
 @in_loop
 async def test_requests_at_once_have_the_answers_of_each_alone(models, files):
-    """Of one, some and many images, on two subsets: some passes have several requests."""
+    """Requests have one, some or many images of two subsets, and some passes serve several."""
     predictor = models["special"].find(None).predictor
     wanted = [(files[k : k + 1 + k % 3], (None, "round")[k % 2]) for k in range(18)]
     async with serving(models["special"], delay=0.05) as client:

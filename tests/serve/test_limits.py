@@ -158,7 +158,7 @@ async def test_a_prediction_has_its_time(models, files, held):
 
 @in_loop
 async def test_one_alone_never_waits_for_company(models, files):
-    """With a delay of a minute: in a row, they would take minutes."""
+    """The delay is a minute, so requests that waited for it would take minutes."""
     async with serving(models["digits"], delay=60.0) as client:
         for content in files[:5]:
             assert (await ask(client, content)).status_code == 200

@@ -174,7 +174,7 @@ def test_subsets_and_other_models(browser, address, page, pictures):
 
 @pytest.mark.serial
 def test_the_first_paint_comes_soon(page):
-    """As the browser measures it; the best of three, as other programs may take the processor."""
+    """The browser measures it; the best of three counts, since other programs may be running."""
     times = []
     for _ in range(3):
         page.refresh()

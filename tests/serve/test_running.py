@@ -154,7 +154,7 @@ def test_a_client_that_sends_too_much_reads_why(server):
 
 
 def test_reload_under_load_loses_nothing(server, path, files):
-    """By itself within some seconds, and at once with SIGHUP; a bad file changes nothing."""
+    """The model is reloaded within seconds, or at once on SIGHUP; a bad file changes nothing."""
     statuses, versions, stop = [], [], threading.Event()
 
     def ask():

@@ -348,7 +348,7 @@ def test_an_empty_store(path):
 
 
 def test_listed_samples_are_the_rows(store):
-    """In their order, some of them twice, and others of the store not at all."""
+    """Rows come in the order listed, some of them twice and others not at all."""
     rows = np.array([7, 3, 3, 20])
     store.write_samples(HASHES[rows], label=[1, 0, 0, 1], file=["ä.png", "b", "c", "\udcff"])
     for opened in (store, FeatureStore(store.path)):

@@ -96,7 +96,7 @@ def test_predictions_follow_a_replaced_attribute():
 def test_a_row_is_predicted_the_same_alone_and_among_others(
     kernel, n_classes, variant, monkeypatch
 ):
-    """To the last bit, for any number of other rows and any number of threads."""
+    """They agree to the last bit, for any number of other rows and of threads."""
     monkeypatch.setattr(_native, "VARIANT", variant)
     X, y = problem(kernel, 203, 37, n_classes)
     fitted = SVC(kernel=kernel, decision_function_shape="ovo").fit(X, y)

@@ -142,7 +142,7 @@ def test_every_instruction_set_solves_the_same_problem(variant, kernel, monkeypa
 )
 @settings(deadline=None, max_examples=150)
 def test_random_problems(n_classes, n, d, kernel, log_C, seed, weighted):
-    """On any small problem: as low an objective as libsvm's, and a true certificate."""
+    """Any small problem gets as low an objective as libsvm's, and a true certificate."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d)) * rng.uniform(0.1, 3)
     if seed % 3 == 0:

@@ -1,4 +1,4 @@
-"""From whatever a user has as a trained network to the adapter of its framework."""
+"""Finding the adapter for whatever a user has as a trained network."""
 
 import os
 from functools import lru_cache

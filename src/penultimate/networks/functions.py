@@ -108,7 +108,7 @@ class FunctionNetwork(FrozenNetwork):
         return False
 
     def digest(self) -> str:
-        """Raise ``ValueError``: what a function computes can't be told from outside."""
+        """Raise ``ValueError``: what a function computes can't be seen from outside."""
         # Its source is not enough: it may read globals, files and a state of its own.
         where = inspect.getmodule(self.function)
         raise ValueError(

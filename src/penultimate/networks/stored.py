@@ -1,4 +1,4 @@
-"""From a network and samples to a feature store: only what it does not hold yet is computed.
+"""Filling a feature store: only the features that it does not hold yet are computed.
 
 A store's key is a fingerprint of everything that decides the features: the network's layers and
 weights, the layer, the pooling, the preprocessing. Its rows are found by the samples' content. So

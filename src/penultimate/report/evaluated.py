@@ -219,7 +219,7 @@ def _figure(interval: Interval, n: int, what: str) -> dict[str, str]:
 
 
 def _promises(found: Evaluation) -> list[dict[str, str]]:
-    """Hold what the file promises of abstention beside what was seen."""
+    """Compare what the file promises of abstention with what was seen."""
     said = found.abstention
     if said is None:
         return []

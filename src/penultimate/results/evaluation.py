@@ -191,7 +191,7 @@ class Evaluation:
 
     @cached_property
     def by_subset(self) -> list[dict[str, Any]]:
-        """Of specialists, what happened to the samples of each subset that got an answer."""
+        """What happened to the answered samples of each subset, for specialists."""
         if self.routed is None:
             return []
         rows = []

@@ -72,7 +72,7 @@ def against_guessing(accuracy: Interval, labels: NDArray[np.integer]) -> str:
 
 
 def against_stated(found: "Evaluation") -> str:
-    """Hold the accuracy against what the file says is to be expected.
+    """Compare the accuracy with what the file says to expect.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def against_stated(found: "Evaluation") -> str:
 
 
 def guarantee_kept(found: "Evaluation") -> str:
-    """Hold the errors among the answers against what the file guarantees; empty if it does not.
+    """Compare the errors among the answers with what the file guarantees; empty if it does not.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def test_groups_need_more():
 
 @pytest.mark.parametrize("n_seeds", [1, 3])
 def test_as_many_samples_have_the_power(n_seeds):
-    """With as many test samples as are said to be needed, 80 % of experiments show it."""
+    """80 % of experiments show it with as many test samples as are said to be needed."""
     rng = np.random.default_rng(0)
     # Where the two differ, in 4 and 2 % of samples, seeds agree.
     kinds, shares = np.array([1, -1, 0]), [0.04, 0.02, 0.94]

@@ -1,4 +1,4 @@
-"""For any kind of model, layers give the values that they compute in that model."""
+"""In any kind of model, a layer gives the value that it computes in that model."""
 
 import copy
 import pickle

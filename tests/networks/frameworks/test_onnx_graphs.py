@@ -441,7 +441,7 @@ def _modules():
             return self.head(self.features(x))
 
     class Viewed(nn.Module):
-        """With the size of the batch in the graph, as tracing may leave it."""
+        """A module that keeps the size of the batch in its graph, as tracing may do."""
 
         def __init__(self):
             super().__init__()

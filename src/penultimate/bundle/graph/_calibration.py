@@ -11,15 +11,14 @@ from penultimate.bundle.graph._answers import Answer, classify
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.networks.frameworks.frozen import ExportError
 
+_SMALL = 1e-12  # what scikit-learn adds to probabilities before their logarithm
+
 
 class _Calibrated(Protocol):
     """A classifier within a `CalibratedClassifierCV`, and the functions that calibrate it."""
 
     method: str
     calibrators: Sequence[Any]
-
-
-_SMALL = 1e-12  # what scikit-learn adds to probabilities before their logarithm
 
 
 @classify.register

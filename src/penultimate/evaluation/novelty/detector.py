@@ -319,7 +319,7 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            `score_samples` less the offset of the class that a sample is most like; negative for
+            `score_samples` minus the offset of the class that a sample is most like; negative for
             novel samples.
         """
         unlikeness, most_like = self._compare(self._checked(X))

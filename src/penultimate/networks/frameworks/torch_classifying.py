@@ -287,7 +287,7 @@ def _entering(value: Value, maker: Value) -> Value:
 
 
 def _independent(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Leave out values that are linear maps of others: they tell nothing more, as in LoRA."""
+    """Leave out values that are linear maps of others: they add nothing, as in LoRA."""
     found = {id(value): value for value in values}
     for value in list(found.values()):
         before = value

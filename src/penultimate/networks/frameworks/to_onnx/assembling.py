@@ -1,4 +1,4 @@
-"""From the ONNX graph of a network to the one that is kept: any network in one form.
+"""Converting the ONNX graph of any network to the one form that is kept.
 
 What comes from Keras, torch or a file becomes a graph of opset 18 with standard operators, without
 functions, branches, random numbers and weights elsewhere. Whatever tells of the machine or the time
