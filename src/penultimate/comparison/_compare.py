@@ -137,7 +137,7 @@ def compare(
     keep_models : bool, default=False
         Whether the heads on features of the first seed and split are kept, with their network, in
         ``models``; `Comparison.save` then writes each as a file that `penultimate.load` reads.
-        Specialists are not kept.
+        Specialists are kept only with a router, which finds the subset of a new sample.
     verbose : int or Progress, default=1
         Whether to show progress on standard error (a live table in a terminal or notebook, lines
         elsewhere) and when it will end; 0 is silent. Or your own observer of progress.

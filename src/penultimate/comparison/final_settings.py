@@ -79,6 +79,7 @@ class FinalSettings:
                 f"{spelled('--head', 'heads')} softmax takes one network: use "
                 f"{spelled('--selection', 'selection')} heldout."
             )
+        # What is taken away states what to expect of it, which an optimistic score does not say.
         if self.protocol.selection == "resubstitution":
             raise ValueError(
                 f"{spelled('--selection', 'selection')} resubstitution calibrates nothing and "

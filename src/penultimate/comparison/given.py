@@ -134,6 +134,7 @@ def _join(
         raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
     X, X_test = np.asarray(X), np.asarray(as_samples(test[0], "compare"))
     y, y_test = np.asarray(y), np.asarray(test[1])
+    # The usual slip: one sample, without the axis of the samples.
     if X_test.shape == X.shape[1:] or y_test.ndim == 0:
         noun = "sample" if X.ndim == 2 else "image"
         raise ValueError(

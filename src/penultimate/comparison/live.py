@@ -94,6 +94,7 @@ class LiveTable(Progress):
         if step.startswith(_TRAINING) and self.n_networks > 1:
             name = step.replace(_TRAINING, f"{_TRAINING} {self.network} of {self.n_networks}")
         if name != self.step:
+            # One bar at a time: that of the step before goes.
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
             self.task = self.bar.add_task(name, total=total)
@@ -132,6 +133,7 @@ class LiveTable(Progress):
         self.console.print(Text(text), soft_wrap=True)
 
     def _is_line_due(self, step: str, done: float, total: float) -> bool:
+        # Only for steps that may take minutes, and once there is an estimate to print.
         if not self.by_line or not step.startswith((_TRAINING, _EXTRACTION)) or self.left is None:
             return False
         return time.perf_counter() - self._line_at >= _BETWEEN_LINES and done < total
@@ -167,6 +169,7 @@ class LiveTable(Progress):
     def _table(self) -> Table:
         table = Table()
         table.add_column("method")
+        # From what there is so far: a seed gets a column with its first score.
         seeds = sorted({seed for scores in self.scores.values() for seed in scores})
         seeds = seeds[-_MOST_SEEDS:]
         # The latest seeds: earlier ones are in the mean already.

@@ -56,6 +56,7 @@ class ByFeaturesSearchCV(GridSearchCV):
         scaled = {
             name: np.divide(values, np.shape(X)[1]).tolist() for name, values in given.items()
         }
+        # The search reads its grid within `fit`, so the scaled one is there for that long.
         self.set_params(param_grid=scaled)
         try:
             return super().fit(X, y, **params)
