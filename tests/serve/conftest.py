@@ -41,10 +41,14 @@ def bundles(tmp_path_factory):
 @pytest.fixture(scope="session")
 def teachable(tmp_path_factory):
     """The content of a model of digits 0 to 6 that can be taught."""
+    return save_teachable(tmp_path_factory.mktemp("teachable") / "digits.zip", np.arange(7))
+
+
+def save_teachable(path, names):
+    """Save a model of digits 0 to 6, which can be taught, under these names; its content."""
     images, labels = digit_images()
-    images, labels = images[labels < 7][..., None], labels[labels < 7]
+    images, labels = images[labels < 7][..., None], np.asarray(names)[labels[labels < 7]]
     fitted, held_out = slice(300), slice(300, 400)
-    path = tmp_path_factory.mktemp("teachable") / "digits.zip"
     network = OnnxNetwork(pixels_as_features())
     record(network, [])
     model = DeepSVC(network, head=SVC(C=3), normalization=None, random_state=0)

@@ -206,7 +206,8 @@ def _complete_document(
                 title=app.title, version=app.version, summary=app.summary, routes=app.routes
             )
             components = found.setdefault("components", {})
-            for each in (Problem, *documents):
+            described: tuple[type[BaseModel], ...] = (Problem, *documents)
+            for each in described:
                 components.setdefault("schemas", {})[each.__name__] = each.model_json_schema()
             if with_token:
                 components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

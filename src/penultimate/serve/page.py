@@ -14,7 +14,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from penultimate._common.pages import templates_of
 from penultimate.bundle import description
-from penultimate.bundle.page import joined_scripts, page_values, strips_of, style_of, words_of
+from penultimate.bundle.page import (
+    joined_scripts,
+    page_values,
+    strips_of,
+    style_of,
+    template_of,
+    words_of,
+)
 from penultimate.serve.guard import SIGN_IN
 from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError
@@ -24,6 +31,7 @@ from penultimate.serve.tokens import Token
 _OURS, _SHARED = "penultimate.serve", "penultimate.bundle"
 _BEFORE = ("words", "pixels", "answers", "cards", "files", "panels")
 _AFTER = ("drawing", "camera")
+_TEACHING = ("teach", "correct")
 _POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -59,15 +67,15 @@ def page_of(service: Service, names: list[str], token: Token, *, teach: bool = F
     async def show(request: Request, model: _NAME = None) -> Response:
         version = service.version_of(model or names[0])
         address = f"{request.base_url}v1/predict?model={version.name}"
-        return HTMLResponse(_page(version, names, address), headers=_HEADERS)
+        return HTMLResponse(_page(version, names, address, teach), headers=_HEADERS)
 
     @router.get("/page/page.css")
     async def style() -> Response:
-        return Response(_style(), media_type="text/css")
+        return Response(_style(teach), media_type="text/css")
 
     @router.get("/page/page.js")
     async def script() -> Response:
-        return Response(_script(), media_type="text/javascript")
+        return Response(_script(teach), media_type="text/javascript")
 
     @router.get("/page/examples/{number}.png")
     async def examples(number: int, model: _NAME = None) -> Response:
@@ -95,7 +103,7 @@ def sign_in_page(*, was_wrong: bool = False) -> Response:
     return HTMLResponse(text, 401, headers=_HEADERS)
 
 
-def _page(version: Version, names: list[str], address: str) -> str:
+def _page(version: Version, names: list[str], address: str, teach: bool) -> str:
     predictor = version.predictor
     environment = templates_of(_OURS, _SHARED)
     if predictor.manifest.kind != "images":
@@ -108,10 +116,20 @@ def _page(version: Version, names: list[str], address: str) -> str:
         )
     query = urlencode({"model": version.name})
     examples = {k: f"page/examples/{k}.png?{query}" for k in strips_of(predictor)}
-    values = page_values(predictor, words_of(_SHARED, _OURS), examples)
+    words = words_of(_SHARED, _OURS)
+    if teach:
+        words["lead"] = words["lead_teaching"]
+    values = page_values(predictor, words, examples)
     values["about"].append(("version (SHA-256)", version.sha256))
-    values["facts"] |= {"model": version.name, "labels": predictor.classes_.tolist()}
-    return environment.get_template("serve.html.j2").render(values, name=version.name, models=names)
+    values["facts"] |= {
+        "model": version.name,
+        "version": version.sha256,
+        "labels": predictor.classes_.tolist(),
+        "class_type": predictor.manifest.class_type,
+    }
+    return environment.get_template("serve.html.j2").render(
+        values, name=version.name, models=names, teach=teach
+    )
 
 
 async def _form_of(request: Request) -> bytes:
@@ -129,11 +147,12 @@ def _words() -> SimpleNamespace:
 
 
 @cache
-def _style() -> str:
-    return style_of()
+def _style(teach: bool) -> str:
+    return style_of() + (template_of(_OURS, "teach.css") if teach else "")
 
 
 @cache
-def _script() -> str:
+def _script(teach: bool) -> str:
     shared = [joined_scripts(_SHARED, names) for names in (_BEFORE, _AFTER)]
-    return shared[0] + joined_scripts(_OURS, ["remote"]) + shared[1]
+    own = joined_scripts(_OURS, _TEACHING) if teach else ""
+    return shared[0] + joined_scripts(_OURS, ["remote"]) + shared[1] + own

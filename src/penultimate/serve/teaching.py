@@ -156,10 +156,13 @@ class Teaching:
         return {"status": self._status(teacher, name)}
 
     def _replace(self, teacher: Teacher, name: str, action: str) -> dict[str, Any]:
-        done: Promotion = teacher.promote() if action == "promotion" else teacher.restore()
+        is_new = action == "promotion"
+        done: Promotion = teacher.promote() if is_new else teacher.restore()
         self._service.refresh()
         serving = self._service.version_of(name).sha256
-        return {"promotion": promotion_of(done, serving)} | self._counted(teacher, name, action)
+        return {"promotion": promotion_of(done, serving, is_new)} | self._counted(
+            teacher, name, action
+        )
 
     async def _in_turn(self, step: Callable[[], _T]) -> _T:
         """Return what a step returns, when it is its turn."""

@@ -148,19 +148,31 @@ def comparison_of(found: HeadComparison) -> dict[str, Any]:
     }
 
 
-def promotion_of(done: Promotion, serving: str) -> dict[str, Any]:
-    """Return a new version, as `NewVersion` describes it; `serving` is the hash of what serves."""
-    serves = done.sha256 == serving
-    words = str(done).split("\n")
+def promotion_of(done: Promotion, serving: str, is_new: bool) -> dict[str, Any]:
+    """Return a version, as `NewVersion` describes it.
+
+    Parameters
+    ----------
+    done : Promotion
+    serving : str
+        Hash of what serves now.
+    is_new : bool
+        Whether it was promoted, or is the one before a promotion that was taken back.
+    """
+    serves, before = done.sha256 == serving, ""
+    if is_new:
+        before = f" The one before is kept as {done.kept.name}."
+    words = [f"Version {done.number} serves now.{before}"]
     if not serves:
-        words.append("The service could not load it; its log says why. It answers as before.")
+        words = [f"The file is version {done.number}.{before} The service could not load it: its "
+                 "log says why. It answers as before."]  # fmt: skip
     return {
         "number": done.number,
         "version": done.sha256,
         "parent": done.parent,
         "kept": done.kept.name,
         "serves": serves,
-        "words": words,
+        "words": [*words, *done.notes],
     }
 
 

@@ -9,6 +9,10 @@ function make(tag, className, text) {
   return element;
 }
 
+// What a page adds below an answer that stays: functions of the part with the answer, and of what
+// the model was asked and has said.
+const below = [];
+
 // What the page shows of the outputs for one image.
 function readAnswer(outputs) {
   const {kind} = facts;
@@ -55,6 +59,12 @@ function showAnswer(answer) {
     part.append(others);
   }
   if (answer.examples) part.append(examplesOf(answer));
+  return part;
+}
+
+function showAndAdd(answer, outputs) {
+  const part = showAnswer(answer);
+  for (const add of below) add(part, outputs);
   return part;
 }
 

@@ -40,7 +40,7 @@ async function keep(source, width, height, name, file = null) {
   const outputs = await ask(source, width, height, file);
   const answer = readAnswer(outputs);
   const card = make("li", "card"), right = make("div");
-  right.append(make("p", "file", `${name} · ${say("pixels", {width, height})}`), showAnswer(answer));
+  right.append(make("p", "file", `${name} · ${say("pixels", {width, height})}`), showAndAdd(answer, outputs));
   card.append(thumbnail, right);
   addCard(card);
   announce(say("answered", {name, answer: inWords(answer)}));

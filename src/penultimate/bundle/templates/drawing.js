@@ -54,7 +54,7 @@ async function answerDrawing() {
       const outputs = await ask(sheet, sheet.width, sheet.height);
       if (isBlank) break;
       const answer = readAnswer(outputs);
-      drawn.replaceChildren(showAnswer(answer));
+      drawn.replaceChildren(showAndAdd(answer, outputs));
       announce(say("answered", {name: say("drawing"), answer: inWords(answer)}));
     }
   } catch (error) {

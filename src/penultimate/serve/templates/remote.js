@@ -18,7 +18,21 @@ async function ask(source, width, height, file = null) {
   }
   const answer = await response.json();
   if (!response.ok) throw new Refusal(answer.detail);
-  return asOutputs(answer);
+  const known = JSON.stringify(facts.labels);
+  if (JSON.stringify(answer.model.classes) !== known) await renew();
+  return {...asOutputs(answer), sent: body};
+}
+
+// Take over what the page says of the model, which was replaced since the page was opened.
+async function renew() {
+  const response = await fetch(`./?${new URLSearchParams({model: facts.model})}`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const found = JSON.parse(page.getElementById("facts")?.textContent ?? "null");
+  if (JSON.stringify(found?.subsets) !== JSON.stringify(facts.subsets)) {
+    throw new Refusal(say("other_classes"));
+  }
+  Object.assign(facts, found);
+  document.querySelector("dl").replaceWith(page.querySelector("dl"));
 }
 
 async function asPng(source, width, height) {
