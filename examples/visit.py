@@ -25,10 +25,12 @@ from penultimate import SVC, DeepSVC, Training, load_mnist_5k, save, split_test
 
 PATIENCE = 60  # seconds, on a busy machine
 SEVEN = [(-85, -95), (160, 0), (-95, 210)]  # pixels from the middle of the sheet, and strokes
+# Of the page, what is pictured: the answers, and what was taught.
 PART = """
-    const place = id => document.getElementById(id).getBoundingClientRect();
-    const top = place("answers").top - 12, bottom = place("teaching").bottom + 12;
-    return {y: scrollY + top, height: bottom - top};
+    const place = selector => document.querySelector(selector).getBoundingClientRect();
+    const top = place("#answers").top - 12, bottom = place("#teaching").bottom + 12;
+    const {x, width} = place("main");
+    return {x, width, y: scrollY + top, height: bottom - top, scale: 1};
 """
 
 
@@ -167,8 +169,7 @@ def main():
     def picture(name):
         """Keep a picture of the answers and of what was taught."""
         if options.pictures is not None:
-            part = {"x": 0, "width": 1100, "scale": 1} | browser.execute_script(PART)
-            shot = {"clip": part, "captureBeyondViewport": True}
+            shot = {"clip": browser.execute_script(PART), "captureBeyondViewport": True}
             content = browser.execute_cdp_cmd("Page.captureScreenshot", shot)["data"]
             (options.pictures / f"{name}.png").write_bytes(base64.b64decode(content))
 
