@@ -3,8 +3,10 @@
 Damage is done on four levels: to the bytes of the zip; to the manifest, in a zip that is whole; to
 the tensors, and to the graph, with sizes, hashes and declared shapes that were made to match, so
 that it reaches ONNX Runtime. What can be opened also predicts. On a fifth level nothing is damaged:
-bundles of `benchmarks.hostile_bundles` are opened. A worker process does so, which reports its time
-on the processor and its memory; a worker that dies is a crash. Run it with:
+bundles of `benchmarks.hostile_bundles` are opened. On the sixth, the part for teaching is damaged,
+with a hash that was made to match, and what is opened is opened for teaching as well. A worker
+process does so, which reports its time on the processor and its memory; a worker that dies is a
+crash. Run it with:
 python -m benchmarks.fuzz_bundles [--bundles 10000] [--out RESULTS.md]
 """
 
@@ -15,23 +17,30 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
 from benchmarks.hostile_bundles import hostile
 from onnx import numpy_helper
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 from tests.bundle.handmade import OF_IMAGES, make_parts, of_features, of_images
 
 import penultimate
+from penultimate import SVC, AbstainingClassifier
 from penultimate.bundle import BundleError, describe_part
-from penultimate.bundle.archive import MANIFEST, pack
+from penultimate.bundle.archive import MANIFEST, pack, unpack
 from penultimate.bundle.operators import OPERATORS
+from penultimate.bundle.teaching_part import TEACH
+from penultimate.teaching.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
-LEVELS = ("zip", "manifest", "tensors", "graph", "hostile")
+LEVELS = ("zip", "manifest", "tensors", "graph", "hostile", "teach")
 NUMBERS = (
     0,
     1,
@@ -76,13 +85,33 @@ def originals():
     return [make_parts(of_features()), make_parts(of_images(), **OF_IMAGES)]
 
 
+@cache
+def teachable():
+    """Return the parts of a bundle that can be taught, and abstains."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 30)
+    X = (rng.normal(size=(90, 4)) + 3 * np.eye(4)[y]).astype(np.float32)
+    model = AbstainingClassifier(SVC(), coverage=0.8, random_state=0).fit(X, y)
+    kept = {"teach": model.fitted_, "calibration": model.heldout_, "held_out": np.arange(9)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.zip")
+        penultimate.save(model, path, X, **{k: (X[rows], y[rows]) for k, rows in kept.items()})
+        return {name: bytes(each) for name, each in unpack(path.read_bytes()).items()}
+
+
+def parts_for(level, rng):
+    """Return the parts of a whole bundle to be damaged on a level."""
+    return teachable() if level == "teach" else rng.choice(originals())
+
+
 def damage(parts, level, rng):
     """Return the bytes of a bundle with damage on one level."""
     if level == "hostile":
         return pack(hostile(parts, rng, with_part))
-    name = {"zip": "", "manifest": MANIFEST, "tensors": "head.safetensors"}.get(level, "model.onnx")
+    names = {"zip": "", "manifest": MANIFEST, "tensors": "head.safetensors", "teach": TEACH}
+    name = names.get(level, "model.onnx")
     whole = parts.get(name) or pack(parts)
-    changes = {MANIFEST: _damage_json, "head.safetensors": _damage_tensors}
+    changes = {MANIFEST: _damage_json, "head.safetensors": _damage_tensors, TEACH: _damage_samples}
     change = changes.get(name, _damage_graph if name else _damage_bytes)
     if rng.random() < 0.2:
         change = _damage_bytes
@@ -160,6 +189,21 @@ def _damage_tensors(content, rng):
     return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
+def _damage_samples(content, rng):
+    if rng.random() < 0.3:
+        return _damage_tensors(content, rng)
+    tensors = {name: values.copy() for name, values in load_tensors(content).items()}
+    for _ in range(rng.choice([1, 1, 2, 8])):
+        values = tensors[rng.choice(sorted(tensors))].reshape(-1)
+        number = rng.choice([*NUMBERS, np.nan, np.inf, 1e308, 1e-308])
+        if values.dtype.kind == "i" and not abs(number) < 2**63:
+            number = 2**62
+        if values.size:
+            with np.errstate(all="ignore"):
+                values[rng.randrange(values.size)] = number
+    return save_tensors(tensors)
+
+
 def _damage_graph(content, rng):
     model = onnx.ModelProto.FromString(content)
     graph = model.graph
@@ -227,17 +271,25 @@ def use(content, key=None, *, predict=True):
     except (BundleError, ValueError):
         return "fails to predict"
     str(model), model._repr_html_(), model.provenance
+    if model.manifest.teach is not None:
+        try:
+            heads = Version.of(content, key, 1).heads
+            heads.each[0].taught(np.ones((1, 4), np.float32), [1])
+        except BundleError:
+            return "refused"
+        except ValueError:
+            return "fails to predict"
     return "predicts"
 
 
 def _work(start, stop):
     """Report one line for each bundle; run in a process of its own."""
-    for parts in originals():
+    for parts in (*originals(), teachable()):
         use(pack(parts))  # what is loaded once is not counted
     for seed in range(start, stop):
         rng = random.Random(seed)
         level = LEVELS[seed % len(LEVELS)]
-        content = damage(rng.choice(originals()), level, rng)
+        content = damage(parts_for(level, rng), level, rng)
         Path("/proc/self/clear_refs").write_text("5")  # forgets the largest size so far
         before, began = _memory("VmRSS"), time.process_time()
         outcome = use(content, predict=level != "hostile")
@@ -282,7 +334,7 @@ def main():
         return 0
     reports, crashed = run(options.bundles)
     rng = random.Random(0)
-    whole = [pack(parts) for parts in originals()]
+    whole = [pack(parts) for parts in (*originals(), teachable())]
     n_refused = sum(use(flip(rng.choice(whole), rng)) == "refused" for _ in range(options.flips))
     text = describe(reports, crashed, n_refused, options)
     print(text)

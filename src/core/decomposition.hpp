@@ -52,14 +52,30 @@ public:
           kernels_(resources.kernels), blas_(resources.blas), limits_(limits), dual_(dual),
           packed_(dual.n, resources.buffers.packed), chosen_(size_t(dual.n), 0) {}
 
-    // Computes the residuals from scratch, with kernel values of this precision.
+    // Computes the residuals with kernel values of this precision: from scratch or, where those of a
+    // start are known, from these and all that has moved since, in one sum.
     void recompute_residuals() {
         for (int k = 0; k < dual_.n; ++k) {
-            const double b = dual_.b[size_t(k)];
-            dual_.f[size_t(k)] = dual_.label(k);
-            if (b != 0) moves_.note(k, b);
+            const double since = known_b_.empty() ? 0.0 : known_b_[size_t(k)];
+            const double step = dual_.b[size_t(k)] - since;
+            dual_.f[size_t(k)] = known_f_.empty() ? dual_.label(k) : known_f_[size_t(k)];
+            if (step != 0) moves_.note(k, step);
         }
         moves_.apply(rows_, kernels_, dual_);
+    }
+
+    // Takes over coefficients with their residuals; those that are NaN, of samples that came since,
+    // are computed, from one row each.
+    void know(const std::vector<double>& b, const std::vector<double>& f) {
+        known_b_ = b;
+        known_f_ = f;
+        for (int k = 0; k < dual_.n; ++k) {
+            double& residual = known_f_[size_t(k)];
+            if (!std::isnan(residual)) continue;
+            rows_.ensure(&k, 1);
+            residual = dual_.label(k);
+            for (int l = 0; l < dual_.n; ++l) residual -= b[size_t(l)] * double(rows_[k][l]);
+        }
     }
 
     // Makes the coefficients feasible for new bounds: clips them, then restores their zero sum.
@@ -78,8 +94,8 @@ public:
     }
 
     // Starts from the coefficients of another problem, say the same with other samples: clips them
-    // to the bounds, computes the residuals from scratch, and restores the zero sum. A solution of
-    // this very problem is left as it is, to the bit.
+    // to the bounds, computes the residuals, and restores the zero sum. A solution of this very
+    // problem is left as it is, to the bit.
     void start_from(const std::vector<double>& start) {
         double sum = 0, size = 0;
         for (int k = 0; k < dual_.n; ++k) {
@@ -266,6 +282,7 @@ private:
     Moves<T> moves_;
     std::vector<int> set_;      // the working set
     std::vector<char> chosen_;  // 1 for each sample in it
+    std::vector<double> known_b_, known_f_;  // of a start; empty without one that is known
     std::vector<std::pair<double, int>> candidates_;
 };
 

@@ -55,27 +55,42 @@ std::vector<std::vector<Part>> divide(const std::vector<const GridJob*>& jobs, s
 
 }  // namespace
 
+namespace {
+
+// The values of a pair, the first class's first, in an array that is laid out as in `Solutions`.
+template <class T>
+std::vector<double> gather(const T* all, size_t n_samples, const ClassPair& classes) {
+    const auto [first, second] = classes.pair;
+    const T *of_first = all + (classes.j - 1) * n_samples, *of_second = all + classes.i * n_samples;
+    std::vector<double> values(of_first + first.begin, of_first + first.end);
+    values.insert(values.end(), of_second + second.begin, of_second + second.end);
+    return values;
+}
+
+template <class T>
+void scatter(const std::vector<double>& values, T* all, size_t n_samples, const ClassPair& classes) {
+    const auto [first, second] = classes.pair;
+    const auto middle = values.begin() + first.size();
+    std::copy(values.begin(), middle, all + (classes.j - 1) * n_samples + first.begin);
+    std::copy(middle, values.end(), all + classes.i * n_samples + second.begin);
+}
+
+}  // namespace
+
 template <class T>
 void Solutions<T>::store(size_t setting, const ClassPair& classes, const Solution& solution) const {
-    const std::vector<double>& b = solution.b;
-    T* out = coefficients + setting * (n_classes - 1) * n_samples;
-    const auto middle = b.begin() + classes.pair.first.size();
-    std::copy(b.begin(), middle, out + (classes.j - 1) * n_samples + classes.pair.first.begin);
-    std::copy(middle, b.end(), out + classes.i * n_samples + classes.pair.second.begin);
+    scatter(solution.b, coefficients + setting * (n_classes - 1) * n_samples, n_samples, classes);
+    if (residuals) scatter(solution.f, residuals, n_samples, classes);
     const size_t at = setting * (n_classes * (n_classes - 1) / 2) + classes.index;
     intercepts[at] = solution.intercept;
     gaps[at] = solution.gap;
 }
 
 template <class T>
-std::vector<double> Solutions<T>::coefficients_of(size_t setting, const ClassPair& classes) const {
-    const T* all = coefficients + setting * (n_classes - 1) * n_samples;
-    const auto [first, second] = classes.pair;
-    std::vector<double> b(all + (classes.j - 1) * n_samples + first.begin,
-                          all + (classes.j - 1) * n_samples + first.end);
-    b.insert(b.end(), all + classes.i * n_samples + second.begin,
-             all + classes.i * n_samples + second.end);
-    return b;
+Start Solutions<T>::start_of(const ClassPair& classes) const {
+    Start start{gather(coefficients, n_samples, classes), {}};
+    if (residuals) start.f = gather(residuals, n_samples, classes);
+    return start;
 }
 
 void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& classes,
@@ -90,8 +105,7 @@ void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& clas
         return [&, workspace = Workspace()](int k) mutable {
             const ClassPair& pair = pairs[size_t(k)];
             if (unchanged && unchanged[pair.index]) return;
-            const std::vector<double> start =
-                unchanged ? out.coefficients_of(0, pair) : std::vector<double>();
+            const Start start = unchanged ? out.start_of(pair) : Start();
             const Solution solution =
                 solve_pair(data, kernel, pair.pair, C_per_sample, start, limits, workspace);
             out.store(0, pair, solution);

@@ -25,15 +25,17 @@ struct Solutions {
     T* coefficients;
     double *intercepts, *gaps;
     size_t n_classes, n_samples;
+    double* residuals = nullptr;  // laid out as the coefficients, of one setting; or not wanted
 
     void store(size_t setting, const ClassPair& classes, const Solution& solution) const;
-    // The coefficients that `store` has written, in the order of a solution.
-    std::vector<double> coefficients_of(size_t setting, const ClassPair& classes) const;
+    // The coefficients that `store` has written, and the residuals, in the order of a solution.
+    Start start_of(const ClassPair& classes) const;
 };
 
 // Solves every pair on its own, certified. `iterations` and `statuses` have one value per pair, and
 // `C_per_sample` one per sample. With `unchanged`, one value per pair, `out` holds the coefficients to
-// start from; where it is not zero, all of the pair's outputs are there already, and stay.
+// start from, with residuals if these are wanted, NaN where unknown; where `unchanged` is not zero, all
+// of the pair's outputs are there already, and stay.
 void solve_pairs(Data data, const Kernel& kernel, const std::vector<Range>& classes,
                  const double* C_per_sample, const int64_t* unchanged, Limits limits,
                  const Solutions<double>& out, int64_t* iterations, int64_t* statuses,

@@ -112,7 +112,8 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
                       Output<double, 3> coefficients, Output<double, 2> intercepts,
                       Output<double, 2> gaps, Output<int64_t, 2> iterations,
                       Output<int64_t, 2> statuses,
-                      const std::optional<Array<int64_t, 1>>& unchanged) {
+                      const std::optional<Array<int64_t, 1>>& unchanged,
+                      std::optional<Output<double, 2>> residuals) {
     const size_t n = size_t(f64.n);
     const std::vector<Range> classes = classes_of(starts, n, false);
     const size_t n_classes = classes.size(), n_pairs = count_pairs(n_classes);
@@ -126,8 +127,10 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
     require_shape("gaps", gaps, {1, n_pairs});
     require_shape("iterations", iterations, {1, n_pairs});
     require_shape("statuses", statuses, {1, n_pairs});
+    require_shape("residuals", residuals, {n_classes - 1, n});
     const Data data{f32.value_or(Source<float>{}), f64, context.blas, context.variant, memory};
-    const Solutions<double> out{coefficients.data(), intercepts.data(), gaps.data(), n_classes, n};
+    const Solutions<double> out{coefficients.data(), intercepts.data(), gaps.data(), n_classes, n,
+                                data_or_null(residuals)};
     context.run([&](const Workers& workers) {
         solve_pairs(data, kernel, classes, C_per_sample.data(),
                     unchanged ? unchanged->data() : nullptr,
@@ -303,7 +306,8 @@ NB_MODULE(_core, m) {
     m.def("solve_pairs", &solve_pairs_into, "context"_a, "f32"_a.none(), "f64"_a, "kernel"_a,
           array("C_per_sample"), array("starts"), "tolerance"_a, "max_iterations"_a, "memory"_a,
           array("coefficients"), array("intercepts"), array("gaps"), array("iterations"),
-          array("statuses"), array("unchanged") = nb::none());
+          array("statuses"), array("unchanged").none() = nb::none(),
+          array("residuals").none() = nb::none());
     nb::class_<GridJob>(m, "GridJob")
         .def("__init__",
              [](GridJob* self, const Kernel& kernel, const Array<double, 2>& weights,

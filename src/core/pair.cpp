@@ -2,9 +2,12 @@
 //
 // solve_pair runs in float32 first, where rows take half the memory and vectors hold twice as many
 // values, then in float64 from that solution. If it is given a start, float64 looks at that first:
-// where a few samples came or went, most pairs are solved already. solve_jobs stays in float32 and saves work by order:
-// it keeps kernel values while it goes through the folds, and along ascending C starts each problem
-// from the solution of the one before, which stays feasible, as the bounds only widen.
+// where a few samples came or went, most pairs are solved already. If the residuals of the start are
+// known but for a few samples, float64 goes on from there alone: nearly all of the time goes into
+// Gram rows, and then it takes those of the samples that move, once. solve_jobs stays in float32 and
+// saves work by order: it keeps kernel values while it goes through the folds, and along ascending C
+// starts each problem from the solution of the one before, which stays feasible, as the bounds only
+// widen.
 #include "pair.hpp"
 
 namespace penultimate {
@@ -18,6 +21,8 @@ constexpr int kAttempts = 5;
 // The float32 phase aims at this share of the tolerance. Its gap is off by the rounding of kernel
 // values; with some room, float64 mostly has nothing left to do but confirm.
 constexpr double kFastShare = 0.8;
+// A start is gone on from in float64 if at most one in so many residuals is unknown.
+constexpr ptrdiff_t kMostlyKnown = 4;
 // How close a coefficient is to a bound that rounding made it miss, as a share of the room between
 // its bounds: well above the rounding of a sum of a few float64, well below any real distance.
 constexpr double kSlack = 1e-12;
@@ -53,6 +58,7 @@ void conclude(const Dual& dual, const Gap& gap, bool started_warm, Solution& sol
     if (std::isnan(gap.size())) solution.gap = std::numeric_limits<double>::infinity();
     solution.intercept = find_intercept(dual, started_warm);
     solution.b = dual.b;
+    solution.f = dual.f;
 }
 
 // Runs to the tolerance, and certifies it on residuals that are computed from scratch. During a run
@@ -72,32 +78,43 @@ void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limit
     }
 }
 
-// Sets the coefficients and residuals of a start, and returns its gap.
-Gap look_at(const std::vector<double>& start, const Data& data, const Kernel& kernel,
-            const Pair& pair, const Limits& limits, Workspace& workspace, Dual& dual) {
+// Sets the coefficients and residuals of a start, and returns its gap. If most of the residuals are
+// known, goes on to the solution.
+Gap look_at(const Start& start, const Data& data, const Kernel& kernel, const Pair& pair,
+            const Limits& limits, Workspace& workspace, Dual& dual, Solution& solution) {
     GramSource<double> source(data.f64, pair.first, pair.second, data.blas);
     Decomposition<double> phase(
         source, kernel, {kernels<double>(*data.variant), data.blas, data.memory, workspace.f64},
         limits, dual);
-    phase.start_from(start);
-    return find_gap(dual);
+    const bool goes_on = start.is_mostly_known();
+    if (goes_on) phase.know(start.b, start.f);
+    phase.start_from(start.b);
+    Gap gap = find_gap(dual);
+    if (goes_on && gap.size() > limits.tolerance) certify(phase, dual, limits, solution, gap);
+    return gap;
 }
 
 }  // namespace
 
+bool Start::is_mostly_known() const {
+    const auto unknown = std::count_if(f.begin(), f.end(), [](double x) { return std::isnan(x); });
+    return !f.empty() && unknown * kMostlyKnown <= ptrdiff_t(f.size());
+}
+
 Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
-                    const double* C_per_sample, const std::vector<double>& start,
-                    const Limits& limits, Workspace& workspace) {
+                    const double* C_per_sample, const Start& start, const Limits& limits,
+                    Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
     set_bounds(dual, pair, C_per_sample, 1.0);
     Solution solution;
     Gap gap;
-    if (!start.empty()) {
-        gap = look_at(start, data, kernel, pair, limits, workspace, dual);
-        if (gap.size() <= limits.tolerance) {
-            conclude(dual, gap, dual.b != start, solution);
+    if (!start.b.empty()) {
+        gap = look_at(start, data, kernel, pair, limits, workspace, dual, solution);
+        if (gap.size() <= limits.tolerance || solution.status == Status::cancelled) {
+            conclude(dual, gap, dual.b != start.b, solution);
             return solution;
         }
+        solution = {};
         // Not finite: of no use as a start.
         if (std::isnan(gap.size())) {
             dual.start_cold();
@@ -129,7 +146,7 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
         if (begin_fast) phase.recompute_residuals();
         certify(phase, dual, limits, solution, gap);
     }
-    conclude(dual, gap, !start.empty(), solution);
+    conclude(dual, gap, !start.b.empty(), solution);
     return solution;
 }
 

@@ -10,10 +10,19 @@ namespace penultimate {
 
 struct Solution {
     std::vector<double> b;  // signed coefficients, the first class's samples first
+    std::vector<double> f;  // their residuals
     double intercept = 0;
     double gap = 0;         // the largest violation of the optimality conditions
     int64_t iterations = 0;
     Status status = Status::converged;
+};
+
+// Signed coefficients to start from, in the order of a solution's; or none. Their residuals may be
+// known, with NaN for those that are not; or none are.
+struct Start {
+    std::vector<double> b, f;
+
+    bool is_mostly_known() const;
 };
 
 // The samples of classes +1 and -1.
@@ -37,11 +46,10 @@ struct Workspace {
 };
 
 // Solves one problem to its tolerance, finished and certified in float64. `C_per_sample` holds C
-// times the weight of each sample, for all samples of all classes, sorted by class. `start` has
-// signed coefficients to start from, the first class's samples first, or none.
+// times the weight of each sample, for all samples of all classes, sorted by class.
 Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
-                    const double* C_per_sample, const std::vector<double>& start,
-                    const Limits& limits, Workspace& workspace);
+                    const double* C_per_sample, const Start& start, const Limits& limits,
+                    Workspace& workspace);
 
 // A kernel with several folds, each with its own sample weights, and ascending values of C.
 struct Job {

@@ -23,13 +23,14 @@ def fuzz():
     sys.path.remove(str(ROOT))
 
 
-@pytest.mark.parametrize("level", ["zip", "manifest", "tensors", "graph"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:.*did not reach")
+@pytest.mark.parametrize("level", ["zip", "manifest", "tensors", "graph", "teach"])
 def test_damage_is_refused_or_harmless(fuzz, level):
     """Another error than one of ours would end the test."""
-    originals = fuzz.originals()
-    rng = random.Random(f"{level} 1")
-    outcomes = [fuzz.use(fuzz.damage(rng.choice(originals), level, rng)) for _ in range(60)]
-    assert outcomes.count("refused") > 40
+    rng, n = random.Random(f"{level} 1"), 20 if level == "teach" else 60
+    outcomes = [fuzz.use(fuzz.damage(fuzz.parts_for(level, rng), level, rng)) for _ in range(n)]
+    # A feature of another value is no fault that anyone could see.
+    assert outcomes.count("refused") > (n / 2 if level == "teach" else 2 * n / 3)
 
 
 def test_hostile_contents_with_right_hashes_are_refused_or_open_within_limits(fuzz):
@@ -55,7 +56,7 @@ def test_damage_reaches_the_runtime(fuzz):
 
 def test_a_thousand_flipped_bytes_are_a_thousand_refusals(fuzz):
     rng = random.Random(0)
-    whole = [pack(parts) for parts in fuzz.originals()]
+    whole = [pack(parts) for parts in (*fuzz.originals(), fuzz.teachable())]
     for _ in range(1000):
         with pytest.raises(BundleError):
             Predictor(fuzz.flip(rng.choice(whole), rng))
@@ -76,7 +77,7 @@ def test_no_damage_to_a_signed_bundle_is_taken_for_its_signers(fuzz):
 
 
 def test_what_was_not_damaged_is_not_refused(fuzz):
-    for parts in fuzz.originals():
+    for parts in (*fuzz.originals(), fuzz.teachable()):
         assert fuzz.use(pack(parts)) == "predicts"
 
 

@@ -52,12 +52,21 @@ def test_features_and_numbers(data, tmp_path):  # noqa: F811
     assert (load(out).predict(X) == y).mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    "options",
-    [["--head", "logistic"], ["--risk", "0.2"], ["--subsets"]],
-)
-def test_what_cannot_be_taught_is_said_before_it_is_fitted(data, tmp_path, options):  # noqa: F811
-    run("fit", data, "--out", tmp_path / "model.zip", "--teachable", *options, code=2)
+def test_what_cannot_be_taught_is_said_before_it_is_fitted(data, tmp_path):  # noqa: F811
+    options = ["--teachable", "--head", "logistic"]
+    run("fit", data, "--out", tmp_path / "model.zip", *options, code=2)
+
+
+def test_a_model_that_abstains_sets_its_threshold_again(data, tmp_path):  # noqa: F811
+    out = tmp_path / "model.zip"
+    options = ["--head", "svm-linear", "--teachable", "--coverage", "0.8"]
+    run("fit", data, "--out", out, *options)
+    before = load(out).manifest
+    assert before.teach["heads"][0]["n_calibration"] == before.abstention["n_heldout"]
+    np.save(tmp_path / "large.npy", X[:2] + 5)
+    text = run("teach", out, tmp_path / "large.npy", "--label", "large", "--promote").stdout
+    assert "set anew for the taught head" in text
+    assert "None of them is of 'large'" in text
 
 
 def test_wrong_usage(model, tmp_path):

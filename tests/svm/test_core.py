@@ -388,6 +388,22 @@ def test_a_job_keeps_its_arrays():
     assert sys.getrefcount(coefficients) == before
 
 
+def test_residuals_are_those_of_the_solution_and_of_its_shape():
+    residuals = np.full((2, N), np.nan)
+    coefficients = solve_pairs(
+        coefficients=zeros(1, 2, N), unchanged=np.zeros(N_PAIRS, np.int64), residuals=residuals
+    )[0]
+    distances = squared_norms(X64)[:, None] + squared_norms(X64) - 2 * X64 @ X64.T
+    first, second = slice(0, 10), slice(10, 20)  # in rows 0 and 0
+    pair = np.r_[coefficients[0, first], coefficients[0, second]]
+    labels = np.repeat([1.0, -1.0], 10)
+    expected = labels - np.exp(-0.5 * distances[:20, :20]) @ pair
+    found = np.r_[residuals[0, first], residuals[0, second]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    with pytest.raises(ValueError, match=r"'residuals' must have shape \(2, 30\)"):
+        solve_pairs(unchanged=np.zeros(N_PAIRS, np.int64), residuals=zeros(2, N + 1))
+
+
 @pytest.mark.parametrize("type_", [-1, 4])
 def test_an_unknown_kernel_raises(type_):
     with pytest.raises(ValueError, match="0 to 3"):

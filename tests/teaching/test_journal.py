@@ -62,6 +62,18 @@ def test_what_is_no_journal_is_refused(tmp_path):
         Journal(path)
 
 
+def test_a_journal_from_before_there_were_subsets_is_read(path):
+    with Teacher(path) as teacher:
+        digest = teacher.teach(SEVENS[:1], [7]).digest
+    with sqlite3.connect(f"{path}.teach.db") as database:
+        database.execute("ALTER TABLE samples DROP COLUMN subset")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    with Teacher(path) as teacher:
+        assert teacher.digest == digest
+        assert teacher.teach(SEVENS[1:2], [7]).number == 2
+
+
 def test_features_of_another_width_are_refused(path):
     with Teacher(path) as teacher:
         teacher.teach(SEVENS[:1], [7])

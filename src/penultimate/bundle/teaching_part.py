@@ -3,7 +3,10 @@
 For each head, by its number: the samples that it was fitted on, as they reach it (normalized),
 their labels as positions in the classes of the manifest, and the numbers of its last fit that no
 other part holds. Beside them are held-out samples, on which neither this head nor a taught one was
-fitted, to compare the two. Here it is checked, without what writes it.
+fitted, to compare the two; and of a model that abstains, those that set its threshold: both with
+whether they are called novel. Of several heads, each has the samples of its own subset; held-out
+ones with whether the router sends them there, and those of the threshold that it does send there.
+Here it is checked, without what writes it.
 """
 
 from typing import Any
@@ -39,13 +42,23 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
     if manifest.teach is None or tensors is None:
         return
     wanted: dict[str, list[int]] = {}
+    subsets = manifest.subsets or {}
+    if [head["subset"] for head in manifest.teach["heads"]] != (list(subsets) or [None]):
+        raise BundleError(f"{TEACH!r} in the bundle is not of the subsets in its manifest.")
     for number, head in enumerate(manifest.teach["heads"]):
         n, m, width = head["n_samples"], head["n_held_out"], head["n_features"]
+        c, n_classes = head["n_calibration"], len(subsets.get(head["subset"], manifest.classes))
         sizes = {
             "features": [n, width],
             "labels": [n],
             "held_out_features": [m, width],
             "held_out_labels": [m],
+            "held_out_routed": [m],
+            "held_out_novel": [m],
+            "calibration_features": [c, width],
+            "calibration_labels": [c],
+            "calibration_novel": [c],
+            "residuals": [n_classes - 1, n],
             "mean": [width],
             "gamma": [],
         }
@@ -58,8 +71,10 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
             f"says {wanted.get(odd)}."
         )
     for name, entry in tensors.items():
-        kinds = ("I64",) if name.endswith("labels") else _FLOATS
-        if name.endswith(("mean", "gamma")):
+        kinds = _FLOATS
+        if name.endswith(("labels", "routed", "novel")):
+            kinds = ("I64",)
+        if name.endswith(("mean", "gamma", "residuals")):
             kinds = ("F64",)
         if entry["dtype"] not in kinds:
             raise BundleError(f"{name!r} in {TEACH!r} has the type {entry['dtype']}.")

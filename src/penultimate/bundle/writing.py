@@ -28,12 +28,12 @@ from penultimate.bundle.head_parts import head_parts, params_of
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import Parity, answering_part, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
+from penultimate.bundle.promises import abstention_of
 from penultimate.bundle.signing import add_signature
 from penultimate.bundle.teachable import Labeled, teaching_parts
 from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
 from penultimate.classifiers import (
-    AbstainingClassifier,
     SoftmaxClassifier,
     Specialists,
 )
@@ -69,6 +69,7 @@ def save(
     thumbnails: "tuple[Any, ArrayLike] | None" = None,
     teach: Labeled | None = None,
     held_out: Labeled | None = None,
+    calibration: Labeled | None = None,
 ) -> Parity:
     """Write a fitted model into one file, which `load` reads without the framework it came from.
 
@@ -103,6 +104,9 @@ def save(
     held_out : (X, y), optional
         With `teach`: samples that it was not fitted on, such as a test set, to compare a taught
         head with this one.
+    calibration : (X, y), optional
+        With `teach`, of a model that abstains: the samples that its threshold was set on, on which
+        it is set again for a taught head.
 
     Returns
     -------
@@ -174,10 +178,11 @@ def save(
         if facts["kind"] != "images":
             raise ValueError("The model takes features, of which there are no thumbnails.")
         parts |= make_thumbnails(*thumbnails, model.classes_.tolist())
-    if held_out is not None and teach is None:
-        raise TypeError("held_out is for teaching: pass teach as well.")
+    if teach is None and (held_out is not None or calibration is not None):
+        name = "held_out" if held_out is not None else "calibration"
+        raise TypeError(f"{name} is for teaching: pass teach as well.")
     if teach is not None:
-        facts["teach"], tensors = teaching_parts(model, teach, held_out)
+        facts["teach"], tensors = teaching_parts(model, teach, held_out, calibration)
         parts[TEACH] = save_tensors(dict(sorted(tensors.items())))
     content = bundle_of(facts, parts)
     with write_atomically(path) as temporary:
@@ -304,7 +309,7 @@ def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:
         "network": None if extractor is None else _network(extractor),
         "head": _head(inner),
         "calibration": {"method": "temperature"} if getattr(inner, "calibrator_", None) else None,
-        "abstention": _abstention(model),
+        "abstention": abstention_of(model),
         "created_with": {
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
@@ -356,36 +361,6 @@ def _head(model: Any) -> dict[str, Any]:
         "kind": f"{name}{kernel}",
         "params": params_of(head),
         "normalization": getattr(model, "normalization_", None),
-    }
-
-
-def _abstention(model: Classifier) -> dict[str, Any] | None:
-    if not isinstance(model, AbstainingClassifier):
-        return None
-    finite = bool(np.isfinite(model.threshold_))
-    bound = f"{100 * model.risk_bound_:.2g} %"
-    statement = (
-        f"Answers where its confidence exceeds {model.threshold_:.4g}: "
-        f"{100 * model.coverage_:.0f} % of {model.n_heldout_:,} held-out samples. With "
-        f"{100 * model.level:g} % confidence, at most {bound} of the answers are wrong, for "
-        "samples drawn like those."
-        if finite
-        else f"It abstains from every sample: no threshold keeps errors below {model.risk}."
-    )
-    if model.novelty is not None:
-        detector = model.novelty_detector_
-        statement += (
-            f" Says of a sample that it is of none of the classes at a false-alarm rate of "
-            f"{100 * model.novelty:g} %, calibrated with {detector.n_heldout_:,} held-out samples."
-        )
-    return {
-        "threshold": float(model.threshold_) if finite else None,
-        "risk": model.risk,
-        "level": model.level,
-        "coverage": float(model.coverage_),
-        "bound": float(model.risk_bound_),
-        "n_heldout": int(model.n_heldout_),
-        "statement": statement,
     }
 
 

@@ -146,8 +146,8 @@ def check_known_labels(y: NDArray[Any], classes: NDArray[Any]) -> None:
 
 def leave_seen_out(
     estimator: Head, X: ArrayLike, y: NDArray[Any], goal: Goal
-) -> tuple[Any, NDArray[Any]]:
-    """Return the held-out samples that a fitted classifier has not seen, with their labels.
+) -> tuple[Any, NDArray[Any], NDArray[np.intp]]:
+    """Return the held-out samples that a fitted classifier has not seen, and which these are.
 
     Parameters
     ----------
@@ -163,6 +163,8 @@ def leave_seen_out(
     Returns
     -------
     X, y : array-like and ndarray
+    rows : ndarray of int
+        Their positions.
 
     Raises
     ------
@@ -178,7 +180,7 @@ def leave_seen_out(
     """
     seen = seen_by(estimator, X)
     if not seen.any():
-        return X, y
+        return X, y, np.arange(len(y))
     count = f"{seen.sum():,} of {len(seen):,} held-out samples were seen in training"
     if seen.all():
         raise LeakageError(
@@ -192,4 +194,4 @@ def leave_seen_out(
         stacklevel=level_outside(),
     )
     rows = np.flatnonzero(~seen)
-    return take(X, rows), y[rows]
+    return take(X, rows), y[rows], rows

@@ -113,6 +113,9 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
     n_heldout_, n_accepted_, n_errors_ : int
         Numbers of held-out samples, without those that are called novel, of those above the
         threshold, and of errors among these.
+    fitted_, heldout_ : ndarray of int
+        Positions, in what was passed to `fit`, of the samples that the classifier was fitted on
+        (none, if it is frozen), and of the held-out ones.
     novelty_detector_ : NoveltyDetector
         With `novelty`: the fitted detector, which takes features.
     classes_ : ndarray of shape (n_classes,)
@@ -243,6 +246,7 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         if frozen and self.novelty is None:
             goal.check_enough(len(y), len(y))
             self.estimator_ = self.estimator
+            self.fitted_, heldout = np.arange(0), np.arange(len(y))
         else:
             seed = draw_seed(self.random_state)
             prints = copies = None
@@ -266,13 +270,15 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
                 self.estimator_ = clone(self.estimator)
                 self.estimator_.fit(rows, y[split.train], **take_rows(params, split.train, len(y)))
             known = rows, y[split.train], None if groups is None else groups[split.train]
-            X, y = take(X, split.held_out), y[split.held_out]
+            self.fitted_ = split.train[:0] if frozen else split.train
+            X, y, heldout = take(X, split.held_out), y[split.held_out], split.held_out
         self._take_over()
         check_known_labels(y, self.classes_)
         warn_if_unknown(
             self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
         )
-        X, y = leave_seen_out(self.estimator_, X, y, goal)
+        X, y, unseen = leave_seen_out(self.estimator_, X, y, goal)
+        self.heldout_ = heldout[unseen]
         if self.novelty is not None:
             self.novelty_detector_ = fit_detector(self.estimator_, self.novelty, *known, X, seed)
             rows = np.flatnonzero(~self.is_novel(X))

@@ -149,7 +149,7 @@ def fit(
         return
     assert data is not None
     if teachable:
-        check_teachable(head, subsets, risk, coverage, novelty)
+        check_teachable(head)
     reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
     with plain_errors("no model was written"):
         _check_out(out)
@@ -227,8 +227,10 @@ def fit(
                 fitted = fit_final(dataset, inputs, settings, live)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)
-            y, test = np.asarray(dataset.classes)[dataset.labels], fitted.test
-            fit_on = (inputs[fitted.development], y[fitted.development]) if teachable else None
+            y = np.asarray(dataset.classes)[dataset.labels]
+            kept = {}
+            if teachable:
+                kept = {name: (inputs[rows], y[rows]) for name, rows in fitted.to_teach().items()}
             proof = save(
                 fitted.model,
                 out,
@@ -236,8 +238,7 @@ def fit(
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
                 thumbnails=first_of_each(dataset, fitted, thumbnails) if thumbnails else None,
-                teach=fit_on,
-                held_out=(inputs[test], y[test]) if teachable and len(test) else None,
+                **kept,
             )
             live.update("write and check the file", 1, 1)
             leak = [fitted.leak] if fitted.leak else []

@@ -11,22 +11,12 @@ _FOR_REPORTS = ("report", "out", "head")
 _FOR_IMAGES = ("network", "layer", "epochs", "preprocessing", "pooling", "mirror")
 
 
-def check_teachable(head: str, subsets: bool, *promises: float | None) -> None:
+def check_teachable(head: str) -> None:
     """Refuse what could not be taught, before anything is trained for it."""
     named = [] if head == "auto" else [each.strip() for each in head.split(",")]
     if odd := [each for each in named if each not in TAUGHT]:
         raise typer.BadParameter(
             f"is for SVM heads; got {odd[0]}. Use --head {','.join(TAUGHT)}.",
-            param_hint="--teachable",
-        )
-    if subsets:
-        raise typer.BadParameter(
-            "is not for specialists; leave out --subsets.", param_hint="--teachable"
-        )
-    if any(each is not None for each in promises):
-        raise typer.BadParameter(
-            "does not go with --risk, --coverage and --novelty: what they promise is for the head "
-            "as it was.",
             param_hint="--teachable",
         )
 

@@ -23,6 +23,10 @@ def teach(
         str | None,
         typer.Option(help="What they are; a name that is new is a new class.", show_default=False),
     ] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(help="Of specialists: the subset of a label that is new.", show_default=False),
+    ] = None,
     undo: Annotated[
         bool,
         typer.Option(
@@ -52,6 +56,8 @@ def teach(
     """
     if bool(images) != (label is not None):
         raise typer.BadParameter("images and --label go together.", param_hint="--label")
+    if subset is not None and label is None:
+        raise typer.BadParameter("is for images and their --label.", param_hint="--subset")
     if images and undo:
         raise typer.BadParameter("undoes what is there: without images.", param_hint="--undo")
     if sign_with is not None and not promote:
@@ -63,7 +69,7 @@ def teach(
             if images:
                 assert label is not None
                 X = _samples(images)
-                print(teacher.teach(X, [_typed(label, teacher)] * len(X)))
+                print(teacher.teach(X, [_typed(label, teacher)] * len(X), subset=subset))
             if undo:
                 print(teacher.undo())
             if compare:

@@ -93,6 +93,17 @@ class FinalModel:
         """The model without its abstention."""
         return self.model.estimator_ if isinstance(self.model, AbstainingClassifier) else self.model
 
+    def to_teach(self) -> dict[str, NDArray[np.int64]]:
+        """Return the positions of the samples that `save` takes so that it can be taught."""
+        parts = {"teach": self.development}
+        if isinstance(self.model, AbstainingClassifier):
+            calibration = self.development[self.model.heldout_]
+            parts = {
+                "teach": self.development[self.model.fitted_],
+                "calibration": calibration,
+            }
+        return parts | ({"held_out": self.test} if len(self.test) else {})
+
     def expected(self) -> dict[str, Any] | None:
         """Return what to expect of new data, as a bundle states it."""
         if self.accuracy is not None:

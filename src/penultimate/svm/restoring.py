@@ -1,8 +1,7 @@
-"""A fitted `SVC` made again from its numbers, ready to be fitted further.
+"""A fitted `SVC` made again from its numbers.
 
 The numbers are those that a bundle holds. With them and the samples of its last fit, the classifier
-predicts to the bit what the original did, and a warm start leaves alone the pairs of classes whose
-samples have not changed.
+predicts to the bit what the original did.
 """
 
 from collections.abc import Mapping
@@ -12,9 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
 
-from penultimate.svm._kernel import Kernel
-from penultimate.svm._pairs import SortedClasses
-from penultimate.svm._warm_start import Prints
 from penultimate.svm.svc import SVC
 
 # What `restore` needs of the attributes of a classifier.
@@ -35,7 +31,7 @@ def restore(
     Parameters
     ----------
     params : dict
-        Of the classifier; `gamma` and `warm_start` are set here.
+        Of the classifier; `gamma` is set here.
     learned : dict of str to ndarray
         Its fitted attributes `LEARNED`.
     X : ndarray of shape (n_samples, n_features)
@@ -49,7 +45,6 @@ def restore(
     Returns
     -------
     SVC
-        With ``warm_start=True``.
 
     Raises
     ------
@@ -68,7 +63,7 @@ def restore(
     >>> (again.decision_function(X) == svc.decision_function(X)).all()
     np.True_
     """
-    svc = SVC(**{**params, "gamma": gamma, "warm_start": True})
+    svc = SVC(**{**params, "gamma": gamma})
     svc._check_params()
     classes, codes = np.unique(y, return_inverse=True)
     support, counts = learned["support_"], learned["n_support_"]
@@ -88,10 +83,8 @@ def restore(
     if not np.array_equal(codes[support], np.repeat(np.arange(len(classes)), counts)):
         raise ValueError("The support vectors of the classifier are of other classes than stated.")
     weights = compute_class_weight(svc.class_weight, classes=classes, y=y)
-    layout = SortedClasses.of(codes, len(classes))
-    kernel = Kernel(svc.kernel, gamma, svc.coef0, svc.degree)
     svc.classes_, svc.class_weight_, svc.n_features_in_ = classes, weights, X.shape[1]
-    svc._prints = Prints.of(X, svc.C * weights[codes], layout, classes, kernel, svc.tol)
+    svc._prints = None
     svc._mean, svc._gamma, svc.shape_fit_ = mean, gamma, X.shape
     svc.support_, svc.n_support_ = support.astype(np.int32), counts.astype(np.int32)
     svc.support_vectors_ = X[support]

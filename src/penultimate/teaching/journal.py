@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from penultimate.teaching.errors import JournalBusyError, TeachingError
 
 _APPLICATION = 0x50454E54  # "PENT", what marks the file as ours
-_FORMAT = 1
+_FORMAT = 2
 _TABLES = """
 CREATE TABLE versions (
     sha256 TEXT PRIMARY KEY, parent TEXT REFERENCES versions, number INTEGER NOT NULL
@@ -39,6 +39,7 @@ CREATE TABLE samples (
     label TEXT NOT NULL,
     features BLOB NOT NULL,
     thumbnail BLOB,
+    subset TEXT,
     PRIMARY KEY (event, place)
 ) STRICT;
 """
@@ -54,6 +55,8 @@ class TaughtLesson(NamedTuple):
     features : ndarray of shape (n_samples, n_features), float32
     labels : list
     thumbnails : list of bytes or None
+    subsets : list of str or None
+        Of a model with specialists, the one that each sample was taught to.
     """
 
     event: int
@@ -61,6 +64,7 @@ class TaughtLesson(NamedTuple):
     features: NDArray[np.float32]
     labels: list[Any]
     thumbnails: list[bytes | None]
+    subsets: list[str | None]
 
 
 class Journal:
@@ -106,6 +110,9 @@ class Journal:
             for each in _TABLES.split(";\n"):
                 run(each)
             run(f"PRAGMA application_id = {_APPLICATION}")
+            run(f"PRAGMA user_version = {_FORMAT}")
+        elif mark == _APPLICATION and form == 1:  # from before specialists were taught
+            run("ALTER TABLE samples ADD COLUMN subset TEXT")
             run(f"PRAGMA user_version = {_FORMAT}")
         elif mark != _APPLICATION or form != _FORMAT:
             run("ROLLBACK")
@@ -181,16 +188,19 @@ class Journal:
         features: NDArray[np.float32],
         labels: list[Any],
         thumbnails: list[bytes | None],
+        subsets: list[str | None] | None = None,
     ) -> int:
         """Add a lesson, within `writing`; return its number."""
         event = self.add(version, "teach")
-        for place, (row, label, picture) in enumerate(
-            zip(features, labels, thumbnails, strict=True)
+        subsets = [None] * len(labels) if subsets is None else subsets
+        for place, (row, label, picture, subset) in enumerate(
+            zip(features, labels, thumbnails, subsets, strict=True)
         ):
             values = np.ascontiguousarray(row, "<f4").tobytes()
             self._db.execute(
-                "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
-                (event, place, json.dumps(label), values, picture),
+                "INSERT INTO samples (event, place, label, features, thumbnail, subset) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (event, place, json.dumps(label), values, picture, subset),
             )
         return event
 
@@ -215,17 +225,19 @@ class Journal:
                 if kind != "teach" or event in undone:
                     continue
                 samples = self._db.execute(
-                    "SELECT label, features, thumbnail FROM samples WHERE event = ? ORDER BY place",
+                    "SELECT label, features, thumbnail, subset FROM samples WHERE event = ? "
+                    "ORDER BY place",
                     (event,),
                 ).fetchall()
-                features = [np.frombuffer(values, "<f4") for _, values, _ in samples]
+                features = [np.frombuffer(values, "<f4") for _, values, _, _ in samples]
                 found.append(
                     TaughtLesson(
                         event,
                         at,
                         np.stack(features).astype(np.float32),
-                        [json.loads(label) for label, _, _ in samples],
-                        [picture for _, _, picture in samples],
+                        [json.loads(label) for label, _, _, _ in samples],
+                        [picture for _, _, picture, _ in samples],
+                        [subset for _, _, _, subset in samples],
                     )
                 )
         return found

@@ -81,6 +81,8 @@ class HeadComparison:
         ones, with a choice after it, makes the next figures a little too optimistic.
     new_classes : list
         Classes of which there are no held-out samples.
+    routed : Interval or None
+        Of specialists: accuracy of the taught ones where the router chooses among them.
     """
 
     taught: Interval
@@ -90,6 +92,7 @@ class HeadComparison:
     n_left_out: int
     n_looks: int
     new_classes: list[Any]
+    routed: Interval | None = None
 
     def __str__(self) -> str:
         points = self.difference
@@ -99,6 +102,11 @@ class HeadComparison:
             f"points (95 % interval: {100 * points.low:+.1f} to {100 * points.high:+.1f}).",
             f"They were looked at {self.n_looks} time{'s' * (self.n_looks != 1)}.",
         ]
+        if self.routed is not None:
+            lines.append(
+                "That is with the subset known; where the router chooses it, "
+                f"{100 * self.routed.value:.1f} % taught."
+            )
         if self.new_classes:
             lines.append(
                 f"None of them is of {', '.join(map(repr, self.new_classes))}: this is what the "

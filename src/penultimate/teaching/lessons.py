@@ -13,10 +13,9 @@ from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.strict_json import parse_json
 from penultimate.teaching.duplicates import same_samples
 from penultimate.teaching.errors import TeachingError
-from penultimate.teaching.head import Head
+from penultimate.teaching.heads import Heads
 from penultimate.teaching.journal import TaughtLesson
 from penultimate.teaching.lesson import Lesson
-from penultimate.teaching.version import digest
 
 _LONGEST = 200  # characters of a label
 _KINDS: dict[str, tuple[type, tuple[type, ...]]] = {
@@ -64,10 +63,11 @@ def check_labels(y: Any, n_samples: int, manifest: Manifest) -> list[Any]:
     return labels
 
 
-def check_lessons(lessons: Sequence[TaughtLesson], manifest: Manifest, head: Head) -> None:
-    """Raise unless what a journal holds can be taught to this head."""
+def check_lessons(lessons: Sequence[TaughtLesson], manifest: Manifest, heads: Heads) -> None:
+    """Raise unless what a journal holds can be taught to these heads."""
+    width = heads.each[0].in_bundle.X.shape[1]
     for each in lessons:
-        shape = (len(each.labels), head.X.shape[1])
+        shape = (len(each.labels), width)
         if each.features.shape != shape or not np.isfinite(each.features).all():
             raise TeachingError(
                 f"Lesson {each.event} in the journal has features of shape {each.features.shape}, "
@@ -76,98 +76,99 @@ def check_lessons(lessons: Sequence[TaughtLesson], manifest: Manifest, head: Hea
         check_labels(each.labels, len(each.labels), manifest)
 
 
-def joined(
-    lessons: Sequence[TaughtLesson],
-    features: NDArray[np.float32] | None = None,
-    labels: Sequence[Any] = (),
-) -> tuple[NDArray[np.float32], list[Any]]:
-    """Return features and labels of all lessons, and of one that follows."""
-    rows = [each.features for each in lessons]
-    if features is not None:
-        rows.append(features)
-    every = [label for each in lessons for label in each.labels] + list(labels)
-    return np.concatenate(rows) if rows else np.empty((0, 0), np.float32), every
-
-
 def look_up(
     rows: NDArray[np.float32],
     labels: list[Any],
+    places: list[int],
     lessons: Sequence[TaughtLesson],
-    head: Head,
+    heads: Heads,
     leaked: Callable[[str], None],
 ) -> tuple[list[int], tuple[str, ...]]:
     """Return which samples are new, and what to know of the others.
 
-    `head` is the taught one, which has the samples of the fit, followed by those of lessons.
-    `leaked` is called with words if samples are among the held-out ones.
+    `places` are the positions of the heads that the labels are taught to. `leaked` is called with
+    words if samples are among the held-out ones.
 
     Raises
     ------
     TeachingError
         If none is new, or one was taught with another label.
     """
-    normalized = head.normalized(rows)
     numbers = [each.event for each in lessons for _ in each.labels]
-    n_fitted = len(head.X) - len(numbers)
+    known = [label for each in lessons for label in each.labels]
+    width = rows.shape[1]
+    taught = np.concatenate([np.empty((0, width), np.float32), *(e.features for e in lessons)])
+    of_fit = _of_fit(rows, places, heads)
     new: list[int] = []
     notes: list[str] = []
-    for place, same in enumerate(same_samples(normalized, head.X)):
+    for place, same in enumerate(same_samples(rows, taught)):
         label = labels[place]
         earlier = [k for k in new if np.array_equal(rows[k], rows[place])]
-        taught = [int(k) - n_fitted for k in same if k >= n_fitted]
-        said = [(head.classes[head.y[k + n_fitted]], f"in lesson {numbers[k]}") for k in taught]
+        said = [(known[k], f"in lesson {numbers[k]}") for k in same]
         said += [(labels[k], "in this lesson") for k in earlier]
-        if other := [(known, where) for known, where in said if known != label]:
-            known, where = other[0]
+        if other := [(was, where) for was, where in said if was != label]:
+            was, where = other[0]
             raise TeachingError(
-                f"Sample {place} was taught as {known!r} {where}, and now as {label!r}. Undo that "
+                f"Sample {place} was taught as {was!r} {where}, and now as {label!r}. Undo that "
                 "lesson first."
             )
         if said:
             notes.append(f"Sample {place} was taught {said[0][1]} already, and is left out.")
             continue
-        if fitted := [head.classes[head.y[k]] for k in same if k < n_fitted]:
+        if place in of_fit:
             notes.append(
-                f"Sample {place} is among those of the fit, as {fitted[0]!r}; that one stays, too."
+                f"Sample {place} is among those of the fit, as {of_fit[place]!r}; that one stays, "
+                "too."
             )
         new.append(place)
     if not new:
         raise TeachingError("All of these samples were taught already, with these labels.")
-    held_out = same_samples(normalized[new], head.held_out)
-    if n_leaked := sum(len(each) > 0 for each in held_out):
-        note = (
-            f"{n_leaked} of these samples are among the held-out ones, and no longer count there: "
-            "a head cannot be tested on what it was taught."
-        )
-        leaked(note)
-        notes.append(note)
+    for kind, words in (
+        ("held_out", "held-out ones, and no longer count there: a head cannot be tested on"),
+        ("calibration", "calibration samples, and no longer count there: no threshold is set on"),
+    ):
+        found = [same_samples(h.normalized(rows[new]), getattr(h, kind).X) for h in heads.each]
+        if n_leaked := sum(any(len(same) for same in each) for each in zip(*found)):
+            note = f"{n_leaked} of these samples are among the {words} what it was taught."
+            leaked(note)
+            notes.append(note)
     return new, tuple(notes)
 
 
-def said_by(head: Head, rows: NDArray[np.float32]) -> list[Any]:
-    """Return labels that a head predicts of features."""
-    return [head.classes[code] for code in head.predict(head.normalized(rows))]
+def _of_fit(rows: NDArray[np.float32], places: list[int], heads: Heads) -> dict[int, Any]:
+    """Return which samples were fitted on by the heads they are for, and with which labels."""
+    found = {}
+    for place, head in enumerate(heads.each):
+        own = [k for k, other in enumerate(places) if other == place]
+        if own:
+            fitted = head.in_bundle
+            for k, same in zip(own, same_samples(head.normalized(rows[own]), fitted.X)):
+                if len(same):
+                    found[k] = head.classes[fitted.codes[same[0]]]
+    return found
 
 
 def lesson_of(
     number: int,
-    before: Head,
-    after: Head,
-    rows: NDArray[np.float32],
-    labels: list[Any],
+    before: Heads,
+    after: Heads,
+    taught: TaughtLesson,
     start: float,
     notes: tuple[str, ...],
 ) -> Lesson:
-    """Return what a lesson changed."""
+    """Return what a lesson, or an undone one, changed."""
+    # Asked of the specialist that it was for; before a class was new, of its subset.
+    with_all = after if len(after.classes) >= len(before.classes) else before
+    places = [with_all.of_label(*each) for each in zip(taught.labels, taught.subsets)]
     return Lesson(
         number=number,
-        labels=labels,
-        before=said_by(before, rows),
-        after=said_by(after, rows),
+        labels=taught.labels,
+        before=before.predict(taught.features, places),
+        after=after.predict(taught.features, places),
         new_classes=[each for each in after.classes if each not in before],
-        certified=bool((after.machine.status_ == "converged").all()),
-        gap=float(after.machine.optimality_gap_.max()),
-        digest=digest(after),
+        certified=after.is_certified,
+        gap=after.gap,
+        digest=after.digest(),
         seconds=time.perf_counter() - start,
         notes=notes,
     )

@@ -39,11 +39,20 @@ def replace_keeping(path: Path, content: bytes, kept: Path, old: bytes) -> None:
     write_content(path, content)
 
 
-def notes_on(old: Version, is_signed: bool) -> Iterator[str]:
-    """Yield what the version after this one does not have any more, in words."""
-    if old.is_signed and not is_signed:
+def notes_on(old: Version, new: Version) -> Iterator[str]:
+    """Yield what a version does not have any more that the one before had, in words."""
+    before, now = old.model, new.model
+    if before.is_signed and not now.is_signed:
         yield "It is not signed, as the one before was: sign it, or promote with a key."
-    if old.model.manifest.calibration is not None:
+    if now.manifest.calibration is not None:
         yield "Its probabilities keep the temperature of the first version."
-    if old.model.manifest.expected is not None and not len(old.head.held_out):
-        yield "What to expect of it is not known: there are no held-out samples."
+    if now.manifest.abstention is not None:
+        yield str(now.manifest.abstention["statement"])
+    new_classes = [label for label in now.manifest.classes if label not in before.manifest.classes]
+    if len(now.subsets) > 1 and new_classes:
+        yield (
+            f"The router is as it was: it does not know {', '.join(map(repr, new_classes))}, and "
+            "sends such samples where they look most at home. Name the subset where it is known."
+        )
+    if before.manifest.expected is not None and now.manifest.expected is None:
+        yield "What to expect of it is not known: there are no held-out samples to say so."

@@ -21,21 +21,19 @@ from penultimate._common.door import spelled
 from penultimate._common.frames import level_outside
 from penultimate.bundle.loading import read_key, read_source
 from penultimate.provenance.leakage import LeakageWarning
-from penultimate.teaching.comparing import compare_heads, expected_of, testable
+from penultimate.teaching.comparing import compare_heads
 from penultimate.teaching.errors import TeachingError
-from penultimate.teaching.head import Head
+from penultimate.teaching.heads import Heads
 from penultimate.teaching.journal import Journal, TaughtLesson
 from penultimate.teaching.lesson import HeadComparison, Lesson, Promotion, Status
 from penultimate.teaching.lessons import (
     check_labels,
     check_lessons,
-    joined,
     lesson_of,
     look_up,
-    said_by,
 )
 from penultimate.teaching.replacing import notes_on, replace_keeping, stamp_of, write_content
-from penultimate.teaching.version import Version, digest
+from penultimate.teaching.version import Version
 
 
 class Teacher:
@@ -100,7 +98,7 @@ class Teacher:
         self.path = Path(path)
         self._key, self._threads = None if key is None else read_key(key), threads
         self._lock = threading.RLock()
-        self._head: tuple[tuple[str, list[int]], Head] | None = None
+        self._taught: tuple[tuple[str, list[int]], Heads] | None = None
         self._version, self._stamp = self._read()
         self._journal = Journal(f"{self.path}.teach.db" if journal is None else journal, patience)
         version = self._version
@@ -117,6 +115,7 @@ class Teacher:
         y: Any = None,
         *,
         features: Any = None,
+        subset: str | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> Lesson:
         """Refit the head with further samples, at once; the bundle stays as it is.
@@ -129,6 +128,8 @@ class Teacher:
             Labels of the type that the model has; one that it does not have is a new class.
         features : array-like of shape (n_samples, n_features), optional
             Instead of `X`: what the network of this model has computed.
+        subset : str, optional
+            For specialists: the subset of the labels. Only a class that is new needs it.
         on_note : callable, optional
             Called with words for what would be a warning: that a sample is one of the held-out
             ones, or that an image was changed before the network took it.
@@ -157,15 +158,21 @@ class Teacher:
         labels = check_labels(y, len(rows), self._version.model.manifest)
         start = time.perf_counter()
         with self._changing() as (lessons, before):
-            new, notes = look_up(rows, labels, lessons, before, on_note or _warn_of_leak)
-            rows, labels = rows[new], [labels[place] for place in new]
-            sha256 = self._version.sha256
-            after = self._version.head.taught(*joined(lessons, rows, labels))
-            number = self._journal.add_lesson(
-                sha256, rows, labels, [pictures[place] for place in new]
+            places = [before.of_label(label, subset) for label in labels]
+            new, notes = look_up(rows, labels, places, lessons, before, on_note or _warn_of_leak)
+            notes += self._notes_on_routes(X, features, [places[k] for k in new], new)
+            taught = TaughtLesson(
+                event=0,
+                at="",
+                features=rows[new],
+                labels=[labels[k] for k in new],
+                thumbnails=[pictures[k] for k in new],
+                subsets=[before.each[places[k]].subset for k in new],
             )
+            after = self._version.heads.taught([*lessons, taught])
+            number = self._journal.add_lesson(self._version.sha256, *taught[2:])
         self._keep([*(each.event for each in lessons), number], after)
-        return lesson_of(number, before, after, rows, labels, start, notes)
+        return lesson_of(number, before, after, taught, start, notes)
 
     def undo(self, number: int | None = None) -> Lesson | Promotion:
         """Take back a lesson or, where nothing was taught since, the last promotion.
@@ -197,10 +204,10 @@ class Teacher:
             number = events[-1] if number is None else number
             gone = lessons[events.index(number)]
             kept = [each for each in lessons if each.event != number]
-            after = self._version.head.taught(*joined(kept))
+            after = self._version.heads.taught(kept)
             self._journal.add(self._version.sha256, "undo", str(number))
         self._keep([each.event for each in kept], after)
-        return lesson_of(number, before, after, gone.features, gone.labels, start, ())
+        return lesson_of(number, before, after, gone, start, ())
 
     def restore(self) -> Promotion:
         """Take back the last promotion: the bundle is the version before, with its lessons.
@@ -243,9 +250,10 @@ class Teacher:
         TeachingError
             If there are no held-out samples.
         """
-        with self._changing() as (lessons, head):
+        with self._changing() as (lessons, heads):
             n_looks = self._journal.count("compare", "promote") + 1
-            found = compare_heads(self._version.head, head, lessons, n_looks)
+            testable = heads.without(lessons) if lessons else heads
+            found = compare_heads(self._version.heads, testable, n_looks)
             self._journal.add(self._version.sha256, "compare")
         return found
 
@@ -278,13 +286,12 @@ class Teacher:
                     "promote(key=...); or open it without a key.",
                 )
             )
-        with self._changing() as (lessons, head):
+        with self._changing() as (lessons, heads):
             if not lessons:
                 raise TeachingError("Nothing was taught since this version; teach it first.")
             old = self._version
-            expected = expected_of(old.head, head, lessons)
             n_taught = sum(len(each.labels) for each in lessons)
-            content = old.next(testable(head, lessons), n_taught, expected, private)
+            content = old.next(heads.without(lessons), n_taught, private)
             new = Version.of(content, self._key, self._threads)  # as a reader would, before it is
             kept = self.path.with_name(f"{self.path.stem}.v{old.number}{self.path.suffix}")
             replace_keeping(self.path, content, kept, old.model.content)
@@ -302,10 +309,12 @@ class Teacher:
             number=new.number,
             sha256=new.sha256,
             parent=old.sha256,
-            notes=tuple(notes_on(old, private is not None)),
+            notes=tuple(notes_on(old, new)),
         )
 
-    def predict(self, X: Any = None, *, features: Any = None) -> list[Any]:
+    def predict(
+        self, X: Any = None, *, features: Any = None, subset: str | None = None
+    ) -> list[Any]:
         """Predict with the taught head.
 
         Parameters
@@ -314,6 +323,8 @@ class Teacher:
             As in `teach`.
         features : array-like of shape (n_samples, n_features), optional
             As in `teach`.
+        subset : str, optional
+            For specialists: the subset that all samples are in. By default the router decides.
 
         Returns
         -------
@@ -321,7 +332,12 @@ class Teacher:
         """
         rows, _ = self._features(X, features)
         with self._lock:
-            return said_by(self._latest()[1], rows)
+            heads = self._latest()[1]
+            if not heads.subsets:
+                return heads.predict(rows, [0] * len(rows))
+            found = self._version.model.predict_all(X, features=features, subset=subset).subsets
+            assert found is not None
+            return heads.predict(rows, [heads.subsets.index(name) for name in found])
 
     def status(self) -> Status:
         """Return how far the model was taught, also by others.
@@ -336,7 +352,7 @@ class Teacher:
             If the bundle was replaced by something else.
         """
         with self._lock:
-            lessons, head = self._latest()
+            lessons, heads = self._latest()
             version = self._version
             manifest = version.model.manifest
             return Status(
@@ -344,9 +360,9 @@ class Teacher:
                 sha256=version.sha256,
                 has_parent=version.parent is not None,
                 lessons=lessons,
-                classes=list(head.classes),
-                new_classes=[each for each in head.classes if each not in manifest.classes],
-                n_held_out=max(each["n_held_out"] for each in (manifest.teach or {})["heads"]),
+                classes=list(heads.classes),
+                new_classes=[each for each in heads.classes if each not in manifest.classes],
+                n_held_out=sum(len(each.held_out.X) for each in version.heads.each),
                 n_looks=self._journal.count("compare", "promote"),
             )
 
@@ -366,7 +382,7 @@ class Teacher:
     def digest(self) -> str:
         """Hash of the taught head: the same after an undone lesson as before it."""
         with self._lock:
-            return digest(self._latest()[1])
+            return self._latest()[1].digest()
 
     @property
     def number(self) -> int:
@@ -389,7 +405,7 @@ class Teacher:
         return Version.of(read_source(self.path), self._key, self._threads), stamp
 
     @contextmanager
-    def _changing(self) -> Iterator[tuple[list[TaughtLesson], Head]]:
+    def _changing(self) -> Iterator[tuple[list[TaughtLesson], Heads]]:
         """Yield lessons and head as they are, while no other teacher changes them."""
         with self._lock, self._journal.writing():
             if stamp_of(self.path) != self._stamp:  # promoted by another
@@ -398,25 +414,45 @@ class Teacher:
                 self._version, self._stamp = version, stamp
             yield self._state()
 
-    def _latest(self) -> tuple[list[TaughtLesson], Head]:
+    def _latest(self) -> tuple[list[TaughtLesson], Heads]:
         """Return lessons and head as they are, also if another has promoted them."""
         if stamp_of(self.path) != self._stamp:
             with self._changing() as found:
                 return found
         return self._state()
 
-    def _state(self) -> tuple[list[TaughtLesson], Head]:
+    def _state(self) -> tuple[list[TaughtLesson], Heads]:
         """Return the lessons of this version, and the head that they give."""
         lessons = self._journal.lessons(self._version.sha256)
         events = [each.event for each in lessons]
-        if self._head is None or self._head[0] != (self._version.sha256, events):
-            check_lessons(lessons, self._version.model.manifest, self._version.head)
-            self._keep(events, self._version.head.taught(*joined(lessons)))
-        assert self._head is not None
-        return lessons, self._head[1]
+        if self._taught is None or self._taught[0] != (self._version.sha256, events):
+            check_lessons(lessons, self._version.model.manifest, self._version.heads)
+            self._keep(events, self._version.heads.taught(lessons))
+        assert self._taught is not None
+        return lessons, self._taught[1]
 
-    def _keep(self, events: list[int], head: Head) -> None:
-        self._head = (self._version.sha256, events), head
+    def _keep(self, events: list[int], heads: Heads) -> None:
+        self._taught = (self._version.sha256, events), heads
+
+    def _notes_on_routes(
+        self, X: Any, features: Any, places: list[int], rows: list[int]
+    ) -> tuple[str, ...]:
+        """Return what a router makes of taught samples, if it sends some to another subset."""
+        heads = self._version.heads
+        if len(heads.subsets) < 2:
+            return ()
+        try:
+            found = self._version.model.predict_all(X, features=features).subsets
+        except ValueError:  # of features alone it may not be known
+            return ("Where the router sends these samples is not known of their features alone.",)
+        assert found is not None
+        n_away = sum(found[row] != heads.each[place].subset for row, place in zip(rows, places))
+        if not n_away:
+            return ()
+        return (
+            f"The router sends {n_away} of these samples to another subset, where this lesson does "
+            "not count: it stays as it was. Name the subset where it is known.",
+        )
 
     def _features(
         self, X: Any, features: Any, on_change: Callable[[int, str], None] | None = None

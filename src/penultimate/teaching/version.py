@@ -1,6 +1,6 @@
 """One version of a bundle, opened for teaching, and the bundle of the next."""
 
-import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from penultimate._common.door import spelled
+from penultimate.bundle.errors import BundleError
 from penultimate.bundle.graph import build_graph
 from penultimate.bundle.head_parts import head_parts
 from penultimate.bundle.manifest import Manifest
@@ -20,10 +21,13 @@ from penultimate.bundle.predictor import Predictor
 from penultimate.bundle.strict_json import parse_json
 from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.writing import bundle_of
+from penultimate.teaching.certifying import Certified, certify, in_manifest
+from penultimate.teaching.comparing import expected_of
 from penultimate.teaching.errors import TeachingError
 from penultimate.teaching.features import Features
-from penultimate.teaching.graph import with_head
+from penultimate.teaching.graph import with_heads
 from penultimate.teaching.head import Head
+from penultimate.teaching.heads import Heads
 
 _PROVED = 1000  # samples
 
@@ -35,14 +39,14 @@ class Version:
     Attributes
     ----------
     model : Predictor
-    head : Head
-        As it is in the bundle.
+    heads : Heads
+        As they are in the bundle.
     features : Features
     sha256 : str
     """
 
     model: Predictor
-    head: Head
+    heads: Heads
     features: Features
     sha256: str
 
@@ -58,7 +62,8 @@ class Version:
             If it was not saved to be taught.
         """
         model = Predictor(content, key=key, threads=threads)
-        described = model.manifest.teach
+        manifest = model.manifest
+        described = manifest.teach
         if described is None:
             raise TeachingError(
                 "The model was not saved to be taught: it holds no samples. "
@@ -67,19 +72,18 @@ class Version:
                     "Save it with penultimate.save(..., teach=(X, y)).",
                 )
             )
-        (only,) = described["heads"]
-        tensors = load_tensors(model.part(TEACH))
-        head = Head.of(
-            only,
-            list(model.manifest.classes),
-            load_tensors(model.part(HEAD)),
-            parse_json(model.part(HEAD_WORDS), HEAD_WORDS),
-            {name.removeprefix("0."): values for name, values in tensors.items()},
-        )
+        try:
+            heads = Heads(tuple(_heads_in(model)), list(manifest.classes))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise BundleError(
+                f"{TEACH!r} in the bundle does not belong to its head: {error} Copy or download it "
+                "again."
+            ) from error
+        first = described["heads"][0]
         features = Features(
-            model.manifest, model.part(GRAPH), only["input"], only["n_features"], threads
+            manifest, model.part(GRAPH), first["input"], first["n_features"], threads
         )
-        return cls(model, head, features, model.sha256)
+        return cls(model, heads, features, model.sha256)
 
     @property
     def number(self) -> int:
@@ -91,54 +95,64 @@ class Version:
         """Hash of the version before."""
         return (self.model.manifest.lineage or {"parent": None})["parent"]
 
-    def next(
-        self,
-        taught: Head,
-        n_taught: int,
-        expected: dict[str, Any] | None,
-        key: bytes | None = None,
-    ) -> bytes:
+    def next(self, taught: Heads, n_taught: int, key: bytes | None = None) -> bytes:
         """Return the content of the next version; the same lessons give the same bytes.
 
         Parameters
         ----------
-        taught : Head
+        taught : Heads
+            Without what was taught among the kept samples.
         n_taught : int
             Number of samples that were taught.
-        expected : dict or None
-            What to expect of new data.
         key : bytes, optional
             Private key to sign it with.
+
+        Raises
+        ------
+        TeachingError
+            If the model abstains, and no threshold gives its guarantee any more.
         """
         manifest = self.model.manifest
-        classes = Manifest(**{**_facts(manifest), "classes": taught.classes}).labels()
         assert manifest.teach is not None
-        (only,) = manifest.teach["heads"]
-        proved = (taught.held_out if len(taught.held_out) else taught.X)[:_PROVED]
-        proof = prove(taught.machine, build_graph(taught.machine), proved)
-        graph = with_head(
-            onnx.load_from_string(self.model.part(GRAPH)), only["input"], taught, classes
+        certified = self.certified(taught)
+        classes = Manifest(**{**_facts(manifest), "classes": taught.classes}).labels()
+        graph = with_heads(
+            onnx.load_from_string(self.model.part(GRAPH)),
+            manifest.teach["heads"][0]["input"],
+            taught,
+            classes,
+            certified,
+            self.number + 1,
         )
-        before = (manifest.lineage or {"n_taught": 0})["n_taught"]
         facts = {
             **_facts(manifest),
             "classes": taught.classes,
-            "expected": expected,
-            "parity": {**asdict(proof), "samples": "real, of the head alone"},
+            "expected": expected_of(self.heads, taught, certified),
+            "parity": {**self._proof(taught), "samples": "real, of the head alone"},
             "teach": {
                 **manifest.teach,
-                "heads": [{**only, "n_samples": len(taught.X), "n_held_out": len(taught.held_out)}],
+                "heads": [
+                    {
+                        **entry,
+                        "n_samples": len(head.now.X),
+                        "n_held_out": len(head.held_out.X),
+                        "n_calibration": len(head.calibration.X),
+                    }
+                    for entry, head in zip(manifest.teach["heads"], taught.each)
+                ],
+                "abstention": None if certified is None else certified.goal,
             },
-            "lineage": {
-                "number": self.number + 1,
-                "parent": self.sha256,
-                "n_taught": before + n_taught,
-                "statement": (
-                    f"Taught {n_taught} samples after version {self.number}; hyper-parameters and "
-                    "temperature are those of the first version."
-                ),
-            },
+            "lineage": self._lineage(n_taught),
         }
+        if manifest.subsets is not None:
+            facts["subsets"] = {
+                head.subset: [taught.classes.index(label) for label in head.classes]
+                for head in taught.each
+            }
+        if certified is not None:
+            new = [label for label in taught.classes if label not in self.first_classes]
+            was_novel = self.model.gives("novel")
+            facts["abstention"] = in_manifest(certified, new, was_novel)
         if facts["provenance"] is not None:  # the taught samples are in no record of pixels
             facts["provenance"] = {**facts["provenance"], "complete": False}
         parts = {
@@ -146,14 +160,61 @@ class Version:
             for name in manifest.parts
             if name not in (GRAPH, HEAD, TEACH, CARD)
         }
-        numbers = load_tensors(self.model.part(HEAD))
-        own = f"{only['step']}."
-        numbers = {name: each for name, each in numbers.items() if not name.startswith(own)}
-        numbers |= head_parts({only["step"]: taught.machine})[0]
         parts[GRAPH] = graph.SerializeToString(deterministic=True)
-        parts[HEAD] = save_tensors(dict(sorted(numbers.items())))
+        parts[HEAD] = save_tensors(dict(sorted(self._numbers(taught).items())))
         parts[TEACH] = save_tensors(dict(sorted(_samples(taught).items())))
         return bundle_of(facts, parts, key)
+
+    def certified(self, taught: Heads) -> Certified | None:
+        """Return the threshold of taught heads; None if the model never abstains.
+
+        Raises
+        ------
+        TeachingError
+            If none gives the guarantee.
+        """
+        goal = (self.model.manifest.teach or {})["abstention"]
+        if goal is None:
+            return None
+        is_new = len(taught.classes) > len(self.heads.classes)
+        return certify(taught, goal, self.model.gives("novel") and not is_new)
+
+    @property
+    def first_classes(self) -> list[Any]:
+        """Classes of which there are calibration samples."""
+        kept = [head.calibration.codes for head in self.heads.each]
+        return [self.heads.classes[code] for code in np.unique(np.concatenate(kept))]
+
+    def _proof(self, taught: Heads) -> dict[str, Any]:
+        """Return what was found of the graphs of taught heads, the one that differs most."""
+        found = []
+        for head in taught.each:
+            if head.now is not head.in_bundle:
+                X = (head.held_out.X if len(head.held_out.X) else head.now.X)[:_PROVED]
+                found.append(prove(head.machine, build_graph(head.machine), X))
+        return asdict(max(found, key=lambda proof: max(proof.errors.values(), default=0.0)))
+
+    def _lineage(self, n_taught: int) -> dict[str, Any]:
+        before = (self.model.manifest.lineage or {"n_taught": 0})["n_taught"]
+        return {
+            "number": self.number + 1,
+            "parent": self.sha256,
+            "n_taught": before + n_taught,
+            "statement": (
+                f"Taught {n_taught} samples after version {self.number}; hyper-parameters and "
+                "temperature are those of the first version."
+            ),
+        }
+
+    def _numbers(self, taught: Heads) -> dict[str, NDArray[Any]]:
+        """Return the content of ``head.safetensors``: that of taught heads is new."""
+        numbers = load_tensors(self.model.part(HEAD))
+        for head in taught.each:
+            if head.now is not head.in_bundle:
+                own = f"{head.step}."
+                numbers = {k: each for k, each in numbers.items() if not k.startswith(own)}
+                numbers |= head_parts({head.step: head.machine})[0]
+        return numbers
 
     @property
     def is_signed(self) -> bool:
@@ -161,27 +222,32 @@ class Version:
         return self.model.is_signed
 
 
-def digest(head: Head) -> str:
-    """Return a hash of all that a head predicts by."""
-    machine = head.machine
-    found = hashlib.sha256(repr(head.classes).encode())
-    for name in ("support_vectors_", "n_support_", "dual_coef_", "intercept_"):
-        found.update(np.ascontiguousarray(getattr(machine, name)).tobytes())
-    return found.hexdigest()
+def _heads_in(model: Predictor) -> Iterator[Head]:
+    """Yield the heads of a bundle, made again."""
+    manifest = model.manifest
+    assert manifest.teach is not None
+    tensors, numbers = load_tensors(model.part(TEACH)), load_tensors(model.part(HEAD))
+    words = parse_json(model.part(HEAD_WORDS), HEAD_WORDS)
+    given = {(entry["input"], entry["n_features"]) for entry in manifest.teach["heads"]}
+    if len(given) > 1:
+        raise ValueError("Its heads are given different features.")
+    for number, entry in enumerate(manifest.teach["heads"]):
+        own = f"{number}."
+        samples = {k.removeprefix(own): v for k, v in tensors.items() if k.startswith(own)}
+        places = (manifest.subsets or {}).get(entry["subset"], range(len(manifest.classes)))
+        yield Head.of(entry, list(manifest.classes), list(places), numbers, words, samples)
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:
     return {name: value for name, value in asdict(manifest).items() if name != "parts"}
 
 
-def _samples(head: Head) -> dict[str, NDArray[Any]]:
+def _samples(heads: Heads) -> dict[str, NDArray[Any]]:
     """Return the tensors of the part for teaching."""
-    values = {
-        "features": head.X,
-        "labels": head.y,
-        "held_out_features": head.held_out,
-        "held_out_labels": head.held_out_labels,
-        "mean": np.asarray(head.machine._mean, np.float64),
-        "gamma": np.asarray(head.machine._gamma, np.float64),
-    }
-    return {f"0.{name}": np.asarray(each, order="C") for name, each in values.items()}
+    tensors = {}
+    for number, head in enumerate(heads.each):
+        own = head.samples()
+        places = np.array([heads.classes.index(label) for label in head.classes], np.int64)
+        own["labels"] = places[own["labels"]]
+        tensors |= {f"{number}.{k}": np.asarray(each, order="C") for k, each in own.items()}
+    return tensors

@@ -67,6 +67,11 @@ class GraphBuilder:
             raise ExportError(f"The parts of this model take different inputs named {name!r}.")
         return name
 
+    @property
+    def inputs(self) -> list[str]:
+        """Names of its inputs."""
+        return list(self._inputs)
+
     def constant(self, values: ArrayLike, dtype: DTypeLike | None = None) -> str:
         """Add a constant; return the name of its value."""
         array = np.asarray(values, dtype, order="C")

@@ -28,6 +28,8 @@ from penultimate.classifiers.softmax import LEAST, SoftmaxClassifier
 from penultimate.evaluation.head_calibration import of_chosen
 from penultimate.networks.frameworks.frozen import ExportError
 
+NOVEL = "novel"  # the output that says whether a sample is of none of the classes
+
 
 @classify.register
 def _(model: DeepSVC, graph: GraphBuilder, samples: str | None) -> Answer:
@@ -80,21 +82,39 @@ def _(model: SoftmaxClassifier, graph: GraphBuilder, samples: str | None) -> Ans
 def _(model: AbstainingClassifier, graph: GraphBuilder, samples: str | None) -> Answer:
     answer = classify(model.estimator_, graph, samples)
     confidence = _confidence(model, graph, answer)
-    # In float64, as the threshold is; one of -inf accepts all, one of inf none.
-    exact = graph.add("Cast", confidence, to=TensorProto.DOUBLE)
-    above = graph.add("Sub", exact, graph.constant(model.threshold_, np.float64))
-    if np.isfinite(model.threshold_):
-        graph.mark(above, SIGNS)
-    accepted = graph.add("Greater", above, graph.constant(0.0))
-    novel: tuple[tuple[str, str, int], ...] = ()
+    found = None
     if model.novelty is not None:
         features = judged_features(model.estimator_, graph, samples)
         found = is_novel(model.novelty_detector_, graph, features)
-        accepted = graph.add("And", accepted, graph.add("Not", found))
-        novel = (("novel", found, TensorProto.BOOL),)
-    others = (
-        *answer.others,
-        *novel,
+    return with_abstention(graph, answer, confidence, model.threshold_, found)
+
+
+def with_abstention(
+    graph: GraphBuilder, answer: Answer, confidence: str, threshold: float, novel: str | None
+) -> Answer:
+    """Return an answer with whether each sample gets it: it is sure enough, and not novel.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    answer : Answer
+    confidence : str
+    threshold : float
+        One of -inf accepts all, one of inf none.
+    novel : str or None
+        Whether each sample is of none of the classes.
+    """
+    # In float64, as the threshold is.
+    exact = graph.add("Cast", confidence, to=TensorProto.DOUBLE)
+    above = graph.add("Sub", exact, graph.constant(threshold, np.float64))
+    if np.isfinite(threshold):
+        graph.mark(above, SIGNS)
+    accepted = graph.add("Greater", above, graph.constant(0.0))
+    others = answer.others
+    if novel is not None:
+        accepted = graph.add("And", accepted, graph.add("Not", novel))
+        others += ((NOVEL, novel, TensorProto.BOOL),)
+    others += (
         ("confidence", confidence, TensorProto.FLOAT),
         ("accepted", accepted, TensorProto.BOOL),
     )
@@ -117,7 +137,7 @@ def _confidence(model: AbstainingClassifier, graph: GraphBuilder, answer: Answer
             "no score per class. For an SVC, set decision_function_shape='ovr'."
         )
     if criterion == "probability" or values == answer.margins:
-        return graph.add("ReduceMax", values, last, keepdims=0)
+        return highest_of(graph, values)
     two, _ = graph.add_several("TopK", [values, graph.constant([2])], 2, axis=1)
     highest, second = graph.add_several("Split", [two], 2, axis=1, num_outputs=2)
     gap = graph.add("Sub", highest, second)
@@ -125,6 +145,11 @@ def _confidence(model: AbstainingClassifier, graph: GraphBuilder, answer: Answer
         # The one decision value, whose negative is the other score.
         gap = graph.add("Mul", gap, graph.constant(0.5, np.float32))
     return graph.add("Squeeze", gap, last)
+
+
+def highest_of(graph: GraphBuilder, values: str) -> str:
+    """Return each sample's highest value among those of its classes."""
+    return graph.add("ReduceMax", values, graph.constant([1]), keepdims=0)
 
 
 def _has_margins(fitted: object) -> bool:

@@ -7,7 +7,7 @@ from onnx import TensorProto
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.protocols import Classifier
-from penultimate.bundle.graph._answers import classify
+from penultimate.bundle.graph._answers import Answer, classify
 from penultimate.bundle.graph._builder import GraphBuilder, Output
 from penultimate.bundle.graph._margins import register_margins
 
@@ -51,10 +51,15 @@ def build_graph(model: Classifier) -> onnx.ModelProto:
     answer = classify(model, graph, None)
     classes = model.classes_.tolist()
     graph.metadata |= {"format": _FORMAT, "classes": json.dumps(classes)}
+    return graph.finish(outputs_of(answer, len(classes)))
+
+
+def outputs_of(answer: Answer, n_classes: int) -> dict[str, Output]:
+    """Return what `GraphBuilder.finish` makes the outputs of a graph that answers."""
     outputs: dict[str, Output] = {"label": (answer.label, TensorProto.INT64, ["rows"])}
     for name in ("scores", "margins", "probabilities"):
         if (value := getattr(answer, name)) is not None:
-            outputs[name] = (value, TensorProto.FLOAT, ["rows", len(classes)])
+            outputs[name] = (value, TensorProto.FLOAT, ["rows", n_classes])
     for name, value, kind in answer.others:
         outputs[name] = (value, kind, ["rows"])
-    return graph.finish(outputs)
+    return outputs

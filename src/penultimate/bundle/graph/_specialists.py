@@ -23,7 +23,8 @@ from penultimate.classifiers._routing import Member
 from penultimate.classifiers.specialists import Specialists
 from penultimate.networks.preprocessing import Preprocessing
 
-SUBSET = "subset"
+SUBSET, CHOSEN, SPECIALIST = "subset", "subset_index", "specialist_"
+KINDS = ("label", "scores", "margins", "probabilities")
 
 
 @classify.register
@@ -53,13 +54,45 @@ def _(model: Specialists, graph: GraphBuilder, samples: str | None) -> Answer:
         routed = classify(head, graph, features[first_layer]).label
         routed = graph.add("Gather", graph.constant(order), routed)
     chosen = _chosen(graph, routed, len(names))
+    # Named, so that one that was taught can be put in the place of another.
+    for number, each in enumerate(answers):
+        for name in KINDS:
+            if (value := getattr(each, name)) is not None:
+                graph.name(value, answer_name(number, name))
     classes = [np.searchsorted(model.classes_, each.classes) for each in members]
+    return join_answers(graph, answers, classes, len(model.classes_), chosen)
+
+
+def answer_name(number: int, kind: str) -> str:
+    """Return the name of what the specialist of this number answers: one of `KINDS`."""
+    return f"{SPECIALIST}{number}_{kind}"
+
+
+def join_answers(
+    graph: GraphBuilder,
+    answers: Sequence[Answer],
+    classes: Sequence[NDArray[np.int64]],
+    n_classes: int,
+    chosen: str,
+) -> Answer:
+    """Return what specialists answer to samples of their own, as one answer.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    answers : sequence of Answer
+    classes : sequence of ndarray of int
+        Positions of the classes of each.
+    n_classes : int
+        Of all together.
+    chosen : str
+        Which of them each sample goes to.
+    """
     labels = [
         graph.add("Gather", graph.constant(own), each.label) for own, each in zip(classes, answers)
     ]
-    n_classes = len(model.classes_)
     joined: dict[str, str] = {}
-    for name in ("scores", "margins", "probabilities"):
+    for name in KINDS[1:]:
         values = [getattr(each, name) for each in answers]
         tables = [
             _table(graph, value, own, n_classes, 0.0 if name == "probabilities" else None)
@@ -67,10 +100,10 @@ def _(model: Specialists, graph: GraphBuilder, samples: str | None) -> Answer:
             if value is not None
         ]
         # As in Python: only what all specialists have.
-        if len(tables) == len(names):
+        if len(tables) == len(answers):
             joined[name] = _selected(graph, tables, chosen, rows=True)
     label = _selected(graph, labels, chosen, rows=False)
-    return Answer(label, **joined, others=(("subset_index", chosen, TensorProto.INT64),))
+    return Answer(label, **joined, others=((CHOSEN, chosen, TensorProto.INT64),))
 
 
 def _chosen(graph: GraphBuilder, routed: str, n_subsets: int) -> str:
