@@ -43,7 +43,8 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
         return
     wanted: dict[str, list[int]] = {}
     subsets = manifest.subsets or {}
-    if [head["subset"] for head in manifest.teach["heads"]] != (list(subsets) or [None]):
+    found_for = [head["subset"] for head in manifest.teach["heads"]]
+    if found_for != list(subsets or [None]):
         raise BundleError(f"{TEACH!r} in the bundle is not of the subsets in its manifest.")
     for number, head in enumerate(manifest.teach["heads"]):
         n, m, width = head["n_samples"], head["n_held_out"], head["n_features"]
@@ -71,7 +72,7 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
             f"says {wanted.get(odd)}."
         )
     for name, entry in tensors.items():
-        kinds = _FLOATS
+        kinds: tuple[str, ...] = _FLOATS
         if name.endswith(("labels", "routed", "novel")):
             kinds = ("I64",)
         if name.endswith(("mean", "gamma", "residuals")):
