@@ -91,7 +91,8 @@ def teaching_parts(
         calibrated, abstention = _calibrated(model, inner, calibration)
     elif calibration is not None:
         raise TypeError("calibration is for a model that abstains: an AbstainingClassifier.")
-    described, tensors = [], {}
+    described: list[dict[str, Any]] = []
+    tensors: dict[str, NDArray[Any]] = {}
     for number, head in enumerate(heads):
         entry, own = _part_of(head, fitted, others, calibrated)
         described.append(entry)
@@ -231,7 +232,7 @@ def _seen(model: Classifier, given: Labeled, around: Classifier | None = None) -
     if len(features) != len(codes):
         raise ValueError(f"There are {len(features):,} samples and {len(codes):,} labels of them.")
     novel = np.zeros(len(codes), bool)
-    if getattr(around, "novelty", None) is not None:
+    if isinstance(around, AbstainingClassifier) and around.novelty is not None:
         novel = around.is_novel(X)
     return _Seen(features, codes, routes, novel)
 

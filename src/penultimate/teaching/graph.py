@@ -130,14 +130,14 @@ def _kept(tail: GraphBuilder, number: int, n_classes: int, there: set[str]) -> A
         name = answer_name(number, kind)
         if name not in there:
             continue
-        shape = ["rows"] if kind == "label" else ["rows", n_classes]
+        shape: list[str | int] = ["rows"] if kind == "label" else ["rows", n_classes]
         dtype = TensorProto.INT64 if kind == "label" else TensorProto.FLOAT
         found[kind] = tail.input(name, dtype, shape)
     if "label" not in found:
         raise ValueError(f"The graph of the bundle computes no {answer_name(number, 'label')!r}.")
+    scores, likely = found.get("scores"), found.get("probabilities")
     # Of two classes, scores and margins may be one value, which has one name.
-    found.setdefault("margins", found.get("scores", ""))
-    return Answer(**{kind: name for kind, name in found.items() if name})
+    return Answer(found["label"], scores, found.get("margins", scores), likely)
 
 
 def _joined(

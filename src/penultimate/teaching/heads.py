@@ -57,12 +57,12 @@ class Heads:
                 "be taught: nothing would route to it. Fit it: Specialists.add_subset, and save."
             )
         found = next((k for k, head in enumerate(self.each) if label in head), None)
-        if found is None and subset is None:
+        if found is None:
+            if subset is not None:
+                return self.subsets.index(subset)
             raise TeachingError(
                 f"The class {label!r} is new: say of which subset it is; there are {self.subsets}."
             )
-        if found is None:
-            return self.subsets.index(subset)
         if subset not in (None, self.each[found].subset):
             raise TeachingError(
                 f"The class {label!r} is of the subset {self.each[found].subset!r}, not {subset!r}."

@@ -244,7 +244,7 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 
 def _samples(heads: Heads) -> dict[str, NDArray[Any]]:
     """Return the tensors of the part for teaching."""
-    tensors = {}
+    tensors: dict[str, NDArray[Any]] = {}
     for number, head in enumerate(heads.each):
         own = head.samples()
         places = np.array([heads.classes.index(label) for label in head.classes], np.int64)
