@@ -147,14 +147,14 @@ def killed(folder, n_kills):
     acknowledged, promoted, n_whole = set(), 1, 0
     for number in range(n_kills):
         server = Server(path)
-        kill = threading.Timer(random.uniform(0.05, 1), partial(os.kill, server.process.pid, 9))
+        kill = threading.Timer(random.uniform(0.05, 3), partial(os.kill, server.process.pid, 9))
         kill.start()
         with suppress(OSError, HTTPException):
             for k in range(1000):
                 row = X[k % len(X)] + rng.normal(size=X.shape[1])
                 lesson = {"features": [row.tolist()], "labels": [int(y[k % len(X)])]}
                 acknowledged.add(server.post("/v1/teach", lesson)["lesson"]["number"])
-                if k % 3 == 2:
+                if k % 2:
                     promoted = server.post("/v1/teach/promote")["promotion"]["number"]
         kill.join()
         server.process.join()

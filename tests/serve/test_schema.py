@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penultimate.serve import Models
+
 from .conftest import as_file, as_text, in_loop, serving
 from .test_running import Server
 
@@ -41,6 +43,42 @@ async def test_random_bodies(models, requests):
             )
             assert response.status_code < 500
             assert response.status_code in KNOWN
+
+
+LABELS = st.lists(st.integers() | st.text(max_size=4) | st.floats() | st.booleans(), max_size=3)
+LESSONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "images": st.lists(st.just(GOOD), max_size=2) | VALUES,
+        "features": st.lists(st.lists(st.floats(), max_size=2)) | VALUES,
+        "labels": LABELS | VALUES,
+        "subset": VALUES,
+    },
+)
+STEPS = st.sampled_from(["", "/undo", "/compare", "/promote", "/restore", "/predict", "/other"])
+NUMBERS = st.dictionaries(st.sampled_from(["number", "model"]), st.integers() | st.text(max_size=4))
+KNOWN_TO_TEACHING = KNOWN | {409}
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(st.tuples(STEPS, LESSONS, NUMBERS), min_size=8, max_size=16))
+@in_loop
+async def test_random_lessons(taught, teachable, steps):
+    taught.write_bytes(teachable)  # as in the first example
+    for each in taught.parent.glob("digits.*"):
+        if each != taught:
+            each.unlink()
+    async with serving(Models([taught], threads=1), teach=True) as client:
+        for path, lesson, query in steps:
+            body = json.dumps(lesson).encode()
+            response = await client.post(
+                f"/v1/teach{path}",
+                content=body,
+                headers={"Content-Type": "application/json"},
+                params=query,
+            )
+            assert response.status_code in KNOWN_TO_TEACHING
+        assert (await client.get("/v1/teach")).status_code == 200
 
 
 @pytest.mark.slow
