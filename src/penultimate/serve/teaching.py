@@ -81,7 +81,11 @@ class Teaching:
         def step() -> dict[str, Any]:
             changes: list[str] = []
             lesson = teacher.teach(
-                asked.images, labels, features=asked.features, on_note=changes.append
+                asked.images,
+                labels,
+                features=asked.features,
+                subset=asked.subset,
+                on_note=changes.append,
             )
             notes = list(dict.fromkeys([*changes, *lesson.notes]))
             return {"lesson": lesson_of(lesson, notes)} | self._counted(teacher, name, "lesson")
@@ -128,7 +132,7 @@ class Teaching:
         teacher, _ = self._of(asked.version.name)
         answer = await self._service.answer(asked)
         taught = await self._in_turn(
-            partial(teacher.predict, asked.images, features=asked.features)
+            partial(teacher.predict, asked.images, features=asked.features, subset=asked.subset)
         )
         return answer | {"taught": taught}
 

@@ -26,6 +26,10 @@ class Compared(BaseModel):
     taught: Figure
     serving: Figure
     difference: Annotated[Figure, Field(description="Paired.")]
+    routed: Annotated[
+        Figure | None,
+        Field(description="For specialists: taught, where the router chooses among them."),
+    ]
     n_samples: int
     n_left_out: Annotated[int, Field(description="Held-out samples that were taught since.")]
     n_looks: Annotated[int, Field(description="How often held-out samples were looked at.")]
@@ -134,10 +138,11 @@ def lesson_of(lesson: Lesson, notes: Sequence[str]) -> dict[str, Any]:
 
 def comparison_of(found: HeadComparison) -> dict[str, Any]:
     """Return a comparison, as `Compared` describes it."""
-    figures = {name: getattr(found, name) for name in ("taught", "serving", "difference")}
+    names = ("taught", "serving", "difference", "routed")
+    figures = {name: getattr(found, name) for name in names}
     return {
         **{
-            name: {"value": each.value, "low": each.low, "high": each.high}
+            name: each and {"value": each.value, "low": each.low, "high": each.high}
             for name, each in figures.items()
         },
         "n_samples": found.n_samples,

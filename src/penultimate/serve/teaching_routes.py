@@ -26,6 +26,13 @@ from penultimate.serve.teaching_answers import (
 _NAME = Annotated[
     str | None, Query(max_length=255, description="Which model, where there are several.")
 ]
+_SUBSET = Annotated[
+    str | None, Query(max_length=255, description="For specialists: of which subset.")
+]
+_Subset = Annotated[
+    str | None,
+    Field(description="For specialists: the subset of the labels. Only a new class needs it."),
+]
 _Labels = Annotated[
     list[str | int | Annotated[float, Field(allow_inf_nan=False)] | bool],
     Field(min_length=1, description="One per sample, of the type of the model's classes."),
@@ -38,6 +45,7 @@ class TaughtImagesBody(BaseModel):
     model_config = Strict
     images: Annotated[list[str], Field(min_length=1, description="Files in base64.")]
     labels: _Labels
+    subset: _Subset = None
 
 
 class TaughtFeaturesBody(BaseModel):
@@ -48,6 +56,7 @@ class TaughtFeaturesBody(BaseModel):
         list[list[Annotated[float, Field(allow_inf_nan=False)]]], Field(min_length=1)
     ]
     labels: _Labels
+    subset: _Subset = None
 
 
 DOCUMENTS = (TaughtImagesBody, TaughtFeaturesBody)
@@ -139,10 +148,10 @@ def teaching_routes(
         responses=of_samples,
         openapi_extra={"requestBody": predict_body},
     )
-    async def predict(request: Request, model: _NAME = None) -> Response:
+    async def predict(request: Request, model: _NAME = None, subset: _SUBSET = None) -> Response:
         """Predict with the model that serves, and with the taught head beside it."""
-        check_parameters(request, "model")
-        async with service.asking(request, model, None) as asked:
+        check_parameters(request, "model", "subset")
+        async with service.asking(request, model, subset) as asked:
             return as_json(await teaching.predict(asked))
 
     @router.get("/page/lessons/{number}/{place}.png", include_in_schema=False)
@@ -155,9 +164,9 @@ def teaching_routes(
 def _lesson_in(body: bytes, version: Version, limits: Limits) -> tuple[Asked, list[Any]]:
     given = document_of(body, _EITHER, version, limits)
     if isinstance(given, TaughtImagesBody):
-        asked = asked_of(version, limits, images=given.images)
+        asked = asked_of(version, limits, given.subset, images=given.images)
     else:
-        asked = asked_of(version, limits, features=given.features)
+        asked = asked_of(version, limits, given.subset, features=given.features)
     if len(asked) != len(given.labels):
         raise RefusedError(422, f"There are {len(asked)} samples and {len(given.labels)} labels.")
     return asked, given.labels

@@ -24,19 +24,24 @@ function correction(part, sent) {
   const details = make("details", "correct"), form = make("form", "picker");
   const choice = make("select"), name = make("input"), result = make("div", "correction");
   const choose = make("label", "", say("it_is")), call = make("label", "", say("class_name"));
+  const group = make("select"), within = make("label", "", say("in_subset"));
   const button = make("button", "first", say("teach"));
-  result.hidden = call.hidden = true;
+  const isNew = () => choice.value === NEW_CLASS;
+  result.hidden = call.hidden = within.hidden = true;
   name.id = `name-${++nForms}`;
   name.maxLength = 200;
   name.autocomplete = "off";
   choose.append(choice);
   call.append(name);
-  form.append(choose, call, button);
+  within.append(group);
+  group.append(...facts.subsets.map(({name}) => new Option(name)));
+  form.append(choose, call, within, button);
   details.append(make("summary", "", say("is_wrong")), form, make("p", "note", say("teach_stores")));
   details.addEventListener("toggle", () => details.open && fill(choice));
   choice.addEventListener("change", () => {
-    call.hidden = choice.value !== NEW_CLASS;
-    if (!call.hidden) name.focus();
+    call.hidden = !isNew();
+    within.hidden = !isNew() || !facts.subsets.length;
+    if (isNew()) name.focus();
   });
   form.addEventListener("submit", async event => {
     event.preventDefault();
@@ -44,15 +49,17 @@ function correction(part, sent) {
     button.disabled = true;
     show(result, [say("teaching_it")]);
     try {
-      const label = choice.value === NEW_CLASS ? typed(name.value) : choice.known?.[choice.value];
+      const label = isNew() ? typed(name.value) : choice.known?.[choice.value];
       if (label === undefined) throw new Refusal(say("choose_first"));
-      const body = JSON.stringify({images: [await base64Of(sent)], labels: [label]});
+      const lesson = {images: [await base64Of(sent)], labels: [label]};
+      if (!within.hidden) lesson.subset = group.value;
       const headers = {"Content-Type": "application/json"};
-      const {lesson, status} = await atServer("", {body, headers});
-      show(result, [say("now_says", {label: nameOf(lesson.after[0])}), ...lesson.words]);
+      const answer = await atServer("", {body: JSON.stringify(lesson), headers});
+      const {after: [now], words} = answer.lesson;
+      show(result, [say("now_says", {label: nameOf(now)}), ...words]);
       details.open = false;
       details.firstElementChild.focus();
-      await showState(status);
+      await showState(answer.status);
     } catch (error) {
       show(result, [failure(error, say("teaching"))], true);
     } finally {
@@ -84,9 +91,10 @@ function show(result, words, hasFailed = false) {
 below.push(async (part, {sent}) => {
   const result = correction(part, sent);
   if (!state?.lessons.length) return;
-  const headers = {"Content-Type": sent.type};
+  const headers = {"Content-Type": sent.type}, subset = facts.subsets[chosenSubset()]?.name;
   try {
-    const {taught: [label]} = await atServer("/predict", {body: sent, headers});
+    const query = subset === undefined ? {} : {subset};
+    const {taught: [label]} = await atServer("/predict", {body: sent, headers}, query);
     if (result.hidden) {
       result.replaceChildren(...sentences([say("taught_says", {label: nameOf(label)})]));
       result.hidden = false;
