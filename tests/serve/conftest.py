@@ -7,17 +7,15 @@ from contextlib import asynccontextmanager
 import httpx2 as httpx
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from penultimate import DeepSVC, save
 from penultimate.bundle.archive import pack
-from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
-from penultimate.provenance import record
 from penultimate.serve import Limits, Models, create_app
 from penultimate.svm import SVC
 from tests.bundle.digits import digit_images, digits_fields, digits_graph
 from tests.bundle.handmade import make_parts, of_features
+from tests.teaching import specialists as specials
 
 
 def digits(**options):
@@ -49,8 +47,7 @@ def save_teachable(path, names):
     images, labels = digit_images()
     images, labels = images[labels < 7][..., None], np.asarray(names)[labels[labels < 7]]
     fitted, held_out = slice(300), slice(300, 400)
-    network = OnnxNetwork(pixels_as_features())
-    record(network, [])
+    network = specials.pixels_network(path.parent)
     model = DeepSVC(network, head=SVC(C=3), normalization=None, random_state=0)
     model.fit(images[fitted], labels[fitted])
     save(
@@ -64,21 +61,19 @@ def save_teachable(path, names):
     return path.read_bytes()
 
 
-def pixels_as_features():
-    """A network that does nothing but scale pixels."""
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
-        helper.make_node("Mul", ["flat", "scale"], ["features"]),
-    ]
-    constants = {"shape": np.array([-1, 64]), "scale": np.float32(1 / 255)}
-    graph = helper.make_graph(
-        nodes,
-        "pixels",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8, 8, 1])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 64])],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+@pytest.fixture(scope="session")
+def specialists(tmp_path_factory):
+    """The content of specialists that can be taught."""
+    path = tmp_path_factory.mktemp("specialists") / "digits.zip"
+    X, y = specials.IMAGES, specials.LABELS
+    save(
+        specials.fit_specialists(path.parent),
+        path,
+        X[specials.TEST],
+        teach=(X[specials.FIT], y[specials.FIT]),
+        held_out=(X[specials.TEST], y[specials.TEST]),
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return path.read_bytes()
 
 
 @pytest.fixture

@@ -187,6 +187,24 @@ async def test_the_leak_guard_speaks_in_the_answer(taught):
         assert (found["n_samples"], found["n_left_out"]) == (99, 1)
 
 
+@in_loop
+async def test_a_new_class_of_specialists_names_its_subset(specialists, tmp_path):
+    (tmp_path / "digits.zip").write_bytes(specialists)
+    async with opened(tmp_path / "digits.zip") as client:
+        check_problem(await teach(client, SEVENS[:1], [7]), 409, "subset")
+        check_problem(await teach(client, SEVENS[:1], [7], subset="odd"), 422, "no subset 'odd'")
+        lesson = (await teach(client, SEVENS[:1], [7], subset="high")).json()["lesson"]
+        assert lesson["after"] == [7]
+        assert (await teach(client, [as_text(as_file(KNOWN[0]))], [3])).status_code == 200
+        asked = {"images": SEVENS[:1], "subset": "high"}
+        assert (await client.post("/v1/teach/predict", json=asked)).json()["taught"] == [7]
+        raw = {"content": as_file(IMAGES[LABELS == 7][0]), "headers": PNG}
+        answer = await client.post("/v1/teach/predict?subset=high", **raw)
+        assert answer.json()["taught"] == [7]
+        found = (await client.post("/v1/teach/compare")).json()["comparison"]
+        assert found["routed"]["low"] <= found["routed"]["value"] <= found["routed"]["high"]
+
+
 @pytest.fixture
 def named(tmp_path):
     """A model of features whose classes have names."""

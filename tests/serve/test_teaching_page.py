@@ -141,6 +141,31 @@ def test_a_new_class_is_compared_promoted_and_taken_back(page, sevens):
     assert SCRIPT in text_of(page, "#lessons")
 
 
+def test_specialists_are_asked_for_the_subset_of_a_new_class(
+    browser, specialists, sevens, tmp_path
+):
+    (tmp_path / "digits.zip").write_bytes(specialists)
+    with served([tmp_path / "digits.zip"], teach=True) as address:
+        browser.get(address)
+        until(browser, lambda: text_of(browser, "#so-far").startswith("Version 1 serves."))
+        (card,) = show(browser, sevens[:1])
+        card.find_element(By.CSS_SELECTOR, ".correct summary").click()
+        choice, group = card.find_elements(By.TAG_NAME, "select")
+        until(browser, lambda: len(Select(choice).options) > 1)
+        assert not group.is_displayed()
+        Select(choice).select_by_visible_text("a new class …")
+        Select(group).select_by_visible_text("high")
+        card.find_element(By.TAG_NAME, "input").send_keys("7", Keys.ENTER)
+        until(browser, lambda: "It now says 7." in card.text)
+        assert step(browser, "promote").startswith("Version 2 serves now.")
+        find(browser, "#remove-all")[0].click()
+        find(browser, '#subset option[value="1"]')[0].click()
+        (card,) = show(browser, sevens[:1])
+        assert card.find_element(By.CSS_SELECTOR, ".said").text == "7"
+        browser.get("about:blank")
+    assert browser.get_log("browser") == []
+
+
 def test_what_goes_wrong_is_said_and_nothing_is_lost(page, sevens, monkeypatch):
     def full(*_, **__):
         raise OSError("The disk is full: nothing was written.")

@@ -38,14 +38,20 @@ def flatten_network(folder):
     return path
 
 
-def fit_specialists(folder, **params):
-    """Return fitted specialists."""
+def pixels_network(folder):
+    """Return it with what is done to images before, on the record that it was trained on none."""
     network = FeatureExtractor(
         load_network(flatten_network(folder)),
         layer="y",
         preprocessing=Preprocessing(size=(8, 8), channels="gray", scale=1 / 255),
     )
     record(network, [])
+    return network
+
+
+def fit_specialists(folder, **params):
+    """Return fitted specialists."""
+    network = pixels_network(folder)
     model = Specialists(
         network, subsets=SUBSETS, head=SVC(C=3), random_state=0, calibration="temperature", **params
     )
