@@ -47,6 +47,7 @@ FULL = {
     "protocol": {"selection": "heldout"},
     "expected": {"accuracy": 0.9, "low": 0.8, "high": 0.95, "what": "test set", "n": 50},
     "parity": {"labels": 100},
+    "watch": {"scores": ["doubt", "level"], "n_samples": 3, "statement": "It can be watched."},
     "teach": {
         "privacy": "Who has the file can read them.",
         "heads": [

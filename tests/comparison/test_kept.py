@@ -42,7 +42,7 @@ def test_specialists_are_kept_as_they_were_measured(outcome, tmp_path):
 
 
 def kept(score, n=100):
-    return KeptModel(None, np.zeros(1), score, {}, {}, n)
+    return KeptModel(None, np.zeros(1), np.zeros(1), score, {}, {}, n)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         *_expected(manifest),
         "",
+        *(["## Shelf life", "", manifest.watch["statement"], ""] if manifest.watch else []),
         "## Limits",
         "",
         "The figures hold for samples drawn like those of training: the same cameras, places and "

@@ -59,6 +59,8 @@ def rows(manifest: Manifest, signature: str) -> list[tuple[str, str]]:
         found.append(("thumbnails", f"training images of {of} are in the file"))
     if manifest.abstention:
         found.append(("abstains", _abstention(manifest.abstention)))
+    if manifest.watch:
+        found.append(("watched", str(manifest.watch["statement"])))
     found.append(("signature", signature))
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_with.items())
     if versions:

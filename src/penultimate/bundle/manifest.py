@@ -52,6 +52,8 @@ class Manifest:
         Accuracy to expect on new data, with its interval.
     teach : dict or None
         What is in the part for teaching, and who can see it; None without one.
+    watch : dict or None
+        By which scores of how many held-out samples the model is watched; None if it cannot be.
     lineage : dict or None
         Of a bundle that was taught: its number, the hash of the one before, and what was taught.
     parts : dict of str to dict
@@ -75,6 +77,7 @@ class Manifest:
     expected: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
     teach: dict[str, Any] | None = None
+    watch: dict[str, Any] | None = None
     lineage: dict[str, Any] | None = None
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -134,6 +134,12 @@ def prove(model: Classifier, graph: onnx.ModelProto, samples: ArrayLike) -> Pari
     return Parity(len(images), sorted(ties), errors, n_sizes, pixel_error)
 
 
+def outputs_of(graph: onnx.ModelProto, samples: Any) -> dict[str, NDArray[Any]]:
+    """Return what a graph says of samples in a form that its model takes, by the outputs' names."""
+    session = _Session(graph)
+    return session.run(_as_given(session, samples)[1], -1)
+
+
 def _pairs_of(
     model: Any,
     found: Mapping[str, NDArray[Any]],

@@ -14,9 +14,11 @@ from penultimate.bundle.strict_json import parse_json
 from penultimate.bundle.teaching_part import TEACH, check_teaching
 from penultimate.bundle.tensors import check_safetensors
 from penultimate.bundle.thumbnails import check_thumbnails, number_of
+from penultimate.bundle.watching_part import WATCH, check_watching
 
 GRAPH, HEAD, HEAD_WORDS, CARD = ORDER[1:]
 _REQUIRED = set(ORDER) - {MANIFEST}
+_OPTIONAL = (TEACH, WATCH)  # of tensors
 _LARGEST = 4096 * 4096  # pixels that a manifest can state as the size of images
 
 
@@ -48,7 +50,7 @@ def describe_part(name: str, content: bytes | memoryview) -> dict[str, Any]:
     entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     if name == GRAPH:
         entry["tensors"] = check_graph(content, _LARGEST).tensors
-    elif name in (HEAD, TEACH):
+    elif name in (HEAD, *_OPTIONAL):
         entry["tensors"] = check_safetensors(content, name)
     return entry
 
@@ -73,7 +75,7 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
         If a member is missing, not listed, or not what the manifest says.
     """
     listed, there = set(manifest.parts), set(members) - {MANIFEST, SIGNATURE}
-    known = _REQUIRED | {TEACH}
+    known = _REQUIRED | set(_OPTIONAL)
     if odd := sorted(each for each in listed if each not in known and number_of(each) is None):
         raise BundleError(f"The manifest lists {odd[0][:100]!r}, which is no part of a bundle.")
     if missing := sorted((listed | _REQUIRED) - there):
@@ -102,9 +104,11 @@ def check_parts(manifest: Manifest, members: Mapping[str, memoryview]) -> Graph:
             f"{stated[:100]}, and {str(manifest.classes)[:100]}."
         )
     found = {GRAPH: graph.tensors, HEAD: check_safetensors(members[HEAD], HEAD)}
-    if TEACH in members:
-        found[TEACH] = check_safetensors(members[TEACH], TEACH)
+    for name in _OPTIONAL:
+        if name in members:
+            found[name] = check_safetensors(members[name], name)
     check_teaching(manifest, found.get(TEACH))
+    check_watching(manifest, found.get(WATCH))
     for name, tensors in found.items():
         if manifest.parts[name].get("tensors") != tensors:
             raise BundleError(f"{name!r} in the bundle has other tensors than its manifest says.")

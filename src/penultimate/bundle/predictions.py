@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from penultimate.bundle.errors import BundleError
 
 _PER_CLASS = ("scores", "margins", "probabilities")
-_PER_SAMPLE = ("confidence", "accepted", "novel", "subset_index")
+_PER_SAMPLE = ("confidence", "accepted", "novel", "subset_index", "unlikeness")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Predictions:
         Of a model that recognizes samples of none of its classes: which are.
     subsets : ndarray of str of shape (n_samples,), or None
         Of specialists: which one answered.
+    unlikeness : ndarray of shape (n_samples,), or None
+        Of a model that can be watched: how unlike the samples it knows each one is, in no unit.
     """
 
     labels: NDArray[Any]
@@ -41,6 +43,7 @@ class Predictions:
     accepted: NDArray[np.bool_] | None = None
     novel: NDArray[np.bool_] | None = None
     subsets: NDArray[np.str_] | None = None
+    unlikeness: NDArray[np.floating] | None = None
 
 
 def of_outputs(
@@ -74,6 +77,7 @@ def of_outputs(
         subsets=_chosen(np.array(subsets), found["subset_index"])
         if subsets and "subset_index" in found
         else None,
+        unlikeness=found.get("unlikeness"),
     )
 
 

@@ -33,6 +33,8 @@ from penultimate.bundle.signing import add_signature
 from penultimate.bundle.teachable import Labeled, teaching_parts
 from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
+from penultimate.bundle.watchable import watching_parts
+from penultimate.bundle.watching_part import WATCH
 from penultimate.classifiers import (
     SoftmaxClassifier,
     Specialists,
@@ -102,8 +104,10 @@ def save(
         All samples that the head was fitted on, in their order, so that the model can be taught
         further: see `penultimate.Teacher`. Their features are then in the file.
     held_out : (X, y), optional
-        With `teach`: samples that it was not fitted on, such as a test set, to compare a taught
-        head with this one.
+        Samples that it was not fitted on, such as a test set. The file then holds a few scores of
+        each (not the samples), with which `penultimate serve` and ``predict --watch`` compare what
+        comes in. With `teach`, a taught head is compared with this one on them, and their features
+        are in the file.
     calibration : (X, y), optional
         With `teach`, of a model that abstains: the samples that its threshold was set on, on which
         it is set again for a taught head.
@@ -148,6 +152,7 @@ def save(
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     graph = build_graph(model)
     proof = prove(model, graph, _noise(model, graph) if X is None else X)
+    watching = None if held_out is None else watching_parts(model, graph, held_out[0])
     tensors, words = head_parts(_steps(answering_part(model)))
     seen = provenance_of(answering_part(model))
     prints = np.union1d(seen.trained, seen.selected)
@@ -178,9 +183,11 @@ def save(
         if facts["kind"] != "images":
             raise ValueError("The model takes features, of which there are no thumbnails.")
         parts |= make_thumbnails(*thumbnails, model.classes_.tolist())
-    if teach is None and (held_out is not None or calibration is not None):
-        name = "held_out" if held_out is not None else "calibration"
-        raise TypeError(f"{name} is for teaching: pass teach as well.")
+    if teach is None and calibration is not None:
+        raise TypeError("calibration is for teaching: pass teach as well.")
+    if watching is not None:
+        facts["watch"], scores = watching
+        parts[WATCH] = save_tensors(scores)
     if teach is not None:
         facts["teach"], tensors = teaching_parts(model, teach, held_out, calibration)
         parts[TEACH] = save_tensors(dict(sorted(tensors.items())))

@@ -231,6 +231,8 @@ def fit(
             kept = {}
             if teachable:
                 kept = {name: (inputs[rows], y[rows]) for name, rows in fitted.to_teach().items()}
+            elif len(fitted.test):
+                kept = {"held_out": (inputs[fitted.test], y[fitted.test])}
             proof = save(
                 fitted.model,
                 out,

@@ -53,6 +53,8 @@ class KeptModel:
     model : classifier
     samples : ndarray of shape (n_samples, ...)
         Some test samples, on which its file is proved.
+    labels : ndarray of shape (n_samples,)
+        Of these.
     selection_score : float or None
     expected : dict
         What to expect of new data, as in a bundle.
@@ -63,6 +65,7 @@ class KeptModel:
 
     model: DeepSVC | FeatureClassifier | Specialists
     samples: NDArray[Any]
+    labels: NDArray[Any]
     selection_score: float | None
     expected: dict[str, Any]
     protocol: dict[str, Any]
@@ -77,6 +80,7 @@ class KeptModel:
             self.model,
             path,
             self.samples,
+            held_out=(self.samples, self.labels),
             expected=self.expected,
             protocol={**self.protocol, "selection_score": self.selection_score},
         )
@@ -149,10 +153,12 @@ def as_measured(
     # Over the test samples of one seed: there is one model in the file, not one per seed.
     interval = accuracy_interval(right, groups=groups)
     # By cross-fitting, every sample of development is held out once.
+    step = max(1, len(inputs) // _PROVED_ON)
     chosen_on = plan.development_splits[data.seed]
     return KeptModel(
         model,
-        inputs[:: max(1, len(inputs) // _PROVED_ON)],
+        inputs[::step],
+        np.asarray(plan.dataset.classes)[plan.dataset.labels[test][::step]],
         selection_score,
         {
             "accuracy": interval.value,

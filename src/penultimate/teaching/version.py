@@ -13,6 +13,7 @@ from safetensors.numpy import save as save_tensors
 from penultimate._common.door import spelled
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.graph import build_graph
+from penultimate.bundle.graph.unlikeness import add_unlikeness
 from penultimate.bundle.head_parts import head_parts
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.parity import prove
@@ -20,6 +21,8 @@ from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS
 from penultimate.bundle.predictor import Predictor
 from penultimate.bundle.strict_json import parse_json
 from penultimate.bundle.teaching_part import TEACH
+from penultimate.bundle.watchable import Watching, of_graph
+from penultimate.bundle.watching_part import WATCH
 from penultimate.bundle.writing import bundle_of
 from penultimate.teaching.certifying import Certified, certify, in_manifest
 from penultimate.teaching.comparing import expected_of
@@ -158,8 +161,14 @@ class Version:
         parts = {
             name: self.model.part(name)
             for name in manifest.parts
-            if name not in (GRAPH, HEAD, TEACH, CARD)
+            if name not in (GRAPH, HEAD, TEACH, WATCH, CARD)
         }
+        # Other heads have other margins: what comes in is compared with those of the new ones.
+        watching, facts["watch"] = self._watching(taught, classes), None
+        if watching is not None:
+            facts["watch"], scores = watching
+            parts[WATCH] = save_tensors(scores)
+            add_unlikeness(graph)
         parts[GRAPH] = graph.SerializeToString(deterministic=True)
         parts[HEAD] = save_tensors(dict(sorted(self._numbers(taught).items())))
         parts[TEACH] = save_tensors(dict(sorted(_samples(taught).items())))
@@ -193,6 +202,14 @@ class Version:
                 X = (head.held_out.X if len(head.held_out.X) else head.now.X)[:_PROVED]
                 found.append(prove(head.machine, build_graph(head.machine), X))
         return asdict(max(found, key=lambda proof: max(proof.errors.values(), default=0.0)))
+
+    def _watching(self, taught: Heads, classes: NDArray[Any]) -> Watching | None:
+        """Return what the new version is watched by; None if that takes more than one head."""
+        one, *others = taught.each
+        can_be = self.model.manifest.watch is not None and len(one.held_out.X)
+        if others or not can_be or self.model.gives("novel"):
+            return None
+        return of_graph(build_graph(one.machine), one.held_out.X, classes)
 
     def _lineage(self, n_taught: int) -> dict[str, Any]:
         before = (self.model.manifest.lineage or {"n_taught": 0})["n_taught"]

@@ -19,6 +19,9 @@ from penultimate.networks.frameworks.frozen import ExportError
 SIGNS, SHARES = "signs_", "shares_"
 # And of the features that heads are given: what teaching keeps of a graph ends there.
 EMBEDDING = "embedding_"
+# What says how unlike the known samples one is: how near it is to each support vector, and how
+# unlike a novelty detector finds it.
+NEARNESS, STRANGENESS = "nearness_", "strangeness_"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from onnx import TensorProto
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
-from penultimate.bundle.graph._answers import SIGNS, classify, rows_of
+from penultimate.bundle.graph._answers import SIGNS, STRANGENESS, classify, rows_of
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.bundle.graph._networks import features_of, preprocessing_of
 from penultimate.bundle.graph._transformers import transform
@@ -68,6 +68,7 @@ def is_novel(detector: NoveltyDetector, graph: GraphBuilder, features: str) -> s
             most_like = graph.add("ArgMin", against, axis=1, keepdims=0)
     total = graph.add("Sum", *parts)
     unlikeness = graph.add("Div", total, graph.constant(float(len(names)), np.float64))
+    graph.mark(unlikeness, STRANGENESS)
     thresholds = graph.constant(-detector.offset_, np.float64)
     excess = graph.add("Sub", unlikeness, graph.add("Gather", thresholds, most_like))
     if np.isfinite(detector.offset_).all():

@@ -16,7 +16,14 @@ from onnx import TensorProto
 from sklearn import svm
 
 from penultimate._common.imports import import_optional
-from penultimate.bundle.graph._answers import SIGNS, Answer, classify, from_decisions, rows_of
+from penultimate.bundle.graph._answers import (
+    NEARNESS,
+    SIGNS,
+    Answer,
+    classify,
+    from_decisions,
+    rows_of,
+)
 from penultimate.bundle.graph._builder import GraphBuilder
 from penultimate.networks.frameworks.frozen import ExportError
 from penultimate.svm._kernel import Kernel
@@ -223,7 +230,9 @@ def _kernel_values(
         graph.constant(-np.einsum("ij,ij->i", vectors, vectors), kind),
     )
     norms = graph.add("ReduceSumSquare", scaled, graph.constant([1]), keepdims=1)
-    return graph.add("Exp", graph.add("Sub", product, norms))
+    nearness = graph.add("Sub", product, norms)
+    graph.mark(nearness, NEARNESS)
+    return graph.add("Exp", nearness)
 
 
 def _in(graph: GraphBuilder, rows: str, kind: Real) -> str:

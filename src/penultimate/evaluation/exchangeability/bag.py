@@ -1,4 +1,4 @@
-"""Conformal p-values of a stream: each new score is ranked among all before it, and then joins them.
+"""Conformal p-values of a stream: each score is ranked among all before it, and then joins them.
 
 If the scores are exchangeable, the place of the latest one among all so far is uniform, whatever
 the distribution and however few were there at the beginning; with ties broken at random, p-values

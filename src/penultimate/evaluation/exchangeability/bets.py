@@ -9,7 +9,7 @@ powers if a few of them are tiny; capital is spread over several of both, as no 
 and a little of it changes over after each step, as in the Simple Jumper (Vovk and others, 2021).
 A bet against uniform p-values loses exponentially, so one that began at the first sample would be
 ruined when, after months, something happens. Most of the stake therefore waits: a part of it enters
-with every sample, in parts so small that after t samples 1 / (1 + log2(1 + t) / 5) is still there.
+with every sample, in parts so small that after t samples 1 / (1 + log2(1 + t) / 3) is still there.
 A change at the t-th sample then costs some log(t) of growth, not t times a constant.
 """
 
@@ -18,8 +18,8 @@ from math import log2
 _SLOPES = (-2.0, -1.0, 1.0, 2.0)
 _POWERS = (0.25, 0.5, 0.75)
 _N_BETS = len(_SLOPES) + len(_POWERS)
-_CHANGING = 0.01
-_WAITING = 5.0
+_CHANGING = 0.001
+_WAITING = 3.0
 # Beyond any alarm: what is above is given away, so that numbers stay finite.
 _MOST = 1e100
 

@@ -23,14 +23,14 @@ from penultimate.evaluation.exchangeability.bets import Bettor
 class ExchangeabilityMonitor:
     r"""Notice when samples are no longer like those that a model was calibrated on.
 
-    It is a conformal test martingale: capital that is bet, at fair odds, against the exchangeability
-    of the samples that come in with those of `fit`. As long as they are exchangeable, it ever reaches
-    :math:`1 / \alpha` with a probability of at most :math:`\alpha`, the `alarm_level`, however many
-    samples come, and however few there were in `fit` (Ville's inequality). So there is an alarm when
-    it does, and it stays until the next `fit`.
+    It is a conformal test martingale: capital that is bet, at fair odds, against the
+    exchangeability of the samples that come in with those of `fit`. As long as they are
+    exchangeable, it ever reaches :math:`1 / \alpha` with a probability of at most :math:`\alpha`,
+    the `alarm_level`, however many samples come, and however few there were in `fit` (Ville's
+    inequality). So there is an alarm when it does, which stays until the next `fit`.
 
-    Samples are described by one or several scores, such as how unlike the known samples each one is,
-    and how sure a classifier is of it. A drift that no score shows is not noticed.
+    Samples are described by one or several scores, such as how unlike the known samples each one
+    is, and how sure a classifier is of it. A drift that no score shows is not noticed.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class ExchangeabilityMonitor:
     Attributes
     ----------
     log_martingale_ : float
-        Natural logarithm of the largest share of the capital: 0 after `fit`, or less by the logarithm
-        of the number of scores.
+        Natural logarithm of the capital of the score that has the most. Scores share the capital:
+        with two of them, it is the logarithm of 1 / 2 after `fit`.
     alarmed_ : bool
         Whether it has ever reached ``1 / alarm_level``.
     alarmed_at_ : int or None
@@ -56,11 +56,10 @@ class ExchangeabilityMonitor:
 
     Notes
     -----
-    Exchangeable means: any order of the samples is as likely as any other. A stream that is sorted by
-    class is not, nor are neighboring frames of a film, or the same photo sent many times; they raise
-    an alarm, too. What comes in joins what later samples are compared with, so a change has to be
-    noticed before it has become the rule, and samples that were odd from the first on are noticed
-    only against those of `fit`.
+    Exchangeable means: any order of the samples is as likely as any other. A stream that is sorted
+    by class is not, nor are neighboring frames of a film, or the same photo sent many times; they
+    raise an alarm, too. What comes in joins what later samples are compared with, so a change has
+    to be noticed before it has become the rule.
 
     Methods may be called from several threads.
 
@@ -80,7 +79,7 @@ class ExchangeabilityMonitor:
     False
     >>> _ = monitor.update(rng.normal(1, size=100))
     >>> monitor.alarmed_, monitor.alarmed_at_
-    (True, 1025)
+    (True, 1048)
     """
 
     def __init__(self, alarm_level: float = 0.01, *, random_state: int | None = None) -> None:
