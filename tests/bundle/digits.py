@@ -2,7 +2,14 @@
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save
 from sklearn.datasets import load_digits
+
+from penultimate.bundle import Predictor
+from penultimate.bundle.archive import pack
+from penultimate.bundle.watching_part import TENSOR, WATCH, watchable, watched_scores
+
+from .handmade import make_parts
 
 SIZE = (8, 8)
 SUBSETS = {"round": [0, 6, 8, 9], "others": [1, 2, 3, 4, 5, 7]}
@@ -115,3 +122,15 @@ def digits_fields(*, abstains=True, subsets=False):
     if subsets:
         fields |= {"subsets": SUBSETS, "router": "its own head"}
     return fields
+
+
+def watched_digits(**options):
+    """Return the content of a bundle of them that can be watched: by every other image."""
+    fields = digits_fields(**options)
+    graph = digits_graph(**options)
+    plain = Predictor(pack(make_parts(graph, **fields)), threads=1)
+    found = plain.predict_all(list(digit_images()[0][::2]))
+    names = watchable(found)
+    scores = watched_scores(found, names)
+    watch = {"scores": names, "n_samples": len(scores), "statement": "It can be watched."}
+    return pack(make_parts(graph, parts={WATCH: save({TENSOR: scores})}, watch=watch, **fields))

@@ -17,6 +17,7 @@ from penultimate.bundle.archive import pack
 from penultimate.cli import predict as _  # noqa: F401  registers the command
 from penultimate.cli.app import app
 from tests.bundle.conftest import OF_IMAGES, make_parts, of_features, of_images
+from tests.bundle.digits import digit_images, watched_digits
 
 COLORS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 
@@ -212,3 +213,55 @@ def test_ten_thousand_names_are_read_as_they_are_predicted(bundle, photos, monke
     rows = command._rows(model, [str(photos)], None, 32)
     next(rows)
     assert len(seen) == 2
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """A model that can be watched, clean images and inverted ones, in an order without classes."""
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "model.zip").write_bytes(watched_digits())
+    images = digit_images()[0][1::2]
+    order = np.random.default_rng(0).permutation(len(images))[:80]
+    for place, k in enumerate(order):
+        image = images[k] if place < 40 else 255 - images[k]
+        Image.fromarray(image).save(folder / f"{place:03}.png")
+    (folder / "041a.png").write_bytes(b"no image")
+    return folder
+
+
+def test_watch_says_in_every_row_whether_the_guarantee_is_withdrawn(watched):
+    clean = sorted(watched.glob("0[0-3]*.png"))
+    rows = rows_of(run(watched / "model.zip", *clean, "--watch").stdout)
+    assert {row["withdrawn"] for row in rows} == {"False"}
+    names = sorted(watched.glob("*.png"))
+    result = run(watched / "model.zip", *names, "--watch", "--skip-corrupt", code=1)
+    rows = rows_of(result.stdout)
+    said = [row["withdrawn"] for row in rows if not row["error"]]
+    first = said.index("True")
+    assert 40 < first < 80
+    assert said == ["False"] * first + ["True"] * (80 - first)
+    assert [row["withdrawn"] for row in rows if row["error"]] == [""]
+    (line,) = [each for each in result.stderr.splitlines() if "withdrawn" in each]
+    read = [row["file"] for row in rows if not row["error"]]
+    assert f"from sample {first + 1} ({read[first]}) on" in line
+    assert "Most telling: " in line
+    again = run(watched / "model.zip", *names, "--watch", "--skip-corrupt", code=1)
+    assert again.stdout == result.stdout
+
+
+def test_watch_in_the_other_forms(watched):
+    names = sorted(watched.glob("0[4-7]?.png"))
+    lines = run(watched / "model.zip", *names, "--watch", "--format", "jsonl", code=1).stdout
+    found = [json.loads(line)["withdrawn"] for line in lines.splitlines()]
+    assert found == sorted(found)
+    assert found[-1] is True
+    table = run(watched / "model.zip", *names, "--watch", "--format", "table", code=1).stdout
+    header, *rows = table.splitlines()
+    column = header.split().index("withdrawn")
+    assert [row.split()[column] for row in rows] == ["yes" if each else "no" for each in found]
+
+
+def test_watch_is_refused_where_it_cannot_be(bundle, photos, watched):
+    result = run(bundle, photos / "red.png", "--watch", code=2)
+    assert "Fit it with a test set" in " ".join(result.stderr.replace("│", " ").split())
+    assert "withdrawn" not in run(watched / "model.zip", watched / "001.png").stdout

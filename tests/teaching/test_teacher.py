@@ -186,8 +186,6 @@ def test_what_cannot_be_taught_is_not_saved_as_such(tmp_path):
     svc = SVC().fit(few, labels)
     with pytest.raises(ValueError, match="not those that the head was fitted on"):
         penultimate.save(svc, tmp_path / "model.zip", few, teach=([[5.0]] * 4, labels))
-    with pytest.raises(TypeError, match="pass teach as well"):
-        penultimate.save(svc, tmp_path / "model.zip", few, held_out=(few, labels))
     from sklearn.linear_model import LogisticRegression
 
     logistic = LogisticRegression().fit(few, labels)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from penultimate._common.door import spelled
 from penultimate.bundle.predictions import Predictions
 from penultimate.bundle.predictor import Predictor
-from penultimate.bundle.watching_part import TENSOR, WATCH, watched_scores
+from penultimate.bundle.watching_part import TENSOR, WATCH, check_gives, watched_scores
 from penultimate.evaluation.exchangeability.monitor import ExchangeabilityMonitor
 
 ALARM_LEVEL = 0.01
@@ -35,11 +35,14 @@ class Noted(NamedTuple):
         Whether there had been an alarm when each sample had come.
     telling : list of int
         Positions of those that are among the most telling ones now.
+    is_alarm : bool
+        Whether it was these that raised it.
     """
 
     first: int
     withdrawn: NDArray[np.bool_]
     telling: list[int]
+    is_alarm: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Watcher:
     ------
     ValueError
         If the file has no samples to compare with.
+    BundleError
+        If the graph does not give what they were compared by.
 
     Examples
     --------
@@ -106,6 +111,7 @@ class Watcher:
 
         self.alarm_level = alarm_level
         self._names = described["scores"]
+        check_gives(self._names, predictor.gives)
         self._calibration = load_tensors(predictor.part(WATCH))[TENSOR]
         self._seed = int(predictor.sha256, 16)
         self._lock = threading.Lock()
@@ -139,7 +145,8 @@ class Watcher:
                 ordered = sorted(recent + here, key=lambda each: each.factor, reverse=True)
                 self._telling = [each for each in ordered[:_TELLING] if each.factor > 1]
                 entered = [each.number - first for each in self._telling if each.number >= first]
-        return Noted(first, withdrawn, sorted(entered))
+        is_alarm = bool(withdrawn.any()) and not was_withdrawn
+        return Noted(first, withdrawn, sorted(entered), is_alarm)
 
     def show(self, number: int, shown: Any) -> None:
         """Keep what a telling sample is shown by, unless others have taken its place by now."""

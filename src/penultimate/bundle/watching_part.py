@@ -6,7 +6,7 @@ they are, the manifest says. Here they are computed from what the graph puts out
 samples as for new ones, and the part is checked, without what writes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from penultimate.bundle.predictions import Predictions
 
 WATCH = "watch/scores.safetensors"
 TENSOR = "scores"
+_PER_CLASS = ("margins", "scores", "probabilities")
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -44,24 +45,24 @@ def watchable(found: Predictions) -> list[str]:
 
 
 def watched_scores(found: Predictions, names: Sequence[str]) -> NDArray[np.float32]:
-    """Return scores of samples by their names, (n_samples, n_scores).
-
-    Raises
-    ------
-    BundleError
-        If the model does not give what they are made of.
-    """
+    """Return scores of samples by their names, (n_samples, n_scores); see `check_gives`."""
     columns = []
     for name in names:
         values = found.unlikeness if name == "unlikeness" else _per_class(found)
-        if values is None:
-            raise BundleError(f"The graph of the bundle gives no {name}, by which it is watched.")
+        assert values is not None
         if name == "doubt":
             values = -values.max(axis=1)
         elif name == "level":
             values = values.mean(axis=1)
         columns.append(values)
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def check_gives(names: Sequence[str], gives: Callable[[str], bool]) -> None:
+    """Raise ``BundleError`` unless a graph gives what scores of these names are made of."""
+    for name in names:
+        if not any(map(gives, ("unlikeness",) if name == "unlikeness" else _PER_CLASS)):
+            raise BundleError(f"The graph of the bundle gives no {name}, by which it is watched.")
 
 
 def check_watching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None) -> None:

@@ -1,38 +1,27 @@
 """The command that predicts with a saved model: any number of images, one row for each."""
 
-import csv
-import json
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from penultimate.cli.app import app, plain_errors, print_reason
-from penultimate.cli.sources import Source, each_source, in_chunks
+from penultimate.cli.predicted_rows import WRITERS, Format, Row, bad_row, rows_of
+from penultimate.cli.sources import each_source, in_chunks
 
 if TYPE_CHECKING:
-    from penultimate.bundle import Predictions, Predictor
+    from penultimate.bundle import Predictor
+    from penultimate.bundle.watcher import Watcher
 
 # Images that are handed to the model at once: it decodes ahead within them, and their names and
 # rows are all that is kept.
 _CHUNK = 512
 _FEATURES = (".npz", ".npy", ".csv", ".parquet")
-Row = dict[str, Any]
-
-
-class Format(StrEnum):
-    """How rows are written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    TABLE = "table"
-
 
 BundleArgument = Annotated[
     Path,
@@ -79,6 +68,15 @@ def predict(
         typer.Option("--skip-corrupt", help="End with 0 even if files could not be read."),
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 32,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Test whether the images, in their order, are still like those that the model was "
+            "calibrated on (at most 1 % false alarms in all). After an alarm, rows say that the "
+            "guarantee is withdrawn, and the command ends with 1.",
+        ),
+    ] = False,
 ) -> None:
     """Predict with a saved model: label, probability, margin, and whether it is sure enough.
 
@@ -94,12 +92,13 @@ def predict(
                 f"there is no subset {subset!r}; this model has {model.subsets or 'none'}.",
                 param_hint="--subset",
             )
-        writer = _WRITERS[form](model)
+        watcher = _watcher_of(model, subset) if watch else None
+        writer = WRITERS[form](model, watcher)
         n_bad = 0
         started = time.perf_counter()
         with _opened(out) as file, _Bar(file) as bar, _notes():
             writer.begin(file)
-            for rows in _rows(model, images, subset, batch_size):
+            for rows in _rows(model, images, subset, batch_size, watcher):
                 for row in rows:
                     writer.write(row)
                     n_bad += bool(row["error"])
@@ -112,12 +111,30 @@ def predict(
             print_reason(f"{bar.n_done:,} rows in {str(out)!r}, after {seconds:.1f} s.")
         if n_bad:
             print_reason(f"{n_bad:,} of {bar.n_done:,} images could not be read; see their rows.")
-            if not skip_corrupt:
-                raise typer.Exit(1)
+        is_withdrawn = watcher is not None and watcher.is_withdrawn
+        if (n_bad and not skip_corrupt) or is_withdrawn:
+            raise typer.Exit(1)
+
+
+def _watcher_of(model: "Predictor", subset: str | None) -> "Watcher":
+    from penultimate.bundle.watcher import Watcher
+
+    if subset is not None:
+        raise typer.BadParameter(
+            "takes samples as the router sees them; leave out --subset.", param_hint="--watch"
+        )
+    try:
+        return Watcher(model)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--watch") from None
 
 
 def _rows(
-    model: "Predictor", images: list[str], subset: str | None, batch_size: int
+    model: "Predictor",
+    images: list[str],
+    subset: str | None,
+    batch_size: int,
+    watcher: "Watcher | None" = None,
 ) -> Iterator[list[Row]]:
     """Yield rows, some at a time."""
     of_table = [name for name in images if name.lower().endswith(_FEATURES)]
@@ -126,7 +143,7 @@ def _rows(
             raise typer.BadParameter(
                 f"{of_table[0]!r} is a table, which is predicted alone.", param_hint="IMAGES"
             )
-        yield from _of_table(model, Path(images[0]), subset)
+        yield from _of_table(model, Path(images[0]), subset, watcher)
         return
     if model.manifest.kind == "features":
         raise typer.BadParameter(
@@ -135,11 +152,15 @@ def _rows(
             param_hint="IMAGES",
         )
     for chunk in in_chunks(each_source(images), _CHUNK):
-        yield from _of_images(model, chunk, subset, batch_size)
+        yield from _of_images(model, chunk, subset, batch_size, watcher)
 
 
 def _of_images(
-    model: "Predictor", chunk: Any, subset: str | None, batch_size: int
+    model: "Predictor",
+    chunk: Any,
+    subset: str | None,
+    batch_size: int,
+    watcher: "Watcher | None",
 ) -> Iterator[list[Row]]:
     """Yield the rows of some images, those that cannot be read at their place among the others."""
     errors: dict[int, str] = {}
@@ -151,119 +172,24 @@ def _of_images(
     items = [source.item for source in chunk]
     for places, found in model.stream(items, subset=subset, batch_size=batch_size, on_error=note):
         rows = []
-        answers = rows_of(model, [chunk[place].name for place in places], found)
+        answers = rows_of(model, [chunk[place].name for place in places], found, watcher)
         for place, row in zip(places, answers, strict=True):
-            rows += [_bad(chunk[k], errors[k]) for k in range(done, place)]
+            rows += [bad_row(chunk[k], errors[k]) for k in range(done, place)]
             rows.append(row)
             done = place + 1
         yield rows
     if done < len(chunk):
-        yield [_bad(chunk[k], errors[k]) for k in range(done, len(chunk))]
+        yield [bad_row(chunk[k], errors[k]) for k in range(done, len(chunk))]
 
 
-def _of_table(model: "Predictor", path: Path, subset: str | None) -> Iterator[list[Row]]:
+def _of_table(
+    model: "Predictor", path: Path, subset: str | None, watcher: "Watcher | None"
+) -> Iterator[list[Row]]:
     """Yield the rows of a file with features, or with an array of images."""
     from penultimate.datasets.unlabeled import read_unlabeled
 
     found = model.predict_all(read_unlabeled(path), subset=subset)
-    yield rows_of(model, list(map(str, range(len(found.labels)))), found)
-
-
-def rows_of(model: "Predictor", names: list[str], found: "Predictions") -> list[Row]:
-    """Return what is said of some samples."""
-    from penultimate.bundle.predictions import columns_of
-
-    columns = columns_of(found, model.classes_)
-    if model.signed_by is not None:
-        columns["signed_by"] = [model.signed_by] * len(names)
-    each = zip(*columns.values(), strict=True)
-    return [
-        {"file": name, **dict(zip(columns, values, strict=True)), "error": ""}
-        for name, values in zip(names, each, strict=True)
-    ]
-
-
-def _bad(source: Source, reason: str) -> Row:
-    return {"file": source.name, "error": " ".join(reason.split())}
-
-
-def _columns(model: "Predictor") -> list[str]:
-    """Return the columns of a model's rows, which its manifest and its graph decide."""
-    has = {
-        "score": model.gives("scores"),  # a head that only predicts has none
-        "margin": model.gives("margins"),
-        "probability": model.gives("probabilities"),
-        "accepted": model.gives("accepted"),
-        "novel": model.gives("novel"),
-        "subset": bool(model.subsets),
-        "signed_by": model.signed_by is not None,
-    }
-    return ["file", "label", *(name for name, given in has.items() if given), "error"]
-
-
-class _Csv:
-    def __init__(self, model: "Predictor") -> None:
-        self._columns = _columns(model)
-
-    def begin(self, file: TextIO) -> None:
-        self._writer = csv.DictWriter(file, self._columns, lineterminator="\n")
-        self._writer.writeheader()
-
-    def write(self, row: Row) -> None:
-        self._writer.writerow({key: _shown(value) for key, value in row.items()})
-
-
-class _JsonLines:
-    def __init__(self, model: "Predictor") -> None:
-        pass
-
-    def begin(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: Row) -> None:
-        given = {key: value for key, value in row.items() if key != "error" or value}
-        self._file.write(json.dumps(given, ensure_ascii=False) + "\n")
-
-
-class _Table:
-    """Aligned columns for the eye; widths are those of the first rows, as rows come one by one."""
-
-    _WIDTH = 14
-
-    def __init__(self, model: "Predictor") -> None:
-        # Not who signed it, which is the same in every row, and 64 digits long.
-        self._columns = [name for name in _columns(model) if name not in ("error", "signed_by")]
-
-    def begin(self, file: TextIO) -> None:
-        self._file = file
-        self._write({name: name for name in self._columns})
-
-    def write(self, row: Row) -> None:
-        if row["error"]:
-            self._file.write(f"cannot be read: {row['error']}\n")
-        else:
-            self._write({key: _short(value) for key, value in row.items()})
-
-    def _write(self, cells: dict[str, str]) -> None:
-        values = [f"{cells[name]:<{self._WIDTH}}" for name in self._columns if name != "file"]
-        self._file.write(f"{'  '.join(values)}  {cells['file']}\n")
-
-
-_WRITERS: dict[Format, Any] = {
-    Format.CSV: _Csv,
-    Format.JSONL: _JsonLines,
-    Format.TABLE: _Table,
-}
-
-
-def _shown(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    yield rows_of(model, list(map(str, range(len(found.labels)))), found, watcher)
 
 
 @contextmanager

@@ -47,6 +47,16 @@ def serve(
         ),
     ] = False,
     key: KeyOption = None,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Test whether what comes in is still like what a model was calibrated on (at most "
+            "1 % false alarms in all); after an alarm, every answer says that the guarantee is "
+            "withdrawn. By default where the model's file allows it; --watch refuses others.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -104,8 +114,12 @@ def serve(
             reading_seconds=read_timeout,
             delay=delay / 1000,
         )
-        models = Models(bundles, key=key, threads=threads)
+        models = Models(bundles, key=key, threads=threads, watch=watch)
         for version in models:
+            if version.watch is None and watch is None:
+                print_reason(
+                    f"{version.name} is not watched: its file has nothing to compare with."
+                )
             if version.predictor.signed_by is not None:
                 print_reason(f"{version.name} is signed by the key {version.predictor.signed_by}.")
         run(models, host=host, port=port, token=token or None, limits=limits, teach=teach, say=_say)

@@ -8,8 +8,12 @@ from pydantic import BaseModel, Field
 from penultimate.bundle import description
 from penultimate.serve.batching import Found
 from penultimate.serve.models import Version
+from penultimate.serve.watching import WatchState
 
 Label = str | int | float | bool
+Watched = Annotated[
+    WatchState | None, Field(description="Null if the model cannot be watched, or is not.")
+]
 PerClass = Annotated[
     list[float | None] | None,
     Field(description="In the order of model.classes; null where the model says nothing."),
@@ -52,6 +56,7 @@ class Answer(BaseModel):
     predictions: list[Prediction]
     model: Model
     notes: Annotated[list[str], Field(description="What was done to images before.")]
+    watch: Watched
 
 
 class About(Model):
@@ -61,6 +66,7 @@ class About(Model):
     n_features: int
     subsets: dict[str, list[Label]]
     facts: dict[str, str]
+    watch: Watched
 
 
 class Names(BaseModel):
@@ -98,6 +104,7 @@ def answer_of(found: Found, version: Version) -> dict[str, Any]:
         "predictions": [dict(zip(columns, row, strict=True)) for row in rows],
         "model": model_of(version),
         "notes": found.notes,
+        "watch": watch_of(version),
     }
 
 
@@ -122,7 +129,13 @@ def about(version: Version) -> dict[str, Any]:
         "n_features": manifest.input["n_features"],
         "subsets": {name: [manifest.classes[k] for k in subsets[name]] for name in subsets},
         "facts": dict(description.rows(manifest, predictor.signature)),
+        "watch": watch_of(version),
     }
+
+
+def watch_of(version: Version) -> dict[str, Any] | None:
+    """Return the state of a model's watch, as `WatchState` describes it."""
+    return None if version.watch is None else version.watch.state()
 
 
 def _finite(values: Any) -> Any:

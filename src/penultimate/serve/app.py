@@ -24,6 +24,7 @@ from penultimate.serve.problems import Problem, RefusedError
 from penultimate.serve.requests import as_json, body_of, check_parameters
 from penultimate.serve.service import Service
 from penultimate.serve.tokens import Token
+from penultimate.serve.watch_addresses import watch_routes
 
 _REFUSALS = {
     400: "The parameters are not what the service knows.",
@@ -45,6 +46,10 @@ _NAME = Annotated[
 ]
 _SUBSET = Annotated[
     str | None, Query(max_length=255, description="For specialists: of which subset.")
+]
+_WATCH = Annotated[
+    bool,
+    Query(description="False for what is not one of the samples that the model is meant for."),
 ]
 _BODY = body_of(ImagesBody, FeaturesBody, media_types=IMAGE_TYPES)
 
@@ -128,10 +133,12 @@ def create_app(
         responses=_of(refusals, *of_prediction),
         openapi_extra={"requestBody": _BODY},
     )
-    async def predict(request: Request, model: _NAME = None, subset: _SUBSET = None) -> Response:
+    async def predict(
+        request: Request, model: _NAME = None, subset: _SUBSET = None, watch: _WATCH = True
+    ) -> Response:
         """Predict one image as a raw body, or images or rows of features in a document."""
-        check_parameters(request, "model", "subset")
-        return as_json(await service.predict(request, model, subset))
+        check_parameters(request, "model", "subset", "watch")
+        return as_json(await service.predict(request, model, subset, watch))
 
     @app.get("/v1/model", response_model=About, responses=_of(refusals, 400, 401, 404, 421, 422))
     async def describe(request: Request, model: _NAME = None) -> Response:
@@ -166,6 +173,7 @@ def create_app(
         """Count requests, samples and reloads, as Prometheus reads them."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
+    app.include_router(watch_routes(service, refusals))
     documents: tuple[type[BaseModel], ...] = (ImagesBody, FeaturesBody)
     if teach:
         import_optional("onnx", "onnx")  # which serving alone does not need

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.predictions import Predictions, joined
+from penultimate.bundle.watcher import Noted
 from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError
 
@@ -36,6 +37,9 @@ class Asked:
     features : ndarray of shape (n_samples, n_features), or None
     pixels : int
         Total pixels of the images, according to their headers.
+    watched : bool
+        Whether they are samples of what the model is for: not what a camera sees before a picture
+        is taken, nor what is shown to the model again to teach it.
     """
 
     version: Version
@@ -43,6 +47,7 @@ class Asked:
     images: list[bytes] | None = None
     features: NDArray[np.float32] | None = None
     pixels: int = 0
+    watched: bool = False
 
     def __len__(self) -> int:
         return len(self.features if self.images is None else self.images)  # type: ignore[arg-type]
@@ -55,10 +60,19 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """What the model says, and what was done to images that their sender may not expect."""
+    """What the model says, and what was done to images that their sender may not expect.
+
+    Attributes
+    ----------
+    predictions : Predictions
+    notes : list of str
+    noted : Noted or None
+        What watching them has found; None if they were not watched.
+    """
 
     predictions: Predictions
     notes: list[str]
+    noted: Noted | None = None
 
 
 @dataclass(eq=False)
@@ -112,7 +126,7 @@ class Batcher:
                             await self._arrived.wait()
                 jobs = self._take()
                 if jobs:
-                    results = await loop.run_in_executor(thread, _predict, jobs)
+                    results = await loop.run_in_executor(thread, _predict_and_watch, jobs)
                     self._hand_out(jobs, results)
                     self._passed(sum(len(job.asked) for job in jobs))
                 n_before = max(1, len(jobs))
@@ -143,6 +157,22 @@ class Batcher:
                 job.answer.set_exception(result)
             else:
                 job.answer.set_result(result)
+
+
+def _predict_and_watch(jobs: list[_Job]) -> list[Found | Exception]:
+    """Predict requests, and take notice of them in this order."""
+    return [
+        _watched(job.asked, each) if isinstance(each, Found) else each
+        for job, each in zip(jobs, _predict(jobs), strict=True)
+    ]
+
+
+def _watched(asked: Asked, found: Found) -> Found:
+    watch = asked.version.watch
+    # Of a subset that was asked for, the scores are others than those that were calibrated with.
+    if watch is None or not asked.watched or asked.subset is not None:
+        return found
+    return replace(found, noted=watch.note(found.predictions))
 
 
 def _predict(jobs: list[_Job]) -> list[Found | Exception]:

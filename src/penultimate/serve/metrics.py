@@ -28,6 +28,10 @@ class Metrics:
         By model and outcome.
     taught : Counter
         Lessons, comparisons, promotions and what was taken back, by model and action.
+    martingale : Gauge
+        By model that is watched.
+    alarms : Counter
+        By model.
     """
 
     def __init__(self) -> None:
@@ -60,6 +64,18 @@ class Metrics:
         )
         self.taught = Counter(
             "penultimate_taught", "Steps of teaching.", ["model", "action"], registry=registry
+        )
+        self.martingale = Gauge(
+            "penultimate_watch_martingale",
+            "Evidence that what comes in is not as it was; from 100 on, an alarm.",
+            ["model"],
+            registry=registry,
+        )
+        self.alarms = Counter(
+            "penultimate_watch_alarms",
+            "Times that guarantees were withdrawn.",
+            ["model"],
+            registry=registry,
         )
         self._version = Gauge(
             "penultimate_model_version", "What serves.", ["model", "sha256"], registry=registry

@@ -15,6 +15,7 @@ from pathlib import Path
 from penultimate._common.validation import suggest
 from penultimate.bundle.loading import read_key, read_source
 from penultimate.bundle.predictor import Predictor
+from penultimate.serve.watching import Watch
 
 LOOK_EVERY = 1.0  # seconds
 Notice = Callable[[str, str, str], None]
@@ -31,11 +32,14 @@ class Version:
     predictor : Predictor
     sha256 : str
         SHA-256 of the file.
+    watch : Watch or None
+        What watches it; None if it is not watched.
     """
 
     name: str
     predictor: Predictor
     sha256: str
+    watch: Watch | None = None
 
 
 @dataclass
@@ -57,6 +61,9 @@ class Models:
         The public key that all of them have to be signed with.
     threads : int, optional
         Threads for one prediction; as many as there are cores by default.
+    watch : bool, optional
+        Whether to test what comes in against what the models were calibrated on. By default, where
+        their files allow it; with True, others are refused.
 
     Attributes
     ----------
@@ -81,9 +88,10 @@ class Models:
         *,
         key: str | os.PathLike[str] | bytes | None = None,
         threads: int | None = None,
+        watch: bool | None = None,
     ) -> None:
         self.key = None if key is None else read_key(key)
-        self.threads = threads
+        self.threads, self._watch = threads, watch
         self._refreshing = threading.Lock()
         self._files: dict[str, _File] = {}
         for path in map(Path, paths):
@@ -165,7 +173,10 @@ class Models:
     def _load(self, path: Path) -> Version:
         content = read_source(path)
         predictor = Predictor(content, threads=self.threads, key=self.key)
-        return Version(path.stem, predictor, predictor.sha256)
+        can_be = predictor.manifest.watch is not None
+        wanted = can_be if self._watch is None else self._watch
+        watch = Watch(predictor) if wanted else None
+        return Version(path.stem, predictor, predictor.sha256, watch)
 
 
 def _stamp_of(path: Path) -> object:

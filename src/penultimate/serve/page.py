@@ -22,6 +22,7 @@ from penultimate.bundle.page import (
     template_of,
     words_of,
 )
+from penultimate.serve.answers import watch_of
 from penultimate.serve.guard import SIGN_IN
 from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError
@@ -112,6 +113,7 @@ def _page(version: Version, names: list[str], address: str, teach: bool) -> str:
             words=_words(),
             models=names,
             address=address,
+            withdrawn=version.watch is not None and version.watch.state()["withdrawn"],
             about=description.rows(predictor.manifest, predictor.signature),
         )
     query = urlencode({"model": version.name})
@@ -126,6 +128,7 @@ def _page(version: Version, names: list[str], address: str, teach: bool) -> str:
         "version": version.sha256,
         "labels": predictor.classes_.tolist(),
         "class_type": predictor.manifest.class_type,
+        "watch": watch_of(version),
     }
     return environment.get_template("serve.html.j2").render(
         values, name=version.name, models=names, teach=teach
@@ -155,4 +158,4 @@ def _style(teach: bool) -> str:
 def _script(teach: bool) -> str:
     shared = [joined_scripts(_SHARED, names) for names in (_BEFORE, _AFTER)]
     own = joined_scripts(_OURS, _TEACHING) if teach else ""
-    return shared[0] + joined_scripts(_OURS, ["remote"]) + shared[1] + own
+    return shared[0] + joined_scripts(_OURS, ["watch", "remote"]) + shared[1] + own

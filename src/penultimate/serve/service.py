@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -73,11 +74,11 @@ class Service:
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def predict(
-        self, request: Request, name: str | None, subset: str | None
+        self, request: Request, name: str | None, subset: str | None, watched: bool = True
     ) -> dict[str, Any]:
         """Return what `Answer` describes, or refuse."""
         async with self.asking(request, name, subset) as asked:
-            return await self.answer(asked)
+            return await self.answer(replace(asked, watched=watched))
 
     @asynccontextmanager
     async def asking(
@@ -108,6 +109,7 @@ class Service:
     async def answer(self, asked: Asked) -> dict[str, Any]:
         """Return what the model says, as `Answer` describes it."""
         found = await self._in_time(self._batcher.predict(asked))
+        await self._show(asked, found)
         return self._counted(asked, answer_of(found, asked.version))
 
     def refresh(self) -> None:
@@ -126,7 +128,31 @@ class Service:
         n_abstained = sum(each["abstained"] for each in answer["predictions"])
         self.metrics.samples.labels(name).inc(len(asked))
         self.metrics.abstained.labels(name).inc(n_abstained)
+        if answer["watch"] is not None:
+            self.metrics.martingale.labels(name).set(answer["watch"]["martingale"])
         return answer
+
+    async def _show(self, asked: Asked, found: Found) -> None:
+        """Keep small copies of telling images, and say when the guarantee is withdrawn."""
+        watch, noted = asked.version.watch, found.noted
+        if watch is None or noted is None:
+            return
+        for place in noted.telling if asked.images is not None else ():
+            await self.in_thread(partial(watch.show, noted.first + place, asked.images[place]))
+        if noted.is_alarm:
+            self.metrics.alarms.labels(asked.version.name).inc()
+            self._say(
+                f"{asked.version.name}: the guarantee is withdrawn: what comes in is not like what "
+                "the model was calibrated on. See the page, or GET /v1/watch."
+            )
+
+    def reset_watch(self, version: Version) -> None:
+        """Begin to watch a model anew, as a person wants it."""
+        if version.watch is None:
+            raise RefusedError(404, f"The model {version.name!r} is not watched.")
+        version.watch.reset()
+        self.metrics.martingale.labels(version.name).set(version.watch.state()["martingale"])
+        self._say(f"{version.name}: the watch begins anew.")
 
     def _note(self, name: str, outcome: str, words: str) -> None:
         """Count and say that a file of a model has changed."""

@@ -28,6 +28,7 @@ function readAnswer(outputs) {
     sure: "accepted" in outputs ? Boolean(outputs.accepted[0]) : true,
     novel: Boolean(outputs.novel?.[0]),
     examples: facts.examples[label],
+    withdrawn: Boolean(outputs.withdrawn),
     subset: subset?.name,
     probability: outputs.probabilities?.[label],
   };
@@ -44,6 +45,7 @@ function showAnswer(answer) {
   const said = answer.novel ? say("none_of_these") : answer.sure ? answer.label : say("not_sure");
   part.append(make("h3", isClear ? "said" : "said unsure", said));
   if (!isClear) part.append(make("p", "because", say(answer.novel ? "none_because" : "unsure_because", answer)));
+  if (answer.withdrawn) part.append(make("p", "because withdrawn", say("withdrawn_short")));
   const details = [];
   if (answer.subset) details.push(say("of_subset", answer));
   if (answer.probability !== undefined) {

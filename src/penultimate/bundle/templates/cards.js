@@ -37,7 +37,7 @@ function addCard(card) {
 // Classify an image, a canvas or a frame, and keep the answer. An image may have its file.
 async function keep(source, width, height, name, file = null) {
   const thumbnail = thumbnailOf(source, width, height);
-  const outputs = await ask(source, width, height, file);
+  const outputs = await ask(source, width, height, {file, kept: true});
   const answer = readAnswer(outputs);
   const card = make("li", "card"), right = make("div");
   right.append(make("p", "file", `${name} · ${say("pixels", {width, height})}`), showAndAdd(answer, outputs));

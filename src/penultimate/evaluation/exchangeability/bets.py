@@ -5,7 +5,8 @@ each p-value whose mean under uniformity is 1. The capital is then a martingale:
 it ever reaches 100 times the stake with a probability of at most 1 % (Ville's inequality).
 
 How to bet is a matter of power alone. Straight lines win if p-values move up or down by a little,
-powers if a few of them are tiny; capital is spread over several of both, as no one knows before,
+parabolas if they crowd in the middle, as those of a camera that is stuck, or at both ends, powers
+if a few of them are tiny; capital is spread over several of both, as no one knows before,
 and a little of it changes over after each step, as in the Simple Jumper (Vovk and others, 2021).
 A bet against uniform p-values loses exponentially, so one that began at the first sample would be
 ruined when, after months, something happens. Most of the stake therefore waits: a part of it enters
@@ -17,7 +18,8 @@ from math import log2
 
 _SLOPES = (-2.0, -1.0, 1.0, 2.0)
 _POWERS = (0.25, 0.5, 0.75)
-_N_BETS = len(_SLOPES) + len(_POWERS)
+_BENDS = (-0.5, 0.9)
+_N_BETS = len(_SLOPES) + len(_POWERS) + len(_BENDS)
 _CHANGING = 0.001
 _WAITING = 3.0
 # Beyond any alarm: what is above is given away, so that numbers stay finite.
@@ -60,4 +62,6 @@ class Bettor:
 def odds_of(p_value: float) -> list[float]:
     """Return what each bet pays; over uniform p-values, 1 on average."""
     lines = [1 + slope * (p_value - 0.5) for slope in _SLOPES]
-    return lines + [power * p_value ** (power - 1) for power in _POWERS]
+    powers = [power * p_value ** (power - 1) for power in _POWERS]
+    parabolas = [1 + bend * (12 * (p_value - 0.5) ** 2 - 1) for bend in _BENDS]
+    return lines + powers + parabolas

@@ -3,11 +3,13 @@
 // Formats that the server reads by itself; what else a browser can show is sent as PNG.
 const READ_THERE = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"];
 
-async function ask(source, width, height, file = null) {
+async function ask(source, width, height, {file = null, kept = false} = {}) {
   const body = READ_THERE.includes(file?.type) ? file : await asPng(source, width, height);
   const query = new URLSearchParams({model: facts.model});
   const subset = chosenSubset();
   if (subset >= 0) query.set("subset", facts.subsets[subset].name);
+  // Frames of a film and halves of drawings are no samples of what the model is for.
+  if (!kept) query.set("watch", "false");
   let response;
   try {
     response = await fetch(`v1/predict?${query}`, {
@@ -46,11 +48,12 @@ async function asPng(source, width, height) {
 }
 
 // The answer as the outputs of a graph, which the page shows.
-function asOutputs({predictions: [said], model}) {
+function asOutputs({predictions: [said], model, watch}) {
   if (JSON.stringify(model.classes) !== JSON.stringify(facts.labels)) {
     throw new Refusal(say("other_classes"));
   }
-  const outputs = {label: [model.classes.indexOf(said.label)], accepted: [!said.abstained], novel: [said.novel]};
+  showWatch(watch);
+  const outputs = {withdrawn: watch?.withdrawn, label: [model.classes.indexOf(said.label)], accepted: [!said.abstained], novel: [said.novel]};
   for (const name of ["scores", "margins", "probabilities"]) {
     if (said[name] !== null) outputs[name] = said[name].map(value => value ?? -Infinity);
   }
