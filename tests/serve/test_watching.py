@@ -1,4 +1,4 @@
-"""A service withdraws the guarantee when images are no longer as they were, and says which did it."""
+"""A service withdraws the guarantee when images are no longer as they were."""
 
 import asyncio
 import base64

@@ -117,9 +117,7 @@ def serve(
         models = Models(bundles, key=key, threads=threads, watch=watch)
         for version in models:
             if version.watch is None and watch is None:
-                print_reason(
-                    f"{version.name} is not watched: its file has nothing to compare with."
-                )
+                print_reason(f"{version.name} is not watched: its file has no samples to compare.")
             if version.predictor.signed_by is not None:
                 print_reason(f"{version.name} is signed by the key {version.predictor.signed_by}.")
         run(models, host=host, port=port, token=token or None, limits=limits, teach=teach, say=_say)

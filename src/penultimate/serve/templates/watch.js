@@ -7,7 +7,6 @@ async function showWatch(state) {
   const isOpen = !notice.hidden, isWithdrawn = Boolean(state?.withdrawn);
   notice.hidden = !isWithdrawn;
   if (!isWithdrawn || isOpen) return;
-  noticeStatus.textContent = say("withdrawn_short");
   try {
     const response = await fetch(`v1/watch?${watched}`);
     if (response.ok) showTelling((await response.json()).images);
