@@ -137,8 +137,9 @@ class Service:
         watch, noted = asked.version.watch, found.noted
         if watch is None or noted is None:
             return
-        for place in noted.telling if asked.images is not None else ():
-            await self.in_thread(partial(watch.show, noted.first + place, asked.images[place]))
+        images = asked.images or []  # of features there is nothing to show
+        for place in noted.telling if images else ():
+            await self.in_thread(partial(watch.show, noted.first + place, images[place]))
         if noted.is_alarm:
             self.metrics.alarms.labels(asked.version.name).inc()
             self._say(

@@ -67,7 +67,8 @@ class Watch:
 
     def __init__(self, predictor: Predictor) -> None:
         self._watcher = Watcher(predictor)
-        self._since, self._withdrawn_since = _now(), None
+        self._since = _now()
+        self._withdrawn_since: str | None = None
 
     def reset(self) -> None:
         """Begin anew."""

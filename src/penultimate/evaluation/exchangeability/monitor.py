@@ -122,7 +122,8 @@ class ExchangeabilityMonitor:
             self._bettors = [Bettor() for _ in self._bags]
             self.n_calibration_, self.n_seen_ = len(rows), 0
             self.log_martingale_ = -log(len(self._bags))
-            self.alarmed_, self.alarmed_at_ = False, None
+            self.alarmed_ = False
+            self.alarmed_at_: int | None = None
         return self
 
     def update(self, scores: ArrayLike) -> NDArray[np.float64]:
