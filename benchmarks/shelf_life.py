@@ -230,8 +230,8 @@ Scores by which they are watched:
 
 ## Changes
 
-Samples after the change until there is an alarm, over {N_CHANGED} streams; "clean before" is how many \
-clean ones came first. A stream that had an alarm before counts as not noticed.
+Samples after the change until there is an alarm, over {N_CHANGED} streams; "clean before" is \
+how many clean ones came first. A stream that had an alarm before counts as not noticed.
 
 {table(found, changes)}
 """
