@@ -46,7 +46,7 @@ def cached(file, compute):
 def photographs(data):
     """Return the features of the block before the last, and labels."""
     images = load(data / "trashnet.tar")
-    X = FeatureExtractor(NETWORK, ["stage_7"]).fit(images.images).transform(images.images)
+    X = FeatureExtractor(NETWORK, layer=["stage_7"]).fit(images.images).transform(images.images)
     return {"X": X, "y": images.labels}
 
 
@@ -55,7 +55,7 @@ def characters(data):
     images = load(data / "nhcd.tar.gz", subsets=True)
     colored = np.repeat(images.images, 3, axis=-1)
     small = replace(PRETRAINED[NETWORK].preprocessing, size=112, crop=None)
-    extractor = FeatureExtractor(NETWORK, ["stage_7"], preprocessing=small)
+    extractor = FeatureExtractor(NETWORK, layer=["stage_7"], preprocessing=small)
     writers = [Path(file).name.split("_")[0] for file in images.files]
     X = extractor.fit(colored[:2]).transform(colored)
     return {"X": X, "y": images.labels, "groups": np.array(writers)}

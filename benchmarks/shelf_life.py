@@ -96,7 +96,7 @@ def photographs(data):
     rows = np.random.default_rng(0).permutation(len(images.labels))
     seen, held_out = np.split(rows, [len(rows) // 2])
     prepare = replace(PRETRAINED[PRETRAINED_NAME].preprocessing, draft=False)
-    extractor = FeatureExtractor(PRETRAINED_NAME, ["stage_7"], preprocessing=prepare)
+    extractor = FeatureExtractor(PRETRAINED_NAME, layer=["stage_7"], preprocessing=prepare)
     features = extractor.fit(images.images[:2]).transform
     width = images.images.shape[2] / 100
     return {
