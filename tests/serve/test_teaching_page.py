@@ -213,4 +213,4 @@ def test_without_teaching_the_page_has_none(browser, path):
         browser.get(address)
         until(browser, lambda: text_of(browser, "#status") == "Ready.")
         assert find(browser, "#teaching") == []
-        assert "stores nothing" in text_of(browser, "header")
+        assert "writes nothing to its disk" in text_of(browser, "header")

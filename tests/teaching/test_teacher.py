@@ -5,10 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from safetensors.numpy import load as load_tensors
 
 import penultimate
 from penultimate import Teacher, load
 from penultimate.bundle import BundleError, new_key, sign
+from penultimate.bundle.watching_part import TENSOR, WATCH, watched_scores
 from penultimate.provenance.leakage import LeakageWarning
 from penultimate.svm import SVC
 from penultimate.teaching import TeachingError
@@ -37,6 +39,11 @@ def test_a_new_class_from_twenty_samples_is_in_the_next_version(path):
     assert (after.predict(SEVENS) == 7).mean() > 0.6
     assert (after.predict(X_TEST) == Y_TEST).mean() > 0.8
     assert after.predict_proba(X_TEST).shape == (len(X_TEST), 7)
+    watch = after.manifest.watch  # what comes in is compared with scores of the new head
+    assert watch["n_samples"] == before.manifest.watch["n_samples"] == len(X_TEST)
+    kept = load_tensors(after.part(WATCH))[TENSOR]
+    found = watched_scores(after.predict_all(X_TEST), watch["scores"])
+    np.testing.assert_allclose(np.sort(kept, axis=0), np.sort(found, axis=0), rtol=1e-3, atol=1e-3)
     with Teacher(path) as teacher:  # and so on
         assert teacher.teach(SEVENS[20:21], [7]).after == [7]
         assert teacher.promote().number == 3
