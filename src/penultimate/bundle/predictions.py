@@ -27,6 +27,8 @@ class Predictions:
         Decision values, class margins and probabilities; None if the model has none.
     confidence, accepted : ndarray of shape (n_samples,), or None
         Of a model that may abstain: how sure it is, and whether that suffices for an answer.
+        `accepted` is None where a subset was named: the guarantee is for answers whose subset the
+        model found itself.
     novel : ndarray of bool of shape (n_samples,), or None
         Of a model that recognizes samples of none of its classes: which are.
     subsets : ndarray of str of shape (n_samples,), or None

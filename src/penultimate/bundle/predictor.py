@@ -177,18 +177,17 @@ class Predictor:
         """
         return self._only("margins", "Use decision_function.", X, features, subset)
 
-    def accepts(
-        self, X: object = None, *, features: object = None, subset: str | None = None
-    ) -> NDArray[np.bool_]:
+    def accepts(self, X: object = None, *, features: object = None) -> NDArray[np.bool_]:
         """Return whether the model is sure enough to answer.
+
+        Specialists are asked without a subset: the threshold was set on answers whose subset the
+        model found itself.
 
         Parameters
         ----------
         X : image or images, or array-like of shape (n_samples, n_features)
             See `predict`.
         features : array-like of shape (n_samples, n_features), optional
-            See `predict`.
-        subset : str, optional
             See `predict`.
 
         Returns
@@ -201,7 +200,7 @@ class Predictor:
             If the model never abstains.
         """
         advice = "Save an AbstainingClassifier for that."
-        return self._only("accepted", advice, X, features, subset)
+        return self._only("accepted", advice, X, features, None)
 
     def is_novel(
         self, X: object = None, *, features: object = None, subset: str | None = None

@@ -76,7 +76,11 @@ class Runner:
         given = {name: feed.get(name, nothing[name]) for name in self.inputs}
         if "images" in given:
             given["images"] = self._with_channels(given["images"])
-        return of_outputs(self._session.run(given), n_rows, self._classes, self._subsets)
+        found = self._session.run(given)
+        if subset is not None:
+            # The threshold was set on routed answers, and guarantees nothing about others.
+            found = {name: values for name, values in found.items() if name != "accepted"}
+        return of_outputs(found, n_rows, self._classes, self._subsets)
 
     def index_of(self, subset: str | None) -> int:
         """Return the number of a subset in the graph, or raise ``ValueError``."""

@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from penultimate._common.files import write_atomically
@@ -315,7 +316,7 @@ def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:
         "preprocessing": prepare,
         "network": None if extractor is None else _network(extractor),
         "head": _head(inner),
-        "calibration": {"method": "temperature"} if getattr(inner, "calibrator_", None) else None,
+        "calibration": _calibration(inner),
         "abstention": abstention_of(model),
         "created_with": {
             "python": platform.python_version(),
@@ -353,11 +354,7 @@ def _head(model: Any) -> dict[str, Any]:
     if is_margin_classifier(model):
         kind = f"network with a margin loss ({type(model.loss_).__name__})"
         return {"kind": kind, "params": {}, "normalization": None}
-    head = model.head_["head"] if hasattr(model, "head_") else model
-    while hasattr(head, "best_estimator_"):
-        head = head.best_estimator_
-    while hasattr(head, "steps"):
-        head = head[-1]
+    *_, head = _inwards(model.head_["head"] if hasattr(model, "head_") else model)
     name = type(head).__name__
     for base in type(head).__mro__:  # ours that only limit threads are what they derive from
         if base.__name__ in _FAMILIES:
@@ -369,6 +366,30 @@ def _head(model: Any) -> dict[str, Any]:
         "params": params_of(head),
         "normalization": getattr(model, "normalization_", None),
     }
+
+
+def _calibration(model: Any) -> dict[str, Any] | None:
+    """Return what turns a model's scores into probabilities: its own, or one around its head."""
+    if isinstance(model, Specialists):
+        return _calibration(next(iter(model.specialists_.values())))
+    head = model.head_["head"] if hasattr(model, "head_") else model
+    for each in (getattr(model, "calibrator_", None), *_inwards(head)):
+        if hasattr(each, "calibrated_classifiers_"):
+            return {"method": each.calibrated_classifiers_[0].method}
+    return None
+
+
+def _inwards(head: Any) -> Iterator[Any]:
+    """Yield a head, and what is inside it, down to the classifier that learned from samples."""
+    yield head
+    if hasattr(head, "best_estimator_"):
+        yield from _inwards(head.best_estimator_)
+    elif hasattr(head, "steps"):
+        yield from _inwards(head[-1])
+    elif hasattr(head, "calibrated_classifiers_"):  # one, or one per fold, all of a kind
+        yield from _inwards(head.calibrated_classifiers_[0].estimator)
+    elif isinstance(head, FrozenEstimator):
+        yield from _inwards(head.estimator)
 
 
 def _as_json(words: dict[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from penultimate import SVC, AbstainingClassifier, load, save
 from penultimate.bundle.graph import ExportError, build_graph
@@ -23,12 +24,13 @@ def test_calibrated_machines(method, n_classes):
 
 @pytest.mark.parametrize("abstains", [False, True])
 def test_a_calibrated_machine_is_saved(abstains, tmp_path):
-    model = CalibratedClassifierCV(SVC(), cv=2)
+    model = CalibratedClassifierCV(make_pipeline(SVC()), cv=2)
     if abstains:
         model = AbstainingClassifier(model, coverage=0.8, random_state=0)
     save(model.fit(X[FIT], y[FIT]), tmp_path / "m.zip", X[NEW])
     saved = load(tmp_path / "m.zip")
-    assert saved.manifest.head["kind"] == "CalibratedClassifierCV"
+    assert saved.manifest.head["kind"] == "SVM, RBF"
+    assert saved.manifest.calibration == {"method": "sigmoid"}
     found, expected = saved.predict_proba(X[NEW]), model.predict_proba(X[NEW])
     np.testing.assert_allclose(found, expected, atol=1e-4)
 

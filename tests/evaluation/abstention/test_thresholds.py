@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from penultimate.evaluation import certified_threshold, error_free_samples, risk_upper_bound
+from penultimate.evaluation.abstention.thresholds import clear_of, coverage_threshold
 
 
 @given(st.integers(1, 200), st.data(), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
@@ -56,8 +57,8 @@ def test_what_is_accepted_passes_the_test_by_itself():
     assert 0.2 < accepted.mean() < 1
     bound = risk_upper_bound((~correct)[accepted].sum(), accepted.sum(), level=0.975)
     assert bound <= 0.05
-    # Of the threshold itself it is the first sample that is refused.
-    assert threshold in confidence
+    # It is set on the first sample that is refused.
+    assert threshold == pytest.approx(confidence[~accepted].max(), abs=1e-5)
     # The next step, a hundredth of the way, fails.
     laxer = np.sort(confidence)[::-1][accepted.sum() + 30]
     further = confidence > laxer
@@ -87,6 +88,29 @@ def test_tied_samples_are_accepted_together(n_values, seed):
         assert bound <= 0.1
     if n_values == 1:
         assert threshold in (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_sample_of_a_threshold_is_refused_in_float32_too(scale):
+    confidence = scale * np.random.default_rng(0).random(400)
+    right = np.ones(400, bool)
+    right[np.argsort(confidence)[:80]] = False
+    for threshold in (
+        certified_threshold(right, confidence, 0.1),
+        coverage_threshold(confidence, 0.5),
+    ):
+        accepted = confidence > threshold
+        assert 0.4 < accepted.mean() < 1
+        for noise in (-1, 1):
+            rounded = (confidence + noise * 1e-6 * scale).astype(np.float32)
+            np.testing.assert_array_equal(rounded > threshold, accepted)
+
+
+def test_a_threshold_moves_no_sample_to_the_other_side():
+    near = np.array([0.0, 0.5, np.nextafter(0.5, 1), 0.5 + 1e-12, 1.0])
+    for threshold in [*near, -np.inf, np.inf]:
+        moved = clear_of(threshold, near)
+        np.testing.assert_array_equal(near > moved, near > threshold)
 
 
 RISK, LEVEL, N = 0.05, 0.95, 1000
