@@ -31,7 +31,13 @@ from penultimate.cli.options import (
     ImageSize,
     SkipCorrupt,
 )
-from penultimate.cli.reading import DataArgument, Reading, SubsetsOption, without_unused_subsets
+from penultimate.cli.reading import (
+    DataArgument,
+    Reading,
+    SubsetsOption,
+    enough_to_fit,
+    without_unused_subsets,
+)
 
 if TYPE_CHECKING:
     from penultimate.datasets import Dataset
@@ -214,7 +220,15 @@ def compare(
     Networks: compact, wide (for about fifty classes), plane (two features, for plots);
     pretrained ones such as efficientnet-lite0 (list prints them); or one of yours.
     """
-    reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
+    reading = Reading(
+        data,
+        image_size,
+        skip_corrupt,
+        subsets,
+        drop_duplicates,
+        group_from_filename,
+        enough_to_fit,
+    )
     names = None if methods is None else [name.strip() for name in methods.split(",")]
     kinds = _KINDS_OF_SPLIT[split_by]
     _compare(

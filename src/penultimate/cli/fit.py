@@ -3,6 +3,7 @@
 import time
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,7 @@ from penultimate.cli.networks import (
     runs_elsewhere,
 )
 from penultimate.cli.options import DropDuplicates, GroupFromFilename, ImageSize, SkipCorrupt
-from penultimate.cli.reading import Reading, SubsetsOption, without_unused_subsets
+from penultimate.cli.reading import Reading, SubsetsOption, enough_to_fit, without_unused_subsets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +151,15 @@ def fit(
     assert data is not None
     if teachable:
         check_teachable(head)
-    reading = Reading(data, image_size, skip_corrupt, subsets, drop_duplicates, group_from_filename)
+    reading = Reading(
+        data,
+        image_size,
+        skip_corrupt,
+        subsets,
+        drop_duplicates,
+        group_from_filename,
+        partial(enough_to_fit, test=test_size > 0),
+    )
     with plain_errors("no model was written"):
         _check_out(out)
         from rich.console import Console

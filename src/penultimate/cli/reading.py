@@ -1,9 +1,10 @@
 """How a command reads its data: the argument, the options that concern it, and the reading."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,8 @@ from penultimate._common.progress import Progress
 from penultimate.cli.options import check_group, parse_size
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from penultimate.datasets import Dataset
 
 DataArgument = Annotated[
@@ -41,6 +44,8 @@ class Reading:
         As ``--image-size``.
     skip_corrupt, subsets, drop_duplicates : bool
     group_from_filename : str or None
+    check : callable, optional
+        Called with the label of each sample before a file is decoded, such as `enough_to_fit`.
     """
 
     path: Path
@@ -49,6 +54,7 @@ class Reading:
     subsets: bool = False
     drop_duplicates: bool = False
     group_from_filename: str | None = None
+    check: Callable[["NDArray[Any]"], None] | None = None
 
     def __post_init__(self) -> None:
         """Find wrong usage before anything is imported that takes a second."""
@@ -68,8 +74,33 @@ class Reading:
             subsets=self.subsets,
             group_from_filename=self.group_from_filename,
             progress=progress,
+            check=self.check,
         )
         return dataset.without_duplicates() if self.drop_duplicates else dataset
+
+
+def enough_to_fit(labels: "NDArray[Any]", *, test: bool = True) -> None:
+    """Refuse labels that nothing can be fitted on, before any file is decoded.
+
+    What comes later refuses them as well, and more: that some samples are copies of others.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    test : bool, default=True
+        Whether there is a test set, of which each class needs samples.
+
+    Raises
+    ------
+    ValueError
+        If there is one class, or a class has too few samples.
+    """
+    from penultimate._common.labels import check_labels
+    from penultimate.splits.draw import check_class_sizes
+
+    check_labels(labels, len(labels))
+    if test:
+        check_class_sizes(labels)
 
 
 def without_unused_subsets(dataset: "Dataset", subsets: bool) -> "Dataset":

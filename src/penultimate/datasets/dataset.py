@@ -254,6 +254,11 @@ class Dataset:
         """Create a data set from samples that were checked, indexing the classes."""
         y = check_labels(y, len(samples), n_classes=1)
         labels = [printable(label) for label in y]
+        if empty := [k for k, label in enumerate(labels) if not label.strip()]:
+            raise ValueError(
+                f"y holds {len(empty)} empty labels, the first at {empty[0]}; drop these samples, "
+                "or label them."
+            )
         if subsets is not None and not isinstance(subsets, Mapping):
             labels, subsets = merge_labels(labels, subsets)
         names, codes = np.unique(labels, return_inverse=True)

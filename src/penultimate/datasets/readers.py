@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penultimate._common.decoding import looks_like_image
 from penultimate._common.door import spelled
@@ -138,7 +139,7 @@ def load_kept(path: str | Path, stack: ExitStack, **options: Any) -> Dataset:
         Until it is closed, what was in an archive stays unpacked.
     **options
         Parameters of `load`; with ``for_report=True``, a network reads the files by itself, and
-        notes say so.
+        notes say so. ``check`` is called with the label of each sample before a file is decoded.
 
     Returns
     -------
@@ -191,6 +192,7 @@ def _load(
     group_from_filename: str | None = None,
     progress: Progress = SILENT,
     for_report: bool = False,
+    check: Callable[[NDArray[Any]], None] | None = None,
 ) -> Dataset:
     """Read what is no archive."""
     size = check_size(image_size)
@@ -200,6 +202,9 @@ def _load(
         subsets=subsets,
         group_from_filename=group_from_filename,
     )
+    if check is not None:
+        labels = np.asarray(found.labels)
+        check(labels if isinstance(found, Listing) else np.array(found.classes)[labels])
     if isinstance(found, Listing):
         return found.decode(size, skip_corrupt, progress, for_report)
     if size not in (None, "auto"):

@@ -117,12 +117,12 @@ def certified_threshold(
 
     Thresholds are tested from the strictest to the laxest, in 100 even steps from the fewest
     samples that can pass a test to all samples. The threshold of a step that accepts m samples is
-    the confidence of the next sample (see `clear_of`), and passes if `risk_upper_bound` of the errors among the m
-    samples is at most `risk`. Testing stops at the first failure (fixed-sequence testing), so
-    testing many thresholds needs no further correction. A single error among the most confident
-    samples would end the sequence immediately, so there is a second sequence, from the middle to
-    the laxest threshold. Each sequence is tested at half of 1 - level, and the laxest threshold
-    that passed is returned.
+    the confidence of the next sample (see `clear_of`), and passes if `risk_upper_bound` of the
+    errors among the m samples is at most `risk`. Testing stops at the first failure (fixed-sequence
+    testing), so testing many thresholds needs no further correction. A single error among the most
+    confident samples would end the sequence immediately, so there is a second sequence, from the
+    middle to the laxest threshold. Each sequence is tested at half of 1 - level, and the laxest
+    threshold that passed is returned.
 
     Why the guarantee holds: given the value of a threshold, the samples above it are independent
     draws from the distribution above it, so each test is exact. A sequence fails only if it passes
