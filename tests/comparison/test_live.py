@@ -82,7 +82,27 @@ def test_nothing_is_printed_twice():
         live.update("extract features", 1, 1)
     lines = written(live).splitlines()
     assert lines.count("Note: one size.") == 1
-    assert lines.count("extract features ...") == 2
+    assert lines.count("extract features ...") == 1
+
+
+def test_what_begins_again_and_again_is_said_now_and_then(clock):
+    with table(force_terminal=False) as live:
+        for _ in range(100):
+            for step in ("train network", "extract features"):
+                live.update(step, 0, 2)
+                live.update(step, 2, 2)
+                clock.seconds += 0.5
+    assert written(live).splitlines()[:2] == ["train network ...", "extract features ..."]
+    assert len(written(live).splitlines()) == pytest.approx(20, abs=2)
+
+
+def test_a_long_run_has_few_lines(clock):
+    with table(force_terminal=False) as live:
+        for done in range(36_000):
+            live.expects(1, 1, 36_000 - done)
+            live.update("train network", done, 36_000)
+            clock.seconds += 1
+    assert len(written(live).splitlines()) < 300
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def main() -> None:
         sign,
         teach,
     )
-    from penultimate.cli.app import app, reflow_help
+    from penultimate.cli.app import app, fit_help
 
-    reflow_help()
+    fit_help()
     app()

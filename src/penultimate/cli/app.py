@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from penultimate._common.faults import is_from_input
 from penultimate._common.imports import is_debugging
 from penultimate.cli import end_at_once
 
+_FOR_TABLES = 80  # columns
+
 app = typer.Typer(
     name="penultimate",
     help="Max-margin heads for neural networks: put an SVM on a network's features, "
@@ -27,8 +30,11 @@ app = typer.Typer(
 )
 
 
-def reflow_help() -> None:
+def fit_help() -> None:
     """Let the help of every command fill the terminal: typer keeps the line ends of docstrings."""
+    # In its tables, typer cuts words that are longer than a column: below this, names of options.
+    if shutil.get_terminal_size().columns < _FOR_TABLES:
+        app.rich_markup_mode = None
     for command in app.registered_commands:
         paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
         command.help = "\n\n".join(" ".join(lines.split()) for lines in paragraphs)

@@ -186,10 +186,12 @@ def compare(
     selection: Annotated[
         Selection | None,
         typer.Option(
-            help="How heads are selected: on held-out samples; by cross-fitting, which suits small "
-            "data sets and trains six networks per seed; or on samples that the network was "
-            "trained on, which is optimistic. Default: heldout; crossfit where a network is used "
-            "as it is on fewer than 5,000 images, because no network is then trained."
+            metavar="<name>",
+            help="How heads are selected. heldout: on held-out samples; crossfit: by "
+            "cross-fitting, which suits small data sets and trains six networks per seed; "
+            "resubstitution: on samples that the network was trained on, which is optimistic. "
+            "Default: heldout; crossfit where a network is used "
+            "as it is on fewer than 5,000 images, because no network is then trained.",
         ),
     ] = None,
     on_leak: Annotated[

@@ -11,8 +11,8 @@ from penultimate._common.progress import Progress
 from penultimate._common.protocols import PerSample
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
+    FrozenNetworkOption,
     MirrorOption,
-    NetworkOption,
     PoolingOption,
     PreprocessingOption,
     find_network,
@@ -36,7 +36,7 @@ def extract(
         typer.Argument(help="Images, as compare takes them; not features.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the feature store.", show_default=False)],
-    network: NetworkOption,
+    network: FrozenNetworkOption,
     layer: Annotated[
         str,
         typer.Option(

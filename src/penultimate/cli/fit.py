@@ -90,8 +90,10 @@ def fit(
     selection: Annotated[
         Selection | None,
         typer.Option(
-            help="How the head is selected, as in compare. Default: heldout; crossfit where a "
-            "network is used as it is on fewer than 5,000 images."
+            metavar="<name>",
+            help="How the head is selected, as in compare: heldout, crossfit or resubstitution. "
+            "Default: heldout; crossfit where a "
+            "network is used as it is on fewer than 5,000 images.",
         ),
     ] = None,
     on_leak: Annotated[

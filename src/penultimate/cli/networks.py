@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _PREPARED = (
     "'imagenet' (224 pixels, the mean and deviation of torchvision's networks), 'pixels' (from 0 "
-    "to 255, as they are), or settings such as 'size=260,crop=0.875,scale=1/255,"
-    "mean=0.5:0.5:0.5,std=0.5,channels=bgr,interpolation=bicubic,draft=false'"
+    "to 255, as they are), or settings such as 'size=260, crop=0.875, scale=1/255, "
+    "mean=0.5:0.5:0.5, std=0.5, channels=bgr, interpolation=bicubic, draft=false'"
 )
 
 
@@ -36,15 +36,26 @@ def _list_networks(value: str) -> str:
     return value
 
 
+_YOURS = (
+    "Or a network of yours, used as it is: the path of an .onnx or .keras file, or module:name (or "
+    "file.py:name) of one, or of a function that builds it."
+)
 NetworkOption = Annotated[
     str,
     typer.Option(
         callback=_list_networks,
         is_eager=True,
         help="A name (list prints them): compact, wide and plane are trained on your images, "
-        "efficientnet-lite0 and others are pretrained. Or a network of yours, used as it is: the "
-        "path of an .onnx or .keras file, or module:name (or file.py:name) of one, or of a "
-        "function that builds it.",
+        f"efficientnet-lite0 and others are pretrained. {_YOURS}",
+    ),
+]
+FrozenNetworkOption = Annotated[
+    str,
+    typer.Option(
+        callback=_list_networks,
+        is_eager=True,
+        help="Name of a pretrained network, such as efficientnet-lite0 (list prints all names; "
+        f"those that are trained on your images have no features before that). {_YOURS}",
     ),
 ]
 LayerOption = Annotated[

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_SEEDS = 4  # columns that fit next to the names and the mean
 _TRAINING, _EXTRACTION = "train network", "extract features"
+_LINES_PER_RUN = 40  # about
 _BETWEEN_LINES = 5.0  # seconds: a log is read afterwards, and should not be all progress
 _BETWEEN_FRAMES = 0.5  # seconds: a notebook sends each picture of the table to a browser
 
@@ -58,7 +59,7 @@ class LiveTable(Progress):
         self._line_at = self._frame_at = 0.0
         self._cell: DisplayHandle | None = None
         self._said: set[str] = set()
-        self._last_line = ""
+        self._begun: set[str] = set()
 
     @property
     def by_line(self) -> bool:
@@ -98,8 +99,14 @@ class LiveTable(Progress):
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
             self.task = self.bar.add_task(name, total=total)
-            # Heads take a moment each, and their scores are printed anyway.
-            if self.by_line and not step.startswith("fit "):
+            # Heads take a moment each, and their scores are printed anyway. A step that begins
+            # again, as for each fold, is no news until some time has passed.
+            if (
+                self.by_line
+                and not step.startswith("fit ")
+                and (name not in self._begun or self._is_time())
+            ):
+                self._begun.add(name)
                 self._print_line(f"{name} ...")
         elif self._is_line_due(step, done, total):
             at = f"epoch {int(done) + 1}" if step.startswith(_TRAINING) else f"{done:,.0f}"
@@ -117,7 +124,6 @@ class LiveTable(Progress):
     def scored(self, method: str, seed: int, accuracy: float) -> None:
         """Fill in one cell of the table."""
         self.scores.setdefault(method, {})[seed] = accuracy
-        self._last_line = ""
         if self.by_line:
             # Without highlighting, with which rich would color each number by itself.
             self.console.print(
@@ -136,12 +142,15 @@ class LiveTable(Progress):
         # Only for steps that may take minutes, and once there is an estimate to print.
         if not self.by_line or not step.startswith((_TRAINING, _EXTRACTION)) or self.left is None:
             return False
-        return time.perf_counter() - self._line_at >= _BETWEEN_LINES and done < total
+        return self._is_time() and done < total
+
+    def _is_time(self) -> bool:
+        # Ever more seldom: a run of ten hours has about as many lines as one of ten minutes.
+        between = max(_BETWEEN_LINES, self.seconds / _LINES_PER_RUN)
+        return time.perf_counter() - self._line_at >= between
 
     def _print_line(self, text: str) -> None:
-        if text == self._last_line:
-            return  # one step in two parts, such as development and test
-        self._line_at, self._last_line = time.perf_counter(), text
+        self._line_at = time.perf_counter()
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _time_left(self) -> str:
