@@ -9,6 +9,7 @@ import pytest
 from penultimate import Dataset
 from penultimate.report.evaluated import write_evaluation
 from penultimate.results.evaluation import Evaluation
+from tests.pages import check_axe, check_background, in_scheme, in_width
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -134,3 +135,16 @@ def test_what_a_folder_already_holds(found, tmp_path):
     with pytest.raises(ValueError, match=r"such as 'thesis.txt'"):
         write_evaluation(found, foreign)
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_and_nothing_sticks_out(found, browser, tmp_path):
+    careful = replace(found, abstention=PROMISE, answered=np.arange(N) > 9)
+    browser.get(write_evaluation(careful, tmp_path / "out").as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    for scheme in ("light", "dark"):
+        for _ in in_scheme(browser, scheme):
+            check_background(browser, scheme)
+            for width in (1200, 360):
+                for _ in in_width(browser, width):
+                    check_axe(browser, width)

@@ -44,7 +44,7 @@ def test_verdict(values, words):
 
 
 def test_verdict_gives_the_number_of_samples_needed():
-    words = "About 12,400 test images would be needed to detect a difference of this size."
+    words = "About 12,000 test images would be needed to detect a difference of this size."
     unclear, clear = results(0.002, -0.001, 0.005), results(0.006, 0.002, 0.01)
     for made in (unclear, clear):
         made["methods"][0]["vs_softmax"]["samples_needed"] = 12_400

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from penultimate._common.door import spelled
 from penultimate._common.files import write_atomically
 from penultimate.bundle.errors import BundleError
 
@@ -37,7 +38,7 @@ _ENCRYPTED, _DESCRIPTOR = 0x2041, 0x0008
 _LINK, _KIND = 0xA000, 0xF000  # of a file's mode on Unix
 _METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz"}
 _AGAIN = "Copy or download it again."
-_REPACKED = "It was packed by another tool, or changed: use the file that penultimate.save wrote."
+_REPACKED = "It was packed by another tool, or changed: use the file as it was written."
 
 
 class _Member(NamedTuple):
@@ -202,7 +203,7 @@ def _read_end(content: bytes) -> tuple[int, int]:
             raise BundleError(f"There is something before the bundle in the file. {_REPACKED}")
         raise BundleError(
             f"The file is no bundle: it begins with {content[:12]!r}. Pass a file that "
-            "penultimate.save wrote."
+            f"{spelled('penultimate fit', 'penultimate.save')} wrote."
         )
     end = content[-_END.size :]
     if len(end) < _END.size or not end.startswith(_END_MARK):

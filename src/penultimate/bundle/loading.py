@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from penultimate._common.door import spelled
 from penultimate._common.validation import check_number
 from penultimate.bundle.archive import MAX_BYTES
 from penultimate.bundle.predictor import Predictor
@@ -107,7 +108,8 @@ def read_source(source: Any) -> bytes:
     path = Path(source)
     if path.is_dir():
         raise IsADirectoryError(
-            f"{str(path)!r} is a folder. Pass a file that penultimate.save wrote."
+            f"{str(path)!r} is a folder. Pass a file that "
+            f"{spelled('penultimate fit', 'penultimate.save')} wrote."
         )
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}. Check the path of the bundle.")

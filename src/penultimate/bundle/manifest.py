@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.door import spelled
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.schema import find_fault
 from penultimate.bundle.strict_json import parse_json
@@ -152,7 +153,7 @@ def _check(document: Any) -> None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BundleError(
             f"The file is no bundle of Penultimate: its manifest does not say format {FORMAT!r}. "
-            "Pass a file that penultimate.save wrote."
+            f"Pass a file that {spelled('penultimate fit', 'penultimate.save')} wrote."
         )
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:

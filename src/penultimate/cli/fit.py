@@ -285,7 +285,8 @@ def _take_winner(report: Path, out: Path, head: str) -> None:
     if not files:
         raise ValueError(
             f"{str(report)!r} holds no models. Run the comparison with --keep-models, or fit on "
-            "the data: penultimate fit DATA."
+            "the data: penultimate fit DATA. (Of subsets of given features none are kept: fit "
+            "takes one subset at a time.)"
         )
     models = {path: load(path).manifest for path in files}
     scores = {
@@ -295,7 +296,11 @@ def _take_winner(report: Path, out: Path, head: str) -> None:
     }
     listed = ", ".join(f"{path.stem} {100 * score:.1f} %" for path, score in scores.items())
     if listed:
-        print(f"Selection scores: {listed}.")
+        of = "Selection scores"
+        if any(manifest.subsets for manifest in models.values()):
+            # What was held out for the heads was not held out for the network that routes.
+            of += ", by subset where there are some, without the router's errors"
+        print(f"{of}: {listed}.")
     best = _named(head, files) if head != "auto" else _best(models, scores)
     print(f"{best.stem} is taken.")
     with write_atomically(out) as temporary:

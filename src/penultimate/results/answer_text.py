@@ -114,10 +114,11 @@ def rank(results: dict[str, Any]) -> str:
                 "" if alone else f", and is not shown to be better than {others}"
             )
         return f"has the highest accuracy, but is not shown to be better than {others}"
+    behind = [name for name in undecided if name not in found.get("tied_with", [])]
     return (
         (f"has the same accuracy as {tied}; it " if tied else "")
-        + f"is shown to be better than {n_others - len(undecided)} of the {n_others} others, but "
-        f"not better than {enumerate_names(undecided)}"
+        + f"is shown to be better than {n_others - len(undecided)} of the {n_others} others"
+        + (f"; its lead over {enumerate_names(behind)} may be chance" if behind else "")
     )
 
 

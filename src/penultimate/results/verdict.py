@@ -68,8 +68,9 @@ def verdict(results: dict[str, Any]) -> str:
             f"interval: {points_interval((low, high), n_test)})."
         )
         if needed := differences[name].get("samples_needed"):
+            about = float(f"{needed:.2g}")  # a guess that is exact to two digits at best
             words += (
-                f" About {needed:,} test {noun}s would be needed to detect a difference of this "
+                f" About {about:,.0f} test {noun}s would be needed to detect a difference of this "
                 "size."
             )
         elif difference and len(seeds) > 1:
