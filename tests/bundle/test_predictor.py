@@ -92,6 +92,14 @@ def test_every_form_of_an_image(of_colors, tmp_path):
         np.array([str(tmp_path / "a.png")]),
         [green],
         [tmp_path / "a.png"],
+        bytearray(saved(GREEN)),
+        memoryview(saved(GREEN)),
+        [bytearray(saved(GREEN))],
+        [memoryview(saved(GREEN))],
+        [green, bytearray(saved(GREEN))][1:],
+        iter([green]),
+        np.asfortranarray(green),
+        green[::-1, ::-1],
     ]
     for each in forms:
         assert of_colors.predict(each).tolist() == ["green"], type(each)
@@ -147,6 +155,15 @@ def test_features_of_a_model_of_images(of_colors):
         (b"<html></html>", ValueError, "not an image in a known format"),
         (saved(RED)[:48], ValueError, "truncated|image"),
         ("missing.png", ValueError, "No such file"),
+        (io.BytesIO(saved(RED)), TypeError, "or a list of these; got _io.BytesIO"),
+        ([io.BytesIO(saved(RED))], TypeError, "got _io.BytesIO at position 0"),
+        ({"a.png": 1}, TypeError, "got builtins.dict"),
+        ({"a.png"}, TypeError, "got builtins.set"),
+        (3, TypeError, "got builtins.int"),
+        (np.float32(3), ValueError, "fewer than two axes"),
+        (Image.new("RGB", (0, 5)), ValueError, "no pixels"),
+        (np.ma.masked_greater(image(RED), 100), ValueError, "masked values"),
+        ([np.ma.masked_greater(image(RED), 100)], ValueError, "masked values"),
         (np.broadcast_to(np.uint8(0), (1, 20_000, 20_000, 3)), ValueError, "20000 x 20000 pixels"),
     ],
 )

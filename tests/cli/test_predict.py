@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import sys
 import tarfile
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from penultimate.bundle.archive import pack
-from penultimate.cli import predict as _  # noqa: F401  registers the command
+from penultimate.cli import predict as module  # registers the command
 from penultimate.cli.app import app
 from tests.bundle.conftest import OF_IMAGES, make_parts, of_features, of_images
 from tests.bundle.digits import digit_images, watched_digits
@@ -91,6 +93,20 @@ def test_files_patterns_lists_and_archives_are_the_same(bundle, photos, tmp_path
         (row,) = rows_of(way.stdout)
         assert row["file"].endswith("red.png")
         assert {**row, "file": ""} == expected
+
+
+@pytest.mark.parametrize("text", ["\ufeff{0}\n{0}", "{0}\r\n\r\n{0}\r\n", "{0}\n\n{0}"])
+def test_lists_from_other_systems(bundle, photos, tmp_path, text):
+    odd = tmp_path / "r\u00f6t, 1 .png"
+    odd.write_bytes((photos / "red.png").read_bytes())
+    rows = rows_of(run(bundle, "-", stdin=text.format(odd)).stdout)
+    assert [(row["file"], row["label"]) for row in rows] == [(str(odd), "red")] * 2
+
+
+def test_closed_standard_output_is_said(bundle, photos, monkeypatch):
+    monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=None, stderr=sys.stderr))
+    with pytest.raises(ValueError, match="name a file for the rows with --out"):
+        module._opened(None)
 
 
 def test_json_lines_and_a_table(bundle, photos):

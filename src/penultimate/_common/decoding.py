@@ -133,8 +133,10 @@ def pixels_of(image: Image.Image) -> DecodedImage:
     Raises
     ------
     ValueError
-        If its pixels are floats, whose range is not known.
+        If its pixels are floats, whose range is not known, or there are none.
     """
+    if 0 in image.size:
+        raise ValueError(f"The image holds no pixels: its size is {image.size}.")
     upright = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         return DecodedImage(_deep_greys(upright))

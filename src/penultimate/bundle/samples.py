@@ -9,9 +9,10 @@ import os
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import IOBase
 from itertools import islice
 from pathlib import PurePath
 from typing import Any
@@ -64,15 +65,23 @@ def as_images(
     TypeError, ValueError
         If these are no images, too large, or could be two things.
     """
-    if isinstance(X, (str, bytes, bytearray, PurePath, Image.Image)):
-        X = [bytes(X) if isinstance(X, bytearray) else X]
+    if isinstance(X, (str, bytes, bytearray, memoryview, PurePath, Image.Image)):
+        X = [_frozen(X)]
     elif hasattr(X, "__array__") and not isinstance(X, (list, tuple)):
+        _refuse_masked(X, "images")
         X = _as_batch(np.asarray(X), n_features)
+    elif isinstance(X, (Mapping, Set, IOBase)) or not isinstance(X, Iterable):
+        # A mapping would be its keys, a set would have no order, and a file would be its lines.
+        raise TypeError(
+            "Images must be arrays, Pillow images, paths or the contents of files, or a list of "
+            f"these; got {type(X).__module__}.{type(X).__qualname__}."
+        )
     else:
-        X = list(X)
+        X = [_frozen(each) for each in X]
         if X and not isinstance(X[0], (str, bytes, PurePath, Image.Image, np.ndarray)):
             X = _as_batch(np.asarray(X), n_features)
     for each in X if isinstance(X, list) else ():
+        _refuse_masked(each, "images")
         if isinstance(each, Image.Image):
             _check_size(each.height, each.width)
         elif isinstance(each, np.ndarray) and each.ndim >= 2:
@@ -106,11 +115,7 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
             f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
             f"{names[:5]}. Pass them under these names, in this order."
         )
-    # NumPy would bring back what a mask hides. Who passes one has loaded its module; others are
-    # spared that.
-    masks = sys.modules.get("numpy.ma")
-    if masks is not None and masks.is_masked(X):
-        raise ValueError("The features have masked values; fill them, or drop these samples.")
+    _refuse_masked(X, "features")
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -237,10 +242,25 @@ def _bytes_of(images: Images, index: int) -> tuple[NDArray[np.uint8], set[str]]:
     return np.clip(rounded, 0, 255).astype(np.uint8), changes
 
 
+def _frozen(item: Any) -> Any:
+    """Return an item, and the content of a file as bytes: NumPy takes other buffers for numbers."""
+    return bytes(item) if isinstance(item, (bytearray, memoryview)) else item
+
+
+def _refuse_masked(X: Any, what: str) -> None:
+    # NumPy would bring back what a mask hides. Who passes one has loaded its module; others are
+    # spared that.
+    masks = sys.modules.get("numpy.ma")
+    if masks is not None and masks.is_masked(X):
+        raise ValueError(f"The {what} have masked values; fill them, or drop these samples.")
+
+
 def _as_batch(X: NDArray[Any], n_features: int | None) -> NDArray[Any]:
     """Return an array of images with its first axis, which a single image lacks."""
     if X.dtype.kind in "OUS":
         return X
+    if X.ndim < 2:
+        raise ValueError(f"An array of shape {X.shape} is no image: it has fewer than two axes.")
     if X.ndim == 2:
         if X.shape[1] == n_features:
             raise ValueError(

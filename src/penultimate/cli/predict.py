@@ -210,6 +210,8 @@ def _notes() -> Iterator[None]:
 
 def _opened(out: Path | None) -> AbstractContextManager[TextIO]:
     if out is None:
+        if sys.stdout is None:  # the shell's >&-
+            raise ValueError("Standard output is closed: name a file for the rows with --out.")
         return nullcontext(sys.stdout)
     return out.open("w", encoding="utf-8", newline="")
 

@@ -70,8 +70,9 @@ def each_source(given: Iterable[str]) -> Iterator[Source]:
 
 
 def _lines() -> Iterator[str]:
-    for line in sys.stdin:
-        if name := line.rstrip("\r\n"):
+    for number, line in enumerate(sys.stdin):
+        # What some editors and shells begin a list with is no part of a name.
+        if name := (line if number else line.removeprefix("\ufeff")).rstrip("\r\n"):
             if name == LIST:
                 raise ValueError("The list on standard input names '-', which is itself.")
             yield name
