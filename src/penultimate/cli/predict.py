@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from penultimate.cli.app import app, plain_errors, print_reason
-from penultimate.cli.predicted_rows import WRITERS, Format, Row, bad_row, rows_of
+from penultimate.cli.predicted_rows import WRITERS, Format, Row, bad_row, columns_for, rows_of
 from penultimate.cli.sources import each_source, in_chunks
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def predict(
                 param_hint="--subset",
             )
         watcher = _watcher_of(model, subset) if watch else None
-        writer = WRITERS[form](model, watcher)
+        writer = WRITERS[form](columns_for(model, subset, watcher))
         n_bad = 0
         started = time.perf_counter()
         with _opened(out) as file, _Bar(file) as bar, _notes():

@@ -65,13 +65,15 @@ def bad_row(source: Source, reason: str) -> Row:
     return {"file": source.name, "error": " ".join(reason.split())}
 
 
-def _columns(model: "Predictor", watcher: "Watcher | None") -> list[str]:
+def columns_for(
+    model: "Predictor", subset: str | None, watcher: "Watcher | None" = None
+) -> list[str]:
     """Return the columns of a model's rows, which its manifest and its graph decide."""
     has = {
         "score": model.gives("scores"),  # a head that only predicts has none
         "margin": model.gives("margins"),
         "probability": model.gives("probabilities"),
-        "accepted": model.gives("accepted"),
+        "accepted": model.gives("accepted") and subset is None,
         "novel": model.gives("novel"),
         "subset": bool(model.subsets),
         "withdrawn": watcher is not None,
@@ -81,8 +83,8 @@ def _columns(model: "Predictor", watcher: "Watcher | None") -> list[str]:
 
 
 class _Csv:
-    def __init__(self, model: "Predictor", watcher: "Watcher | None") -> None:
-        self._columns = _columns(model, watcher)
+    def __init__(self, columns: list[str]) -> None:
+        self._columns = columns
 
     def begin(self, file: TextIO) -> None:
         self._writer = csv.DictWriter(file, self._columns, lineterminator="\n")
@@ -93,8 +95,8 @@ class _Csv:
 
 
 class _JsonLines:
-    def __init__(self, model: "Predictor", watcher: "Watcher | None") -> None:
-        pass
+    def __init__(self, columns: list[str]) -> None:
+        pass  # a row names its own
 
     def begin(self, file: TextIO) -> None:
         self._file = file
@@ -109,10 +111,10 @@ class _Table:
 
     _WIDTH = 14
 
-    def __init__(self, model: "Predictor", watcher: "Watcher | None") -> None:
+    def __init__(self, columns: list[str]) -> None:
         # Not who signed it, which is the same in every row, and 64 digits long.
         left_out = ("error", "signed_by")
-        self._columns = [name for name in _columns(model, watcher) if name not in left_out]
+        self._columns = [name for name in columns if name not in left_out]
 
     def begin(self, file: TextIO) -> None:
         self._file = file
