@@ -146,6 +146,7 @@ def test_specialists_are_asked_for_the_subset_of_a_new_class(
 ):
     (tmp_path / "digits.zip").write_bytes(specialists)
     with served([tmp_path / "digits.zip"], teach=True) as address:
+        browser.get_log("browser")  # of the tests before
         browser.get(address)
         until(browser, lambda: text_of(browser, "#so-far").startswith("Version 1 serves."))
         (card,) = show(browser, sevens[:1])
