@@ -42,6 +42,7 @@ from penultimate.classifiers import (
 )
 from penultimate.networks import FeatureExtractor
 from penultimate.networks.adapting import adapt, is_frozen, pretrained_of
+from penultimate.networks.remembered import features_remembered
 from penultimate.provenance.records import provenance_of
 from penultimate.svm.svc import SVC
 
@@ -151,9 +152,14 @@ def save(
     check_is_fitted(model)
     if not os.fspath(path).lower().endswith(".zip"):
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
+    if teach is None and calibration is not None:
+        raise TypeError("calibration is for teaching: pass teach as well.")
     graph = build_graph(model)
-    proof = prove(model, graph, _noise(model, graph) if X is None else X)
-    watching = None if held_out is None else watching_parts(model, graph, held_out[0])
+    # The same samples may be all of these.
+    with features_remembered():
+        proof = prove(model, graph, _noise(model, graph) if X is None else X)
+        watching = None if held_out is None else watching_parts(model, graph, held_out[0])
+        taught = None if teach is None else teaching_parts(model, teach, held_out, calibration)
     tensors, words = head_parts(_steps(answering_part(model)))
     seen = provenance_of(answering_part(model))
     prints = np.union1d(seen.trained, seen.selected)
@@ -184,13 +190,11 @@ def save(
         if facts["kind"] != "images":
             raise ValueError("The model takes features, of which there are no thumbnails.")
         parts |= make_thumbnails(*thumbnails, model.classes_.tolist())
-    if teach is None and calibration is not None:
-        raise TypeError("calibration is for teaching: pass teach as well.")
     if watching is not None:
         facts["watch"], scores = watching
         parts[WATCH] = save_tensors(scores)
-    if teach is not None:
-        facts["teach"], tensors = teaching_parts(model, teach, held_out, calibration)
+    if taught is not None:
+        facts["teach"], tensors = taught
         parts[TEACH] = save_tensors(dict(sorted(tensors.items())))
     content = bundle_of(facts, parts)
     with write_atomically(path) as temporary:

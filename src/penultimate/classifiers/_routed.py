@@ -23,7 +23,7 @@ from penultimate.classifiers._routing import (
     most_probable_subset,
 )
 from penultimate.networks import FeatureExtractor, predict_probabilities
-from penultimate.networks.extraction import extracted
+from penultimate.networks.remembered import extracted
 
 Extract = Callable[[str], NDArray[np.float32]]
 

@@ -37,6 +37,7 @@ from penultimate.classifiers._forwarding import ForwardsScores
 from penultimate.classifiers._strangeness import features_of, fit_detector
 from penultimate.evaluation.abstention.risk_coverage import CRITERIA, confidence_scores
 from penultimate.evaluation.novelty.conformal import check_enough
+from penultimate.networks.remembered import features_remembered
 from penultimate.networks.single_images import (
     as_sequence,
     copies_of,
@@ -243,52 +244,58 @@ class AbstainingClassifier(ForwardsScores, MetaEstimatorMixin, ClassifierMixin, 
         groups = check_per_sample(groups, len(y), "groups", owner)
         weights = check_per_sample(sample_weight, len(y), "sample_weight", owner)
         params = self._route(groups, weights, fit_params)
-        if frozen and self.novelty is None:
-            goal.check_enough(len(y), len(y))
-            self.estimator_ = self.estimator
-            self.fitted_, heldout = np.arange(0), np.arange(len(y))
-        else:
-            seed = draw_seed(self.random_state)
-            prints = copies = None
-            if one_by_one or _is_numeric(X):
-                samples = np.asarray(X)
-                prints = prints_of(samples)
-                copies = copies_of(samples, prints)
-            split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
-            n_seen = 0
-            if prints is not None:  # by a pre-trained network; must be counted before any fit
-                # A clone forgets an earlier fit, but not what a network in it was trained on.
-                seen = provenance_of(self.estimator if frozen else clone(self.estimator))
-                n_seen = int(seen.holds(prints[split.held_out]).sum())
-            goal.check_enough(len(split.held_out), len(y), n_seen)
-            if self.novelty is not None:
-                check_enough(self.novelty, len(split.held_out) - n_seen, n_seen=n_seen)
-            rows = take(X, split.train)
-            if frozen:
+        # Held-out samples are predicted, looked at for novelty, and asked for their confidence.
+        with features_remembered():
+            if frozen and self.novelty is None:
+                goal.check_enough(len(y), len(y))
                 self.estimator_ = self.estimator
+                self.fitted_, heldout = np.arange(0), np.arange(len(y))
             else:
-                self.estimator_ = clone(self.estimator)
-                self.estimator_.fit(rows, y[split.train], **take_rows(params, split.train, len(y)))
-            known = rows, y[split.train], None if groups is None else groups[split.train]
-            self.fitted_ = split.train[:0] if frozen else split.train
-            X, y, heldout = take(X, split.held_out), y[split.held_out], split.held_out
-        self._take_over()
-        check_known_labels(y, self.classes_)
-        warn_if_unknown(
-            self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
-        )
-        X, y, unseen = leave_seen_out(self.estimator_, X, y, goal)
-        self.heldout_ = heldout[unseen]
-        if self.novelty is not None:
-            self.novelty_detector_ = fit_detector(self.estimator_, self.novelty, *known, X, seed)
-            rows = np.flatnonzero(~self.is_novel(X))
-            X, y = take(X, rows), y[rows]
-        correct = right_answers(self.estimator_.predict(X), y)
-        threshold = set_threshold(goal, correct, self._confidence_of(X))
-        self.threshold_, self.n_heldout_ = threshold.value, threshold.n_heldout
-        self.n_accepted_, self.n_errors_ = threshold.n_accepted, threshold.n_errors
-        self.coverage_ = threshold.n_accepted / threshold.n_heldout
-        self.risk_bound_ = threshold.risk_bound
+                seed = draw_seed(self.random_state)
+                prints = copies = None
+                if one_by_one or _is_numeric(X):
+                    samples = np.asarray(X)
+                    prints = prints_of(samples)
+                    copies = copies_of(samples, prints)
+                split = split_samples(y, groups, self.holdout, fingerprints=copies, seed=seed)
+                n_seen = 0
+                if prints is not None:  # by a pre-trained network; must be counted before any fit
+                    # A clone forgets an earlier fit, but not what a network in it was trained on.
+                    seen = provenance_of(self.estimator if frozen else clone(self.estimator))
+                    n_seen = int(seen.holds(prints[split.held_out]).sum())
+                goal.check_enough(len(split.held_out), len(y), n_seen)
+                if self.novelty is not None:
+                    check_enough(self.novelty, len(split.held_out) - n_seen, n_seen=n_seen)
+                rows = take(X, split.train)
+                if frozen:
+                    self.estimator_ = self.estimator
+                else:
+                    self.estimator_ = clone(self.estimator)
+                    self.estimator_.fit(
+                        rows, y[split.train], **take_rows(params, split.train, len(y))
+                    )
+                known = rows, y[split.train], None if groups is None else groups[split.train]
+                self.fitted_ = split.train[:0] if frozen else split.train
+                X, y, heldout = take(X, split.held_out), y[split.held_out], split.held_out
+            self._take_over()
+            check_known_labels(y, self.classes_)
+            warn_if_unknown(
+                self.estimator_, "the guarantee does not hold", stacklevel=level_outside() + 1
+            )
+            X, y, unseen = leave_seen_out(self.estimator_, X, y, goal)
+            self.heldout_ = heldout[unseen]
+            if self.novelty is not None:
+                self.novelty_detector_ = fit_detector(
+                    self.estimator_, self.novelty, *known, X, seed
+                )
+                rows = np.flatnonzero(~self.is_novel(X))
+                X, y = take(X, rows), y[rows]
+            correct = right_answers(self.estimator_.predict(X), y)
+            threshold = set_threshold(goal, correct, self._confidence_of(X))
+            self.threshold_, self.n_heldout_ = threshold.value, threshold.n_heldout
+            self.n_accepted_, self.n_errors_ = threshold.n_accepted, threshold.n_errors
+            self.coverage_ = threshold.n_accepted / threshold.n_heldout
+            self.risk_bound_ = threshold.risk_bound
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:

@@ -29,7 +29,7 @@ from penultimate.classifiers._calibrating import (
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
 from penultimate.evaluation.head_calibration import Parts
 from penultimate.networks import FeatureExtractor, Training, is_frozen
-from penultimate.networks.extraction import extracted
+from penultimate.networks.remembered import extracted
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers

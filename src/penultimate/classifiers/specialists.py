@@ -25,7 +25,7 @@ from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.networks import Training, is_frozen
-from penultimate.networks.extraction import extracted
+from penultimate.networks.remembered import extracted
 from penultimate.networks.single_images import copies_of, prints_of
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers

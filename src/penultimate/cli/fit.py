@@ -196,6 +196,7 @@ def fit(
                 from penultimate.comparison.given import read_given
                 from penultimate.comparison.protocol import Protocol
                 from penultimate.networks import Training, make_deterministic
+                from penultimate.networks.remembered import features_remembered
                 from penultimate.provenance.leakage import UnknownProvenanceWarning
                 from penultimate.splits import Holdout
 
@@ -235,6 +236,7 @@ def fit(
                 warnings.simplefilter("always")
                 if pretrained is not None:  # what these were trained on is known
                     warnings.simplefilter("ignore", UnknownProvenanceWarning)
+                stack.enter_context(features_remembered())
                 fitted = fit_final(dataset, inputs, settings, live)
             live.update("fit the model", 1, 1)
             live.update("write and check the file", 0, 1)
