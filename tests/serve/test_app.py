@@ -72,6 +72,18 @@ async def test_requests_at_once_have_the_answers_of_each_alone(models, files):
 
 
 @in_loop
+async def test_whether_it_abstains_is_open_where_a_subset_is_named(files, tmp_path):
+    (tmp_path / "both.zip").write_bytes(digits(subsets=True))
+    async with serving(Models([tmp_path / "both.zip"])) as client:
+        for subset, expected in ((None, {True, False}), ("round", {None})):
+            asked = {"images": [as_text(each) for each in files[:5]]}
+            asked |= {} if subset is None else {"subset": subset}
+            answer = (await client.post("/v1/predict", json=asked)).json()
+            assert {each["abstained"] for each in answer["predictions"]} <= expected
+        assert 'penultimate_abstained_total{model="both"}' in (await client.get("/metrics")).text
+
+
+@in_loop
 async def test_features(models):
     rows = np.eye(4)[[2, 0]].tolist()
     async with serving(models["columns"]) as client:

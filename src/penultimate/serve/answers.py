@@ -31,7 +31,13 @@ class Prediction(BaseModel):
     margins: PerClass
     probabilities: PerClass
     confidence: Annotated[float | None, Field(description="What the model abstains by.")]
-    abstained: Annotated[bool, Field(description="Whether the model is not sure enough to answer.")]
+    abstained: Annotated[
+        bool | None,
+        Field(
+            description="Whether the model is not sure enough to answer; null if a subset is "
+            "named, for which its threshold was not set."
+        ),
+    ]
     novel: Annotated[
         bool | None,
         Field(description="Whether it is like nothing the model knows; null if it cannot say."),
@@ -94,7 +100,9 @@ def answer_of(found: Found, version: Version) -> dict[str, Any]:
         None if margins is None else margins[places[label]]
         for label, margins in zip(labels, columns["margins"], strict=True)
     ]
-    columns["abstained"] = [False] * len(labels)
+    # A model that abstains leaves it open only where a subset is named.
+    is_open = version.predictor.manifest.abstention is not None
+    columns["abstained"] = [None if is_open else False] * len(labels)
     if given.accepted is not None:
         columns["abstained"] = [not accepted for accepted in given.accepted.tolist()]
     columns["novel"] = [None] * len(labels) if given.novel is None else given.novel.tolist()

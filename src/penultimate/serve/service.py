@@ -125,7 +125,7 @@ class Service:
 
     def _counted(self, asked: Asked, answer: dict[str, Any]) -> dict[str, Any]:
         name = asked.version.name
-        n_abstained = sum(each["abstained"] for each in answer["predictions"])
+        n_abstained = sum(each["abstained"] is True for each in answer["predictions"])
         self.metrics.samples.labels(name).inc(len(asked))
         self.metrics.abstained.labels(name).inc(n_abstained)
         if answer["watch"] is not None:
