@@ -50,6 +50,7 @@ FULL = {
     "watch": {"scores": ["doubt", "level"], "n_samples": 3, "statement": "It can be watched."},
     "teach": {
         "privacy": "Who has the file can read them.",
+        "abstention": None,
         "heads": [
             {
                 "subset": None,
@@ -58,6 +59,7 @@ FULL = {
                 "normalization": "l2",
                 "n_samples": 9,
                 "n_held_out": 0,
+                "n_calibration": 0,
                 "n_features": 2,
             }
         ],

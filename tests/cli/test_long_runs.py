@@ -9,7 +9,7 @@ from penultimate.comparison import _compare as module
 
 @pytest.fixture
 def photos(tmp_path):
-    for k in range(8):
+    for k in range(10):
         (tmp_path / "photos" / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(k).integers(0, 256, (150, 140), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / "ab"[k % 2] / f"{k}.png")
@@ -48,7 +48,7 @@ def interrupted(photos, tmp_path, monkeypatch):
 )
 def test_photos_have_a_default_size_which_is_said_before_training(interrupted, options, shape):
     result, data = interrupted(*options)
-    assert data.images.shape == (8, *shape, 1)
+    assert data.images.shape == (10, *shape, 1)
     said = "Note: Images were resized to 48 x 48 (from 150 x 140)" in result.output
     assert said == (shape == (48, 48))
 

@@ -40,7 +40,8 @@ class Server:
             # A shell in the background ignores it, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        self.first = self.process.stdout.readline()
+        # After what it notes about the models.
+        self.first = next((line for line in self.process.stdout if "http://" in line), "")
         self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)\.", self.first)[1])
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
