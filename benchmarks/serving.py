@@ -328,7 +328,7 @@ def measured(paths, folder, parts, quick):
     if "start" in parts:
         yield from of_start(bundle, paths[0], 5)
     if "predict" in parts:
-        sizes, rounds = ((16, 80), 2) if quick else ((40, len(paths)), 3)
+        sizes, rounds = ((16, 80), 2) if quick else ((40, MANY[1]), 2)
         yield from of_predict(bundle, paths, folder, sizes, rounds)
     if "memory" in parts:
         yield from of_memory(paths, folder, quick)
