@@ -42,7 +42,12 @@ class Server:
         )
         # After what it notes about the models.
         self.first = next((line for line in self.process.stdout if "http://" in line), "")
-        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)\.", self.first)[1])
+        found = re.search(r"http://127\.0\.0\.1:(\d+)\.", self.first)
+        if found is None:  # nothing of a test is left running
+            self.process.kill()
+            self.process.wait()
+        assert found is not None, self.first
+        self.port = int(found[1])
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {TOKEN}"} | PNG,
