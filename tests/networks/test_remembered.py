@@ -7,6 +7,7 @@ from PIL import Image
 from penultimate import FeatureExtractor
 from penultimate.networks import Preprocessing, build_network, extraction, remembered
 from penultimate.networks.remembered import extracted, features_remembered
+from penultimate.networks.stored import hashes_of
 
 
 @pytest.fixture
@@ -95,17 +96,28 @@ def test_what_cannot_be_known_is_computed_each_time(images, passed):
     assert passed == [6, 6]
 
 
-def test_images_of_pillow_are_not_compared_by_their_arrays(passed):
-    """Two images of one palette's indices, in two palettes."""
-    red, blue = (Image.new("P", (8, 8)) for _ in range(2))
-    red.putpalette([255, 0, 0])
-    blue.putpalette([0, 0, 255])
-    prepare = Preprocessing(size=8, scale=1.0)
-    network = build_network("compact", (8, 8, 3), 2)
-    extractor = FeatureExtractor(network, preprocessing=prepare).fit()
+def test_images_of_pillow_are_compared_by_what_a_network_sees_of_them(passed):
+    """Two images of the same indices in two palettes, and one that is turned by its metadata."""
+    red, blue, turned = (Image.new("P", (8, 8)) for _ in range(3))
+    turned.putpixel((0, 0), 1)
+    for image, first in ((red, [255, 0, 0]), (blue, [0, 0, 255]), (turned, [255, 0, 0])):
+        image.putpalette([*first, 0, 255, 0])
+    upright = turned.copy()
+    turned.getexif()[0x0112] = 3
+    extractor = FeatureExtractor(
+        build_network("compact", (8, 8, 3), 2), preprocessing=Preprocessing(size=8, scale=1.0)
+    ).fit()
+    images = np.empty(4, object)
+    images[:] = [red, blue, turned, upright]
+    expected = extraction.extracted(extractor, images)
+    assert len(np.unique(expected.round(4), axis=0)) == 4
+    passed.clear()
     with features_remembered():
-        first, second = extracted(extractor, [red]), extracted(extractor, [blue])
-    assert not np.allclose(first, second)
+        for part in (images[:1], images, images[::-1]):
+            found = extracted(extractor, part)
+    np.testing.assert_allclose(found, expected[::-1], rtol=1e-5, atol=1e-6)
+    assert passed == [1, 3]
+    assert len({each.tobytes() for each in hashes_of(images)[0]}) == 4
 
 
 def test_memory_is_bounded(extractor, images, passed, monkeypatch):

@@ -13,6 +13,7 @@ from typing import Any
 
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
+from penultimate.bundle.tensors import check_both
 
 TEACH = "teach/samples.safetensors"
 PRIVACY = (
@@ -36,9 +37,7 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
     BundleError
         If one is there without the other, or tensors are missing, left over, or of other sizes.
     """
-    if (manifest.teach is None) != (tensors is None):
-        missing = "tensors" if tensors is None else "description in the manifest"
-        raise BundleError(f"The bundle has no {missing} for teaching, and the other part of it.")
+    check_both(manifest.teach, tensors, "teaching")
     if manifest.teach is None or tensors is None:
         return
     wanted: dict[str, list[int]] = {}

@@ -60,6 +60,13 @@ def check_safetensors(content: bytes | memoryview, name: str) -> dict[str, dict[
     return found
 
 
+def check_both(described: object, tensors: object, purpose: str) -> None:
+    """Raise ``BundleError`` if an optional part is there without its description, or that alone."""
+    if (described is None) != (tensors is None):
+        missing = "tensors" if tensors is None else "description in the manifest"
+        raise BundleError(f"The bundle has no {missing} for {purpose}, and the other part of it.")
+
+
 def _read_entry(entry: Any, what: str) -> tuple[str, list[int], int, int]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise BundleError(f"{what} is not described as a tensor is.")

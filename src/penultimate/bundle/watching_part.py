@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.predictions import Predictions
+from penultimate.bundle.tensors import check_both
 
 WATCH = "watch/scores.safetensors"
 TENSOR = "scores"
@@ -79,9 +80,7 @@ def check_watching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
     BundleError
         If one is there without the other, or they disagree.
     """
-    if (manifest.watch is None) != (tensors is None):
-        missing = "tensors" if tensors is None else "description in the manifest"
-        raise BundleError(f"The bundle has no {missing} for watching, and the other part of it.")
+    check_both(manifest.watch, tensors, "watching")
     if manifest.watch is None or tensors is None:
         return
     shape = [manifest.watch["n_samples"], len(manifest.watch["scores"])]

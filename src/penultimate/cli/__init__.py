@@ -24,6 +24,15 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    from penultimate.cli.app import app, fit_help
+
+    load_commands()
+    fit_help()
+    app()
+
+
+def load_commands() -> None:
+    """Import all commands, which registers them."""
     from penultimate.cli import (  # noqa: F401  importing registers the commands
         compare,
         evaluate,
@@ -36,7 +45,3 @@ def main() -> None:
         sign,
         teach,
     )
-    from penultimate.cli.app import app, fit_help
-
-    fit_help()
-    app()

@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
@@ -105,11 +106,9 @@ def extracted(
 
 
 def _have_hashes(X: Inputs) -> bool:
-    """Return whether the hash of each sample covers all that a network is fed of it.
-
-    It does not of a Pillow image, whose palette and orientation are outside of its array. And a
-    list of arrays may be the inputs of a network that has several.
-    """
+    """Return whether each sample has a hash: not of a list, which may be several inputs."""
     if not isinstance(X, np.ndarray) or not len(X):
         return False
-    return X.dtype.kind in "biuf" or all(isinstance(each, (str, PurePath, bytes)) for each in X)
+    return X.dtype.kind in "biuf" or all(
+        isinstance(each, (str, PurePath, bytes, Image)) for each in X
+    )

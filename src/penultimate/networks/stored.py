@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+from PIL.Image import Image
 
+from penultimate._common.decoding import pixels_of
 from penultimate._common.progress import SILENT, Progress
 from penultimate.networks.adapting import adapt
 from penultimate.networks.extraction import FeatureExtractor
@@ -215,8 +217,10 @@ def hashes_of(X: Any, *, skip_unreadable: bool = False) -> tuple[NDArray[np.uint
                 return content_hash(Path(item).read_bytes())
             if isinstance(item, bytes):
                 return content_hash(item)
+            # Of a Pillow image, the array alone is without its palette and its orientation.
+            pixels = pixels_of(item).pixels if isinstance(item, Image) else np.asarray(item)
             # As a batch of one, so that it has the hash that it has in an array of images.
-            return content_hashes(np.asarray(item)[np.newaxis])[0].tobytes()
+            return content_hashes(pixels[np.newaxis])[0].tobytes()
         except OSError as error:
             if not skip_unreadable:
                 raise
