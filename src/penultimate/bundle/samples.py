@@ -5,15 +5,12 @@ the order in which they came, so that memory stays flat however many there are.
 """
 
 import math
-import os
 import sys
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from io import IOBase
-from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -24,12 +21,13 @@ from PIL import Image
 from penultimate._common.decoding import MAX_PIXELS, least_size
 from penultimate._common.frames import level_outside
 from penultimate._common.image_items import Images
+from penultimate.bundle.reading_ahead import ReadAhead
 
 # Values in a batch of images, as they come: 33 photographs of 224 x 224 in color.
 _VALUES = 5_000_000
-# Images that are grouped by size before the graph takes them, and values in these: 64 MB.
-_WINDOW, _WINDOW_VALUES = 256, 64_000_000
-_AHEAD = 16  # images that are decoded meanwhile, at most
+# Images that are grouped by size before the graph takes them, and values in these: 32 MB. While it
+# computes them, as many are decoded ahead: with 4 of them a processor in eleven waited.
+_WINDOW, _WINDOW_VALUES = 256, 32_000_000
 _WHOLE = 0.1  # pixels this near to a whole number were one, before a division in float16
 # What is done to images that their sender may not expect.
 _CHANGES = {
@@ -162,20 +160,20 @@ def windows(
     n_values, said = 0, set[str]()
     for index, result in _each(images):
         try:
-            pixels, changes = result()
+            image = result()
         except (ValueError, OSError) as error:
             if on_error is None:
                 raise
             on_error(index, error if isinstance(error, ValueError) else ValueError(str(error)))
             continue
-        for each in sorted(changes if on_change else changes - said):
+        for each in sorted(image.changes if on_change else image.changes - said):
             if on_change:
                 on_change(index, _CHANGES[each])
             else:
                 warnings.warn(_CHANGES[each], UserWarning, stacklevel=level_outside())
-        said |= changes
-        window.append((index, pixels))
-        n_values += pixels.size
+        said |= image.changes
+        window.append((index, image.pixels))
+        n_values += image.size
         if len(window) >= _WINDOW or n_values >= _WINDOW_VALUES:
             yield window
             window, n_values = [], 0
@@ -205,41 +203,36 @@ def of_one_size(
             yield chosen, np.stack([window[place][1] for place in chosen])
 
 
-def _each(images: Images) -> Iterator[tuple[int, Callable[[], tuple[NDArray[np.uint8], set[str]]]]]:
-    """Yield each position, and a function that returns, or raises, what `_bytes_of` does there."""
-    n_items = len(images)
-    if n_items == 1 or images.are_arrays:  # threads are for decoding
-        for index in range(n_items):
-            yield index, partial(_bytes_of, images, index)
-        return
-    remaining = iter(range(n_items))
-    n_threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="penultimate-images") as pool:
-        try:
-            first = islice(remaining, min(2 * n_threads, _AHEAD))
-            ahead = deque((index, pool.submit(_bytes_of, images, index)) for index in first)
-            while ahead:
-                index, future = ahead.popleft()
-                if (following := next(remaining, None)) is not None:
-                    ahead.append((following, pool.submit(_bytes_of, images, following)))
-                yield index, future.result
-        except BaseException:  # also Ctrl-C, and who stops taking images
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+@dataclass(frozen=True)
+class _Image:
+    """Pixels in 8 bits, of shape (height, width, channels), and what of `_CHANGES` was done."""
+
+    pixels: NDArray[np.uint8]
+    changes: set[str]
+
+    @property
+    def size(self) -> int:
+        return self.pixels.size
 
 
-def _bytes_of(images: Images, index: int) -> tuple[NDArray[np.uint8], set[str]]:
-    """Return the pixels of an image in 8 bits, and what of `_CHANGES` was done to it."""
+def _each(images: Images) -> Iterable[tuple[int, Callable[[], _Image]]]:
+    """Return each position with a function that returns the image there, or raises."""
+    if len(images) == 1 or images.are_arrays:  # threads are for decoding
+        return ((index, partial(_image_at, images, index)) for index in range(len(images)))
+    return ReadAhead(partial(_image_at, images), len(images), _WINDOW, _WINDOW_VALUES)
+
+
+def _image_at(images: Images, index: int) -> _Image:
     pixels, decoding = images.read(index)
     changes = {each for each in decoding if each in _CHANGES}
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.dtype == np.uint8:
-        return pixels, changes
+        return _Image(pixels, changes)
     rounded = np.rint(pixels)
     if np.abs(pixels - rounded).max() > _WHOLE:
         changes.add("rounded")
-    return np.clip(rounded, 0, 255).astype(np.uint8), changes
+    return _Image(np.clip(rounded, 0, 255).astype(np.uint8), changes)
 
 
 def _frozen(item: Any) -> Any:
