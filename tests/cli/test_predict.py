@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import os
 import sys
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -101,6 +103,25 @@ def test_lists_from_other_systems(bundle, photos, tmp_path, text):
     odd.write_bytes((photos / "red.png").read_bytes())
     rows = rows_of(run(bundle, "-", stdin=text.format(odd)).stdout)
     assert [(row["file"], row["label"]) for row in rows] == [(str(odd), "red")] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text on other systems")
+def test_names_that_are_no_utf8_pass_through(bundle, photos, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    Path(name).write_bytes((photos / "red.png").read_bytes())
+    for suffix in ("csv", "jsonl"):
+        out = tmp_path / f"rows.{suffix}"
+        run(bundle, "-", "--format", suffix, "--out", out, stdin=os.fsencode(name) + b"\n")
+        assert os.fsencode(name) in out.read_bytes()
+        assert b"red" in out.read_bytes()
+    printed = run(bundle, name)
+    assert os.fsencode(name) in printed.stdout_bytes
+
+
+@pytest.mark.parametrize("text", [b"a.png\0b.png\0", "a.png\n".encode("utf-16")])
+def test_a_list_with_nul_characters_says_what_to_write(bundle, text):
+    found = run(bundle, "-", stdin=text, code=1)
+    assert "find -print, not -print0" in found.stderr
 
 
 def test_closed_standard_output_is_said(bundle, photos, monkeypatch):

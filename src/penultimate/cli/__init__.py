@@ -1,7 +1,9 @@
 """The command line: thin wrappers around the library."""
 
+import io
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -28,6 +30,9 @@ def main() -> None:
 
     load_commands()
     fit_help()
+    # Names of files that the terminal's encoding lacks are shown, not an end of the command.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -1,5 +1,6 @@
 """The command that predicts with a saved model: any number of images, one row for each."""
 
+import io
 import sys
 import time
 import warnings
@@ -212,8 +213,14 @@ def _opened(out: Path | None) -> AbstractContextManager[TextIO]:
     if out is None:
         if sys.stdout is None:  # the shell's >&-
             raise ValueError("Standard output is closed: name a file for the rows with --out.")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            if sys.stdout.isatty():  # there it is only looked at
+                sys.stdout.reconfigure(errors="backslashreplace")
+            else:
+                sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
         return nullcontext(sys.stdout)
-    return out.open("w", encoding="utf-8", newline="")
+    # Names of files are bytes: those that are not UTF-8 are written as they are.
+    return out.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 class _Bar:

@@ -5,6 +5,7 @@ predicts, and members of archives are read one by one, without unpacking.
 """
 
 import glob
+import io
 import os
 import sys
 import tarfile
@@ -70,7 +71,15 @@ def each_source(given: Iterable[str]) -> Iterator[Source]:
 
 
 def _lines() -> Iterator[str]:
+    # Names of files are bytes: those that are not UTF-8 pass through as they are.
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors != "surrogateescape":
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     for number, line in enumerate(sys.stdin):
+        if "\0" in line:  # of find -print0, or in UTF-16
+            raise ValueError(
+                f"Line {number + 1} of the list on standard input has a NUL character, which no "
+                "name has. Write one name per line, in UTF-8: find -print, not -print0."
+            )
         # What some editors and shells begin a list with is no part of a name.
         if name := (line if number else line.removeprefix("\ufeff")).rstrip("\r\n"):
             if name == LIST:
