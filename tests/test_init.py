@@ -44,6 +44,15 @@ def test_names_at_the_top_are_those_of_their_packages():
     assert (penultimate.Holdout, penultimate.split_test) == (splits.Holdout, splits.split_test)
 
 
+def test_rooms_are_there_without_an_import_of_their_own():
+    code = "import penultimate as p; print(p.provenance.record, p.datasets.load is p.load_data)"
+    found = run(code)
+    assert "function record" in found
+    assert found.rstrip().endswith("True")
+    with pytest.raises(AttributeError, match="no attribute '_common2'"):
+        penultimate._common2  # noqa: B018
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'SVM'"):
         penultimate.SVM  # noqa: B018
