@@ -455,7 +455,7 @@ EXCEPTIONS = {
     ("cli/compare.py", "result.save(out)"),
     ("cli/compare.py", "models[best].save(out / MODEL)"),
     ("comparison/comparison.py", "kept.save(models / f'{name}.zip')"),
-    ("cli/predict.py", "out.open('w', encoding='utf-8', newline='')"),
+    ("cli/predict.py", "out.open('w', encoding='utf-8', errors='surrogateescape', newline='')"),
 }
 
 

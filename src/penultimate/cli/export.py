@@ -7,6 +7,7 @@ import typer
 
 from penultimate.cli.app import app, plain_errors
 from penultimate.cli.predict import KeyOption
+from penultimate.cli.replacing import check_replaceable
 
 if TYPE_CHECKING:
     from penultimate.bundle import Predictor
@@ -117,8 +118,7 @@ def _check(
             raise typer.BadParameter(
                 f"must be a name in {suffixes[0]}; got {str(path)!r}{advice}.", param_hint=hint
             )
-        if path.exists() and bundle.exists() and path.samefile(bundle):
-            raise typer.BadParameter(f"{str(path)!r} is the bundle itself.", param_hint=hint)
+        check_replaceable(path, hint, [bundle])
 
 
 def _describe(predictor: "Predictor", out: Path) -> None:

@@ -31,6 +31,7 @@ from penultimate.cli.networks import (
 )
 from penultimate.cli.options import DropDuplicates, GroupFromFilename, ImageSize, SkipCorrupt
 from penultimate.cli.reading import Reading, SubsetsOption, enough_to_fit, without_unused_subsets
+from penultimate.cli.replacing import check_model_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def fit(
     if report is not None:
         check_for_reports(context)
         with plain_errors():
-            _check_out(out)
+            check_model_file(out)
             _take_winner(report, out, head)
         return
     assert data is not None
@@ -163,7 +164,7 @@ def fit(
         partial(enough_to_fit, test=test_size > 0),
     )
     with plain_errors("no model was written"):
-        _check_out(out)
+        check_model_file(out, [data])
         from rich.console import Console
 
         from penultimate.comparison.live import LiveTable
@@ -334,18 +335,6 @@ def _best(models: dict[Path, "Manifest"], scores: dict[Path, float]) -> Path:
         return scores.get(path, 0.0), models[path].router == "network"
 
     return max(scores or models, key=rank)
-
-
-def _check_out(out: Path) -> None:
-    """Refuse what cannot be the file of a model, before anything is trained for it."""
-    if out.is_dir() or out.suffix.lower() != ".zip":
-        raise typer.BadParameter(
-            f"must be a file that ends in .zip; got {str(out)!r}.", param_hint="--out"
-        )
-    if not out.absolute().parent.is_dir():
-        raise typer.BadParameter(
-            f"there is no folder {str(out.absolute().parent)!r}.", param_hint="--out"
-        )
 
 
 def _say(fitted: "FinalModel", proof: str, out: Path, seconds: float) -> None:

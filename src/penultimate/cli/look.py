@@ -14,6 +14,7 @@ from penultimate.cli.options import (
     check_group,
     parse_size,
 )
+from penultimate.cli.replacing import check_replaceable, is_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +68,7 @@ def look(
 
         earlier = check_look_folder(out)
         if croissant is not None:
-            _check_file(croissant)
+            _check_file(croissant, data)
         check_group(group_from_filename)
         reading = Reading(parse_size(image_size), skip_corrupt, drop_duplicates, subsets)
         console = Console(stderr=json)
@@ -96,12 +97,13 @@ def look(
             webbrowser.open(page.resolve().as_uri())
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, data: Path) -> None:
     """Refuse what cannot be the file of a description, before all images are read for it."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise typer.BadParameter(
             f"must be a file in a folder that exists; got {str(path)!r}.", param_hint="--croissant"
         )
+    check_replaceable(path, "--croissant", [data], is_text, "a description")
 
 
 def _print(console: "Console", summary: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from penultimate.cli.app import app, plain_errors, print_reason
 from penultimate.cli.predicted_rows import WRITERS, Format, Row, bad_row, columns_for, rows_of
+from penultimate.cli.replacing import check_replaceable, is_text
 from penultimate.cli.sources import each_source, in_chunks
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def predict(
     with plain_errors("the rows until here are written"):
         from penultimate.bundle import load
 
+        if out is not None:
+            check_replaceable(out, "--out", [bundle, *images], is_text, "text, as the rows are")
         model = load(bundle, key=key)
         if subset is not None and subset not in model.subsets:
             raise typer.BadParameter(

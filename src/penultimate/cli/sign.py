@@ -7,6 +7,7 @@ import typer
 
 from penultimate.cli.app import app, plain_errors
 from penultimate.cli.predict import BundleArgument
+from penultimate.cli.replacing import check_replaceable, is_bundle
 
 
 @app.command(
@@ -66,6 +67,8 @@ def sign(
         from penultimate.bundle import sign as sign_bundle
 
         assert bundle is not None
+        if out is not None:
+            check_replaceable(out, "--out", [key], is_bundle, "a saved model")
         signer = sign_bundle(bundle, key, out=out, replace=replace)
         print(f"Signed: {out or bundle}, by the key {signer}")
 
