@@ -64,7 +64,11 @@ def check_model_file(out: Path, inputs: Iterable[str | Path] = ()) -> None:
         raise typer.BadParameter(
             f"there is no folder {str(out.absolute().parent)!r}.", param_hint="--out"
         )
-    check_replaceable(out, "--out", inputs, is_bundle, "a saved model")
+    check_replaceable(out, "--out", inputs, _is_no_archive, "a saved model")
+
+
+def _is_no_archive(path: Path) -> bool:
+    return is_bundle(path) or not zipfile.is_zipfile(path)
 
 
 def is_bundle(path: Path) -> bool:
