@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from penultimate import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
 from penultimate._common.threads import single_threaded_blas
-from penultimate.comparison.methods import OneThreadLogisticRegression
+from penultimate.comparison.searches import OneThreadLogisticRegression
 from penultimate.svm import svc
 
 X, y = load_digits(return_X_y=True)

@@ -74,6 +74,26 @@ def network():
     return model
 
 
+def test_a_batch_passes_through_the_network_once_for_all_layers(network, monkeypatch):
+    passes = []
+    model = import_keras().Model
+    predict = model.predict_on_batch
+
+    def counted(self, batch):
+        passes.append(len(batch))
+        return predict(self, batch)
+
+    monkeypatch.setattr(model, "predict_on_batch", counted)
+    chosen = deep(network, layer=["hidden", "flat"], batch_size=60).fit(UNIT, y)
+    assert passes == [60, 60]
+    specialists = Specialists(
+        network, subsets=SUBSETS, head=SVC(), layer=["hidden", "flat"], batch_size=60
+    )
+    specialists.fit(UNIT, y)
+    assert passes == [60, 60] * 2
+    assert chosen.score(X_new / np.float32(255), y) > 0.5
+
+
 def deep(network, head=None, **parameters):
     return DeepSVC(network, head=SVC() if head is None else head, random_state=0, **parameters)
 

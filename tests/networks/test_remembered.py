@@ -1,12 +1,16 @@
 """Features that are computed once within a block, and only by what can be known."""
 
+from contextlib import nullcontext
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from penultimate import FeatureExtractor
 from penultimate.networks import Preprocessing, build_network, extraction, remembered
-from penultimate.networks.remembered import extracted, features_remembered
+from penultimate.networks.extraction import cut_each
+from penultimate.networks.remembered import extracted, extracted_each, features_remembered
 from penultimate.networks.stored import hashes_of
 
 
@@ -14,13 +18,13 @@ from penultimate.networks.stored import hashes_of
 def passed(monkeypatch):
     """The number of samples that went through a network in each pass."""
     counts = []
-    stream = FeatureExtractor.stream
+    stream = FeatureExtractor.stream_each
 
     def counted(self, X, rows=None, on_error=None):
         counts.append(len(X) if rows is None else len(rows))
         return stream(self, X, rows, on_error)
 
-    monkeypatch.setattr(FeatureExtractor, "stream", counted)
+    monkeypatch.setattr(FeatureExtractor, "stream_each", counted)
     return counts
 
 
@@ -49,6 +53,25 @@ def test_only_new_samples_are_computed_in_whatever_order(extractor, images, pass
         np.testing.assert_allclose(features, expected[rows], rtol=1e-5, atol=1e-6)
     found[0][:] = 0  # what a caller does with its array is its own
     assert found[1].any()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("remembers", [False, True])
+def test_all_layers_are_computed_in_one_pass(network, images, passed, remembers, copied):
+    layers = ["penultimate", network.layers[2].name, "features"]
+    extractors = cut_each(network, layers, 4, images)
+    expected = {layer: extraction.extracted(each, images) for layer, each in extractors.items()}
+    if copied:  # each of them adapts the network anew
+        extractors = {layer: deepcopy(each) for layer, each in extractors.items()}
+    passed.clear()
+    with features_remembered() if remembers else nullcontext():
+        found = extracted_each(extractors, images)
+        again = extracted(extractors["features"], images)
+    assert passed == ([6] if remembers else [6, 6])
+    assert list(found) == layers
+    np.testing.assert_allclose(again, found["features"], rtol=1e-5, atol=1e-6)
+    for layer, features in expected.items():
+        np.testing.assert_allclose(found[layer], features, rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_is_remembered_outside_of_the_outermost_block(extractor, images, passed):

@@ -21,7 +21,7 @@ from penultimate._common.protocols import Head, Transformer
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks import FeatureExtractor, build_network, fit_network, is_frozen
 from penultimate.networks.adapting import open_network
-from penultimate.networks.extraction import extractor_of
+from penultimate.networks.extraction import cut_each
 from penultimate.networks.frameworks.keras_models import cut
 from penultimate.networks.single_images import copies_of
 from penultimate.provenance.leakage import LeakageWarning
@@ -161,10 +161,7 @@ class CutNetworkClassifier(NetworkClassifier):
                 progress=progress,
             )
         layers = check_layers(self.layer, type(self).__name__)
-        return {
-            layer: extractor_of(self.network_, layer, self.batch_size).fit(samples.X, samples.codes)
-            for layer in layers
-        }
+        return cut_each(self.network_, layers, self.batch_size, samples.X, samples.codes)
 
     def _warn_if_seen(self, seen: NDArray[np.bool_]) -> None:
         """Warn if the network has seen samples that the head is selected on."""

@@ -29,7 +29,7 @@ from penultimate.classifiers._calibrating import (
 from penultimate.classifiers._cut_network import CutNetworkClassifier, Samples
 from penultimate.evaluation.head_calibration import Parts
 from penultimate.networks import FeatureExtractor, Training, is_frozen
-from penultimate.networks.remembered import extracted
+from penultimate.networks.remembered import extracted, extracted_each
 from penultimate.selection.crossfit import check_candidates, fit_crossfit
 from penultimate.selection.heads import chosen_search
 from penultimate.selection.heldout import FittedHead, Splits, fit_layers
@@ -262,10 +262,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
             # Without a single fit part the network is frozen, or trained on all (resubstitution).
             fit_part = split.train if isinstance(split, Split) else np.arange(len(X))
             extractors = self._train(samples, fit_part, seed, task)
-            features = {
-                layer: extracted(extractor, X, observer())
-                for layer, extractor in extractors.items()
-            }
+            features = extracted_each(extractors, X, observer())
             observer().update("fit the head", 0, 1)
             chosen = fit_layers(
                 self._make_head(),
@@ -307,9 +304,7 @@ class DeepSVC(CallbackSupportMixin, CutNetworkClassifier):
 
         def cut_network(part: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
             extractors.update(self._train(samples, part, seed, task))
-            features = {
-                layer: extracted(cut, samples.X, observer()) for layer, cut in extractors.items()
-            }
+            features = extracted_each(extractors, samples.X, observer())
             if self.calibration is not None:
                 of_folds.append(features)  # the last ones are those of all samples
             return features

@@ -25,7 +25,7 @@ from penultimate.classifiers._routed import RoutedClassifier
 from penultimate.classifiers._routing import ROUTERS, Member, choose_router, fit_router_head
 from penultimate.classifiers.deep_svc import DeepSVC
 from penultimate.networks import Training, is_frozen
-from penultimate.networks.remembered import extracted
+from penultimate.networks.remembered import extracted_each
 from penultimate.networks.single_images import copies_of, prints_of
 from penultimate.provenance.records import provenance_of
 from penultimate.selection.heldout import fit_layers
@@ -227,9 +227,7 @@ class Specialists(RoutedClassifier):
         self._network_classes = self.classes_[:0] if is_frozen(self.network) else self.classes_
         with config_context(transform_output="default"):
             self._extractors = self._fit_network(samples, split.train, self._seed, observer())
-            features = {
-                layer: extracted(cut, X, observer()) for layer, cut in self._extractors.items()
-            }
+            features = extracted_each(self._extractors, X, observer())
             observer().update("fit the specialists", 0, 1)
             members = {}
             for name, part in rows.items():
@@ -319,7 +317,7 @@ class Specialists(RoutedClassifier):
         for fold in split_folds(np.zeros(len(y)), **rest)[:1]:
             selection[fold.held_out] = True
         with config_context(transform_output="default"):
-            features = {layer: extracted(cut, X) for layer, cut in self._extractors.items()}
+            features = extracted_each(self._extractors, X)
             member = self._fit_member(features, y, folds, selection, params)
             self._set_members({**self._members, name: member})
         return self

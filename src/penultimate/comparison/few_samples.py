@@ -30,7 +30,8 @@ from penultimate.networks import (
     predict_probabilities,
     takes_pixels,
 )
-from penultimate.networks.extraction import extracted, extractor_of
+from penultimate.networks.extraction import cut_each
+from penultimate.networks.remembered import extracted_each
 from penultimate.results.few_shot import LearningCurves
 from penultimate.selection.heldout import check_layers, fit_head, fit_layers, plain_params
 from penultimate.splits.draw import split_folds
@@ -160,11 +161,8 @@ def learning_curves(
     counts = _check_sizes(sizes, classes, codes[split.train])
     data = _Data(
         codes,
-        {
-            # Once for all samples: the network is frozen, so no method changes its features.
-            layer: extracted(extractor_of(network, layer, batch_size).fit(inputs[:1]), inputs)
-            for layer in layers
-        },
+        # Once for all samples: the network is frozen, so no method changes its features.
+        extracted_each(cut_each(network, layers, batch_size, inputs[:1]), inputs),
         inputs.reshape(len(inputs), -1).astype(np.float32),
         check_images(X) if SCRATCH in names else inputs,
         batch_size,

@@ -16,6 +16,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.protocols import Transformer
+from penultimate._common.threads import quiet_blas
 from penultimate.comparison.head_diagnostics import margins_of
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, SharedNetwork, Trainer
@@ -213,7 +214,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     preprocessing = _preprocessing(method, development, data.settings, n_samples)
     assert method.make_head is not None  # ensured by Method.check
     # Warnings of a fit, such as lack of convergence, become notes in the report.
-    with warnings.catch_warnings(record=True) as caught:
+    with quiet_blas(*development.values()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         head = method.make_head(data.settings.n_jobs, data.seed)
         if fold_parts and method.inputs == "features" and data.settings.frozen:
@@ -232,7 +233,7 @@ def fit_head_of(method: Method, part: Part, data: SeedData, codes: NDArray[np.in
     seconds = time.perf_counter() - start
     pipeline, layer = fitted.pipeline, fitted.layer
     parts = [(each, of_part[layer]) for each, of_part in fold_parts or [(split, development)]]
-    with warnings.catch_warnings():
+    with quiet_blas(*development.values()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
         calibrator = calibrate_head(pipeline, parts, codes)
     # Predictions are made on demand, because a router decides which samples a part is asked about.

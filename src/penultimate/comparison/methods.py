@@ -7,22 +7,24 @@ and networks trained from scratch (fewer classes).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
 
-import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate._common.door import spelled
 from penultimate._common.protocols import Head, Transformer
-from penultimate._common.threads import single_threaded_blas
 from penultimate._common.validation import check_choice
 from penultimate.comparison.given import DEFAULT_LAYER
 from penultimate.comparison.method import Method
+from penultimate.comparison.searches import (
+    ByFeaturesSearchCV,
+    ForestSearchCV,
+    LogisticSearchCV,
+    NeighborsSearchCV,
+    OneThreadLogisticRegression,
+)
 from penultimate.networks import Training
 from penultimate.selection.crossfit import check_candidates
 from penultimate.selection.heads import check_head
@@ -32,43 +34,11 @@ from penultimate.svm import SVC, StreamedSVC, SVCSearchCV
 N_COMPONENTS = 50
 
 
-class OneThreadLogisticRegression(LogisticRegression):
-    """LogisticRegression whose matrix products run on one thread.
-
-    They are too small to parallelize: threads gain nothing on an idle machine, and spin while they
-    wait for each other on a busy one (25 s instead of 2 s for 3,200 samples of 1,352 features). It
-    is the estimator, and not its search, that limits them, because the learning curve and
-    cross-fitting fit it outside of a search.
-    """
-
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit, as LogisticRegression does."""
-        with single_threaded_blas():
-            return super().fit(X, y, sample_weight)
-
-
-class ByFeaturesSearchCV(GridSearchCV):
-    """GridSearchCV whose grid values are in units of 1 / n_features."""
-
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: object) -> Self:
-        """Search, as GridSearchCV does."""
-        given = self.get_params(deep=False)["param_grid"]
-        scaled = {
-            name: np.divide(values, np.shape(X)[1]).tolist() for name, values in given.items()
-        }
-        # The search reads its grid within `fit`, so the scaled one is there for that long.
-        self.set_params(param_grid=scaled)
-        try:
-            return super().fit(X, y, **params)
-        finally:
-            self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
-
-
 def logistic(n_jobs: int | None, seed: int) -> Head:
     """Make a multinomial logistic regression, trained to convergence, with a search over C."""
     # Enough iterations to converge, as a control has to: stopped early, it would differ from the
     # SVM by more than its loss.
-    return GridSearchCV(
+    return LogisticSearchCV(
         OneThreadLogisticRegression(max_iter=3000),
         {"C": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0]},
     )
@@ -95,12 +65,12 @@ def svm_linear_streamed(n_jobs: int | None, seed: int) -> Head:
 def random_forest(n_jobs: int | None, seed: int) -> Head:
     """Make a random forest of 200 trees, with a search over the minimum leaf size."""
     forest = RandomForestClassifier(200, n_jobs=n_jobs, random_state=seed)
-    return GridSearchCV(forest, {"min_samples_leaf": [1, 3]})
+    return ForestSearchCV(forest, {"min_samples_leaf": [1, 3]})
 
 
 def nearest_neighbors(n_jobs: int | None, seed: int) -> Head:
     """Make a nearest-neighbor classifier, with a search over number and weighting."""
-    return GridSearchCV(
+    return NeighborsSearchCV(
         KNeighborsClassifier(),
         {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]},
     )

@@ -30,6 +30,7 @@ from penultimate.networks import (
     is_frozen,
     predict_probabilities,
 )
+from penultimate.networks.extraction import cut_each
 from penultimate.networks.margins.builders import make_margin_loss
 from penultimate.networks.training.fit import validation_split
 from penultimate.selection.normalization import Normalization
@@ -314,23 +315,14 @@ def _parts_of(extractor: FeatureExtractor, settings: Settings) -> dict[str, Feat
         return {}
     if len(settings.layers) == 1:
         return {settings.layers[0]: extractor}
-    # It names its layers as the network does, in the order in which they were asked for.
-    return {
-        asked: extractor.at(own)
-        for asked, own in zip(settings.layers, extractor.layer_, strict=True)
-    }
+    return extractor.each(settings.layers)
 
 
 def _cut(model: Network, settings: Settings, plan: Plan) -> dict[str, FeatureExtractor]:
     """Return a network that was trained here, cut at each layer; nothing if it is not kept."""
     if not settings.keep_models:
         return {}
-    return {
-        layer: FeatureExtractor(model, layer=layer, batch_size=settings.batch_size).fit(
-            y=plan.codes
-        )
-        for layer in settings.layers
-    }
+    return cut_each(model, settings.layers, settings.batch_size, y=plan.codes)
 
 
 def check_cuts(settings: Settings, plan: Plan, inputs: NDArray[Any]) -> None:

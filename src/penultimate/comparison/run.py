@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.threads import quiet_blas
 from penultimate.comparison.fit import Fitted, HeadFit, SeedData, fit_method
 from penultimate.comparison.head_diagnostics import hard_cases, learning_curve
 from penultimate.comparison.kept import KeptModel, keep_model
@@ -245,7 +246,7 @@ def _inspect(
 def _inspect_head(
     name: str, method: Method, part: Part, head: HeadFit, data: SeedData, collected: Collected
 ) -> None:
-    with warnings.catch_warnings():
+    with quiet_blas(head.features), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # these fits yield no score of their own
         if name == data.settings.headline:
             samples = data.plan.split.train[part.development]

@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 from penultimate._common.imports import import_optional
 from penultimate._common.labels import check_labels
 from penultimate._common.protocols import Transformer
+from penultimate._common.threads import quiet_blas
 from penultimate._common.validation import check_choice
 
 PROJECTIONS = ("pca", "lda", "umap", "identity")
@@ -102,10 +103,11 @@ def project_features(
     scaler = StandardScaler().fit(fitted_on)
     standardized = scaler.transform(fitted_on)
     projector = _make_projector(projection, len(fitted_on), shown.shape[1], random_state)
-    projector.fit(standardized, labels)
-    # Both axes in standard deviations, which is the unit of the signed logarithm.
-    axes = StandardScaler().fit(projector.transform(standardized))
-    points = axes.transform(projector.transform(scaler.transform(shown)))
+    with quiet_blas(standardized):
+        projector.fit(standardized, labels)
+        # Both axes in standard deviations, which is the unit of the signed logarithm.
+        axes = StandardScaler().fit(projector.transform(standardized))
+        points = axes.transform(projector.transform(scaler.transform(shown)))
     return np.sign(points) * np.log1p(np.abs(points)) if signed_log else points
 
 

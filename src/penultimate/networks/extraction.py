@@ -368,7 +368,7 @@ class FeatureExtractor(
         features : ndarray of shape (stop - start, n_features), float32
         """
         for start, stop, each in self.stream_each(X, rows, on_error):
-            yield start, stop, _joined(each)
+            yield start, stop, joined(each)
 
     def stream_each(
         self,
@@ -463,6 +463,11 @@ class FeatureExtractor(
         single._set_cut(cut.frozen, cut.cuts)
         single.n_features_out_ = cut.count_features()
         return single
+
+    def each(self, names: Sequence[str]) -> "dict[str, FeatureExtractor]":
+        """Return a fitted extractor of each layer, by what it was asked for as."""
+        # It names its layers as the network does, in the order in which they were asked for.
+        return {name: self.at(own) for name, own in zip(names, self.layer_, strict=True)}
 
     def count(self, X: Inputs) -> int:
         """Return the number of samples.
@@ -565,7 +570,8 @@ def extracted(
     return collect(extractor.stream(X), extractor.count(X), progress=progress, step=step)
 
 
-def _joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Concatenate the features of several layers."""
     return features[0] if len(features) == 1 else np.concatenate(features, axis=1)
 
 
@@ -590,6 +596,36 @@ def extractor_of(network: object, layer: str | list[str], batch_size: int) -> Fe
             )
         params["layer"] = layer
     return FeatureExtractor(**params)
+
+
+def cut_each(
+    network: object,
+    layers: Sequence[str],
+    batch_size: int,
+    X: Inputs | None = None,
+    y: ArrayLike | None = None,
+) -> dict[str, FeatureExtractor]:
+    """Return a network cut at each of several layers, fitted; see `extractor_of`."""
+    if len(layers) == 1:
+        return {layers[0]: extractor_of(network, layers[0], batch_size).fit(X, y)}
+    return extractor_of(network, list(layers), batch_size).fit(X, y).each(layers)
+
+
+def together(extractors: Sequence[FeatureExtractor]) -> FeatureExtractor:
+    """Return the extractor of the layers of several, which are of one network and fitted alike."""
+    first = extractors[0]._network
+    cuts = []
+    for each in extractors:
+        own = each._network
+        # Extractors that were copied have each adapted the network once more.
+        if own.frozen is not first.frozen:
+            own = own.again(first.frozen, own.layers, own.inputs)
+        cuts += own.cuts
+    whole = copy(extractors[0]).set_params(layer=[cut.layer for cut in cuts])
+    whole._set_cut(first.frozen, cuts)
+    counts = [each.n_features_out_ for each in extractors]
+    whole.n_features_out_ = None if None in counts else sum(counts)
+    return whole
 
 
 def of_whole(network: object, X: Inputs | None, batch_size: int) -> FeatureExtractor:

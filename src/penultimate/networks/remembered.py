@@ -6,7 +6,7 @@ each ask the network for features of the same images: `penultimate fit` did so 2
 what computes them, and the content of each sample.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from PIL.Image import Image
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate.networks import extraction
-from penultimate.networks.extraction import FeatureExtractor
+from penultimate.networks.extraction import FeatureExtractor, joined
 from penultimate.networks.stored import hashes_of, key_of
 
 # Enough for 100,000 samples of 1,280 features. What comes then is computed as often as it is asked
@@ -85,24 +85,77 @@ def extracted(
     ndarray of shape (n_samples, n_features), float32
     """
     memory = _memory.get()
-    if memory is None or memory.n_bytes > _MOST_BYTES or not _have_hashes(X):
+    tables = None if memory is None else _tables(memory, [extractor], X)
+    if memory is None or tables is None:
         return extraction.extracted(extractor, X, progress)
+    return _remembered(memory, extractor, tables, X, progress)[0]
+
+
+def extracted_each(
+    extractors: Mapping[str, FeatureExtractor], X: Inputs, progress: Progress = SILENT
+) -> dict[str, NDArray[np.float32]]:
+    """Return the features of each layer; a batch passes through the network once for all of them.
+
+    Parameters
+    ----------
+    extractors : dict of str to FeatureExtractor
+        The extractor of each layer, all of one network and fitted alike.
+    X : array-like of shape (n_samples, ...), or sequence of images
+    progress : Progress, optional
+        Observer of every batch that is computed.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_samples, n_features), float32
+    """
+    each = list(extractors.values())
+    if len(each) == 1:
+        return dict.fromkeys(extractors, extracted(each[0], X, progress))
+    whole = extraction.together(each)
+    memory = _memory.get()
+    tables = None if memory is None else _tables(memory, each, X)
+    if memory is None or tables is None:
+        values = whole.extract_each(X, progress)
+    else:
+        values = _remembered(memory, whole, tables, X, progress)
+    return dict(zip(extractors, values, strict=True))
+
+
+def _tables(
+    memory: _Memory, extractors: Sequence[FeatureExtractor], X: Inputs
+) -> list[dict[bytes, NDArray[np.float32]]] | None:
+    """Return the table of each extractor; None if these features cannot be remembered."""
+    if memory.n_bytes > _MOST_BYTES or not _have_hashes(X):
+        return None
     try:
         # The same values are other pixels on another scale.
-        key = f"{key_of(extractor)} {extractor._factor}"
+        keys = [f"{key_of(each)} {each._factor}" for each in extractors]
     except ValueError:  # a function, of which nothing can be known
-        return extraction.extracted(extractor, X, progress)
-    table = memory.tables.setdefault(key, {})
+        return None
+    return [memory.tables.setdefault(key, {}) for key in keys]
+
+
+def _remembered(
+    memory: _Memory,
+    extractor: FeatureExtractor,
+    tables: Sequence[dict[bytes, NDArray[np.float32]]],
+    X: Inputs,
+    progress: Progress,
+) -> list[NDArray[np.float32]]:
+    """Return the features in each table, after computing those that a table lacks."""
     hashes = [each.tobytes() for each in hashes_of(X)[0]]
-    rows = [row for row, each in enumerate(hashes) if each not in table]
+    rows = [row for row, each in enumerate(hashes) if any(each not in one for one in tables)]
     # Without rows, samples are not copied to be chosen from.
     chosen = None if len(rows) == len(hashes) else rows
-    for start, stop, features in extractor.stream(X, chosen) if rows else ():
-        flat = np.reshape(features, (stop - start, -1))
-        table.update(zip([hashes[row] for row in rows[start:stop]], flat))
-        memory.n_bytes += flat.nbytes
+    for start, stop, parts in extractor.stream_each(X, chosen) if rows else ():
+        # One table may be of several layers, which are concatenated.
+        parts = parts if len(tables) > 1 else [joined(parts)]
+        for table, features in zip(tables, parts, strict=True):
+            flat = np.reshape(features, (stop - start, -1))
+            table.update(zip([hashes[row] for row in rows[start:stop]], flat))
+            memory.n_bytes += flat.nbytes
         progress.update("extract features", stop, len(rows))
-    return np.stack([table[each] for each in hashes])
+    return [np.stack([table[each] for each in hashes]) for table in tables]
 
 
 def _have_hashes(X: Inputs) -> bool:

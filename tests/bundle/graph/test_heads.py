@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 from penultimate import SVC, StreamedSVC, SVCSearchCV
 from penultimate.bundle.graph import ExportError, _pairs, build_graph
 from penultimate.bundle.operators import check_graph
-from penultimate.comparison.methods import OneThreadLogisticRegression
+from penultimate.comparison.searches import OneThreadLogisticRegression
 from penultimate.selection.normalization import make_normalization
 
 X, y = load_digits(return_X_y=True)
