@@ -6,8 +6,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from penultimate.comparison import searches
-from penultimate.comparison.methods import logistic, nearest_neighbors, random_forest
-from penultimate.comparison.searches import ForestSearchCV
+from penultimate.comparison.methods import logistic, nearest_neighbors
 
 RNG = np.random.default_rng(0)
 y = np.arange(90) % 3
@@ -40,11 +39,9 @@ def test_scores_selection_and_predictions_are_those_of_a_plain_search(make, widt
     assert search.n_features_in_ == width
 
 
-@pytest.mark.parametrize("make", [logistic, nearest_neighbors, random_forest])
+@pytest.mark.parametrize("make", [logistic, nearest_neighbors])
 def test_a_search_keeps_its_parameters(make):
     search = make(None, 0).set_params(cv=3)
-    if isinstance(search, ForestSearchCV):
-        search.estimator.set_params(n_estimators=4)
     before = repr(clone(search))
     search.fit(X, y)
     assert repr(clone(search)) == before
@@ -73,16 +70,3 @@ def test_too_many_samples_for_all_distances(monkeypatch):
     expected = plain(search).fit(X, y)
     for name in ("mean_test_score", "rank_test_score"):
         np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
-
-
-def test_a_forest_is_scored_by_fewer_trees_than_it_has(monkeypatch):
-    monkeypatch.setattr(searches, "_TREES", 3)
-    search = random_forest(None, 0).set_params(cv=3)
-    search.estimator.set_params(n_estimators=8)
-    search.fit(X, y)
-    few = clone(search.estimator).set_params(n_estimators=3)
-    expected = GridSearchCV(few, search.param_grid, cv=3, refit=False).fit(X, y)
-    np.testing.assert_array_equal(
-        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
-    )
-    assert len(search.best_estimator_.estimators_) == 8

@@ -4,8 +4,7 @@ Few samples of many features lie in a space of as many dimensions as there are s
 it, they keep their inner products, on which alone a logistic head with an L2 penalty depends
 (rows = coordinates @ orthonormal: 384 samples of 1,280 features become 384 of 384); and all that
 nearest neighbors ask of samples is their distances. So candidates are scored on coordinates or on
-distances, computed once; the best one is then fitted on the features themselves. Forests are scored
-by fewer trees than the one that is kept.
+distances, computed once; the best one is then fitted on the features themselves.
 """
 
 import time
@@ -24,7 +23,6 @@ from penultimate._common.protocols import Head
 from penultimate._common.threads import single_threaded_blas
 
 _MOST_DISTANCES = 4_000**2  # 64 MB of them, which every fold is cut out of
-_TREES = 100  # of 200: half the time, and the selection score is a point lower at most
 
 
 class OneThreadLogisticRegression(LogisticRegression):
@@ -59,22 +57,22 @@ class ByFeaturesSearchCV(GridSearchCV):
             self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
 
 
-class _CheaperSearchCV(ABC, GridSearchCV):
-    """GridSearchCV whose candidates are scored in a cheaper way than the best one is fitted."""
+class _EquivalentSearchCV(ABC, GridSearchCV):
+    """GridSearchCV that scores candidates on other values, which lead to the same predictions."""
 
     @abstractmethod
-    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
-        """Return what to score the candidates by, and on what; None to score them as they are."""
+    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+        """Return the estimator for the other values, and these; None to keep the features."""
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: object) -> Self:
         """Search, as GridSearchCV does."""
-        cheaper = self._cheaper(np.asarray(X))
-        if cheaper is None:
+        equivalent = self._equivalent(np.asarray(X))
+        if equivalent is None:
             return super().fit(X, y, **params)
         given = {"estimator": self.estimator, "refit": self.refit}
-        self.set_params(estimator=cheaper[0], refit=False)
+        self.set_params(estimator=equivalent[0], refit=False)
         try:
-            super().fit(cheaper[1], y, **params)
+            super().fit(equivalent[1], y, **params)
         finally:
             self.set_params(**given)  # after a fit, a parameter is what the user set
         if self.refit:
@@ -85,10 +83,10 @@ class _CheaperSearchCV(ABC, GridSearchCV):
         return self
 
 
-class LogisticSearchCV(_CheaperSearchCV):
+class LogisticSearchCV(_EquivalentSearchCV):
     """GridSearchCV over a logistic head, on no more dimensions than there are samples."""
 
-    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
         if len(X) >= X.shape[1]:
             return None
         with single_threaded_blas():
@@ -96,18 +94,10 @@ class LogisticSearchCV(_CheaperSearchCV):
         return self.estimator, np.ascontiguousarray(coordinates)
 
 
-class NeighborsSearchCV(_CheaperSearchCV):
+class NeighborsSearchCV(_EquivalentSearchCV):
     """GridSearchCV over nearest neighbors, on distances that are computed once."""
 
-    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
         if len(X) ** 2 > _MOST_DISTANCES:
             return None
         return clone(self.estimator).set_params(metric="precomputed"), euclidean_distances(X)
-
-
-class ForestSearchCV(_CheaperSearchCV):
-    """GridSearchCV over a random forest, which is scored by the first of its trees."""
-
-    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
-        trees = min(_TREES, self.estimator.n_estimators)
-        return clone(self.estimator).set_params(n_estimators=trees), X
