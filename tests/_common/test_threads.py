@@ -17,7 +17,8 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from penultimate import SVC, SVCHalvingSearchCV, SVCRandomizedSearchCV, SVCSearchCV
-from penultimate._common.threads import single_threaded_blas
+from penultimate._common import threads
+from penultimate._common.threads import quiet_blas, single_threaded_blas
 from penultimate.comparison.searches import OneThreadLogisticRegression
 from penultimate.svm import svc
 
@@ -213,3 +214,15 @@ def test_four_threads_that_predict_are_no_slower_than_one_after_the_other():
             list(pool.map(lambda _: fitted.predict(samples[:500]), range(12)))
         ratios.append((time.perf_counter() - start) / alone)
     assert min(ratios) < 1.2, ratios
+
+
+def test_blas_takes_one_thread_on_few_values_alone(monkeypatch):
+    def limited():
+        return threads._limit._depth > 0
+
+    monkeypatch.setattr(threads, "_FEW_VALUES", 6)
+    with quiet_blas(np.zeros((2, 2)), np.zeros(2)):
+        assert limited()
+    with quiet_blas(np.zeros((2, 2)), np.zeros(3)):
+        assert not limited()
+    assert not limited()

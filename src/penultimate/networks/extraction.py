@@ -465,8 +465,18 @@ class FeatureExtractor(
         return single
 
     def each(self, names: Sequence[str]) -> "dict[str, FeatureExtractor]":
-        """Return a fitted extractor of each layer, by what it was asked for as."""
-        # It names its layers as the network does, in the order in which they were asked for.
+        """Return a fitted extractor of each layer; see `at`.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What to call the layers, such as the names by which they were asked for: `layer_` has
+            those of the network, in the same order.
+
+        Returns
+        -------
+        dict of str to FeatureExtractor
+        """
         return {name: self.at(own) for name, own in zip(names, self.layer_, strict=True)}
 
     def count(self, X: Inputs) -> int:
@@ -614,7 +624,7 @@ def cut_each(
 def together(extractors: Sequence[FeatureExtractor]) -> FeatureExtractor:
     """Return the extractor of the layers of several, which are of one network and fitted alike."""
     first = extractors[0]._network
-    cuts = []
+    cuts: list[Cut] = []
     for each in extractors:
         own = each._network
         # Extractors that were copied have each adapted the network once more.
