@@ -20,6 +20,8 @@ from sklearn.ensemble import RandomForestClassifier
 from penultimate import Training, compare
 from penultimate.comparison import methods as heads
 from penultimate.datasets import Dataset
+from penultimate.evaluation.intervals.accuracy import Interval
+from penultimate.evaluation.novelty.strangers import Stranger, Strangers
 from penultimate.networks._forward import forward
 from penultimate.networks.frameworks.keras_models import cut
 from penultimate.networks.training import fit
@@ -286,4 +288,14 @@ def full(comparison):
             LearningCurve("cnn+svm-rbf", [10, 20, 40], [0.5, 0.7, 0.8]),
             LearningCurve("cnn+logistic", [10, 40], [0.5, 0.75]),
         ],
+        strangers=Strangers(
+            0.05,
+            Interval(0.04, 0.02, 0.08),
+            [
+                Stranger(1, 20, Interval(0.7, 0.6, 0.8), Interval(0.1, 0.03, 0.3), "nearest"),
+                Stranger(0, 20, Interval(1.0, 0.9, 1.0), Interval(1.0, 0.84, 1.0), "nearest"),
+            ],
+            2,
+            200,
+        ),
     )

@@ -19,7 +19,7 @@ from penultimate.cli import evaluate as _e  # noqa: F401
 from penultimate.cli import fit as _f  # noqa: F401
 from penultimate.cli import predict as _p  # noqa: F401
 from penultimate.cli.app import app
-from penultimate.cli.fit import first_of_each
+from penultimate.cli.fit import some_of_each
 
 X, codes = load_iris(return_X_y=True)
 X = (X + np.random.default_rng(0).normal(0, 1e-3, X.shape)).astype(np.float32)  # no copies
@@ -237,7 +237,7 @@ def test_thumbnails_are_of_training_images():
     images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1)
     dataset = SimpleNamespace(images=images, labels=np.arange(8) % 2, classes=["even", "odd"])
     fitted = SimpleNamespace(development=np.array([1, 2, 4, 5, 6, 7]))
-    shown, labels = first_of_each(dataset, fitted, 2)
+    shown, labels = some_of_each(dataset, fitted, 2, False)
     assert shown.ravel().tolist() == [2, 4, 1, 5]
     assert labels.tolist() == ["even", "even", "odd", "odd"]
 

@@ -54,7 +54,7 @@ def save_teachable(path, names):
         model,
         path,
         images[held_out],
-        thumbnails=(images[:40], labels[:40]),
+        thumbnails=(images[:40], labels[:40], np.arange(40)),
         teach=(images[fitted], labels[fitted]),
         held_out=(images[held_out], labels[held_out]),
     )
@@ -74,6 +74,14 @@ def specialists(tmp_path_factory):
         held_out=(X[specials.TEST], y[specials.TEST]),
     )
     return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def pictured(teachable, tmp_path_factory):
+    """Its file, which no test changes."""
+    path = tmp_path_factory.mktemp("pictured") / "digits.zip"
+    path.write_bytes(teachable)
+    return path
 
 
 @pytest.fixture

@@ -118,8 +118,8 @@ def test_not_sure_none_of_these_and_no_image(page, pictures, tmp_path, monkeypat
     assert unsure.find_element(By.CSS_SELECTOR, ".said").text == "Not sure"
     assert broken.text == "broken.jpg is not an image that this browser can read."
 
-    def strange(found, version):
-        answer = real(found, version)
+    def strange(*given):
+        answer = real(*given)
         answer["predictions"][0]["novel"] = True
         return answer
 
@@ -132,7 +132,7 @@ def test_not_sure_none_of_these_and_no_image(page, pictures, tmp_path, monkeypat
 
 
 def test_what_the_server_refuses_is_said_in_its_words(page, pictures, monkeypatch):
-    def refuse(found, version):
+    def refuse(*_):
         raise service_module.busy("Too much is asked.")
 
     monkeypatch.setattr(service_module, "answer_of", refuse)
@@ -185,6 +185,34 @@ def test_the_first_paint_comes_soon(page):
             "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
         ))  # fmt: skip
     assert min(times) < 300
+
+
+@pytest.fixture(scope="module")
+def explaining(pictured):
+    with served([pictured]) as address:
+        yield address
+
+
+def test_because_it_looks_like_these(page, pictured, explaining, pictures):
+    """The nearest support vectors are shown in the place of examples of the class."""
+    page.get(explaining)
+    (card,) = show(page, [pictures["zero"]])
+    images = wait_for(page, ".neighbors img")
+    label = card.find_element(By.CSS_SELECTOR, ".said").text
+    assert [each.get_attribute("alt") for each in images] == [
+        f"{label}, nearest training image number {k + 1}" for k in range(len(images))
+    ]
+    assert 1 <= len(images) <= 4
+    assert "Because it looks like these" in card.text
+    assert "Training images of" not in card.text
+    loaded = "return [...document.querySelectorAll('.neighbors img')].every(i => i.naturalWidth === 64)"
+    WebDriverWait(page, 20).until(lambda _: page.execute_script(loaded))
+    for width in (1100, 360):
+        for _ in in_width(page, width):
+            for scheme in ("light", "dark"):
+                for _ in in_scheme(page, scheme):
+                    check_axe(page, width)
+    assert page.get_log("browser") == []
 
 
 @pytest.fixture(params=["light", "dark"])

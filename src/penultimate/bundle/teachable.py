@@ -24,6 +24,7 @@ from penultimate.svm.extending import Extendable
 from penultimate.svm.svc import SVC
 
 Labeled = tuple[ArrayLike, ArrayLike]
+Pictured = tuple[ArrayLike, ArrayLike]  # labels of thumbnails, and positions of their samples
 
 
 class _Head(NamedTuple):
@@ -52,6 +53,7 @@ def teaching_parts(
     samples: Labeled,
     held_out: Labeled | None,
     calibration: Labeled | None = None,
+    pictured: Pictured | None = None,
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what a manifest says of teaching, and the tensors of the part.
 
@@ -66,6 +68,8 @@ def teaching_parts(
         Samples that it was not fitted on.
     calibration : (X, y) or None
         Of a model that abstains: the samples that its threshold was set on.
+    pictured : (y, positions) or None
+        Labels of the thumbnails in the bundle, and which of the samples they show.
 
     Returns
     -------
@@ -97,7 +101,61 @@ def teaching_parts(
         entry, own = _part_of(head, fitted, others, calibrated)
         described.append(entry)
         tensors |= {f"{number}.{name}": np.asarray(each, order="C") for name, each in own.items()}
-    return {"heads": described, "abstention": abstention, "privacy": PRIVACY}, tensors
+    description = {"heads": described, "abstention": abstention, "privacy": PRIVACY}
+    if pictured is not None:
+        description["pictures"] = _pictures(heads, fitted.codes, inner, pictured)
+    return description, tensors
+
+
+def support_of(model: Classifier, y: ArrayLike) -> NDArray[np.int64]:
+    """Return which samples of a fit are support vectors of a head.
+
+    Parameters
+    ----------
+    model : classifier
+        As in `teaching_parts`.
+    y : array-like of shape (n_samples,)
+        Labels of all samples of the fit.
+
+    Returns
+    -------
+    ndarray of int64
+        Positions, ascending.
+    """
+    inner = answering_part(model)
+    codes = np.searchsorted(np.asarray(inner.classes_), np.asarray(y))
+    found = [
+        np.flatnonzero(np.isin(codes, head.codes))[head.machine.support_]
+        for head in _heads_of(inner)
+    ]
+    return np.sort(np.concatenate(found))
+
+
+def _pictures(
+    heads: list[_Head], codes: NDArray[np.int64], model: Classifier, pictured: Pictured
+) -> list[dict[str, Any]]:
+    """Return of each class which of its head's samples its thumbnails show, in their order."""
+    labels, positions = (np.asarray(each) for each in pictured)
+    classes = np.asarray(model.classes_)
+    is_place = (positions >= 0) & (positions < len(codes))
+    if labels.shape != positions.shape or not is_place.all():
+        raise ValueError(
+            f"The thumbnails' positions are among the {len(codes):,} samples of teach, one per "
+            f"label; got {len(positions)} for {len(labels)} labels: {positions.tolist()[:5]}."
+        )
+    if (odd := np.flatnonzero(classes[codes[positions]] != labels)).size:
+        raise ValueError(
+            f"Thumbnail {odd[0]} has the label {labels[odd[0]]}, and sample "
+            f"{positions[odd[0]]} of teach another one."
+        )
+    found = []
+    for head in heads:
+        of_head = np.isin(codes, head.codes)
+        rank = np.cumsum(of_head) - 1  # its own samples are numbered from 0
+        for code in head.codes.tolist():
+            rows = rank[positions[codes[positions] == code]].tolist()
+            found += [{"class": code, "rows": rows}] if rows else []
+    return sorted(found, key=lambda each: each["class"])
 
 
 def _part_of(

@@ -14,6 +14,7 @@ from typing import Any
 from penultimate.bundle.errors import BundleError
 from penultimate.bundle.manifest import Manifest
 from penultimate.bundle.tensors import check_both
+from penultimate.bundle.thumbnails import FOLDER
 
 TEACH = "teach/samples.safetensors"
 PRIVACY = (
@@ -63,6 +64,7 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
             "gamma": [],
         }
         wanted |= {f"{number}.{name}": shape for name, shape in sizes.items()}
+    _check_pictures(manifest, manifest.teach)
     found = {name: entry["shape"] for name, entry in tensors.items()}
     if wanted != found:
         odd = next(name for name in {**wanted, **found} if wanted.get(name) != found.get(name))
@@ -78,3 +80,27 @@ def check_teaching(manifest: Manifest, tensors: dict[str, dict[str, Any]] | None
             kinds = ("F64",)
         if entry["dtype"] not in kinds:
             raise BundleError(f"{name!r} in {TEACH!r} has the type {entry['dtype']}.")
+
+
+def _check_pictures(manifest: Manifest, teach: dict[str, Any]) -> None:
+    """Raise unless pictures are of classes that have thumbnails, and of samples that there are."""
+    subsets = manifest.subsets or {}
+    size_of = {
+        place: head["n_samples"]
+        for head in teach["heads"]
+        for place in subsets.get(head["subset"], range(len(manifest.classes)))
+    }
+    seen: set[int] = set()
+    for each in teach.get("pictures", []):
+        place = each["class"]
+        if place in seen or place not in size_of or f"{FOLDER}{place}.png" not in manifest.parts:
+            raise BundleError(
+                f"The manifest of the bundle has pictures of class {place}, twice or without "
+                "thumbnails."
+            )
+        seen.add(place)
+        if max(each["rows"]) >= size_of[place]:
+            raise BundleError(
+                f"The manifest of the bundle has a picture of sample {max(each['rows'])} of "
+                f"{size_of[place]}."
+            )

@@ -70,7 +70,7 @@ def save(
     classes: Sequence[Any] | None = None,
     expected: dict[str, Any] | None = None,
     protocol: dict[str, Any] | None = None,
-    thumbnails: "tuple[Any, ArrayLike] | None" = None,
+    thumbnails: "tuple[Any, ArrayLike] | tuple[Any, ArrayLike, ArrayLike] | None" = None,
     teach: Labeled | None = None,
     held_out: Labeled | None = None,
     calibration: Labeled | None = None,
@@ -99,9 +99,10 @@ def save(
         What to expect of new data: ``accuracy``, ``low``, ``high``, ``what`` and ``n``.
     protocol : dict, optional
         How the model was selected, for the manifest.
-    thumbnails : (images, labels), optional
+    thumbnails : (images, labels) or (images, labels, positions), optional
         Training images to show what the classes look like, at most 20 of each, made 64 x 64. Who
-        has the file can see them; by default there are none.
+        has the file can see them; by default there are none. With `teach`, `positions` says which
+        of its samples they are: `penultimate serve` then shows those that are nearest to a new one.
     teach : (X, y), optional
         All samples that the head was fitted on, in their order, so that the model can be taught
         further: see `penultimate.Teacher`. Their features are then in the file.
@@ -154,12 +155,19 @@ def save(
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     if teach is None and calibration is not None:
         raise TypeError("calibration is for teaching: pass teach as well.")
+    pictured = None
+    if thumbnails is not None and len(thumbnails) == 3:
+        if teach is None:
+            raise TypeError("positions of thumbnails are among the samples of teach: pass it, too.")
+        pictured, thumbnails = thumbnails[1:], thumbnails[:2]
     graph = build_graph(model)
     # The same samples may be all of these.
     with features_remembered():
         proof = prove(model, graph, _noise(model, graph) if X is None else X)
         watching = None if held_out is None else watching_parts(model, graph, held_out[0])
-        taught = None if teach is None else teaching_parts(model, teach, held_out, calibration)
+        taught = (
+            None if teach is None else teaching_parts(model, teach, held_out, calibration, pictured)
+        )
     tensors, words = head_parts(_steps(answering_part(model)))
     seen = provenance_of(answering_part(model))
     prints = np.union1d(seen.trained, seen.selected)

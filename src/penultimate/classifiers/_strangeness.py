@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 
 from penultimate._common.protocols import Classifier
-from penultimate.evaluation.novelty.detector import NoveltyDetector
+from penultimate.evaluation.novelty.detector import NoveltyDetector, fit_with
 
 
 def features_of(classifier: object, X: ArrayLike) -> NDArray[Any]:
@@ -53,15 +53,5 @@ def fit_detector(
 ) -> NoveltyDetector:
     """Fit a detector to known samples, with labels and groups, and calibrate it with others."""
     features = [features_of(classifier, samples) for samples in (known, held_out)]
-    n_known, n_heldout = map(len, features)
-
-    def for_all(values: NDArray[Any]) -> NDArray[Any]:
-        # Those of held-out samples serve for nothing.
-        return np.concatenate([values, np.repeat(values[:1], n_heldout)])
-
-    return NoveltyDetector(false_alarm_rate, random_state=seed).fit(
-        np.concatenate(features),
-        for_all(y),
-        groups=None if groups is None else for_all(groups),
-        is_heldout=np.arange(n_known + n_heldout) >= n_known,
-    )
+    detector = NoveltyDetector(false_alarm_rate, random_state=seed)
+    return fit_with(detector, features[0], y, groups, features[1])

@@ -203,6 +203,15 @@ def compare(
     ] = OnLeak.RAISE,
     drop_duplicates: DropDuplicates = False,
     keep_models: KeepModels = False,
+    novelty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="A false-alarm rate, such as 0.05: the report then says of each class whether it "
+            "would be noticed as none of the known classes, if it were left out. Not by subset.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare heads on a network's features with the network's softmax, on your own images.
@@ -253,6 +262,7 @@ def compare(
         selection=None if selection is None else selection.value,
         on_leak=on_leak.value,
         keep_models=keep_models,
+        novelty=novelty,
     )
 
 
@@ -327,6 +337,7 @@ def _compare(
     selection: str | None = None,
     on_leak: str = "raise",
     keep_models: bool = False,
+    novelty: float | None = None,
     best_model: bool = False,
 ) -> None:
     """Run a comparison with a live table, and write its report."""
@@ -408,6 +419,7 @@ def _compare(
                     checkpoints=checkpoints,
                     n_jobs=-1,
                     keep_models=keep_models or best_model,
+                    novelty=novelty,
                     verbose=live,
                 )
             except ComparisonInterrupted as cut:

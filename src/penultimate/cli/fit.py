@@ -125,7 +125,8 @@ def fit(
             min=0,
             max=20,
             help="Store this many training images of each class in the file, at 64 x 64 pixels. "
-            "Anyone who has the file can see them.",
+            "Anyone who has the file can see them. With --teachable, of support vectors first: "
+            "serve shows those that are nearest to a new image.",
         ),
     ] = 0,
     teachable: Annotated[
@@ -253,7 +254,9 @@ def fit(
                 inputs[fitted.test if len(fitted.test) else fitted.development],
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
-                thumbnails=first_of_each(dataset, fitted, thumbnails) if thumbnails else None,
+                thumbnails=some_of_each(dataset, fitted, thumbnails, teachable)
+                if thumbnails
+                else None,
                 **kept,
             )
             live.update("write and check the file", 1, 1)
@@ -267,16 +270,25 @@ def fit(
             print(f"Privacy: {PRIVACY}")
 
 
-def first_of_each(
-    dataset: "Dataset", fitted: "FinalModel", n_each: int
-) -> tuple["NDArray[Any]", "NDArray[Any]"]:
-    """Return the first training images of each class, and their labels."""
+def some_of_each(
+    dataset: "Dataset", fitted: "FinalModel", n_each: int, teachable: bool
+) -> "tuple[NDArray[Any], ...]":
+    """Return training images of each class and their labels; to be taught, also which they are."""
     import numpy as np
 
-    labels = dataset.labels[fitted.development]
-    chosen = np.concatenate([np.flatnonzero(labels == k)[:n_each] for k in np.unique(labels)])
-    places = fitted.development[chosen]
-    return dataset.images[places], np.asarray(dataset.classes)[dataset.labels[places]]
+    from penultimate.bundle.teachable import support_of
+
+    places = fitted.to_teach()["teach"] if teachable else fitted.development
+    labels = dataset.labels[places]
+    order = np.arange(len(places))
+    names = np.asarray(dataset.classes)
+    if teachable:  # support vectors first, as they are what answers are explained by
+        support = support_of(fitted.model, names[labels])
+        order = np.concatenate([support, np.setdiff1d(order, support)])
+    each = [order[labels[order] == k][:n_each] for k in np.unique(labels)]
+    chosen = np.concatenate(each)
+    found = dataset.images[places[chosen]], names[labels[chosen]]
+    return (*found, chosen) if teachable else found
 
 
 def _take_winner(report: Path, out: Path, head: str) -> None:

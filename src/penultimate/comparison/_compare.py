@@ -68,6 +68,7 @@ def compare(
     n_jobs: int | None = None,
     batch_size: int = 256,
     keep_models: bool = False,
+    novelty: float | None = None,
     verbose: int | Progress = 1,
 ) -> Comparison:
     """Compare heads on a network's features with the network's own softmax.
@@ -138,6 +139,11 @@ def compare(
         Whether the heads on features of the first seed and split are kept, with their network, in
         ``models``; `Comparison.save` then writes each as a file that `penultimate.load` reads.
         Specialists are kept only with a router, which finds the subset of a new sample.
+    novelty : float, optional
+        A false-alarm rate, such as 0.05. The report then says of each class whether it would be
+        noticed if it were a stranger: it is left out of a `NoveltyDetector` on the features of the
+        SVM head. On development samples only, for the first seed and split; it takes about as long
+        as a search for each class. Not by subset.
     verbose : int or Progress, default=1
         Whether to show progress on standard error (a live table in a terminal or notebook, lines
         elsewhere) and when it will end; 0 is silent. Or your own observer of progress.
@@ -204,6 +210,13 @@ def compare(
     recipe.check()
     check_number(batch_size, "batch_size", "compare", low=1, integer=True)
     check_n_jobs(n_jobs, "compare")
+    if novelty is not None:
+        check_number(novelty, "novelty", "compare", low=0, high=1, open_low=True, open_high=True)
+        if protocol.selection == "resubstitution":
+            raise ValueError(
+                f"{spelled('--novelty', 'novelty')} needs held-out samples, and "
+                "selection='resubstitution' holds none out. Use 'heldout' or 'crossfit'."
+            )
     if checkpoints is not None:
         check_writable(checkpoints, "folder of checkpoints")
     check_network(network, "compare")
@@ -252,7 +265,10 @@ def compare(
             tuple(layers),
             tuple(normalizations),
             keep_models=keep_models,
+            novelty=novelty,
         )
+        if novelty is not None:
+            _check_strangers(settings, dataset)
         if dataset.is_test is not None and len(protocol.holdouts) > 1:
             raise ValueError(
                 "The data has its own test set, which is kept: several splits "
@@ -300,6 +316,21 @@ def compare(
                 "(sys.last_value.comparison in a notebook).",
                 comparison,
             ) from None
+
+
+def _check_strangers(settings: Settings, dataset: Dataset) -> None:
+    """Refuse to leave classes out where there is nothing to do it on."""
+    asked = spelled("--novelty", "novelty")
+    if dataset.subsets:
+        raise ValueError(
+            f"{asked} is measured for one classifier of all classes. Leave out "
+            f"{spelled('--subsets', 'the subsets')}, or compare one subset at a time."
+        )
+    if settings.judges_strangers is None:
+        raise ValueError(
+            f"{asked} is measured on features, and no method works on them. Add one, such as "
+            "cnn+svm-rbf."
+        )
 
 
 def _observer(verbose: int | Progress) -> AbstractContextManager[Progress]:

@@ -62,8 +62,13 @@ class AllSplits:
             # return value, and `finished` reads what is there.
             self.collected = Collected.empty(settings, plan)
             # One model of a method is enough: that of the first split, which the report is about.
-            kept = settings.keep_models and not self.results
-            run_plan(replace(settings, keep_models=kept), plan, inputs, self.collected, schedule)
+            first = not self.results
+            of_split = replace(
+                settings,
+                keep_models=settings.keep_models and first,
+                novelty=settings.novelty if first else None,
+            )
+            run_plan(of_split, plan, inputs, self.collected, schedule)
             self.results.append(_finish(settings, plan, self.collected, leak))
         return self._joined()
 
@@ -205,6 +210,7 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         hardest=sorted(collected.hardest, key=lambda case: case.margin),
         learning_curves=collected.learning_curves,
         models=collected.models,
+        strangers=collected.strangers,
     )
     notes = list(collected.notes)
     if chosen := selections(comparison.methods):

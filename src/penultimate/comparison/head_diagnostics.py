@@ -6,7 +6,7 @@ place outside its margin although it was fitted on it, often a wrong label.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,15 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from penultimate._common.pipelines import ask_last_step
+from penultimate._common.progress import Progress
 from penultimate.evaluation.head_calibration import chosen_estimator, of_chosen
+from penultimate.evaluation.novelty.strangers import Strangers, leave_each_class_out
 from penultimate.results.method import HardCase, LearningCurve
 from penultimate.splits.parts import Split
 from penultimate.svm.svc import SVC
+
+if TYPE_CHECKING:
+    from penultimate.comparison.fit import HeadFit
 
 # Roughly doubled: accuracy tends to grow with the logarithm of the number of samples.
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
@@ -121,6 +126,41 @@ def learning_curve(
         head = clone(chosen_estimator(pipeline)).fit(values[order[:size]], y[order[:size]])
         accuracies.append(float(head.score(values[split.held_out], y[split.held_out])))
     return LearningCurve(name, sizes, accuracies, len(split.held_out))
+
+
+def strangers_to(
+    head: "HeadFit",
+    false_alarm_rate: float,
+    groups: NDArray[Any] | None,
+    fingerprints: NDArray[np.uint64],
+    seed: int,
+    progress: Progress,
+) -> Strangers:
+    """Leave out each class in turn, on the features that a head was selected on.
+
+    Parameters
+    ----------
+    head : HeadFit
+    false_alarm_rate : float
+    groups, fingerprints : ndarray of shape (n_development,)
+    seed : int
+    progress : Progress
+
+    Returns
+    -------
+    Strangers
+    """
+    parts = head.split.train, head.split.held_out
+    known, held_out = ((head.features[rows], head.codes[rows]) for rows in parts)
+    return leave_each_class_out(
+        known,
+        held_out,
+        false_alarm_rate,
+        groups=None if groups is None else (groups[parts[0]], groups[parts[1]]),
+        fingerprints=fingerprints[parts[1]],
+        seed=seed,
+        progress=progress,
+    )
 
 
 def _sizes(n_samples: int, n_classes: int) -> list[int]:

@@ -87,6 +87,7 @@ def keep_finished(
         # The hard cases are those of the head that the verdict is about.
         hardest=collected.hardest if headline in names else [],
         learning_curves=[each for each in collected.learning_curves if each.method in names],
+        strangers=collected.strangers if headline in names else None,
     )
     return settings, plan, kept, amount
 

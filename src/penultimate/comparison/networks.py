@@ -63,6 +63,8 @@ class Settings:
         Of a network that is not trained here.
     keep_models : bool
         Whether the classifiers of the first seed are kept.
+    novelty : float or None
+        False-alarm rate at which each class is left out in turn.
     """
 
     methods: dict[str, Method]
@@ -77,11 +79,20 @@ class Settings:
     normalizations: tuple[Normalization, ...] = ("standardize",)
     frozen_features: FrozenFeatures | None = None
     keep_models: bool = False
+    novelty: float | None = None
 
     @property
     def frozen(self) -> bool:
         """Whether nothing is trained before the heads: the network or the features came as such."""
         return self.network is None or is_frozen(self.network)
+
+    @property
+    def judges_strangers(self) -> str | None:
+        """Name of the method on whose features classes are left out; None if it was not asked."""
+        on_features = [name for name, each in self.methods.items() if each.inputs == "features"]
+        if self.novelty is None or not on_features:
+            return None
+        return self.headline if self.headline in on_features else on_features[0]
 
     @property
     def needs_network(self) -> bool:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.threads import quiet_blas
 from penultimate.comparison.fit import Fitted, HeadFit, SeedData, fit_method
-from penultimate.comparison.head_diagnostics import hard_cases, learning_curve
+from penultimate.comparison.head_diagnostics import hard_cases, learning_curve, strangers_to
 from penultimate.comparison.kept import KeptModel, keep_model
 from penultimate.comparison.kept_subsets import keep_specialists
 from penultimate.comparison.method import Method
 from penultimate.comparison.networks import Settings, Trainer, share_network
 from penultimate.comparison.plan import Part, Plan
 from penultimate.comparison.routing import route
+from penultimate.evaluation.novelty.strangers import Strangers
 from penultimate.networks import History
 from penultimate.results.method import FitLog, HardCase, LearningCurve, MethodResult
 
@@ -49,6 +50,8 @@ class Collected:
         For how many seeds each method is finished.
     models : dict of str to KeptModel
         The classifiers of the first seed, if they are kept.
+    strangers : Strangers or None
+        What leaving out each class in turn has shown, for the first seed.
     """
 
     methods: dict[str, MethodResult]
@@ -59,6 +62,7 @@ class Collected:
     learning_curves: list[LearningCurve] = field(default_factory=list)
     n_finished: Counter[str] = field(default_factory=Counter)
     models: dict[str, KeptModel] = field(default_factory=dict)
+    strangers: Strangers | None = None
 
     @classmethod
     def empty(cls, settings: Settings, plan: Plan) -> Self:
@@ -162,6 +166,8 @@ def _run_method(
         # The report shows the heads of one network; those of the others would differ little.
         if row == 0:
             _inspect(name, method, part, fitted, data, collected)
+            if name == data.settings.judges_strangers and fitted.head is not None:
+                _leave_classes_out(fitted.head, data, collected, progress)
         start = time.perf_counter()
         if len(chosen):  # a router may send no sample to a subset
             predictions[chosen] = fitted.predict(chosen)
@@ -257,6 +263,23 @@ def _inspect_head(
                     name, head.pipeline, head.features, head.codes, head.split, seed=data.seed
                 )
             )
+
+
+def _leave_classes_out(
+    head: HeadFit, data: SeedData, collected: Collected, progress: Progress
+) -> None:
+    """Measure which classes would be noticed as strangers, on the features of a head."""
+    rate = data.settings.novelty
+    assert rate is not None  # or no method would judge strangers
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that classes have too few samples is in the table
+            collected.strangers = strangers_to(
+                head, rate, data.plan.groups, data.plan.fingerprints, data.seed, progress
+            )
+    except ValueError as error:  # too few samples for the rate
+        message = f"Which classes would be noticed as strangers was not measured: {error}"
+        collected.note("novelty-not-measured", "warning", message)
 
 
 def _add_probabilities(

@@ -60,6 +60,8 @@ def environment_for(n_test: int) -> "Environment":
         "one": lambda noun: f"{'an' if noun == 'image' else 'a'} {noun}",
         "percent": lambda value: percent(value, n_test),
         "percent_interval": lambda ends: percent_interval(tuple(ends), n_test),
+        "share": percent,
+        "share_interval": lambda ends, n: percent_interval(tuple(ends), n),
         "points": lambda value: points(value, n_test).replace("-", _MINUS),
         "points_interval": lambda ends: points_interval(tuple(ends), n_test).replace("-", _MINUS),
         "p_value": _p_value,

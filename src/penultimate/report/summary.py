@@ -4,6 +4,7 @@ from dataclasses import astuple
 from typing import Any
 
 from penultimate.displays.confused_pairs import most_confused
+from penultimate.evaluation.novelty.strangers import in_words
 from penultimate.report.class_table import class_table
 from penultimate.report.forest import forest
 from penultimate.report.gallery import gallery
@@ -42,6 +43,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
         the softmax), ``by_subset`` (all rows, by method and subset), ``split_rows`` (methods and
         subsets in the table of splits), ``confusion`` (counts over seeds, by method), ``pairs``
         (the most confused classes, by method), ``class_rows`` (figures by class, by method),
+        ``strangers`` (which classes would be noticed, in words; None unless asked for),
         ``opening`` (the method that the errors open on), ``gallery`` (the misclassified images),
         ``hard_cases``, ``feature_map``, ``pictures`` (displays by section and caption) and
         ``seeds``.
@@ -77,6 +79,7 @@ def summarize(comparison: Outcome, results: dict[str, Any]) -> dict[str, Any]:
             for name, counts in confusion.items()
         },
         "class_rows": class_table(results),
+        "strangers": results["novelty"] and in_words(results["novelty"]),
         "opening": shown_method(comparison),
         "gallery": gallery(comparison),
         "hard_cases": hard_cases(comparison),

@@ -17,6 +17,7 @@ from penultimate.evaluation.intervals.accuracy import (
     compare_accuracies,
 )
 from penultimate.evaluation.intervals.significance import holm, mcnemar, samples_needed
+from penultimate.evaluation.novelty.strangers import Strangers
 from penultimate.networks.training.recipe import History
 from penultimate.results.across_splits import split_table
 from penultimate.results.answer import find_answer
@@ -77,6 +78,9 @@ class Outcome:
         Accuracies of heads fitted on fewer samples; for the first seed.
     models : dict of str to object
         The classifiers of the first seed and split, by method, if they are kept.
+    strangers : Strangers or None
+        Which classes would be noticed if they were strangers, if that was asked for; for the first
+        seed and split.
     """
 
     dataset: Dataset
@@ -92,6 +96,7 @@ class Outcome:
     learning_curves: list[LearningCurve] = field(default_factory=list)
     check_states: list[dict[str, str]] = field(default_factory=list)
     models: dict[str, Any] = field(default_factory=dict)
+    strangers: Strangers | None = None
 
     @property
     def subsets(self) -> list[str]:
@@ -319,6 +324,7 @@ class Outcome:
             "checks": list(self.checks),
             "check_states": list(self.check_states),
             "next_steps": next_steps(self),
+            "novelty": self.strangers and self.strangers.to_dict(data.classes),
             "versions": _versions(),
         }
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from penultimate.evaluation import Interval
+    from penultimate.evaluation.novelty.strangers import Strangers
     from penultimate.results.outcome import Outcome
 
 _WIDTH = 10_000  # of a text, whose tables are as wide as what they hold
@@ -91,7 +92,32 @@ def overview(outcome: "Outcome") -> list[TextTable]:
         tables.append(_by_subset(outcome))
     if outcome.others:
         tables.append(_by_split(outcome))
+    if outcome.strangers is not None:
+        tables.append(_of_strangers(outcome.strangers, outcome.dataset.classes))
     return tables
+
+
+def _of_strangers(found: "Strangers", classes: tuple[str, ...]) -> TextTable:
+    """Tabulate how classes were met that were left out in turn."""
+    rows: list[tuple[str, ...]] = [
+        (
+            classes[row.code],
+            f"{row.area.value:.3f}",
+            f"{row.area.low:.3f} to {row.area.high:.3f}",
+            percent(row.noticed.value, row.n_samples),
+            percent_interval((row.noticed.low, row.noticed.high), row.n_samples),
+            f"{row.n_samples:,}",
+        )
+        for row in found.rows
+    ]
+    head = ("class", "AUROC", "95 % interval", "noticed (%)", "95 % interval", "held out")
+    alarms, n = found.false_alarms, found.n_heldout
+    return TextTable(
+        f"As strangers, left out in turn, at {100 * found.false_alarm_rate:g} % false alarms "
+        f"(seen: {percent(alarms.value, n)} %, {percent_interval((alarms.low, alarms.high), n)})",
+        head,
+        rows,
+    )
 
 
 def print_tables(console: "Console", outcome: "Outcome") -> None:

@@ -2,12 +2,14 @@
 
 import math
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
 from penultimate.bundle import description
 from penultimate.serve.batching import Found
 from penultimate.serve.models import Version
+from penultimate.serve.neighbors import Neighbor
 from penultimate.serve.watching import WatchState
 
 Label = str | int | float | bool
@@ -18,6 +20,21 @@ PerClass = Annotated[
     list[float | None] | None,
     Field(description="In the order of model.classes; null where the model says nothing."),
 ]
+
+
+class Near(BaseModel):
+    """A training sample that the new one is near to."""
+
+    label: Label
+    picture: Annotated[str, Field(description="Its address, from the root of the service.")]
+    distance: Annotated[float, Field(description="In the feature space of the head's kernel.")]
+
+
+class Pictures(BaseModel):
+    """Pictures of training samples, which answers can be explained by."""
+
+    n: int
+    privacy: str
 
 
 class Prediction(BaseModel):
@@ -43,6 +60,13 @@ class Prediction(BaseModel):
         Field(description="Whether it is like nothing the model knows; null if it cannot say."),
     ]
     subset: Annotated[str | None, Field(description="Which of several specialists answered.")]
+    neighbors: Annotated[
+        list[Near] | None,
+        Field(
+            description="Support vectors of this class that the file has pictures of, the nearest "
+            "first; null unless asked for, or if the model has no pictures."
+        ),
+    ]
 
 
 class Model(BaseModel):
@@ -73,6 +97,10 @@ class About(Model):
     subsets: dict[str, list[Label]]
     facts: dict[str, str]
     watch: Watched
+    pictures: Annotated[
+        Pictures | None,
+        Field(description="Null if the file has none; see neighbors of /v1/predict."),
+    ]
 
 
 class Names(BaseModel):
@@ -87,8 +115,10 @@ class State(BaseModel):
     status: str
 
 
-def answer_of(found: Found, version: Version) -> dict[str, Any]:
-    """Return predictions as what `Answer` describes."""
+def answer_of(
+    found: Found, version: Version, near: list[list[Neighbor]] | None = None
+) -> dict[str, Any]:
+    """Return predictions as what `Answer` describes, with samples that are near to each."""
     given = found.predictions
     labels = given.labels.tolist()
     columns: dict[str, list[Any]] = {"label": labels}
@@ -107,6 +137,9 @@ def answer_of(found: Found, version: Version) -> dict[str, Any]:
         columns["abstained"] = [not accepted for accepted in given.accepted.tolist()]
     columns["novel"] = [None] * len(labels) if given.novel is None else given.novel.tolist()
     columns["subset"] = [None] * len(labels) if given.subsets is None else given.subsets.tolist()
+    columns["neighbors"] = [None] * len(labels)
+    if near is not None:
+        columns["neighbors"] = [[_near(each, version) for each in row] for row in near]
     rows = zip(*columns.values(), strict=True)
     return {
         "predictions": [dict(zip(columns, row, strict=True)) for row in rows],
@@ -138,6 +171,18 @@ def about(version: Version) -> dict[str, Any]:
         "subsets": {name: [manifest.classes[k] for k in subsets[name]] for name in subsets},
         "facts": dict(description.rows(manifest, predictor.signature)),
         "watch": watch_of(version),
+        "pictures": None
+        if version.neighbors is None
+        else {"n": version.neighbors.n_pictures, "privacy": version.neighbors.privacy},
+    }
+
+
+def _near(found: Neighbor, version: Version) -> dict[str, Any]:
+    query = urlencode({"model": version.name})
+    return {
+        "label": version.predictor.classes_.tolist()[found.code],
+        "picture": f"v1/pictures/{found.code}/{found.place}.png?{query}",
+        "distance": found.distance,
     }
 
 

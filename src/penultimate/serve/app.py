@@ -5,7 +5,7 @@ from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from penultimate.serve.bodies import IMAGE_TYPES, FeaturesBody, ImagesBody
 from penultimate.serve.guard import LOOPBACK, Guard
 from penultimate.serve.limits import Limits
 from penultimate.serve.models import Models
+from penultimate.serve.neighbors import MOST
 from penultimate.serve.page import page_of, sign_in_page
 from penultimate.serve.problems import Problem, RefusedError
 from penultimate.serve.requests import as_json, body_of, check_parameters
@@ -37,6 +38,7 @@ _REFUSALS = {
     421: "The service is not known under this name.",
     409: "It does not fit what was taught before, or the file as it is now.",
     422: "The body is not what the model takes.",
+    429: "Too many wrong tokens came from this address; Retry-After says for how long it waits.",
     503: "Too much is asked at once; ask again.",
     507: "The disk is full, or cannot be written to; nothing was changed.",
 }
@@ -51,6 +53,11 @@ _WATCH = Annotated[
     bool,
     Query(description="False for what is not one of the samples that the model is meant for."),
 ]
+_NEIGHBORS = Annotated[
+    int,
+    Query(ge=0, le=MOST, description="How many of the nearest pictured support vectors to name."),
+]
+_PLACE = Annotated[int, Path(ge=0, le=10**6)]
 _BODY = body_of(ImagesBody, FeaturesBody, media_types=IMAGE_TYPES)
 
 
@@ -134,19 +141,46 @@ def create_app(
         openapi_extra={"requestBody": _BODY},
     )
     async def predict(
-        request: Request, model: _NAME = None, subset: _SUBSET = None, watch: _WATCH = True
+        request: Request,
+        model: _NAME = None,
+        subset: _SUBSET = None,
+        watch: _WATCH = True,
+        neighbors: _NEIGHBORS = 0,
     ) -> Response:
         """Predict one image as a raw body, or images or rows of features in a document."""
-        check_parameters(request, "model", "subset", "watch")
-        return as_json(await service.predict(request, model, subset, watch))
+        check_parameters(request, "model", "subset", "watch", "neighbors")
+        return as_json(await service.predict(request, model, subset, watch, neighbors))
 
-    @app.get("/v1/model", response_model=About, responses=_of(refusals, 400, 401, 404, 421, 422))
+    @app.get(
+        "/v1/model", response_model=About, responses=_of(refusals, 400, 401, 404, 421, 422, 429)
+    )
     async def describe(request: Request, model: _NAME = None) -> Response:
         """Say what a model takes, and what is known of it."""
         check_parameters(request, "model")
         return as_json(about(service.version_of(model)))
 
-    @app.get("/v1/models", response_model=Names, responses=_of(refusals, 400, 401, 421))
+    @app.get(
+        "/v1/pictures/{code}/{place}.png",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/png": {}}},
+            **_of(refusals, 400, 401, 404, 421, 422, 429),
+        },
+    )
+    async def picture(
+        request: Request, code: _PLACE, place: _PLACE, model: _NAME = None
+    ) -> Response:
+        """Show a training sample, whose address is in the neighbors of an answer."""
+        check_parameters(request, "model")
+        near = service.version_of(model).neighbors
+        found = (
+            None if near is None else await service.in_thread(partial(near.picture, code, place))
+        )
+        if found is None:
+            raise RefusedError(404, f"The model has no picture {place} of class {code}.")
+        return Response(found, media_type="image/png")
+
+    @app.get("/v1/models", response_model=Names, responses=_of(refusals, 400, 401, 421, 429))
     async def name_all(request: Request) -> Names:
         """Name the models of the service."""
         check_parameters(request)
@@ -167,7 +201,7 @@ def create_app(
     @app.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}, **_of(refusals, 401, 421)},
+        responses={200: {"content": {"text/plain": {}}}, **_of(refusals, 401, 421, 429)},
     )
     async def metrics() -> Response:
         """Count requests, samples and reloads, as Prometheus reads them."""

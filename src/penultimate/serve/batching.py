@@ -40,6 +40,8 @@ class Asked:
     watched : bool
         Whether they are samples of what the model is for: not what a camera sees before a picture
         is taken, nor what is shown to the model again to teach it.
+    neighbors : int
+        How many pictured samples are wanted that are near to each.
     """
 
     version: Version
@@ -48,6 +50,7 @@ class Asked:
     features: NDArray[np.float32] | None = None
     pixels: int = 0
     watched: bool = False
+    neighbors: int = 0
 
     def __len__(self) -> int:
         return len(self.features if self.images is None else self.images)  # type: ignore[arg-type]

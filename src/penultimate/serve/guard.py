@@ -97,12 +97,17 @@ class Guard:
             foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
             if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
                 raise RefusedError(403, "Requests from pages of other origins are not answered.")
-        if scope["path"] not in _OPEN and not self._token.is_in(headers):
-            raise RefusedError(
-                401,
-                "Send the token of this service, as the header Authorization: Bearer TOKEN.",
-                {"WWW-Authenticate": "Bearer"},
-            )
+        address = address_of(scope)
+        if scope["path"] not in _OPEN or scope["path"] == SIGN_IN:
+            self._token.attempts.check(address)
+        if scope["path"] not in _OPEN:
+            self._token.check(headers, address)
+
+
+def address_of(scope: Scope) -> str:
+    """Return where a request comes from, as the socket says, not its headers."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _name_of(host: str) -> str:

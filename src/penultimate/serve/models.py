@@ -15,6 +15,7 @@ from pathlib import Path
 from penultimate._common.validation import suggest
 from penultimate.bundle.loading import read_key, read_source
 from penultimate.bundle.predictor import Predictor
+from penultimate.serve.neighbors import Neighbors, has_pictures
 from penultimate.serve.watching import Watch
 
 LOOK_EVERY = 1.0  # seconds
@@ -34,12 +35,15 @@ class Version:
         SHA-256 of the file.
     watch : Watch or None
         What watches it; None if it is not watched.
+    neighbors : Neighbors or None
+        What shows the samples that are nearest to new ones; None if it has no pictures of them.
     """
 
     name: str
     predictor: Predictor
     sha256: str
     watch: Watch | None = None
+    neighbors: Neighbors | None = None
 
 
 @dataclass
@@ -176,7 +180,8 @@ class Models:
         can_be = predictor.manifest.watch is not None
         wanted = can_be if self._watch is None else self._watch
         watch = Watch(predictor) if wanted else None
-        return Version(path.stem, predictor, predictor.sha256, watch)
+        neighbors = Neighbors(predictor, self.threads) if has_pictures(predictor) else None
+        return Version(path.stem, predictor, predictor.sha256, watch, neighbors)
 
 
 def _stamp_of(path: Path) -> object:

@@ -23,7 +23,7 @@ from penultimate.bundle.page import (
     words_of,
 )
 from penultimate.serve.answers import watch_of
-from penultimate.serve.guard import SIGN_IN
+from penultimate.serve.guard import SIGN_IN, address_of
 from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError
 from penultimate.serve.service import Service
@@ -87,7 +87,7 @@ def page_of(service: Service, names: list[str], token: Token, *, teach: bool = F
 
     @router.post(SIGN_IN)
     async def sign_in(request: Request) -> Response:
-        if not token.is_in_form(await _form_of(request)):
+        if not token.is_in_form(await _form_of(request), address_of(request.scope)):
             return sign_in_page(was_wrong=True)
         response = RedirectResponse("./", 303)
         token.set_cookie(response)
@@ -129,6 +129,7 @@ def _page(version: Version, names: list[str], address: str, teach: bool) -> str:
         "labels": predictor.classes_.tolist(),
         "class_type": predictor.manifest.class_type,
         "watch": watch_of(version),
+        "pictures": version.neighbors is not None,
     }
     return environment.get_template("serve.html.j2").render(
         values, name=version.name, models=names, teach=teach
@@ -151,11 +152,12 @@ def _words() -> SimpleNamespace:
 
 @cache
 def _style(teach: bool) -> str:
-    return style_of() + (template_of(_OURS, "teach.css") if teach else "")
+    names = ["neighbors.css"] + ["teach.css"] * teach
+    return style_of() + "".join(template_of(_OURS, each) for each in names)
 
 
 @cache
 def _script(teach: bool) -> str:
     shared = [joined_scripts(_SHARED, names) for names in (_BEFORE, _AFTER)]
     own = joined_scripts(_OURS, _TEACHING) if teach else ""
-    return shared[0] + joined_scripts(_OURS, ["watch", "remote"]) + shared[1] + own
+    return shared[0] + joined_scripts(_OURS, ["watch", "remote", "neighbors"]) + shared[1] + own

@@ -17,6 +17,7 @@ from penultimate.serve.bodies import Memory, content_type_of, parse, read_body
 from penultimate.serve.limits import Limits
 from penultimate.serve.metrics import Metrics
 from penultimate.serve.models import Models, Version
+from penultimate.serve.neighbors import Neighbor
 from penultimate.serve.problems import RefusedError, busy
 
 _T = TypeVar("_T")
@@ -35,12 +36,13 @@ class Service:
     Attributes
     ----------
     metrics : Metrics
+    say : callable
     look_now : asyncio.Event
         Set it to look for new versions of the models at once.
     """
 
     def __init__(self, models: Models, limits: Limits, say: Callable[[str], None]) -> None:
-        self._models, self._limits, self._say = models, limits, say
+        self._models, self._limits, self.say = models, limits, say
         self.metrics, self._memory = Metrics(), Memory(limits.memory)
         self.look_now = asyncio.Event()
         self._n_waiting = 0
@@ -74,11 +76,16 @@ class Service:
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def predict(
-        self, request: Request, name: str | None, subset: str | None, watched: bool = True
+        self,
+        request: Request,
+        name: str | None,
+        subset: str | None,
+        watched: bool = True,
+        neighbors: int = 0,
     ) -> dict[str, Any]:
         """Return what `Answer` describes, or refuse."""
         async with self.asking(request, name, subset) as asked:
-            return await self.answer(replace(asked, watched=watched))
+            return await self.answer(replace(asked, watched=watched, neighbors=neighbors))
 
     @asynccontextmanager
     async def asking(
@@ -108,9 +115,24 @@ class Service:
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         """Return what the model says, as `Answer` describes it."""
-        found = await self._in_time(self._batcher.predict(asked))
+        found, near = await self._in_time(self._found(asked))
         await self._show(asked, found)
-        return self._counted(asked, answer_of(found, asked.version))
+        return self._counted(asked, answer_of(found, asked.version, near))
+
+    async def _found(self, asked: Asked) -> tuple[Found, list[list[Neighbor]] | None]:
+        """Return what the model says, and pictured samples that are near if they are wanted."""
+        found = await self._batcher.predict(asked)
+        neighbors = asked.version.neighbors
+        if neighbors is None or not asked.neighbors:
+            return found, None
+        step = partial(
+            neighbors.find,
+            found.predictions,
+            asked.neighbors,
+            images=asked.images,
+            features=asked.features,
+        )
+        return found, await self.in_thread(step)
 
     def refresh(self) -> None:
         """Load models whose files have changed, in this thread."""
@@ -142,7 +164,7 @@ class Service:
             await self.in_thread(partial(watch.show, noted.first + place, images[place]))
         if noted.is_alarm:
             self.metrics.alarms.labels(asked.version.name).inc()
-            self._say(
+            self.say(
                 f"{asked.version.name}: the guarantee is withdrawn: what comes in is not like what "
                 "the model was calibrated on. See the page, or GET /v1/watch."
             )
@@ -153,13 +175,13 @@ class Service:
             raise RefusedError(404, f"The model {version.name!r} is not watched.")
         version.watch.reset()
         self.metrics.martingale.labels(version.name).set(version.watch.state()["martingale"])
-        self._say(f"{version.name}: the watch begins anew.")
+        self.say(f"{version.name}: the watch begins anew.")
 
     def _note(self, name: str, outcome: str, words: str) -> None:
         """Count and say that a file of a model has changed."""
         self.metrics.reloads.labels(name, outcome).inc()
         self.metrics.serves(self._models.find(name))
-        self._say(f"{name}: {words}")
+        self.say(f"{name}: {words}")
 
     @contextmanager
     def _in_queue(self) -> Iterator[None]:
@@ -172,7 +194,7 @@ class Service:
         finally:
             self._n_waiting -= 1
 
-    async def _in_time(self, answer: Awaitable[Found]) -> Found:
+    async def _in_time(self, answer: Awaitable[_T]) -> _T:
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await answer

@@ -7,6 +7,7 @@ meanwhile. Others may teach the same file from other processes; the journal keep
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ class Teaching:
     """
 
     def __init__(self, service: Service, models: Models, limits: Limits) -> None:
-        self._service, self._limits = service, limits
+        self._service, self._models, self._limits = service, models, limits
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="penultimate-teach")
         self._teachers: dict[str, Teacher] = {}
@@ -176,10 +177,36 @@ class Teaching:
         except TimeoutError:
             raise busy(f"Others were teaching for {self._limits.seconds:g} seconds.") from None
         try:
-            with _refusals():
+            with self._refusals():
                 return await asyncio.get_running_loop().run_in_executor(self._thread, step)
         finally:
             self._turn.release()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Answer what cannot be taught with what was wrong, but for where its files are."""
+        try:
+            yield
+        except JournalBusyError as error:
+            raise RefusedError(503, self._told(error), {"Retry-After": "1"}) from error
+        except (TeachingError, BundleError, FileNotFoundError) as error:  # as the files are now
+            raise RefusedError(409, self._told(error)) from error
+        except (TypeError, ValueError) as error:
+            raise RefusedError(422, self._told(error)) from error
+        except MemoryError as error:
+            raise RefusedError(413, "There is not enough memory for so many samples.") from error
+        except OSError as error:
+            raise RefusedError(507, self._told(error)) from error
+
+    def _told(self, error: Exception) -> str:
+        """Return what clients are told: names of files, whose folders are for the log alone."""
+        text = said = str(error)
+        for path in self._models.paths.values():
+            for folder in {f"{path.absolute().parent}{os.sep}", f"{path.parent}{os.sep}"}:
+                said = said.replace(folder, "").replace(repr(folder)[1:-1], "")
+        if said != text:
+            self._service.say(f"Teaching failed: {text}")
+        return said
 
 
 def _opened(path: Any, models: Models, limits: Limits) -> Teacher:
@@ -191,20 +218,3 @@ def _opened(path: Any, models: Models, limits: Limits) -> Teacher:
 
 def _what_is_compared(status: Any) -> object:
     return status.sha256, [each.event for each in status.lessons]
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Answer what cannot be taught with what was wrong."""
-    try:
-        yield
-    except JournalBusyError as error:
-        raise RefusedError(503, str(error), {"Retry-After": "1"}) from error
-    except (TeachingError, BundleError, FileNotFoundError) as error:  # as the files are now
-        raise RefusedError(409, str(error)) from error
-    except (TypeError, ValueError) as error:
-        raise RefusedError(422, str(error)) from error
-    except MemoryError as error:
-        raise RefusedError(413, "There is not enough memory for so many samples.") from error
-    except OSError as error:
-        raise RefusedError(507, str(error)) from error

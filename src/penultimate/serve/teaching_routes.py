@@ -85,8 +85,8 @@ def teaching_routes(
         Returns the part of the document about refusals of these statuses.
     """
     router = APIRouter()
-    of_state = refused(400, 401, 403, 404, 409, 421, 422, 503, 507)
-    of_samples = refused(400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 503, 507)
+    of_state = refused(400, 401, 403, 404, 409, 421, 422, 429, 503, 507)
+    of_samples = refused(400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 503, 507)
 
     @router.get("/v1/teach", response_model=TeachingStatus, responses=of_state)
     async def status(request: Request, model: _NAME = None) -> Response:

@@ -21,7 +21,7 @@ def watch_routes(service: Service, refusals: dict[int, Any]) -> APIRouter:
         Answers of the document, by status.
     """
     router = APIRouter()
-    said: Any = {status: refusals[status] for status in (400, 401, 403, 404, 421, 422)}
+    said: Any = {status: refusals[status] for status in (400, 401, 403, 404, 421, 422, 429)}
 
     @router.get("/v1/watch", response_model=WatchReport, responses=said)
     async def report(request: Request, model: _NAME = None) -> dict[str, Any]:

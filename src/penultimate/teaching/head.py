@@ -147,7 +147,7 @@ class Head:
             step=step,
             in_bundle=fitted,
             now=fitted,
-            normalization=_normalization(described, numbers),
+            normalization=normalization_of(described, numbers),
             beta=None if beta is None else beta.item(),
             classes=own,
             places=places,
@@ -263,7 +263,7 @@ def _params(given: Mapping[str, Any], classes: list[Any]) -> dict[str, Any]:
     return params
 
 
-def _normalization(described: Mapping[str, Any], numbers: Mapping[str, NDArray[Any]]) -> Any:
+def normalization_of(described: Mapping[str, Any], numbers: Mapping[str, NDArray[Any]]) -> Any:
     """Return the fitted transformer before the head."""
     name, width = described["normalization"], described["n_features"]
     # Its numbers, if it has some, replace those of these samples.

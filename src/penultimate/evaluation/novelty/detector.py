@@ -242,10 +242,42 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         self._scores = {
             name: SCORES[name]().fit(rows, codes) for name in self.criterion_.split("+")
         }
+        self._n_fitted = np.bincount(codes)
+        self._set_thresholds(held_out)
+        return self
+
+    def calibrate(self, X: ArrayLike) -> Self:
+        """Set the threshold anew, with other held-out samples; the score stays as it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features of samples of known classes that the score was not fitted on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than the rate needs.
+
+        Warns
+        -----
+        UserWarning
+            As of `fit`.
+        """
+        rows = self._checked(X)
+        check_enough(self.false_alarm_rate, len(rows))
+        self._set_thresholds(rows)
+        return self
+
+    def _set_thresholds(self, held_out: NDArray[Any]) -> None:
         self.n_heldout_ = len(held_out)
         groups = np.zeros(len(self.classes_), np.int64)
         if self.per_class:
-            groups = pool_classes(np.bincount(codes), len(held_out), self.false_alarm_rate)
+            groups = pool_classes(self._n_fitted, len(held_out), self.false_alarm_rate)
         self._calibration = Calibration.of(*self._compare(held_out), groups)
         self.offset_ = -self._calibration.thresholds(self.false_alarm_rate)
         self.calibrated_alone_ = np.bincount(groups)[groups] == 1
@@ -258,7 +290,6 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=level_outside(),
             )
-        return self
 
     def _needs_folds(self, y: NDArray[Any]) -> bool:
         single = self.criterion in SCORES
@@ -353,3 +384,38 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
             1 for samples that may be of a known class, -1 for novel ones.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def fit_with(
+    detector: NoveltyDetector,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    groups: NDArray[Any] | None,
+    held_out: NDArray[Any],
+) -> NoveltyDetector:
+    """Fit a detector to known samples, and calibrate it with others, which need no labels.
+
+    Parameters
+    ----------
+    detector : NoveltyDetector
+    X, y, groups : ndarray
+        Known samples, with labels and groups (or None).
+    held_out : ndarray of shape (n_heldout, n_features)
+
+    Returns
+    -------
+    NoveltyDetector
+        The same, fitted.
+    """
+    n_known, n_heldout = len(X), len(held_out)
+
+    def for_all(values: NDArray[Any]) -> NDArray[Any]:
+        # Those of held-out samples serve for nothing.
+        return np.concatenate([values, np.repeat(values[:1], n_heldout)])
+
+    return detector.fit(
+        np.concatenate([X, held_out]),
+        for_all(y),
+        groups=None if groups is None else for_all(groups),
+        is_heldout=np.arange(n_known + n_heldout) >= n_known,
+    )

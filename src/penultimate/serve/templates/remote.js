@@ -10,6 +10,7 @@ async function ask(source, width, height, {file = null, kept = false} = {}) {
   if (subset >= 0) query.set("subset", facts.subsets[subset].name);
   // Frames of a film and halves of drawings are no samples of what the model is for.
   if (!kept) query.set("watch", "false");
+  if (kept && facts.pictures) query.set("neighbors", NEIGHBORS);
   let response;
   try {
     response = await fetch(`v1/predict?${query}`, {
@@ -53,7 +54,7 @@ function asOutputs({predictions: [said], model, watch}) {
     throw new Refusal(say("other_classes"));
   }
   showWatch(watch);
-  const outputs = {withdrawn: watch?.withdrawn, label: [model.classes.indexOf(said.label)], accepted: [!said.abstained], novel: [said.novel]};
+  const outputs = {neighbors: said.neighbors, withdrawn: watch?.withdrawn, label: [model.classes.indexOf(said.label)], accepted: [!said.abstained], novel: [said.novel]};
   for (const name of ["scores", "margins", "probabilities"]) {
     if (said[name] !== null) outputs[name] = said[name].map(value => value ?? -Infinity);
   }
