@@ -350,7 +350,9 @@ def ten_classes(full, tmp_path_factory):
         dataclasses.replace(m, predictions=guesses, probabilities=None, margins=None)
         for m in full.methods
     ]
-    made = dataclasses.replace(full, dataset=data, methods=methods, hardest=[], others=[])
+    made = dataclasses.replace(
+        full, dataset=data, methods=methods, hardest=[], others=[], strangers=None
+    )
     return made, made.save(tmp_path_factory.mktemp("ten") / "out")
 
 

@@ -205,7 +205,9 @@ def test_because_it_looks_like_these(page, pictured, explaining, pictures):
     assert 1 <= len(images) <= 4
     assert "Because it looks like these" in card.text
     assert "Training images of" not in card.text
-    loaded = "return [...document.querySelectorAll('.neighbors img')].every(i => i.naturalWidth === 64)"
+    loaded = (
+        "return [...document.querySelectorAll('.neighbors img')].every(i => i.naturalWidth === 64)"
+    )
     WebDriverWait(page, 20).until(lambda _: page.execute_script(loaded))
     for width in (1100, 360):
         for _ in in_width(page, width):
