@@ -85,8 +85,10 @@ async def test_random_lessons(taught, teachable, steps):
 @pytest.mark.skipif(
     find_spec("schemathesis") is None, reason="schemathesis is not installed: make test-schema"
 )
-def test_schemathesis_finds_nothing(bundles):
-    server = Server(bundles["special"], bundles["columns"], "--threads", 1)
+def test_schemathesis_finds_nothing(bundles, pictured, tmp_path):
+    path = tmp_path / "explained.zip"
+    path.write_bytes(pictured.read_bytes())
+    server = Server(bundles["special"], bundles["columns"], path, "--threads", 1)
     with server.client:
         checks = (
             "not_a_server_error,status_code_conformance,content_type_conformance,"

@@ -18,6 +18,7 @@ from penultimate.cli.app import app
 from penultimate.serve import Models
 from penultimate.serve import teaching_answers as described
 from penultimate.svm import SVC
+from penultimate.teaching import TeachingError
 from tests.bundle.digits import digit_images
 
 from .conftest import as_file, as_text, in_loop, serving
@@ -260,6 +261,24 @@ async def test_a_full_disk_loses_nothing(taught, monkeypatch):
         assert (await client.get("/v1/teach")).json() == status
         assert (await teach(client, SEVENS[1:2], [7])).status_code == 200
         assert (await client.post("/v1/teach/promote")).json()["promotion"]["number"] == 2
+
+
+@pytest.mark.parametrize("kind", [OSError, TeachingError, ValueError])
+@in_loop
+async def test_folders_are_for_the_log_alone(taught, monkeypatch, kind):
+    """Whatever fails, clients read the name of a file, and whoever runs the service its place."""
+    said = []
+
+    def fail(*_, **__):
+        raise kind(f"{str(taught)!r} is locked, and so is {taught.parent / 'digits.journal'}.")
+
+    async with opened(taught, say=said.append) as client:
+        monkeypatch.setattr(Teacher, "teach", fail)
+        answer = await teach(client, SEVENS[:1], [7])
+    assert answer.json()["detail"] == "'digits.zip' is locked, and so is digits.journal."
+    assert said == [
+        f"Teaching failed: {str(taught)!r} is locked, and so is {taught.parent / 'digits.journal'}."
+    ]
 
 
 @in_loop

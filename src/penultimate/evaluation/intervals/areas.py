@@ -63,12 +63,14 @@ def area_interval(
             f"{len(negatives)} negatives."
         )
     ranks = rankdata(np.concatenate([positives, negatives]))
-    below = ranks[: len(positives)] - rankdata(positives)  # negatives below each positive
-    above = ranks[len(positives) :] - rankdata(negatives)
+    below: NDArray[np.float64] = ranks[: len(positives)] - rankdata(
+        positives
+    )  # negatives below each positive
+    beneath: NDArray[np.float64] = ranks[len(positives) :] - rankdata(negatives)
     area = float(below.mean() / len(negatives))
     of_positives, of_negatives = groups or (None, None)
     m = _effective(below / len(negatives), of_positives)
-    n = _effective(1 - above / len(positives), of_negatives)
+    n = _effective(1 - beneath / len(positives), of_negatives)
 
     def distance(value: float) -> float:
         return abs(area - value) - Z * _deviation(value, m, n)
@@ -86,7 +88,7 @@ def _deviation(area: float, m: float, n: float) -> float:
     return float(np.sqrt(area * (1 - area) * spread / (m * n)))
 
 
-def _effective(placements: NDArray[np.floating], groups: NDArray[Any] | None) -> float:
+def _effective(placements: NDArray[np.float64], groups: NDArray[Any] | None) -> float:
     """Return how many independent samples determine a mean as well as these do."""
     n = float(len(placements))
     if groups is None:
