@@ -126,9 +126,9 @@ def test_a_new_class_is_compared_promoted_and_taken_back(page, sevens):
     assert step(page, "compare") == "Compared."
     assert "On 100 held-out samples" in text_of(page, "#compared")
     assert "95 % interval" in text_of(page, "#compared")
-    assert "They were looked at 1 time." in text_of(page, "#compared")
+    assert "They were looked at once." in text_of(page, "#compared")
     page.refresh()
-    until(page, lambda: "looked at 1 time" in text_of(page, "#compared"))
+    until(page, lambda: "looked at once" in text_of(page, "#compared"))
     assert step(page, "promote").startswith("Version 2 serves now.")
     assert "Version 2 serves. It was taught nothing since." in text_of(page, "#so-far")
     (card,) = show(page, sevens[:1])

@@ -100,7 +100,7 @@ class HeadComparison:
             f"On {self.n_samples:,} held-out samples: {100 * self.taught.value:.1f} % taught, "
             f"{100 * self.serving.value:.1f} % serving. Difference {100 * points.value:+.1f} "
             f"points (95 % interval: {100 * points.low:+.1f} to {100 * points.high:+.1f}).",
-            f"They were looked at {self.n_looks} time{'s' * (self.n_looks != 1)}.",
+            f"They were looked at {'once' if self.n_looks == 1 else f'{self.n_looks} times'}.",
         ]
         if self.routed is not None:
             lines.append(
