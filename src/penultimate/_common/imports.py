@@ -21,12 +21,31 @@ def import_optional(name: str, extra: str) -> ModuleType:
     ImportError
         If the package is not installed; the message names the extra.
     """
-    if find_spec(name.partition(".")[0]) is None:
-        raise ImportError(
-            f"The package '{name.partition('.')[0]}' is not installed. "
-            f"Install it with: pip install 'penultimate[{extra}]'"
-        )
+    require(name.partition(".")[0], extra=extra)
     return import_module(name)
+
+
+def require(*names: str, extra: str) -> None:
+    """Raise what `import_optional` would, without an import: before work that would be lost.
+
+    Parameters
+    ----------
+    *names : str
+        Packages.
+    extra : str
+        Extra of this package that installs them.
+
+    Raises
+    ------
+    ImportError
+        If one is not installed; the message names the extra.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ImportError(
+                f"The package '{name}' is not installed. "
+                f"Install it with: pip install 'penultimate[{extra}]'"
+            )
 
 
 def is_debugging() -> bool:

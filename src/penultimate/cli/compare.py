@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._common.imports import import_optional
+from penultimate._common.imports import require
 from penultimate._common.progress import Progress
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
@@ -357,9 +357,10 @@ def _compare(
 
         chosen = network if find is None else find()
         frozen = is_frozen(chosen)
-        if keep_models and not can_write_models():
-            import_optional("onnx", "onnx")  # which says so before anything is trained
-            import_optional("onnxruntime", "onnx")
+        if keep_models:
+            require("onnx", "onnxruntime", extra="onnx")
+        if cache is not None:
+            require("pyarrow", extra="store")
         with wrong_usage("--methods"):
             choose_methods(methods, by_subset=subsets, frozen=frozen, on_features=None)
         if normalization != "auto":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penultimate._common.imports import require
 from penultimate._common.progress import Progress
 from penultimate._common.protocols import PerSample
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
@@ -66,6 +67,7 @@ def extract(
 
         from penultimate.networks import is_frozen
 
+        require("pyarrow", extra="store")
         check_group(group_from_filename)
         given = find_network(network, preprocessing=preprocessing, pooling=pooling, mirror=mirror)
         if not is_frozen(given):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penultimate._common.imports import require
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, wrong_usage
 from penultimate.cli.compare import DEFAULT_NETWORK, EPOCHS, OnLeak, Selection, default_selection
 from penultimate.cli.fit_options import (
@@ -150,6 +151,7 @@ def fit(
         check_for_reports(context)
         with plain_errors():
             check_model_file(out)
+            require("onnx", "onnxruntime", extra="onnx")
             _take_winner(report, out, head)
         return
     assert data is not None
@@ -166,6 +168,7 @@ def fit(
     )
     with plain_errors("no model was written"):
         check_model_file(out, [data])
+        require("onnx", "onnxruntime", extra="onnx")
         from rich.console import Console
 
         from penultimate.comparison.live import LiveTable
