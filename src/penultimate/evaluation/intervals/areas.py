@@ -63,14 +63,14 @@ def area_interval(
             f"{len(negatives)} negatives."
         )
     ranks = rankdata(np.concatenate([positives, negatives]))
-    below: NDArray[np.float64] = ranks[: len(positives)] - rankdata(
-        positives
-    )  # negatives below each positive
-    beneath: NDArray[np.float64] = ranks[len(positives) :] - rankdata(negatives)
+    of_positives, of_negatives = ranks[: len(positives)], ranks[len(positives) :]
+    # Of each sample, how many of the other kind are below it.
+    below: NDArray[np.float64] = of_positives - rankdata(positives)
+    beneath: NDArray[np.float64] = of_negatives - rankdata(negatives)
     area = float(below.mean() / len(negatives))
-    of_positives, of_negatives = groups or (None, None)
-    m = _effective(below / len(negatives), of_positives)
-    n = _effective(1 - beneath / len(positives), of_negatives)
+    first, second = groups or (None, None)
+    m = _effective(below / len(negatives), first)
+    n = _effective(1 - beneath / len(positives), second)
 
     def distance(value: float) -> float:
         return abs(area - value) - Z * _deviation(value, m, n)
