@@ -97,7 +97,8 @@ def test_correct_undo_and_what_other_pages_see(page, path, sevens):
     assert page.execute_script("return arguments[0].naturalWidth", picture) == 64
     assert correct(page, first, "digit 3").startswith("Sample 0 was taught as ")
     # What is shown of an answer after a lesson is both, and another page sees the same.
-    other, *_ = show(page, [sevens[2]])[::-1]
+    show(page, [sevens[2]])
+    other, *_ = wait_for(page, "#cards > li", 3)  # the latest comes first
     until(page, lambda: "With what it was taught since: digit" in other.text)
     page.refresh()
     wait_for(page, "#lessons li")
