@@ -128,6 +128,14 @@ async def test_without_pictures_there_is_nothing(models, files):
         check_problem(await client.get("/v1/pictures/0/0.png"), 404, "no picture 0 of class 0")
 
 
+def test_without_onnx_there_are_none(model, monkeypatch):
+    from penultimate.serve import neighbors as module
+
+    assert has_pictures(model)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert not has_pictures(model)
+
+
 def test_after_teaching(taught):
     sevens, labels = digit_images()
     with Teacher(taught, threads=1) as teacher:

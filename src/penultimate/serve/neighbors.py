@@ -10,6 +10,7 @@ import io
 import threading
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Neighbors:
         """Who has the file, or may ask, sees what."""
         return f"{PRIVACY} Its pictures are shown to everybody who may ask."
 
+    def prepare(self) -> None:
+        """Load what is needed, which takes seconds the first time."""
+        with self._lock:
+            self._extractor, self._classes, self._heads  # noqa: B018  they are computed and kept
+            from sklearn.metrics import pairwise  # noqa: F401
+
     def find(
         self, predictions: Predictions, n: int, *, images: Any = None, features: Any = None
     ) -> list[list[Neighbor]]:
@@ -90,8 +97,8 @@ class Neighbors:
         images, features : object
             One of them, as `Predictor.predict_all` takes them.
         """
-        with self._lock:  # what is read and made once; it is kept
-            extractor, classes = self._extractor, self._classes
+        self.prepare()
+        extractor, classes = self._extractor, self._classes
         X = extractor.of(images)[0] if features is None else extractor.given(features)
         code_of = {label: code for code, label in enumerate(self._predictor.classes_.tolist())}
         codes = [code_of[label] for label in predictions.labels.tolist()]
@@ -182,8 +189,9 @@ class Neighbors:
 
 
 def has_pictures(predictor: Predictor) -> bool:
-    """Return whether a bundle says which of its heads' samples its thumbnails show."""
-    return bool((predictor.manifest.teach or {}).get("pictures"))
+    """Return whether a bundle says which samples its thumbnails show, and they can be compared."""
+    is_told = bool((predictor.manifest.teach or {}).get("pictures"))
+    return is_told and find_spec("onnx") is not None  # by which the graph is cut
 
 
 def kernel_distances(

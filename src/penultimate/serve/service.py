@@ -61,6 +61,9 @@ class Service:
             self.metrics.serves(version)
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="penultimate-read") as threads:
             self._threads = threads
+            for version in self._models:
+                if version.neighbors is not None:  # so that the first question does not wait for it
+                    threads.submit(version.neighbors.prepare)
             self._tasks = [
                 asyncio.create_task(self._batcher.run()),
                 asyncio.create_task(self._models.watch(self._note, self.look_now)),
