@@ -275,7 +275,7 @@ def fit(
 
 def some_of_each(
     dataset: "Dataset", fitted: "FinalModel", n_each: int, teachable: bool
-) -> "tuple[NDArray[Any], ...]":
+) -> "tuple[NDArray[Any], NDArray[Any]] | tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
     """Return training images of each class and their labels; to be taught, also which they are."""
     import numpy as np
 
@@ -290,8 +290,8 @@ def some_of_each(
         order = np.concatenate([support, np.setdiff1d(order, support)])
     each = [order[labels[order] == k][:n_each] for k in np.unique(labels)]
     chosen = np.concatenate(each)
-    found = dataset.images[places[chosen]], names[labels[chosen]]
-    return (*found, chosen) if teachable else found
+    images, shown = dataset.images[places[chosen]], names[labels[chosen]]
+    return (images, shown, chosen) if teachable else (images, shown)
 
 
 def _take_winner(report: Path, out: Path, head: str) -> None:
