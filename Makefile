@@ -48,20 +48,29 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json
 	  touch node_modules/.package-lock.json; else echo "npm is not installed: its tests are skipped."; fi
 
 # On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
-# arguments, naming networks and comparing do not differ by backend. JAX compiles for every shape,
-# which takes long: there it is the computations alone.
+# arguments, naming networks and comparing do not differ by backend, nor do single tests that are
+# marked so. JAX compiles for every shape, which takes long: there it is the computations alone.
 # Adapters of other frameworks than Keras do not either.
 NOT_OF_KERAS := --ignore-glob '*/test_torch_*' --ignore-glob '*/test_onnx_*'
+ON_ALL_BACKENDS := not slow and not serial and not one_backend
 BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training margins test_forward.py \
   test_extraction.py test_building.py)
 
 test-torch: $(VENV)/.test $(VENV)/.torch
-	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "not slow and not serial" $(BACKEND_TESTS) \
+	KERAS_BACKEND=torch $(PYTEST_BESIDE) -m "$(ON_ALL_BACKENDS)" $(BACKEND_TESTS) \
 	  tests/networks/test_applications.py tests/classifiers/test_deep_svc.py \
 	  tests/classifiers/test_margin.py tests/comparison/test_method.py
 
+# XLA compiles a program in a third of the time if it does not optimize it, and generates its
+# loops as in earlier versions; the same program of another network is read from a folder.
+test-jax: export PYTHONPATH := $(CURDIR)/$(VENV)/jax$(addprefix :,$(PYTHONPATH))
+test-jax: export XLA_FLAGS = --xla_backend_optimization_level=0 \
+  --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false
+test-jax: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
+test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
+test-jax: export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES = -1
 test-jax: $(VENV)/.test $(VENV)/.jax
-	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "not slow and not serial" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
+	KERAS_BACKEND=jax $(PYTEST_BESIDE) -m "$(ON_ALL_BACKENDS)" $(filter-out %/test_building.py,$(BACKEND_TESTS)) \
 	  --ignore tests/networks/training/test_checkpoints.py
 
 # MLflow brings 20 packages for one test: here, not in CI.
@@ -135,6 +144,11 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@touch $@
 
 # Independent of the others, so that `make -j2` installs them side by side.
-$(VENV)/.torch $(VENV)/.jax $(VENV)/.coverage $(VENV)/.mlflow $(VENV)/.schema: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/.torch $(VENV)/.coverage $(VENV)/.mlflow $(VENV)/.schema: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
 	$(INSTALL) requirements/$*.txt
+	@touch $@
+
+# Out of the way of the others: TensorFlow imports JAX where it is installed, in every process.
+$(VENV)/.jax: requirements/jax.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --no-deps --no-compile --upgrade --target $(VENV)/jax --requirement $<
 	@touch $@

@@ -129,6 +129,7 @@ def test_groups(shapes):
     assert (model.predict(X) == y).mean() > 0.5
 
 
+@pytest.mark.one_backend
 def test_layer_is_selected(shapes):
     X, y = shapes
     layers = ["flatten", "penultimate"]
@@ -145,6 +146,7 @@ def test_layer_is_selected(shapes):
         DeepSVC(layer=[]).fit(X, y)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(("n_each", "searched"), [(5, True), (2, True), (1, False)])
 def test_crossfit_from_few_samples(shapes, n_each, searched):
     X, y = shapes
@@ -157,6 +159,7 @@ def test_crossfit_from_few_samples(shapes, n_each, searched):
     assert model.classes_.tolist() == ["lying", "standing"]
 
 
+@pytest.mark.one_backend
 def test_crossfit_matches_its_definition(shapes):
     """Compare with the definition: one network per fold, and features never mixed."""
     X, y = shapes
@@ -213,6 +216,7 @@ def test_frozen_network_that_scales_pixels_gets_them_from_0_to_255(fitted, shape
     np.testing.assert_allclose(frozen.extract(X / 255), fitted.extract(X), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("real_training")
 def test_resubstitution_is_optimistic_on_random_labels():
     """Why the default holds samples out: features of training samples look too good."""
@@ -338,6 +342,7 @@ def test_two_inputs_get_the_way_out():
         DeepSVC(network).fit([X, X[:, 0, :3, 0]], y)
 
 
+@pytest.mark.one_backend
 def test_normalization_is_selected_with_the_layer(shapes):
     X, y = shapes
     pairs = [
@@ -363,6 +368,7 @@ def test_normalization_is_selected_with_the_layer(shapes):
             np.testing.assert_array_equal(alone.predict(X), model.predict(X))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("selection", ["crossfit", "resubstitution"])
 def test_normalization_is_selected_by_every_protocol(shapes, selection):
     X, y = shapes
@@ -376,6 +382,7 @@ def test_normalization_is_selected_by_every_protocol(shapes, selection):
     np.testing.assert_array_equal(again.decision_function(X), model.decision_function(X))
 
 
+@pytest.mark.one_backend
 def test_normalization_is_searched_over_like_any_parameter(shapes):
     X, y = shapes
     model = DeepSVC(untrained(), head=SVC(), normalization=["l2", None], random_state=0)

@@ -132,6 +132,7 @@ def wine():
     return X, codes
 
 
+@pytest.mark.one_backend
 def test_every_form_of_labels(wine, solved_steps):
     X, codes = wine
     names = np.array(["barolo", "grignolino", "barbera"])[codes]

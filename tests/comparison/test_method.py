@@ -27,6 +27,7 @@ def own_methods():
     }
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("solved_steps")
 def test_methods_of_ones_own_are_methods_like_any_other(two_subsets, tmp_path):
     recipe = Training(epochs=1)
@@ -137,6 +138,7 @@ def odd_heads():
     }
 
 
+@pytest.mark.one_backend
 def test_odd_heads_end_in_a_report(shapes, tmp_path):
     methods = {
         name: Method("pixels", head, family="[b]", inspect=True)

@@ -143,6 +143,7 @@ def everything_that_runs_a_network(X, y):
     )
 
 
+@pytest.mark.one_backend
 def test_batch_size_is_respected_wherever_a_network_is_run(sizes, shapes):
     X, y = shapes[0], np.where(shapes[1] == "lying", "a", "b")
     for name, run in everything_that_runs_a_network(X, y):

@@ -8,42 +8,40 @@ import numpy as np
 import pytest
 
 from penultimate.networks import build_network
+from penultimate.networks.frameworks import backend
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model, seeded
 
-HIDE = """
-import importlib.util, sys
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name in {hidden!r} else find(name, *a)
-from penultimate.networks.frameworks.backend import import_keras
-try:
-    print(import_keras().backend.backend())
-except ImportError as error:
-    print(error)
-"""
+
+@pytest.fixture
+def message_without(monkeypatch):
+    """What importing Keras says where some packages are not installed."""
+
+    def message(*hidden, chosen=""):
+        found = backend.find_spec
+        monkeypatch.setattr(
+            backend, "find_spec", lambda name: None if name in hidden else found(name)
+        )
+        monkeypatch.delitem(sys.modules, "keras", raising=False)  # as in a new process
+        monkeypatch.setenv("KERAS_BACKEND", chosen)
+        with pytest.raises(ImportError) as caught:
+            import_keras()
+        return str(caught.value)
+
+    return message
 
 
-def run_without(*hidden, backend=""):
-    """Import Keras in a fresh process in which some packages appear not to be installed."""
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    code = HIDE.format(hidden=set(hidden))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
-    return done.stdout
+def test_missing_keras_names_the_extra(message_without):
+    assert "pip install 'penultimate[tensorflow]'" in message_without("keras")
 
 
-def test_missing_keras_names_the_extra():
-    assert "pip install 'penultimate[tensorflow]'" in run_without("keras")
-
-
-def test_no_backend_names_the_extra():
-    message = run_without("tensorflow", "torch", "jax")
+def test_no_backend_names_the_extra(message_without):
+    message = message_without("tensorflow", "torch", "jax")
     assert "need Keras and a backend" in message
     assert "penultimate[tensorflow]" in message
 
 
-def test_chosen_backend_that_is_missing():
-    message = run_without("torch", backend="torch")
+def test_chosen_backend_that_is_missing(message_without):
+    message = message_without("torch", chosen="torch")
     assert "backend 'torch' (KERAS_BACKEND) is not installed" in message
     assert "penultimate[torch]" in message
 
@@ -92,17 +90,17 @@ print({shown})
 
 
 def test_determinism_can_be_turned_on():
-    backend = import_keras().backend.backend()
-    if backend not in SETTINGS:
-        pytest.skip(f"{backend} has no such setting")
-    imports = "import tensorflow as tf" if backend == "tensorflow" else f"import {backend}"
+    name = import_keras().backend.backend()
+    if name not in SETTINGS:
+        pytest.skip(f"{name} has no such setting")
+    imports = "import tensorflow as tf" if name == "tensorflow" else f"import {name}"
     environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
-    code = DETERMINISM.format(imports=imports, shown=SETTINGS[backend])
+    code = DETERMINISM.format(imports=imports, shown=SETTINGS[name])
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     # One operation at a time is all that training needs; the rest is left to the user.
-    assert done.stdout.split() == (["1", "1"] if backend == "tensorflow" else ["False", "True"])
+    assert done.stdout.split() == (["1", "1"] if name == "tensorflow" else ["False", "True"])
 
 
 @pytest.fixture

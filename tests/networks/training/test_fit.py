@@ -72,6 +72,7 @@ def test_best_weights_are_kept(samples):
     assert accuracy == pytest.approx(history.validation_accuracy[history.best_epoch])
 
 
+@pytest.mark.one_backend
 def test_a_small_slice_does_not_select_an_epoch(samples):
     """Its labels are wrong, so its loss is lowest while the network still guesses."""
     X, codes = samples
@@ -121,6 +122,7 @@ def test_fewer_samples_than_a_batch(samples):
     assert np.isfinite(train(model, X[:5], codes[:5], None, Training(epochs=1)).loss).all()
 
 
+@pytest.mark.one_backend
 def test_no_validation_slice_keeps_the_last_weights(samples):
     recipe = Training(epochs=2, batch_size=8, augmentation=None, validation_size=0)
     _, history = fit_network(small, *samples, recipe)
@@ -128,6 +130,7 @@ def test_no_validation_slice_keeps_the_last_weights(samples):
     assert history.best_epoch == 1
 
 
+@pytest.mark.one_backend
 def test_groups_stay_out_of_the_slice(samples):
     X, codes = samples
     groups = np.arange(60) % 10
@@ -140,6 +143,7 @@ def test_groups_stay_out_of_the_slice(samples):
     assert len(history.validation_loss) == 1
 
 
+@pytest.mark.one_backend
 def test_progress_reports_every_step(samples):
     reported = []
 
@@ -170,6 +174,7 @@ def test_bfloat16_learns_and_leaves_a_float32_network(samples):
     np.testing.assert_array_equal(features, FeatureExtractor(fresh).fit_transform(X))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [
