@@ -48,9 +48,9 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json
 	  touch node_modules/.package-lock.json; else echo "npm is not installed: its tests are skipped."; fi
 
 # On the other backends: what computes, trains or follows a graph, and a few uses of it. Reading
-# arguments, naming networks and comparing do not differ by backend, nor do single tests that are
-# marked so. JAX compiles for every shape, which takes long: there it is the computations alone.
-# Adapters of other frameworks than Keras do not either.
+# arguments, naming networks, comparing and adapters of other frameworks than Keras do not differ by
+# backend, nor do single tests that are marked so. JAX compiles for every shape, which takes long:
+# there it is the computations alone.
 NOT_OF_KERAS := --ignore-glob '*/test_torch_*' --ignore-glob '*/test_onnx_*'
 ON_ALL_BACKENDS := not slow and not serial and not one_backend
 BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training margins test_forward.py \
