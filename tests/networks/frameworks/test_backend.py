@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from penultimate.networks import build_network
+from penultimate.networks import build_network, make_deterministic
 from penultimate.networks.frameworks import backend
 from penultimate.networks.frameworks.backend import import_keras, is_keras_model, seeded
 
@@ -72,35 +72,46 @@ def test_seed_fixes_initial_weights(seed):
     np.testing.assert_array_equal(*weights)
 
 
-SETTINGS = {
-    "tensorflow": "tf.config.threading.get_inter_op_parallelism_threads()",
-    "torch": "torch.are_deterministic_algorithms_enabled()",
-}
 DETERMINISM = """
 import warnings
 warnings.simplefilter("error")
 from penultimate.networks import make_deterministic
 from penultimate.networks.frameworks.backend import seeded
-{imports}
+import tensorflow as tf
 with seeded(0):
-    print({shown})
+    print(tf.config.threading.get_inter_op_parallelism_threads())
 make_deterministic()
-print({shown})
+print(tf.config.threading.get_inter_op_parallelism_threads())
 """
 
 
-def test_determinism_can_be_turned_on():
-    name = import_keras().backend.backend()
-    if name not in SETTINGS:
-        pytest.skip(f"{name} has no such setting")
-    imports = "import tensorflow as tf" if name == "tensorflow" else f"import {name}"
+def test_determinism_of_tensorflow_can_be_turned_on():
+    if import_keras().backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow has such a number of threads")
     environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
-    code = DETERMINISM.format(imports=imports, shown=SETTINGS[name])
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+        [sys.executable, "-c", DETERMINISM],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
     )
     # One operation at a time is all that training needs; the rest is left to the user.
-    assert done.stdout.split() == (["1", "1"] if name == "tensorflow" else ["False", "True"])
+    assert done.stdout.split() == ["1", "1"]
+
+
+def test_determinism_of_torch_can_be_turned_on():
+    if import_keras().backend.backend() != "torch":
+        pytest.skip("only torch has such a setting")
+    import torch
+
+    try:
+        with seeded(0):
+            assert not torch.are_deterministic_algorithms_enabled()
+        make_deterministic()
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
