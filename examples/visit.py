@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
@@ -44,11 +45,13 @@ def fit(path):
     model = DeepSVC("compact", head=SVC(C=10), training=Training(epochs=5), random_state=0)
     model.fit(X, y)
     held_out = images[parts.held_out], labels[parts.held_out]
+    rows = model.head_[-1].support_  # what answers are explained by; twenty of each class are kept
+    rows = np.concatenate([rows[y[rows] == digit][:20] for digit in model.classes_])
     save(
         model,
         path,
         held_out[0][:200],
-        thumbnails=(X[:120], y[:120]),
+        thumbnails=(X[rows], y[rows], rows),
         teach=(X, y),
         held_out=held_out,
     )
