@@ -27,6 +27,7 @@ from penultimate.networks.frameworks.keras_models import cut
 from penultimate.networks.training import fit
 from penultimate.networks.training.epochs import run_epoch
 from penultimate.provenance import records
+from penultimate.report import render
 from penultimate.results.method import HardCase, LearningCurve
 
 # The files that take longest, in this order. Workers take files in the order of collection: with
@@ -176,6 +177,12 @@ def real_training(monkeypatch):
     monkeypatch.setattr(fit, "run_epoch", run_epoch)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Reports without their pictures, which take most of the time of writing one."""
+    monkeypatch.setattr(render, "_picture", lambda display, width: "data:,")
+
+
 @pytest.fixture(scope="session")
 def shapes():
     """Sixty images of two classes that a network learns at once: bars that lie, bars that stand."""
@@ -255,13 +262,15 @@ def npm_packages():
 
 @pytest.fixture(scope="session")
 def comparison(shapes):
-    """A comparison with errors to show: a tenth of the labels are wrong."""
+    """A comparison with errors to show: a fifth of the labels are wrong."""
     images, labels = shapes
     noisy = labels.copy()
     flip = np.random.default_rng(1).choice(60, 12, replace=False)
     noisy[flip] = np.where(labels[flip] == "lying", "standing", "lying")
     data = Dataset.from_arrays(images, noisy, name="bars <b>&", notes=("Made of 60 bars.",))
-    result = compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "run_epoch", solve_last_layer)
+        result = compare(data, seeds=2, training=Training(epochs=4, batch_size=8))
     # Subsets that the data came with, in a comparison that does not use them.
     return dataclasses.replace(result, dataset=dataclasses.replace(data, subsets={"flat": (0,)}))
 

@@ -16,6 +16,8 @@ from penultimate import datasets
 from penultimate.cli import compare, look  # noqa: F401  importing registers the commands
 from penultimate.cli.app import app
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.training import fit
+from penultimate.networks.training.epochs import run_epoch
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -70,6 +72,8 @@ def a_network_of_the_user(folder):
     return named | {"X_test": X[120:], "y_test": y[120:]}
 
 
+# That the pages run is tested here; what a training by steps does, elsewhere and by the README.
+pytestmark = pytest.mark.usefixtures("solved_networks")
 COMMANDS = [page for page in PAGES if "```console" in page.read_text("utf-8")]
 
 
@@ -101,6 +105,8 @@ CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 def test_code_runs(page, shapes, tmp_path, monkeypatch):
     """The blocks of a page run one after the other, on data that the page does not define."""
     monkeypatch.chdir(tmp_path)
+    if page.name == "README.md":
+        monkeypatch.setattr(fit, "run_epoch", run_epoch)
     real = datasets.load_mnist_5k()
     few = real.take(np.concatenate([np.flatnonzero(real.labels == k)[:30] for k in range(10)]))
     monkeypatch.setattr(datasets, "load_mnist_5k", lambda: few)

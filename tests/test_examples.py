@@ -125,9 +125,9 @@ def test_mnist_hybrid_is_short():
     assert len(lines_of_code(EXAMPLES / "mnist_hybrid.py")) <= 25
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("solved_steps")
 def test_svm_in_keras_draws_and_advises(fewer_digits, tmp_path, monkeypatch, capsys):
-    """The whole script, except that its networks train for two epochs, and on fewer digits."""
+    """The whole script, on fewer digits, with networks that are trained without steps."""
     script, picture = str(EXAMPLES / "svm_in_keras.py"), tmp_path / "boundaries.png"
     monkeypatch.setattr(
         penultimate, "Training", lambda *_, **recipe: Training(**{**recipe, "epochs": 2})

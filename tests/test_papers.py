@@ -13,7 +13,7 @@ from penultimate.datasets import load
 from penultimate.evaluation import Interval
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-UNITS = {"tang2013": ("--epochs", "1"), "agarap2017": ("--steps", "6")}
+UNITS = {"tang2013": ("--epochs", "1"), "agarap2017": ("--steps", "2")}
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ def run(*arguments, **kwargs):
 
 
 @pytest.fixture
-def here(monkeypatch, solved_steps):
-    """Run in this process, whose determinism stays as it is, with networks that are solved for."""
+def here(monkeypatch, solved_steps, undrawn):
+    """Run in this process, without determinism, training by steps or pictures."""
     monkeypatch.setattr("penultimate.networks.make_deterministic", lambda: None)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 

@@ -138,17 +138,23 @@ def test_named_networks_do_not_depend_on_global_settings(setting, network):
         assert ours.dtype == np.float32
 
 
-def test_trainings_of_named_networks_do_not_depend_on_global_settings(setting):
+def trained_values():
     X, codes = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8), np.arange(16) % 2
     recipe = Training(epochs=1, batch_size=8, augmentation=None)
+    trained = fit_network("compact", X, codes, recipe)[0].get_weights()
+    margin = MarginClassifier("compact", training=recipe, random_state=0).fit(X, codes)
+    return [*trained, margin.decision_function(X)]
 
-    def values():
-        trained = fit_network("compact", X, codes, recipe)[0].get_weights()
-        margin = MarginClassifier("compact", training=recipe, random_state=0).fit(X, codes)
-        return [*trained, margin.decision_function(X)]
 
-    expected = values()
+@pytest.fixture(scope="module")
+def plainly_trained_values():
+    return trained_values()
+
+
+def test_trainings_of_named_networks_do_not_depend_on_global_settings(
+    plainly_trained_values, setting
+):
     is_kept = setting()
-    for ours, theirs in zip(values(), expected, strict=True):
+    for ours, theirs in zip(trained_values(), plainly_trained_values, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert is_kept()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = ["errors.csv", "predictions.csv", "report.html", "results.json"]
 
 
