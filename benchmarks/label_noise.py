@@ -11,6 +11,7 @@ on the test set. Nothing was selected on the test sets. Run it with:
 import argparse
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +26,7 @@ from penultimate.splits import split_test
 NOISE = 0.0, 0.3, 1.0
 SELECTIONS = "resubstitution", "crossfit", "heldout"
 N_CLASSES = 10
+RECIPE = Training(batch_size=32, augmentation=None, label_smoothing=0, validation_size=0)
 
 
 def build(shape, n_classes):
@@ -49,7 +51,7 @@ def noisy_digits(noise, seed):
     return X.astype(np.float32), np.where(replaced, rng.integers(0, N_CLASSES, len(y)), y)
 
 
-def measure(noise, selection, seed, epochs):
+def measure(noise, selection, seed, epochs, recipe=RECIPE):
     """Return the selection score and the test accuracy."""
     X, y = noisy_digits(noise, seed)
     parts = split_test(y, test_size=0.25, seed=seed)
@@ -57,7 +59,7 @@ def measure(noise, selection, seed, epochs):
         build,
         head=SVCSearchCV(),
         selection=selection,
-        training=Training(epochs, 32, augmentation=None, label_smoothing=0, validation_size=0),
+        training=replace(recipe, epochs=epochs),
         random_state=seed,
     ).fit(X[parts.train], y[parts.train])
     return model.best_score_, model.score(X[parts.held_out], y[parts.held_out])

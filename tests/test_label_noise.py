@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +21,24 @@ def label_noise():
     sys.path.remove(str(BENCHMARKS))
 
 
+@pytest.fixture(scope="module")
+def measure(label_noise):
+    """The benchmark's, in a quarter of its steps: a step takes the same time for any batch."""
+    recipe = replace(label_noise.RECIPE, batch_size=128, learning_rate=0.006)
+    return partial(label_noise.measure, recipe=recipe)
+
+
 @pytest.mark.slow
-def test_only_resubstitution_is_fooled_by_random_labels(label_noise):
-    told = {s: label_noise.measure(1.0, s, 0, 30) for s in label_noise.SELECTIONS}
-    assert told["resubstitution"][0] > 0.35  # about .5 after 40 epochs
+def test_only_resubstitution_is_fooled_by_random_labels(label_noise, measure):
+    told = {s: measure(1.0, s, 0, 30) for s in label_noise.SELECTIONS}
+    assert told["resubstitution"][0] > 0.35  # about .4
     for selection in ("crossfit", "heldout"):
         assert told[selection][0] < 0.18
     assert np.all([true < 0.16 for _, true in told.values()])
 
 
-@pytest.mark.slow
-def test_and_by_some_wrong_ones(label_noise):
-    told, true = label_noise.measure(0.3, "resubstitution", 0, 40)
+def test_and_by_some_wrong_ones(measure):
+    told, true = measure(0.3, "resubstitution", 0, 40)
     assert told - true > 0.04  # .126 is the mean, and a split's standard deviation .033
-    told, true = label_noise.measure(0.3, "heldout", 0, 40)
+    told, true = measure(0.3, "heldout", 0, 40)
     assert abs(told - true) < 0.1

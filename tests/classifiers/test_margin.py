@@ -76,9 +76,9 @@ def reference(loss, C, X, codes):
     return weights, intercept
 
 
-# A third of the recipe's steps is enough for C=1, and a sixth for three classes that are easy to
-# tell apart: every loss with two classes, and with three. C=10 is tried once for each set of samples
-# and for each loss; only the hardest takes all of the steps.
+# A third of the recipe's steps is enough for C=1, and a sixth for the wines: every loss with two
+# classes, and with three. C=10 is tried once for each set of samples and for each loss; only the
+# hardest takes all of the steps.
 NEAR = [
     *((load_breast_cancer, loss, 1, 1.01, 1000) for loss in EXACT),
     *((load_wine, loss, 1, 1.01, 500) for loss in EXACT),

@@ -63,10 +63,10 @@ def in_a_fresh_process(code, *arguments, number):
 def write_photos(folder, *, backwards):
     """Write noise of three slightly different classes, which cannot be memorized."""
     rng = np.random.default_rng(0)
-    photos = rng.integers(0, 256, (3, 20, 64, 64, 3))
+    photos = rng.integers(0, 256, (3, 30, 64, 64, 3))
     for number in range(3):
         photos[number, :, 16 * number : 16 * number + 24] //= 2
-    order = [(number, index) for number in range(3) for index in range(20)]
+    order = [(number, index) for number in range(3) for index in range(30)]
     for number, index in reversed(order) if backwards else order:
         path = folder / f"class {number}" / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from penultimate.provenance.records import record
 from penultimate.splits import split_test
 from penultimate.svm import SVC
 
+pytestmark = pytest.mark.usefixtures("solved_networks")
 DIGITS, LABELS = load_digits(return_X_y=True)
 IMAGES = (DIGITS.reshape(-1, 8, 8) * 15).astype(np.uint8)
 RNG = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from penultimate.provenance.leakage import LeakageError, LeakageWarning, report_
 from penultimate.provenance.records import Provenance, provenance_of, record, set_provenance
 from penultimate.svm import SVC
 
+pytestmark = pytest.mark.usefixtures("solved_networks")
 keras = import_keras()
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (20, 8, 8), dtype=np.uint8)
