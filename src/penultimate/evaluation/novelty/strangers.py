@@ -247,7 +247,7 @@ def in_words(found: dict[str, Any]) -> str:
         more = "" if len(missed) <= 5 else f" and {len(missed) - 5} more"
         others.append(f"most of {', '.join(missed[:5])}{more} would pass as known")
     if n_open:
-        others.append(f"of {n_open} it cannot be told")
+        others.append(f"for {n_open} these samples do not decide")
     said = f"{noticed} of {quantity(len(rows), 'class', 'classes')} would mostly be noticed"
     return (
         f"As strangers, at {100 * found['false_alarm_rate']:g} % false alarms, {said}"
