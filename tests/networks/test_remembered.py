@@ -9,7 +9,7 @@ from PIL import Image
 
 from penultimate import FeatureExtractor
 from penultimate.networks import Preprocessing, build_network, extraction, remembered
-from penultimate.networks.extraction import cut_each
+from penultimate.networks.extractors import cut_each
 from penultimate.networks.remembered import extracted, extracted_each, features_remembered
 from penultimate.networks.stored import hashes_of
 

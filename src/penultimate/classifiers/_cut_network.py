@@ -21,7 +21,7 @@ from penultimate._common.protocols import Head, Transformer
 from penultimate.classifiers._base import NetworkClassifier
 from penultimate.networks import FeatureExtractor, build_network, fit_network, is_frozen
 from penultimate.networks.adapting import open_network
-from penultimate.networks.extraction import cut_each
+from penultimate.networks.extractors import cut_each
 from penultimate.networks.frameworks.keras_models import cut
 from penultimate.networks.single_images import copies_of
 from penultimate.provenance.leakage import LeakageWarning

@@ -32,7 +32,7 @@ from penultimate.networks import (
     takes_pixels,
 )
 from penultimate.networks.adapting import open_network, prepares_images, stated_shape
-from penultimate.networks.extraction import of_whole
+from penultimate.networks.extractors import of_whole
 from penultimate.networks.probabilities import numbers_classes
 from penultimate.networks.single_images import copies_of
 from penultimate.provenance.records import provenance_of

@@ -151,7 +151,6 @@ def fit(
         check_for_reports(context)
         with plain_errors():
             check_model_file(out)
-            require("onnx", "onnxruntime", extra="onnx")
             _take_winner(report, out, head)
         return
     assert data is not None

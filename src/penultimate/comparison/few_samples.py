@@ -30,7 +30,7 @@ from penultimate.networks import (
     predict_probabilities,
     takes_pixels,
 )
-from penultimate.networks.extraction import cut_each
+from penultimate.networks.extractors import cut_each
 from penultimate.networks.remembered import extracted_each
 from penultimate.results.few_shot import LearningCurves
 from penultimate.selection.heldout import check_layers, fit_head, fit_layers, plain_params

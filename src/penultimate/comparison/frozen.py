@@ -17,7 +17,7 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate.comparison.own_softmax import OwnSoftmax, match_outputs
 from penultimate.comparison.plan import Plan
 from penultimate.networks import FeatureExtractor, predict_probabilities
-from penultimate.networks.extraction import extractor_of
+from penultimate.networks.extractors import extractor_of
 
 
 class FrozenFeatures:

@@ -30,7 +30,7 @@ from penultimate.networks import (
     is_frozen,
     predict_probabilities,
 )
-from penultimate.networks.extraction import cut_each
+from penultimate.networks.extractors import cut_each
 from penultimate.networks.margins.builders import make_margin_loss
 from penultimate.networks.training.fit import validation_split
 from penultimate.selection.normalization import Normalization

@@ -585,42 +585,6 @@ def joined(features: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return features[0] if len(features) == 1 else np.concatenate(features, axis=1)
 
 
-def extractor_of(network: object, layer: str | list[str], batch_size: int) -> FeatureExtractor:
-    """Return an extractor of a network at a layer.
-
-    Of an extractor it is a copy with this layer, and its own batch size.
-
-    Raises
-    ------
-    ValueError
-        If an extractor is cut at another layer.
-    """
-    if not isinstance(network, FeatureExtractor):
-        return FeatureExtractor(network, layer=layer, batch_size=batch_size)
-    params = network.get_params(deep=False)
-    if layer != "penultimate":
-        if params["layer"] not in ("penultimate", layer):
-            raise ValueError(
-                f"layer={layer!r} is asked of an extractor that is cut at {params['layer']!r}: "
-                "leave out one of the two."
-            )
-        params["layer"] = layer
-    return FeatureExtractor(**params)
-
-
-def cut_each(
-    network: object,
-    layers: Sequence[str],
-    batch_size: int,
-    X: Inputs | None = None,
-    y: ArrayLike | None = None,
-) -> dict[str, FeatureExtractor]:
-    """Return a network cut at each of several layers, fitted; see `extractor_of`."""
-    if len(layers) == 1:
-        return {layers[0]: extractor_of(network, layers[0], batch_size).fit(X, y)}
-    return extractor_of(network, list(layers), batch_size).fit(X, y).each(layers)
-
-
 def together(extractors: Sequence[FeatureExtractor]) -> FeatureExtractor:
     """Return the extractor of the layers of several, which are of one network and fitted alike."""
     first = extractors[0]._network
@@ -636,13 +600,3 @@ def together(extractors: Sequence[FeatureExtractor]) -> FeatureExtractor:
     counts = [each.n_features_out_ for each in extractors]
     whole.n_features_out_ = None if None in counts else sum(counts)
     return whole
-
-
-def of_whole(network: object, X: Inputs | None, batch_size: int) -> FeatureExtractor:
-    """Return an extractor of what a network puts out in the end, such as its probabilities."""
-    own: dict[str, Any] = {"network": network}
-    if isinstance(network, FeatureExtractor):
-        own = network.get_params(deep=False)
-    # Pooling is for features: of what the network puts out, every value counts.
-    extractor = FeatureExtractor(**{**own, "batch_size": batch_size, "pooling": None})
-    return extractor.fit_whole(X)

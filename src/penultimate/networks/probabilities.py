@@ -7,7 +7,8 @@ from scipy.special import expit, softmax
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate.networks.adapting import adapt
-from penultimate.networks.extraction import extracted, of_whole
+from penultimate.networks.extraction import extracted
+from penultimate.networks.extractors import of_whole
 
 _ROUNDING = 1e-3  # bound on the rounding of the sum of a softmax's outputs, even in bfloat16
 

@@ -190,8 +190,8 @@ class Neighbors:
 
 def has_pictures(predictor: Predictor) -> bool:
     """Return whether a bundle says which samples its thumbnails show, and they can be compared."""
-    is_told = bool((predictor.manifest.teach or {}).get("pictures"))
-    return is_told and find_spec("onnx") is not None  # by which the graph is cut
+    has_rows = bool((predictor.manifest.teach or {}).get("pictures"))
+    return has_rows and find_spec("onnx") is not None  # by which the graph is cut
 
 
 def kernel_distances(

@@ -188,18 +188,18 @@ class Teaching:
         try:
             yield
         except JournalBusyError as error:
-            raise RefusedError(503, self._told(error), {"Retry-After": "1"}) from error
+            raise RefusedError(503, self._without_folders(error), {"Retry-After": "1"}) from error
         except (TeachingError, BundleError, FileNotFoundError) as error:  # as the files are now
-            raise RefusedError(409, self._told(error)) from error
+            raise RefusedError(409, self._without_folders(error)) from error
         except (TypeError, ValueError) as error:
-            raise RefusedError(422, self._told(error)) from error
+            raise RefusedError(422, self._without_folders(error)) from error
         except MemoryError as error:
             raise RefusedError(413, "There is not enough memory for so many samples.") from error
         except OSError as error:
-            raise RefusedError(507, self._told(error)) from error
+            raise RefusedError(507, self._without_folders(error)) from error
 
-    def _told(self, error: Exception) -> str:
-        """Return what clients are told: names of files, whose folders are for the log alone."""
+    def _without_folders(self, error: Exception) -> str:
+        """Return an error as clients see it: file names without folders, which only the log has."""
         text = said = str(error)
         for path in self._models.paths.values():
             for folder in {f"{path.absolute().parent}{os.sep}", f"{path.parent}{os.sep}"}:
