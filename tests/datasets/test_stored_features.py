@@ -100,3 +100,8 @@ def test_heads_are_compared_on_a_store(store):
     ):
         found, wanted = result.methods[0], expected.methods[0]
         np.testing.assert_array_equal(found.predictions, wanted.predictions)
+
+
+def test_a_folder_of_stores_is_a_cache_and_no_data(store):
+    with pytest.raises(ValueError, match=r"holds feature stores, such as .* as the cache"):
+        datasets.load(store.path.parent)

@@ -236,6 +236,7 @@ def list_or_read(
         _check_files_only(path, subsets and not arrays.subsets, group_from_filename)
         return arrays
     if path.is_dir():
+        _refuse_cache(path)
         listing = list_folder(path, subsets=subsets, lenient=lenient)
     elif table is not None:
         listing = read_manifest(table, skip_missing=skip_missing)
@@ -347,6 +348,16 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
         return read_idx_folder(folder)
     reader = READERS.get(path.suffix.lower())
     return reader(path) if reader is not None and path.is_file() else None
+
+
+def _refuse_cache(folder: Path) -> None:
+    """Refuse a folder of feature stores, one per layer, as a comparison's cache is."""
+    stores = sorted(each.name for each in folder.iterdir() if is_store(each))
+    if stores:
+        raise ValueError(
+            f"The folder {str(folder)!r} holds feature stores, such as {stores[0]!r}, and no "
+            "images. Pass the images, with this folder as the cache; or one of the stores."
+        )
 
 
 def _check_files_only(path: Path, subsets: bool, group_from_filename: str | None) -> None:
