@@ -274,7 +274,7 @@ class Predictor:
         subset : str, optional
             See `predict`.
         batch_size : int, default=32
-            Images that the network takes at once, at most.
+            Images that the network takes at once, at most; it takes fewer if they are large.
         on_error : callable, optional
             Called with the position and the error of an image that cannot be read, which is then
             left out. By default the error is raised.
@@ -299,7 +299,7 @@ class Predictor:
         for window in samples.windows(images, on_error, on_change):
             order: list[int] = []
             parts = []
-            for places, pixels in samples.of_one_size(window, batch_size):
+            for places, pixels in samples.of_one_size(window, batch_size, prepare):
                 order += places
                 parts.append(self._runner.run({"images": pixels}, len(pixels), subset))
             back = np.argsort(order)

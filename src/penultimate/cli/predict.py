@@ -69,7 +69,9 @@ def predict(
         bool,
         typer.Option("--skip-corrupt", help="End with 0 even if files could not be read."),
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images per pass, at most; fewer if they are large.")
+    ] = 32,
     watch: Annotated[
         bool,
         typer.Option(

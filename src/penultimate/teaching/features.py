@@ -58,11 +58,12 @@ class Features:
             pictures: list[bytes | None] = [None] * len(rows)
             return self._checked(self._run({"features": rows}), len(rows)), pictures
         known = given["n_features"] if "features" in self._inputs else None
-        images = samples.as_images(X, given.get("white"), known, self._manifest.preprocessing)
+        prepare = self._manifest.preprocessing
+        images = samples.as_images(X, given.get("white"), known, prepare)
         found, pictures = [], []
         for window in samples.windows(images, _refuse, on_change):
             features = np.empty((len(window), self._width), np.float32)
-            for places, pixels in samples.of_one_size(window, _BATCH):
+            for places, pixels in samples.of_one_size(window, _BATCH, prepare):
                 features[places] = self._checked(self._of_pixels(pixels), len(places))
             found.append(features)
             pictures += [_thumbnail(pixels) for _, pixels in window]
