@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV
 
 from penultimate.comparison import searches
@@ -70,3 +71,15 @@ def test_too_many_samples_for_all_distances(monkeypatch):
     expected = plain(search).fit(X, y)
     for name in ("mean_test_score", "rank_test_score"):
         np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
+
+
+def test_forests_are_scored_with_fewer_trees_than_the_chosen_one_has():
+    forest = RandomForestClassifier(60, random_state=0)
+    search = searches.ForestSearchCV(forest, {"min_samples_leaf": [1, 3]}, cv=3).fit(X, y)
+    few = clone(forest).set_params(n_estimators=50)
+    expected = GridSearchCV(few, {"min_samples_leaf": [1, 3]}, cv=3).fit(X, y)
+    scores = [each.cv_results_["mean_test_score"] for each in (search, expected)]
+    np.testing.assert_array_equal(*scores)
+    assert search.estimator.n_estimators == len(search.best_estimator_.estimators_) == 60
+    chosen = clone(forest).set_params(**expected.best_params_).fit(X, y)
+    np.testing.assert_array_equal(search.predict_proba(X_new), chosen.predict_proba(X_new))

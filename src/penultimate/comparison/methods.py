@@ -20,6 +20,7 @@ from penultimate.comparison.given import DEFAULT_LAYER
 from penultimate.comparison.method import Method
 from penultimate.comparison.searches import (
     ByFeaturesSearchCV,
+    ForestSearchCV,
     LogisticSearchCV,
     NeighborsSearchCV,
     OneThreadLogisticRegression,
@@ -64,7 +65,7 @@ def svm_linear_streamed(n_jobs: int | None, seed: int) -> Head:
 def random_forest(n_jobs: int | None, seed: int) -> Head:
     """Make a random forest of 200 trees, with a search over the minimum leaf size."""
     forest = RandomForestClassifier(200, n_jobs=n_jobs, random_state=seed)
-    return GridSearchCV(forest, {"min_samples_leaf": [1, 3]})
+    return ForestSearchCV(forest, {"min_samples_leaf": [1, 3]})
 
 
 def nearest_neighbors(n_jobs: int | None, seed: int) -> Head:

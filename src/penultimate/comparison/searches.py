@@ -5,6 +5,9 @@ it, they keep their inner products, on which alone a logistic head with an L2 pe
 (rows = coordinates @ orthonormal: 384 samples of 1,280 features become 384 of 384); and all that
 nearest neighbors ask of samples is their distances. So candidates are scored on coordinates or on
 distances, computed once; the best one is then fitted on the features themselves.
+
+Forests have no such equivalent, and took longer than all other methods together. Theirs are scored
+with fewer trees, so their selection scores are a little lower than those of whole forests.
 """
 
 import time
@@ -23,6 +26,9 @@ from penultimate._common.protocols import Head
 from penultimate._common.threads import single_threaded_blas
 
 _MOST_DISTANCES = 4_000**2  # 64 MB of them, which every fold is cut out of
+# Of a forest's candidates. On 30 draws of 360 samples of three data sets, what 50 trees select is
+# as accurate on other samples as what 200 select (50.1 and 49.9 % in the mean).
+_SCORED_TREES = 50
 
 
 class OneThreadLogisticRegression(LogisticRegression):
@@ -57,22 +63,22 @@ class ByFeaturesSearchCV(GridSearchCV):
             self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
 
 
-class _EquivalentSearchCV(ABC, GridSearchCV):
-    """GridSearchCV that scores candidates on other values, which lead to the same predictions."""
+class _CheaperSearchCV(ABC, GridSearchCV):
+    """GridSearchCV that scores candidates at less cost than it fits the best one."""
 
     @abstractmethod
-    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
-        """Return the estimator for the other values, and these; None to keep the features."""
+    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+        """Return the estimator to score with, and what it takes; None for a plain search."""
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: object) -> Self:
         """Search, as GridSearchCV does."""
-        equivalent = self._equivalent(np.asarray(X))
-        if equivalent is None:
+        cheaper = self._cheaper(np.asarray(X))
+        if cheaper is None:
             return super().fit(X, y, **params)
         given = {"estimator": self.estimator, "refit": self.refit}
-        self.set_params(estimator=equivalent[0], refit=False)
+        self.set_params(estimator=cheaper[0], refit=False)
         try:
-            super().fit(equivalent[1], y, **params)
+            super().fit(cheaper[1], y, **params)
         finally:
             self.set_params(**given)  # after a fit, a parameter is what the user set
         if self.refit:
@@ -83,10 +89,10 @@ class _EquivalentSearchCV(ABC, GridSearchCV):
         return self
 
 
-class LogisticSearchCV(_EquivalentSearchCV):
+class LogisticSearchCV(_CheaperSearchCV):
     """GridSearchCV over a logistic head, on no more dimensions than there are samples."""
 
-    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
         if len(X) >= X.shape[1]:
             return None
         with single_threaded_blas():
@@ -94,10 +100,18 @@ class LogisticSearchCV(_EquivalentSearchCV):
         return self.estimator, np.ascontiguousarray(coordinates)
 
 
-class NeighborsSearchCV(_EquivalentSearchCV):
+class NeighborsSearchCV(_CheaperSearchCV):
     """GridSearchCV over nearest neighbors, on distances that are computed once."""
 
-    def _equivalent(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
         if len(X) ** 2 > _MOST_DISTANCES:
             return None
         return clone(self.estimator).set_params(metric="precomputed"), euclidean_distances(X)
+
+
+class ForestSearchCV(_CheaperSearchCV):
+    """GridSearchCV over a random forest, whose candidates are scored with fewer trees."""
+
+    def _cheaper(self, X: NDArray[Any]) -> tuple[Head, NDArray[Any]] | None:
+        n_trees = min(_SCORED_TREES, self.estimator.get_params()["n_estimators"])
+        return clone(self.estimator).set_params(n_estimators=n_trees), X
