@@ -42,3 +42,9 @@ def test_classes_of_one_hot_rows():
 def test_labels_as_rows_of_text_are_refused():
     with pytest.raises(ValueError, match=r"one label per sample, shape \(n_samples,\); got \(2, 2"):
         check_labels([["0", "1"], ["1", "0"]], 2)
+
+
+@pytest.mark.parametrize("y", [{"a", "b"}, {0: "a"}, iter("ab")])
+def test_labels_without_an_order_or_a_length(y):
+    with pytest.raises(TypeError, match="pass a list or an array, with one label per sample"):
+        check_labels(y, 2)

@@ -8,7 +8,13 @@ from hypothesis.extra import numpy as nps
 from penultimate._common.images import check_images
 from penultimate._common.imports import import_optional
 from penultimate._common.labels import check_labels
-from penultimate._common.validation import check_choice, check_number, check_per_sample
+from penultimate._common.validation import (
+    check_choice,
+    check_number,
+    check_per_sample,
+    check_same_order,
+    refuse_masked,
+)
 
 
 def test_import_optional_names_the_extra():
@@ -184,3 +190,18 @@ def test_objects_get_the_type_that_all_labels_have(y, kind):
 def test_text_and_numbers_are_not_mixed():
     with pytest.raises(ValueError, match="y mixes text and other labels"):
         check_labels(["a", 1, 2], 3)
+
+
+def test_labels_of_rows_in_another_order():
+    X = pd.DataFrame({"a": [1, 2, 3]}, index=[2, 0, 1])
+    with pytest.raises(ValueError, match=r"same index in different orders. Pass y.loc\[X.index\]"):
+        check_same_order(X, pd.Series(list("abc")), "compare")
+    for y in (pd.Series(list("abc"), index=[2, 0, 1]), pd.Series(list("abc"), index=[7, 8, 9])):
+        check_same_order(X, y, "compare")
+    check_same_order(X, ["a", "b", "c"], "compare")
+
+
+def test_masks():
+    refuse_masked(np.ma.masked_array([1, 2]), "X")
+    with pytest.raises(ValueError, match="X: masked values, 1 of them"):
+        refuse_masked(np.ma.masked_array([1, 2], [False, True]), "X")

@@ -186,6 +186,6 @@ def test_without_pyarrow(tmp_path, monkeypatch):
 
 
 def test_heads_are_compared_on_them(tmp_path):
-    columns = {"label": np.repeat(["a", "b"], 20), "f": np.arange(40.0), "g": np.arange(40.0) % 7}
+    columns = {"label": np.repeat(["a", "b"], 20), "f": np.arange(40) / 2, "g": np.arange(40.0) % 7}
     result = compare(write(tmp_path, columns), methods=["logistic"], seeds=1)
     assert [method.name for method in result.methods] == ["logistic"]

@@ -143,3 +143,66 @@ def test_a_csv_that_is_no_table_of_features_is_refused(tmp_path, header, row, me
 def test_a_csv_without_rows_is_refused(tmp_path):
     with pytest.raises(ValueError, match="lists no sample"):
         datasets.load(write_csv(tmp_path / "a.csv", "label,a,b", []))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (X.astype(float) * 1e300, r"must be at most 1e\+37 in size; got \S+e\+300, in row \d+"),
+        (np.ma.masked_array(X, X > 2), "masked values"),
+        (X.astype(float) * 1e-310, "Every feature is the same"),
+    ],
+)
+def test_values_that_heads_cannot_use(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_features(np.asanyarray(wrong, np.float64), Y)
+
+
+def test_numbers_of_a_table_that_are_too_large(tmp_path):
+    rows = [[*row[:2], label] for row, label in zip(X.tolist(), Y)]
+    rows[7][1] = 1e300
+    path = write_csv(tmp_path / "data.csv", "a,b,label", rows)
+    with pytest.raises(ValueError, match=r"data.csv' must be .* got 1e\+300, in row 7"):
+        datasets.load(path)
+
+
+def test_empty_lines_at_the_end_are_no_rows(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"a,b,label\r\n" + b"1.5,2,x\r\n2.5,1,y\r\n" * 3 + b"\r\n\r\n")
+    assert len(datasets.load(path).images) == 6
+
+
+def test_classes_that_are_probably_one_are_noted():
+    labels = ["cat", "cat ", "caf\u00e9", "cafe\u0301", "nan", "dog"] * 2
+    notes = Dataset.from_features(X, labels).notes
+    assert sum("differ only in case, blanks or the form" in note for note in notes) == 2
+    assert sum("'nan' is the name of a class" in note for note in notes) == 1
+
+
+@pytest.mark.parametrize("name", ["data.npy", "data.jsonl", "data.pkl", "data.csv.gz"])
+def test_formats_that_are_not_read_say_what_to_do(tmp_path, name):
+    (tmp_path / name).write_bytes(b"?")
+    with pytest.raises(ValueError, match="numpy.savez|to_parquet|Unpack it"):
+        datasets.load(tmp_path / name)
+
+
+def test_a_folder_of_parts_of_a_table(tmp_path):
+    (tmp_path / "split=test").mkdir()
+    (tmp_path / "split=test" / "part-0.parquet").touch()
+    with pytest.raises(ValueError, match=r"1 .parquet file, such as .* Join them"):
+        datasets.load(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "X.npy").touch()
+    with pytest.raises(ValueError, match=r"1 .npy file.* numpy.savez"):
+        datasets.load(tmp_path / "a")
+
+
+def test_an_archive_with_two_readings(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, X=X, y=Y, X_test=X[:3] + 1, y_test=Y[:3])
+    with pytest.raises(ValueError, match="holds 'X' and also 'X_test'"):
+        datasets.load(path)
+    np.savez(path, X=X, y=Y, X_train=X, y_train=Y)
+    assert len(datasets.load(path).images) == 12
+    np.savez(path, embeddings=X, labels=Y)
+    assert datasets.load(path).images.shape == (12, 20)

@@ -277,3 +277,27 @@ def test_what_may_be_a_split_or_subsets_is_told_how_to_say_which(tmp_path):
     with pytest.raises(ValueError, match="subsets=True") as caught:
         datasets.load(other)
     assert "parts of a split" not in str(caught.value)
+
+
+def test_what_penultimate_wrote_into_the_folder_is_no_class(tmp_path):
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, 3)
+    written = (
+        "report/report.html",
+        "report/results.json",
+        "report/models/svm.zip",
+        "seen/report.html",
+        "seen/evaluation.json",
+        "look/look.html",
+        "look/look.json",
+        "store/feature-store.json",
+        "cache/a/feature-store.json",
+    )
+    for path in written:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert datasets.load(tmp_path).classes == ("cat", "dog")
+    # An empty folder may be a class whose images are missing.
+    (tmp_path / "owl").mkdir()
+    with pytest.raises(ValueError, match="'owl'|owl' holds no image"):
+        datasets.load(tmp_path)

@@ -55,7 +55,12 @@ def test_pixels_from_0_to_1_and_labels_of_text(tmp_path):
         ([f"pixel{k}" for k in range(16)], 4, 15, "none named 'label': is it a test set"),
         (["label", *(f"pixel{k}" for k in range(17))], 4, 17, "no square image has so many"),
         (["label", *(f"pixel{k}" for k in range(16))], 0, 16, "lists no image"),
-        (["label", *(f"pixel{k}" for k in range(16))], 4, 12, "can't be read as a table of pix"),
+        (
+            ["label", *(f"pixel{k}" for k in range(16))],
+            4,
+            12,
+            "line 2 has fewer entries than the header",
+        ),
     ],
 )
 def test_bad_tables_of_pixels(tmp_path, header, n_rows, n_pixels, message):

@@ -48,3 +48,11 @@ def test_an_archive_of_several_arrays_needs_a_name(tmp_path):
     np.savez(tmp_path / "a.npz", first=X, second=X)
     with pytest.raises(ValueError, match=r"must hold an array X; it holds \['first', 'second'\]"):
         read_unlabeled(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("row", ["1,2,3,cat", "1,cat"])
+def test_a_row_with_an_entry_too_many_or_too_few(tmp_path, row):
+    path = tmp_path / "data.csv"
+    path.write_text(f"a,b,label\n1,2,dog\n{row}\n")
+    with pytest.raises(ValueError, match="line 3 has (more|fewer) entries than the header"):
+        read_unlabeled(path)

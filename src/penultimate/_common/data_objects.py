@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from penultimate._common.validation import refuse_masked
+
 _DECODE = (
     "A network that prepares images takes files and their contents: "
     "network=FeatureExtractor(network, preprocessing=Preprocessing(size=...))."
@@ -34,6 +36,7 @@ def as_samples(X: object, owner: str) -> Any:
     ValueError
         If `X` is a list of samples of different shapes.
     """
+    refuse_masked(X, "X")
     kind, advice = _kind_of(X)
     if kind:
         raise TypeError(

@@ -1,5 +1,6 @@
 """Checks of labels: one per sample, of one type, not one-hot."""
 
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -124,9 +125,16 @@ def typed_labels(y: ArrayLike) -> Any:
 
     Raises
     ------
+    TypeError
+        If they have no order or no length, as a set or a generator.
     ValueError
         If a label is missing, or text and numbers are mixed: NumPy would turn ``1`` into ``"1"``.
     """
+    if isinstance(y, (Set, Mapping, Iterator)):
+        raise TypeError(
+            f"y is a {type(y).__name__}; pass a list or an array, with one label per sample, in "
+            "the order of X."
+        )
     labels = as_array(y)
     if labels.dtype != object:
         return y

@@ -1,6 +1,7 @@
 """Checks of parameters that are shared by the public classes and functions."""
 
 import difflib
+import sys
 from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
@@ -125,11 +126,47 @@ def check_per_sample(
     return _check_names(array, name, owner)
 
 
+def check_same_order(X: object, y: object, owner: str) -> None:
+    """Raise ``ValueError`` if the rows of pandas objects are the same, in another order.
+
+    Rows are taken by position, here as in scikit-learn, which would give them others' labels.
+    """
+    rows, labels = getattr(X, "index", None), getattr(y, "index", None)
+    if callable(rows) or callable(labels) or rows is None or labels is None:
+        return
+    if len(rows) == len(labels) and not rows.equals(labels) and set(rows) == set(labels):
+        raise ValueError(
+            f"The rows of X and y of {owner} have the same index in different orders. Pass "
+            "y.loc[X.index] if the index says which label is whose; X.to_numpy() and y.to_numpy() "
+            "if the position does."
+        )
+
+
+def refuse_masked(values: object, name: str) -> None:
+    """Raise ``ValueError`` for masked values, which NumPy would bring back.
+
+    Parameters
+    ----------
+    values : object
+    name : str
+        What they are called, in the plural or as a variable.
+    """
+    # Who passes a mask has loaded its module; others are spared that.
+    masks = sys.modules.get("numpy.ma")
+    is_one = masks is not None and isinstance(values, masks.MaskedArray)
+    if is_one and (count := int(np.sum(masks.getmaskarray(values)))):
+        raise ValueError(
+            f"{name}: masked values, {count:,} of them, have no meaning here. Fill them with "
+            ".filled(...), or drop these samples."
+        )
+
+
 def as_array(values: ArrayLike) -> NDArray[Any]:
     """Return an array; for a list with text, an object array, so that nothing becomes text.
 
     ``np.asarray(["a", nan])`` holds ``"nan"``, which is no longer missing.
     """
+    refuse_masked(values, "The labels or values per sample")
     array = np.asarray(values)
     if isinstance(values, (list, tuple)) and array.dtype.kind == "U":
         return np.asarray(values, dtype=object)

@@ -5,7 +5,6 @@ the order in which they came, so that memory stays flat however many there are.
 """
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from PIL import Image
 from penultimate._common.decoding import MAX_PIXELS, least_size
 from penultimate._common.frames import level_outside
 from penultimate._common.image_items import Images
+from penultimate._common.validation import refuse_masked
 from penultimate.bundle.reading_ahead import ReadAhead
 
 # Values in a batch of images, as they come or as the network takes them: two of 320 x 320 in color.
@@ -68,7 +68,7 @@ def as_images(
     if isinstance(X, (str, bytes, bytearray, memoryview, PurePath, Image.Image)):
         X = [_frozen(X)]
     elif hasattr(X, "__array__") and not isinstance(X, (list, tuple)):
-        _refuse_masked(X, "images")
+        refuse_masked(X, "The images")
         X = _as_batch(np.asarray(X), n_features)
     elif isinstance(X, (Mapping, Set, IOBase)) or not isinstance(X, Iterable):
         # A mapping would be its keys, a set would have no order, and a file would be its lines.
@@ -81,7 +81,7 @@ def as_images(
         if X and not isinstance(X[0], (str, bytes, PurePath, Image.Image, np.ndarray)):
             X = _as_batch(np.asarray(X), n_features)
     for each in X if isinstance(X, list) else ():
-        _refuse_masked(each, "images")
+        refuse_masked(each, "The images")
         if isinstance(each, Image.Image):
             _check_size(each.height, each.width)
         elif isinstance(each, np.ndarray) and each.ndim >= 2:
@@ -115,7 +115,7 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
             f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
             f"{names[:5]}. Pass them under these names, in this order."
         )
-    _refuse_masked(X, "features")
+    refuse_masked(X, "The features")
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -246,14 +246,6 @@ def _image_at(images: Images, index: int) -> _Image:
 def _frozen(item: Any) -> Any:
     """Return an item, and the content of a file as bytes: NumPy takes other buffers for numbers."""
     return bytes(item) if isinstance(item, (bytearray, memoryview)) else item
-
-
-def _refuse_masked(X: Any, what: str) -> None:
-    # NumPy would bring back what a mask hides. Who passes one has loaded its module; others are
-    # spared that.
-    masks = sys.modules.get("numpy.ma")
-    if masks is not None and masks.is_masked(X):
-        raise ValueError(f"The {what} have masked values; fill them, or drop these samples.")
 
 
 def _as_batch(X: NDArray[Any], n_features: int | None) -> NDArray[Any]:

@@ -16,7 +16,12 @@ from penultimate._common.frames import level_outside
 from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
 from penultimate._common.protocols import Network
-from penultimate._common.validation import as_array, check_number, check_per_sample
+from penultimate._common.validation import (
+    as_array,
+    check_number,
+    check_per_sample,
+    check_same_order,
+)
 from penultimate.classifiers._sample_form import SampleForm
 from penultimate.networks import (
     History,
@@ -171,6 +176,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X = as_samples(X, type(self).__name__)
         if y is not None:
             check_not_one_hot(y)
+            check_same_order(X, y, type(self).__name__)
             y = typed_labels(y)
             shape = as_array(X).shape
             if len(shape) == 3 and as_array(y).shape == (1,) != shape[:1]:

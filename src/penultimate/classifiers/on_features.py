@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from penultimate._common.labels import check_labels, check_not_one_hot, typed_labels
 from penultimate._common.protocols import Head, RandomState
 from penultimate._common.seeds import draw_seed
-from penultimate._common.validation import check_choice, check_per_sample
+from penultimate._common.validation import (
+    check_choice,
+    check_per_sample,
+    check_same_order,
+    refuse_masked,
+)
 from penultimate.classifiers._calibrating import (
     ask_calibrated,
     calibrate_or_warn,
@@ -137,6 +142,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
         check_not_one_hot(y)
+        check_same_order(X, y, owner)
+        refuse_masked(X, "X")
         samples, y = validate_data(self, X, typed_labels(y), dtype=[np.float64, np.float32])
         labels = check_labels(y, len(samples))
         check_classification_targets(labels)
@@ -227,6 +234,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
 
     def _ask(self, method: str, X: ArrayLike) -> NDArray[np.generic]:
         check_is_fitted(self)
+        refuse_masked(X, "X")
         features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         return self._ask_head(method, features)
 

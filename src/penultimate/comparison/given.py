@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.data_objects import as_samples
 from penultimate._common.door import spelled
 from penultimate._common.images import check_one_scale
+from penultimate._common.labels import typed_labels
 from penultimate._common.progress import Progress
+from penultimate._common.validation import check_same_order
 from penultimate.datasets import Dataset
 from penultimate.datasets.features import check_finite
 from penultimate.datasets.readers import load_kept
@@ -79,12 +81,15 @@ def read_given(
     X = as_samples(data, "compare")
     if y is None:
         raise ValueError("y is missing: compare needs one label per sample.")
+    check_same_order(data, y, "compare")
+    y = typed_labels(y)
     # A user's own test set is appended and marked: from here on there is one form of data.
     is_test = None
     if test is not None:
         X, y, is_test = _join(X, y, test)
-    # One image has as many axes as a matrix of features, but not one label per row.
-    if np.ndim(X) == 2 and np.shape(X)[:1] == np.shape(y)[:1]:
+    # One image has as many axes as a matrix of features, but a single label. (Data frames stay as
+    # they are, for the names of their columns.)
+    if np.ndim(X) == 2 and (np.shape(X)[:1] == np.shape(y)[:1] or np.size(y) > 1):
         dataset = Dataset.from_features(X, y, is_test=is_test).without_empty_classes()
         return dataset, dataset.images
     shown = X

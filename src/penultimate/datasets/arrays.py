@@ -3,6 +3,7 @@
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,14 @@ _DAMAGED = (
 )
 
 
-_PAIRS = (("X", "y"), ("images", "labels"), ("features", "labels"), ("x", "y"))
+_PAIRS = (
+    ("X", "y"),
+    ("images", "labels"),
+    ("features", "labels"),
+    ("embeddings", "labels"),
+    ("data", "target"),  # as in scikit-learn
+    ("x", "y"),
+)
 # Names of the parts' arrays as in Keras (the first two) and in MedMNIST.
 _PART_NAMES = (("X_{}", "y_{}"), ("x_{}", "y_{}"), ("{}_images", "{}_labels"))
 _VALIDATION = ("val", "valid", "validation")
@@ -60,6 +68,7 @@ def read_npz(path: Path) -> Dataset:
         ) from error
     for images, labels in _PAIRS:
         if images in arrays and labels in arrays:
+            _refuse_others(path, images, arrays)
             X, notes = _scaled(arrays[images])
             make = Dataset.from_features if X.ndim == 2 else Dataset.from_arrays
             return make(X, arrays[labels], name=path.stem, groups=arrays.get("groups"), notes=notes)
@@ -81,8 +90,28 @@ def read_npz(path: Path) -> Dataset:
             return _from_parts(path.stem, found, called)
     raise ValueError(
         f"{str(path)!r} must hold the arrays X and y, or X_train, y_train, X_test and y_test; "
-        f"it holds {sorted(arrays)}."
+        f"it holds {sorted(arrays)}. (X may be called images, features, embeddings or data, and y "
+        "labels or target.)"
     )
+
+
+def _refuse_others(path: Path, chosen: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ``ValueError`` if the file has more samples than those that would be read."""
+    count = len(arrays[chosen])
+    names = {x.format(part) for x, _ in _PART_NAMES for part in ("train", "test", *_VALIDATION)}
+    names |= {images for images, _ in _PAIRS} - {chosen}
+    # The same under two names is one reading.
+    others = [
+        name
+        for name in sorted(names & set(arrays))
+        if len(arrays[name]) != count or not np.array_equal(arrays[name], arrays[chosen])
+    ]
+    if others:
+        raise ValueError(
+            f"{str(path)!r} holds {chosen!r} and also {', '.join(map(repr, others))}: it is not "
+            "clear which samples are meant. Save X and y alone, or X_train, y_train, X_test and "
+            "y_test."
+        )
 
 
 def _from_parts(

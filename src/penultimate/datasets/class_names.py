@@ -1,10 +1,22 @@
 """Names of classes and subsets: printable, in natural order, and distinct."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penultimate._common.validation import check_per_sample
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_MISSING = {
+    "nan",
+    "na",
+    "n/a",
+    "<na>",
+    "nat",
+    "null",
+    "none",
+}  # as pandas and R write an empty field
 
 
 def natural_order(names: Iterable[Any]) -> list[Any]:
@@ -32,6 +44,52 @@ def natural_order(names: Iterable[Any]) -> list[Any]:
         return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts), str(name)
 
     return sorted(set(names), key=key)
+
+
+def lookalikes(classes: Iterable[str]) -> list[str]:
+    """Return notes on names that may not be what they seem: one class spelled in two ways, or none.
+
+    Spreadsheets write 1 as 1.0 when a column has an empty field, and an empty field as NaN.
+
+    Parameters
+    ----------
+    classes : iterable of str
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from penultimate.datasets.class_names import lookalikes
+    >>> lookalikes(["1", "1.0", "dog"])
+    ["'1' and '1.0' are the same number, and were kept as separate classes."]
+    """
+    classes = list(classes)
+    spelled: dict[str | float, list[str]] = {}
+    for name in classes:
+        spelled.setdefault(_meaning(name), []).append(name)
+    notes = []
+    for meaning, names in spelled.items():
+        if len(names) > 1:
+            how = "are the same number"
+            if isinstance(meaning, str):
+                how = "differ only in case, blanks or the form of accents"
+            listed = " and ".join(map(repr, names))
+            notes.append(f"{listed} {how}, and were kept as separate classes.")
+    notes += [
+        f"{name!r} is the name of a class here. If it stands for a missing label, leave its "
+        "samples out."
+        for name in classes
+        if name.strip().casefold() in _MISSING
+    ]
+    return notes
+
+
+def _meaning(name: str) -> str | float:
+    """Return the number that a name spells, or else the name as it is pronounced."""
+    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return float(plain) if _NUMBER.fullmatch(plain) else plain
 
 
 def printable(name: object) -> str:

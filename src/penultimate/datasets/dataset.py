@@ -11,7 +11,13 @@ from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
 from penultimate._common.validation import check_choice, check_per_sample
-from penultimate.datasets.class_names import merge_labels, natural_order, printable, with_names
+from penultimate.datasets.class_names import (
+    lookalikes,
+    merge_labels,
+    natural_order,
+    printable,
+    with_names,
+)
 from penultimate.datasets.description import describe
 from penultimate.datasets.display import DatasetDisplay
 from penultimate.datasets.features import check_features
@@ -249,6 +255,7 @@ class Dataset:
         *,
         name: str,
         subsets: Mapping[str, Sequence[Any]] | Sequence[str] | None,
+        notes: tuple[str, ...],
         **others: Any,
     ) -> Self:
         """Create a data set from samples that were checked, indexing the classes."""
@@ -272,6 +279,7 @@ class Dataset:
             tuple(classes),
             printable(name),
             subsets={} if subsets is None else dict(subsets),
+            notes=(*notes, *lookalikes(classes)),
             **others,
         )
 

@@ -12,6 +12,7 @@ from penultimate._common.arrow import ArrowColumn, ArrowTable, ParquetReader
 from penultimate._common.imports import import_optional
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import ABOUT_ROWS, label_features
+from penultimate.datasets.row_numbers import index_note, index_of, refuse_row_numbers
 
 _LISTED = 5  # columns in a message
 
@@ -47,8 +48,14 @@ def read_feature_parquet(path: Path) -> Dataset:
     indices = indices_of_pandas(table) - set(ABOUT_ROWS)
     notes = [f"The index {name!r}, which pandas had stored, was left out." for name in indices]
     about = {name: _texts(path, name, columns[name]) for name in ABOUT_ROWS if name in columns}
+    if (index := index_of(names)) is not None:
+        indices.add(index)
+        notes.append(index_note(index))
     rest = {n: c for n, c in columns.items() if n not in ABOUT_ROWS and n not in indices}
-    dataset = label_features(path, features_of(path, rest), about)
+    features = features_of(path, rest)
+    if features.shape[1] == len(rest):  # else they are in one column of lists
+        refuse_row_numbers(features, list(rest), f"{str(path)!r}: ")
+    dataset = label_features(path, features, about)
     return replace(dataset, notes=(*dataset.notes, *notes))
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate.datasets.dataset import Dataset
+from penultimate.datasets.features import as_float32
 from penultimate.datasets.parts import given_split, part_of_name, settle_dev
+from penultimate.datasets.row_numbers import index_note, index_of, refuse_row_numbers
 from penultimate.datasets.tables import Table
 
 # What a row may hold besides features: its label, and these.
@@ -34,8 +36,8 @@ def read_feature_table(table: Table) -> Dataset:
         If a feature is no number, or the table lists no sample or an unknown part of a split.
     """
     path, columns = str(table.path), table.columns
-    places = [k for k, name in enumerate(columns) if name not in ABOUT_ROWS]
-    if not table.rows():
+    places, index = feature_places(columns)
+    if not table.count_rows():
         raise ValueError(f"{path!r} lists no sample.")
 
     def texts(name: str) -> list[str]:
@@ -43,9 +45,18 @@ def read_feature_table(table: Table) -> Dataset:
         return [str(value).strip() for value in values[:, 0]]
 
     about = {name: texts(name) for name in ABOUT_ROWS if name in columns}
-    return label_features(
-        table.path, load_columns(table, places, np.float64).astype(np.float32), about
-    )
+    features = load_columns(table, places, np.float64)
+    refuse_row_numbers(features, [columns[k] for k in places], f"{path!r}: ")
+    dataset = label_features(table.path, as_float32(features, f"The features of {path!r}"), about)
+    notes = dataset.notes if index is None else (*dataset.notes, index_note(index))
+    return replace(dataset, notes=notes)
+
+
+def feature_places(columns: list[str]) -> tuple[list[int], str | None]:
+    """Return which columns are features, and the first one if it is an index of the rows."""
+    index = index_of(columns)
+    places = [k for k, name in enumerate(columns) if name not in ABOUT_ROWS]
+    return places if index is None else [k for k in places if k > 0], index
 
 
 def label_features(path: Path, features: NDArray[Any], about: Mapping[str, list[str]]) -> Dataset:
@@ -106,6 +117,7 @@ def load_columns(table: Table, places: list[int], dtype: type) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(
             f"{str(table.path)!r} can't be read as a table of features: {error} Every column "
-            f"except {', '.join(ABOUT_ROWS)} must hold numbers; drop or encode the "
-            "others. (A table of images has a column 'path'.)"
+            f"except {', '.join(ABOUT_ROWS)} must hold numbers, written as 0.5; drop or encode the "
+            "others. Lists of numbers are read from a .parquet. (A table of images has a column "
+            "'path'.)"
         ) from error

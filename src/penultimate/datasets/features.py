@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
+from penultimate._common.validation import refuse_masked
 from penultimate._common.wording import quantity
+from penultimate.datasets.row_numbers import refuse_row_numbers
+
+# Beyond, and below the smallest normal number, float32 and the squares of heads end.
+_LARGEST, _SMALLEST = 1e37, np.finfo(np.float32).tiny
 
 
 def check_features(
@@ -49,6 +54,8 @@ def check_features(
             "The features are a sparse matrix, which is not supported. Pass features.toarray(), or "
             "fewer columns, such as those of sklearn.decomposition.TruncatedSVD."
         )
+    refuse_masked(features, name)
+    columns = getattr(features, "columns", None)
     given = np.asarray(features)
     if given.ndim != 2 or 0 in given.shape:
         raise ValueError(
@@ -67,9 +74,11 @@ def check_features(
     if values.dtype == np.float64 and given.dtype.kind in "iu" and np.abs(values).max() < 2**24:
         values = values.astype(np.float32)  # which holds such integers exactly
     check_finite(values, name)
+    _check_size(values, name)
     if len(values) == 1:
         return values, []
-    n_constant, n_features = int((np.ptp(values, axis=0) == 0).sum()), values.shape[1]
+    refuse_row_numbers(values, None if columns is None else list(columns))
+    n_constant, n_features = int((np.ptp(values, axis=0) < _SMALLEST).sum()), values.shape[1]
     if n_constant == n_features:
         raise ValueError(
             "Every feature is the same in every sample, so they hold no information on the labels."
@@ -98,3 +107,20 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         f"{quantity(columns, 'column')}, first in row {int((~finite).any(axis=1).argmax())}. Drop "
         "these samples or columns, or fill the values in (sklearn.impute.SimpleImputer)."
     )
+
+
+def as_float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return numbers as float32; raise ``ValueError`` for those that it does not hold."""
+    _check_size(values, name)
+    return values.astype(np.float32)
+
+
+def _check_size(values: NDArray[Any], name: str) -> None:
+    """Raise ``ValueError`` for numbers that are too large; NaN and infinity are not meant."""
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+    if largest > _LARGEST:
+        row = int((np.abs(values) >= largest).any(axis=1).argmax())
+        raise ValueError(
+            f"{name} must be at most {_LARGEST:g} in size; got {largest:g}, in row {row}. Divide "
+            "them by a constant, or look for values that stand for missing ones."
+        )

@@ -18,6 +18,14 @@ from penultimate.datasets.class_names import natural_order
 from penultimate.datasets.leftovers import count_leftovers, is_leftover
 from penultimate.datasets.listing import Listing
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, part_of_name, settle_dev
+from penultimate.store import is_store
+
+# Files by which the pages that Penultimate writes are recognized.
+_PAGES = (
+    {"report.html", "results.json"},
+    {"report.html", "evaluation.json"},
+    {"look.html", "look.json"},
+)
 
 
 @dataclass
@@ -43,8 +51,8 @@ class Tree:
         return self.seen[folder]
 
     def folders(self, folder: Path) -> list[Path]:
-        """Return the folders in a folder, without reports of earlier comparisons."""
-        return [p for p in self.entries(folder) if p.is_dir() and not _is_report(p)]
+        """Return the folders in a folder, without what Penultimate wrote there earlier."""
+        return [p for p in self.entries(folder) if p.is_dir() and not _is_written(p)]
 
     def files(self, folder: Path) -> list[Path]:
         """Return everything that is not a folder, including broken links."""
@@ -116,12 +124,17 @@ def _name_of(root: Path) -> str:
     return root.name
 
 
-def _is_report(folder: Path) -> bool:
-    """Return whether a folder holds an earlier report, written next to the class folders."""
-    if {p.name for p in folder.iterdir()} == {"look.html", "look.json"}:
-        return True
-    written = {"report.html", "results.json", "errors.csv", "predictions.csv"}
-    return {"report.html", "results.json"} <= {p.name for p in folder.iterdir()} <= written
+def _is_written(folder: Path) -> bool:
+    """Return whether Penultimate wrote a folder that lies next to the class folders.
+
+    A report, with models or without, the page of a look or an evaluation, a feature store, or a
+    cache of these: else the same command could not be run twice in the folder of the photos.
+    """
+    inside = list(folder.iterdir())
+    names = {each.name for each in inside}
+    if any(pages <= names for pages in _PAGES):
+        return not any(looks_like_image(each) for each in inside if each.is_file())
+    return is_store(folder) or (bool(inside) and all(map(is_store, inside)))
 
 
 @dataclass(frozen=True)

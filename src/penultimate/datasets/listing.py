@@ -14,9 +14,6 @@ from penultimate.datasets.images import decode_images
 from penultimate.datasets.parts import given_split
 from penultimate.datasets.sizes import Size
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-_MISSING = {"nan", "na", "n/a", "<na>", "null", "none"}  # as pandas and R write an empty field
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -91,39 +88,11 @@ class Listing:
             subsets=subsets,
             notes=(*of_split, *self.notes, *decoded.notes),
         )
-        notes = (*dataset.notes, *_lookalikes(dataset.classes), *left_out)
+        notes = (*dataset.notes, *left_out)
         files = np.array([str(path) for path in self.paths])[decoded.read]
         return replace(
             dataset, fingerprints=decoded.fingerprints, files=files, sources=files, notes=notes
         )
-
-
-def _lookalikes(classes: tuple[str, ...]) -> list[str]:
-    """Return notes on names that may not be what they seem: one class spelled in two ways, or none.
-
-    Spreadsheets write 1 as 1.0 when a column has an empty field, and an empty field as NaN.
-    """
-    spelled: dict[str | float, list[str]] = {}
-    for name in classes:
-        spelled.setdefault(_meaning(name), []).append(name)
-    notes = []
-    for meaning, names in spelled.items():
-        if len(names) > 1:
-            how = "differ only in case" if isinstance(meaning, str) else "are the same number"
-            listed = " and ".join(map(repr, names))
-            notes.append(f"{listed} {how}, and were kept as separate classes.")
-    notes += [
-        f"{name!r} is the name of a class here. If it stands for a missing label, leave these "
-        "images out."
-        for name in classes
-        if name.casefold() in _MISSING
-    ]
-    return notes
-
-
-def _meaning(name: str) -> str | float:
-    """Return the number that a name spells, or else the name without its case."""
-    return float(name) if _NUMBER.fullmatch(name) else name.casefold()
 
 
 def groups_from_names(paths: list[Path], pattern: str) -> list[str]:

@@ -65,7 +65,8 @@ def _tidy_rows(table: Table) -> tuple[list[dict[str, str]], list[int], list[str]
     if not {"path", "label"} <= set(table.columns):
         raise ValueError(
             f"The manifest {str(path)!r} must have the columns path and label; "
-            f"its first line names {table.columns}."
+            f"its first line names {table.columns}. (A table of features, which are numbers, needs "
+            "a column 'label' beside them.)"
         )
     rows, lines, left_out = [], [], []
     blanks: Counter[str] = Counter()

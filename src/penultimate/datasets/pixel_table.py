@@ -56,7 +56,7 @@ def read_pixel_table(table: Table) -> Dataset:
                 f"{str(path)!r} can't be read as a table of pixels: {error}"
             ) from error
 
-    if not table.text.partition("\n")[2].strip():
+    if not table.count_rows():
         raise ValueError(f"{str(path)!r} lists no image.")
     pixels, labels = load(columns, np.float32), load(of_label, str)[:, 0]
     images = pixels.reshape(-1, side, side, n_channels)

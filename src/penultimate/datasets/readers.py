@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from penultimate._common.decoding import looks_like_image
 from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
+from penultimate._common.wording import quantity
 from penultimate.datasets.archives import ARCHIVES, unpacked
 from penultimate.datasets.arrays import find_idx, read_idx_folder, read_npz
 from penultimate.datasets.dataset import Dataset
@@ -33,6 +34,23 @@ _TABLES = (".csv", ".tsv")
 READERS: dict[str, Callable[[Path], Dataset]] = {
     ".npz": read_npz,
     ".parquet": read_feature_parquet,
+}
+
+
+_FROM_PANDAS = "Read it with pandas, and write it with to_parquet('features.parquet')."
+# What to do with files that hold data in formats that are not read.
+_ADVICE = {
+    ".npy": "Save it with its labels: numpy.savez('features.npz', X=X, y=y).",
+    ".mat": "Save it as numpy.savez('features.npz', X=X, y=y); scipy.io.loadmat reads it.",
+    **dict.fromkeys(
+        (".feather", ".arrow", ".json", ".jsonl", ".xlsx", ".xls", ".ods"), _FROM_PANDAS
+    ),
+    **dict.fromkeys((".csv.gz", ".csv.zst", ".csv.xz", ".tsv.gz"), "Unpack it first."),
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".tfrecord"),
+        "Files of this kind may hold anything. Read it with what wrote it, and save arrays: "
+        "numpy.savez('features.npz', X=X, y=y).",
+    ),
 }
 
 
@@ -236,8 +254,12 @@ def list_or_read(
         _check_files_only(path, subsets and not arrays.subsets, group_from_filename)
         return arrays
     if path.is_dir():
-        _refuse_cache(path)
-        listing = list_folder(path, subsets=subsets, lenient=lenient)
+        try:
+            listing = list_folder(path, subsets=subsets, lenient=lenient)
+        except ValueError:
+            _refuse_cache(path)
+            _refuse_tables(path)
+            raise
     elif table is not None:
         listing = read_manifest(table, skip_missing=skip_missing)
         if subsets and listing.subsets is None:
@@ -247,6 +269,9 @@ def list_or_read(
             )
     else:
         of_one = " For IDX files, pass the folder." if "-ubyte" in path.name else ""
+        of_one += "".join(
+            f" {tip}" for end, tip in _ADVICE.items() if path.name.lower().endswith(end)
+        )
         raise ValueError(
             f"{str(path)!r} is neither a folder, a .csv manifest, an .npz, a .parquet nor an "
             f"archive of a folder ({', '.join(ARCHIVES)}); see "
@@ -352,12 +377,28 @@ def _read_arrays(path: Path, table: Table | None) -> Dataset | None:
 
 def _refuse_cache(folder: Path) -> None:
     """Refuse a folder of feature stores, one per layer, as a comparison's cache is."""
-    stores = sorted(each.name for each in folder.iterdir() if is_store(each))
-    if stores:
+    folders = [each for each in folder.iterdir() if each.is_dir()]
+    stores = sorted(each.name for each in folders if is_store(each))
+    if stores and len(stores) == len(folders):
         raise ValueError(
             f"The folder {str(folder)!r} holds feature stores, such as {stores[0]!r}, and no "
             "images. Pass the images, with this folder as the cache; or one of the stores."
         )
+
+
+def _refuse_tables(folder: Path) -> None:
+    """Refuse a folder of Parquet files, as programs write one table, or of arrays."""
+    for end, tip in (
+        (".parquet", "Join them: pandas.read_parquet(folder).to_parquet('features.parquet')."),
+        (".npy", _ADVICE[".npy"]),
+    ):
+        # In folders as "split=test", too, by the values of a column.
+        found = [p for pattern in ("*", "*=*/*") for p in folder.glob(pattern + end) if p.is_file()]
+        if found:
+            raise ValueError(
+                f"The folder {str(folder)!r} holds {quantity(len(found), f'{end} file')}, such as "
+                f"{found[0].name!r}; data of this kind are read from a single file. {tip}"
+            )
 
 
 def _check_files_only(path: Path, subsets: bool, group_from_filename: str | None) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,29 +45,37 @@ class Table:
         ValueError
             If a row has more or fewer entries than the header.
         """
+        return list(self._each_row())
+
+    def count_rows(self) -> int:
+        """Return the number of rows, after checking that all are complete; see `rows`.
+
+        What `load` reads has to be checked first: it takes columns by their positions, which are
+        others in a row with a delimiter too many.
+        """
+        return sum(1 for _ in self._each_row())
+
+    def _each_row(self) -> Iterator[tuple[int, list[str]]]:
         lines = io.StringIO(self.text, newline="")
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
-        rows: list[tuple[int, list[str]]] = []
-        line = self.n_above
+        ended = 0
         try:
-            every = [(reader.line_num, row) for row in reader]
+            for number, row in enumerate(reader):
+                began, ended = self.n_above + ended + 1, reader.line_num
+                if number == 0 or not any(entry.strip() for entry in row):
+                    continue
+                if len(row) != len(self.columns):
+                    raise ValueError(
+                        f"{str(self.path)!r}, line {began} has "
+                        f"{'more' if len(row) > len(self.columns) else 'fewer'} entries than the "
+                        "header; quote entries with commas in them."
+                    )
+                yield began, row
         except csv.Error as error:
             raise ValueError(
                 f"The manifest {str(self.path)!r} is not CSV in UTF-8: {error} "
                 f"(line {self.n_above + reader.line_num})."
             ) from error
-        for number, (ended, row) in enumerate(every):
-            line, began = self.n_above + ended, line + 1
-            if number == 0 or not any(entry.strip() for entry in row):
-                continue
-            if len(row) != len(self.columns):
-                raise ValueError(
-                    f"{str(self.path)!r}, line {began} has "
-                    f"{'more' if len(row) > len(self.columns) else 'fewer'} entries than the "
-                    "header; quote entries with commas in them."
-                )
-            rows.append((began, row))
-        return rows
 
     def load(self, columns: Sequence[int], dtype: type) -> NDArray[Any]:
         """Return some columns as a matrix of one type.
@@ -77,8 +85,9 @@ class Table:
         ValueError
             If an entry is not of this type, or a row is incomplete.
         """
+        # Empty lines at the end are common, and NumPy would warn of them.
         return np.loadtxt(
-            io.StringIO(self.text),
+            io.StringIO(self.text.rstrip("\r\n")),
             dtype,
             delimiter=self.delimiter,
             quotechar='"',

@@ -14,7 +14,9 @@ from penultimate.datasets.feature_parquet import (
     plain,
     read_parquet,
 )
-from penultimate.datasets.feature_table import ABOUT_ROWS, load_columns
+from penultimate.datasets.feature_table import ABOUT_ROWS, feature_places, load_columns
+from penultimate.datasets.features import as_float32
+from penultimate.datasets.row_numbers import index_of
 from penultimate.datasets.tables import read_table
 
 _NAMES = ("X", "features", "images", "X_test", "x_test")  # of the array in an .npz
@@ -43,13 +45,16 @@ def read_unlabeled(path: Path) -> NDArray[Any]:
         return _array(path)
     if suffix == ".parquet":
         table = read_parquet(path)
-        about = {*ABOUT_ROWS, *indices_of_pandas(table)}
         names = [unicodedata.normalize("NFC", n).strip().casefold() for n in table.column_names]
+        about = {*ABOUT_ROWS, *indices_of_pandas(table), index_of(names)}
         columns = zip(names, map(plain, table.columns))
         return features_of(path, {name: each for name, each in columns if name not in about})
     rows = read_table(path)
-    places = [k for k, name in enumerate(rows.columns) if name not in ABOUT_ROWS]
-    return load_columns(rows, places, np.float64).astype(np.float32)
+    if not rows.count_rows():
+        raise ValueError(f"{str(path)!r} lists no sample.")
+    places, _ = feature_places(rows.columns)
+    features = load_columns(rows, places, np.float64)
+    return as_float32(features, f"The features of {str(path)!r}")
 
 
 def _array(path: Path) -> NDArray[Any]:

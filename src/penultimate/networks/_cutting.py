@@ -116,10 +116,14 @@ class CutNetwork:
             values = [
                 cut.run([batch[names.index(each.name)] for each in cut.inputs]) for cut in self.cuts
             ]
-        return [
-            pool(np.asarray(value), self.pooling, cut.channel_axis).astype(np.float32, copy=False)
-            for value, cut in zip(values, self.cuts)
-        ]
+        # What float32 does not hold becomes infinite, which is reported with the sample.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [
+                pool(np.asarray(value), self.pooling, cut.channel_axis).astype(
+                    np.float32, copy=False
+                )
+                for value, cut in zip(values, self.cuts)
+            ]
 
 
 def check_layer(layer: object) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.protocols import Inputs
+from penultimate._common.validation import refuse_masked
 from penultimate.networks.frameworks.frozen import Input, Shape
 
 
@@ -62,6 +63,7 @@ def _wrong_inputs(inputs: Sequence[Input], got: str) -> str:
 
 
 def _as_numbers(X: object) -> NDArray[Any]:
+    refuse_masked(X, "X")
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths

@@ -30,6 +30,7 @@ from penultimate.networks._cutting import CutNetwork, check_layer, completed, ex
 from penultimate.networks._forward import collect, in_batches, padded_batches
 from penultimate.networks._images import images_per_pass, prepared_batches
 from penultimate.networks._inputs import check_inputs
+from penultimate.networks._own_features import check_finite, check_own
 from penultimate.networks.adapting import HoldsNetwork, adapt
 from penultimate.networks.arguments import check_extracted
 from penultimate.networks.frameworks.frozen import Candidate, Cut, FrozenNetwork
@@ -260,6 +261,7 @@ class FeatureExtractor(
         first = frozen.channels_first() if prepare is None else prepare.channels_first
         width = (3 if first else 2) if self.mirror else None
         self._cut: CutNetwork | None = CutNetwork(frozen, tuple(cuts), self.pooling_, width)
+        self._are_own = False
         layers = self._cut.layers
         self.layer_ = layers if len(layers) > 1 else layers[0]
         self.cut_at_ = self._cut.place
@@ -309,7 +311,8 @@ class FeatureExtractor(
         ------
         ValueError
             If the shape of `X` does not match the network's input or, where the number of features
-            depends on it, the shape in `fit`; if `X` contains NaN or infinity.
+            depends on it, the shape in `fit`; if `X` or a feature is NaN or infinity; if the
+            features of a sample depend on the other samples in its batch, or on chance.
 
         Warns
         -----
@@ -417,7 +420,12 @@ class FeatureExtractor(
         # Threads decode ahead: they end with this generator, also if nobody reads it to its end.
         with closing(batches):
             for start, stop, batch in batches:
-                yield start, stop, [each[: stop - start] for each in network.compute(batch)]
+                n_samples = stop - start
+                features = network.compute(batch)
+                check_finite(network, features, start, n_samples)
+                # Asked once, with the first batch of several samples.
+                self._are_own = self._are_own or check_own(network, batch, n_samples)
+                yield start, stop, [each[:n_samples] for each in features]
 
     def extract_each(self, X: Inputs, progress: Progress = SILENT) -> list[NDArray[np.float32]]:
         """Compute the features of every layer in one pass, without concatenating them.
@@ -521,6 +529,8 @@ class FeatureExtractor(
 
     # The network of a path, in a copy that was pickled.
     _kept: FrozenNetwork | None = None
+    # Whether it is known that the features of a sample do not depend on other samples.
+    _are_own = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Sessions and compiled functions stay behind; the network comes along.

@@ -33,7 +33,12 @@ class _Value(Cut):
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Call the function on a batch."""
         # Called as it is: mode, device and gradients are its own business.
-        given = self.function(*batch)
+        try:
+            given = self.function(*batch)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(self._failed(batch, error)) from error
         if callable(getattr(given, "detach", None)):  # a torch tensor, perhaps with gradients
             given = given.detach().cpu()
         try:
@@ -49,6 +54,14 @@ class _Value(Cut):
                 f"{len(batch[0])} samples it returned {values.dtype} of shape {values.shape}."
             )
         return values
+
+    def _failed(self, batch: Sequence[NDArray[Any]], error: Exception) -> str:
+        shapes = " and ".join(str(each.shape) for each in batch)
+        return (
+            f"The function {self.layer!r} failed on a batch of shape {shapes}: "
+            f"{type(error).__name__}: {error}. It must take a batch, and return one row of "
+            "features per sample. (If it builds a network, pass what it returns.)"
+        )
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """Return None: only a call shows it."""

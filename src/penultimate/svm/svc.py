@@ -21,6 +21,7 @@ from penultimate._common.callbacks import CallbackSupportMixin, with_callbacks
 from penultimate._common.frames import level_outside
 from penultimate._common.protocols import ClassWeight, RandomState
 from penultimate._common.threads import validating
+from penultimate._common.validation import refuse_masked
 from penultimate.svm import _native
 from penultimate.svm._certified import Solutions, solve_pairs
 from penultimate.svm._coefficients import CoefficientsMixin
@@ -290,6 +291,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """Return samples, labels and weights as arrays; raise if they are not valid."""
         if self.probability is True:
             raise ValueError(f"probability=True is not supported. {_NO_PROBABILITIES}")
+        refuse_masked(X, "X")
         with validating():
             samples, labels = validate_data(self, X, y, dtype=(np.float64, np.float32), order="C")
             check_classification_targets(labels)
@@ -418,6 +420,7 @@ class SVC(CoefficientsMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimato
             names = vars(self).get("feature_names_in_")  # without names, validation has to warn
             if names is None:
                 return np.ascontiguousarray(X)
+        refuse_masked(X, "X")
         with validating():
             return validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
 

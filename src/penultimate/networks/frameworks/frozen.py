@@ -128,6 +128,8 @@ class FrozenNetwork(ABC):
     compiles_per_size = False
     # Whether the shapes of its inputs are known without a sample.
     states_shapes = True
+    # Whether what it gives for a sample might depend on the other samples in its batch.
+    may_mix_samples = True
     # What belongs to a network that is pretrained by name.
     preprocessing: Preprocessing | None = None
 

@@ -1,13 +1,16 @@
 """Keras models as frozen networks, by the graph questions of ``keras_models.py``."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from penultimate._common.faults import is_from_input
 from penultimate._common.protocols import Network
 from penultimate.networks._forward import only_output, several_outputs
 from penultimate.networks.frameworks import keras_models
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
     import onnx
 
 
+# Modules of layers that treat each sample by itself in inference, and layers there that run others'
+# code. (Operations outside layers may reduce over the samples.)
+_ROWWISE = ("keras.src.layers.", "keras.src.applications.", "keras.src.models.", "penultimate.")
+_FOREIGN = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+
+
 @dataclass(frozen=True)
 class KerasCut(Cut):
     """A Keras model up to one of its values.
@@ -40,9 +49,7 @@ class KerasCut(Cut):
 
     def run(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Compute the value for a batch."""
-        # `predict` sets up a data pipeline in each call, which a single image would pay for.
-        outputs = self.model.predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
-        return only_output(outputs, self.model)
+        return only_output(_predict(self.model, batch), self.model)
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """Return the value's shape; Keras infers it without running the model."""
@@ -71,6 +78,17 @@ class KerasNetwork(FrozenNetwork):
     def __init__(self, model: Network) -> None:
         self.model = model
         self.name = model.name
+
+    @cached_property
+    def may_mix_samples(self) -> bool:  # type: ignore[override]
+        """Whether it has code that is not of Keras's own layers, which never do in inference."""
+        if not has_graph(self.model):
+            return True
+        calls = Graph(self.model).calls.values()
+        kinds = {type(values[0].operation) for each in calls for values in each}
+        return any(
+            not kind.__module__.startswith(_ROWWISE) or kind.__name__ in _FOREIGN for kind in kinds
+        )
 
     def inputs(self, example: Example | None = None) -> tuple[Input, ...]:
         """Return its inputs; none of a subclassed model that was never called."""
@@ -108,8 +126,7 @@ class KerasNetwork(FrozenNetwork):
         if len(cuts) == 1 or len({cut.inputs for cut in cuts}) > 1:
             return super().run_all(cuts, batch)
         joined = self._join(cuts)
-        outputs = joined.predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
-        return [np.asarray(each) for each in outputs]
+        return [np.asarray(each) for each in _predict(joined, batch)]
 
     def _join(self, cuts: Sequence[Cut]) -> Network:
         """Return one model with the values of several cuts as outputs."""
@@ -157,6 +174,29 @@ class KerasNetwork(FrozenNetwork):
         for weights in self.model.get_weights():
             digest.update(np.ascontiguousarray(weights).tobytes())
         return digest.hexdigest()
+
+
+def _predict(model: Network, batch: Sequence[NDArray[Any]]) -> Any:
+    """Return the outputs for a batch; raise ``ValueError`` if Keras cannot compute them."""
+    try:
+        # `predict` sets up a data pipeline in each call, which a single image would pay for.
+        return model.predict_on_batch(batch[0] if len(batch) == 1 else list(batch))
+    except MemoryError:
+        raise
+    except Exception as error:  # of the backend, which have no base class in common
+        if is_from_input(error):
+            raise
+        shapes = " and ".join(str(each.shape) for each in batch)
+        raise ValueError(
+            f"The network {model.name!r} cannot compute a batch of shape {shapes}: {_reason(error)}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what a backend says of a failure, without the traceback that TensorFlow puts there."""
+    # The reason is its last paragraph, before a line on the node.
+    said = re.split(r"\n\s*\n", str(error).strip())[-1].partition("[[{{")[0]
+    return f"{type(error).__name__}: {said.strip()}"
 
 
 def _inputs_of(model: Network) -> tuple[Input, ...]:
