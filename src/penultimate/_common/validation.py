@@ -152,9 +152,9 @@ def refuse_masked(values: object, name: str) -> None:
         What they are called, in the plural or as a variable.
     """
     # Who passes a mask has loaded its module; others are spared that.
-    masks = sys.modules.get("numpy.ma")
-    is_one = masks is not None and isinstance(values, masks.MaskedArray)
-    if is_one and (count := int(np.sum(masks.getmaskarray(values)))):
+    if "numpy.ma" not in sys.modules or not isinstance(values, np.ma.MaskedArray):
+        return
+    if count := int(np.sum(np.ma.getmaskarray(values))):
         raise ValueError(
             f"{name}: masked values, {count:,} of them, have no meaning here. Fill them with "
             ".filled(...), or drop these samples."
