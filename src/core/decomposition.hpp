@@ -26,6 +26,7 @@ enum class Status : int { converged = 0, precision_limit = 1, iteration_limit = 
 template <class T>
 struct Buffers {
     Storage<T> products, rows, packed;
+    Gathered<T> gathered;
 };
 
 struct Limits {

@@ -67,6 +67,12 @@ struct Context {
 size_t count_pairs(size_t n_classes) { return n_classes * (n_classes - 1) / 2; }
 
 template <class T>
+void add_samples(Source<T>& source, const Array<T, 2>& samples) {
+    for (size_t r = 0; r < samples.shape(0); ++r)
+        source.samples.push_back(samples.data() + r * samples.shape(1));
+}
+
+template <class T>
 Source<T> make_source(const std::optional<Array<T, 2>>& samples,
                       const std::optional<Array<T, 2>>& products,
                       const std::optional<Array<T, 1>>& norms,
@@ -80,8 +86,9 @@ Source<T> make_source(const std::optional<Array<T, 2>>& samples,
     require(!samples || norms, "'samples' need 'norms'.");
     require_shape("products", products, {n, n});
     require_shape("norms", norms, {n});
-    Source<T> source{data_or_null(samples), data_or_null(products), data_or_null(norms),
-                     int64_t(n), samples ? int(samples->shape(1)) : 0};
+    Source<T> source{{}, data_or_null(products), data_or_null(norms), int64_t(n),
+                     samples ? int(samples->shape(1)) : 0};
+    if (samples) add_samples(source, *samples);
     if (!within_class) return source;
     require(starts.has_value(), "'within_class' needs 'starts'.");
     const std::vector<Range> classes = classes_of(*starts, n, true);
@@ -93,6 +100,57 @@ Source<T> make_source(const std::optional<Array<T, 2>>& samples,
         for (int64_t s = range.begin; s < range.end; ++s, row += range.size())
             source.within_class.push_back(row);
     return source;
+}
+
+// Arrays out of a tuple, which cannot let go of them later.
+template <class T>
+std::vector<Array<T, 2>> arrays_in(const char* name, const nb::tuple& tuple) {
+    std::vector<Array<T, 2>> arrays(tuple.size());
+    for (size_t k = 0; k < tuple.size(); ++k)
+        if (!nb::try_cast(tuple[k], arrays[k], false))
+            throw nb::type_error((std::string("'") + name + "' must hold matrices of its type, in C order.").c_str());
+    return arrays;
+}
+
+// Samples with an array for each class, so that a class that stays needs no copy.
+template <class T>
+Source<T> make_source_of_classes(const nb::tuple& samples, const Array<T, 1>& norms,
+                                 const std::optional<nb::tuple>& within_class) {
+    Source<T> source;
+    source.norms = norms.data();
+    const auto classes = arrays_in<T>("samples", samples);
+    require(!classes.empty() && classes[0].shape(1) > 0, "'samples' must have features.");
+    for (const Array<T, 2>& own : classes) {
+        require_shape("samples", own, {own.shape(0), classes[0].shape(1)});
+        add_samples(source, own);
+    }
+    require_int("samples", source.samples.size());
+    require_int("samples", classes[0].shape(1));
+    source.n = int64_t(source.samples.size());
+    source.n_features = int(classes[0].shape(1));
+    require_shape("norms", norms, {source.samples.size()});
+    if (!within_class) return source;
+    const auto within = arrays_in<T>("within_class", *within_class);
+    require(within.size() == classes.size(), "'within_class' must have a matrix for each class.");
+    for (size_t c = 0; c < classes.size(); ++c) {
+        require_shape("within_class", within[c], {classes[c].shape(0), classes[c].shape(0)});
+        for (size_t r = 0; r < within[c].shape(0); ++r)
+            source.within_class.push_back(within[c].data() + r * within[c].shape(1));
+    }
+    return source;
+}
+
+// Samples of a class follow one another, and all their inner products are there, if any are.
+template <class T>
+void require_classes(const Source<T>& source, const std::vector<Range>& classes) {
+    const auto is_whole = [&](const std::vector<const T*>& rows, int64_t s, int64_t width) {
+        return rows.empty() || rows[size_t(s)] == rows[size_t(s) - 1] + width;
+    };
+    for (const Range& range : classes)
+        for (int64_t s = range.begin + 1; s < range.end; ++s)
+            require(is_whole(source.samples, s, source.n_features) &&
+                        is_whole(source.within_class, s, range.size()),
+                    "'starts' must be those of the source's classes.");
 }
 
 // The precomputed kernel is a matrix of its own; all others need squared norms.
@@ -118,8 +176,10 @@ void solve_pairs_into(const Context& context, const std::optional<Source<float>>
     const std::vector<Range> classes = classes_of(starts, n, false);
     const size_t n_classes = classes.size(), n_pairs = count_pairs(n_classes);
     require_kernel(f64, kernel);
+    require_classes(f64, classes);
     if (f32) require_kernel(*f32, kernel);
     require(!f32 || f32->n == f64.n, "'f32' and 'f64' must have the same samples.");
+    if (f32) require_classes(*f32, classes);
     require_shape("C_per_sample", C_per_sample, {n});
     if (unchanged) require_shape("unchanged", *unchanged, {n_pairs});
     require_shape("coefficients", coefficients, {1, n_classes - 1, n});
@@ -156,6 +216,7 @@ void solve_grid_into_jobs(const Context& context, const Source<float>& source,
                           const Array<int64_t, 1>& starts, const std::vector<const GridJob*>& jobs,
                           int64_t max_iterations, size_t memory) {
     const std::vector<Range> classes = classes_of(starts, size_t(source.n), false);
+    require_classes(source, classes);
     for (const GridJob* job : jobs) {
         require(job, "'jobs' must not contain None.");
         require_kernel(source, job->kernel);
@@ -255,7 +316,11 @@ void decide_into(const Context& context, const Kernel& kernel,
 // A source and a job hold pointers into their arrays, which `keep_alive` keeps as long as them.
 template <class T>
 void bind_source(nb::module_& m, const char* name) {
-    nb::class_<Source<T>>(m, name).def(
+    nb::class_<Source<T>> source(m, name);
+    source.def_static("of_classes", &make_source_of_classes<T>, "samples"_a,
+                      array_argument("norms"), "within_class"_a.none() = nb::none(),
+                      nb::keep_alive<0, 1>(), nb::keep_alive<0, 2>(), nb::keep_alive<0, 3>());
+    source.def(
         "__init__",
         [](Source<T>* self, const std::optional<Array<T, 2>>& samples,
            const std::optional<Array<T, 2>>& products, const std::optional<Array<T, 1>>& norms,

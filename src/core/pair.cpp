@@ -82,7 +82,8 @@ void certify(Decomposition<double>& phase, const Dual& dual, const Limits& limit
 // known, goes on to the solution.
 Gap look_at(const Start& start, const Data& data, const Kernel& kernel, const Pair& pair,
             const Limits& limits, Workspace& workspace, Dual& dual, Solution& solution) {
-    GramSource<double> source(data.f64, pair.first, pair.second, data.blas);
+    GramSource<double> source(data.f64, pair.first, pair.second, data.blas,
+                              workspace.f64.gathered);
     Decomposition<double> phase(
         source, kernel, {kernels<double>(*data.variant), data.blas, data.memory, workspace.f64},
         limits, dual);
@@ -127,7 +128,8 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
     if (begin_fast) {
         Limits fast = limits;
         fast.tolerance *= kFastShare;
-        GramSource<float> source(data.f32, pair.first, pair.second, data.blas);
+        GramSource<float> source(data.f32, pair.first, pair.second, data.blas,
+                                 workspace.f32.gathered);
         Decomposition<float> phase(
             source, kernel,
             {kernels<float>(*data.variant), data.blas, data.memory, workspace.f32}, fast, dual);
@@ -139,7 +141,8 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
         }
     }
     if (solution.status != Status::cancelled) {
-        GramSource<double> source(data.f64, pair.first, pair.second, data.blas);
+        GramSource<double> source(data.f64, pair.first, pair.second, data.blas,
+                                  workspace.f64.gathered);
         Decomposition<double> phase(
             source, kernel,
             {kernels<double>(*data.variant), data.blas, data.memory, workspace.f64}, limits, dual);
@@ -153,7 +156,8 @@ Solution solve_pair(const Data& data, const Kernel& kernel, const Pair& pair,
 void solve_jobs(const Data& data, const Pair& pair, const std::vector<Job>& jobs, Limits limits,
                 Workspace& workspace) {
     Dual dual(pair.first.size(), pair.second.size());
-    GramSource<float> source(data.f32, pair.first, pair.second, data.blas);
+    GramSource<float> source(data.f32, pair.first, pair.second, data.blas,
+                             workspace.f32.gathered);
     // Half of the memory for inner products, the other half for the Gram rows made of them.
     source.make_cross(workspace.f32.products, data.memory / 2);
     for (const Job& job : jobs) {

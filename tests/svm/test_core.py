@@ -64,6 +64,16 @@ def solve_pairs(**changed):
     return arguments["coefficients"]
 
 
+def by_class(X):
+    return tuple(own.copy() for own in np.split(X, STARTS[1:-1]))
+
+
+def of_classes(**changed):
+    within = tuple(own @ own.T for own in by_class(X64))
+    arguments = {"norms": squared_norms(X64), "within_class": within, **changed}
+    return core.DoubleSource.of_classes(arguments.pop("samples", by_class(X64)), **arguments)
+
+
 def make_job(**changed):
     arguments = {
         "kernel": RBF,
@@ -460,3 +470,72 @@ def test_without_a_thread_the_calling_thread_does_the_work():
         check=False,
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("within", [None, tuple(own @ own.T for own in by_class(X64))])
+def test_samples_may_have_an_array_for_each_class(within):
+    together = solve_pairs(f32=None, memory=1)
+    apart = solve_pairs(f32=None, memory=1, f64=of_classes(within_class=within))
+    np.testing.assert_allclose(apart, together, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"samples": ()}, "must have features"),
+        ({"samples": by_class(zeros(N, 0))}, "must have features"),
+        ({"samples": (*by_class(X64)[:2], zeros(10, D + 1))}, "'samples' must have shape"),
+        ({"norms": zeros(N - 1)}, "'norms' must have shape"),
+        ({"within_class": (zeros(10, 10),)}, "a matrix for each class"),
+        ({"within_class": (zeros(10, 10), zeros(10, 10), zeros(10, 9))}, "'within_class' must"),
+    ],
+)
+def test_arrays_of_classes_that_do_not_fit_raise(changed, message):
+    with pytest.raises(ValueError, match=message):
+        of_classes(**changed)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"samples": by_class(X32)}, {"samples": (1,)}, {"within_class": by_class(X32)}]
+)
+def test_arrays_of_classes_are_not_converted(changed):
+    with pytest.raises(TypeError, match="must hold matrices"):
+        of_classes(**changed)
+
+
+def test_a_class_over_two_arrays_is_not_read():
+    starts = np.array([0, 11, 20, N])
+    with pytest.raises(ValueError, match="must be those of the source's classes"):
+        solve_pairs(f32=None, f64=of_classes(within_class=None), starts=starts)
+    flat = make_source(within_class=zeros(300, dtype=np.float32), starts=STARTS)
+    with pytest.raises(ValueError, match="must be those of the source's classes"):
+        solve_grid(source=flat, starts=starts)
+
+
+@pytest.mark.parametrize("memory", [1, 2**30])
+def test_values_that_are_copied_between_rows_are_those_of_the_kernel(memory):
+    generator = np.random.default_rng(1)
+    starts, n = np.array([0, 300, 700]), 700
+    X = generator.normal(size=(n, 300))
+    kernel = _native.make_kernel("rbf", 1 / 600, 0.0, 3)
+    found = {name: zeros(1, 1) for name in ("intercepts", "gaps")}
+    counts = {name: zeros(1, 1, dtype=np.int64) for name in ("iterations", "statuses")}
+    residuals = zeros(1, n)
+    coefficients = solve_pairs(
+        f32=None,
+        f64=of_float64(X),
+        kernel=kernel,
+        C_per_sample=np.full(n, 10.0),
+        starts=starts,
+        memory=memory,
+        coefficients=zeros(1, 1, n),
+        residuals=residuals,
+        **found,
+        **counts,
+    )[0, 0]
+    distances = squared_norms(X)[:, None] + squared_norms(X) - 2 * X @ X.T
+    values = np.exp(-distances / 600)
+    np.fill_diagonal(values, 1)
+    expected = np.where(np.arange(n) < 300, 1, -1) - values @ coefficients
+    assert counts["statuses"] == 0
+    np.testing.assert_allclose(residuals[0], expected, atol=1e-10)

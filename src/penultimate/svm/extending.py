@@ -4,8 +4,8 @@ Nearly all the time of a warm start goes into Gram rows of support vectors: once
 start, once to solve, once to certify. Here the residuals of the solution are kept, so the core goes
 on from them (``look_at`` in ``pair.cpp``) and computes the rows of those samples alone that move,
 once; of these, inner products within a class are kept. Samples are kept as the core takes them,
-sorted and centered, and the center stays; so pairs of classes without a new sample are the problems
-that were solved, and are not looked at.
+centered, in an array for each class, and the center stays: classes without a new sample are not
+copied, and pairs of them are the problems that were solved, and are not looked at.
 """
 
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class Extendable:
     codes : ndarray of shape (n_samples,), int64
     residuals : ndarray of shape (n_classes - 1, n_samples)
         Of the solution, for samples sorted by class; laid out as `Solutions.coefficients`.
-    centered : ndarray of shape (n_samples, n_features), float64
-        The samples as the core takes them, sorted by class.
+    centered : tuple of ndarray of shape (n_class, n_features), float64
+        The samples of each class as the core takes them.
     norms : ndarray of shape (n_samples,)
-        Their squared norms.
-    within : list of ndarray of shape (n_class, n_class), or None
+        Their squared norms, sorted by class.
+    within : tuple of ndarray of shape (n_class, n_class), or None
         Inner products of the samples of each class; None if they take too much memory.
     """
 
@@ -51,9 +51,9 @@ class Extendable:
     X: NDArray[Any]
     codes: NDArray[np.int64]
     residuals: NDArray[np.float64]
-    centered: NDArray[np.float64]
+    centered: tuple[NDArray[np.float64], ...]
     norms: NDArray[np.float64]
-    within: list[NDArray[np.float64]] | None
+    within: tuple[NDArray[np.float64], ...] | None
 
     @classmethod
     def of(
@@ -99,15 +99,14 @@ class Extendable:
         centered = X[layout.order].astype(np.float64)
         centered -= svc._mean
         norms = np.einsum("ij,ij->i", centered, centered)
-        within = None
+        blocks, within = tuple(np.split(centered, layout.starts[1:-1])), None
         if centered.itemsize * (np.diff(layout.starts) ** 2).sum() <= _MOST_BYTES:
-            blocks = np.split(centered, layout.starts[1:-1])
             with np.errstate(over="ignore", invalid="ignore"):
-                within = [block @ block.T for block in blocks]
+                within = tuple(block @ block.T for block in blocks)
         if residuals is None:
-            given = cls(svc, X, codes, np.empty((0, 0)), centered, norms, within)
+            given = cls(svc, X, codes, np.empty((0, 0)), blocks, norms, within)
             residuals = given._certified(layout)
-        return cls(svc, X, codes, residuals, centered, norms, within)
+        return cls(svc, X, codes, residuals, blocks, norms, within)
 
     def extended(self, X: NDArray[Any], codes: NDArray[np.int64]) -> Self:
         """Return the classifier of all samples and these, which follow, certified as any other.
@@ -137,11 +136,12 @@ class Extendable:
         kernel = svc._fitted_kernel()
         rows = X.astype(np.float64) - svc._mean
         blocks = [rows[codes == code] for code in range(n_classes)]
-        with np.errstate(over="ignore", invalid="ignore"):  # the range is checked below
-            centered, within = self._joined(blocks)
         norms = np.empty(len(everything))
         norms[~is_new] = self.norms
-        norms[is_new] = np.einsum("ij,ij->i", centered[is_new], centered[is_new])
+        with np.errstate(over="ignore", invalid="ignore"):  # the range is checked below
+            norms[is_new] = np.concatenate([np.einsum("ij,ij->i", each, each) for each in blocks])
+            with single_threaded_blas():  # threads that BLAS has woken would spin beside the core's
+                centered, within = self._joined(blocks)
         kernel.check_fit(X, float(norms.max()))
         start = Solutions.empty(n_classes, len(everything))
         start.coefficients[: n_before - 1, ~is_new] = self._coefficients()
@@ -156,8 +156,7 @@ class Extendable:
         stays = same[first[old]] & same[second[old]] & (svc.status_ == "converged")
         unchanged[old] = stays
         start.intercepts[old], start.gaps[old] = svc._intercepts, svc.optimality_gap_
-        flat = None if within is None else np.concatenate([each.ravel() for each in within])
-        source = _native.core.DoubleSource(centered, None, norms, flat, layout.starts)
+        source = _native.core.DoubleSource.of_classes(centered, norms, within)
         self._solve(source, svc.C * weights, layout, start, unchanged, residuals, svc.tol)
         new = clone(svc)
         new.classes_, new.class_weight_, new._prints = classes, weights, None
@@ -168,33 +167,34 @@ class Extendable:
 
     def _joined(
         self, new: list[NDArray[np.float64]]
-    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]] | None]:
-        """Return samples sorted by class, and products within classes, with those of new samples.
+    ) -> tuple[tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...] | None]:
+        """Return samples, and products within classes, with those of new samples.
 
         Parameters
         ----------
         new : list of ndarray of shape (n_new, n_features)
             Those of each class, which follow its others.
         """
-        counts = np.bincount(self.codes, minlength=len(new))
-        known = np.split(self.centered, np.cumsum(counts)[:-1])
-        blocks = [np.concatenate(pair) if len(pair[1]) else pair[0] for pair in zip(known, new)]
-        centered = np.concatenate(blocks)
+        none = np.empty((0, self.X.shape[1]))
+        known = [*self.centered, *[none] * (len(new) - len(self.centered))]
+        blocks = tuple(
+            np.concatenate(pair) if len(pair[1]) else pair[0] for pair in zip(known, new)
+        )
         if self.within is None:
-            return centered, None
+            return blocks, None
         products = []
         for code, (block, added) in enumerate(zip(blocks, new)):
             if not len(added):
                 products.append(self.within[code])
                 continue
-            n = counts[code]
+            n = len(known[code])
             square = np.empty((len(block), len(block)))
             square[n:] = added @ block.T
             square[:, n:] = square[n:].T
             if n:
                 square[:n, :n] = self.within[code]
             products.append(square)
-        return centered, products
+        return blocks, tuple(products)
 
     def _coefficients(self) -> NDArray[np.float64]:
         """Return the coefficients of all samples, sorted by class."""
@@ -213,7 +213,7 @@ class Extendable:
         every = np.zeros(len(found.gaps), np.int64)
         bounds = svc.C * svc.class_weight_
         # With any gap being small enough, nothing is solved.
-        source = _native.core.DoubleSource(self.centered, None, self.norms)
+        source = _native.core.DoubleSource.of_classes(self.centered, self.norms)
         self._solve(source, bounds, layout, found, every, residuals, np.inf)
         allowed = np.maximum(svc.optimality_gap_, svc.tol)
         is_same = np.array_equal(found.coefficients, self._coefficients())
