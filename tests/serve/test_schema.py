@@ -85,10 +85,15 @@ async def test_random_lessons(taught, teachable, steps):
 @pytest.mark.skipif(
     find_spec("schemathesis") is None, reason="schemathesis is not installed: make test-schema"
 )
-def test_schemathesis_finds_nothing(bundles, pictured, tmp_path):
-    path = tmp_path / "explained.zip"
-    path.write_bytes(pictured.read_bytes())
-    server = Server(bundles["special"], bundles["columns"], path, "--threads", 1)
+@pytest.mark.parametrize("teach", [False, True])
+def test_schemathesis_finds_nothing(teach, bundles, teachable, request, tmp_path):
+    taught, path = tmp_path / "taught.zip", tmp_path / "specialists.zip"
+    taught.write_bytes(teachable)
+    if teach:
+        path.write_bytes(request.getfixturevalue("specialists"))
+        server = Server(taught, path, "--teach", "--threads", 1)
+    else:
+        server = Server(bundles["special"], bundles["columns"], taught, "--threads", 1)
     with server.client:
         checks = (
             "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -96,7 +101,10 @@ def test_schemathesis_finds_nothing(bundles, pictured, tmp_path):
         )
         address = f"http://127.0.0.1:{server.port}/openapi.json"
         command = [sys.executable, "-m", "schemathesis.cli", "run", address, "--checks", checks]
-        found = run([*command, "--max-examples", "50"], capture_output=True, text=True)
+        # Lessons and promotions take longer than predictions.
+        examples = "20" if teach else "50"
+        found = run([*command, "--max-examples", examples], capture_output=True, text=True)
+        assert server.client.get("/v1/model", params={"model": "taught"}).status_code == 200
         server.process.terminate()
         server.process.communicate(timeout=30)
     assert found.returncode == 0, found.stdout
