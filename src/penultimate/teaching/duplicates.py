@@ -25,12 +25,16 @@ def same_samples(X: NDArray[np.floating], known: NDArray[np.floating]) -> list[N
     """
     if not len(known):
         return [np.empty(0, np.int64) for _ in X]
-    lengths = np.einsum("ij,ij->i", known, known)
+    with np.errstate(over="ignore"):
+        lengths = np.einsum("ij,ij->i", known, known)
     found = []
     for row in X:
-        length = float(row @ row)
-        squares = length + lengths - 2 * (known @ row)
-        near = np.flatnonzero(squares <= _NEAR**2 * length)
-        exact = np.linalg.norm(known[near] - row, axis=1)
-        found.append(near[exact <= _SAME * length**0.5])
+        # What overflows is near, or nothing is; the scaled lengths below decide.
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = float(row @ row)
+            squares = length + lengths - 2 * (known @ row)
+            near = np.flatnonzero(~(squares > _NEAR**2 * length))
+            scale = np.abs(row).max() or 1
+            distances = np.linalg.norm((known[near] - row) / scale, axis=1)
+        found.append(near[distances <= _SAME * np.linalg.norm(row / scale)])
     return found
