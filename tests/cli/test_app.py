@@ -1,14 +1,15 @@
-"""The help of the commands."""
+"""The help of the commands, and their warnings."""
 
 import re
 import shutil
+import warnings
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from penultimate.cli import load_commands
-from penultimate.cli.app import app, fit_help
+from penultimate.cli.app import app, fit_help, plain_errors
 
 load_commands()
 
@@ -44,3 +45,10 @@ def test_no_word_of_any_help_is_cut(columns, monkeypatch):
             assert [word for word in words if word not in together] == [], (name, parameter.name)
         # Choices that are broken in the middle: <heldout|crossfit|res ubstitution>.
         assert [word for word in shown if re.fullmatch(r"<[^>]*\|[^>]*", word)] == []
+
+
+def test_warnings_are_one_line_each_without_a_place_in_the_code(capsys):
+    with plain_errors():
+        for text in ("first\nof two lines", "second", "second"):
+            warnings.warn(text, stacklevel=1)
+    assert capsys.readouterr().err == "penultimate: first of two lines\npenultimate: second\n"

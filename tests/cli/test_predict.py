@@ -97,6 +97,44 @@ def test_files_patterns_lists_and_archives_are_the_same(bundle, photos, tmp_path
         assert {**row, "file": ""} == expected
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="names are printable there")
+def test_odd_characters_in_names(bundle, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, broken = "a\rb\n\x1b[2J.png", "\x1b[2J.png"
+    Path(name).write_bytes((photos / "red.png").read_bytes())
+    Path(broken).write_bytes(b"no image")
+    run(bundle, name, "--out", "rows.csv")
+    with open("rows.csv", newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == [name]
+    table = run(bundle, name, broken, "--format", "table", code=1).stdout
+    assert r"a\rb\n\x1b[2J.png" in table
+    assert table.count("\n") == 3
+    assert table.replace("\n", "").isprintable()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_that_lead_back_are_not_followed(bundle, photos, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "red.png").write_bytes((photos / "red.png").read_bytes())
+        (tmp_path / name / "itself").symlink_to(".")
+    (tmp_path / "a" / "of b").symlink_to("../b")  # followed, once
+    (tmp_path / "b" / "of a").symlink_to("../a")
+    rows = rows_of(run(bundle, tmp_path / "a").stdout)
+    assert [row["file"].removeprefix(str(tmp_path)) for row in rows] == [
+        "/a/of b/red.png",
+        "/a/red.png",
+    ]
+
+
+def test_no_cell_is_a_formula_for_a_spreadsheet(bundle, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "=HYPERLINK(1).png"
+    Path(name).write_bytes((photos / "red.png").read_bytes())
+    assert rows_of(run(bundle, name).stdout)[0]["file"] == f"'{name}"
+    assert json.loads(run(bundle, name, "--format", "jsonl").stdout)["file"] == name
+
+
 @pytest.mark.parametrize("text", ["\ufeff{0}\n{0}", "{0}\r\n\r\n{0}\r\n", "{0}\n\n{0}"])
 def test_lists_from_other_systems(bundle, photos, tmp_path, text):
     odd = tmp_path / "r\u00f6t, 1 .png"

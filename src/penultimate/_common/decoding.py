@@ -1,5 +1,6 @@
 """Decoding of one image file to grayscale or RGB pixels, upright, on a white background."""
 
+import stat
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil
@@ -56,7 +57,7 @@ def looks_like_image(path: Path) -> bool:
     if path.suffix.lower() in _SUFFIXES:
         return True
     try:
-        with Image.open(path, formats=FORMATS):
+        with _opened(path) as file, Image.open(file, formats=FORMATS):
             return True
     except Exception:  # Pillow's plugins raise arbitrary errors for damaged files
         return False
@@ -122,9 +123,12 @@ def decode_image(path: Path | bytes, *, at_least: tuple[int, int] | None = None)
         name = "an image" if isinstance(path, bytes) else path
         raise ValueError(f"{name}: it has too many pixels; {_MOST}") from error
     except Exception as error:  # as above
-        unknown = "cannot identify" in str(error)
+        if "cannot identify" in str(error):
+            reason = _unknown_format(path)
+        else:  # the system's own words, without a number and the path once more
+            reason = getattr(error, "strerror", None) or str(error)
         name = "an image" if isinstance(path, bytes) else path
-        raise ValueError(f"{name}: {_unknown_format(path) if unknown else error}") from error
+        raise ValueError(f"{name}: {reason}") from error
 
 
 def pixels_of(image: Image.Image) -> DecodedImage:
@@ -168,7 +172,12 @@ def _reduce(image: Image.Image, at_least: tuple[int, int], *, lying: bool) -> bo
 
 
 def _opened(path: Path | bytes) -> BinaryIO:
-    return BytesIO(path) if isinstance(path, bytes) else path.open("rb")
+    if isinstance(path, bytes):
+        return BytesIO(path)
+    # Opening a pipe that nobody writes to would wait forever, and a device may have no end.
+    if not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode)):
+        raise ValueError("it is a pipe or a device, not a file; save the image as a file")
+    return path.open("rb")
 
 
 def _unknown_format(path: Path | bytes) -> str:

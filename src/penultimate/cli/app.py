@@ -5,9 +5,10 @@ import os
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,7 +68,7 @@ def plain_errors(interrupted: str = "no report was written") -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with at_terminal():
+        with at_terminal(), _plain_warnings():
             yield
     except KeyboardInterrupt:
         print(f"penultimate: interrupted; {interrupted}.", file=sys.stderr)
@@ -84,6 +85,25 @@ def plain_errors(interrupted: str = "no report was written") -> Iterator[None]:
             raise
         print_reason(_reason(error))
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings to users in one line, each once, without the place in the code."""
+    said: set[str] = set()
+    show = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, UserWarning):  # deprecations and the like, which are for us
+            show(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            print_reason(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = note
+        yield
 
 
 @contextmanager
@@ -110,8 +130,14 @@ def _reason(error: Exception) -> str:
 
 def print_reason(text: str) -> None:
     """Print one line on stderr, whatever the encoding of the text."""
-    line = f"penultimate: {' '.join(text.split())}"
-    print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    print(f"penultimate: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return text for a terminal: what is in a name must not move its cursor, nor break a line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

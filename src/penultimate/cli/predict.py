@@ -3,9 +3,8 @@
 import io
 import sys
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -102,7 +101,7 @@ def predict(
         writer = WRITERS[form](columns_for(model, subset, watcher))
         n_bad = 0
         started = time.perf_counter()
-        with _opened(out) as file, _Bar(file) as bar, _notes():
+        with _opened(out) as file, _Bar(file) as bar:
             writer.begin(file)
             for rows in _rows(model, images, subset, batch_size, watcher):
                 for row in rows:
@@ -196,22 +195,6 @@ def _of_table(
 
     found = model.predict_all(read_unlabeled(path), subset=subset)
     yield rows_of(model, list(map(str, range(len(found.labels)))), found, watcher)
-
-
-@contextmanager
-def _notes() -> Iterator[None]:
-    """Print warnings in one line, each once: that of animations the first frame is taken, say."""
-    said: set[str] = set()
-
-    def note(message: Warning | str, *_: object, **__: object) -> None:
-        if str(message) not in said:
-            said.add(str(message))
-            print_reason(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = note
-        yield
 
 
 def _opened(out: Path | None) -> AbstractContextManager[TextIO]:

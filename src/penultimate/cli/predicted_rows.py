@@ -1,11 +1,13 @@
 """The rows that ``penultimate predict`` writes: what is in them, and their three forms."""
 
 import csv
+import io
 import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
-from penultimate.cli.app import print_reason
+from penultimate._common.spreadsheets import safe_cell
+from penultimate.cli.app import print_reason, printable
 from penultimate.cli.sources import Source
 
 if TYPE_CHECKING:
@@ -87,11 +89,16 @@ class _Csv:
         self._columns = columns
 
     def begin(self, file: TextIO) -> None:
-        self._writer = csv.DictWriter(file, self._columns, lineterminator="\n")
-        self._writer.writeheader()
+        self._file, self._line = file, io.StringIO(newline="")
+        # With another end of lines than its own, CR LF, it would not quote a CR in a name.
+        self._writer = csv.DictWriter(self._line, self._columns)
+        self.write({name: name for name in self._columns})
 
     def write(self, row: Row) -> None:
         self._writer.writerow({key: _shown(value) for key, value in row.items()})
+        self._file.write(self._line.getvalue().removesuffix("\r\n") + "\n")
+        self._line.seek(0)
+        self._line.truncate()
 
 
 class _JsonLines:
@@ -122,13 +129,13 @@ class _Table:
 
     def write(self, row: Row) -> None:
         if row["error"]:
-            self._file.write(f"cannot be read: {row['error']}\n")
+            self._file.write(f"cannot be read: {printable(row['error'])}\n")
         else:
             self._write({key: _short(value) for key, value in row.items()})
 
     def _write(self, cells: dict[str, str]) -> None:
         values = [f"{cells[name]:<{self._WIDTH}}" for name in self._columns if name != "file"]
-        self._file.write(f"{'  '.join(values)}  {cells['file']}\n")
+        self._file.write(f"{'  '.join(values)}  {printable(cells['file'])}\n")
 
 
 WRITERS: dict[Format, Any] = {
@@ -139,7 +146,7 @@ WRITERS: dict[Format, Any] = {
 
 
 def _shown(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return f"{value:.6g}" if isinstance(value, float) else safe_cell(value)
 
 
 def _short(value: Any) -> str:

@@ -87,16 +87,17 @@ def _lines() -> Iterator[str]:
             yield name
 
 
-def _of_folder(folder: Path) -> Iterator[Source]:
+def _of_folder(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Source]:
     """Yield the images of a folder and those below it; what is no image is passed over."""
+    if (here := folder.resolve()) in above:  # a link that leads back would never end
+        return
     with os.scandir(folder) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
         if is_leftover(entry.name):
             continue
-        if entry.is_dir():  # links, too, but for one that leads back
-            if not entry.is_symlink() or Path(entry.path).resolve() not in folder.resolve().parents:
-                yield from _of_folder(Path(entry.path))
+        if entry.is_dir():  # links, too
+            yield from _of_folder(Path(entry.path), above | {here})
         elif looks_like_image(Path(entry.path)):
             yield Source(entry.path, entry.path)
 

@@ -1,8 +1,7 @@
 """The answers for each test sample by name: the content of ``predictions.csv`` and ``errors.csv``.
 
-Names and classes come from the user's disk, and the files are opened with a spreadsheet. Text that
-a spreadsheet would run as a formula is therefore preceded by an apostrophe, unless it is a number,
-and a byte order mark says that names beyond ASCII are UTF-8.
+The files are opened with a spreadsheet: no cell is a formula, and a byte order mark says that names
+beyond ASCII are UTF-8.
 """
 
 import csv
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.spreadsheets import safe_cell
 from penultimate.datasets import Dataset
 
 if TYPE_CHECKING:
     from penultimate.results.method import MethodResult
     from penultimate.results.outcome import Outcome
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = list[str | int | float | None]
 
 
@@ -163,20 +162,10 @@ def to_csv(header: Sequence[str], rows: Iterable[Row]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; quotes a lone \r, too
-    writer.writerow([_safe(cell) for cell in header])
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    writer.writerow([safe_cell(cell) for cell in header])
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
     text = buffer.getvalue()
     return text if text.isascii() else f"\ufeff{text}"
-
-
-def _safe(cell: str | int | float | None) -> str | int | float | None:
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
 
 
 def _places(data: Dataset, samples: NDArray[np.int64]) -> Sequence[str | int]:
