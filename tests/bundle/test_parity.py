@@ -87,3 +87,21 @@ def test_images_that_are_resized_otherwise_are_found_out(monkeypatch):
 
 def test_the_sizes_are_50():
     assert len(set(parity.SIZES)) == len(parity.SIZES) == 50
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (X[:0], "There are no samples to prove the file on"),
+        (X[:5, :3], r"takes features of shape \(n_samples, 64\); got \(5, 3\) as X"),
+        (X[0], r"got \(64,\) as X"),
+    ],
+)
+def test_samples_that_prove_nothing(machine, samples, message):
+    with pytest.raises(ValueError, match=message):
+        prove(machine, build_graph(machine), samples)
+
+
+def test_labels_may_be_floats():
+    machine = SVC().fit(X[:300], y[:300].astype(float))
+    assert prove(machine, build_graph(machine), X[300:320]).errors["label"] == 0

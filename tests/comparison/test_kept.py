@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penultimate import Dataset, Training, compare, load
+from penultimate import Dataset, DeepSVC, Training, compare, load
 from penultimate.comparison.kept import KeptModel, best_of
 
 ROUTED = ["cnn+svm-rbf-routed", "cnn+svm-rbf-head-routed"]
@@ -39,6 +39,25 @@ def test_specialists_are_kept_as_they_were_measured(outcome, tmp_path):
         assert model.manifest.router == ("head" if "head-routed" in name else "network")
         assert model.subsets == ["numbers", "letters"]
         assert model.manifest.expected["accuracy"] == outcome.accuracy(name).value
+
+
+def test_a_layer_may_be_called_features(solved_networks):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b"], 30)
+    X = rng.integers(0, 75, (60, 8, 8, 1), dtype=np.uint8) + (100 * (y == "b"))[:, None, None, None]
+    outcome = compare(
+        Dataset.from_arrays(X.astype(np.uint8), y),
+        methods=["cnn+svm-linear"],
+        layer="features",
+        seeds=1,
+        training=Training(epochs=1, augmentation=None),
+        keep_models=True,
+        verbose=0,
+    )
+    (found,) = outcome.models.values()
+    assert isinstance(found.model, DeepSVC)
+    expected = np.array(["a", "b"])[outcome.method("cnn+svm-linear").predictions[0]]
+    np.testing.assert_array_equal(found.model.predict(X[outcome.test].astype(np.uint8)), expected)
 
 
 def kept(score, n=100):

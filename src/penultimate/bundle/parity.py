@@ -183,7 +183,7 @@ def _compare(
     name: str, values: NDArray[Any], expected: NDArray[Any], tied: NDArray[np.bool_]
 ) -> tuple[float, list[int]]:
     """Return the largest difference among samples that are not tied, and which others differ."""
-    if expected.dtype.kind == "f":
+    if expected.ndim > 1:  # values; labels may be floats, too, and are equal or not
         scale = max(float(np.abs(expected).max(initial=0)), np.finfo(np.float32).tiny)
         differences = np.abs(values - expected).max(axis=1, initial=0) / scale
         differ = ~(differences <= TOLERANCE)  # NaN differs
@@ -273,8 +273,14 @@ def _batches(samples: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
 
 def _as_given(session: _Session, samples: ArrayLike) -> tuple[ArrayLike, list[NDArray[Any]]]:
     """Return samples as the model takes them, and as the graph does."""
+    if not len(samples):  # type: ignore[arg-type]
+        raise ValueError("There are no samples to prove the file on. Pass some of the data as X.")
     if IMAGES not in session.shapes:
-        rows = np.asarray(samples)
+        rows, width = np.asarray(samples), session.shapes["features"][1]
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise ValueError(
+                f"The model takes features of shape (n_samples, {width}); got {rows.shape} as X."
+            )
         return rows, list(rows.astype(np.float32))
     if not hasattr(samples, "__array__") or come_one_by_one(samples):
         decoded = Images.of(samples)

@@ -134,7 +134,10 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
     with np.errstate(over="ignore"):  # becomes infinity, which is refused
         converted = array.astype(np.float32)
     if not np.isfinite(converted).all():
-        raise ValueError("The features hold NaN or infinity; drop or fix these samples.")
+        raise ValueError(
+            "The features hold NaN, infinity, or values beyond those of float32 (3.4e38); drop or "
+            "fix these samples."
+        )
     return converted
 
 

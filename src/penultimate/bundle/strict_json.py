@@ -71,14 +71,15 @@ def _check_depth_and_text(value: Any) -> None:
             elif isinstance(each, list):
                 following += each
             elif isinstance(each, str) and not each.isprintable():
-                _check_text(each)
+                check_text(each)
         level = following
         if not level:
             return
     raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Refuse characters that move a terminal's cursor, or that UTF-8 does not have."""
     for character in set(text) - _ALLOWED:
         point = ord(character)
         if point < 32 or 127 <= point < 160 or 0xD800 <= point < 0xE000:

@@ -51,8 +51,8 @@ def watching_parts(model: Any, graph: onnx.ModelProto, X: ArrayLike) -> Watching
     seen = seen_by(model, X)
     if seen.any():
         warnings.warn(
-            f"{seen.sum():,} of {len(seen):,} held-out samples are equal to samples of the training; "
-            f"the model is watched by the other {(~seen).sum():,}.",
+            f"{seen.sum():,} of {len(seen):,} held-out samples equal training samples; the model "
+            f"is watched by the other {(~seen).sum():,}.",
             LeakageWarning,
             stacklevel=level_outside(),
         )

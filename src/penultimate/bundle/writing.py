@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,6 +32,7 @@ from penultimate.bundle.parity import Parity, answering_part, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
 from penultimate.bundle.promises import abstention_of
 from penultimate.bundle.signing import add_signature
+from penultimate.bundle.strict_json import check_text
 from penultimate.bundle.teachable import Labeled, teaching_parts
 from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
@@ -151,6 +153,7 @@ def save(
     if classes is not None:
         model = SoftmaxClassifier.of_trained(model, classes, X)
     check_is_fitted(model)
+    _check_class_names(model.classes_)
     if not os.fspath(path).lower().endswith(".zip"):
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     if teach is None and calibration is not None:
@@ -290,6 +293,16 @@ def _steps(model: Any) -> dict[str, Any]:
             steps["calibrator"] = model.calibrator_
         return steps
     return {"head": model}
+
+
+def _check_class_names(classes: NDArray[Any]) -> None:
+    """Refuse names that no manifest may hold, before anything is computed."""
+    for name in classes.tolist():
+        if isinstance(name, str):
+            try:
+                check_text(name)
+            except ValueError as error:
+                raise ValueError(f"The classes cannot be saved: {error}. Rename it.") from None
 
 
 def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:

@@ -275,7 +275,8 @@ def _schedule(dataset: Dataset, settings: FinalSettings, progress: Progress) -> 
             # One for each fold, of which there are at most as many as samples of a class.
             n_networks += min(_FOLDS, int(np.bincount(dataset.labels).min()))
     stopping = "Ctrl-C stops it; no model is then written."
-    return Schedule(progress, n_networks, 1, quantity(n_networks, "network"), stopping=stopping)
+    work = quantity(n_networks, "network") if n_networks else ""
+    return Schedule(progress, n_networks, 1, work, stopping=stopping)
 
 
 def _estimator(dataset: Dataset, settings: FinalSettings) -> Answering:

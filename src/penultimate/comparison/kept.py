@@ -17,7 +17,6 @@ from penultimate.classifiers import DeepSVC, Specialists
 from penultimate.classifiers._sample_form import SampleForm
 from penultimate.classifiers.on_features import FeatureClassifier
 from penultimate.comparison.fit import HeadFit, SeedData
-from penultimate.comparison.networks import GIVEN
 from penultimate.evaluation.intervals.accuracy import accuracy_interval, wilson_interval
 from penultimate.networks import takes_pixels
 from penultimate.networks.arguments import names_builder
@@ -104,7 +103,7 @@ def keep_model(head: HeadFit, data: SeedData, predictions: NDArray[np.int64]) ->
     inputs = data.test_images
     model: DeepSVC | FeatureClassifier
     # The parts are set, not fitted: fitting again would give another model than was measured.
-    if fitted.layer == GIVEN:
+    if not data.plan.dataset.has_images:  # (not by the layer: one may be called "features")
         model = _NamedOnFeatures()
         model.head_, model.normalization_ = fitted.pipeline, fitted.normalization
         model.calibrator_, model._fitted = head.calibrator, fitted

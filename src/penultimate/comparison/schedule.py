@@ -170,7 +170,7 @@ class Schedule(Progress):
         # How long heads take is not known before the first one is scored.
         what = "Training" if self.n_networks else "The extraction of features"
         text = f"This {span}" if self.n_scored else f"{what} {span}, without the classifiers"
-        text += f": {self.work}."
+        text += f": {self.work}." if self.work else "."
         if left >= _VERY_LONG:
             text += " ".join(["", *filter(None, (self.shorter, self.stopping))])
         self.observer.message(text)
