@@ -127,6 +127,20 @@ def test_links_that_lead_back_are_not_followed(bundle, photos, tmp_path):
     ]
 
 
+def test_no_image_is_said(bundle, tmp_path):
+    (tmp_path / "notes.txt").write_text("not an image")
+    found = run(bundle, tmp_path, code=1)
+    assert f"there is no image in '{tmp_path}'" in found.stderr
+    assert rows_of(found.stdout) == []
+    assert "no image in '-'" in run(bundle, "-", stdin="").stderr  # which may be so every night
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_said_in_words(bundle, photos):
+    found = run(bundle, photos, "--out", "/dev/full", code=1)
+    assert found.stderr == "penultimate: No space left on device.\n"
+
+
 def test_no_cell_is_a_formula_for_a_spreadsheet(bundle, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = "=HYPERLINK(1).png"

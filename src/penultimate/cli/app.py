@@ -123,8 +123,9 @@ def _reason(error: Exception) -> str:
     if not is_from_input(error):
         reason = f"{type(error).__name__}: {error}".strip(" .:")
         return f"{reason}. This is a bug in Penultimate; PENULTIMATE_DEBUG=1 shows where."
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.strerror}: {os.fsdecode(error.filename)!r}"
+    if isinstance(error, OSError) and error.strerror:
+        named = "." if error.filename is None else f": {os.fsdecode(error.filename)!r}"
+        return f"{error.strerror}{named}"
     return str(error) or type(error).__name__
 
 

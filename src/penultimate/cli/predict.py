@@ -13,7 +13,7 @@ import typer
 from penultimate.cli.app import app, plain_errors, print_reason
 from penultimate.cli.predicted_rows import WRITERS, Format, Row, bad_row, columns_for, rows_of
 from penultimate.cli.replacing import check_replaceable, is_text
-from penultimate.cli.sources import each_source, in_chunks
+from penultimate.cli.sources import LIST, each_source, in_chunks
 
 if TYPE_CHECKING:
     from penultimate.bundle import Predictor
@@ -116,8 +116,13 @@ def predict(
             print_reason(f"{bar.n_done:,} rows in {str(out)!r}, after {seconds:.1f} s.")
         if n_bad:
             print_reason(f"{n_bad:,} of {bar.n_done:,} images could not be read; see their rows.")
+        if not bar.n_done:
+            print_reason(
+                f"there is no image in {', '.join(map(repr, images))}; no row was written."
+            )
+        is_empty = not bar.n_done and images != [LIST]  # a list may well name none
         is_withdrawn = watcher is not None and watcher.is_withdrawn
-        if (n_bad and not skip_corrupt) or is_withdrawn:
+        if (n_bad and not skip_corrupt) or is_withdrawn or is_empty:
             raise typer.Exit(1)
 
 

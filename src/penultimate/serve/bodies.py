@@ -9,7 +9,9 @@ import asyncio
 import base64
 import binascii
 import io
-from typing import Annotated, TypeVar
+import json
+from collections import Counter
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -24,7 +26,7 @@ from penultimate.serve.models import Version
 from penultimate.serve.problems import RefusedError, busy, in_document
 
 JSON = "application/json"
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=BaseModel)
 # The media types of raw images, whose format is found by their first bytes.
 IMAGE_TYPES = ("image/bmp", "image/gif", "image/jpeg", "image/png", "image/tiff", "image/webp")
 _FORMATS = tuple(each.partition("/")[2].upper() for each in IMAGE_TYPES)
@@ -149,9 +151,19 @@ def document_of(body: bytes, kind: TypeAdapter[_T], version: Version, limits: Li
     if body.count(b",") > limits.batch * (max(1, n_features) + 1) + _FEW:
         raise RefusedError(413, f"There are more values than {limits.batch} samples have.")
     try:
-        return kind.validate_json(body)
+        given = kind.validate_json(body)
     except ValidationError as error:
         raise RefusedError(422, in_document(error)) from None
+    if body.count(b":") > len(given.model_fields_set):  # in a label, or a key that is there twice
+        json.loads(body, object_pairs_hook=_refuse_repeated)
+    return given
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object of which readers take one value or another."""
+    for key, n_times in Counter(key for key, _ in pairs).items():
+        if n_times > 1:
+            raise RefusedError(422, f"The key {key!r} is there {n_times} times; send it once.")
 
 
 def asked_of(

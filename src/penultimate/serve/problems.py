@@ -1,5 +1,6 @@
 """Refusals, as problem documents in JSON (RFC 9457): what was wrong, and the way out."""
 
+from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+FORM = "Body"  # ends the names of the models of documents
 _NAMED = 3  # faults of a document that are named
 
 
@@ -78,9 +80,21 @@ async def of_fault(_: Request, error: Exception) -> Response:
 
 
 def in_document(error: ValidationError) -> str:
-    """Return what is wrong in a JSON document, without repeating what is in it."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return spelled([(each["loc"], each["msg"]) for each in found])
+    """Return what is wrong in a JSON document, without repeating what is in it.
+
+    A document has one of several forms, and fails in each: what counts is the one that it was meant
+    to have, which is the one that lacks the fewest fields.
+    """
+    forms: dict[str, list[tuple[tuple[int | str, ...], str]]] = {}
+    n_missing: Counter[str] = Counter()
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        where = each["loc"]
+        form = str(where[0]) if where and str(where[0]).endswith(FORM) else ""
+        forms.setdefault(form, []).append((where[1:] if form else where, each["msg"]))
+        n_missing[form] += each["type"] == "missing"
+    fewest = min(n_missing.values())
+    texts = [spelled(forms[form]) for form in forms if n_missing[form] == fewest]
+    return ", or ".join(text.rstrip(".") for text in dict.fromkeys(texts)) + "."
 
 
 def spelled(faults: list[tuple[tuple[int | str, ...], str]]) -> str:
