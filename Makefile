@@ -139,8 +139,11 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml CMakeLists.txt $(wildcard sr
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL_SELF)
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.demo
-	$(INSTALL) requirements/test.txt
+$(VENV)/.test: $(VENV)/.demo $(VENV)/.tools
+	@touch $@
+
+$(VENV)/.tools: requirements/test.txt | $(VENV)/bin/python
+	$(INSTALL) $<
 	@touch $@
 
 # Independent of the others, so that `make -j2` installs them side by side.

@@ -37,19 +37,6 @@ def check(network, X, expected):
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * scale)
 
 
-@pytest.fixture
-def eagerly(monkeypatch):
-    """Let TensorFlow run each layer as it comes: a graph of a thousand layers takes a minute."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.run_functions_eagerly(True)
-        yield
-        tf.config.run_functions_eagerly(False)
-    else:
-        yield
-
-
 def build_headless(family, top):
     """Yield the backbone as it is, and with each pooling, which is one more layer."""
     if family in QUICK or family == "ConvNeXtTiny":

@@ -302,6 +302,7 @@ def test_torch_modules_that_do_not_export_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "name", ["MobileNetV2", "ResNet50V2", "EfficientNetB0", "ConvNeXtTiny", "DenseNet121"]
 )
