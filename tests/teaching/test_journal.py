@@ -49,6 +49,26 @@ def test_a_journal_of_another_bundle_is_refused(tmp_path):
         journal.bind("c" * 64, None, 1)
 
 
+def test_a_journal_that_was_moved_away_acknowledges_nothing(tmp_path):
+    journal = Journal(tmp_path / "j.db")
+    journal.bind("a" * 64, None, 1)
+
+    def teach():
+        with journal.writing():
+            journal.add_lesson("a" * 64, ROW, ["x"], [None])
+
+    (tmp_path / "j.db").rename(tmp_path / "away.db")
+    with pytest.raises(TeachingError, match="was moved or deleted while it was open"):
+        teach()
+    (tmp_path / "away.db").rename(tmp_path / "j.db")
+    teach()
+    assert len(journal.lessons("a" * 64)) == 1
+    (tmp_path / "j.db").rename(tmp_path / "away.db")
+    Journal(tmp_path / "j.db").close()  # another teacher begins a new one
+    with pytest.raises(TeachingError, match="was moved or deleted"):
+        teach()
+
+
 def test_what_is_no_journal_is_refused(tmp_path):
     path = tmp_path / "j.db"
     path.write_bytes(b"no database" * 1000)

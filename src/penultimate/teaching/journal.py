@@ -96,6 +96,7 @@ class Journal:
             except BaseException:
                 self._db.close()
                 raise
+            self._file = _identity(self.path)
 
     def _open(self) -> None:
         run = self._db.execute
@@ -130,6 +131,7 @@ class Journal:
     def writing(self) -> Iterator[None]:
         """Keep other teachers out; on the disk at the end, or as if it had not been on an error."""
         with self._errors():
+            self._check_place()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -143,7 +145,16 @@ class Journal:
         """Have everything since the begin of `writing` on the disk; it may have been already."""
         with self._errors():
             if self._db.in_transaction:
+                self._check_place()
                 self._db.execute("COMMIT")
+
+    def _check_place(self) -> None:
+        # SQLite would go on with a file that has no name, and all of it be lost in the end.
+        if _identity(self.path) != self._file:
+            raise TeachingError(
+                f"{str(self.path)!r} was moved or deleted while it was open, and nothing more is "
+                "written. Put it back, or open the model again to begin a new one."
+            )
 
     def bind(self, sha256: str, parent: str | None, number: int) -> None:
         """Add a bundle as a version, if the journal is of it or is new; else refuse.
@@ -273,6 +284,14 @@ class Journal:
             raise TeachingError(
                 f"The journal {name} is damaged, or no journal: {error}. Move it away."
             ) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def _version(db: sqlite3.Connection) -> tuple[int]:
