@@ -128,6 +128,11 @@ def test_a_comparison_without_models_says_how_to_get_them(report, tmp_path):
     assert "--keep-models" in error
 
 
+def test_a_comparison_that_is_not_there_is_said(tmp_path):
+    error = run("fit", "--from", tmp_path / "none", "--out", tmp_path / "m.zip", code=1).stderr
+    assert f"There is no folder '{tmp_path / 'none'}'" in error
+
+
 def test_features_have_no_thumbnails(tmp_path):
     svc = SVC(kernel="linear").fit(X, y)
     shown = np.zeros((1, 8, 8), np.uint8), ["9"]

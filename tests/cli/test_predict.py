@@ -127,6 +127,16 @@ def test_links_that_lead_back_are_not_followed(bundle, photos, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.npy"])
+def test_rows_of_a_table_are_not_taken_for_an_image(bundle, tmp_path, name):
+    rows = np.zeros((5, 9), np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    np.savetxt(tmp_path / "rows.csv", rows, "%g", ",", header="a,b,c,d,e,f,g,h,i", comments="")
+    assert "takes features of shape (n_samples, 3); got (5, 9)" in (
+        run(bundle, tmp_path / name, code=1).stderr
+    )
+
+
 def test_no_image_is_said(bundle, tmp_path):
     (tmp_path / "notes.txt").write_text("not an image")
     found = run(bundle, tmp_path, code=1)

@@ -298,6 +298,10 @@ def _take_winner(report: Path, out: Path, head: str) -> None:
     from penultimate._common.files import write_atomically
     from penultimate.bundle import load
 
+    if not report.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {str(report)!r}; --from takes the one that compare --out wrote."
+        )
     files = sorted(Path(report, "models").glob("*.zip"))
     if not files:
         raise ValueError(

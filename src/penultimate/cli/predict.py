@@ -198,7 +198,11 @@ def _of_table(
     """Yield the rows of a file with features, or with an array of images."""
     from penultimate.datasets.unlabeled import read_unlabeled
 
-    found = model.predict_all(read_unlabeled(path), subset=subset)
+    samples = read_unlabeled(path)
+    # A matrix holds a sample per row: a model of images would take it for one gray image.
+    of_rows = samples.ndim == 2 and model.manifest.kind == "images"
+    given = {"features": samples} if of_rows else {"X": samples}
+    found = model.predict_all(**given, subset=subset)
     yield rows_of(model, list(map(str, range(len(found.labels)))), found, watcher)
 
 

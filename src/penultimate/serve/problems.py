@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 FORM = "Body"  # ends the names of the models of documents
+# Names of RFC 9110, which Python before 3.13 does not use.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _NAMED = 3  # faults of a document that are named
 
 
@@ -50,7 +52,7 @@ def busy(detail: str) -> RefusedError:
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a refusal as an answer."""
-    title = HTTPStatus(status).phrase
+    title = _TITLES.get(status) or HTTPStatus(status).phrase
     content = Problem(title=title, status=status, detail=detail).model_dump_json()
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
