@@ -51,3 +51,15 @@ def test_classes_of_which_nothing_was_taken_are_left_out(kept):
     assert found.labels.tolist() == [0, 1, 0, 1]
     assert len(inputs) == 4
     assert "2 classes without images left out" in found.notes[-1]
+
+
+def test_a_test_set_with_its_columns_or_rows_in_another_order():
+    pd = pytest.importorskip("pandas")
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    X, y = pd.DataFrame(values, columns=list("abc")), pd.Series(list("xyz") * 4)
+    with pytest.raises(
+        ValueError, match=r"other columns, or in another order.*X_test\[X.columns\]"
+    ):
+        read(X, y, test=(X[["c", "b", "a"]], y))
+    with pytest.raises(ValueError, match="same index in different orders"):
+        read(X, y, test=(X, y[::-1]))

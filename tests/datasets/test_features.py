@@ -1,6 +1,7 @@
 """Features as data: from arrays, from an ``.npz`` and from a CSV."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -206,3 +207,39 @@ def test_an_archive_with_two_readings(tmp_path):
     assert len(datasets.load(path).images) == 12
     np.savez(path, embeddings=X, labels=Y)
     assert datasets.load(path).images.shape == (12, 20)
+
+
+def frame(n=24):
+    values = np.random.default_rng(1).normal(size=(n, 4))
+    return pd.DataFrame(values, columns=list("abcd")), np.array(["cat", "dog", "owl"] * (n // 3))
+
+
+def test_a_copy_of_the_label_is_no_feature():
+    features, y = frame()
+    codes = np.array([3, 1, 2] * 8)
+    with pytest.raises(ValueError, match="column 'target' of the features is the label"):
+        Dataset.from_features(features.assign(target=codes), y)
+    with pytest.raises(
+        ValueError, match=r"column 4 \(counted from 0\) of the features is the label"
+    ):
+        Dataset.from_features(np.column_stack([features, codes]), y)
+    # Whether it is one class, or with one exception, is a feature.
+    codes[5] = 3
+    Dataset.from_features(features.assign(target=codes, is_dog=y == "dog"), y)
+
+
+def test_rows_of_pandas_in_another_order():
+    features, y = frame()
+    shuffled = pd.Series(y).sample(frac=1, random_state=0)
+    for given in ({"y": shuffled}, {"y": y, "groups": shuffled}):
+        with pytest.raises(ValueError, match="same index in different orders"):
+            Dataset.from_features(features, **given)
+
+
+def test_a_test_set_on_another_scale_is_noted():
+    features, y = frame()
+    is_test = np.arange(24) > 15
+    assert not Dataset.from_features(features, y, is_test=is_test).notes
+    scaled = features * np.where(is_test, 255, 1)[:, None]
+    (note,) = Dataset.from_features(scaled, y, is_test=is_test).notes
+    assert "test set vary" in note

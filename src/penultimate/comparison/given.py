@@ -137,6 +137,13 @@ def _join(
     """Append the user's own test set to the other samples."""
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise ValueError(f"test must be a tuple (X_test, y_test); got {type(test).__name__}.")
+    check_same_order(test[0], test[1], "compare's test")
+    columns, tested = (getattr(each, "columns", None) for each in (X, test[0]))
+    if columns is not None and tested is not None and list(columns) != list(tested):
+        raise ValueError(
+            f"X and X_test have other columns, or in another order: {list(columns)[:4]} ... and "
+            f"{list(tested)[:4]} ... Pass X_test[X.columns]."
+        )
     X, X_test = np.asarray(X), np.asarray(as_samples(test[0], "compare"))
     y, y_test = np.asarray(y), np.asarray(test[1])
     # The usual slip: one sample, without the axis of the samples.

@@ -15,6 +15,7 @@ from penultimate._common.images import check_one_scale
 from penultimate._common.wording import quantity
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.depth import held_bits, scale_note, to_8_bits
+from penultimate.datasets.features import note_scales
 from penultimate.datasets.idx import read_idx
 from penultimate.datasets.leftovers import is_leftover
 from penultimate.datasets.parts import TEST, TRAIN, VALIDATION, given_split
@@ -149,11 +150,12 @@ def _from_parts(
     of_each = [part for part, (X, _) in parts.items() for _ in range(len(X))]
     classes = [dataset.classes[code] for code in dataset.labels]
     given = given_split(of_each, classes, called)
+    scales = note_scales(images, given.is_test) if are_features else None
     return replace(
         dataset,
         is_test=given.is_test,
         is_selection=given.is_selection,
-        notes=(*given.notes, *notes, *dataset.notes, *scaling),
+        notes=(*given.notes, *notes, *dataset.notes, *scaling, *([scales] if scales else [])),
     )
 
 

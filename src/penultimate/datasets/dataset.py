@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
-from penultimate._common.validation import check_choice, check_per_sample
+from penultimate._common.validation import check_choice, check_per_sample, check_same_order
 from penultimate.datasets.class_names import (
     lookalikes,
     merge_labels,
@@ -20,7 +20,7 @@ from penultimate.datasets.class_names import (
 )
 from penultimate.datasets.description import describe
 from penultimate.datasets.display import DatasetDisplay
-from penultimate.datasets.features import check_features
+from penultimate.datasets.features import check_features, note_scales, refuse_label_copy
 from penultimate.datasets.pixels import BYTES, as_pixels, note_stretched
 from penultimate.datasets.reduced import without_duplicates, without_empty_classes
 from penultimate.provenance.fingerprints import copy_prints, fingerprint
@@ -235,8 +235,10 @@ class Dataset:
         <Dataset 'pets': 4 samples of 16 features
         2 classes: cat (2), dog (2)>
         """
+        for each in (y, groups, is_test, is_selection):
+            check_same_order(features, each, "Dataset.from_features")
         values, noted = check_features(features)
-        return cls._labeled(
+        data = cls._labeled(
             values,
             y,
             name=name,
@@ -246,6 +248,10 @@ class Dataset:
             subsets=subsets,
             notes=(*notes, *noted),
         )
+        refuse_label_copy(values, data.labels, getattr(features, "columns", None))
+        if (note := note_scales(values, data.is_test)) is not None:
+            data = replace(data, notes=(*data.notes, note))
+        return data
 
     @classmethod
     def _labeled(

@@ -4,6 +4,7 @@ Nothing is changed but the type: heads standardize features themselves, on the s
 fitted on, so that nothing of the test set goes into it.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,8 @@ from penultimate.datasets.row_numbers import refuse_row_numbers
 
 # Beyond, and below the smallest normal number, float32 and the squares of heads end.
 _LARGEST, _SMALLEST = 1e37, np.finfo(np.float32).tiny
+_FEWEST_FOR_COPY = 20  # samples
+_OTHER_SCALE = 10  # times; the samples of one class alone vary a few times less
 
 
 def check_features(
@@ -87,6 +90,49 @@ def check_features(
         return values, []
     verb = "is" if n_constant == 1 else "are"
     return values, [f"{n_constant:,} of {n_features:,} features {verb} the same in every sample."]
+
+
+def refuse_label_copy(
+    values: NDArray[Any], labels: NDArray[np.int64], names: Sequence[object] | None = None
+) -> None:
+    """Raise ``ValueError`` for a feature that is the label: one value for each class, and another.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_features)
+    labels : ndarray of shape (n_samples,)
+    names : sequence, optional
+        Those of the columns; by default their positions.
+    """
+    classes, first = np.unique(labels, return_index=True)
+    # Of fewer samples, binary features may agree by coincidence.
+    if len(values) < _FEWEST_FOR_COPY or len(classes) < 2:
+        return
+    of_class = values[first]
+    constant = (values == of_class[np.searchsorted(classes, labels)]).all(axis=0)
+    for k in np.flatnonzero(constant).tolist():
+        if len(np.unique(of_class[:, k])) == len(classes):
+            name = f"{k} (counted from 0)" if names is None else repr(str(list(names)[k]))
+            raise ValueError(
+                f"The column {name} of the features is the label: it has one value per class, "
+                f"such as {of_class[0, k]:g}. Leave it out. (If it is a feature after all, it "
+                "classifies every sample alone.)"
+            )
+
+
+def note_scales(values: NDArray[Any], is_test: NDArray[np.bool_] | None) -> str | None:
+    """Return a note if the test set's features are on another scale than the others."""
+    if is_test is None or is_test.sum() < 2 or (~is_test).sum() < 2:
+        return None
+    spread = [values[part].std(axis=0, dtype=np.float64) for part in (~is_test, is_test)]
+    known = (spread[0] > 0) & (spread[1] > 0)
+    ratio = float(np.median(spread[1][known] / spread[0][known])) if known.any() else 1.0
+    if 1 / _OTHER_SCALE < ratio < _OTHER_SCALE:
+        return None
+    return (
+        f"The features of the test set vary {ratio:.2g} times as much as the others: they are on "
+        "another scale, and accuracies say little. Compute both alike."
+    )
 
 
 def check_finite(values: NDArray[Any], name: str) -> None:
