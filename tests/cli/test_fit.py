@@ -112,6 +112,41 @@ def test_the_winner_of_a_comparison_is_taken_as_it_was_measured(report, data, tm
     assert load(out).manifest.expected["accuracy"] == pytest.approx(right)
 
 
+NAMES = ["Sepal length", "sepal width", "petal length", "petal width"]
+
+
+def write_table(path, order, labels=None):
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([*(NAMES[k] for k in order), *([] if labels is None else ["label"])])
+        for k, row in enumerate(X):
+            rows.writerow([*row[list(order)], *([] if labels is None else [labels[k]])])
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_a_table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    table = write_table(folder / "iris.csv", range(4), y)
+    run("fit", table, "--out", folder / "fitted.zip", "--head", "logistic")
+    arguments = ("--methods", "logistic", "--seeds", 1, "--keep-models", "--out", folder / "report")
+    run("compare", table, *arguments)
+    return [folder / "fitted.zip", *(folder / "report" / "models").iterdir()]
+
+
+def test_columns_in_another_order_are_not_predicted(of_a_table, tmp_path):
+    same = write_table(tmp_path / "same.csv", range(4))
+    moved = write_table(tmp_path / "moved.csv", [0, 1, 3, 2])
+    labeled = write_table(tmp_path / "labeled.csv", [3, 2, 1, 0], y)
+    assert len(of_a_table) == 2
+    for model in of_a_table:
+        assert load(model).manifest.input["feature_names"] == NAMES
+        assert (labels_of(model, same) == y).mean() > 0.9
+        assert "moved.csv" in run("predict", model, moved, code=1).stderr
+        wrong = run("evaluate", model, labeled, "--on-leak", "ignore", code=1).stderr
+        assert "'petal width', 'petal length'" in wrong
+
+
 def test_a_kept_model_is_taken_by_its_name(report, tmp_path):
     folder, out = report[0], tmp_path / "model.zip"
     text = run("fit", "--from", folder, "--out", out, "--head", "logistic").stdout

@@ -1,5 +1,7 @@
 """Features as data: from arrays, from an ``.npz`` and from a CSV."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -243,3 +245,14 @@ def test_a_test_set_on_another_scale_is_noted():
     scaled = features * np.where(is_test, 255, 1)[:, None]
     (note,) = Dataset.from_features(scaled, y, is_test=is_test).notes
     assert "test set vary" in note
+
+
+def test_names_of_columns_are_kept(tmp_path):
+    frame = pd.DataFrame({"Width": [1.0, 2.0], "Height": [3.0, 5.0]})
+    assert Dataset.from_features(frame, ["a", "b"]).feature_names == ("Width", "Height")
+    assert Dataset.from_features(frame.to_numpy(), ["a", "b"]).feature_names is None
+    frame.assign(label=["a", "b"]).to_csv(tmp_path / "a.csv", index=False)
+    data = datasets.load(tmp_path / "a.csv")
+    assert data.take([1]).feature_names == ("Width", "Height")
+    with pytest.raises(ValueError, match="1 feature_names for samples of shape"):
+        replace(data, feature_names=("Width",))

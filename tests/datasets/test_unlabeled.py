@@ -56,3 +56,17 @@ def test_a_row_with_an_entry_too_many_or_too_few(tmp_path, row):
     path.write_text(f"a,b,label\n1,2,dog\n{row}\n")
     with pytest.raises(ValueError, match="line 3 has (more|fewer) entries than the header"):
         read_unlabeled(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_columns_have_to_be_those_of_training(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text("Width,label,Height\n1,cat,2\n")
+    else:
+        pa = pytest.importorskip("pyarrow")
+        table = pa.table({"Width": [1.0], "label": ["cat"], "Height": [2.0]})
+        pytest.importorskip("pyarrow.parquet").write_table(table, path)
+    assert read_unlabeled(path, ["width", "Height"]).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match=rf"{name}'.*\['Width', 'Height'\].*\['height', 'width'\]"):
+        read_unlabeled(path, ["height", "width"])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from penultimate._common.columns import check_columns
 from penultimate._common.decoding import MAX_PIXELS, least_size
 from penultimate._common.frames import level_outside
 from penultimate._common.image_items import Images
@@ -110,11 +111,8 @@ def as_features(X: Any, n_features: int, names: list[str] | None) -> NDArray[np.
         If it is something else.
     """
     columns = getattr(X, "columns", None)
-    if columns is not None and names is not None and [str(each) for each in columns] != names:
-        raise ValueError(
-            f"The columns are {[str(each) for each in columns][:5]}, and the model was fitted on "
-            f"{names[:5]}. Pass them under these names, in this order."
-        )
+    if columns is not None and names is not None:
+        check_columns(columns, names)
     refuse_masked(X, "The features")
     try:
         array = np.asarray(X)

@@ -76,6 +76,7 @@ def save(
     teach: Labeled | None = None,
     held_out: Labeled | None = None,
     calibration: Labeled | None = None,
+    feature_names: Sequence[str] | None = None,
 ) -> Parity:
     """Write a fitted model into one file, which `load` reads without the framework it came from.
 
@@ -116,6 +117,9 @@ def save(
     calibration : (X, y), optional
         With `teach`, of a model that abstains: the samples that its threshold was set on, on which
         it is set again for a taught head.
+    feature_names : sequence of str, optional
+        Of a model on features, the names of the columns: data frames and files to be predicted
+        must have them, in this order. By default those of the data frame that it was fitted on.
 
     Returns
     -------
@@ -183,7 +187,7 @@ def save(
         HEAD_WORDS: _as_json(words),
     }
     facts = {
-        **_facts(model, graph),
+        **_facts(model, graph, feature_names),
         "expected": expected,
         "protocol": protocol,
         "parity": {**asdict(proof), "samples": "noise" if X is None else "real"},
@@ -305,7 +309,9 @@ def _check_class_names(classes: NDArray[Any]) -> None:
                 raise ValueError(f"The classes cannot be saved: {error}. Rename it.") from None
 
 
-def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:
+def _facts(
+    model: Classifier, graph: "onnx.ModelProto", feature_names: Sequence[str] | None
+) -> dict[str, Any]:
     """Return the fields of the manifest that are read off the model and its graph."""
     inner = answering_part(model)
     notes = {each.key: each.value for each in graph.metadata_props}
@@ -321,14 +327,19 @@ def _facts(model: Classifier, graph: "onnx.ModelProto") -> dict[str, Any]:
     if widths:
         n_features = widths[0].type.tensor_type.shape.dim[1].dim_value
     given: dict[str, Any] = {"n_features": int(n_features or 1)}
+    if feature_names is None and hasattr(inner, "feature_names_in_"):
+        feature_names = inner.feature_names_in_
+    elif feature_names is not None and (of_images or len(feature_names) != n_features):
+        takes = "images" if of_images else f"{n_features} features"
+        raise ValueError(f"The model takes {takes}; got {len(feature_names)} feature_names.")
     if of_images:
         given |= {
             "channels": 1 if prepare["channels"] == "gray" else 3,
             "size": prepare["size"],
             "white": None,
         }
-    elif hasattr(inner, "feature_names_in_"):
-        given["feature_names"] = list(inner.feature_names_in_)
+    elif feature_names is not None:
+        given["feature_names"] = list(feature_names)
     return {
         "kind": "images" if of_images else "features",
         "classes": [

@@ -256,6 +256,7 @@ def fit(
                 inputs[fitted.test if len(fitted.test) else fitted.development],
                 expected=fitted.expected(),
                 protocol=settings.in_words(),
+                feature_names=dataset.feature_names,
                 thumbnails=some_of_each(dataset, fitted, thumbnails, teachable)
                 if thumbnails
                 else None,

@@ -198,7 +198,7 @@ def _of_table(
     """Yield the rows of a file with features, or with an array of images."""
     from penultimate.datasets.unlabeled import read_unlabeled
 
-    samples = read_unlabeled(path)
+    samples = read_unlabeled(path, model.manifest.input.get("feature_names"))
     # A matrix holds a sample per row: a model of images would take it for one gray image.
     of_rows = samples.ndim == 2 and model.manifest.kind == "images"
     given = {"features": samples} if of_rows else {"X": samples}

@@ -60,6 +60,8 @@ class KeptModel:
     protocol : dict
     n_selected : int
         Samples that the selection score was measured on.
+    feature_names : tuple of str or None
+        See `Dataset`.
     """
 
     model: DeepSVC | FeatureClassifier | Specialists
@@ -69,6 +71,7 @@ class KeptModel:
     expected: dict[str, Any]
     protocol: dict[str, Any]
     n_selected: int = 1
+    feature_names: tuple[str, ...] | None = None
 
     def save(self, path: Path) -> None:
         """Write it as a bundle; raise ``ExportError`` if it has no graph."""
@@ -82,6 +85,7 @@ class KeptModel:
             held_out=(self.samples, self.labels),
             expected=self.expected,
             protocol={**self.protocol, "selection_score": self.selection_score},
+            feature_names=self.feature_names,
         )
 
 
@@ -173,6 +177,7 @@ def as_measured(
             "seed": data.seed,
         },
         len(chosen_on.held_out) or len(chosen_on.train),
+        plan.dataset.feature_names,
     )
 
 

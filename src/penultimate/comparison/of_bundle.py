@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from penultimate._common.columns import check_columns
 from penultimate._common.door import spelled
 from penultimate._common.progress import SILENT, Progress
 from penultimate.bundle import Predictor
@@ -76,6 +77,9 @@ def evaluate_bundle(
     if dataset.has_images != of_images:
         has = "images" if dataset.has_images else "features"
         raise ValueError(f"The model takes {model.manifest.kind}, and the data are {has}.")
+    names = model.manifest.input.get("feature_names")
+    if dataset.feature_names is not None and names is not None:
+        check_columns(dataset.feature_names, names)
     # In the order of the model's classes from here on, whatever the folders were called first.
     dataset, order = _in_classes_of(model, dataset)
     files = dataset.sources if of_images else None

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from penultimate._common.columns import names_of
 from penultimate._common.images import note_black
 from penultimate._common.labels import check_labels
 from penultimate._common.subsets import check_subsets
@@ -63,6 +64,8 @@ class Dataset:
     sources : ndarray of shape (n_samples,), str, or None
         Where the image files can still be read, at their own size; None if they cannot, as those of
         an archive.
+    feature_names : tuple of str or None
+        Names of the columns, if the data are features that came with names.
 
     Examples
     --------
@@ -86,6 +89,7 @@ class Dataset:
     is_selection: NDArray[np.bool_] | None = None
     given_range: tuple[float, float] = BYTES
     sources: NDArray[Any] | None = None
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for arrays that lack samples, wrong labels, and parts that overlap.
@@ -103,6 +107,12 @@ class Dataset:
                     f"There are {len(self.images)} {self.noun}s but {len(values)} {name}; to "
                     "select samples, use Dataset.take."
                 )
+        names = self.feature_names
+        if names is not None and self.images.shape[1:] != (len(names),):
+            raise ValueError(
+                f"There are {len(names)} feature_names for samples of shape {self.images.shape[1:]}"
+                "; pass one per feature."
+            )
         labels = np.asarray(self.labels)
         outside = labels.dtype.kind not in "iu" or np.any((labels < 0) | (labels >= n_classes))
         if len(labels) and outside:
@@ -247,6 +257,7 @@ class Dataset:
             is_selection=is_selection,
             subsets=subsets,
             notes=(*notes, *noted),
+            feature_names=names_of(features),
         )
         refuse_label_copy(values, data.labels, getattr(features, "columns", None))
         if (note := note_scales(values, data.is_test)) is not None:

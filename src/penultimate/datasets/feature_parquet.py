@@ -1,6 +1,6 @@
 """Reading of features stored as Parquet: columns of numbers, or one column of lists of numbers."""
 
-import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.arrow import ArrowColumn, ArrowTable, ParquetReader
+from penultimate._common.columns import normalized
 from penultimate._common.imports import import_optional
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import ABOUT_ROWS, label_features
@@ -32,7 +33,7 @@ def read_feature_parquet(path: Path) -> Dataset:
         If the file is damaged, has no labels or no sample, or a feature is not a number.
     """
     table = read_parquet(path)
-    names = [unicodedata.normalize("NFC", name).strip().casefold() for name in table.column_names]
+    names = [normalized(name) for name in table.column_names]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"{str(path)!r} has the column {twice[0]!r} more than once.")
@@ -53,10 +54,18 @@ def read_feature_parquet(path: Path) -> Dataset:
         notes.append(index_note(index))
     rest = {n: c for n, c in columns.items() if n not in ABOUT_ROWS and n not in indices}
     features = features_of(path, rest)
-    if features.shape[1] == len(rest):  # else they are in one column of lists
-        refuse_row_numbers(features, list(rest), f"{str(path)!r}: ")
+    written = dict(zip(names, table.column_names))
+    feature_names = column_names(features, [written[name].strip() for name in rest])
+    if feature_names is not None:
+        refuse_row_numbers(features, feature_names, f"{str(path)!r}: ")
     dataset = label_features(path, features, about)
-    return replace(dataset, notes=(*dataset.notes, *notes))
+    return replace(dataset, notes=(*dataset.notes, *notes), feature_names=feature_names)
+
+
+def column_names(features: NDArray[Any], columns: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the names of features; None if they are in one column of lists."""
+    names = tuple(columns)
+    return names if len(names) == features.shape[1] else None
 
 
 def read_parquet(path: Path) -> ArrowTable:

@@ -49,7 +49,7 @@ def read_feature_table(table: Table) -> Dataset:
     refuse_row_numbers(features, [columns[k] for k in places], f"{path!r}: ")
     dataset = label_features(table.path, as_float32(features, f"The features of {path!r}"), about)
     notes = dataset.notes if index is None else (*dataset.notes, index_note(index))
-    return replace(dataset, notes=notes)
+    return replace(dataset, notes=notes, feature_names=tuple(table.header[k] for k in places))
 
 
 def feature_places(columns: list[str]) -> tuple[list[int], str | None]:

@@ -3,14 +3,15 @@
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from penultimate._common.columns import normalized
 
 _DELIMITERS = ",;\t|"
 
@@ -36,6 +37,12 @@ class Table:
     delimiter: str
     columns: list[str]
     n_above: int
+
+    @property
+    def header(self) -> list[str]:
+        """Names as they are written, without blanks around them."""
+        line = self.text.split("\n", 1)[0].rstrip("\r")
+        return [name.strip() for name in next(csv.reader([line], delimiter=self.delimiter), [])]
 
     def rows(self) -> list[tuple[int, list[str]]]:
         """Return the line number and entries of each row, without empty rows.
@@ -136,12 +143,11 @@ def read_table(path: Path) -> Table:
     header = text.split("\n", 1)[0]
     delimiter = max(delimiters, key=lambda d: header.count(d))
     text = _without_blanks_before_quotes(text, delimiter)
-    header = text.split("\n", 1)[0]
-    names = next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])
-    columns = [unicodedata.normalize("NFC", name).strip().casefold() for name in names]
+    table = Table(path, text, delimiter, [], n_above)
+    columns = [normalized(name) for name in table.header]
     twice = [name for name in columns if name and columns.count(name) > 1]
     if twice:
         raise ValueError(
             f"The header of {str(path)!r} names the column {twice[0]!r} more than once."
         )
-    return Table(path, text, delimiter, columns, n_above)
+    return replace(table, columns=columns)
