@@ -93,7 +93,7 @@ def test_pooling_mirror_and_several_layers(compact, images, pooling, mirror):
 
 
 def test_a_preprocessing_is_no_part_of_the_graph(compact, images):
-    prepare = Preprocessing(size=12, scale=1 / 255)
+    prepare = Preprocessing(size=12, channels="bgr")
     extractor = FeatureExtractor(compact, preprocessing=prepare).fit(images)
     prepared = np.stack([extractor.preprocessing_.apply(each) for each in images])
     found = run(export_network(extractor), prepared)

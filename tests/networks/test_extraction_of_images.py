@@ -4,6 +4,7 @@ import copy
 import pickle
 import threading
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,6 +182,23 @@ def test_a_keras_network_with_a_preprocessing(network):
         extractor.transform(images), FeatureExtractor(network).fit().transform(arrays)
     )
     assert extractor.input_shape_ == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "span"),
+    [({"scale": 1 / 255}, "1"), ({"scale": 1 / 255, "std": (0.5, 0.25, 0.5)}, "2"), ({}, None)],
+)
+def test_pixels_that_are_scaled_twice(settings, span):
+    layers = keras.layers
+    rescales = keras.Sequential(
+        [layers.Input((6, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)]
+    )
+    extractor = FeatureExtractor(rescales, preprocessing=Preprocessing(size=(6, 8), **settings))
+    if span is None:
+        extractor.fit()
+    else:
+        with pytest.warns(UserWarning, match=f"already scales them to a range of {span}:"):
+            extractor.fit()
 
 
 def test_several_layers_are_concatenated_in_one_pass(network):
