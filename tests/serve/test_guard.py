@@ -68,6 +68,19 @@ async def test_a_page_of_another_origin_may_not_ask(models, files):
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
+@in_loop
+async def test_head_is_answered_as_get_without_a_body(models):
+    async with serving(models["digits"], token=TOKEN, hosts=None) as client:
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        for path in ("/", "/healthz", "/readyz", "/v1/model", "/page/page.css", "/nothing"):
+            asked = await client.get(path, headers=bearer)
+            head = await client.head(path, headers=bearer)
+            assert (head.status_code, head.content) == (asked.status_code, b""), path
+            assert head.headers["content-length"] == str(len(asked.content)), path
+        assert (await client.head("/v1/model")).status_code == 401
+        assert (await client.head("/v1/predict", headers=bearer)).status_code == 405
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "127.8.8.8", "localhost"])
 def test_on_the_loopback_no_token_is_needed(host):
     check_token(host, None)

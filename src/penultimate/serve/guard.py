@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses who may not ask, and counts all requests.
+    """Refuses who may not ask, answers HEAD as GET without a body, and counts all requests.
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ class Guard:
             return
         started = time.perf_counter()
         path = scope["path"] if scope["path"] in self._paths else "other"
+        asks_for_head = scope["method"] == "HEAD"  # as load balancers do
+        asked = {**scope, "method": "GET"} if asks_for_head else scope
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -72,6 +74,8 @@ class Guard:
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 self._metrics.requests.labels(path, str(message["status"])).inc()
+            elif asks_for_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -82,7 +86,7 @@ class Guard:
             response.headers["Connection"] = "close"  # its body is not read
             await response(scope, receive, sent)
         else:
-            await self._app(scope, receive, sent)
+            await self._app(asked, receive, sent)
         self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:
