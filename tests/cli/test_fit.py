@@ -1,9 +1,11 @@
 """``penultimate fit``: from data, or from a comparison, to a file that predicts."""
 
 import csv
+import errno
 import io
 import json
 import shutil
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,6 +207,19 @@ def test_wrong_usage_is_found_before_anything_is_fitted(data, arguments, message
     given = [data if each == "DATA" else each for each in arguments]
     error = run("fit", *given, code=2).stderr
     assert message in " ".join(error.replace("│", " ").split())
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_read(
+    data, tmp_path, monkeypatch
+):
+    def denied(dir):
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
+    monkeypatch.setattr("penultimate.datasets.load", lambda *_, **__: pytest.fail("it was read"))
+    refused = run("fit", data, "--out", tmp_path / "model.zip", code=1).stderr
+    assert "folder of the model" in refused
+    assert "cannot be written to" in refused
 
 
 def test_a_full_disk_leaves_the_old_model(data, tmp_path, monkeypatch):

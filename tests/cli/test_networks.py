@@ -216,10 +216,11 @@ def test_a_file_that_cannot_be_read(photos, network, tmp_path):
         (copied / folder.name).mkdir(parents=True)
         for file in folder.iterdir():
             (copied / folder.name / file.name).write_bytes(file.read_bytes())
-    (copied / "red" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    # The first, which is looked at before the others.
+    (min(copied.iterdir()) / "0-bad.jpg").write_bytes(b"\xff\xd8\xff")
     stopped = extract(copied, network, tmp_path / "store")
     assert stopped.exit_code == 1
-    assert "bad.jpg" in stopped.stderr
+    assert "0-bad.jpg" in stopped.stderr
     skipped = extract(copied, network, tmp_path / "store", "--skip-corrupt")
     assert skipped.exit_code == 1
     assert "Left out:" in skipped.stdout

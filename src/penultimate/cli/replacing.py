@@ -10,6 +10,8 @@ from pathlib import Path
 
 import typer
 
+from penultimate._common.files import check_writable
+
 _HEAD = 1024  # bytes at the beginning of a file that say what it is
 
 
@@ -65,6 +67,7 @@ def check_model_file(out: Path, inputs: Iterable[str | Path] = ()) -> None:
             f"there is no folder {str(out.absolute().parent)!r}.", param_hint="--out"
         )
     check_replaceable(out, "--out", inputs, _is_no_archive, "a saved model")
+    check_writable(out.absolute().parent, "folder of the model")
 
 
 def _is_no_archive(path: Path) -> bool:

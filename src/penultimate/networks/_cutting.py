@@ -6,6 +6,7 @@ those of the mirrored images.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -171,7 +172,12 @@ def example_of(
     """Return a sample as the network takes it, for what only a pass can show; None without one."""
     if prepare is not None:
         if images is not None:
-            return [prepare.apply(images[0])[np.newaxis]]
+            # A file that cannot be read is an error, or left out, when features are computed.
+            first = None
+            with suppress(*(() if prepare.size is None else (ValueError, OSError))):
+                first = images[0]
+            if first is not None:
+                return [prepare.apply(first)[np.newaxis]]
         # A blank image will do: only its size counts.
         blank = np.zeros((1, 1, 3), np.uint8)
         return None if prepare.size is None else [prepare.apply(blank)[np.newaxis]]
