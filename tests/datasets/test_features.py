@@ -230,6 +230,11 @@ def test_a_copy_of_the_label_is_no_feature():
     Dataset.from_features(features.assign(target=codes, is_dog=y == "dog"), y)
 
 
+def test_of_single_samples_of_a_class_every_feature_is_constant():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    assert len(Dataset.from_features(X, np.arange(30)).classes) == 30
+
+
 def test_rows_of_pandas_in_another_order():
     features, y = frame()
     shuffled = pd.Series(y).sample(frac=1, random_state=0)

@@ -105,8 +105,9 @@ def refuse_label_copy(
         Those of the columns; by default their positions.
     """
     classes, first = np.unique(labels, return_index=True)
-    # Of fewer samples, binary features may agree by coincidence.
-    if len(values) < _FEWEST_FOR_COPY or len(classes) < 2:
+    # Of fewer samples, binary features may agree by coincidence; and of single ones of a class
+    # every feature does.
+    if len(values) < max(_FEWEST_FOR_COPY, 2 * len(classes)) or len(classes) < 2:
         return
     of_class = values[first]
     constant = (values == of_class[np.searchsorted(classes, labels)]).all(axis=0)
