@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from penultimate._common.columns import normalized
 from penultimate._common.decoding import FORMAT_NAMES, looks_like_image
 from penultimate._common.door import spelled
 from penultimate._common.wording import quantity
@@ -445,4 +446,4 @@ def _keys(listing: Listing) -> list[tuple[str | None, str]]:
 
 
 def _fold(key: tuple[str | None, str]) -> tuple[str, ...]:
-    return tuple(unicodedata.normalize("NFC", name or "").strip().casefold() for name in key)
+    return tuple(normalized(name or "") for name in key)

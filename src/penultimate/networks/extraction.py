@@ -35,13 +35,10 @@ from penultimate.networks.adapting import HoldsNetwork, adapt
 from penultimate.networks.arguments import check_extracted
 from penultimate.networks.frameworks.frozen import Candidate, Cut, FrozenNetwork
 from penultimate.networks.pooling import POOLINGS
-from penultimate.networks.preprocessing import Preprocessing
+from penultimate.networks.preprocessing import Preprocessing, warn_if_scaled_twice
 
 # Features of a flattened map beyond which a head learns little from the usual number of samples.
 _MANY = 10_000
-# Range of prepared pixels below which they were scaled already, for a network that expects 255:
-# those in [0, 1] have 1, those of ImageNet's mean and deviation less than 5.
-_LEAST_SPAN = 25
 
 
 class FeatureExtractor(
@@ -252,7 +249,7 @@ class FeatureExtractor(
         if self.preprocessing_ is not None:
             self.preprocessing_ = completed(self.preprocessing_, frozen)
         if self.preprocessing is not None and frozen.takes_pixels():
-            _warn_if_scaled_twice(self.preprocessing)
+            warn_if_scaled_twice(self.preprocessing)
         self.pooling_ = self.pooling
         if self.pooling == "auto":
             # Networks pretrained by name average their last map themselves; other maps of theirs
@@ -615,16 +612,3 @@ def together(extractors: Sequence[FeatureExtractor]) -> FeatureExtractor:
     counts = [each.n_features_out_ for each in extractors]
     whole.n_features_out_ = None if None in counts else sum(counts)
     return whole
-
-
-def _warn_if_scaled_twice(preprocessing: Preprocessing) -> None:
-    """Warn of a preprocessing that leaves little to a network that scales pixels itself."""
-    span = float(np.min(255 * abs(preprocessing.scale) / np.abs(preprocessing.std)))
-    if span < _LEAST_SPAN:
-        warnings.warn(
-            f"The network begins by rescaling pixels from 0 to 255, and the preprocessing already "
-            f"scales them to a range of {span:.3g}: its features will be nearly the same for all "
-            "images. Leave out scale, mean and std.",
-            UserWarning,
-            stacklevel=level_outside(),
-        )

@@ -8,6 +8,7 @@ A network that sees other pixels than in its training predicts worse without an 
 here is guessed: what is not stated is not done.
 """
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -16,11 +17,16 @@ import xxhash
 from numpy.typing import NDArray
 
 from penultimate._common.decoding import least_size
+from penultimate._common.frames import level_outside
 from penultimate._common.resizing import FILTERS, resize
 from penultimate._common.validation import check_choice, check_number
 
 _CHANNELS = ("rgb", "bgr", "gray")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow converts
+
+# Range of prepared pixels below which they were scaled already, for a network that expects 255:
+# those in [0, 1] have 1, those of ImageNet's mean and deviation less than 5.
+_LEAST_SPAN = 25
 
 
 @dataclass(frozen=True)
@@ -303,3 +309,16 @@ def _figures(values: float | tuple[float, ...]) -> str:
     return (
         f"{values:g}" if isinstance(values, float) else f"({', '.join(f'{v:g}' for v in values)})"
     )
+
+
+def warn_if_scaled_twice(preprocessing: Preprocessing) -> None:
+    """Warn of a preprocessing that leaves little to a network that scales pixels itself."""
+    span = float(np.min(255 * abs(preprocessing.scale) / np.abs(preprocessing.std)))
+    if span < _LEAST_SPAN:
+        warnings.warn(
+            f"The network begins by rescaling pixels from 0 to 255, and the preprocessing already "
+            f"scales them to a range of {span:.3g}: its features will be nearly the same for all "
+            "images. Leave out scale, mean and std.",
+            UserWarning,
+            stacklevel=level_outside(),
+        )
