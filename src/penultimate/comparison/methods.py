@@ -41,6 +41,7 @@ def logistic(n_jobs: int | None, seed: int) -> Head:
     return LogisticSearchCV(
         OneThreadLogisticRegression(max_iter=3000),
         {"C": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0]},
+        n_jobs=n_jobs,
     )
 
 
@@ -65,7 +66,7 @@ def svm_linear_streamed(n_jobs: int | None, seed: int) -> Head:
 def random_forest(n_jobs: int | None, seed: int) -> Head:
     """Make a random forest of 200 trees, with a search over the minimum leaf size."""
     forest = RandomForestClassifier(200, n_jobs=n_jobs, random_state=seed)
-    return ForestSearchCV(forest, {"min_samples_leaf": [1, 3]})
+    return ForestSearchCV(forest, {"min_samples_leaf": [1, 3]}, n_jobs=n_jobs)
 
 
 def nearest_neighbors(n_jobs: int | None, seed: int) -> Head:

@@ -207,6 +207,10 @@ def fit_layers(
     selects = split is None or _selects(split)
     fitted: dict[Choice, Pipeline] = {}
     scores: dict[Choice, float] = {}
+    # Some searches can fit their best candidate on all samples later: for the chosen pair alone.
+    later = selects and len(preprocessing) > 1 and hasattr(head, "refit_best")
+    if later:
+        head = clone(head).set_params(refit=False)
     for pair, transformer in preprocessing.items():
         values, given["preprocessing"] = features[pair[0]], transformer
         fitted[pair] = fit_head(head, values, y, split, task=task, **given)
@@ -219,6 +223,10 @@ def fit_layers(
         elif len(preprocessing) > 1:
             scores[pair] = float(np.mean(_score_folds(head, values, y, split, **given)))
     best = max(scores, key=scores.__getitem__, default=next(iter(fitted)))  # the first of ties
+    if later:
+        transformer, search = (step for _, step in fitted[best].steps)
+        weights = weight_params(search, sample_weight) if params is None else params
+        search.refit_best(transformer.transform(features[best[0]]), y, **weights)
     return FittedHead(*best, fitted[best], scores)
 
 
