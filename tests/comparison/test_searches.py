@@ -7,7 +7,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV
 
 from penultimate.comparison import searches
-from penultimate.comparison.methods import logistic, nearest_neighbors
+from penultimate.comparison.methods import logistic, nearest_neighbors, random_forest
+from penultimate.selection.heldout import fit_layers
+from penultimate.splits import split_development
 
 RNG = np.random.default_rng(0)
 y = np.arange(90) % 3
@@ -59,10 +61,78 @@ def test_logistic_candidates_are_fitted_on_no_more_dimensions_than_samples(monke
         return fit(self, values, *args, **params)
 
     monkeypatch.setattr(searches.OneThreadLogisticRegression, "fit", counted)
-    search = logistic(None, 0).set_params(cv=3).fit(X, y)
+    search = logistic(1, 0).set_params(cv=3).fit(X, y)
     assert set(widths[:-1]) == {90}
     assert widths[-1] == 200  # the refit
     assert search.best_estimator_.coef_.shape == (3, 200)
+
+
+MAKERS = [logistic, nearest_neighbors, random_forest]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_number_of_threads_changes_nothing(make, monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 5)
+    found = [make(n_jobs, 0).set_params(cv=3, refit=False).fit(X, y) for n_jobs in (1, 2, 20)]
+    for each in found[1:]:
+        scores = (search.cv_results_["mean_test_score"] for search in (found[0], each))
+        np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_the_best_candidate_can_be_fitted_later(make, monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 5)
+    whole, later = make(1, 0).set_params(cv=3), make(1, 0).set_params(cv=3, refit=False)
+    assert not hasattr(later.fit(X, y), "best_estimator_")
+    later.refit_best(X, y)
+    np.testing.assert_array_equal(later.predict(X_new), whole.fit(X, y).predict(X_new))
+    assert repr(later) == repr(whole)
+    assert later.refit_time_ > 0
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_it_is_fitted_for_the_chosen_layer_alone(make, monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 5)
+    refitted = []
+    refit_best = searches._SharingSearchCV.refit_best
+
+    def counted(self, values, *args, **params):
+        refitted.append(values.shape[1])
+        return refit_best(self, values, *args, **params)
+
+    monkeypatch.setattr(searches._SharingSearchCV, "refit_best", counted)
+    layers = {"few": X[:, :5], "all": X}
+    fitted = fit_layers(make(1, 0), layers, y, split_development(y))
+    assert refitted == [layers[fitted.layer].shape[1]]
+    assert len(fitted.pipeline.predict(layers[fitted.layer])) == len(y)
+
+
+@pytest.mark.parametrize("make", [logistic, random_forest])
+def test_weights_reach_the_fits_of_candidates(make, monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 20)
+    # Without weight, wrong labels change nothing.
+    wrong = np.where(np.arange(90) < 45, (y + 1) % 3, y)
+    weights = (np.arange(90) >= 45).astype(float)
+    folds = [(np.arange(60), np.arange(60, 90))]
+    search = make(1, 0).set_params(cv=folds, refit=False)
+    plain = clone(search).fit(X, wrong).cv_results_["mean_test_score"]
+    weighted = clone(search).fit(X, wrong, sample_weight=weights).cv_results_["mean_test_score"]
+    assert np.mean(weighted) > np.mean(plain)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "setting", [{"scoring": "balanced_accuracy"}, {"return_train_score": True}]
+)
+def test_other_settings_are_those_of_a_plain_search(make, setting):
+    search = make(1, 0).set_params(cv=2, refit=False, **setting)
+    if make is random_forest:
+        search.estimator.set_params(n_estimators=3)
+    expected = GridSearchCV(search.estimator, search.param_grid, cv=2, refit=False, **setting)
+    np.testing.assert_array_equal(
+        search.fit(X, y).cv_results_["mean_test_score"],
+        expected.fit(X, y).cv_results_["mean_test_score"],
+    )
 
 
 def test_too_many_samples_for_all_distances(monkeypatch):
@@ -73,13 +143,14 @@ def test_too_many_samples_for_all_distances(monkeypatch):
         np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
 
 
-def test_forests_are_scored_with_fewer_trees_than_the_chosen_one_has():
-    forest = RandomForestClassifier(60, random_state=0)
+def test_forests_are_scored_with_fewer_trees_than_the_chosen_one_has(monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 6)
+    forest = RandomForestClassifier(8, random_state=0)
     search = searches.ForestSearchCV(forest, {"min_samples_leaf": [1, 3]}, cv=3).fit(X, y)
-    few = clone(forest).set_params(n_estimators=50)
+    few = clone(forest).set_params(n_estimators=6)
     expected = GridSearchCV(few, {"min_samples_leaf": [1, 3]}, cv=3).fit(X, y)
     scores = [each.cv_results_["mean_test_score"] for each in (search, expected)]
     np.testing.assert_array_equal(*scores)
-    assert search.estimator.n_estimators == len(search.best_estimator_.estimators_) == 60
+    assert search.estimator.n_estimators == len(search.best_estimator_.estimators_) == 8
     chosen = clone(forest).set_params(**expected.best_params_).fit(X, y)
     np.testing.assert_array_equal(search.predict_proba(X_new), chosen.predict_proba(X_new))
