@@ -1,5 +1,5 @@
 # make demo  the main job on real digits, and its report
-# make test  the whole suite
+# make test  the suite without its slow tests, which CI runs, too: make test-all
 # Both make .venv first, and are quick the second time.
 
 PYTHON ?= python3
@@ -24,18 +24,20 @@ PYTEST_BESIDE := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # starts, imports all of it.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test npm-packages test-beside test-serial test-torch test-jax test-mlflow test-schema sanitize fuzz lint types check coverage benchmark clean
+.PHONY: demo test test-all npm-packages test-beside test-serial test-torch test-jax test-mlflow test-schema sanitize fuzz lint types check coverage benchmark clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
-test: test-beside test-serial
+# Tests of more than some seconds are marked slow. They are a twentieth of all, and take half the time.
+test: LEFT_OUT = and not slow
+test test-all: test-beside test-serial
 
 test-beside: $(VENV)/.test npm-packages
-	$(PYTEST_BESIDE) -m "not serial"
+	$(PYTEST_BESIDE) -m "not serial $(LEFT_OUT)"
 
 test-serial: $(VENV)/.test
-	$(BIN)/python -m pytest -m serial $(shell grep -rl --include='test_*.py' 'mark\.serial' tests)
+	$(BIN)/python -m pytest -m "serial $(LEFT_OUT)" $(shell grep -rl --include='test_*.py' 'mark\.serial' tests)
 
 # ONNX Runtime for node and for browsers, where there is npm; its tests are skipped otherwise.
 # No script of a package is run: one would download a build for graphics processors. There is no
