@@ -170,7 +170,7 @@ def test_extract_computes_only_what_is_new(photos, network, tmp_path):
     out = tmp_path / "store"
     first = extract(photos, network, out)
     assert first.exit_code == 0, first.stderr
-    assert "36 images were computed" in first.stdout
+    assert "Computed: 36 images in" in first.stdout
     store = FeatureStore(out)
     assert store.shape == (36, 3)
     assert sorted(set(store.samples["label"])) == sorted(COLORS)
@@ -185,8 +185,8 @@ def test_extract_computes_only_what_is_new(photos, network, tmp_path):
             (moved / folder.name / f"renamed {k}.png").write_bytes(file.read_bytes())
     Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(moved / "red" / "new.png")
     again = extract(moved, network, out)
-    assert "1 images were computed" in again.stdout
-    assert "36 were in the store before" in again.stdout
+    assert "Computed: 1 image in" in again.stdout
+    assert "In the store before, or copies: 36." in again.stdout
     result = run("compare", out, "--seeds", "1", "--out", tmp_path / "r", "--methods", "svm-rbf")
     assert result.exit_code == 0, result.stderr
 
@@ -205,7 +205,7 @@ def test_a_store_keeps_the_type_that_it_was_created_with(photos, network, tmp_pa
     out = tmp_path / "store"
     assert "(float16)" in extract(photos, network, out, "--half").stdout
     again = extract(photos, network, out).stdout
-    assert "0 images were computed" in again
+    assert "Computed: 0 images in" in again
     assert "(float16, as it was created)" in again
     assert "Images were prepared: resized to 16 x 16" in again
 

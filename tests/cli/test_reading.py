@@ -38,11 +38,11 @@ def manifest(path, label):
 FEATURES = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 WRONG = {
     "one class": (lambda p: folders(p, a=30), "All samples are of one class, 'a'"),
-    "a class of one": (lambda p: folders(p, a=30, b=30, c=1), "class 'c' has 1 image; at least 5"),
-    "two of one": (lambda p: folders(p, a=1, b=1), "class 'a' has 1 image; at least 5"),
+    "a class of one": (lambda p: folders(p, a=30, b=30, c=1), "class 'c' has 1 sample; at least 5"),
+    "two of one": (lambda p: folders(p, a=1, b=1), "class 'a' has 1 sample; at least 5"),
     "an empty class": (lambda p: folders(p, a=30, b=30, c=0), "holds no image"),
     "one label": (lambda p: table(p, FEATURES, np.zeros(40)), "All samples are of one class"),
-    "each its own": (lambda p: table(p, FEATURES, np.arange(40)), "has 1 image; at least 5"),
+    "each its own": (lambda p: table(p, FEATURES, np.arange(40)), "has 1 sample; at least 5"),
     "NaN": (lambda p: table(p, FEATURES, np.full(40, np.nan)), "40 missing labels"),
     "empty labels": (lambda p: table(p, FEATURES, np.array([""] * 40)), "40 empty labels"),
     "blank labels": (lambda p: table(p, FEATURES, np.repeat(["a", " "], 20)), "20 empty labels"),

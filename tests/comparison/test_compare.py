@@ -556,7 +556,7 @@ def test_bad_data(shapes, tmp_path):
     with pytest.raises(ValueError, match="y must be None if .data. is a path"):
         compare(tmp_path, y)
     few = np.array(["lying"] * 59 + ["standing"])
-    with pytest.raises(ValueError, match="class 'standing' has 1 image; at least 5"):
+    with pytest.raises(ValueError, match="class 'standing' has 1 sample; at least 5"):
         compare(X, few)
 
 

@@ -44,7 +44,7 @@ def test_a_class_with_too_few_different_images(draw, tmp_path):
     draw("cat", 6)
     draw("dog", 6, seed=99)
     (sentence,) = obstacles(tmp_path)
-    assert "The class 'dog' has 6 images, but only 1 that differ" in sentence
+    assert "The class 'dog' has 6 samples, but only 1 that differ" in sentence
 
 
 def test_nothing_can_be_read(tmp_path):
@@ -66,7 +66,7 @@ def test_everything_at_once(draw, tmp_path):
     bird, fish, few = obstacles(tmp_path)
     assert "bird' holds no image. Add its images, or remove the folder." in bird
     assert fish.endswith("If this is not a class, move it elsewhere.")
-    assert "'dog' has 2 images; at least 5 are needed" in few
+    assert "'dog' has 2 samples; at least 5 are needed" in few
 
 
 def test_test_images_that_are_also_learned(draw, tmp_path):

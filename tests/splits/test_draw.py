@@ -59,7 +59,7 @@ def test_bad_given_split(is_test, groups, message):
 
 
 def test_class_with_one_image():
-    with pytest.raises(ValueError, match="class 'b' has 1 image; at least 5"):
+    with pytest.raises(ValueError, match="class 'b' has 1 sample; at least 5"):
         check_class_sizes(np.array([0] * 9 + [1]), ["a", "b"])
 
 
@@ -257,10 +257,10 @@ def test_class_of_one_image():
     y = np.repeat([0, 1], 20)
     prints = np.arange(40, dtype=np.uint64)
     prints[20:] = 99
-    message = "class 'dog' has 20 images, but only 1 that differ: .*copies.*5 different"
+    message = "class 'dog' has 20 samples, but only 1 that differ: .*copies.*5 different"
     with pytest.raises(ValueError, match=message):
         split_test(y, fingerprints=prints, names=["cat", "dog"])
-    with pytest.raises(ValueError, match="'dog' has 20 samples, all exact copies of one image"):
+    with pytest.raises(ValueError, match="'dog' has 20 samples, all exact copies of one"):
         split_development(y, fingerprints=prints, names=["cat", "dog"])
     assert split_folds(y, fingerprints=prints) == []
 

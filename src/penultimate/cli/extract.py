@@ -10,6 +10,7 @@ import typer
 from penultimate._common.imports import require
 from penultimate._common.progress import Progress
 from penultimate._common.protocols import PerSample
+from penultimate._common.wording import quantity
 from penultimate.cli.app import app, muted_native_stderr, plain_errors, print_reason, wrong_usage
 from penultimate.cli.networks import (
     FrozenNetworkOption,
@@ -148,9 +149,10 @@ def extract(
             )
         seconds = time.perf_counter() - start
         rate = f" ({done.n_computed / seconds:.0f} images per second)" if done.n_computed else ""
+        n_before = len(kept) - done.n_computed
         print(
-            f"{done.n_computed:,} images were computed in {seconds:.0f} s{rate}; "
-            f"{len(kept) - done.n_computed:,} were in the store before, or are copies."
+            f"Computed: {quantity(done.n_computed, 'image')} in {seconds:.0f} s{rate}. "
+            f"In the store before, or copies: {n_before:,}."
         )
         for reason in list(done.unreadable.values())[:_MOST_LISTED]:
             print(f"Left out: {reason}.")

@@ -58,7 +58,7 @@ def find_obstacles(found: Survey, reading: Reading = Reading()) -> list[str]:
     >>> images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     >>> np.savez(file, X=images, y=["cat", "dog"] * 2)
     >>> find_obstacles(survey(file))
-    ["The class 'cat' has 2 images; at least 5 are needed to fit, select and test. Add images, ..."]
+    ["The class 'cat' has 2 samples; at least 5 are needed to fit, select and test. Add ..."]
     """
     readable = found.readable()
     if not readable:

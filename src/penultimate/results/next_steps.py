@@ -79,11 +79,12 @@ def _few_images(outcome: "Outcome") -> Step | None:
     protocol, ways, reasons = outcome.protocol, [], []
     development = np.delete(outcome.dataset.labels, outcome.test)
     per_class = round(len(development) / len(np.unique(development)))
+    nouns = f"{outcome.dataset.noun}s"
     trains = outcome.features is not None and not protocol["frozen"]
     if trains and protocol["selection"] == "heldout" and per_class < _FEW_PER_CLASS:
         crossfit = spelled("--selection crossfit", "Protocol(selection='crossfit')")
-        ways.append(f"use all images to choose settings ({crossfit}, six networks per seed)")
-        reasons.append(f"about {per_class} images per class to learn from")
+        ways.append(f"use all {nouns} to choose settings ({crossfit}, six networks per seed)")
+        reasons.append(f"about {per_class} {nouns} per class to learn from")
     few_tested = any(check["id"] == "few-test-samples" for check in outcome.checks)
     if few_tested and not protocol["given_split"] and not outcome.others:
         splits = spelled("--splits 5", "a list of Holdouts")

@@ -213,20 +213,20 @@ def check_class_sizes(
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     differ = counts
     if fingerprints is not None:
-        # Distinct images per class, because copies stay on one side of every split.
+        # Distinct samples per class, because copies stay on one side of every split.
         prints = np.unique(fingerprints, return_inverse=True)[1]
         differ = np.bincount(np.unique(np.column_stack([codes, prints]), axis=0)[:, 0])
     least = differ.argmin()
     if differ[least] >= MIN_PER_CLASS:
         return
-    name, n_images = str(describe(classes.tolist()[least], names)), counts[least]
-    has = f"The class {name!r} has {n_images} {'image' if n_images == 1 else 'images'}"
+    name, n_samples = str(describe(classes.tolist()[least], names)), counts[least]
+    has = f"The class {name!r} has {n_samples} {'sample' if n_samples == 1 else 'samples'}"
     needed = f"at least {MIN_PER_CLASS}"
-    if n_images > differ[least]:
+    if n_samples > differ[least]:
         has += f", but only {differ[least]} that differ: the others are exact copies"
         needed += " different ones"
     raise ValueError(
-        f"{has}; {needed} are needed to fit, select and test. Add images, or drop the class."
+        f"{has}; {needed} are needed to fit, select and test. Add samples, or drop the class."
     )
 
 
@@ -256,7 +256,7 @@ def split_samples(
             joined = (
                 ""
                 if n_units == n_groups
-                else f"; the data has {n_groups}, but they share exact copies of images, which "
+                else f"; the data has {n_groups}, but they share exact copies of samples, which "
                 f"joins them ({spelled('--drop-duplicates', 'Dataset.without_duplicates()')} keeps "
                 "one copy of each)"
             )
@@ -279,7 +279,7 @@ def _check_two_of_each(
         if count > 1 and (units is None or len(np.unique(units[y == label])) > 1):
             continue
         name = describe(label, names)
-        has = "1 sample" if count == 1 else f"{count} samples, all exact copies of one image,"
+        has = "1 sample" if count == 1 else f"{count} samples, all exact copies of one,"
         raise ValueError(
             f"Class {name!r} has {has} here; a split needs at least 2 per class"
             f"{' that differ' if count > 1 else ''}. Add samples, or drop the class."
@@ -299,8 +299,8 @@ def _check_classes_to_fit(
     if groups is None:
         raise ValueError(
             f"With exact copies on one side of the split, {len(missing)} classes have no sample to "
-            f"fit on, such as class {name!r}: too few of its images differ from each other and "
-            "from those of other classes. Add images, or drop these classes."
+            f"fit on, such as class {name!r}: too few of its samples differ from each other and "
+            "from those of other classes. Add samples, or drop these classes."
         )
     raise ValueError(
         f"Split by group, {len(missing)} classes have no sample to fit on, such as class "

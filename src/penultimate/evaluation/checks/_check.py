@@ -48,9 +48,9 @@ ABOUT = {
         "or give them larger weights.",
     ),
     "duplicates-across-classes": (
-        "The same image has different labels: at least one of them is wrong, and the classifier "
+        "The same sample has different labels: at least one of them is wrong, and the classifier "
         "is taught both.",
-        "Look at these images, keep each in its true class, and delete the other copies.",
+        "Look at these samples, keep each in its true class, and delete the other copies.",
     ),
     "duplicates-in-selection": (
         "Settings such as C and gamma were chosen on copies of samples that the classifier had "
