@@ -21,13 +21,14 @@ from penultimate.networks import NETWORKS
 # networks of other depths, are in the calls below. No pictures: figures are compared.
 COMMAND = """
 import sys
-from penultimate.cli.compare import app
+from penultimate.cli import main
 from penultimate.report import render
 render._picture = lambda display, width: "data:,"
 data, out = sys.argv[1:]
 options = ["--out", f"{out}/report", "--checkpoints", f"{out}/networks", "--image-size", "80"]
 options += ["--seeds", "1", "--epochs", "3", "--methods", "cnn-softmax,cnn+svm-rbf"]
-sys.exit(app(["compare", data, *options], standalone_mode=False))
+sys.argv[1:] = ["compare", data, *options]
+main()
 """
 # The backend compiles for seconds per network, so not every network has every shape. `wide`, which
 # pools in another place than the others, has both precisions; `plane` is `compact` with two more
@@ -58,13 +59,13 @@ def in_a_fresh_process(code, *arguments, number):
     environment = {k: v for k, v in os.environ.items() if k not in settings}
     environment["PYTHONHASHSEED"] = str(number)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done
 
 
 def write_photos(folder, *, backwards):
@@ -87,7 +88,9 @@ def test_the_same_command_gives_the_same_result(tmp_path):
     for number in (1, 2):
         data = write_photos(tmp_path / f"{number}" / "photos", backwards=number == 2)
         out = tmp_path / f"{number}" / "out"
-        in_a_fresh_process(COMMAND, data, out, number=number)
+        done = in_a_fresh_process(COMMAND, data, out, number=number)
+        assert done.stderr == ""
+        assert f"Report: {out / 'report' / 'report.html'}" in done.stdout
         seen.append(out)
     first, again = (sorted((out / "networks").iterdir()) for out in seen)
     assert [path.name for path in first] == [path.name for path in again] != []
@@ -110,7 +113,7 @@ def untimed(value):
 @pytest.mark.slow
 def test_the_same_call_gives_the_same_network():
     """Every named network, in Python: even without asking for determinism, on any backend."""
-    first, again = (in_a_fresh_process(TRAINING, number=number) for number in (1, 2))
+    first, again = (in_a_fresh_process(TRAINING, number=number).stdout for number in (1, 2))
     assert first == again
     assert len(set(first.split())) == len(CALLS)
     assert {name for name, *_ in CALLS} == set(NETWORKS)

@@ -317,16 +317,17 @@ async def test_lessons_at_once_are_taught_one_after_the_other(taught):
 async def test_who_waits_too_long_for_a_turn_is_told_so(taught, monkeypatch):
     async with opened(taught, seconds=0.2) as client:
         teacher = client.app.state.teaching._teachers["digits"]
-        goes_on = threading.Event()
+        begun, goes_on = threading.Event(), threading.Event()
         real = teacher.teach
 
         def slow(*arguments, **options):
+            begun.set()
             goes_on.wait(10)
             return real(*arguments, **options)
 
         monkeypatch.setattr(teacher, "teach", slow)
         first = asyncio.create_task(teach(client, SEVENS[:1], [7]))
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, 10)
         check_problem(await client.post("/v1/teach/compare"), 503, "Others were teaching for 0.2")
         goes_on.set()
         assert (await first).status_code == 200, "what was begun is finished"
