@@ -1,6 +1,9 @@
 """Every part of specialising a network, on a small share of the real characters."""
 
 import dataclasses
+import tarfile
+from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,32 +20,26 @@ QUICK = Training(epochs=8, batch_size=32)
 
 
 @pytest.fixture(scope="module")
-def characters(shared_data):
+def characters(shared_data, tmp_path_factory):
     """Thirty images of each numeral and vowel, and their writers."""
-    data = load(shared_data / "nhcd.tar.gz", subsets=True, group_from_filename="(?P<group>[^_]+)_")
-    members = {name: data.subsets[name] for name in ("numerals", "vowels")}
-    kept = np.concatenate(
-        [
-            np.random.default_rng(k).permutation(np.flatnonzero(data.labels == k))[:PER_CLASS]
-            for classes in members.values()
-            for k in classes
-        ]
-    )
-    classes = [data.classes[k] for k in sorted(k for ks in members.values() for k in ks)]
-    new_index = {name: index for index, name in enumerate(classes)}
-    some = data.take(kept)
-    return dataclasses.replace(
-        some,
-        images=255 - some.images,
-        labels=np.array([new_index[data.classes[k]] for k in some.labels]),
-        classes=tuple(classes),
-        subsets={
-            name: tuple(new_index[data.classes[k]] for k in ks) for name, ks in members.items()
-        },
-    )
+    folder = tmp_path_factory.mktemp("characters")
+    with tarfile.open(shared_data / "nhcd.tar.gz") as archive:
+        by_class = defaultdict(list)
+        for member in archive.getmembers():
+            if member.isfile() and "consonants" not in member.name:
+                by_class[Path(member.name).parent].append(member)
+        for k, members in enumerate(by_class.values()):
+            chosen = np.random.default_rng(k).permutation(len(members))[:PER_CLASS]
+            # In their order in the archive, which is compressed: it is read only once.
+            archive.extractall(folder, [members[i] for i in sorted(chosen)], filter="data")
+    data = load(folder / "nhcd", subsets=True, group_from_filename="(?P<group>[^_]+)_")
+    assert len(data.classes) == 22
+    assert len(data.images) == 22 * PER_CLASS
+    return dataclasses.replace(data, images=255 - data.images)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_specialists_beat_pixels_on_splits_of_both_kinds(characters, tmp_path):
     result = compare(
         characters,
@@ -58,8 +55,8 @@ def test_specialists_beat_pixels_on_splits_of_both_kinds(characters, tmp_path):
             assert comparison.accuracy("cnn+svm-rbf", subset).value > 0.65
         pixels = comparison.accuracy("pca+svm-rbf").value
         gains.append(comparison.accuracy("cnn+svm-rbf").value - pixels)
-    # Both splits together, .03 to .05 with weights changed by a millionth before each epoch: one
-    # split alone has 120 samples, and came within three of them.
+    # Both splits together, .07 (.03 to .05 on other images, with weights changed by a millionth
+    # before each epoch): one split alone has 120 samples, and came within three of them.
     assert np.mean(gains) > 0
     writers = [set(c.dataset.groups[c.test]) for c in result.others]
     assert all(len(group) < len(set(characters.groups)) for group in writers)
@@ -87,7 +84,7 @@ def test_vowels_from_few_samples(characters, numerals_network):
         np.array(vowels.classes)[vowels.labels],
         split_test(vowels.labels),
         sizes=[5, 20],
-        methods=["cnn+svm-linear", "cnn+logistic", "pca+svm-rbf"],
+        methods=["cnn+svm-linear", "pca+svm-rbf"],
         seeds=2,
     )
     five, twenty = (curves.accuracy("cnn+svm-linear", size).value for size in (5, 20))

@@ -170,13 +170,17 @@ def test_real_photographs(shared_data, tmp_path):
     assert "resized to 32 x 24 (from 512 x 384)" in data.notes[0]
 
 
-def test_real_subsets(shared_data):
-    data = datasets.load(
-        shared_data / "nhcd.tar.gz", subsets=True, group_from_filename="(?P<group>[^_]+)_"
-    )
+def test_real_subsets(shared_data, tmp_path):
+    """Every eighth file of the real archive, in an archive like it."""
+    path = tmp_path / "nhcd.tar.gz"
+    with tarfile.open(shared_data / "nhcd.tar.gz") as whole, tarfile.open(path, "w:gz") as part:
+        for k, member in enumerate(whole):
+            if member.isdir() or k % 8 == 0:
+                part.addfile(member, whole.extractfile(member))
+    data = datasets.load(path, subsets=True, group_from_filename="(?P<group>[^_]+)_")
     sizes = {name: len(data.subset_samples(name)) for name in data.subsets}
-    assert sizes == {"consonants": 36 * 205, "numerals": 10 * 288, "vowels": 12 * 221}
+    assert sizes == {"consonants": 918, "numerals": 360, "vowels": 333}
     assert data.view("numerals").classes == tuple("0123456789")
-    assert data.images.shape == (12912, 28, 28, 1)
+    assert data.images.shape == (1611, 28, 28, 1)
     assert data.name == "nhcd"
     assert len(set(data.groups)) == 43

@@ -24,7 +24,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(taught):
     images, labels = digit_images()
     acknowledged, promoted = set(), 1
     samples = iter(images[labels > 6])
-    for seconds in (0.4, 1.0, 0.7):
+    for seconds in (0.4, 1.0):
         server = Server(taught, "--teach", "--threads", 1)
         maps = Path(f"/proc/{server.process.pid}/maps")
         if maps.exists():
