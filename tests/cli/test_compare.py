@@ -183,14 +183,14 @@ def test_compare_by_subset_and_by_both_kinds_of_split(here, letters, tmp_path):
     assert [kind["n_splits"] for kind in results["splits"]] == [2, 2]
 
 
-def test_subsets_of_a_manifest_are_used_on_request_only(letters, tmp_path):
+def test_subsets_of_a_manifest_are_used_on_request_only(here, letters, tmp_path):
     files = sorted(letters.rglob("*.png"))
     lines = [f"{path},{path.parent.name},{path.parent.parent.name}" for path in files]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,subset", *lines]))
     out = tmp_path / "out"
     options = ["compare", tmp_path / "list.csv", "--methods", "pca+svm-rbf", "--seeds", "1"]
     for flag, subsets in ((["--subsets"], {"bright", "dark"}), ([], set())):
-        result = CliRunner().invoke(app, [*map(str, options), "--out", str(out), *flag])
+        result = here(*options, "--out", out, *flag)
         assert result.exit_code == 0, result.stderr
         results = json.loads((out / "results.json").read_text())
         assert set(results["dataset"]["subsets"]) == subsets

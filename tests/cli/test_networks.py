@@ -17,6 +17,7 @@ from penultimate.networks import Preprocessing, is_frozen
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("pyarrow")
+pytestmark = pytest.mark.usefixtures("undrawn")
 COLORS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 
 

@@ -1,5 +1,8 @@
 """A novelty detector says the same in a graph."""
 
+from copy import copy
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -14,10 +17,16 @@ X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
 
 
-def fitted(n_classes, criterion="auto", normalization="l2"):
+@cache
+def abstaining(n_classes):
     known = y[:900] < n_classes
     model = AbstainingClassifier(SVC(gamma=0.001), coverage=0.9, novelty=0.1, random_state=0)
-    model.fit(X[:900][known], y[:900][known])
+    return model.fit(X[:900][known], y[:900][known])
+
+
+def fitted(n_classes, criterion="auto", normalization="l2"):
+    known = y[:900] < n_classes
+    model = copy(abstaining(n_classes))
     if criterion != "auto" or normalization != "l2":
         model.novelty_detector_ = NoveltyDetector(
             0.1, criterion=criterion, normalization=normalization, random_state=0
