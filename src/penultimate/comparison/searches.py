@@ -39,7 +39,6 @@ _MOST_DISTANCES = 4_000**2  # 64 MB of them, which every fold is cut out of
 # three data sets, what 50 trees select is as accurate on other samples as what 200 select.
 _SCORED_TREES = 50
 _FEW_DIMENSIONS = 500  # a logistic head's, up to which Newton's method is quicker
-
 # Values that each fold copies while it is scored, up to which several are scored at once (200 MB).
 _MOST_COPIED = 50_000_000
 
@@ -93,8 +92,7 @@ class ByFeaturesSearchCV(GridSearchCV):
         # The search reads its grid within `fit`, so the scaled one is there for that long.
         self.set_params(param_grid=scaled)
         try:
-            with parallel_config("threading"):  # processes would import everything again
-                return super().fit(X, y, **params)
+            return super().fit(X, y, **params)
         finally:
             self.set_params(param_grid=given)  # after a fit, a parameter is what the user set
 
@@ -105,7 +103,8 @@ class _SharingSearchCV(ABC, GridSearchCV):
     A search with a setting that is not looked at here is a plain one.
     """
 
-    _one_by_one = False  # whether candidates share nothing, so that each is a task of its own
+    # Whether candidates share nothing and have threads of their own, so that each is a task.
+    _one_by_one = False
 
     @abstractmethod
     def _prepare(self, X: NDArray[Any]) -> NDArray[Any] | None:
@@ -154,19 +153,17 @@ class _SharingSearchCV(ABC, GridSearchCV):
     ) -> NDArray[np.float64]:
         """Return the accuracy of each candidate in each fold."""
         groups = [[each] for each in candidates] if self._one_by_one else [candidates]
-        n_threads = effective_n_jobs(self.n_jobs)
+        n_threads, n_tasks = effective_n_jobs(self.n_jobs), len(folds) * len(groups)
         # One at a time, where its own threads are more, or its copies of samples large.
-        if n_threads > len(folds) * len(groups) or values.size > _MOST_COPIED:
-            n_threads, n_jobs = 1, self.n_jobs
-        else:
-            n_jobs = 1
+        in_turn = (self._one_by_one and n_threads > n_tasks) or values.size > _MOST_COPIED
+        n_jobs = self.n_jobs if in_turn else 1
         tasks = [
             _Task(fit, held_out, group, take_rows(params, fit, len(y)), n_jobs)
             for fit, held_out in folds
             for group in groups
         ]
         with single_threaded_blas():
-            accuracies = Parallel(n_threads, prefer="threads")(
+            accuracies = Parallel(1 if in_turn else n_threads, prefer="threads")(
                 delayed(self._accuracies)(values, y, task) for task in tasks
             )
         return np.reshape(accuracies, (len(folds), len(candidates))).T
