@@ -135,6 +135,15 @@ def test_other_settings_are_those_of_a_plain_search(make, setting):
     )
 
 
+def test_more_neighbors_than_samples_are_not_chosen():
+    search = nearest_neighbors(1, 0).set_params(cv=2).fit(X[:18], y[:18])
+    scores = search.cv_results_["mean_test_score"]
+    asked = [each["n_neighbors"] for each in search.cv_results_["params"]]
+    assert [k for k, score in zip(asked, scores) if np.isnan(score)] == [15, 15]
+    assert search.best_params_["n_neighbors"] < 15
+    assert len(search.predict(X_new)) == len(X_new)
+
+
 def test_too_many_samples_for_all_distances(monkeypatch):
     monkeypatch.setattr(searches, "_MOST_DISTANCES", 90**2 - 1)
     search = nearest_neighbors(None, 0).set_params(cv=3).fit(X, y)

@@ -213,6 +213,9 @@ class NeighborsSearchCV(_SharingSearchCV):
         is_of = codes[nearest][:, :, np.newaxis] == np.arange(len(classes))
         accuracies = []
         for each in task.candidates:
+            if each["n_neighbors"] > most:  # more than there are: it cannot predict
+                accuracies.append(np.nan)
+                continue
             votes = is_of[:, : each["n_neighbors"]].astype(float)
             if each["weights"] == "distance":
                 votes *= closeness[:, : each["n_neighbors"], np.newaxis]
