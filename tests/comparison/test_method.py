@@ -28,7 +28,7 @@ def own_methods():
 
 
 @pytest.mark.one_backend
-@pytest.mark.usefixtures("solved_steps")
+@pytest.mark.usefixtures("solved_steps", "undrawn")
 def test_methods_of_ones_own_are_methods_like_any_other(two_subsets, tmp_path):
     recipe = Training(epochs=1)
     methods = ["cnn-softmax-masked", *own_methods().items()]
@@ -139,6 +139,7 @@ def odd_heads():
 
 
 @pytest.mark.one_backend
+@pytest.mark.usefixtures("undrawn")
 def test_odd_heads_end_in_a_report(shapes, tmp_path):
     methods = {
         name: Method("pixels", head, family="[b]", inspect=True)
@@ -155,6 +156,7 @@ def test_odd_heads_end_in_a_report(shapes, tmp_path):
     json.loads(result.to_json(), parse_constant=lambda name: pytest.fail(name))
 
 
+@pytest.mark.usefixtures("solved_steps")
 def test_a_router_is_no_softmax_and_uses_the_network(two_subsets):
     methods = {
         "a router": Method("features", lambda n, s: GaussianNB(), router="network"),
@@ -173,6 +175,7 @@ def test_a_router_is_no_softmax_and_uses_the_network(two_subsets):
     assert len(alone.histories) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_softmax_that_is_sure_of_another_subset_still_has_probabilities(two_subsets, tmp_path):
     def sure(shape, n_classes):
         import keras

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 # Standard deviations of the parts of a sample's score; it is classified rightly if the score is
 # above zero. What samples differ by is large: over seeds, mostly the same ones are wrong.
@@ -41,7 +41,7 @@ class Setting:
             shares = rng.dirichlet(np.full(self.n_groups, 3.0))
             groups = np.repeat(np.arange(self.n_groups), rng.multinomial(n, shares))
         within = np.sqrt(np.square(parts).sum())
-        means = stats.norm.ppf(accuracies) * np.hypot(within, np.hypot(shared, own))
+        means = ndtri(accuracies) * np.hypot(within, np.hypot(shared, own))
 
         def normal(*shape):
             return rng.standard_normal(shape, dtype=np.float32)
@@ -54,5 +54,5 @@ class Setting:
         noise = NETWORK_NOISE * normal(k, n) + METHOD_NOISE * normal(3, k, n)
         correct = sample[:, None, :] + noise + seed[:, :, None] > 0
         if k == 1:
-            accuracies = stats.norm.cdf(seed[:, 0] / within)
+            accuracies = ndtr(seed[:, 0] / within)
         return correct, accuracies, groups

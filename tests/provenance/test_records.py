@@ -208,7 +208,7 @@ def test_added_subsets_are_remembered(two_subsets):
 @pytest.mark.slow
 @pytest.mark.serial
 def test_fingerprints_cost_little_compared_with_features():
-    images = RNG.integers(0, 256, (4000, 28, 28, 1), dtype=np.uint8)
+    images = RNG.integers(0, 256, (1500, 28, 28, 1), dtype=np.uint8)
     extractor = FeatureExtractor(build_network("compact", (28, 28, 1), 10)).fit()
     extractor.transform(images[:512])
     shares = []

@@ -1,9 +1,12 @@
 import re
 
+import pytest
+
 from penultimate.report.render import render_html
 from penultimate.report.summary import summarize
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_shows_classes_as_strangers(full, comparison):
     page = render_html(summarize(full, full.to_dict()))
     section = page[page.index('<section id="strangers"') :].split("</section>")[0]

@@ -60,6 +60,7 @@ def test_pairs_are_those_of_the_matrix(summary):
         assert sum(n for *_, n in pairs) == 24 - np.trace(counts)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_splits_are_headed_by_their_mean(comparison):
     both = dataclasses.replace(comparison, others=[comparison, comparison])
     summary = summarize(both, both.to_dict())
@@ -73,6 +74,7 @@ def test_several_splits_are_headed_by_their_mean(comparison):
     assert "on average over" not in render_html(alone)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_names_call_cnn_is_explained_where_it_was_trained_elsewhere(comparison):
     protocol = {**comparison.protocol, "frozen": True, "network": "vit.onnx"}
     frozen = dataclasses.replace(comparison, protocol=protocol)

@@ -159,7 +159,7 @@ def _sides(fingerprints, split):
 
 
 @given(copied, st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_copies_stay_on_one_side(samples, seed):
     """Also copies that are in several classes: what is drawn, or refused by a message of ours."""
     y, prints = np.array(samples).T
@@ -194,7 +194,7 @@ def test_copies_are_in_one_fold(samples, seed):
 
 
 @given(counts, st.integers(0, 99))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_samples_that_all_differ_are_split_as_ever(sizes, seed):
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))

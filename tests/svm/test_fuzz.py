@@ -29,10 +29,10 @@ THEIR_LIMIT = 100_000
 # Others in every run; `make fuzz` tries twenty times as many.
 TIMES = int(os.environ.get("PENULTIMATE_FUZZ", "1"))
 
-quick = settings(deadline=None, max_examples=250, derandomize=True)
-quick_searches = settings(deadline=None, max_examples=50, derandomize=True)
+quick = settings(deadline=None, max_examples=100, derandomize=True)
+quick_searches = settings(deadline=None, max_examples=25, derandomize=True)
 thorough = settings(
-    deadline=None, max_examples=500 * TIMES, suppress_health_check=list(HealthCheck)
+    deadline=None, max_examples=250 * TIMES, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -81,7 +81,7 @@ def problems(draw):
     params = {
         "kernel": draw(st.sampled_from(KERNELS)),
         "C": float(10 ** draw(st.floats(-3, 4))),
-        "tol": draw(st.sampled_from([1e-3, 1e-6])),
+        "tol": draw(st.sampled_from([1e-3, 1e-5, 1e-6])),
         "gamma": draw(st.sampled_from(["scale", "auto", 0.01, 0.3, 3.0])),
         "degree": draw(st.integers(1, 3)),
         "coef0": draw(st.sampled_from([0.0, 1.0])),
@@ -170,6 +170,9 @@ def check_problem(problem):
     expected = [] if converged.all() else [ConvergenceWarning]
     assert [warning.category for warning in caught] == expected
     assert (ours.optimality_gap_[converged] <= params["tol"]).all()
+    # Any of these problems is solved to a tolerance that is not too strict for its rounding.
+    strict = params["tol"] < (1e-3 if params["kernel"] == "poly" else 1e-5)
+    assert strict or converged.all()
     factors = class_factors(y, params)
     upper = params["C"] * (1.0 if weight is None else weight) * factors[y]
 
@@ -225,7 +228,7 @@ def test_problem(problem):
 @pytest.mark.slow
 @thorough
 @given(problems())
-def test_thousands_of_problems(problem):
+def test_hundreds_of_problems(problem):
     check_problem(problem)
 
 
@@ -310,7 +313,7 @@ def test_search(search):
 
 @pytest.mark.filterwarnings("ignore::penultimate.PerformanceWarning")  # folds without a class
 @pytest.mark.slow
-@settings(thorough, max_examples=100 * TIMES)  # a search is a few dozen problems
+@settings(thorough, max_examples=50 * TIMES)  # a search is a few dozen problems
 @given(searches())
-def test_hundreds_of_searches(search):
+def test_dozens_of_searches(search):
     check_search(search)

@@ -45,7 +45,9 @@ def best_ratio(ours, theirs, row, method):
 )
 def test_one_row_takes_no_longer_than_in_scikit_learn(kernel, n, d, n_classes):
     X, y = problem(kernel, n, d, n_classes)
-    ours, theirs = SVC(kernel=kernel).fit(X, y), svm.SVC(kernel=kernel).fit(X, y)
+    # Random labels and a small C: most samples are support vectors, and found to be so at once.
+    ours, theirs = (make(kernel=kernel, C=0.01).fit(X, y) for make in (SVC, svm.SVC))
+    assert min(len(ours.support_), len(theirs.support_)) > 0.8 * n
     for method in ("predict", "decision_function"):
         assert best_ratio(ours, theirs, X[:1], method) < SLACK, method
 

@@ -30,12 +30,12 @@ from penultimate._common.progress_bar import SearchBar
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT_LABELS = load_digits(return_X_y=True)
-GRID = {"C": [0.1, 1, 10], "gamma": [0.01, 0.1]}
+GRID = {"C": [0.1, 10], "gamma": [0.01, 0.1]}
 
 
 def compare_searches(X, y, grid, fit_params=None, ours=None, theirs=None, solver="joint", **params):
     """Both searches, with the same results."""
-    fit_params = fit_params or {}
+    fit_params, params = fit_params or {}, {"cv": 3, **params}
     # At the default tolerance, a sample near the boundary may go either way.
     ours = SVCSearchCV(ours or SVC(tol=1e-5), grid, **params).fit(X, y, **fit_params)
     theirs = GridSearchCV(theirs or svm.SVC(tol=1e-5), grid, **params).fit(X, y, **fit_params)
@@ -133,10 +133,10 @@ def test_precomputed():
 
 def test_real_features(shared_data):
     data = np.load(shared_data / "features" / "cifar_cnn128.npz")
-    samples, labels = data["X_train"][:1500], data["y_train"][:1500]
-    grid = {"C": [1, 10, 100, 1000], "gamma": [1e-3, 1e-4]}
-    ours = SVCSearchCV(param_grid=grid).fit(samples, labels)
-    theirs = GridSearchCV(svm.SVC(), grid).fit(samples, labels)
+    samples, labels = data["X_train"][:900], data["y_train"][:900]
+    grid = {"C": [1, 10, 100, 1000], "gamma": [1e-3]}
+    ours = SVCSearchCV(param_grid=grid, cv=3).fit(samples, labels)
+    theirs = GridSearchCV(svm.SVC(), grid, cv=3).fit(samples, labels)
     assert ours.best_params_ == theirs.best_params_
     # A sample or two on the margin may fall on either side within the tolerance.
     difference = ours.cv_results_["mean_test_score"] - theirs.cv_results_["mean_test_score"]
@@ -160,7 +160,7 @@ def test_settings_that_float32_does_not_resolve_are_fitted_separately(scoring):
     samples = rng.normal(size=(240, 2))
     labels = (samples[:, 0] * samples[:, 1] + 0.3 * rng.normal(size=240) > 0).astype(int)
     samples += np.where(np.arange(240)[:, None] % 2, 3e3, -3e3)
-    with pytest.warns(PerformanceWarning, match="20 of the 20 fits .* float32"):
+    with pytest.warns(PerformanceWarning, match="12 of the 12 fits .* float32"):
         compare_searches(samples, labels, {"C": [1, 10], "gamma": [0.3, 1.0]}, scoring=scoring)
 
 
