@@ -286,7 +286,8 @@ def test_map_with_the_keyboard(page):
     find(page, "#map .picker button")[-1].send_keys(Keys.TAB)
     assert page.switch_to.active_element == canvas
     seen = {card.text}
-    for key in [Keys.ARROW_RIGHT] * 12 + [Keys.ARROW_LEFT] * 12 + [Keys.ARROW_DOWN] * 12:
+    ways = (Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_DOWN, Keys.ARROW_UP)
+    for key in np.repeat(ways, 12).tolist():
         canvas.send_keys(key)
         seen.add(card.text)
     assert len(seen) > 6
