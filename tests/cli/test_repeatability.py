@@ -16,23 +16,11 @@ from safetensors.numpy import load_file
 
 from penultimate.networks import NETWORKS
 
-# A large network, and nothing before it, while the threads are still starting: if operations run
-# concurrently, this is where the difference shows (in one process out of four). Other sizes, and
-# networks of other depths, are in the calls below. No pictures: figures are compared.
-COMMAND = """
-import sys
-from penultimate.cli import main
-from penultimate.report import render
-render._picture = lambda display, width: "data:,"
-data, out = sys.argv[1:]
-options = ["--out", f"{out}/report", "--checkpoints", f"{out}/networks", "--image-size", "80"]
-options += ["--seeds", "1", "--epochs", "3", "--methods", "cnn-softmax,cnn+svm-rbf"]
-sys.argv[1:] = ["compare", data, *options]
-main()
-"""
 # The backend compiles for seconds per network, so not every network has every shape. `wide`, which
 # pools in another place than the others, has both precisions; `plane` is `compact` with two more
-# layers. Two steps each: the first one of Adam hides how large a gradient is.
+# layers. A large network comes first, while the threads are still starting: if operations run
+# concurrently, this is where the difference shows (in one process out of four). Two steps each, as
+# the first one of Adam hides how large a gradient is.
 CALLS = (
     ("wide", 40, 3, "float32"),
     ("compact", 40, 3, "bfloat16"),
@@ -49,23 +37,41 @@ for name, side, channels, precision in {CALLS}:
     recipe = Training(epochs=1, batch_size=16, precision=precision, validation_size=0)
     model, _ = fit_network(name, X, np.arange(40) % 4, recipe)
     weights = b"".join(array.tobytes() for array in model.get_weights())
-    print(hashlib.sha256(weights).hexdigest())
+    print(hashlib.sha256(weights).hexdigest(), flush=True)
+"""
+# Afterwards, as the command asks for determinism, which cannot be taken back. No pictures: figures
+# are compared.
+COMMAND = """
+import sys
+from penultimate.cli import main
+from penultimate.report import render
+render._picture = lambda display, width: "data:,"
+data, out = sys.argv[1:]
+options = ["--out", f"{out}/report", "--checkpoints", f"{out}/networks", "--image-size", "80"]
+options += ["--seeds", "1", "--epochs", "3", "--methods", "cnn-softmax,cnn+svm-rbf"]
+sys.argv[1:] = ["compare", data, *options]
+main()
 """
 
 
-def in_a_fresh_process(code, *arguments, number):
-    """Run code in a fresh process, without the thread settings of this one."""
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """The folder and the output of two fresh processes, without the thread settings of this one."""
     settings = {"TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"}
     environment = {k: v for k, v in os.environ.items() if k not in settings}
-    environment["PYTHONHASHSEED"] = str(number)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done
+    seen = []
+    for number in (1, 2):
+        out = tmp_path_factory.mktemp(f"process{number}")
+        data = write_photos(out / "photos", backwards=number == 2)
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINING + COMMAND, data, out],
+            capture_output=True,
+            text=True,
+            env={**environment, "PYTHONHASHSEED": str(number)},
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        seen.append((out, done))
+    return seen
 
 
 def write_photos(folder, *, backwards):
@@ -83,15 +89,11 @@ def write_photos(folder, *, backwards):
 
 
 @pytest.mark.slow
-def test_the_same_command_gives_the_same_result(tmp_path):
-    seen = []
-    for number in (1, 2):
-        data = write_photos(tmp_path / f"{number}" / "photos", backwards=number == 2)
-        out = tmp_path / f"{number}" / "out"
-        done = in_a_fresh_process(COMMAND, data, out, number=number)
+def test_the_same_command_gives_the_same_result(processes):
+    for out, done in processes:
         assert done.stderr == ""
         assert f"Report: {out / 'report' / 'report.html'}" in done.stdout
-        seen.append(out)
+    seen = [out for out, _ in processes]
     first, again = (sorted((out / "networks").iterdir()) for out in seen)
     assert [path.name for path in first] == [path.name for path in again] != []
     for one, two in zip(first, again, strict=True):
@@ -111,9 +113,10 @@ def untimed(value):
 
 
 @pytest.mark.slow
-def test_the_same_call_gives_the_same_network():
+def test_the_same_call_gives_the_same_network(processes):
     """Every named network, in Python: even without asking for determinism, on any backend."""
-    first, again = (in_a_fresh_process(TRAINING, number=number).stdout for number in (1, 2))
+    first, again = (done.stdout.splitlines()[: len(CALLS)] for _, done in processes)
     assert first == again
-    assert len(set(first.split())) == len(CALLS)
+    assert len(set(first)) == len(CALLS)
+    assert {len(line) for line in first} == {64}
     assert {name for name, *_ in CALLS} == set(NETWORKS)
