@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import yaml
-from huggingface_hub import ModelCard, ModelCardData, metadata_load
 
 from penultimate.bundle import Manifest
 from penultimate.bundle.card import model_card
@@ -47,6 +46,9 @@ def test_what_was_not_measured_is_said_to_be_so():
 
 def test_the_hub_reads_its_header(tmp_path):
     """What asks the Hub itself needs a network; this is the parser that it is given to."""
+    # Here, as it takes a second that every worker would spend on collecting this file.
+    from huggingface_hub import ModelCard, ModelCardData, metadata_load
+
     (tmp_path / "README.md").write_text(model_card(OF_PHOTOS), encoding="utf-8")
     card = ModelCard.load(tmp_path / "README.md")
     known = {"license": "apache-2.0", "library_name": "penultimate", "tags": ["svm", "onnx"]}

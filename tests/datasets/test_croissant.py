@@ -4,7 +4,6 @@ import hashlib
 import json
 import zipfile
 
-import mlcroissant as mlc
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated")
 
 def described(path, folder):
     """Return a description as a dict and as mlcroissant reads it."""
+    import mlcroissant as mlc
+
     text = describe_in_croissant(survey(path), path)
     (folder / "croissant.json").write_text(text, encoding="utf-8")
     return json.loads(text), mlc.Dataset(jsonld=folder / "croissant.json")
