@@ -1,6 +1,7 @@
 """What tests share: small images, the real data beside the project, and a browser."""
 
 import dataclasses
+import multiprocessing
 import os
 import random
 import shutil
@@ -181,6 +182,37 @@ def real_training(monkeypatch):
 def undrawn(monkeypatch):
     """Reports without their pictures, which take most of the time of writing one."""
     monkeypatch.setattr(render, "_picture", lambda display, width: "data:,")
+
+
+@pytest.fixture(scope="session")
+def new_processes():
+    """Makes processes that have imported Keras, and nothing of this package.
+
+    Importing it takes most of the time of a process; these are forked from one that did so once.
+    As in any other, Keras's backend starts with the first thing that it computes.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["keras"])
+    return context
+
+
+@pytest.fixture(scope="session")
+def run_anew(new_processes):
+    """Run code in a new process, which returns what the code gives to `answer`."""
+
+    def run(code, **variables):
+        ours, theirs = new_processes.Pipe()
+        process = new_processes.Process(
+            target=exec, args=(code, {**variables, "answer": theirs.send}), daemon=True
+        )
+        process.start()
+        theirs.close()  # so that a process that ends without an answer ends the wait
+        answer = ours.recv()
+        process.join()
+        assert process.exitcode == 0
+        return answer
+
+    return run
 
 
 @pytest.fixture(scope="session")

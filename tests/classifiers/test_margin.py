@@ -1,6 +1,4 @@
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -392,7 +390,7 @@ def test_unscaled_features_cause_a_warning(wine):
     MarginClassifier(standardize=False, training=QUICKER).fit(constant, codes)
 
 
-def test_it_can_be_unpickled_in_another_process(wine, tmp_path):
+def test_it_can_be_unpickled_in_another_process(wine, run_anew):
     X, codes = wine
     model = MarginClassifier(
         small_network_of_keras, loss=CrammerSinger(margin=2.0), training=QUICKER, random_state=0
@@ -402,17 +400,12 @@ def test_it_can_be_unpickled_in_another_process(wine, tmp_path):
     np.testing.assert_array_equal(clone_of_it.predict(X), model.predict(X))
     clone_of_it.partial_fit(X, codes)
     linear = MarginClassifier(training=QUICKER, random_state=0).fit(X, codes)
-    (tmp_path / "model.pickle").write_bytes(pickle.dumps(linear))
-    np.save(tmp_path / "X.npy", X)
     code = (
-        "import pickle, numpy as np\n"
-        "model = pickle.load(open('model.pickle', 'rb'))\n"
-        "print(*model.predict(np.load('X.npy')))"
+        "import pickle, sys\n"
+        "assert 'penultimate' not in sys.modules\n"
+        "answer(pickle.loads(data).predict(X).tolist())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert [int(label) for label in done.stdout.split()] == linear.predict(X).tolist()
+    assert run_anew(code, data=pickle.dumps(linear), X=X) == linear.predict(X).tolist()
 
 
 def small_network_of_keras(shape, n_classes):

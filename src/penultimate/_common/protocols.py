@@ -148,6 +148,9 @@ class Network(Protocol):
     variables: list[Any]
     trainable_variables: list[Any]
     weights: list[Any]
+    run_eagerly: bool
+    jit_compile: bool | str
+    distribute_strategy: object
 
     def get_layer(self, name: str) -> Layer:
         """Return the layer of a name."""
@@ -171,6 +174,12 @@ class Network(Protocol):
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Take one step of its training; return the loss."""
+
+    def train_step(self, data: object) -> dict[str, Any]:
+        """Take one step, in the backend's own tensors; return the loss and metrics."""
+
+    def reset_metrics(self) -> None:
+        """Forget the metrics of earlier steps."""
 
     def save(self, path: str | Path, **settings: object) -> None:
         """Write it to a file."""

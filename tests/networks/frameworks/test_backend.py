@@ -1,6 +1,4 @@
-import os
 import random
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -73,31 +71,26 @@ def test_seed_fixes_initial_weights(seed):
 
 
 DETERMINISM = """
-import warnings
+import os, warnings
 warnings.simplefilter("error")
+os.environ.pop("TF_NUM_INTEROP_THREADS", None)
 from penultimate.networks import make_deterministic
 from penultimate.networks.frameworks.backend import seeded
 import tensorflow as tf
+set_to = []
 with seeded(0):
-    print(tf.config.threading.get_inter_op_parallelism_threads())
+    set_to.append(tf.config.threading.get_inter_op_parallelism_threads())
 make_deterministic()
-print(tf.config.threading.get_inter_op_parallelism_threads())
+set_to.append(tf.config.threading.get_inter_op_parallelism_threads())
+answer(set_to)
 """
 
 
-def test_determinism_of_tensorflow_can_be_turned_on():
+def test_determinism_of_tensorflow_can_be_turned_on(run_anew):
     if import_keras().backend.backend() != "tensorflow":
         pytest.skip("only TensorFlow has such a number of threads")
-    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTEROP_THREADS"}
-    done = subprocess.run(
-        [sys.executable, "-c", DETERMINISM],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
     # One operation at a time is all that training needs; the rest is left to the user.
-    assert done.stdout.split() == ["1", "1"]
+    assert run_anew(DETERMINISM) == [1, 1]
 
 
 def test_determinism_of_torch_can_be_turned_on():

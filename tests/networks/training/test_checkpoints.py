@@ -1,9 +1,8 @@
 import errno
+import inspect
 import json
 import os
-import subprocess
-import sys
-import textwrap
+import signal
 import time
 
 import numpy as np
@@ -247,61 +246,88 @@ def test_the_file_holds_no_pickle_and_describes_itself(interrupted):
     assert len(json.loads(metadata["course"])["loss"]) == 1
 
 
-KILLED = """
-    import hashlib, sys
-    from pathlib import Path
-    import numpy as np
-    from penultimate._common.progress import Progress
-    from penultimate.datasets import load_mnist_5k
-    from penultimate.networks import Training, fit_network, make_deterministic
+KILLED = f"""
+import hashlib, os
+from pathlib import Path
+import numpy as np
+from penultimate._common.progress import Progress
+from penultimate.datasets import load_mnist_5k
+from penultimate.networks import Training, fit_network, make_deterministic
+from penultimate.networks.frameworks.backend import import_keras
 
-    class Tell(Progress):
-        def update(self, step, done, total):
-            print(done, flush=True)
+{inspect.getsource(little)}
 
-    make_deterministic()
-    digits = load_mnist_5k()
-    for checkpoint in sys.argv[1:]:
-        model, history = fit_network(
-            "compact", digits.images[::20], digits.labels[::20], Training(epochs=4),
-            progress=Tell(), checkpoint=checkpoint,
-        )
-        weights = b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights())
-        print(hashlib.sha256(weights).hexdigest(), history)
+def wait(at):
+    pipe.send(at)
+    pipe.recv()
+
+class Steps(Progress):
+    def update(self, step, done, total):
+        wait(done)
+
+if in_a_write:
+    os.fsync = lambda descriptor: wait("in a write")
+make_deterministic()
+digits = load_mnist_5k()
+for checkpoint in checkpoints:
+    model, history = fit_network(
+        little, digits.images[::20], digits.labels[::20], Training(epochs=4), progress=Steps(),
+        checkpoint=checkpoint,
+    )
+    weights = b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights())
+    pipe.send((hashlib.sha256(weights).hexdigest(), str(history)))
 """
 
 
 @pytest.mark.slow
-def test_a_training_killed_at_a_random_moment_and_in_a_write_ends_with_the_same_bits(tmp_path):
+def test_a_training_killed_at_a_random_moment_and_in_a_write_ends_with_the_same_bits(
+    tmp_path, new_processes
+):
     """Real digits, augmentation, dropout; benchmarks/resume.py repeats this twenty times."""
 
-    def start(*folders):
-        return subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(KILLED), *(f / NAME for f in folders)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def start(*folders, in_a_write=False):
+        ours, theirs = new_processes.Pipe()
+        variables = {
+            "pipe": theirs,
+            "checkpoints": [folder / NAME for folder in folders],
+            "in_a_write": in_a_write,
+        }
+        process = new_processes.Process(target=exec, args=(KILLED, variables), daemon=True)
+        process.start()
+        theirs.close()
+        return process, ours
+
+    def kill(process):
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
 
     killed = tmp_path / "killed"
     killed.mkdir()
-    moment = np.random.default_rng().uniform(0, 2.4)
-    process = start(killed)
-    while float(process.stdout.readline()) < moment:
-        pass
-    process.kill()
-    process.communicate()
-    process = start(killed)
-    while not any(name.endswith(".tmp") for name in os.listdir(killed)):
-        assert process.poll() is None
-        time.sleep(0.0005)
-    process.kill()
-    process.communicate()
+    rng = np.random.default_rng()
+    moment = rng.uniform(0, 2.4)
+    process, pipe = start(killed)
+    while pipe.recv() < moment:
+        pipe.send("go on")
+    pipe.send("go on")
+    time.sleep(rng.uniform(0, 0.01))  # anywhere between two steps
+    kill(process)
+    process, pipe = start(killed, in_a_write=True)
+    while pipe.recv() != "in a write":
+        pipe.send("go on")
+    kill(process)
+    assert any(name.endswith(".tmp") for name in os.listdir(killed))
     # The last process resumes the training, and then repeats it without interruption.
-    last = start(killed, tmp_path / "unbroken")
-    output, _ = last.communicate(timeout=300)
-    assert last.returncode == 0
-    resumed, unbroken = (line for line in output.splitlines() if "History" in line)
-    assert resumed == unbroken, f"killed after {moment} epochs, and in a write"
+    process, pipe = start(killed, tmp_path / "unbroken")
+    done = []
+    while len(done) < 2:
+        if isinstance(answer := pipe.recv(), tuple):
+            done.append(answer)
+        else:
+            pipe.send("go on")
+    process.join()
+    assert process.exitcode == 0
+    assert done[0] == done[1], f"killed after {moment} epochs, and in a write"
     assert os.listdir(killed) == [NAME]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.protocols import Network
+from penultimate.networks.frameworks.stepping import step_of
 from penultimate.networks.training.augmentation import Augmentation
 
 
@@ -65,6 +66,9 @@ def epochs(
         samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
         return epoch, order, samples
 
+    if augmentation is None:  # an order is drawn sooner than a thread wakes up
+        yield from map(prepare, range(first, last))
+        return
     # One epoch ahead is enough to hide the warps behind the steps, and bounds the memory.
     with ThreadPoolExecutor(1) as pool:
         upcoming: Future[Any] | None = None
@@ -107,7 +111,7 @@ def run_epoch(
     DivergedError
         At the first step whose loss is NaN or infinite; the remaining steps are skipped.
     """
-    targets = one_hot(codes, model.output_shape[-1])
+    take_step, targets = step_of(model), one_hot(codes, model.output_shape[-1])
     n_steps = len(order) // batch_size
     losses = []
     for step in range(n_steps):
@@ -117,7 +121,7 @@ def run_epoch(
         # Cast per batch: all samples as float32 would take four times the memory of bytes.
         batch = samples[chosen].astype(np.float32)
         weight = None if sample_weight is None else sample_weight[chosen]
-        losses.append(model.train_on_batch(batch, targets[chosen], weight))
+        losses.append(take_step(batch, targets[chosen], weight))
         # Every later step would only spread the NaN.
         if not np.isfinite(losses[-1]):
             raise DivergedError(float(losses[-1]), step + 1, n_steps)
