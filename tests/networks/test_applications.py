@@ -1,9 +1,12 @@
 """All families of ``keras.applications``, without their weights, which would be downloaded."""
 
+import tempfile
+
 import numpy as np
 import pytest
 
 from penultimate import FeatureExtractor
+from penultimate.networks import export_network
 from penultimate.networks.frameworks.backend import import_keras
 
 keras = import_keras()
@@ -20,6 +23,16 @@ FAMILIES = {
     "Xception": 71,
 }
 QUICK = ("MobileNet", "VGG16")
+# How often the graph turns maps: at the beginning, and where a layer needs the channels last.
+EXPORTED = {
+    **dict.fromkeys(["DenseNet121", "EfficientNetB0", "MobileNetV2", "ResNet50V2"], 1),
+    "ConvNeXtTiny": 43,
+}
+# Whose backbones are put into other networks: small ones, and one that begins by scaling pixels
+# itself. There a backbone is one layer, whatever is in it.
+NESTED = (*QUICK, "MobileNetV3Small")
+# Whose headless forms are those that Keras builds.
+BUILT = ("VGG16", "ConvNeXtTiny")
 # The last layer is not a Dense layer: the input of the scores lies further back.
 BEFORE_TOP = {"MobileNet": "conv_preds", "MobileNetV3Small": "logits"}
 
@@ -39,7 +52,7 @@ def check(network, X, expected):
 
 def build_headless(family, top):
     """Yield the backbone as it is, and with each pooling, which is one more layer."""
-    if family in QUICK or family == "ConvNeXtTiny":
+    if family in BUILT:
         backbone = build(family, include_top=False)
     else:
         # What the family makes of include_top=False, on the layers that are there.
@@ -50,7 +63,7 @@ def build_headless(family, top):
         ("max", layers.GlobalMaxPooling2D),
         ("avg", layers.GlobalAveragePooling2D),
     ):
-        if family in QUICK:
+        if family == "VGG16":
             yield build(family, include_top=False, pooling=pooling)
         else:
             # What the family makes of pooling=..., on the layers that are there.
@@ -59,22 +72,22 @@ def build_headless(family, top):
 
 def without_activation(family, top):
     """Return the network with its last scores as they are."""
-    if family in QUICK or family in BEFORE_TOP:
+    if family in BUILT or family in BEFORE_TOP:
         return build(family, classes=7, classifier_activation=None)
     # What the family makes of classifier_activation=None, on the layers that are there.
     last = top.layers[-1]
     return keras.Model(top.inputs[0], layers.Dense(7, name=last.name)(last.input))
 
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
+
 @pytest.mark.parametrize("family", QUICK)
-def test_features_equal_those_of_a_manual_forward_pass(family, tmp_path):
-    model, X, expected = check_family(family)
-    model.save(tmp_path / "model.keras")
-    check(keras.models.load_model(tmp_path / "model.keras"), X, expected)
+def test_features_equal_those_of_a_manual_forward_pass(family):
+    check_family(family)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(QUICK)))
 def test_features_of_large_families_equal_those_of_a_manual_forward_pass(family):
     if family == "NASNetMobile" and keras.backend.backend() == "torch":
@@ -88,17 +101,31 @@ def check_family(family):
     top = build(family, classes=7)
     last = top.get_layer(BEFORE_TOP.get(family, top.layers[-1].name))
     check(top, X, keras.Model(top.inputs[0], last.input)(X, training=False))
+    if family in EXPORTED:
+        pytest.importorskip("onnxruntime")
+        # What does not compute the same is no graph.
+        graph = export_network(FeatureExtractor(top).fit()).graph
+        turned = [node.op_type for node in graph.node].count("Transpose")
+        assert turned == EXPORTED[family]
     logits = without_activation(family, top)
     assert FeatureExtractor(logits).fit().cut_at_ == f"the input of {last.name!r}"
     for backbone in build_headless(family, top):
         assert FeatureExtractor(backbone, pooling=None).fit().cut_at_ == "the network's output"
-    image = keras.Input((size, size, 3))
+    if family in NESTED:
+        check_nested(backbone, X)
+
+
+def check_nested(backbone, X):
+    shape = X.shape[1:]
+    image = keras.Input(shape)
     scaled = layers.Rescaling(1 / 255)(layers.RandomFlip()(image))
     pooled = layers.Dropout(0.2)(backbone(scaled, training=False))
     model = keras.Model(image, layers.Dense(5, activation="softmax")(pooled))
     # Called, not predicted with: nothing has to be compiled for a single batch.
     expected = backbone(X / 255, training=False)
     check(model, X, expected)
-    before = [layers.Input((size, size, 3)), layers.RandomRotation(0.1), layers.Rescaling(1 / 255)]
+    before = [layers.Input(shape), layers.RandomRotation(0.1), layers.Rescaling(1 / 255)]
     check(keras.Sequential([*before, backbone, layers.Dropout(0.1), layers.Dense(5)]), X, expected)
-    return model, X, expected
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        check(keras.models.load_model(f"{folder}/model.keras"), X, expected)

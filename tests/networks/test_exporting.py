@@ -299,18 +299,3 @@ def test_torch_modules_that_do_not_export_are_refused():
 
     with pytest.raises(ExportError, match="'Branches' cannot be exported by torch.*pass the file"):
         export_whole(Branches(3, 2), np.ones((2, 3), np.float32))
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(
-    "name", ["MobileNetV2", "ResNet50V2", "EfficientNetB0", "ConvNeXtTiny", "DenseNet121"]
-)
-def test_keras_applications(name):
-    build = getattr(import_keras().applications, name)
-    network = build(weights=None, input_shape=(32, 32, 3), classes=3)
-    # What does not compute the same is no graph.
-    graph = export_network(FeatureExtractor(network).fit()).graph
-    # Maps are turned at the beginning, and where a layer needs the channels last.
-    turned = [node.op_type for node in graph.node].count("Transpose")
-    assert turned == (43 if name == "ConvNeXtTiny" else 1)

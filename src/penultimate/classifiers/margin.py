@@ -106,9 +106,11 @@ class MarginClassifier(NetworkClassifier):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from penultimate import MarginClassifier
+    >>> from penultimate import MarginClassifier, Training
     >>> X, y = load_iris(return_X_y=True)
-    >>> bool((MarginClassifier(C=10, random_state=0).fit(X, y).predict(X) == y).mean() > 0.9)
+    >>> training = Training(epochs=20, batch_size=16, learning_rate=0.1)
+    >>> model = MarginClassifier(C=10, training=training, random_state=0).fit(X, y)
+    >>> bool((model.predict(X) == y).mean() > 0.9)
     True
     """
 

@@ -76,11 +76,12 @@ def evaluate(
     Examples
     --------
     >>> import numpy as np
-    >>> from penultimate import MarginClassifier
+    >>> from penultimate import MarginClassifier, Training
     >>> from penultimate.evaluation import evaluate
     >>> X = np.random.default_rng(0).normal(size=(200, 2))
     >>> y = X[:, 0] > 0
-    >>> model = MarginClassifier(random_state=0).fit(X[:100], y[:100])
+    >>> training = Training(epochs=20, batch_size=20, learning_rate=0.1)
+    >>> model = MarginClassifier(training=training, random_state=0).fit(X[:100], y[:100])
     >>> evaluate(model, X[100:], y[100:]).value > 0.9
     True
     >>> evaluate(model, X[90:], y[90:])

@@ -86,7 +86,7 @@ def interrupted(after_an_epoch, path):
 
 
 @pytest.mark.parametrize(
-    ("precision", "interruptions"), [("float32", (0.5, 1, 2.6)), ("bfloat16", (2.6,))]
+    ("precision", "interruptions"), [("float32", (0.5, 2.6)), ("bfloat16", (2.6,))]
 )
 def test_a_resumed_training_ends_with_the_same_network(samples, path, precision, interruptions):
     recipe = Training(epochs=4, batch_size=16, precision=precision)
@@ -119,7 +119,7 @@ def test_best_weights_from_before_the_interruption_are_kept(samples, path):
     assert_same_weights(models[2], models[0])
 
 
-def test_a_finished_training_returns_immediately(samples, path):
+def test_a_finished_training_returns_immediately(samples, path, solved_steps):
     first, history = fit_network(little, *samples, RECIPE, checkpoint=path)
     written = path.stat().st_mtime_ns
     reported = []
@@ -134,7 +134,7 @@ def test_a_finished_training_returns_immediately(samples, path):
     assert path.stat().st_mtime_ns == written
 
 
-def test_without_a_validation_slice_the_last_weights_are_kept(samples, path):
+def test_without_a_validation_slice_the_last_weights_are_kept(samples, path, solved_steps):
     X, codes = samples
     model = little(X.shape[1:], 2)
     history = train(model, X, codes, None, RECIPE, checkpoint=path)
@@ -179,7 +179,9 @@ def test_another_training_is_rejected_with_both_fingerprints(
     assert interrupted.read_bytes() == content
 
 
-def test_equal_networks_have_the_same_fingerprint_whatever_keras_names_them(samples, interrupted):
+def test_equal_networks_have_the_same_fingerprint_whatever_keras_names_them(
+    samples, interrupted, solved_steps
+):
     little((4, 4, 1), 3)
     fit_network(little, *samples, RECIPE, checkpoint=interrupted)
 
@@ -211,7 +213,7 @@ def test_another_safetensors_file_is_rejected(samples, path):
 
 
 def test_a_full_disk_keeps_the_last_good_file_and_the_training_continues(
-    samples, interrupted, monkeypatch
+    samples, interrupted, solved_steps, monkeypatch
 ):
     path, good = interrupted, interrupted.read_bytes()
 
@@ -226,7 +228,9 @@ def test_a_full_disk_keeps_the_last_good_file_and_the_training_continues(
     assert os.listdir(path.parent) == [NAME]
 
 
-def test_the_folder_is_created_and_leftovers_of_killed_runs_are_removed(samples, tmp_path):
+def test_the_folder_is_created_and_leftovers_of_killed_runs_are_removed(
+    samples, tmp_path, solved_steps
+):
     path = tmp_path / "run" / NAME
     path.parent.mkdir()
     for name in (f".{NAME}.abcd_123.tmp", ".other.abcd_123.tmp"):

@@ -22,11 +22,19 @@ def plain(shape, n_classes):
     )
 
 
+def scaled(shape, n_classes):
+    """With such a layer."""
+    layers = import_keras().layers
+    return import_keras().Sequential(
+        [layers.Input(shape), layers.Rescaling(1 / 255), *plain(shape, n_classes).layers]
+    )
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_broken_samples_are_counted(samples, value):
     X, codes = samples
     X[7:9] = value  # in the first epoch they are left over of its batches, both
-    model = build_network("compact", X.shape[1:], 2)
+    model = build_network(scaled, X.shape[1:], 2)
     message = (
         r"The training loss is nan in epoch 2 of 4, at step 5 of 7\. "
         r"2 of the 60 training samples hold NaN or infinity: drop them\."
@@ -46,7 +54,7 @@ def test_advice(samples, precision):
     assert "lower the learning rate from 1e+30: Training(learning_rate=1e+29)" in message
     assert ("full precision" in message) == (precision == "bfloat16")
     with pytest.raises(ValueError, match=r"of 4.*What to try: lower the learning rate") as caught:
-        fit_network("compact", X, codes, recipe)  # which scales its pixels
+        fit_network(scaled, X, codes, recipe)  # which scales its pixels
     assert "scale the inputs" not in str(caught.value)
 
 
@@ -77,12 +85,12 @@ def test_the_checkpoint_is_that_of_the_last_good_epoch(samples, tmp_path, monkey
         return loss
 
     monkeypatch.setattr(module, breaking)
-    model = build_network("compact", X.shape[1:], 2)
+    model = build_network(scaled, X.shape[1:], 2)
     with pytest.raises(
         ValueError, match=r"epoch 3 of 4.*The checkpoint is still that of epoch 2\."
     ):
         train(model, X, codes, None, QUICK, checkpoint=path)
     assert path.read_bytes() == calls[2]
-    model = build_network("compact", X.shape[1:], 2)
+    model = build_network(scaled, X.shape[1:], 2)
     assert len(train(model, X, codes, None, QUICK, checkpoint=path).loss) == 4
     assert len(calls) == 5  # the third epoch anew, and the fourth

@@ -134,8 +134,9 @@ def train(
     --------
     >>> import numpy as np
     >>> from penultimate.networks import Training, build_network, train
+    >>> from penultimate.networks.margins.builders import linear
     >>> X, codes = np.zeros((8, 8, 8, 1), np.uint8), np.arange(8) % 2
-    >>> model = build_network("compact", (8, 8, 1), 2)
+    >>> model = build_network(linear, (8, 8, 1), 2)
     >>> train(model, X, codes, None, Training(epochs=1)).best_epoch
     0
     """
@@ -356,11 +357,11 @@ def train_further(
     --------
     >>> import numpy as np
     >>> from penultimate.networks import Training, build_network
-    >>> from penultimate.networks.frameworks.keras_models import giving_scores
+    >>> from penultimate.networks.margins.builders import linear
     >>> from penultimate.networks.margins.losses import CrammerSinger
     >>> from penultimate.networks.training.fit import train_further
     >>> X, codes = np.zeros((8, 8, 8, 1), np.uint8), np.arange(8) % 2
-    >>> model = giving_scores(build_network("compact", (8, 8, 1), 2))
+    >>> model = build_network(linear, (8, 8, 1), 2)
     >>> train_further(model, X, codes, Training(), loss=CrammerSinger()) > 0
     True
     """
