@@ -63,7 +63,7 @@ def test_gamma_is_learned_if_trainable():
         layer = RandomFourierFeatures(64, gamma=0.1, trainable_gamma=trainable_gamma, seed=0)
         model = keras.Sequential([keras.layers.Input((1,)), layer, keras.layers.Dense(1)])
         model.compile(keras.optimizers.Adam(0.05), "mse")
-        losses = [model.train_on_batch(inputs, targets) for _ in range(150)]
+        losses = [model.train_on_batch(inputs, targets) for _ in range(300)]
         assert (len(layer.trainable_weights) == 1) == trainable_gamma
         return losses[-1]
 
