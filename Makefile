@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE =
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
-# Tests of more than some seconds are marked slow. They are a twentieth of all, and take half the time.
+# Tests of more than three seconds are marked slow: a few in a hundred, which take half of the time.
 test: LEFT_OUT = and not slow
 test test-all: test-beside test-serial
 
@@ -54,7 +54,7 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json
 # backend, nor do single tests that are marked so. JAX compiles for every shape, which takes long:
 # there it is the computations alone.
 NOT_OF_KERAS := --ignore-glob '*/test_torch_*' --ignore-glob '*/test_onnx_*'
-ON_ALL_BACKENDS := not slow and not serial and not one_backend
+ON_ALL_BACKENDS := not serial and not one_backend
 BACKEND_TESTS := $(NOT_OF_KERAS) $(addprefix tests/networks/,frameworks training margins test_forward.py \
   test_extraction.py test_building.py)
 

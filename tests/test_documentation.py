@@ -77,6 +77,7 @@ pytestmark = pytest.mark.usefixtures("solved_networks")
 COMMANDS = [page for page in PAGES if "```console" in page.read_text("utf-8")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.name)
 def test_commands_run(page, request, tmp_path, monkeypatch):
     """The commands of a page, on a folder of small photos; each succeeds."""

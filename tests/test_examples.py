@@ -105,6 +105,7 @@ assert not {"keras", "tensorflow", "sklearn"} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_mnist_hybrid_answers_three_questions(fewer_digits, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLES)
@@ -125,6 +126,7 @@ def test_mnist_hybrid_is_short():
     assert len(lines_of_code(EXAMPLES / "mnist_hybrid.py")) <= 25
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solved_steps")
 def test_svm_in_keras_draws_and_advises(fewer_digits, tmp_path, monkeypatch, capsys):
     """The whole script, on fewer digits, with networks that are trained without steps."""

@@ -50,6 +50,7 @@ def test_embeddings_are_those_of_sentence_transformers(text_heads):
         np.testing.assert_allclose(encoder.encode([sentence])[0], row, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_photos_are_compared_on_features_of_a_pretrained_network(tmp_path):
     pytest.importorskip("onnxruntime")
     if not TRASHNET.exists():

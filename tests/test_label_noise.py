@@ -39,6 +39,7 @@ def test_only_resubstitution_is_fooled_by_random_labels(label_noise, measure, mo
     assert np.all([true < 0.16 for _, true in told.values()])
 
 
+@pytest.mark.slow
 def test_and_by_some_wrong_ones(measure):
     told, true = measure(0.3, "resubstitution", 0, 40)
     assert told - true > 0.04  # .126 is the mean, and a split's standard deviation .033

@@ -32,6 +32,7 @@ def run(*command, cwd=None, **env):
     return finished.returncode, finished.stdout
 
 
+@pytest.mark.slow
 def test_without_a_compiler_pip_says_which_is_needed(tmp_path):
     status, output = run(
         *(*PIP, *INSTALL, "--target", tmp_path / "site"),

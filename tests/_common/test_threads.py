@@ -198,6 +198,7 @@ def test_a_process_forked_meanwhile_is_not_limited():
     assert set(blas_threads()) == {2}
 
 
+@pytest.mark.slow
 @pytest.mark.serial
 def test_four_threads_that_predict_are_no_slower_than_one_after_the_other():
     rng = np.random.default_rng(0)

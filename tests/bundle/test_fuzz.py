@@ -81,6 +81,7 @@ def test_what_was_not_damaged_is_not_refused(fuzz):
         assert fuzz.use(pack(parts)) == "predicts"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory by way of /proc")
 def test_a_few_bundles_in_processes_of_their_own(fuzz):
     reports, crashed = fuzz.run(40)

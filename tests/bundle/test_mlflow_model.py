@@ -112,6 +112,7 @@ def test_what_is_there_is_not_overwritten_and_nothing_stays_half_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed: make test-mlflow")
 def test_mlflow_opens_it_in_a_process_without_what_made_it(folders):
     code = """

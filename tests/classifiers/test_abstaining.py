@@ -234,6 +234,7 @@ def test_classifiers_of_all_sorts(estimator, load):
     assert hasattr(model, "decision_function") == hasattr(estimator, "decision_function")
 
 
+@pytest.mark.slow
 def test_images(shapes):
     X, y = shapes
     head = SVCSearchCV(param_grid={"C": [1, 10], "gamma": [0.001, 0.01]}, cv=2)

@@ -39,6 +39,7 @@ def fit(shapes, callback, **params):
     return model.fit(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("selection", "n_networks"), [("heldout", 1), ("resubstitution", 1), ("crossfit", 6)]
 )

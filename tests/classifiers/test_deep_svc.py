@@ -172,6 +172,7 @@ def test_crossfit_from_few_samples(shapes, n_each, searched):
     assert model.classes_.tolist() == ["lying", "standing"]
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_crossfit_matches_its_definition(shapes):
     """Compare with the definition: one network per fold, and features never mixed."""
@@ -299,6 +300,7 @@ def test_not_fitted(shapes):
         DeepSVC().predict(shapes[0])
 
 
+@pytest.mark.slow
 def test_cross_validation(shapes):
     model = DeepSVC(training=QUICK, head=SMALL, random_state=0)
     assert cross_val_score(model, *shapes, cv=2).mean() > 0.5
@@ -317,6 +319,7 @@ EXPECTED_FAILURES = {
 }
 
 
+@pytest.mark.one_backend
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def wine():
     return X, codes
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_every_form_of_labels(wine, solved_steps):
     X, codes = wine
@@ -171,6 +172,7 @@ def test_two_classes_have_one_decision_value(wine, loss):
         assert np.mean(np.abs(decision) > 0.9) > 0.6
 
 
+@pytest.mark.slow
 def test_network_loses_its_softmax(shapes):
     X, y = shapes
     recipe = Training(epochs=10, batch_size=8)
@@ -216,6 +218,7 @@ def test_class_weights_are_weights_of_their_samples(wine, solved_steps, monkeypa
     assert by_class.class_weight_.tolist() == [0.5, 3.0]
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated_by_scikit_learn(wine, solved_steps, monkeypatch):
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 2)
     X, codes = wine
@@ -244,6 +247,7 @@ def test_early_stopping_keeps_the_best_weights(wine):
     assert history.best_epoch == np.argmin(history.validation_loss)
 
 
+@pytest.mark.slow
 def test_partial_fit_sees_every_sample_and_agrees_with_fit(wine):
     X, codes = wine
     names = np.array(["a", "b", "c"])[codes]
@@ -272,6 +276,7 @@ def test_partial_fit_takes_all_of_a_chunk():
     assert int(model.network_.optimizer.iterations) == 2
 
 
+@pytest.mark.slow
 @on_tensorflow
 def test_the_penalty_of_a_stream_is_that_of_all_its_samples(wine, monkeypatch):
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 200)
@@ -395,6 +400,7 @@ def test_unscaled_features_cause_a_warning(wine):
     MarginClassifier(standardize=False, training=QUICKER).fit(constant, codes)
 
 
+@pytest.mark.slow
 def test_it_can_be_unpickled_in_another_process(wine, run_anew):
     X, codes = wine
     model = MarginClassifier(

@@ -166,6 +166,7 @@ def letters(two_subsets, tmp_path):
     return tmp_path / "letters"
 
 
+@pytest.mark.slow
 def test_compare_by_subset_and_by_both_kinds_of_split(here, letters, tmp_path):
     out = tmp_path / "out"
     methods = "cnn-softmax,cnn-softmax-masked,cnn+svm-rbf,cnn+svm-rbf-routed,pca+svm-rbf"
@@ -410,6 +411,7 @@ def test_what_is_advised_after_ctrl_c_is_an_option(command):
 
 # Alone on the machine: beside the other worker it ended with 1 in two whole runs out of two, and
 # with 130 in all of over twenty others.
+@pytest.mark.slow
 @pytest.mark.serial
 def test_ctrl_c_leaves_nothing_behind(bars, tmp_path):
     out = tmp_path / "out"

@@ -176,6 +176,7 @@ def test_a_stray_file_is_noted(messy, tmp_path):
     assert not any("notes.txt" in one["file"] for one in found["odd"])
 
 
+@pytest.mark.slow
 def test_no_backend_is_loaded(messy, tmp_path):
     code = (
         "import sys; from typer.testing import CliRunner; from penultimate.cli import look;"

@@ -195,6 +195,7 @@ def test_diagnostics_are_of_the_first_seed(comparison):
         assert min(curve.accuracies) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("selection", "n_networks", "n_seen"),
     [
@@ -244,6 +245,7 @@ class Noting(DummyClassifier):
         return super().predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("selection", "n_networks"), [("heldout", 1), ("resubstitution", 1), ("crossfit", 6)]
 )
@@ -398,6 +400,7 @@ def by_subset(two_subsets, solved_networks):
     )
 
 
+@pytest.mark.slow
 def test_methods_that_are_given_the_subset_predict_only_its_classes(by_subset):
     assert by_subset.subsets == ["bright", "dark"]
     true = by_subset.dataset.labels[by_subset.test]
@@ -466,6 +469,7 @@ def test_every_split_is_another_one_and_keeps_its_kind(two_subsets):
         assert not set(groups[development]) & set(groups[comparison.test])
 
 
+@pytest.mark.slow
 def test_specialists_never_see_test_samples_of_any_subset(two_subsets):
     """Swapping the test labels of both subsets changes nothing that is fitted."""
     test = split_test(two_subsets.labels).held_out
@@ -564,6 +568,7 @@ def test_bad_data(shapes, tmp_path):
 MARGINS = ["cnn-hinge", "cnn-squared-hinge", "cnn-crammer-singer", "cnn-weston-watkins"]
 
 
+@pytest.mark.slow
 def test_margin_losses_on_request_start_from_the_same_weights(shapes, monkeypatch, tmp_path):
     import penultimate.networks.training.fit as training
 
@@ -593,6 +598,7 @@ def test_margin_losses_on_request_start_from_the_same_weights(shapes, monkeypatc
     assert result.vs_softmax("cnn-hinge") is not None
 
 
+@pytest.mark.slow
 def test_random_features_on_request(shapes):
     result = compare(*shapes, methods=["cnn-softmax", "cnn+rff"], seeds=1, training=QUICK)
     assert result.accuracy("cnn+rff").value > 0.8

@@ -29,6 +29,7 @@ def curves(network, shapes, split):
     return learning_curves(network, *shapes, split, sizes=[None, 2], seeds=2, methods=HEADS)
 
 
+@pytest.mark.slow
 def test_every_head_learns(curves):
     assert curves.methods == HEADS
     assert curves.sizes == [2, 24]

@@ -207,6 +207,7 @@ def test_a_leak_between_the_parts_is_found():
         compare(X[:200], Y[:200], test=(X[197:207], Y[197:207]), verbose=0)
 
 
+@pytest.mark.slow
 def test_no_backend_is_loaded(tmp_path):
     np.savez(tmp_path / "pets.npz", X=X[:120], y=Y[:120])
     code = (

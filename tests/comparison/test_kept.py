@@ -27,6 +27,7 @@ def outcome(solved_networks):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_specialists_are_kept_as_they_were_measured(outcome, tmp_path):
     # The method that is given the subset of each sample could not stand alone.

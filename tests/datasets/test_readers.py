@@ -170,6 +170,7 @@ def test_real_photographs(shared_data, tmp_path):
     assert "resized to 32 x 24 (from 512 x 384)" in data.notes[0]
 
 
+@pytest.mark.slow
 def test_real_subsets(shared_data, tmp_path):
     """Every eighth file of the real archive, in an archive like it."""
     path = tmp_path / "nhcd.tar.gz"

@@ -82,12 +82,14 @@ def without_activation(family, top):
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", QUICK)
 def test_features_equal_those_of_a_manual_forward_pass(family):
     check_family(family)
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(QUICK)))
 def test_features_of_large_families_equal_those_of_a_manual_forward_pass(family):
     if family == "NASNetMobile" and keras.backend.backend() == "torch":

@@ -171,6 +171,7 @@ def plainly_trained_values():
     return trained_values()
 
 
+@pytest.mark.slow
 def test_trainings_of_named_networks_do_not_depend_on_global_settings(
     plainly_trained_values, setting
 ):

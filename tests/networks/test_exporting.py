@@ -101,6 +101,7 @@ def test_a_preprocessing_is_no_part_of_the_graph(compact, images):
     np.testing.assert_allclose(found, features, atol=1e-5 * features.max())
 
 
+@pytest.mark.slow
 def test_a_whole_network(compact, images):
     probabilities = run(export_whole(compact), images)
     np.testing.assert_allclose(probabilities, compact.predict(images, verbose=0), atol=1e-5)

@@ -214,6 +214,7 @@ def test_several_layers_are_concatenated_in_one_pass(network):
     np.testing.assert_allclose(features, separate, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_layers_lists_what_layer_takes(network):
     X = RNG.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     candidates = FeatureExtractor(network).layers()

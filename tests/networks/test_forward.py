@@ -144,6 +144,7 @@ def everything_that_runs_a_network(X, y):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_batch_size_is_respected_wherever_a_network_is_run(sizes, shapes, monkeypatch):
     # The steps of a training have a batch size of their own.

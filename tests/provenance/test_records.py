@@ -137,6 +137,7 @@ def test_leaks_are_reported_with_their_number_and_three_examples():
     assert report_leak(leaked[:0], 1000) == ""
 
 
+@pytest.mark.slow
 def test_the_record_of_a_network_follows_its_copies(tmp_path):
     network, _ = fit_network("compact", IMAGES[:, ..., None], np.arange(20) % 2, QUICK)
     seen = provenance_of(network)

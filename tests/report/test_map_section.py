@@ -71,6 +71,7 @@ def test_nothing_to_show(comparison):
     assert feature_map(with_features(comparison, 1)) is None
 
 
+@pytest.mark.slow
 def test_many_noisy_photographs_fit_into_the_page(comparison, tmp_path):
     """More test images than it shows, which no format compresses, all misclassified: under 8 MB."""
     rng = np.random.default_rng(0)

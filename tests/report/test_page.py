@@ -357,6 +357,7 @@ def ten_classes(full, tmp_path_factory):
     return made, made.save(tmp_path_factory.mktemp("ten") / "out")
 
 
+@pytest.mark.slow
 def test_short_and_light_before_anything_is_unfolded(browser, ten_classes):
     _, report = ten_classes
     assert report.stat().st_size < 1_000_000
@@ -387,6 +388,7 @@ def test_readable_without_scripts(browser, ten_classes):
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+@pytest.mark.slow
 @pytest.mark.serial
 def test_ten_thousand_images_open_quickly(browser, comparison, tmp_path):
     """Digits in size and number, a tenth of them wrong: under 8 MB, open within a second."""

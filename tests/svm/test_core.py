@@ -433,6 +433,7 @@ def test_a_context_that_cannot_work_raises(routines, n_threads, variant, message
         core.Context(routines, n_threads, variant, None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a stack is set as glibc reads it")
 def test_without_a_thread_the_calling_thread_does_the_work():
     """Each stack would be as large as the address space, so that no thread can be had."""

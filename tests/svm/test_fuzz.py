@@ -219,6 +219,7 @@ def check_problem(problem):
         np.testing.assert_array_equal(ours.predict(X)[clear], theirs.predict(X[:, columns])[clear])
 
 
+@pytest.mark.slow
 @quick
 @given(problems())
 def test_problem(problem):

@@ -291,6 +291,7 @@ def test_it_is_copied_and_pickled():
     np.testing.assert_array_equal(clone(ours).fit(X, y).coef_, ours.coef_)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     """The pages of the file that are mapped count, 73 MiB; any copy would take as much or more."""

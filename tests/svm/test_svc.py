@@ -252,6 +252,7 @@ def test_bits_repeat_with_the_same_number_of_threads(n_jobs):
     np.testing.assert_array_equal(first.decision_function(DIGITS), second.decision_function(DIGITS))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 @pytest.mark.serial
 def test_ctrl_c_returns_immediately():

@@ -74,6 +74,7 @@ def test_the_network_routes_as_before(path):
         assert load(path).sha256 == second.sha256
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path):
     rng = np.random.default_rng(0)
     colors = {"warm/red": (200, 0, 0), "warm/yellow": (200, 200, 0),

@@ -39,6 +39,7 @@ def saved(tmp_path_factory):
     return model, (folder / "model.zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_none_of_the_subsets_is_told_apart(saved):
     model, content = saved
     novel = model.is_novel(IMAGES[TEST])

@@ -101,6 +101,7 @@ BUILDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", BUILDS)
 def test_layers_give_the_values_of_this_model(build, tmp_path):
     body = backbone()

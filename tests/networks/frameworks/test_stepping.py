@@ -36,6 +36,7 @@ def network(kind=keras.Sequential):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_steps_and_losses_are_those_of_keras_to_the_bit(weighted):
     ours, theirs = network(), network()

@@ -54,6 +54,7 @@ def test_auto_is_one_over_the_number_of_inputs():
     assert layer.trainable_weights == []
 
 
+@pytest.mark.slow
 def test_gamma_is_learned_if_trainable():
     rng = np.random.default_rng(1)
     inputs = rng.uniform(-2, 2, (300, 1)).astype(np.float32)

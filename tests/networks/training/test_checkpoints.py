@@ -85,6 +85,7 @@ def interrupted(after_an_epoch, path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "interruptions"), [("float32", (0.5, 2.6)), ("bfloat16", (2.6,))]
 )
@@ -100,6 +101,7 @@ def test_a_resumed_training_ends_with_the_same_network(samples, path, precision,
     assert_same_weights(resumed, unbroken)
 
 
+@pytest.mark.slow
 def test_best_weights_from_before_the_interruption_are_kept(samples, path):
     X, codes = samples
     recipe = Training(epochs=5, batch_size=8, learning_rate=0.05, augmentation=None)
@@ -284,6 +286,7 @@ for checkpoint in checkpoints:
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend
 def test_a_training_killed_at_a_random_moment_and_in_a_write_ends_with_the_same_bits(
     tmp_path, new_processes
 ):

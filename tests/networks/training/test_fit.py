@@ -43,6 +43,7 @@ def samples(shapes):
     return images[..., None], (labels == "standing").astype(int)
 
 
+@pytest.mark.slow
 def test_it_learns(samples):
     X, codes = samples
     model, history = fit_network("compact", X, codes, Training(epochs=8, batch_size=8))
@@ -51,6 +52,7 @@ def test_it_learns(samples):
     assert (predict_probabilities(model, X).argmax(axis=1) == codes).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_same_seed_same_network(samples):
     first, again, other = (
         predict_probabilities(fit_network(small, *samples, QUICK, seed=seed)[0], samples[0])
@@ -152,6 +154,7 @@ def test_progress_reports_every_step(samples):
     assert reported == [("train network", pytest.approx(done), 4) for done in [*steps, 4]]
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_and_leaves_a_float32_network(samples):
     X, codes = samples
     recipes = [Training(12, 8, precision=precision) for precision in ("float32", "bfloat16")]
