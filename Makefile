@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE =
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
-# Tests of more than three seconds are marked slow: a few in a hundred, which take half of the time.
+# Tests over three seconds are marked slow: a few percent of the tests, and half of the time.
 test: LEFT_OUT = and not slow
 test test-all: test-beside test-serial
 
@@ -103,7 +103,7 @@ sanitize: $(VENV)/.test
 	  -C cmake.build-type=RelWithDebInfo -C cmake.define.PENULTIMATE_SANITIZE=ON .
 	LD_PRELOAD="$(call LIBRARY,libasan.so) $(call LIBRARY,libstdc++.so)" PYTHONMALLOC=malloc \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not slow and not serial" tests/svm
+	  $(SANITIZED)/bin/python -m pytest --capture=sys -o pythonpath= -m "not serial" tests/svm
 
 # Random problems for the solver, many times as many as in the suite.
 fuzz: $(VENV)/.test

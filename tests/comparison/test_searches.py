@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 
 from penultimate.comparison import searches
 from penultimate.comparison.methods import logistic, nearest_neighbors, random_forest
@@ -107,31 +109,120 @@ def test_it_is_fitted_for_the_chosen_layer_alone(make, monkeypatch):
     assert len(fitted.pipeline.predict(layers[fitted.layer])) == len(y)
 
 
-@pytest.mark.parametrize("make", [logistic, random_forest])
-def test_weights_reach_the_fits_of_candidates(make, monkeypatch):
-    monkeypatch.setattr(searches, "_SCORED_TREES", 20)
-    # Without weight, wrong labels change nothing.
-    wrong = np.where(np.arange(90) < 45, (y + 1) % 3, y)
-    weights = (np.arange(90) >= 45).astype(float)
-    folds = [(np.arange(60), np.arange(60, 90))]
-    search = make(1, 0).set_params(cv=folds, refit=False)
-    plain = clone(search).fit(X, wrong).cv_results_["mean_test_score"]
-    weighted = clone(search).fit(X, wrong, sample_weight=weights).cv_results_["mean_test_score"]
-    assert np.mean(weighted) > np.mean(plain)
+def keep_first(results):
+    return 0
+
+
+# What a search does with these is that of a plain one.
+SETTINGS = [
+    {"scoring": "accuracy"},
+    {"return_train_score": True},
+    {"refit": keep_first},
+    {"error_score": 0.0},
+    {"refit": False, "scoring": ["accuracy", "balanced_accuracy"]},
+]
 
 
 @pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize(
-    "setting", [{"scoring": "balanced_accuracy"}, {"return_train_score": True}]
-)
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_other_settings_are_those_of_a_plain_search(make, setting):
-    search = make(1, 0).set_params(cv=2, refit=False, **setting)
+    search = small(make).set_params(cv=2, **setting)
+    expected = GridSearchCV(search.estimator, search.param_grid, cv=2, **setting).fit(X, y)
+    search.fit(X, y)
+    for name in (name for name in expected.cv_results_ if name[:9] == "mean_test"):
+        np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
+    assert getattr(search, "best_index_", None) == getattr(expected, "best_index_", None)
+    assert search.get_params(deep=False)["refit"] == setting.get("refit", True)
+
+
+def small(make):
+    search = make(1, 0)
     if make is random_forest:
         search.estimator.set_params(n_estimators=3)
-    expected = GridSearchCV(search.estimator, search.param_grid, cv=2, refit=False, **setting)
+    return search
+
+
+@pytest.mark.parametrize("make", [logistic, random_forest])
+def test_weights_are_those_of_a_plain_search(make):
+    weights = np.random.default_rng(1).uniform(0, 2, len(y))
+    search = small(make).set_params(cv=3, refit=False).fit(X, y, sample_weight=weights)
+    expected = plain(search).fit(X, y, sample_weight=weights)
+    for name in ("mean_test_score", "rank_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
+
+
+OTHERS = {
+    "penalty": (
+        logistic,
+        LogisticRegression(solver="saga", l1_ratio=1, max_iter=9, random_state=0),
+        {"C": [0.1]},
+    ),
+    "grid": (logistic, LogisticRegression(), {"C": [0.1], "class_weight": [None, "balanced"]}),
+    "metric": (nearest_neighbors, KNeighborsClassifier(metric="cosine"), None),
+    "one number": (nearest_neighbors, KNeighborsClassifier(), {"n_neighbors": [1, 3]}),
+    "trees": (random_forest, RandomForestClassifier(random_state=0), {"n_estimators": [1, 60]}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The max_iter was reached")
+@pytest.mark.parametrize("case", OTHERS)
+def test_estimators_and_grids_that_share_nothing_are_searched_plainly(case):
+    make, estimator, grid = OTHERS[case]
+    search = make(1, 0).set_params(cv=2, estimator=estimator, refit=False)
+    if grid is not None:
+        search.set_params(param_grid=grid)
+    expected = GridSearchCV(estimator, search.param_grid, cv=2, refit=False).fit(X, y)
     np.testing.assert_array_equal(
-        search.fit(X, y).cv_results_["mean_test_score"],
-        expected.fit(X, y).cv_results_["mean_test_score"],
+        search.fit(X, y).cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
+    )
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_folds_may_be_an_iterator_and_lack_a_class(make, monkeypatch):
+    monkeypatch.setattr(searches, "_SCORED_TREES", 3)
+    folds = [(np.flatnonzero(y > 0), np.flatnonzero(y == 0)), (np.arange(60), np.arange(60, 90))]
+    search = small(make).set_params(cv=iter(folds), refit=False)
+    expected = GridSearchCV(search.estimator, search.param_grid, cv=folds, refit=False).fit(X, y)
+    np.testing.assert_allclose(
+        search.fit(X, y).cv_results_["split1_test_score"],
+        expected.cv_results_["split1_test_score"],
+        atol=1.01 / 30,
+    )
+    assert not search.cv_results_["split0_test_score"].any()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_fold_of_one_class_has_no_score():
+    folds = iter(
+        [(np.flatnonzero(y == 0), np.flatnonzero(y > 0)), (np.arange(60), np.arange(60, 90))]
+    )
+    search = logistic(1, 0).set_params(cv=folds, refit=False).fit(X, y)
+    assert np.isnan(search.cv_results_["split0_test_score"]).all()
+    assert np.isfinite(search.cv_results_["split1_test_score"]).all()
+
+
+def test_copies_of_a_sample_are_asked_alone_if_distance_counts():
+    """As scikit-learn's head: a label at no distance outweighs all others."""
+    samples = np.repeat(X[:30], 3, axis=0)
+    labels = np.random.default_rng(2).integers(3, size=90)
+    search = nearest_neighbors(1, 0).set_params(cv=3, refit=False)
+    search.set_params(param_grid={"n_neighbors": [5, 9], "weights": ["distance"]})
+    expected = plain(search).fit(samples, labels)
+    np.testing.assert_allclose(
+        search.fit(samples, labels).cv_results_["mean_test_score"],
+        expected.cv_results_["mean_test_score"],
+        atol=1.01 / 90,
+    )
+
+
+def test_the_order_of_a_grid_changes_nothing():
+    values = [1.0, 0.001, 0.1]
+    search = logistic(1, 0).set_params(cv=3, refit=False, param_grid={"C": values}).fit(X, y)
+    expected = clone(search).set_params(param_grid={"C": sorted(values)}).fit(X, y)
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"],
+        expected.cv_results_["mean_test_score"][np.argsort(np.argsort(values))],
     )
 
 

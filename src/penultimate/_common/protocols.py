@@ -151,6 +151,7 @@ class Network(Protocol):
     run_eagerly: bool
     jit_compile: bool | str
     distribute_strategy: object
+    loss: object
 
     def get_layer(self, name: str) -> Layer:
         """Return the layer of a name."""

@@ -26,6 +26,7 @@ from penultimate._common.protocols import Head, Transformer
 from penultimate.selection.heads import (
     chosen_search,
     give_folds,
+    is_search,
     score_weighted,
     weight_params,
     without_search,
@@ -208,7 +209,7 @@ def fit_layers(
     fitted: dict[Choice, Pipeline] = {}
     scores: dict[Choice, float] = {}
     # Some searches can fit their best candidate on all samples later: for the chosen pair alone.
-    later = selects and len(preprocessing) > 1 and hasattr(head, "refit_best")
+    later = selects and len(preprocessing) > 1 and _refits_later(head)
     if later:
         head = clone(head).set_params(refit=False)
     for pair, transformer in preprocessing.items():
@@ -228,6 +229,13 @@ def fit_layers(
         weights = weight_params(search, sample_weight) if params is None else params
         search.refit_best(transformer.transform(features[best[0]]), y, **weights)
     return FittedHead(*best, fitted[best], scores)
+
+
+def _refits_later(head: Head) -> bool:
+    """Return whether a search can fit its best candidate, by its only score, after the search."""
+    if not is_search(head) or not hasattr(head, "refit_best"):
+        return False
+    return head.refit is True and head.scoring is None
 
 
 def _score_folds(

@@ -279,9 +279,9 @@ def _check_two_of_each(
         if count > 1 and (units is None or len(np.unique(units[y == label])) > 1):
             continue
         name = describe(label, names)
-        has = "1 sample" if count == 1 else f"{count} samples, all exact copies of one,"
+        has = "1 sample here" if count == 1 else f"{count} samples here, all exact copies"
         raise ValueError(
-            f"Class {name!r} has {has} here; a split needs at least 2 per class"
+            f"Class {name!r} has {has}; a split needs at least 2 per class"
             f"{' that differ' if count > 1 else ''}. Add samples, or drop the class."
         )
 

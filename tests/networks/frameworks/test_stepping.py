@@ -5,6 +5,7 @@ from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.stepping import step_of
 
 keras = import_keras()
+tf = pytest.importorskip("tensorflow")
 layers = keras.layers
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends take Keras's steps"
@@ -66,6 +67,29 @@ def test_networks_with_steps_of_their_own_keep_them():
             return {"error": 7.0}
 
     assert step_of(Own([layers.Input((4,)), layers.Dense(2)])).__name__ == "train_on_batch"
+
+    class Counted(keras.Sequential):
+        def train_on_batch(self, *args, **kwargs):
+            return 7.0
+
+    assert step_of(Counted([layers.Input((4,)), layers.Dense(2)]))(X[0], T[0], None) == 7.0
     model = network()
     model.run_eagerly = True
     assert step_of(model) == model.train_on_batch
+    model = network()
+    model.train_step = lambda data: {"error": 7.0}
+    assert step_of(model) == model.train_on_batch
+
+
+def test_within_a_strategy_steps_are_those_of_keras():
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = network()
+        assert step_of(model) == model.train_on_batch
+    assert step_of(model) == model.train_on_batch
+
+
+def test_another_loss_with_the_same_optimizer_is_minimized():
+    model = network()
+    before = step_of(model)
+    model.compile(model.optimizer, "mse")
+    assert step_of(model) is not before

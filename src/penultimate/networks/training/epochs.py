@@ -66,7 +66,7 @@ def epochs(
         samples = X if augmentation is None else augmentation.warp(X, seed=seed, epoch=epoch)
         return epoch, order, samples
 
-    if augmentation is None:  # an order is drawn sooner than a thread wakes up
+    if augmentation is None:  # drawing an order is cheaper than starting a thread
         yield from map(prepare, range(first, last))
         return
     # One epoch ahead is enough to hide the warps behind the steps, and bounds the memory.
