@@ -88,6 +88,7 @@ def test_what_a_network_takes_has_to_be_stated(photos, network, tmp_path):
         (["--network", "no_such_file.py:build"], "there is no file"),
         (["--preprocessing", "imagenet"], "is trained on your"),
         (["--mirror"], "is trained on your"),
+        (["--pooling", "max"], "is trained on your"),
         (["--normalization", "l3"], "normalization"),
         (["--cache", "features"], "frozen network"),
     ],

@@ -31,7 +31,7 @@ def test_findings_take_a_line_each_and_notes_none(full):
 
 def test_without_an_svm_there_is_no_verdict(comparison):
     few = dataclasses.replace(comparison, methods=comparison.methods[:1], checks=[])
-    assert few.verdict == "No verdict: no SVM head was compared with a softmax."
+    assert few.verdict == "No verdict: no SVM head was compared with a softmax or a logistic head."
     assert len(sentences(few)) == 1
     assert "verdict" not in str(few)
 

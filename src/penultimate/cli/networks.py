@@ -135,11 +135,16 @@ def find_network(
             check_network(given, "compare")
     stated = parse_preprocessing(preprocessing)
     if not of_batches and not is_frozen(given):
-        if stated is not None or mirror:
+        options = {
+            "--preprocessing": stated is not None,
+            "--mirror": mirror,
+            "--pooling": pooling != "avg",
+        }
+        for option in (name for name, given_too in options.items() if given_too):
             raise typer.BadParameter(
-                "is for networks that are used as they are, and this one is trained on your "
-                "images. Leave it out.",
-                param_hint="--mirror" if stated is None else "--preprocessing",
+                f"is for images and a network that is used as it is: features need none, and "
+                f"{text!r} is trained on your images. Leave it out.",
+                param_hint=option,
             )
         return given
     if isinstance(given, HoldsNetwork):

@@ -225,8 +225,9 @@ def compare(
     if cache is not None:
         if not frozen:
             raise ValueError(
-                f"{spelled('--cache', 'cache')} keeps the features of a frozen network, and "
-                f"network={network!r} is trained anew: leave it out."
+                f"{spelled('--cache', 'cache')} keeps the features that a frozen network computes; "
+                f"network={network!r} is trained anew, and features that are given need no cache. "
+                "Leave it out."
             )
         check_writable(cache, "folder of features")
     if isinstance(methods, Iterator):  # which is used up when it is read

@@ -44,7 +44,7 @@ class Statements(Outcome):
     def verdict(self) -> str:
         """Whether the SVM head beat the softmax that has the same information, in words."""
         found = verdict(self.headlines())
-        return found or "No verdict: no SVM head was compared with a softmax."
+        return found or "No verdict: no SVM head was compared with a softmax or a logistic head."
 
     def __repr__(self) -> str:
         # Not the fields: images, features and probabilities would fill the screen.

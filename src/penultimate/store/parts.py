@@ -181,10 +181,10 @@ def _named(path: Path, way_out: str | None = None) -> Iterator[None]:
         yield
     # A damaged file has any of these, depending on where it is damaged.
     except (pa.ArrowException, OSError, ValueError, KeyError, AttributeError) as error:
-        skip = spelled("--skip-corrupt", "on_damage='skip'")
+        skip, reason = spelled("--skip-corrupt", "on_damage='skip'"), str(error).rstrip(".")
         way_out = way_out or (
             f"Delete it, and its features are computed again; or leave it out with {skip}."
         )
         raise DamagedError(
-            f"{str(path)!r}, a file of a feature store, can't be used: {error}. {way_out}"
+            f"{str(path)!r}, a file of a feature store, can't be used: {reason}. {way_out}"
         ) from error

@@ -78,6 +78,8 @@ def test_backbone_inside_another_model():
 def test_unknown_layer_lists_the_layers():
     with pytest.raises(ValueError, match=r"no layer 'fc'.*'features'"):
         cut(sequential(layers.Dense(3, name="last")), "fc")
+    with pytest.raises(ValueError, match=r"no layer 'feature'. Did you mean 'features'\?"):
+        cut(sequential(layers.Dense(3, name="last")), "feature")
 
 
 def test_subclassed_model_has_no_graph():

@@ -12,18 +12,14 @@ inner model up to that tensor on the same values.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from penultimate._common.protocols import Layer, Network, Tensor
 from penultimate.networks.frameworks.backend import import_keras
+from penultimate.networks.frameworks.frozen import no_such_layer
 
 if TYPE_CHECKING:
     import keras
-
-# Layer names in an error message: large networks have hundreds. A cut is usually close to the end,
-# so the last ones are listed.
-_LISTED = 30
 
 
 class Arguments(Protocol):
@@ -190,19 +186,8 @@ class Graph:
                 f"choose one of {paths}."
             )
         if not paths:
-            raise ValueError(
-                f"The network {self.model.name!r} has no layer {name!r}; choose 'penultimate' or "
-                f"one of {self._names(name)}."
-            )
+            raise ValueError(no_such_layer(self.model.name, name, self.calls))
         return paths[0]
-
-    def _names(self, wanted: str) -> str:
-        names = list(self.calls)
-        if len(names) <= _LISTED:
-            return str(names)
-        close = get_close_matches(wanted, names, 5)
-        listed = [*close, *(name for name in names[-_LISTED:] if name not in close)]
-        return f"{listed} and {len(names) - len(listed)} others"
 
     def name(self, value: Value) -> str:
         """Return the name under which `find` returns a value."""
