@@ -124,7 +124,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: next(iter(setting)))
 def test_other_settings_are_those_of_a_plain_search(make, setting):
     search = small(make).set_params(cv=2, **setting)
     expected = GridSearchCV(search.estimator, search.param_grid, cv=2, **setting).fit(X, y)
