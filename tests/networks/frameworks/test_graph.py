@@ -227,9 +227,9 @@ def test_the_names_of_a_large_network_are_not_all_listed():
     samples = tensor = keras.Input((2,))
     for k in range(60):
         tensor = layers.ReLU(name=f"relu_{k}")(tensor)
-    with pytest.raises(ValueError, match="'relu_7'.*and .. others") as error:
+    with pytest.raises(ValueError, match="Did you mean 'relu_7'.*lists all of them") as error:
         make_cut(keras.Model(samples, tensor), "relu_77")
-    assert len(str(error.value)) < 700
+    assert len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize(
