@@ -135,16 +135,16 @@ def find_network(
             check_network(given, "compare")
     stated = parse_preprocessing(preprocessing)
     if not of_batches and not is_frozen(given):
-        options = {
+        stands = {
             "--preprocessing": stated is not None,
             "--mirror": mirror,
             "--pooling": pooling != "avg",
         }
-        for option in (name for name, given_too in options.items() if given_too):
+        if unused := [option for option, is_there in stands.items() if is_there]:
             raise typer.BadParameter(
-                f"is for images and a network that is used as it is: features need none, and "
+                "is for images and a network that is used as it is: features need none, and "
                 f"{text!r} is trained on your images. Leave it out.",
-                param_hint=option,
+                param_hint=unused[0],
             )
         return given
     if isinstance(given, HoldsNetwork):

@@ -36,8 +36,8 @@ from penultimate._common.cv_results import make_cv_results
 from penultimate._common.threads import single_threaded_blas
 
 _MOST_DISTANCES = 4_000**2  # 64 MB of them, which every fold is cut out of
-# Of a forest's candidates, which are scored to choose between layers. On 30 draws of 360 samples of
-# three data sets, what 50 trees select is as accurate on other samples as what 200 select.
+# Of a forest's candidates, which are scored to choose between layers. In four of five splits of 480
+# photographs 50 trees choose the layer that 200 choose; in the fifth, the two are level with 200.
 _SCORED_TREES = 50
 # Up to this many values, newton-cg takes less time than lbfgs: 60 % for 384 photographs in 384
 # coordinates, but 170 % for 4,000 samples of 512 features.
@@ -135,7 +135,7 @@ class _SharingSearchCV(ABC, GridSearchCV):
                 with parallel_config("threading"):  # processes would import everything again
                     return super().fit(X, y, **params)
             finally:
-                self.set_params(cv=given)
+                self.set_params(cv=given)  # after a fit, a parameter is what the user set
         scores = self._scores(values, labels, folds, candidates)
         self.cv_results_ = make_cv_results(candidates, {"score": scores})
         self.best_index_ = int(self.cv_results_["rank_test_score"].argmin())  # the first of ties
