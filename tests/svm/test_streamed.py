@@ -90,6 +90,24 @@ def test_the_size_of_a_block_changes_nothing(size):
     np.testing.assert_array_equal(ours.predict(X[rows]), whole.predict(X[rows]))
 
 
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("n_samples", [31, 32])  # with the intercept there are 33 weights
+def test_fewer_samples_than_weights_have_the_same_solution(kernel, n_classes, n_samples):
+    rows = np.flatnonzero(y < n_classes)[:n_samples]
+    # A feature that is constant, one that is there twice, and a sample that is.
+    Z = np.hstack([X[rows, :-2], np.ones((n_samples, 1)), X[rows, :1]]).astype(float)
+    Z[-1], labels, weight = Z[0], y[rows], 1.0 + np.arange(n_samples) % 3
+    machine = StreamedSVC(kernel=kernel, n_components=32, tol=1e-9, random_state=0)
+    few = clone(machine).fit(Z, labels, sample_weight=weight)
+    # Samples that do not count make them as many as the weights.
+    twice, without = np.concatenate([Z, Z]), np.concatenate([weight, np.zeros(n_samples)])
+    many = machine.fit(twice, np.concatenate([labels, labels]), sample_weight=without)
+    np.testing.assert_allclose(few.objective_, many.objective_, rtol=1e-8)
+    np.testing.assert_allclose(few.coef_, many.coef_, atol=1e-6)
+    np.testing.assert_allclose(few.intercept_, many.intercept_, atol=1e-6)
+
+
 def test_classes_in_groups_that_fit_into_memory():
     together = StreamedSVC(tol=1e-8).fit(X.astype(float), y)
     apart = StreamedSVC(tol=1e-8, memory_limit=8 * 33**2).fit(X.astype(float), y)

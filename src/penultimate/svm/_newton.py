@@ -11,7 +11,6 @@ A pass also bounds the distance from the optimum. The slacks xi_i give a dual so
 ``(sum alpha)^2 / (2 |v|^2 + 4 sum c xi^2)``, which no value of the problem is below.
 """
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +21,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve
 
 from penultimate._common.threads import single_threaded_blas
-
-Stream = Callable[[], Iterator[tuple[slice, NDArray[Any]]]]
+from penultimate.svm._streams import Stream
 
 # Rows from which a Hessian is made, at least, and per feature. With a fifth of them inside the
 # margin, a step of a sampled Hessian leaves a tenth to a third of the gradient.
