@@ -86,6 +86,7 @@ def test_what_a_network_takes_has_to_be_stated(photos, network, tmp_path):
         (["--network", "missing.onnx"], "which does not exist"),
         (["--network", "no_such_module:build"], "cannot be imported"),
         (["--network", "no_such_file.py:build"], "there is no file"),
+        (["--network", "json:dump_"], "has no 'dump_'. Did you mean 'dump'?"),
         (["--preprocessing", "imagenet"], "is trained on your"),
         (["--mirror"], "is trained on your"),
         (["--pooling", "max"], "is trained on your"),
@@ -223,10 +224,28 @@ def test_a_file_that_cannot_be_read(photos, network, tmp_path):
     stopped = extract(copied, network, tmp_path / "store")
     assert stopped.exit_code == 1
     assert "0-bad.jpg" in stopped.stderr
-    skipped = extract(copied, network, tmp_path / "store", "--skip-corrupt")
-    assert skipped.exit_code == 1
-    assert "Left out:" in skipped.stdout
-    assert len(FeatureStore(tmp_path / "store")) == 36
+    # The same command twice: then only what cannot be read is left to compute.
+    for n_computed in (36, 0):
+        skipped = extract(copied, network, tmp_path / "store", "--skip-corrupt")
+        assert skipped.exit_code == 0, skipped.stderr
+        assert f"Computed: {n_computed} image" in skipped.stdout
+        assert "Left out:" in skipped.stdout
+        assert len(FeatureStore(tmp_path / "store")) == 36
+
+
+def test_a_damaged_part_is_computed_again(photos, network, tmp_path):
+    out = tmp_path / "store"
+    assert extract(photos, network, out).exit_code == 0
+    (part,) = (out / "parts").iterdir()
+    part.write_bytes(part.read_bytes() + b"!")
+    stopped = extract(photos, network, out)
+    assert stopped.exit_code == 1
+    assert "leave it out with --skip-corrupt" in " ".join(stopped.stderr.split())
+    skipped = extract(photos, network, out, "--skip-corrupt")
+    assert "It was left out" in " ".join(skipped.stderr.split())
+    assert "Computed: 36 images in" in skipped.stdout
+    part.unlink()
+    assert "Computed: 0 images in" in extract(photos, network, out).stdout
 
 
 def test_extract_needs_a_trained_network(photos, tmp_path):

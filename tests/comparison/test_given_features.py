@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 from penultimate import SVC, Dataset, Protocol, Training, compare
 from penultimate.comparison import FEATURE_METHODS, METHODS, Method
+from penultimate.store import FeatureStore, content_hashes
 
 OWN = METHODS["cnn+logistic"]
 
@@ -32,6 +33,24 @@ X, Y = blobs()
 @pytest.fixture(scope="module")
 def compared():
     return compare(X, Y, seeds=2, verbose=0)
+
+
+def test_an_open_store_has_its_own_labels(tmp_path):
+    hashes = content_hashes(X)
+    with FeatureStore(tmp_path / "store", key="blobs") as store:
+        store.append(hashes, X)
+    with pytest.raises(ValueError, match="lists no samples with labels"):
+        compare(store, verbose=0)
+    store.write_samples(hashes, label=list(Y))
+    chosen = {"methods": ["logistic", "svm-linear"], "seeds": 1, "verbose": 0}
+    own, given = compare(store, **chosen), compare(store, Y, **chosen)
+    assert own.dataset.classes == given.dataset.classes
+    np.testing.assert_array_equal(own.methods[1].predictions, given.methods[1].predictions)
+
+
+def test_what_was_selected_is_printed():
+    chosen = compare(X, Y, methods=["svm-linear"], normalization=["l2", None], seeds=1, verbose=0)
+    assert "Note: Normalization, selected on held-out samples (" in str(chosen)
 
 
 def test_all_heads_are_compared_with_a_logistic_one(compared):

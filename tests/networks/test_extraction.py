@@ -10,6 +10,7 @@ from sklearn.svm import LinearSVC
 from penultimate import FeatureExtractor
 from penultimate._common.progress import Progress
 from penultimate.networks import build_network, predict_probabilities
+from penultimate.networks._inputs import check_shape
 from penultimate.networks.extraction import extracted
 from penultimate.networks.frameworks.backend import import_keras
 from penultimate.networks.frameworks.keras_models import cut
@@ -165,6 +166,23 @@ def test_missing_inputs(X):
 def test_inputs_of_different_lengths():
     with pytest.raises(ValueError, match=r"one row per sample; got \[3, 2\]"):
         FeatureExtractor(two_inputs()).fit([np.zeros((3, 8, 8, 1)), np.zeros((2, 3))])
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 8, 8, 3), r"move their channels first, as with numpy.moveaxis\(X, -1, 1\)"),
+        ((2, 3, 9, 7), r"resize them, or let Preprocessing\(size=...\) do it"),
+        ((2, 1, 8, 8), r"repeat their gray channel, as with numpy.repeat\(X, 3, axis=1\)"),
+        ((2, 4, 8, 8), r"drop their alpha channel, as with X\[:, :3\]"),
+        ((2, 2, 8, 8), "give them 3 channels"),
+        ((2, 8, 8), r"no channels; make 3 .* numpy.repeat\(X\[:, None\], 3, axis=1\)"),
+    ],
+)
+def test_samples_of_a_wrong_shape_for_channels_before_places(shape, message):
+    """As in ONNX files."""
+    with pytest.raises(ValueError, match=f"the network takes 3 x 8 x 8: .*{message}"):
+        check_shape(np.zeros(shape), (3, 8, 8))
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,23 @@ def test_errors_can_be_collected(files, tmp_path):
     np.testing.assert_array_equal(whole[[0, 2, 3, 4, 5]].reshape(5, -1), expected(files[1]))
 
 
+@pytest.mark.parametrize("size", [8, None])
+def test_a_batch_in_which_nothing_can_be_read(size, tmp_path):
+    bad = [tmp_path / f"{k}.jpg" for k in range(3)]
+    for file in bad:
+        file.write_bytes(b"abc")
+    good = tmp_path / "good.png"
+    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(good)
+    extractor = FeatureExtractor(rows, preprocessing=Preprocessing(size), batch_size=2)
+    found = []
+    stream = extractor.fit([*bad, good]).stream([*bad, good], on_error=lambda k, _: found.append(k))
+    ((start, stop, features),) = stream
+    assert (start, stop, found) == (2, 4, [0, 1, 2])
+    assert features[1].tolist() == [9] * 192
+    with pytest.raises(ValueError, match=r"0\.jpg"):
+        extractor.fit(bad).transform(bad)
+
+
 def test_only_a_few_batches_are_decoded_ahead():
     decoded = []
 

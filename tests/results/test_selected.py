@@ -22,11 +22,13 @@ def result(*selected, name="svm", router=None):
 def test_a_choice_that_all_seeds_agree_on():
     said = selections([result(chosen("l2", 0.5, 0.7), chosen("l2", 0.6, 0.8))])
     assert "svm: flatten, l2 (flatten, standardize 55.0 %; flatten, l2 75.0 %)." in said
+    assert said.startswith("Layer and normalization, selected on held-out samples (")
 
 
 def test_seeds_that_disagree_and_given_features():
     of_given = [chosen(name, 0.5, 0.7, layer=None) for name in ("l2", "standardize", "l2")]
-    said = selections([result(*of_given)])
+    said = selections([result(*of_given)], by_folds=True)
+    assert said.startswith("Normalization, selected by cross-validation (")
     assert "svm: l2 for 2 seeds and standardize for 1 seed (standardize 50.0 %; l2 70.0 %)" in said
 
 

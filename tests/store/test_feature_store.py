@@ -181,6 +181,12 @@ def test_another_network_is_refused_with_both_fingerprints(store):
         FeatureStore(store.path, key="k2", description="another one")
     for said in ("'k1' (network: wide, layer: gap)", "'k2' (another one)", str(store.path)):
         assert said in str(refused.value)
+
+
+def test_other_weights_that_are_described_alike_are_refused_in_these_words(store):
+    alike = {"network": "wide", "layer": "gap"}
+    with pytest.raises(ValueError, match="those of 'k2', described alike but not the same"):
+        FeatureStore(store.path, key="k2", description=alike)
     assert len(FeatureStore(store.path, key="k1", description="in other words")) == 40
 
 

@@ -5,6 +5,7 @@ same here, on one scale: that of pixels from 0 to 255.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, Self
 
@@ -183,3 +184,17 @@ def _pixels(image: DecodedImage) -> NDArray[Any]:
     # A file alone does not show how many of its 16 bits it uses, but what it states.
     white = image.white or _WHITE_16
     return image.pixels.astype(np.float32) * np.float32(255 / white)
+
+
+def first_readable(images: Images) -> NDArray[Any]:
+    """Return the first image that can be read.
+
+    Raises
+    ------
+    ValueError, OSError
+        That of the first image, if none can be read.
+    """
+    for index in range(len(images)):
+        with suppress(ValueError, OSError):
+            return images[index]
+    return images[0]

@@ -58,13 +58,14 @@ def check_n_jobs(n_jobs: int | None, owner: str) -> None:
         )
 
 
-def check_choice(value: object, name: str, owner: str, choices: Collection[str]) -> None:
+def check_choice(value: object, name: str, owner: str, choices: Collection[str | None]) -> None:
     """Raise ``ValueError`` unless `value` is one of `choices`; it names the nearest one."""
-    if not isinstance(value, str) or value not in choices:
+    # Only of texts and None, as an array has no truth value.
+    if not (value is None or isinstance(value, str)) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(
             f"The '{name}' parameter of {owner} must be one of {listed}; got {value!r}."
-            + suggest(value, choices)
+            + suggest(value, [choice for choice in choices if choice is not None])
         )
 
 

@@ -342,13 +342,13 @@ class MarginClassifier(NetworkClassifier):
                 f"The 'standardize' parameter of {owner} must be True or False; "
                 f"got {self.standardize!r}."
             )
-        if self.calibration is not None:
-            check_choice(self.calibration, "calibration", owner, CALIBRATIONS)
-            if self.training is not None and getattr(self.training, "validation_size", 1) == 0:
-                raise ValueError(
-                    f"calibration={self.calibration!r} is fitted on the validation slice, and "
-                    "Training(validation_size=0) leaves none. Set a validation_size."
-                )
+        check_choice(self.calibration, "calibration", owner, (*CALIBRATIONS, None))
+        no_slice = self.training is not None and getattr(self.training, "validation_size", 1) == 0
+        if self.calibration is not None and no_slice:
+            raise ValueError(
+                f"calibration={self.calibration!r} is fitted on the validation slice, and "
+                "Training(validation_size=0) leaves none. Set a validation_size."
+            )
         self._check_network()
         if not isinstance(self.loss, MarginLoss):
             check_choice(self.loss, "loss", owner, LOSSES)

@@ -120,6 +120,8 @@ def extract(
                 key=key_of(extractor),
                 description=describe(extractor),
                 dtype="float16" if half else None,
+                # What a damaged part held is computed again.
+                on_damage="skip" if skip_corrupt else "raise",
             )
             progress = _Rate(Console(stderr=True))
             start = time.perf_counter()
@@ -165,8 +167,6 @@ def extract(
         created = ", as it was created" if not half and store.stored_dtype == "float16" else ""
         print(f"Store: {out} ({store.stored_dtype}{created})")
         print(f"Next: penultimate compare {out}")
-        if done.unreadable:
-            raise typer.Exit(1)
 
 
 class _Rate(Progress):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penultimate._common.validation import check_choice
+from penultimate._common.validation import check_choice, suggest
 from penultimate.cli.app import wrong_usage
 
 if TYPE_CHECKING:
@@ -251,10 +251,15 @@ def _imported(text: str) -> object:
     place, _, name = text.rpartition(":")
     # Whatever a user's code raises, SystemExit too, is theirs, and not a fault of this program.
     try:
-        found = getattr(_module(place), name)
+        module = _module(place)
+        if not hasattr(module, name):
+            near = suggest(name, [each for each in vars(module) if not each.startswith("_")])
+            raise AttributeError(f"module {place!r} has no {name!r}.{near}")
+        found = getattr(module, name)
     except (Exception, SystemExit) as error:
         reason = f"cannot be imported: {_in_words(error)}"
-        raise typer.BadParameter(f"{text!r} {reason}.", param_hint="--network") from error
+        stop = "" if reason.endswith("?") else "."
+        raise typer.BadParameter(f"{text!r} {reason}{stop}", param_hint="--network") from error
     is_built = is_function(found) and not isinstance(found, type) and _n_required(found) == 0
     # Of a module or a model, a call means a forward pass.
     if not (is_built and inspect.isroutine(found)):
@@ -267,9 +272,15 @@ def _imported(text: str) -> object:
 
 
 def _in_words(error: BaseException) -> str:
-    """Return an exception with the line of the user's code that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+    """Return an exception with the line of the user's code that raised it, if one did."""
+    ours = (__file__, importlib.__file__)
+    lines = [
+        each
+        for each in traceback.extract_tb(error.__traceback__)
+        if each.filename not in ours and not each.filename.startswith("<")
+    ]
+    place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+    return f"{type(error).__name__}: {str(error).rstrip('.')}{place}"
 
 
 def _module(place: str) -> ModuleType:

@@ -93,7 +93,7 @@ def compare(
         subsets share one split, so that no specialist is tested on a sample that the network has
         seen.
     y : array-like of shape (n_samples,), optional
-        Labels, if `data` is an array.
+        Labels, if `data` is an array. An open `FeatureStore` may list its samples with theirs.
     test : tuple of (X_test, y_test), optional
         Your own test set, if `data` is an array: all of it is then development, and no test
         samples are drawn from it. The equivalent for a `Dataset` is ``is_test``.

@@ -213,7 +213,9 @@ def _finish(settings: Settings, plan: Plan, collected: Collected, leak: str) -> 
         strangers=collected.strangers,
     )
     notes = list(collected.notes)
-    if chosen := selections(comparison.methods):
+    # The first seed stands for all of them, whose splits are drawn by the same rule.
+    by_folds = not len(next(iter(plan.development_splits.values())).held_out)
+    if chosen := selections(comparison.methods, by_folds=by_folds):
         notes.append({"id": "selected-features", "level": "info", "message": chosen})
     if prepared is not None:
         read = "" if plan.dataset.sources is None else ", read at their own size,"

@@ -22,9 +22,11 @@ from penultimate._common.validation import check_same_order
 from penultimate.datasets import Dataset
 from penultimate.datasets.features import check_finite
 from penultimate.datasets.readers import load_kept
+from penultimate.datasets.stored_features import read_store
 from penultimate.networks import takes_pixels
 from penultimate.networks.adapting import prepares_images, takes_channels_first
 from penultimate.networks.arguments import check_one_input, names_builder
+from penultimate.store import FeatureStore
 
 # What `compare` trains where nothing else is asked for; data that are features need nothing.
 DEFAULT_NETWORK = "compact"
@@ -46,6 +48,8 @@ def read_given(
     """
     # Named networks begin with a rescaling of pixels; of others, the graph says whether they do.
     takes_own_scale = not (names_builder(network) or takes_pixels(network))
+    if isinstance(data, FeatureStore) and y is None:
+        data = read_store(data)
     if isinstance(data, (str, Path, Dataset)):
         if test is not None:
             raise ValueError(

@@ -56,7 +56,7 @@ class LiveTable(Progress):
         self.left: float | None = None
         self.n_test: int | None = None
         self.started = time.perf_counter()
-        self._line_at = self._frame_at = 0.0
+        self._line_at, self._frame_at = self.started, 0.0
         self._cell: DisplayHandle | None = None
         self._said: set[str] = set()
         self._begun: set[str] = set()
@@ -99,13 +99,11 @@ class LiveTable(Progress):
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
             self.task = self.bar.add_task(name, total=total)
-            # Heads take a moment each, and their scores are printed anyway. A step that begins
-            # again, as for each fold, is no news until some time has passed.
-            if (
-                self.by_line
-                and not step.startswith("fit ")
-                and (name not in self._begun or self._is_time())
-            ):
+            # Heads take a moment each, and their scores are printed anyway, but not those of
+            # further splits. Like a step that begins again, as for each fold, they are no news
+            # until some time has passed.
+            is_news = name not in self._begun and not step.startswith("fit ")
+            if self.by_line and (is_news or self._is_time()):
                 self._begun.add(name)
                 self._print_line(f"{name} ...")
         elif self._is_line_due(step, done, total):

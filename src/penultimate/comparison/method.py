@@ -120,8 +120,7 @@ class Method:
         check_choice(self.inputs, "inputs", owner, INPUTS)
         check_choice(self.subsets, "subsets", owner, SUBSETS)
         check_choice(self.run, "run", owner, RUNS)
-        if self.router is not None:
-            check_choice(self.router, "router", owner, ROUTERS)
+        check_choice(self.router, "router", owner, (*ROUTERS, None))
         if self.loss is not None:
             # Imported late: the losses need Keras, and most methods do not.
             from penultimate.networks.margins.losses import LOSSES

@@ -12,13 +12,13 @@ from penultimate.datasets.feature_table import label_features
 from penultimate.store import FeatureStore
 
 
-def read_store(path: str | Path, *, skip_corrupt: bool = False) -> Dataset:
+def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -> Dataset:
     """Read the samples that a feature store lists; their features stay mapped into memory.
 
     Parameters
     ----------
-    path : str or Path
-        Folder of the store.
+    path : str, Path or FeatureStore
+        Folder of the store, or the open store.
     skip_corrupt : bool, default=False
         Whether to leave out samples without features, such as those in damaged files.
 
@@ -46,8 +46,10 @@ def read_store(path: str | Path, *, skip_corrupt: bool = False) -> Dataset:
     >>> read_store(store.path).images.shape
     (6, 8)
     """
-    path = Path(path)
-    store = FeatureStore(path, on_damage="skip" if skip_corrupt else "raise")
+    store = path
+    if not isinstance(store, FeatureStore):
+        store = FeatureStore(store, on_damage="skip" if skip_corrupt else "raise")
+    path = store.path
     about = store.samples
     if about is None or "label" not in about:
         raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penultimate._common.data_objects import as_samples
-from penultimate._common.image_items import Images
+from penultimate._common.image_items import Images, first_readable
 from penultimate._common.protocols import Inputs
 from penultimate.networks.frameworks.frozen import Cut, Example, FrozenNetwork, Input, Shape
 from penultimate.networks.pooling import pool, pooled_size
@@ -44,16 +44,8 @@ class CutNetwork:
     @classmethod
     def again(cls, frozen: FrozenNetwork, layers: Sequence[str], inputs: Sequence[Input]) -> Self:
         """Cut a network where it was cut before, by the names of the layers."""
-        shapes = [each.shape for each in inputs if each.shape is not None]
-        known = len(shapes) == len(inputs) and all(None not in shape for shape in shapes)
-        # Zeros will do where only a pass shows the layers: the names say what is meant.
-        zeros = {
-            each.name: np.zeros((1, *map(int, filter(None, shape))), each.dtype)
-            for each, shape in zip(inputs, shapes)
-        }
-        example: Example = zeros if len(zeros) > 1 else list(zeros.values())
-        cuts = (frozen.cut(layer, None, example if known else None) for layer in layers)
-        return cls(frozen, tuple(cuts))
+        example = blank_example(inputs)
+        return cls(frozen, tuple(frozen.cut(layer, None, example) for layer in layers))
 
     @property
     def layers(self) -> list[str]:
@@ -163,6 +155,16 @@ def completed(prepare: Preprocessing, frozen: FrozenNetwork) -> Preprocessing:
     return prepare
 
 
+def blank_example(inputs: Sequence[Input]) -> Example | None:
+    """Return a sample of zeros, which shows the layers as well; None if a size is not known."""
+    if not inputs or any(each.shape is None or None in each.shape for each in inputs):
+        return None
+    zeros = {
+        each.name: np.zeros((1, *filter(None, each.shape or ())), each.dtype) for each in inputs
+    }
+    return zeros if len(zeros) > 1 else list(zeros.values())
+
+
 def example_of(
     frozen: FrozenNetwork,
     prepare: Preprocessing | None,
@@ -173,11 +175,10 @@ def example_of(
     if prepare is not None:
         if images is not None:
             # A file that cannot be read is an error, or left out, when features are computed.
-            first = None
-            with suppress(*(() if prepare.size is None else (ValueError, OSError))):
-                first = images[0]
-            if first is not None:
-                return [prepare.apply(first)[np.newaxis]]
+            if prepare.size is None:
+                return [prepare.apply(first_readable(images))[np.newaxis]]
+            with suppress(ValueError, OSError):
+                return [prepare.apply(images[0])[np.newaxis]]
         # A blank image will do: only its size counts.
         blank = np.zeros((1, 1, 3), np.uint8)
         return None if prepare.size is None else [prepare.apply(blank)[np.newaxis]]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penultimate._common.image_items import Images
+from penultimate._common.image_items import Images, first_readable
 from penultimate.networks._forward import Batch
 from penultimate.networks.preprocessing import Preprocessing
 
@@ -47,7 +47,8 @@ def prepared_batches(
         Which images, in this order; all of them by default.
     on_error : callable, optional
         Called with the position in `rows` and the error of an image that can't be read, in whose
-        place there are zeros. By default the error is raised.
+        place there are zeros; a batch in which none can be read is left out. By default the error
+        is raised.
     threads : int, optional
         As many as there are processors by default.
 
@@ -80,7 +81,8 @@ def prepared_batches(
                 # Before the batch is handed out: threads then work while the network computes.
                 if (following := next(starts, None)) is not None:
                     submit(following)
-                yield start, stop, [batch]
+                if batch is not None:
+                    yield start, stop, [batch]
         except BaseException:  # also Ctrl-C, and who stops taking batches
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -91,7 +93,7 @@ def images_per_pass(images: Images, preprocessing: Preprocessing, batch_size: in
     shape = preprocessing.output_shape((1, 1))
     # Then all images have one size, or the batch is refused.
     if preprocessing.size is None:
-        shape = images[0].shape
+        shape = first_readable(images).shape
     return max(1, min(batch_size, _VALUES // int(np.prod(shape))))
 
 
@@ -103,8 +105,8 @@ def _gathered(
     start: int,
     futures: list[Future[Any]],
     on_error: Callable[[int, ValueError], None] | None,
-) -> NDArray[np.float32]:
-    """Return the images of a batch as one array."""
+) -> NDArray[np.float32] | None:
+    """Return the images of a batch as one array; None if no image can be read."""
     results: list[NDArray[np.float32] | None] = []
     for place, future in enumerate(futures):
         try:
@@ -121,8 +123,9 @@ def _gathered(
             f"{' and '.join(map(str, list(shapes)[:2]))}: state the size that the network takes, "
             "Preprocessing(size=...)."
         )
-    shape = next(iter(shapes), (1, 1, 1))
-    batch = np.zeros((len(results), *shape), np.float32)
+    if not shapes:
+        return None
+    batch = np.zeros((len(results), *shapes.pop()), np.float32)
     for place, each in enumerate(results):
         if each is not None:
             batch[place] = each

@@ -128,10 +128,14 @@ def _wrong_shape(X: NDArray[Any], shape: Shape) -> str:
 
 def _how_to_fit(given: tuple[int, ...], shape: Shape) -> str:
     """Say how images of a shape, the number of samples included, come to fit a network."""
+    # ONNX and torch have the channels before height and width.
+    is_first = shape[0] in (1, 3) and shape[-1] not in (1, 3)
+    axis, wanted = (1, shape[0]) if is_first else (-1, shape[-1])
     if len(given) == 3:  # without an axis for the channels
-        repeated = f"numpy.repeat(X[..., None], {shape[-1]}, axis=-1)"
-        return f"they have no channels; make {shape[-1]} of the gray one with {repeated}"
-    # The likeliest mistake first: torch's order, with the channels before height and width.
+        with_axis = "X[:, None]" if is_first else "X[..., None]"
+        repeated = f"numpy.repeat({with_axis}, {wanted}, axis={axis})"
+        return f"they have no channels; make {wanted} of the gray one with {repeated}"
+    # The likeliest mistake first: the channels where another framework has them.
     if _fits((given[2], given[3], given[1]), shape):
         return "move their channels last, as with numpy.moveaxis(X, 1, -1)"
     if _fits((given[3], given[1], given[2]), shape):
@@ -139,20 +143,20 @@ def _how_to_fit(given: tuple[int, ...], shape: Shape) -> str:
             "move their channels first, as with numpy.moveaxis(X, -1, 1), or state what the "
             "network takes: FeatureExtractor(network, preprocessing=Preprocessing(...))"
         )
-    if shape[0] in (1, 3) and shape[-1] not in (1, 3):
-        return (
-            "resize them, or let Preprocessing(size=...) do it: FeatureExtractor(network, "
-            "preprocessing=...)"
-        )
     # The order of the axes is right, so the sizes or the channels are not.
-    match given[-1], shape[-1]:
-        case n, wanted if wanted in (None, n):
-            return "resize them"
-        case 1, wanted:
-            return f"repeat their gray channel, as with numpy.repeat(X, {wanted}, axis=-1)"
+    match given[axis], wanted:
+        case n, _ if wanted in (None, n):
+            by_network = (
+                ", or let Preprocessing(size=...) do it: FeatureExtractor(network, "
+                "preprocessing=...)"
+            )
+            return "resize them" + by_network * is_first
+        case 1, _:
+            return f"repeat their gray channel, as with numpy.repeat(X, {wanted}, axis={axis})"
         case 4, 3:
-            return "drop their alpha channel, as with X[..., :3]"
-        case _, wanted:
+            without = "X[:, :3]" if is_first else "X[..., :3]"
+            return f"drop their alpha channel, as with {without}"
+        case _:
             return f"give them {wanted} channel{'' if wanted == 1 else 's'}"
 
 

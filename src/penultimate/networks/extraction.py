@@ -26,7 +26,13 @@ from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Inputs
 from penultimate._common.scales import InputScale
 from penultimate._common.validation import check_choice, check_number
-from penultimate.networks._cutting import CutNetwork, check_layer, completed, example_of
+from penultimate.networks._cutting import (
+    CutNetwork,
+    blank_example,
+    check_layer,
+    completed,
+    example_of,
+)
 from penultimate.networks._forward import collect, in_batches, padded_batches
 from penultimate.networks._images import images_per_pass, prepared_batches
 from penultimate.networks._inputs import check_inputs
@@ -242,8 +248,7 @@ class FeatureExtractor(
                 "The 'preprocessing' parameter of FeatureExtractor must be a Preprocessing, such "
                 f"as Preprocessing(size=224, scale=1 / 255); got {self.preprocessing!r}."
             )
-        if self.pooling is not None:
-            check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS))
+        check_choice(self.pooling, "pooling", owner, ("auto", *POOLINGS, None))
         frozen = adapt(self.network)
         self.preprocessing_ = self.preprocessing or frozen.preprocessing
         if self.preprocessing_ is not None:
@@ -276,7 +281,8 @@ class FeatureExtractor(
         Parameters
         ----------
         X : array-like, optional
-            Samples, as in `fit`, for a network that does not state its shapes.
+            Samples, as in `fit`, for a network that does not state its shapes; a fitted extractor
+            knows those that it was fitted with.
 
         Returns
         -------
@@ -295,7 +301,10 @@ class FeatureExtractor(
         """
         frozen, _ = self._check_parameters()
         images = None if X is None or self.preprocessing_ is None else Images.of(X)
-        return frozen.candidates(example_of(frozen, self.preprocessing_, X, images))
+        example = example_of(frozen, self.preprocessing_, X, images)
+        if example is None:
+            example = blank_example(getattr(self, "_inputs", ()))
+        return frozen.candidates(example)
 
     def transform(self, X: Inputs) -> NDArray[np.float32]:
         """Compute features.

@@ -31,19 +31,21 @@ def spell_pair(pair: dict[str, Any]) -> str:
     return ", ".join(part for part in (pair["layer"], normalization) if part is not None)
 
 
-def selections(methods: list[MethodResult]) -> str:
+def selections(methods: list[MethodResult], *, by_folds: bool = False) -> str:
     """Say which layer and normalization each method selected, with the mean selection scores.
 
     Parameters
     ----------
     methods : list of MethodResult
+    by_folds : bool, default=False
+        Whether the scores are of cross-validation, so that no samples were held out.
 
     Returns
     -------
     str
         Empty if no method had a choice.
     """
-    found = []
+    found, layers = [], set()
     for method in methods:
         for subset, log in method.fits.items():
             logged = [each for each in log.selected if each is not None and len(each["scores"]) > 1]
@@ -51,11 +53,14 @@ def selections(methods: list[MethodResult]) -> str:
                 continue  # routed methods repeat the heads of another
             name = method.name if subset is None else f"{method.name} on {subset}"
             found.append(f"{name}: {_counted(logged)} ({_means(logged)})")
+            layers |= {each["layer"] for each in logged}
     if not found:
         return ""
+    what = "Normalization" if layers == {None} else "Layer and normalization"
+    how = "by cross-validation" if by_folds else "on held-out samples"
     return (
-        "Layer and normalization, selected on held-out samples (mean selection accuracies of all "
-        f"candidates in parentheses). {'; '.join(found)}."
+        f"{what}, selected {how} (mean selection accuracies of all candidates in parentheses). "
+        f"{'; '.join(found)}."
     )
 
 

@@ -52,4 +52,6 @@ class Statements(Outcome):
         return f"<{type(self).__name__} on {self.dataset.name}, {seeds}>\n{self}"
 
     def __str__(self) -> str:
-        return "\n".join([*sentences(self), tables_as_text(self)])
+        # What was selected is no alarm, and does not show in a table.
+        selected = [describe(check) for check in self.checks if check["id"] == "selected-features"]
+        return "\n".join([*sentences(self), tables_as_text(self), *selected])

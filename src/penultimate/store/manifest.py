@@ -63,12 +63,18 @@ class Manifest:
     dtype: str
 
     @property
+    def said(self) -> str:
+        """The description as one text; the same before it is kept in JSON and after."""
+        if isinstance(self.description, str):
+            return self.description
+        # JSON has lists where there were tuples.
+        kept = json.loads(_as_json(dict(self.description)))
+        return ", ".join(f"{name}: {value}" for name, value in kept.items())
+
+    @property
     def words(self) -> str:
         """The key and its description, for messages."""
-        said = self.description
-        if isinstance(said, Mapping):
-            said = ", ".join(f"{name}: {value}" for name, value in said.items())
-        return f"{self.key!r} ({said})" if said else repr(self.key)
+        return f"{self.key!r} ({self.said})" if self.said else repr(self.key)
 
 
 def open_manifest(
@@ -87,8 +93,7 @@ def open_manifest(
     """
     if key is not None and (not isinstance(key, str) or not key.strip()):
         raise ValueError(f"The 'key' of a feature store must be a non-empty string; got {key!r}.")
-    if dtype is not None:
-        check_choice(dtype, "dtype", "FeatureStore", DTYPES)
+    check_choice(dtype, "dtype", "FeatureStore", (*DTYPES, None))
     if not is_store(path):
         _refuse_other(path, key)
         assert key is not None
@@ -105,10 +110,17 @@ def open_manifest(
     found = _read(path)
     asked = Manifest(key or found.key, description or "", dtype or found.dtype)
     if asked.key != found.key:
+        # Words do not tell weights apart, such as those that are drawn anew in each process.
+        alike = found.said == asked.said != ""
         raise ValueError(
             f"The feature store {str(path)!r} is of another network or preprocessing. It holds "
-            f"features of {found.words}; asked for are those of {asked.words}. Choose another "
-            "folder: a store holds features of one kind."
+            f"features of {found.words}; asked for are those of "
+            + (
+                f"{asked.key!r}, described alike but not the same (other weights, for one)"
+                if alike
+                else asked.words
+            )
+            + ". Choose another folder: a store holds features of one kind."
         )
     if asked.dtype != found.dtype:
         asked_for = f"dtype={asked.dtype!r}"

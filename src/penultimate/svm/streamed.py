@@ -26,7 +26,7 @@ from penultimate._common.protocols import ClassWeight, RandomState, Sliceable
 from penultimate._common.validation import check_per_sample
 from penultimate.svm import _native
 from penultimate.svm._newton import Problems, bytes_per_problem, minimize
-from penultimate.svm._streams import FeatureMap, Rows, in_their_span, measure
+from penultimate.svm._streams import FeatureMap, Rows, Stream, in_their_span, measure
 
 
 class StreamedSVC(ClassifierMixin, BaseEstimator):
@@ -255,7 +255,8 @@ class StreamedSVC(ClassifierMixin, BaseEstimator):
         costs: NDArray[np.float64],
     ) -> None:
         n_weights = self._map.n_outputs + 1  # the last is the intercept, of the column of ones
-        rows_of_ones, basis = partial(self._map.with_ones, rows), None
+        rows_of_ones: Stream = partial(self._map.with_ones, rows)
+        basis = None
         if len(rows) < n_weights:
             # Steps of Newton's method are cubic in the number of weights: of the coordinates in
             # the span of the samples there are fewer (480 x 1,280: 3.2 s became 0.2).

@@ -954,6 +954,7 @@ def test_copies_of_extractors_know_their_inputs():
     ):
         extractor = FeatureExtractor(module).fit(X)
         again = copy.copy(extractor)  # as pickled, without the cut network
+        assert again.layers() == extractor.layers(X)
         np.testing.assert_array_equal(again.transform(X), extractor.transform(X))
 
 

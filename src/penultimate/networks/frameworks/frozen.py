@@ -7,7 +7,7 @@ for all frameworks, and live in ``networks/extraction.py``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -61,17 +61,19 @@ class Candidate:
         What makes the value, such as ``"Conv2D"``.
     shape : tuple of int or None
         Shape of the value for one sample.
+    n_values : int or None
+        Number of values per sample; None if it depends on the size of the input.
     """
 
     layer: str
     kind: str
     shape: Shape
+    n_values: int | None = field(init=False)
 
-    @property
-    def n_values(self) -> int | None:
-        """Number of values per sample; None if it depends on the size of the input."""
+    def __post_init__(self) -> None:
         sizes = [size for size in self.shape if size is not None]
-        return prod(sizes) if len(sizes) == len(self.shape) else None
+        n_values = prod(sizes) if len(sizes) == len(self.shape) else None
+        object.__setattr__(self, "n_values", n_values)  # the only way into a frozen instance
 
 
 @dataclass(frozen=True)
