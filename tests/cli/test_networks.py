@@ -263,6 +263,16 @@ def test_compare_keeps_features_in_a_cache(photos, network, tmp_path):
     stores = [FeatureStore(each) for each in (tmp_path / "cache").iterdir()]
     assert len(stores) == 2
     assert all(len(store) == 36 for store in stores)
+    # No option leaves out what is damaged here, so none is offered.
+    part = next((stores[0].path / "parts").iterdir())
+    part.write_bytes(part.read_bytes() + b"!")
+    damaged = run("compare", photos, *options, "--layer", "penultimate,pooled", "--skip-corrupt")
+    assert damaged.exit_code == 1
+    said = " ".join(damaged.stderr.split())
+    assert part.name in said
+    assert said.endswith("Delete it, and its features are computed again.")
+    part.unlink()
+    assert run("compare", photos, *options, "--layer", "penultimate,pooled").exit_code == 0
 
 
 @pytest.mark.parametrize(

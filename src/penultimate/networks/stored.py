@@ -24,6 +24,7 @@ from penultimate.networks.extraction import FeatureExtractor
 from penultimate.store.feature_store import FeatureStore
 from penultimate.store.hashes import as_array, content_hash, content_hashes
 from penultimate.store.manifest import is_store
+from penultimate.store.parts import DamagedError
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,22 @@ def cached_features(
     Returns
     -------
     list of ndarray of shape (n_samples, n_features), float32
+
+    Raises
+    ------
+    ValueError
+        If a file of a store is damaged.
     """
+    try:
+        return _cached(extractor, X, folder, progress)
+    except DamagedError as error:  # here, nothing is left out
+        again = "Delete it, and its features are computed again."
+        raise ValueError(f"{error.problem} {again}") from error
+
+
+def _cached(
+    extractor: FeatureExtractor, X: Any, folder: Path, progress: Progress
+) -> list[NDArray[np.float32]]:
     layers = extractor.layer_ if isinstance(extractor.layer_, list) else [extractor.layer_]
     singles = [extractor.at(layer) for layer in layers]
     hashes, _ = hashes_of(X)

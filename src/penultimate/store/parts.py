@@ -27,7 +27,22 @@ _KEY = b"penultimate.key"
 
 
 class DamagedError(ValueError):
-    """A file of a store cannot be used."""
+    """A file of a store cannot be used.
+
+    Parameters
+    ----------
+    problem : str
+        The file, and what is wrong with it.
+    way_out : str
+        What to do; what can be done depends on who reads the store.
+    """
+
+    def __init__(self, problem: str, way_out: str) -> None:
+        super().__init__(problem, way_out)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
 
 
 def write_part(folder: Path, key: str, digests: list[bytes], features: NDArray[Any]) -> Path:
@@ -186,5 +201,5 @@ def _named(path: Path, way_out: str | None = None) -> Iterator[None]:
             f"Delete it, and its features are computed again; or leave it out with {skip}."
         )
         raise DamagedError(
-            f"{str(path)!r}, a file of a feature store, can't be used: {reason}. {way_out}"
+            f"{str(path)!r}, a file of a feature store, can't be used: {reason}.", way_out
         ) from error

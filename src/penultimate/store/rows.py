@@ -89,7 +89,11 @@ class Rows:
                 from penultimate._common.frames import level_outside
 
                 self._left_out.add(path)
-                warnings.warn(f"{error} It was left out.", UserWarning, stacklevel=level_outside())
+                warnings.warn(
+                    f"{error.problem} It was left out; delete it.",
+                    UserWarning,
+                    stacklevel=level_outside(),
+                )
         return bool(new)
 
     def reorder(self, names: Sequence[str]) -> None:
