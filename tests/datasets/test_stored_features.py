@@ -18,7 +18,7 @@ Y = np.repeat(["cat", "dog"], 20)
 
 @pytest.fixture
 def store(tmp_path):
-    with FeatureStore(tmp_path / "pets", key="k1") as store:
+    with FeatureStore(tmp_path / "pets", key="k1", description={"network": "gap"}) as store:
         store.append(HASHES[::-1], FEATURES[::-1])
         store.write_samples(HASHES, label=Y, file=[f"{k}.png" for k in range(40)])
     return store
@@ -32,7 +32,7 @@ def test_a_store_is_read_as_a_data_set(store):
         data.images[0] = 1
     assert (data.name, data.classes) == ("pets", ("cat", "dog"))
     assert data.labels.tolist() == [0] * 20 + [1] * 20
-    assert data.notes == (f"Read from {store!r}.",)
+    assert data.notes == (f"Read from the feature store {str(store.path)!r} (network: gap).",)
     assert data.files.tolist()[3:5] == [str(store.path.parent / "3.png"), "4.png"]
 
 

@@ -10,6 +10,7 @@ from penultimate._common.wording import quantity
 from penultimate.datasets.dataset import Dataset
 from penultimate.datasets.feature_table import label_features
 from penultimate.store import FeatureStore
+from penultimate.store.manifest import in_words
 
 
 def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -> Dataset:
@@ -68,7 +69,8 @@ def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -
             "interrupted. Run it again, which continues it, or leave them out with "
             f"{spelled('--skip-corrupt', 'skip_corrupt=True')}."
         )
-    notes = [f"Read from {store!r}."]
+    said = in_words(store.description)
+    notes = [f"Read from the feature store {str(path)!r}{f' ({said})' if said else ''}."]
     if n_absent:
         kept = np.flatnonzero(present).tolist()
         about = {name: [entries[row] for row in kept] for name, entries in about.items()}

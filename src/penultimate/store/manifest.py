@@ -63,18 +63,29 @@ class Manifest:
     dtype: str
 
     @property
-    def said(self) -> str:
-        """The description as one text; the same before it is kept in JSON and after."""
-        if isinstance(self.description, str):
-            return self.description
-        # JSON has lists where there were tuples.
-        kept = json.loads(_as_json(dict(self.description)))
-        return ", ".join(f"{name}: {value}" for name, value in kept.items())
-
-    @property
     def words(self) -> str:
         """The key and its description, for messages."""
-        return f"{self.key!r} ({self.said})" if self.said else repr(self.key)
+        said = in_words(self.description)
+        return f"{self.key!r} ({said})" if said else repr(self.key)
+
+
+def in_words(description: Description) -> str:
+    """Write a description as one text; the same before it is kept in JSON and after.
+
+    Examples
+    --------
+    >>> from penultimate.store.manifest import in_words
+    >>> in_words({"layer": "gap", "preprocessing": {"size": (8, 8), "crop": None}})
+    'layer: gap, preprocessing: size [8, 8], crop None'
+    """
+    if isinstance(description, str):
+        return description
+    # JSON has lists where there were tuples.
+    kept = json.loads(_as_json(dict(description)))
+    for name, value in kept.items():
+        if isinstance(value, dict):
+            kept[name] = ", ".join(f"{key} {each}" for key, each in value.items())
+    return ", ".join(f"{name}: {value}" for name, value in kept.items())
 
 
 def open_manifest(
@@ -111,7 +122,7 @@ def open_manifest(
     asked = Manifest(key or found.key, description or "", dtype or found.dtype)
     if asked.key != found.key:
         # Words do not tell weights apart, such as those that are drawn anew in each process.
-        alike = found.said == asked.said != ""
+        alike = in_words(found.description) == in_words(asked.description) != ""
         raise ValueError(
             f"The feature store {str(path)!r} is of another network or preprocessing. It holds "
             f"features of {found.words}; asked for are those of "
