@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from penultimate.bundle.errors import BundleError
@@ -84,3 +85,25 @@ def check_text(text: str) -> None:
         point = ord(character)
         if point < 32 or 127 <= point < 160 or 0xD800 <= point < 0xE000:
             raise ValueError(f"the text {text[:40]!r} has the control character {character!r}")
+
+
+def check_names(
+    classes: Iterable[object],
+    feature_names: Iterable[str] | None = None,
+    subsets: Iterable[str] | None = None,
+) -> None:
+    """Raise ``ValueError`` for names that no manifest may hold, before anything is computed.
+
+    Parameters
+    ----------
+    classes : iterable
+        Those that are texts are looked at.
+    feature_names, subsets : iterable of str, optional
+    """
+    kinds = {"classes": classes, "features": feature_names, "subsets": subsets}
+    for kind, names in kinds.items():
+        for name in () if names is None else names:
+            try:
+                check_text(name if isinstance(name, str) else "")
+            except ValueError as error:
+                raise ValueError(f"The {kind} cannot be saved: {error}. Rename it.") from None

@@ -32,7 +32,7 @@ from penultimate.bundle.parity import Parity, answering_part, prove
 from penultimate.bundle.parts import CARD, GRAPH, HEAD, HEAD_WORDS, describe_part
 from penultimate.bundle.promises import abstention_of
 from penultimate.bundle.signing import add_signature
-from penultimate.bundle.strict_json import check_text
+from penultimate.bundle.strict_json import check_names
 from penultimate.bundle.teachable import Labeled, teaching_parts
 from penultimate.bundle.teaching_part import TEACH
 from penultimate.bundle.thumbnails import make_thumbnails
@@ -157,7 +157,8 @@ def save(
     if classes is not None:
         model = SoftmaxClassifier.of_trained(model, classes, X)
     check_is_fitted(model)
-    _check_class_names(model.classes_)
+    own_names = getattr(answering_part(model), "feature_names_in_", None)
+    check_names(model.classes_, own_names if feature_names is None else feature_names)
     if not os.fspath(path).lower().endswith(".zip"):
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     if teach is None and calibration is not None:
@@ -297,16 +298,6 @@ def _steps(model: Any) -> dict[str, Any]:
             steps["calibrator"] = model.calibrator_
         return steps
     return {"head": model}
-
-
-def _check_class_names(classes: NDArray[Any]) -> None:
-    """Refuse names that no manifest may hold, before anything is computed."""
-    for name in classes.tolist():
-        if isinstance(name, str):
-            try:
-                check_text(name)
-            except ValueError as error:
-                raise ValueError(f"The classes cannot be saved: {error}. Rename it.") from None
 
 
 def _facts(

@@ -170,6 +170,7 @@ def fit(
         require("onnx", "onnxruntime", extra="onnx")
         from rich.console import Console
 
+        from penultimate.bundle.strict_json import check_names
         from penultimate.comparison.live import LiveTable
         from penultimate.networks import is_frozen
         from penultimate.networks.adapting import prepares_images, pretrained_of
@@ -181,6 +182,7 @@ def fit(
             dataset = reading.read(live, stack, frozen and prepares_images(chosen))
             dataset = without_unused_subsets(dataset, subsets)
             check_for_data(context, has_images=dataset.has_images, frozen=frozen)
+            check_names(dataset.classes, dataset.feature_names, dataset.subsets)
             if novelty is not None and dataset.subsets:
                 raise typer.BadParameter(
                     "cannot be written for subsets; leave out --subsets.", param_hint="--novelty"

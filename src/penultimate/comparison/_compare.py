@@ -17,6 +17,7 @@ from penultimate._common.files import check_writable
 from penultimate._common.progress import SILENT, Progress
 from penultimate._common.protocols import Builder, Network
 from penultimate._common.validation import check_n_jobs, check_number
+from penultimate.bundle.strict_json import check_names
 from penultimate.comparison.all_splits import AllSplits
 from penultimate.comparison.checks import find_leaks
 from penultimate.comparison.comparison import Comparison
@@ -237,6 +238,8 @@ def compare(
     with _observer(verbose) as progress, ExitStack() as stack:
         dataset, inputs = read_given(data, y, test, network, progress, stack)
         refuse_training(dataset, network, training, checkpoints, layers)
+        if keep_models:
+            check_names(dataset.classes, dataset.feature_names, dataset.subsets)
         on_features = not dataset.has_images
         used = None if on_features else network
         # Only now is it known whether there are subsets, and whether the network has one output
