@@ -12,8 +12,13 @@ def find(page, selector):
     return page.find_elements(By.CSS_SELECTOR, selector)
 
 
+def until(page, holds, seconds=20):
+    """Wait until something holds, and return it; selenium itself looks twice a second."""
+    return WebDriverWait(page, seconds, poll_frequency=0.02).until(lambda _: holds())
+
+
 def wait_for(page, selector, count=1):
-    WebDriverWait(page, 20).until(lambda _: len(find(page, selector)) >= count)
+    until(page, lambda: len(find(page, selector)) >= count)
     return find(page, selector)
 
 

@@ -10,7 +10,6 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from penultimate.bundle import load
 from penultimate.bundle.archive import pack
@@ -27,6 +26,7 @@ from tests.pages import (
     in_scheme,
     in_width,
     show,
+    until,
     wait_for,
 )
 
@@ -63,7 +63,7 @@ def runtime(npm_packages):
 def visit(browser, page):
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(page.as_uri())
-    WebDriverWait(browser, 60).until(lambda _: browser.find_element(By.ID, "status").text != "")
+    until(browser, lambda: browser.find_element(By.ID, "status").text != "", 60)
     browser.set_script_timeout(60)
     browser.execute_async_script("penultimate.ready.then(arguments[0], arguments[0])")
     return browser

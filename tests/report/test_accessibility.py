@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.pages import until
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +79,7 @@ def test_pictures_follow_the_scheme(page, request):
     """The corner of a picture, which is paper, has the color of the section around it."""
     picture = find(page, "#experts .pictures img")[0]
     page.execute_script("arguments[0].loading = 'eager'; arguments[0].scrollIntoView()", picture)
-    WebDriverWait(page, 3).until(lambda _: picture.get_property("naturalWidth"))
+    until(page, lambda: picture.get_property("naturalWidth"), 3)
     shot = Image.open(io.BytesIO(picture.screenshot_as_png)).convert("RGB")
     assert shot.getpixel((3, 3)) == (
         (255, 255, 255) if "light" in request.node.callspec.id else (29, 35, 45)

@@ -11,9 +11,9 @@ import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from penultimate._common.digits import percent, percent_interval, points, points_interval
+from tests.pages import until
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +63,7 @@ def test_every_picture_is_there(page):
     pictures = "[...document.querySelectorAll('#experts img')]"
     page.execute_script(f"{pictures}.forEach(image => {{ image.loading = 'eager' }})")
     script = f"return {pictures}.map(image => image.complete && image.naturalWidth)"
-    WebDriverWait(page, 5).until(lambda _: all(page.execute_script(script)))
+    until(page, lambda: all(page.execute_script(script)), 5)
     widths = page.execute_script(script)
     assert len(widths) >= 4  # two searches, learning curves, training
     assert all(width > 100 for width in widths)
@@ -206,7 +206,7 @@ def test_copying_the_methods_paragraph(page):
     (text,), (button,) = find(page, "#methods-text"), find(page, "#copy")
     assert text.text.startswith("We compared cnn-softmax")
     button.click()
-    WebDriverWait(page, 3).until(lambda _: find(page, "#copied")[0].text)
+    until(page, lambda: find(page, "#copied")[0].text, 3)
     assert find(page, "#copied")[0].text == "Copied."
     # Without any clipboard the text is selected for the reader's own keys.
     page.execute_script(
@@ -214,7 +214,7 @@ def test_copying_the_methods_paragraph(page):
         "document.execCommand = () => false; document.getElementById('copied').textContent = '';"
     )
     button.click()
-    WebDriverWait(page, 3).until(lambda _: find(page, "#copied")[0].text)
+    until(page, lambda: find(page, "#copied")[0].text, 3)
     assert "press Ctrl+C" in find(page, "#copied")[0].text
     assert page.execute_script("return getSelection().toString()").strip() == text.text
 

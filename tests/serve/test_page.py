@@ -13,7 +13,6 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from penultimate.bundle.archive import pack
 from penultimate.bundle.thumbnails import make_thumbnails
@@ -31,6 +30,7 @@ from tests.pages import (
     in_scheme,
     in_width,
     show,
+    until,
     wait_for,
 )
 
@@ -75,7 +75,7 @@ def address(paths):
 def page(browser, address):
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(address)
-    WebDriverWait(browser, 20).until(lambda _: find(browser, "#status")[0].text == "Ready.")
+    until(browser, lambda: find(browser, "#status")[0].text == "Ready.")
     return browser
 
 
@@ -160,7 +160,7 @@ def test_camera(page):
 def test_subsets_and_other_models(browser, address, page, pictures):
     assert find(page, "h1")[0].text == "<b>&digits"
     find(page, '#model option[value="special"]')[0].click()
-    WebDriverWait(page, 20).until(lambda _: find(page, "h1")[0].text == "special")
+    until(page, lambda: find(page, "h1")[0].text == "special")
     for number, subset in enumerate(SUBSETS):
         find(page, f'#subset option[value="{number}"]')[0].click()
         (card,) = show(page, [pictures["zero"]])
@@ -178,7 +178,7 @@ def test_the_first_paint_comes_soon(page):
     times = []
     for _ in range(3):
         page.refresh()
-        WebDriverWait(page, 20).until(lambda _: page.execute_script(
+        until(page, lambda: page.execute_script(
             "return performance.getEntriesByName('first-contentful-paint').length"
         ))  # fmt: skip
         times.append(page.execute_script(
@@ -208,7 +208,7 @@ def test_because_it_looks_like_these(page, pictured, explaining, pictures):
     loaded = (
         "return [...document.querySelectorAll('.neighbors img')].every(i => i.naturalWidth === 64)"
     )
-    WebDriverWait(page, 20).until(lambda _: page.execute_script(loaded))
+    until(page, lambda: page.execute_script(loaded))
     for width in (1100, 360):
         for _ in in_width(page, width):
             for scheme in ("light", "dark"):
@@ -248,8 +248,9 @@ def test_with_a_token_one_signs_in(browser, paths, pictures):
         for given, words in (("a wrong token", "That is not the token"), (TOKEN, "Ready.")):
             browser.get(address)
             find(browser, "#token")[0].send_keys(given, Keys.ENTER)
-            WebDriverWait(browser, 20).until(
-                lambda _, words=words: words in "".join(e.text for e in find(browser, "#status"))
+            until(
+                browser,
+                lambda words=words: words in "".join(e.text for e in find(browser, "#status")),
             )
         show(browser, [pictures["zero"]])
         assert browser.execute_script("return document.cookie") == ""

@@ -4,11 +4,20 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from penultimate.teaching import Teacher, TeachingError
 from tests.bundle.digits import digit_images
-from tests.pages import check_axe, check_background, find, in_scheme, in_width, show, wait_for
+from tests.pages import (
+    check_axe,
+    check_background,
+    find,
+    in_scheme,
+    in_width,
+    show,
+    until,
+    wait_for,
+)
 
 from .conftest import save_teachable
 from .test_page import served
@@ -47,10 +56,6 @@ def page(browser, path):
         until(browser, lambda: text_of(browser, "#so-far").startswith("Version 1 serves."))
         yield browser
         browser.get("about:blank")
-
-
-def until(page, holds):
-    WebDriverWait(page, 20).until(lambda _: holds())
 
 
 def text_of(page, selector):

@@ -5,10 +5,9 @@ import json
 from urllib.request import Request, urlopen
 
 import pytest
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.bundle.digits import digit_images, watched_digits
-from tests.pages import check_axe, find, in_scheme, in_width, show, wait_for
+from tests.pages import check_axe, find, in_scheme, in_width, show, until, wait_for
 
 from .conftest import as_file
 from .test_page import served
@@ -54,7 +53,7 @@ def test_the_page_withdraws_the_guarantee_until_a_person_resets_it(browser, addr
     browser.get(address)  # opened anew, at once
     assert find(browser, "#watch")[0].is_displayed()
     find(browser, "#watch-anew")[0].click()
-    WebDriverWait(browser, 20).until(lambda _: not find(browser, "#watch")[0].is_displayed())
+    until(browser, lambda: not find(browser, "#watch")[0].is_displayed())
     assert "nothing is withdrawn" in find(browser, "#status")[0].text
     with urlopen(f"{address}v1/watch") as response:
         assert json.load(response)["watch"]["n_seen"] == 0
