@@ -47,12 +47,16 @@ def test_without_a_compiler_pip_says_which_is_needed(tmp_path):
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
-    """The source distribution, and the wheel that is built from it."""
+    """The source distribution, and the wheel.
+
+    Both are made in this folder, where the core was compiled when the project was installed: with
+    the same tools, nothing is compiled again. A test says that the source distribution has the same
+    files, so the wheel built from it would be the same.
+    """
     folder = tmp_path_factory.mktemp("dist")
-    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
-    # Compiled faster than the copy that all other tests use, from the same code.
-    setting = "-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG"
-    status, output = run(*build, setting, cwd=folder)
+    build = (sys.executable, "-m", "build", "--no-isolation", "--sdist", "--wheel")
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    status, output = run(*build, "--outdir", folder, ROOT, cwd=folder, PATH=tools)
     assert status == 0, output
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     return sdist, wheel
@@ -71,9 +75,20 @@ def sources():
 @pytest.mark.slow
 def test_sdist_is_what_git_has(distributions, sources):
     with tarfile.open(distributions[0]) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
+        contents = {
+            member.name.partition("/")[2]: archive.extractfile(member).read()
+            for member in archive.getmembers()
+        }
+    del contents["PKG-INFO"]
     ours = {name for name in sources if not name.startswith((".ci/", ".github/"))}
-    assert names == ours | {"PKG-INFO"}
+    assert contents.keys() == ours
+    assert [name for name in ours if contents[name] != (ROOT / name).read_bytes()] == []
+
+
+def test_the_core_is_compiled_from_what_git_has(sources):
+    """Else it would compile here, and not from the source distribution."""
+    core = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src" / "core").rglob("*")}
+    assert core <= sources
 
 
 @pytest.mark.slow
@@ -103,16 +118,17 @@ def test_installed_wheel_passes_its_tests(distributions, tmp_path):
     status, output = run(*PIP, "--python", python, *INSTALL, wheel)
     assert status == 0, output
 
-    code = "import penultimate.svm; print(penultimate.svm.__file__, penultimate.svm._core.__file__)"
-    status, output = run(python, "-c", code, cwd=unpacked)
-    assert status == 0, output
-    assert [Path(file).parent for file in output.split()] == [site / "penultimate" / "svm"] * 2
     # Without pytest's own "src", which has no compiled part. These call all of the core; the other
     # tests of svm would say the same of the same code.
     chosen = ["-m", "not slow and not serial", "tests/svm/test_core.py", "tests/svm/test_native.py"]
-    tests = (python, "-m", "pytest", "-o", "pythonpath=", *chosen)
-    status, output = run(*tests, cwd=unpacked)
+    code = (
+        "import sys, pytest, penultimate.svm as svm; print(svm.__file__, svm._core.__file__);"
+        f"sys.exit(pytest.main({['-o', 'pythonpath=', *chosen]}))"
+    )
+    status, output = run(python, "-c", code, cwd=unpacked)
     assert status == 0, output
+    files = output.splitlines()[0].split()
+    assert [Path(file).parent for file in files] == [site / "penultimate" / "svm"] * 2
 
 
 def required():

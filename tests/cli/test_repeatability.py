@@ -16,16 +16,15 @@ from safetensors.numpy import load_file
 
 from penultimate.networks import NETWORKS
 
-# The backend compiles for seconds per network, so not every network has every shape. `wide`, which
-# pools in another place than the others, has both precisions; `plane` is `compact` with two more
-# layers. A large network comes first, while the threads are still starting: if operations run
-# concurrently, this is where the difference shows (in one process out of four). Two steps each, as
-# the first one of Adam hides how large a gradient is.
+# The backend compiles for seconds per network, the longer the more layers: every network once, and
+# both precisions. `compact` and `plane` need not be deep: they repeat the stages of `wide`, with the
+# pooling in another place. A large network comes first, while the threads are still starting: if
+# operations run concurrently, this is where the difference shows (in one process out of four). Two
+# steps each, as the first one of Adam hides how large a gradient is.
 CALLS = (
     ("wide", 40, 3, "float32"),
-    ("compact", 40, 3, "bfloat16"),
-    ("plane", 28, 1, "float32"),
-    ("wide", 10, 3, "bfloat16"),
+    ("compact", 10, 3, "bfloat16"),
+    ("plane", 8, 1, "float32"),
 )
 TRAINING = f"""
 import hashlib
@@ -47,8 +46,8 @@ from penultimate.cli import main
 from penultimate.report import render
 render._picture = lambda display, width: "data:,"
 data, out = sys.argv[1:]
-options = ["--out", f"{out}/report", "--checkpoints", f"{out}/networks", "--image-size", "80"]
-options += ["--seeds", "1", "--epochs", "3", "--methods", "cnn-softmax,cnn+svm-rbf"]
+options = ["--out", f"{out}/report", "--checkpoints", f"{out}/networks", "--image-size", "20"]
+options += ["--seeds", "1", "--epochs", "2", "--methods", "cnn-softmax,cnn+svm-rbf"]
 sys.argv[1:] = ["compare", data, *options]
 main()
 """
@@ -77,9 +76,9 @@ def processes(tmp_path_factory):
 def write_photos(folder, *, backwards):
     """Write noise of three slightly different classes, which cannot be memorized."""
     rng = np.random.default_rng(0)
-    photos = rng.integers(0, 256, (3, 30, 64, 64, 3))
+    photos = rng.integers(0, 256, (3, 30, 32, 32, 3))
     for number in range(3):
-        photos[number, :, 16 * number : 16 * number + 24] //= 2
+        photos[number, :, 8 * number : 8 * number + 12] //= 2
     order = [(number, index) for number in range(3) for index in range(30)]
     for number, index in reversed(order) if backwards else order:
         path = folder / f"class {number}" / f"{index}.png"
