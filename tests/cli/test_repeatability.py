@@ -17,10 +17,10 @@ from safetensors.numpy import load_file
 from penultimate.networks import NETWORKS
 
 # The backend compiles for seconds per network, the longer the more layers: every network once, and
-# both precisions. `compact` and `plane` need not be deep: they repeat the stages of `wide`, with the
-# pooling in another place. A large network comes first, while the threads are still starting: if
-# operations run concurrently, this is where the difference shows (in one process out of four). Two
-# steps each, as the first one of Adam hides how large a gradient is.
+# both precisions. `compact` and `plane` need not be deep: they repeat the stages of `wide`, with
+# the pooling in another place. A large network comes first, while the threads are still starting:
+# if operations run concurrently, this is where the difference shows (in one process out of four).
+# Two steps each, as the first one of Adam hides how large a gradient is.
 CALLS = (
     ("wide", 40, 3, "float32"),
     ("compact", 10, 3, "bfloat16"),
