@@ -31,8 +31,11 @@ EXPORTED = {
 # Whose backbones are put into other networks: small ones, and one that begins by scaling pixels
 # itself. There a backbone is one layer, whatever is in it.
 NESTED = (*QUICK, "MobileNetV3Small")
-# Whose headless forms are those that Keras builds.
-BUILT = ("VGG16", "ConvNeXtTiny")
+# Whose headless forms are those that Keras builds: to build a large network takes longer than all
+# else that is done with it. Of the others, they are made of the layers that are there.
+BUILT = ("VGG16",)
+# Whose nested form is also saved and loaded, which no family does in a way of its own.
+SAVED = ("VGG16",)
 # The last layer is not a Dense layer: the input of the scores lies further back.
 BEFORE_TOP = {"MobileNet": "conv_preds", "MobileNetV3Small": "logits"}
 
@@ -57,7 +60,10 @@ def build_headless(family, top):
     else:
         # What the family makes of include_top=False, on the layers that are there.
         pooled = [each for each in top.layers if isinstance(each, layers.GlobalAveragePooling2D)]
-        backbone = keras.Model(top.inputs[0], pooled[-1].input)
+        maps = pooled[-1].input
+        if family == "ConvNeXtTiny":
+            maps = layers.LayerNormalization(epsilon=1e-6)(maps)
+        backbone = keras.Model(top.inputs[0], maps)
     yield backbone
     for pooling, layer in (
         ("max", layers.GlobalMaxPooling2D),
@@ -72,11 +78,13 @@ def build_headless(family, top):
 
 def without_activation(family, top):
     """Return the network with its last scores as they are."""
-    if family in BUILT or family in BEFORE_TOP:
+    if family in BUILT or family == "MobileNet":
         return build(family, classes=7, classifier_activation=None)
     # What the family makes of classifier_activation=None, on the layers that are there.
     last = top.layers[-1]
-    return keras.Model(top.inputs[0], layers.Dense(7, name=last.name)(last.input))
+    is_activation = family in BEFORE_TOP
+    plain = layers.Activation("linear") if is_activation else layers.Dense(7, name=last.name)
+    return keras.Model(top.inputs[0], plain(last.input))
 
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -114,10 +122,10 @@ def check_family(family):
     for backbone in build_headless(family, top):
         assert FeatureExtractor(backbone, pooling=None).fit().cut_at_ == "the network's output"
     if family in NESTED:
-        check_nested(backbone, X)
+        check_nested(backbone, X, saved=family in SAVED)
 
 
-def check_nested(backbone, X):
+def check_nested(backbone, X, *, saved):
     shape = X.shape[1:]
     image = keras.Input(shape)
     scaled = layers.Rescaling(1 / 255)(layers.RandomFlip()(image))
@@ -128,6 +136,7 @@ def check_nested(backbone, X):
     check(model, X, expected)
     before = [layers.Input(shape), layers.RandomRotation(0.1), layers.Rescaling(1 / 255)]
     check(keras.Sequential([*before, backbone, layers.Dropout(0.1), layers.Dense(5)]), X, expected)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(f"{folder}/model.keras")
-        check(keras.models.load_model(f"{folder}/model.keras"), X, expected)
+    if saved:
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(f"{folder}/model.keras")
+            check(keras.models.load_model(f"{folder}/model.keras"), X, expected)

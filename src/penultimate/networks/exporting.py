@@ -176,8 +176,7 @@ def _export(
     if samples is not None:
         # Noise may miss what images show, such as units that noise never reaches.
         batches.append(np.asarray(samples, given.dtype))
-    # Measured, as the framework may leave them open.
-    shapes = [_shape_of(network, cut, batches[0]) for cut in network.cuts]
+    shapes = [_shape_of(cut, given.shape, batches[0]) for cut in network.cuts]
     values = [Value(len(shape) + 1, cut.channel_axis) for shape, cut in zip(shapes, network.cuts)]
     made = assembled(
         model,
@@ -193,8 +192,11 @@ def _export(
     return made
 
 
-def _shape_of(network: CutNetwork, cut: Cut, batch: NDArray[Any]) -> Shape:
-    return cut.run([batch[:1]]).shape[1:]
+def _shape_of(cut: Cut, given: Shape | None, batch: NDArray[Any]) -> Shape:
+    """Return the shape of a value as the framework states it, or measured where it is open."""
+    stated = None if given is None or None in given else cut.output_shape([given])
+    # A framework that compiles does so for this one sample: not where nothing is to be found out.
+    return cut.run([batch[:1]]).shape[1:] if stated is None or None in stated else stated
 
 
 def _noise(
