@@ -80,8 +80,8 @@ def test_the_network_has_seen_only_the_fit_part(shapes, monkeypatch):
 
     real = _cut_network.fit_network
     monkeypatch.setattr(_cut_network, "fit_network", spy)
-    DeepSVC(training=QUICK, head=SMALL).fit(*shapes)
-    DeepSVC(training=QUICK, head=SMALL, selection="resubstitution").fit(*shapes)
+    DeepSVC(image_network, training=QUICK, head=SMALL).fit(*shapes)
+    DeepSVC(image_network, training=QUICK, head=SMALL, selection="resubstitution").fit(*shapes)
     assert seen == [48, 60]
 
 
@@ -138,7 +138,8 @@ def test_a_misspelled_layer_is_found_before_the_training(shapes, layer, monkeypa
 
 def test_groups(shapes):
     X, y = shapes
-    model = DeepSVC(training=QUICK, head=SMALL).fit(X, y, groups=np.arange(60) % 12)
+    model = DeepSVC(image_network, training=QUICK, head=SMALL)
+    model.fit(X, y, groups=np.arange(60) % 12)
     assert (model.predict(X) == y).mean() > 0.5
 
 
@@ -146,7 +147,8 @@ def test_groups(shapes):
 def test_layer_is_selected(shapes):
     X, y = shapes
     layers = ["flatten", "penultimate"]
-    model = DeepSVC(layer=layers, head=SMALL, training=QUICK, random_state=0).fit(X, y)
+    model = DeepSVC(image_network, layer=layers, head=SMALL, training=QUICK, random_state=0)
+    model.fit(X, y)
     assert list(model.layer_scores_) == layers
     assert model.layer_ == max(layers, key=model.layer_scores_.get)
     assert model.best_score_ == model.layer_scores_[model.layer_]
@@ -302,7 +304,7 @@ def test_not_fitted(shapes):
 
 @pytest.mark.slow
 def test_cross_validation(shapes):
-    model = DeepSVC(training=QUICK, head=SMALL, random_state=0)
+    model = DeepSVC(image_network, training=QUICK, head=SMALL, random_state=0)
     assert cross_val_score(model, *shapes, cv=2).mean() > 0.5
 
 

@@ -176,6 +176,6 @@ def test_a_clean_run_passes_every_check(shared_data):
     """The digits of the demo, with a short training, give no finding."""
     from penultimate.datasets import load_mnist_5k
 
-    digits = load_mnist_5k().take(np.arange(0, 5000, 4))
-    result = compare(digits, seeds=1, training=Training(epochs=6))
+    digits = load_mnist_5k().take(np.arange(0, 5000, 4))  # fewer are too few to test on
+    result = compare(digits, seeds=1, training=Training(epochs=4))
     assert [check["id"] for check in result.checks if check["level"] != "info"] == []
