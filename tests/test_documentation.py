@@ -16,8 +16,6 @@ from penultimate import datasets
 from penultimate.cli import compare, look  # noqa: F401  importing registers the commands
 from penultimate.cli.app import app
 from penultimate.networks.frameworks.backend import import_keras
-from penultimate.networks.training import fit
-from penultimate.networks.training.epochs import run_epoch
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,17 +70,16 @@ def a_network_of_the_user(folder):
     return named | {"X_test": X[120:], "y_test": y[120:]}
 
 
-# That the pages run is tested here; what a training by steps does, elsewhere and by the README.
+# That the pages run is tested here; what a training by steps does, elsewhere: that of digits, as in
+# the README, by an example (tests/test_examples.py).
 pytestmark = pytest.mark.usefixtures("solved_networks")
 COMMANDS = [page for page in PAGES if "```console" in page.read_text("utf-8")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.name)
-def test_commands_run(page, request, tmp_path, monkeypatch):
+def test_commands_run(page, undrawn, tmp_path, monkeypatch):
     """The commands of a page, on a folder of small photos; each succeeds."""
-    if page.name != "README.md":  # one report with its pictures
-        request.getfixturevalue("undrawn")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(webbrowser, "open", lambda address: None)
     monkeypatch.setattr(penultimate.Training, "__init__", _in_two_epochs)
@@ -122,8 +119,6 @@ CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 def test_code_runs(page, shapes, few_digits, a_model, undrawn, tmp_path, monkeypatch):
     """The blocks of a page run one after the other, on data that the page does not define."""
     monkeypatch.chdir(tmp_path)
-    if page.name == "README.md":
-        monkeypatch.setattr(fit, "run_epoch", run_epoch)
     monkeypatch.setattr(datasets, "load_mnist_5k", lambda: few_digits)
     monkeypatch.setattr(penultimate.Training, "__init__", _in_two_epochs)
     X, y = shapes

@@ -51,6 +51,14 @@ def test_settings_that_were_not_tried_stay_empty():
     assert np.isnan(display.scores).sum() == 2
 
 
+@pytest.mark.parametrize(("score", "low"), [(0.5, 0.49), (0.004, 0.0)])
+def test_equal_scores_have_a_scale_of_colors(score, low):
+    display = SearchHeatmapDisplay.from_scores(
+        [{"C": 1, "gamma": 1.0}, {"C": 2, "gamma": 1.0}], [score, score]
+    ).plot()
+    assert display.ax_.images[0].get_clim() == pytest.approx((low, score))
+
+
 def test_search_without_gamma():
     search = SVCSearchCV(SVC(kernel="linear")).fit(*load_iris(return_X_y=True))
     with pytest.raises(ValueError, match="numbers for C and gamma"):
