@@ -327,13 +327,13 @@ def test_options_of_networks_are_refused_for_features(data, given, tmp_path):
     assert not (tmp_path / "m.zip").exists()
 
 
-@pytest.mark.parametrize("place", ["features", "classes"])
+@pytest.mark.parametrize("place", ["feature", "class"])
 def test_names_that_no_file_may_hold_are_refused_before_anything_is_fitted(
     place, tmp_path, monkeypatch
 ):
     names = ["width", "height", "label"]
     labels = ["owl", "cat"]
-    (names if place == "features" else labels)[0] += "\x1b[2J"
+    (names if place == "feature" else labels)[0] += "\x1b[2J"
     rows = [f"{k % 2 + k / 90},{k / 30},{labels[k % 2]}" for k in range(60)]
     table = tmp_path / "table.csv"
     table.write_text("\n".join([",".join(names), *rows]))
@@ -341,5 +341,5 @@ def test_names_that_no_file_may_hold_are_refused_before_anything_is_fitted(
     keeping = ("compare", table, "--keep-models", "--methods", "svm-linear,logistic")
     for command in (("fit", table, "--out", tmp_path / "model.zip"), keeping):
         said = run(*command, code=1).stderr
-        assert f"The {place} cannot be saved: the text " in said
+        assert f"The name of a {place} cannot be saved: the text " in said
         assert "has the control character '\\x1b'. Rename it." in said

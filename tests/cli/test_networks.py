@@ -86,7 +86,8 @@ def test_what_a_network_takes_has_to_be_stated(photos, network, tmp_path):
         (["--network", "missing.onnx"], "which does not exist"),
         (["--network", "no_such_module:build"], "cannot be imported"),
         (["--network", "no_such_file.py:build"], "there is no file"),
-        (["--network", "json:dump_"], "has no 'dump_'. Did you mean 'dump'?"),
+        (["--network", "json:dump_"], "'json' has no 'dump_'. Did you mean 'dump'?"),
+        (["--network", "json:"], "no name comes after the colon"),
         (["--preprocessing", "imagenet"], "is trained on your"),
         (["--mirror"], "is trained on your"),
         (["--pooling", "max"], "is trained on your"),
@@ -224,12 +225,14 @@ def test_a_file_that_cannot_be_read(photos, network, tmp_path):
     stopped = extract(copied, network, tmp_path / "store")
     assert stopped.exit_code == 1
     assert "0-bad.jpg" in stopped.stderr
+    # Two copies of it: each content is computed once.
+    (min(copied.iterdir()) / "1-bad.jpg").write_bytes(b"\xff\xd8\xff")
     # The same command twice: then only what cannot be read is left to compute.
     for n_computed in (36, 0):
         skipped = extract(copied, network, tmp_path / "store", "--skip-corrupt")
         assert skipped.exit_code == 0, skipped.stderr
         assert f"Computed: {n_computed} image" in skipped.stdout
-        assert "Left out:" in skipped.stdout
+        assert skipped.stdout.count("Left out:") == 2
         assert len(FeatureStore(tmp_path / "store")) == 36
 
 
@@ -244,8 +247,25 @@ def test_a_damaged_part_is_computed_again(photos, network, tmp_path):
     skipped = extract(photos, network, out, "--skip-corrupt")
     assert "It was left out" in " ".join(skipped.stderr.split())
     assert "Computed: 36 images in" in skipped.stdout
+    assert f"delete {part}" in skipped.stdout
+    command = skipped.stdout.splitlines()[-1].removeprefix("Next: penultimate ")
+    compared = run(
+        *command.split(), "--seeds", "1", "--methods", "svm-rbf", "--out", tmp_path / "r"
+    )
+    assert compared.exit_code == 0, compared.stderr
     part.unlink()
     assert "Computed: 0 images in" in extract(photos, network, out).stdout
+
+
+def test_photos_of_which_none_can_be_read(network, tmp_path):
+    for name in ("red/1.jpg", "blue/2.jpg"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        (tmp_path / "photos" / name).write_bytes(b"abc")
+    result = extract(tmp_path / "photos", network, tmp_path / "store", "--skip-corrupt")
+    assert result.exit_code == 1
+    assert "None of the 2 images of" in result.stderr
+    assert "The first: " in result.stderr
+    assert "bug" not in result.stderr
 
 
 def test_extract_needs_a_trained_network(photos, tmp_path):
@@ -279,6 +299,8 @@ def test_compare_keeps_features_in_a_cache(photos, network, tmp_path):
     ("body", "words"),
     [
         ("raise KeyError('weights')", "failed: KeyError"),
+        ("import json; json.loads('[')", "failed: JSONDecodeError"),
+        ("raise SystemExit", "failed: SystemExit (faulty.py"),
         ("import sys; sys.exit(3)", "failed: SystemExit"),
         ("return None.no_such_thing", "failed: AttributeError"),
     ],

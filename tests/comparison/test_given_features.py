@@ -48,6 +48,24 @@ def test_an_open_store_has_its_own_labels(tmp_path):
     np.testing.assert_array_equal(own.methods[1].predictions, given.methods[1].predictions)
 
 
+def test_an_open_store_says_itself_whether_damaged_parts_are_left_out(tmp_path):
+    hashes = content_hashes(X)
+    for half in (slice(0, 120), slice(120, 240)):
+        with FeatureStore(tmp_path / "store", key="blobs") as store:
+            store.append(hashes[half], X[half])
+    store.write_samples(hashes, label=list(Y))
+    (part, _) = sorted((tmp_path / "store" / "parts").iterdir())
+    part.write_bytes(part.read_bytes() + b"!")
+    chosen = {"methods": ["logistic", "svm-linear"], "seeds": 1, "verbose": 0}
+    with pytest.warns(UserWarning, match="It was left out"):
+        partly = FeatureStore(store.path, on_damage="skip")
+    assert partly.damaged == [part]
+    assert len(compare(partly, **chosen).dataset.labels) == 120
+    part.unlink()
+    with pytest.raises(ValueError, match=r"leave them out with FeatureStore\(path, on_damage="):
+        compare(FeatureStore(store.path), **chosen)
+
+
 def test_what_was_selected_is_printed():
     chosen = compare(X, Y, methods=["svm-linear"], normalization=["l2", None], seeds=1, verbose=0)
     assert "Note: Normalization, selected on held-out samples (" in str(chosen)

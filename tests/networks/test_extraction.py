@@ -176,6 +176,11 @@ def test_inputs_of_different_lengths():
         ((2, 1, 8, 8), r"repeat their gray channel, as with numpy.repeat\(X, 3, axis=1\)"),
         ((2, 4, 8, 8), r"drop their alpha channel, as with X\[:, :3\]"),
         ((2, 2, 8, 8), "give them 3 channels"),
+        (
+            (2, 9, 7, 3),
+            r"move their channels first, as with numpy.moveaxis\(X, -1, 1\), and resize",
+        ),
+        ((2, 9, 9, 1), "move their channels first, .* and resize them"),
         ((2, 8, 8), r"no channels; make 3 .* numpy.repeat\(X\[:, None\], 3, axis=1\)"),
     ],
 )
@@ -195,6 +200,10 @@ def test_samples_of_a_wrong_shape_for_channels_before_places(shape, message):
         (np.zeros((2, 8, 8, 2)), "8 x 8 x 2; .*: give them 3 channels"),
         (np.zeros((2, 8, 8)), r"8 x 8; .*no channels; .*repeat\(X\[..., None\], 3"),
         (np.zeros((2, 3, 8, 8)), "images are 3 x 8 x 8; .*: move their channels last"),
+        (
+            np.zeros((2, 3, 9, 7)),
+            "images are 3 x 9 x 7; .*: move their channels last, .* and resize",
+        ),
         (np.zeros((2, 192)), r"samples of shape \(8, 8, 3\); got X of shape \(2, 192\)"),
         ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "resize all images to one size"),
     ],

@@ -149,6 +149,11 @@ def test_a_batch_in_which_nothing_can_be_read(size, tmp_path):
     ((start, stop, features),) = stream
     assert (start, stop, found) == (2, 4, [0, 1, 2])
     assert features[1].tolist() == [9] * 192
+    found.clear()
+    extractor.set_params(preprocessing=Preprocessing(8)).fit([good])
+    extractor.set_params(preprocessing=Preprocessing(size))
+    assert list(extractor.stream(bad, on_error=lambda k, _: found.append(k))) == []
+    assert found == [0, 1, 2]
     with pytest.raises(ValueError, match=r"0\.jpg"):
         extractor.fit(bad).transform(bad)
 

@@ -181,13 +181,17 @@ def test_another_network_is_refused_with_both_fingerprints(store):
         FeatureStore(store.path, key="k2", description="another one")
     for said in ("'k1' (network: wide, layer: gap)", "'k2' (another one)", str(store.path)):
         assert said in str(refused.value)
+    assert len(FeatureStore(store.path, key="k1", description="in other words")) == 40
 
 
 def test_other_weights_that_are_described_alike_are_refused_in_these_words(store):
     alike = {"network": "wide", "layer": "gap"}
-    with pytest.raises(ValueError, match="those of 'k2', described alike but not the same"):
+    with pytest.raises(
+        ValueError, match="those of 'k2', which has the same description but differs"
+    ):
         FeatureStore(store.path, key="k2", description=alike)
-    assert len(FeatureStore(store.path, key="k1", description="in other words")) == 40
+    with pytest.raises(ValueError, match=r"those of 'k2' \(n: 3, path: a\)"):
+        FeatureStore(store.path, key="k2", description={"n": np.int64(3), "path": Path("a")})
 
 
 def test_what_is_no_store(tmp_path):
@@ -218,6 +222,7 @@ def test_what_is_no_store(tmp_path):
         ({"version": 2}, r"has format 2, of a newer version .* up to 1. Update penultimate"),
         ({"dtype": "float8"}, "is not the manifest of a feature store"),
         ({"key": None}, "is not the manifest of a feature store"),
+        ({"description": ["a"]}, "is not the manifest of a feature store"),
     ],
 )
 def test_a_manifest_of_another_kind(store, change, message):

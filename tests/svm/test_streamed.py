@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from penultimate import SVC, StreamedSVC
-from penultimate.svm import _newton, _streams
+from penultimate.svm import _newton, _streams, streamed
 
 X, y = make_classification(
     5000, 32, n_informative=20, n_classes=4, class_sep=0.8, random_state=0, shuffle=True
@@ -92,20 +92,33 @@ def test_the_size_of_a_block_changes_nothing(size):
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("n_samples", [31, 32])  # with the intercept there are 33 weights
-def test_fewer_samples_than_weights_have_the_same_solution(kernel, n_classes, n_samples):
-    rows = np.flatnonzero(y < n_classes)[:n_samples]
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_few_samples_are_solved_in_their_span(kernel, n_classes, dtype, monkeypatch):
+    rows = np.flatnonzero(y < n_classes)[:24]  # with the intercept there are 33 weights
     # A feature that is constant, one that is there twice, and a sample that is.
-    Z = np.hstack([X[rows, :-2], np.ones((n_samples, 1)), X[rows, :1]]).astype(float)
-    Z[-1], labels, weight = Z[0], y[rows], 1.0 + np.arange(n_samples) % 3
-    machine = StreamedSVC(kernel=kernel, n_components=32, tol=1e-9, random_state=0)
+    Z = np.hstack([X[rows, :-2], np.ones((24, 1)), X[rows, :1]]).astype(dtype)
+    Z[-1], labels, weight = Z[0], y[rows], 1.0 + np.arange(24) % 3
+    machine = StreamedSVC(kernel=kernel, n_components=32, tol=1e-6, batch_size=7, random_state=0)
+    widths = []
+
+    def solve(problems, *args, **params):
+        widths.append(problems.weights.shape[1])
+        return _newton.minimize(problems, *args, **params)
+
+    monkeypatch.setattr(streamed, "minimize", solve)
     few = clone(machine).fit(Z, labels, sample_weight=weight)
     # Samples that do not count make them as many as the weights.
-    twice, without = np.concatenate([Z, Z]), np.concatenate([weight, np.zeros(n_samples)])
-    many = machine.fit(twice, np.concatenate([labels, labels]), sample_weight=without)
-    np.testing.assert_allclose(few.objective_, many.objective_, rtol=1e-8)
-    np.testing.assert_allclose(few.coef_, many.coef_, atol=1e-6)
-    np.testing.assert_allclose(few.intercept_, many.intercept_, atol=1e-6)
+    twice, without = np.concatenate([Z, Z]), np.concatenate([weight, np.zeros(24)])
+    many = clone(machine).fit(twice, np.concatenate([labels, labels]), sample_weight=without)
+    # Neither is the span used where it takes more memory than there may be.
+    limited = clone(machine).set_params(memory_limit=8 * 33**2).fit(Z, labels, weight)
+    assert widths[0] == 24
+    assert set(widths[1:]) == {33}
+    tol = 1e-8 if dtype == "float64" else 1e-3
+    for other in (many, limited):
+        np.testing.assert_allclose(few.objective_, other.objective_, rtol=2e-6)
+        np.testing.assert_allclose(few.coef_, other.coef_, rtol=tol, atol=tol)
+        np.testing.assert_allclose(few.intercept_, other.intercept_, rtol=tol, atol=tol)
 
 
 def test_classes_in_groups_that_fit_into_memory():

@@ -186,15 +186,9 @@ def _pixels(image: DecodedImage) -> NDArray[Any]:
     return image.pixels.astype(np.float32) * np.float32(255 / white)
 
 
-def first_readable(images: Images) -> NDArray[Any]:
-    """Return the first image that can be read.
-
-    Raises
-    ------
-    ValueError, OSError
-        That of the first image, if none can be read.
-    """
+def first_readable(images: Images) -> NDArray[Any] | None:
+    """Return the first image that can be read; None if none can."""
     for index in range(len(images)):
         with suppress(ValueError, OSError):
             return images[index]
-    return images[0]
+    return None

@@ -100,10 +100,12 @@ def check_names(
         Those that are texts are looked at.
     feature_names, subsets : iterable of str, optional
     """
-    kinds = {"classes": classes, "features": feature_names, "subsets": subsets}
+    kinds = {"class": classes, "feature": feature_names, "subset": subsets}
     for kind, names in kinds.items():
         for name in () if names is None else names:
             try:
                 check_text(name if isinstance(name, str) else "")
             except ValueError as error:
-                raise ValueError(f"The {kind} cannot be saved: {error}. Rename it.") from None
+                raise ValueError(
+                    f"The name of a {kind} cannot be saved: {error}. Rename it."
+                ) from None

@@ -157,8 +157,13 @@ def save(
     if classes is not None:
         model = SoftmaxClassifier.of_trained(model, classes, X)
     check_is_fitted(model)
-    own_names = getattr(answering_part(model), "feature_names_in_", None)
-    check_names(model.classes_, own_names if feature_names is None else feature_names)
+    inner = answering_part(model)
+    own_names = getattr(inner, "feature_names_in_", None)
+    check_names(
+        model.classes_,
+        own_names if feature_names is None else feature_names,
+        getattr(inner, "specialists_", None),
+    )
     if not os.fspath(path).lower().endswith(".zip"):
         raise ValueError(f"The file of a bundle ends in .zip; got {os.fspath(path)!r}.")
     if teach is None and calibration is not None:

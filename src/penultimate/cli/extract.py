@@ -141,6 +141,11 @@ def extract(
                 )
                 raise typer.Exit(130) from None
             kept = [k for k in range(len(samples)) if k not in done.unreadable]
+            if not kept:
+                raise ValueError(
+                    f"None of the {len(samples):,} images of {str(data)!r} can be read. The first: "
+                    f"{next(iter(done.unreadable.values()))}."
+                )
             store.write_samples(
                 done.hashes[kept],
                 **{
@@ -166,7 +171,10 @@ def extract(
         # Only a store that was there can differ from what was asked for.
         created = ", as it was created" if not half and store.stored_dtype == "float16" else ""
         print(f"Store: {out} ({store.stored_dtype}{created})")
-        print(f"Next: penultimate compare {out}")
+        for part in store.damaged:
+            print(f"Damaged, and computed again: delete {part}")
+        skip = " --skip-corrupt" if store.damaged else ""
+        print(f"Next: penultimate compare {out}{skip}")
 
 
 class _Rate(Progress):

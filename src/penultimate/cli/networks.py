@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import sysconfig
 import traceback
 from fractions import Fraction
 from pathlib import Path
@@ -252,9 +253,11 @@ def _imported(text: str) -> object:
     # Whatever a user's code raises, SystemExit too, is theirs, and not a fault of this program.
     try:
         module = _module(place)
+        if not name:
+            raise ValueError("no name comes after the colon")
         if not hasattr(module, name):
             near = suggest(name, [each for each in vars(module) if not each.startswith("_")])
-            raise AttributeError(f"module {place!r} has no {name!r}.{near}")
+            raise AttributeError(f"{module.__name__!r} has no {name!r}.{near}")
         found = getattr(module, name)
     except (Exception, SystemExit) as error:
         reason = f"cannot be imported: {_in_words(error)}"
@@ -273,14 +276,17 @@ def _imported(text: str) -> object:
 
 def _in_words(error: BaseException) -> str:
     """Return an exception with the line of the user's code that raised it, if one did."""
-    ours = (__file__, importlib.__file__)
     lines = [
-        each
-        for each in traceback.extract_tb(error.__traceback__)
-        if each.filename not in ours and not each.filename.startswith("<")
+        line
+        for line in traceback.extract_tb(error.__traceback__)
+        if line.filename not in (__file__, importlib.__file__) and not line.filename.startswith("<")
     ]
-    place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
-    return f"{type(error).__name__}: {str(error).rstrip('.')}{place}"
+    # The line that called a library says more than the one within it.
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+    own = [line for line in lines if not line.filename.startswith(libraries)] or lines
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    said = str(error).rstrip(".")
+    return f"{type(error).__name__}{f': {said}' if said else ''}{place}"
 
 
 def _module(place: str) -> ModuleType:

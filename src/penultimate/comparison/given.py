@@ -34,7 +34,7 @@ DEFAULT_LAYER = "penultimate"
 
 
 def read_given(
-    data: ArrayLike | str | Path | Dataset,
+    data: ArrayLike | str | Path | Dataset | FeatureStore,
     y: ArrayLike | None,
     test: tuple[ArrayLike, ArrayLike] | None,
     network: object,

@@ -127,6 +127,7 @@ class LiveTable(Progress):
             self.console.print(
                 f"seed {seed}  {method:<14} {self._percent(accuracy)}", highlight=False
             )
+            self._line_at = time.perf_counter()
         self._draw_cell()
 
     def message(self, text: str) -> None:

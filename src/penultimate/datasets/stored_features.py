@@ -21,7 +21,8 @@ def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -
     path : str, Path or FeatureStore
         Folder of the store, or the open store.
     skip_corrupt : bool, default=False
-        Whether to leave out samples without features, such as those in damaged files.
+        Whether to leave out samples without features, such as those in damaged files. Of an open
+        store, its `on_damage` decides.
 
     Returns
     -------
@@ -47,9 +48,12 @@ def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -
     >>> read_store(store.path).images.shape
     (6, 8)
     """
-    store = path
-    if not isinstance(store, FeatureStore):
-        store = FeatureStore(store, on_damage="skip" if skip_corrupt else "raise")
+    skips = spelled("--skip-corrupt", "skip_corrupt=True")
+    if isinstance(path, FeatureStore):
+        store, skip_corrupt = path, path.on_damage == "skip"
+        skips = "FeatureStore(path, on_damage='skip')"
+    else:
+        store = FeatureStore(path, on_damage="skip" if skip_corrupt else "raise")
     path = store.path
     about = store.samples
     if about is None or "label" not in about:
@@ -66,8 +70,7 @@ def read_store(path: str | Path | FeatureStore, *, skip_corrupt: bool = False) -
         raise ValueError(
             f"{quantity(n_absent, 'sample')} of {len(present):,} in {str(path)!r} "
             f"{'has' if n_absent == 1 else 'have'} no features yet: the extraction was "
-            "interrupted. Run it again, which continues it, or leave them out with "
-            f"{spelled('--skip-corrupt', 'skip_corrupt=True')}."
+            f"interrupted. Run it again, which continues it, or leave them out with {skips}."
         )
     said = in_words(store.description)
     notes = [f"Read from the feature store {str(path)!r}{f' ({said})' if said else ''}."]

@@ -175,10 +175,16 @@ def example_of(
     if prepare is not None:
         if images is not None:
             # A file that cannot be read is an error, or left out, when features are computed.
+            first = None
             if prepare.size is None:
-                return [prepare.apply(first_readable(images))[np.newaxis]]
-            with suppress(ValueError, OSError):
-                return [prepare.apply(images[0])[np.newaxis]]
+                first = first_readable(images)
+            else:
+                with suppress(ValueError, OSError):
+                    first = images[0]
+            if first is None and prepare.size is None:
+                first = images[0]  # raises its error
+            if first is not None:
+                return [prepare.apply(first)[np.newaxis]]
         # A blank image will do: only its size counts.
         blank = np.zeros((1, 1, 3), np.uint8)
         return None if prepare.size is None else [prepare.apply(blank)[np.newaxis]]

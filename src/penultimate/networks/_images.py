@@ -93,7 +93,10 @@ def images_per_pass(images: Images, preprocessing: Preprocessing, batch_size: in
     shape = preprocessing.output_shape((1, 1))
     # Then all images have one size, or the batch is refused.
     if preprocessing.size is None:
-        shape = first_readable(images).shape
+        first = first_readable(images)
+        if first is None:  # each is reported with its batch
+            return batch_size
+        shape = first.shape
     return max(1, min(batch_size, _VALUES // int(np.prod(shape))))
 
 

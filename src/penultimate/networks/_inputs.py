@@ -143,13 +143,20 @@ def _how_to_fit(given: tuple[int, ...], shape: Shape) -> str:
             "move their channels first, as with numpy.moveaxis(X, -1, 1), or state what the "
             "network takes: FeatureExtractor(network, preprocessing=Preprocessing(...))"
         )
+    by_network = (
+        ", or let Preprocessing(size=...) do it: FeatureExtractor(network, preprocessing=...)"
+    )
+    own, other = given[axis], given[-1 if is_first else 1]
+    if own not in (1, 2, 3, 4) and other in (1, 3, 4) and wanted is not None:
+        order = (
+            "first, as with numpy.moveaxis(X, -1, 1),"
+            if is_first
+            else ("last, as with numpy.moveaxis(X, 1, -1),")
+        )
+        return f"move their channels {order} and resize them{by_network}"
     # The order of the axes is right, so the sizes or the channels are not.
     match given[axis], wanted:
         case n, _ if wanted in (None, n):
-            by_network = (
-                ", or let Preprocessing(size=...) do it: FeatureExtractor(network, "
-                "preprocessing=...)"
-            )
             return "resize them" + by_network * is_first
         case 1, _:
             return f"repeat their gray channel, as with numpy.repeat(X, {wanted}, axis={axis})"

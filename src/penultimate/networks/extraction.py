@@ -180,6 +180,7 @@ class FeatureExtractor(
         # Where a network does not state its shapes, what it computes from this shows them.
         example = example_of(frozen, self.preprocessing_, X, images)
         self._set_cut(frozen, [frozen.cut(layer, n_classes, example) for layer in layers])
+        self._fitted_to = self.network
         network = self._network
         for each in network.cuts:
             if each.gives_probabilities:
@@ -302,8 +303,9 @@ class FeatureExtractor(
         frozen, _ = self._check_parameters()
         images = None if X is None or self.preprocessing_ is None else Images.of(X)
         example = example_of(frozen, self.preprocessing_, X, images)
-        if example is None:
-            example = blank_example(getattr(self, "_inputs", ()))
+        # Of the network that was fitted, and not of one that was set since.
+        if example is None and not frozen.states_shapes and self._fitted_to is self.network:
+            example = blank_example(self._inputs)
         return frozen.candidates(example)
 
     def transform(self, X: Inputs) -> NDArray[np.float32]:
@@ -373,7 +375,8 @@ class FeatureExtractor(
             Which samples, in this order; all of them by default.
         on_error : callable, optional
             Called with the position in `rows` and the error of an image that can't be read, whose
-            features are those of a black one. By default the error is raised.
+            features are those of a black one; a batch in which none can be read is left out. By
+            default the error is raised.
 
         Yields
         ------
@@ -538,6 +541,8 @@ class FeatureExtractor(
         assert self._cut is not None
         return self._cut
 
+    # The parameter `network` when it was fitted.
+    _fitted_to: object = None
     # The network of a path, in a copy that was pickled.
     _kept: FrozenNetwork | None = None
     # Whether it is known that the features of a sample do not depend on other samples.

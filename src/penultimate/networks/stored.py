@@ -23,7 +23,7 @@ from penultimate.networks.adapting import adapt
 from penultimate.networks.extraction import FeatureExtractor
 from penultimate.store.feature_store import FeatureStore
 from penultimate.store.hashes import as_array, content_hash, content_hashes
-from penultimate.store.manifest import is_store
+from penultimate.store.manifest import in_words, is_store
 from penultimate.store.parts import DamagedError
 
 
@@ -134,8 +134,9 @@ def extract_to_store(
     key = key_of(extractor)
     if store.key != key:
         raise ValueError(
-            f"The store {str(store.path)!r} has features of {store.key!r} ({store.description}), "
-            f"and these are of {key!r} ({describe(extractor)}): choose another folder."
+            f"The store {str(store.path)!r} has features of {store.key!r} "
+            f"({in_words(store.description)}), and these are of {key!r} "
+            f"({in_words(describe(extractor))}): choose another folder."
         )
     hashes, unreadable = hashes_of(X, skip_unreadable=skip_unreadable)
     # Files that could not even be read for their hash are not tried again.
@@ -154,6 +155,12 @@ def extract_to_store(
             if good:
                 store.append(hashes[rows[good]], features[[k - start for k in good]])
             progress.update("extract features", stop, len(rows))
+        # A store is asked for each content once: copies of what can't be read can't be, either.
+        for first in [int(rows[place]) for place in bad]:
+            for copy in np.flatnonzero((hashes == hashes[first]).all(axis=1)).tolist():
+                unreadable.setdefault(copy, f"{X[copy]}: it is a copy of {X[first]}")
+        if len(rows):  # also if nothing could be read of the last batches
+            progress.update("extract features", len(rows), len(rows))
     return Extracted(hashes, len(rows) - len(bad), dict(sorted(unreadable.items())))
 
 

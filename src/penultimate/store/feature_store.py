@@ -135,6 +135,11 @@ class FeatureStore:
         return self._width
 
     @property
+    def damaged(self) -> list[Path]:
+        """Files that are damaged and were left out, with ``on_damage="skip"``."""
+        return self._rows.left_out
+
+    @property
     def samples(self) -> dict[str, list[str]] | None:
         """Columns on the samples, such as "label" and "file", as `write_samples` wrote them."""
         columns = self._listed()

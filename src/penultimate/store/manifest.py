@@ -75,17 +75,23 @@ def in_words(description: Description) -> str:
     Examples
     --------
     >>> from penultimate.store.manifest import in_words
-    >>> in_words({"layer": "gap", "preprocessing": {"size": (8, 8), "crop": None}})
-    'layer: gap, preprocessing: size [8, 8], crop None'
+    >>> in_words({"layer": "gap", "mirror": False, "preprocessing": {"size": (8, 8), "crop": None}})
+    'layer: gap, preprocessing: size [8, 8]'
     """
     if isinstance(description, str):
         return description
     # JSON has lists where there were tuples.
-    kept = json.loads(_as_json(dict(description)))
+    kept = _without_unused(json.loads(json.dumps(dict(description), default=str)))
     for name, value in kept.items():
         if isinstance(value, dict):
-            kept[name] = ", ".join(f"{key} {each}" for key, each in value.items())
+            kept[name] = ", ".join(f"{key} {each}" for key, each in _without_unused(value).items())
     return ", ".join(f"{name}: {value}" for name, value in kept.items())
+
+
+def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in settings.items() if value is not None and value is not False
+    }
 
 
 def open_manifest(
@@ -123,15 +129,12 @@ def open_manifest(
     if asked.key != found.key:
         # Words do not tell weights apart, such as those that are drawn anew in each process.
         alike = in_words(found.description) == in_words(asked.description) != ""
+        again = "which has the same description but differs, for example in its weights"
+        wanted = f"{asked.key!r}, {again}" if alike else asked.words
         raise ValueError(
             f"The feature store {str(path)!r} is of another network or preprocessing. It holds "
-            f"features of {found.words}; asked for are those of "
-            + (
-                f"{asked.key!r}, described alike but not the same (other weights, for one)"
-                if alike
-                else asked.words
-            )
-            + ". Choose another folder: a store holds features of one kind."
+            f"features of {found.words}; asked for are those of {wanted}. Choose another folder: a "
+            "store holds features of one kind."
         )
     if asked.dtype != found.dtype:
         asked_for = f"dtype={asked.dtype!r}"
@@ -180,10 +183,15 @@ def _read(path: Path) -> Manifest:
             f"The feature store {str(path)!r} has format {version}, of a newer version of "
             f"penultimate; this one reads formats up to {VERSION}. Update penultimate."
         )
-    key, dtype = content.get("key"), content.get("dtype")
-    if content.get("format") != FORMAT or not isinstance(key, str) or dtype not in DTYPES:
+    key, dtype, description = (content.get(name) for name in ("key", "dtype", "description"))
+    if (
+        content.get("format") != FORMAT
+        or not isinstance(key, str)
+        or dtype not in DTYPES
+        or not isinstance(description or "", (str, dict))
+    ):
         raise ValueError(f"{str(path / _FILE)!r} is not the manifest of a feature store.")
-    return Manifest(key, content.get("description") or "", dtype)
+    return Manifest(key, description or "", dtype)
 
 
 def claim_width(path: Path, n_features: int | None) -> int | None:

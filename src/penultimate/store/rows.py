@@ -61,6 +61,11 @@ class Rows:
         return list(self._row_of)
 
     @property
+    def left_out(self) -> list[Path]:
+        """Damaged parts that were left out, oldest first."""
+        return sorted(self._left_out)
+
+    @property
     def part_names(self) -> list[str]:
         """File names of the parts, in the order of the rows."""
         return [part.name for part in self._parts]

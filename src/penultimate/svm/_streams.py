@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr
 from sklearn.base import BaseEstimator
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.preprocessing import StandardScaler
@@ -116,32 +117,36 @@ class FeatureMap:
             mapped[:, :-1] = self(block)
             yield where, mapped
 
+    def in_their_span(self, rows: Rows) -> tuple[Stream, NDArray[np.float64]]:
+        """Replace rows, fewer than their weights, by their coordinates in an orthonormal basis.
 
-def in_their_span(stream: Stream) -> tuple[Stream, NDArray[np.float64]]:
-    """Replace rows, fewer than their features, by their coordinates in an orthonormal basis.
+        Neither products of rows nor norms change, and the best weights of a problem that penalizes
+        their norm lie in the span of the rows: it is solved in the coordinates, of which there are
+        as many as rows. The basis takes as much memory as all rows in float64.
 
-    Neither products of rows nor norms change, and the best weights of a problem that penalizes
-    their norm lie in the span of the rows: it is solved in the coordinates, of which there are as
-    many as rows.
+        Parameters
+        ----------
+        rows : Rows
 
-    Parameters
-    ----------
-    stream : callable
-        Returns an iterator over all rows, as pairs of a slice and a block.
-
-    Returns
-    -------
-    callable
-        The same of the coordinates, which are in memory.
-    ndarray of shape (n_features, n_rows)
-        The basis, by which weights of coordinates become weights of features.
-    """
-    # Copied in float64, as a block is overwritten by the next one.
-    rows = np.concatenate([block.astype(np.float64) for _, block in stream()])
-    # On a busy machine BLAS's threads spin while they wait for one another: 7 s instead of 0.1.
-    with single_threaded_blas():
-        basis, coordinates = np.linalg.qr(rows.T)
-    return lambda: iter([(slice(0, len(rows)), coordinates.T)]), basis
+        Returns
+        -------
+        callable
+            Returns an iterator over the coordinates, in blocks.
+        ndarray of shape (n_outputs + 1, n_rows)
+            The basis, by which weights of coordinates become weights of what `with_ones` yields.
+        """
+        whole = np.empty((len(rows), self.n_outputs + 1))
+        for where, block in self.with_ones(rows):
+            whole[where] = block
+        # On a busy machine BLAS's threads spin while they wait for one another: 7 s, not 0.1.
+        with single_threaded_blas():
+            basis, triangle = qr(whole.T, mode="economic", overwrite_a=True, check_finite=False)
+        coordinates = np.ascontiguousarray(triangle.T)
+        places = [
+            slice(start, min(start + rows.size, len(rows)))
+            for start in range(0, len(rows), rows.size)
+        ]
+        return lambda: ((where, coordinates[where]) for where in places), basis
 
 
 def measure(rows: Rows, sample_weight: NDArray[np.float64] | None) -> StandardScaler:

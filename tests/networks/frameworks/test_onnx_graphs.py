@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime")
 
 import onnx
 
+from penultimate import FeatureExtractor
 from penultimate.networks.frameworks.frozen import Candidate, Input
 from penultimate.networks.frameworks.onnx_graphs import OnnxNetwork
 from penultimate.networks.preprocessing import Preprocessing
@@ -200,6 +201,14 @@ def test_several_inputs_and_those_that_a_cut_needs():
     assert frozen.cut("m").output_shape([(2,)]) == (6,)
     values = frozen.run_all([frozen.cut("y"), frozen.cut("y")], batch)
     np.testing.assert_array_equal(*values)
+    # Layers in an order that is not that of the inputs, and inputs in another.
+    sizes = {"v": (4, 3), "w": (5, 3)}
+    two = network("l = MatMul(p, v) m = MatMul(q, w) y = Add(l, m)",
+                  inputs="float[N,4] p, float[N,5] q", **sizes)  # fmt: skip
+    fitted = FeatureExtractor(two, layer=["m", "l"]).fit()
+    assert fitted.layers() == FeatureExtractor(two).layers() != []
+    turned = {"q": images(3, (5,)), "p": images(3, (4,))}
+    assert OnnxNetwork(two).candidates(turned) == OnnxNetwork(two).candidates()
 
 
 def test_weights_among_the_inputs_are_no_inputs():

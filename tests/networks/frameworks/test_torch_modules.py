@@ -955,6 +955,10 @@ def test_copies_of_extractors_know_their_inputs():
         extractor = FeatureExtractor(module).fit(X)
         again = copy.copy(extractor)  # as pickled, without the cut network
         assert again.layers() == extractor.layers(X)
+        again.set_params(network=nn.Linear(3, 2))
+        with pytest.raises(ValueError, match="does not state the shape of its input: pass X"):
+            again.layers()
+        again.set_params(network=module)
         np.testing.assert_array_equal(again.transform(X), extractor.transform(X))
 
 

@@ -6,7 +6,7 @@ are held once in the model, and once in each open session; only the last few ses
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Self, TypeGuard
@@ -297,7 +297,11 @@ class OnnxNetwork(FrozenNetwork):
     def _shapes(self, example: Example | None) -> list[Shape] | None:
         if example is None:
             return None
-        values = example.values() if hasattr(example, "values") else example
+        values: Sequence[NDArray[Any]]
+        if isinstance(example, Mapping):  # in any order
+            values = [example[each.name] for each in self._inputs if each.name in example]
+        else:
+            values = example
         shapes = [np.shape(each)[1:] for each in values]
         return shapes if len(shapes) == len(self._inputs) else None
 
