@@ -134,6 +134,7 @@ def odd_heads():
         ),
         "first": lambda n_jobs, seed: GridSearchCV(GaussianNB(), one, refit=lambda results: 0),
         "some": lambda n_jobs, seed: GaussianNB() if seed else LinearSVC(),
+        "later": lambda n_jobs, seed: LinearSVC() if seed else GaussianNB(),
         "many": lambda n_jobs, seed: KNeighborsClassifier(30),
     }
 
@@ -150,6 +151,7 @@ def test_odd_heads_end_in_a_report(shapes, tmp_path):
     assert "GaussianNB()" in str(rows["either"]["params"])
     assert None not in rows["several"]["selection_scores"]
     assert result.method("some").probabilities is None
+    assert result.method("later").probabilities is None
     assert result.method("either").probabilities is not None
     assert [c["message"][:5] for c in result.checks if c["id"] == "diagnostics-failed"] == ["many:"]
     result.save(tmp_path / "report")

@@ -1,6 +1,7 @@
 """Searches of the controls score every candidate as a plain grid search does, at less cost."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -18,6 +19,8 @@ y = np.arange(90) % 3
 # As features of few photographs: many more of them than samples, and classes that overlap.
 X = (RNG.normal(size=(90, 200)) + RNG.normal(size=(3, 200))[y] * 0.2).astype(np.float32)
 X_new = (RNG.normal(size=(60, 200)) + X.mean(axis=0)).astype(np.float32)
+
+MAKERS = [logistic, nearest_neighbors, random_forest]
 
 
 def plain(search):
@@ -54,6 +57,28 @@ def test_a_search_keeps_its_parameters(make):
     assert not hasattr(clone(search).set_params(refit=False).fit(X, y), "best_estimator_")
 
 
+@pytest.mark.parametrize("make", MAKERS)
+def test_names_of_columns_are_kept(make):
+    frame = pd.DataFrame(X[:, :5], columns=list("abcde"))
+    search = make(None, 0).set_params(cv=2).fit(frame, y)
+    assert search.feature_names_in_.tolist() == list("abcde")
+
+
+def test_on_many_values_the_solver_is_the_one_that_was_asked_for(monkeypatch):
+    solvers, fit = [], searches.OneThreadLogisticRegression.fit
+
+    def recorded(head, *args):
+        solvers.append(head.solver)
+        return fit(head, *args)
+
+    monkeypatch.setattr(searches.OneThreadLogisticRegression, "fit", recorded)
+    for most, solver in ((0, "lbfgs"), (X.size, "newton-cg")):
+        monkeypatch.setattr(searches, "_FEW_VALUES", most)
+        solvers.clear()
+        logistic(1, 0).set_params(cv=2, refit=False).fit(X, y)
+        assert set(solvers) == {solver}
+
+
 def test_logistic_candidates_are_fitted_on_no_more_dimensions_than_samples(monkeypatch):
     widths = []
     fit = searches.OneThreadLogisticRegression.fit
@@ -67,9 +92,6 @@ def test_logistic_candidates_are_fitted_on_no_more_dimensions_than_samples(monke
     assert set(widths[:-1]) == {90}
     assert widths[-1] == 200  # the refit
     assert search.best_estimator_.coef_.shape == (3, 200)
-
-
-MAKERS = [logistic, nearest_neighbors, random_forest]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -158,6 +180,7 @@ OTHERS = {
         {"C": [0.1]},
     ),
     "grid": (logistic, LogisticRegression(), {"C": [0.1], "class_weight": [None, "balanced"]}),
+    "other head": (nearest_neighbors, LogisticRegression(), {"C": [0.1, 1]}),
     "metric": (nearest_neighbors, KNeighborsClassifier(metric="cosine"), None),
     "one number": (nearest_neighbors, KNeighborsClassifier(), {"n_neighbors": [1, 3]}),
     "trees": (random_forest, RandomForestClassifier(random_state=0), {"n_estimators": [1, 60]}),
