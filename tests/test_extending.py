@@ -55,6 +55,7 @@ def extended(monkeypatch):
     monkeypatch.setitem(pictures.SECTIONS, "sizes", section)
 
 
+@pytest.mark.slow
 def test_a_head_a_network_a_reader_a_check_and_a_section(extended, shapes, tmp_path):
     images, labels = shapes
     images[np.argsort(labels, kind="stable")].tofile(tmp_path / "ls.raw")

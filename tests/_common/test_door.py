@@ -22,6 +22,7 @@ def test_the_door_closes_behind_an_error():
     assert spelled("--seeds", "seeds") == "seeds"
 
 
+@pytest.mark.slow
 def test_no_option_is_named_to_users_of_python():
     for path in sorted(set(SOURCES.rglob("*.py")) - OF_THE_TERMINAL):
         source = path.read_text(encoding="utf-8")

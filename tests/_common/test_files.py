@@ -479,6 +479,7 @@ def writes_elsewhere(call):
     return getattr(place, "id", None) not in GOOD_PLACES
 
 
+@pytest.mark.slow
 def test_everything_that_writes_a_file_does_it_this_way():
     package = Path(penultimate.__file__).parent
     found, n_good = set(), 0

@@ -166,6 +166,7 @@ def test_no_file_stays_open_and_none_appears(path):
     assert left == ["model.zip"]
 
 
+@pytest.mark.slow
 @pytest.mark.serial
 def test_the_first_answer_comes_within_a_second(path):
     seconds = [

@@ -259,6 +259,7 @@ def test_the_policy_lets_nothing_else_run_or_connect(page):
     check_policy(page)
 
 
+@pytest.mark.slow
 def test_subsets(browser, runtime, tmp_path):
     specialists = opened(abstains=False, subsets=True)
     path = tmp_path / "page.html"

@@ -127,6 +127,7 @@ def test_node(predictor, batches, expected, npm_packages, tmp_path):
     check(json.loads(paths[-1].read_text()), expected, predictor)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_browser(predictor, batches, expected, npm_packages, browser, tmp_path):
     page = render_page(predictor, find_runtime(npm_packages), name="digits")

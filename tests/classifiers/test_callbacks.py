@@ -51,6 +51,7 @@ def test_every_network_and_epoch_is_reported(shapes, selection, n_networks):
     assert sorted(recorder.begun) == sorted(recorder.ended)
 
 
+@pytest.mark.slow
 def test_the_search_of_the_head_is_a_part_of_the_fit(shapes):
     recorder = Recorder()
     search = SVCSearchCV(param_grid={"C": [1, 10]})

@@ -160,6 +160,7 @@ def test_heads_of_all_sorts(network, name, selection):
         assert model.best_score_ == search.best_score_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["search", "metrics", "callable", "refit", "calibrated", "forest"])
 def test_crossfit_of_trained_networks_takes_these_heads(name):
     head = clone(HEADS[name])
@@ -286,6 +287,7 @@ def test_after_a_failed_fit_nothing_predicts(network):
         model.predict(UNIT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ALL)
 def test_copies_predict_the_same(network, make):
     model = make(network, clone(HEADS["search"])).fit(UNIT, y)
@@ -325,6 +327,7 @@ def test_an_extractors_own_output_follows_the_setting(network):
     np.testing.assert_array_equal(frame.to_numpy(), extractor.transform(UNIT))
 
 
+@pytest.mark.slow
 def test_output_of_transformers_where_a_network_is_trained():
     with sklearn.config_context(transform_output="pandas"):
         model = deep(dense, HEADS["search"], selection="crossfit", training=ONCE).fit(UNIT, y)
@@ -360,6 +363,7 @@ def test_weights_reach_the_head(network, make):
             make(network, clone(head)).fit(UNIT, y, sample_weight=weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
 def test_weights_reach_the_network_that_is_trained(selection):
     wrong = np.where(np.arange(120) % 8 < 4, (y + 1) % 4, y)
@@ -456,6 +460,7 @@ def test_labels_of_all_sorts(network, make, labels):
         assert model.score(flat, labels) > 0.9
 
 
+@pytest.mark.slow
 def test_concurrent_calls_agree_with_sequential_ones(network):
     def fit(seed):
         model = DeepSVC(dense, head=SVC(), training=ONCE, random_state=seed)

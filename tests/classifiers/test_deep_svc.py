@@ -71,6 +71,7 @@ def test_it_learns_and_keeps_labels(shapes):
     assert 0.5 <= fitted.best_score_ <= 1
 
 
+@pytest.mark.slow
 def test_the_network_has_seen_only_the_fit_part(shapes, monkeypatch):
     seen = []
 
@@ -92,6 +93,7 @@ def test_all_forms_of_pixels_predict_the_same(fitted, shapes):
         np.testing.assert_array_equal(fitted.predict(other), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled  # uncompiled, the last digits depend on the number of samples
 def test_one_dark_image_means_the_same_as_among_others(shapes):
     X, y = shapes
@@ -143,6 +145,7 @@ def test_groups(shapes):
     assert (model.predict(X) == y).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_layer_is_selected(shapes):
     X, y = shapes
@@ -382,6 +385,7 @@ def test_normalization_is_selected_by_every_protocol(shapes, selection):
     np.testing.assert_array_equal(again.decision_function(X), model.decision_function(X))
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_normalization_is_searched_over_like_any_parameter(shapes):
     X, y = shapes

@@ -139,6 +139,7 @@ def wine():
     return X, codes
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_every_form_of_labels(wine, solved_steps):
     X, codes = wine
@@ -162,6 +163,7 @@ def test_every_form_of_labels(wine, solved_steps):
 
 
 # Only "hinge" without hidden layers has one output; with two, the losses do not differ in this.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "loss"),
     [
@@ -180,6 +182,7 @@ def test_two_classes_have_one_decision_value(wine, network, loss):
     assert np.mean(np.abs(decision) > 0.9) > 0.6
 
 
+@pytest.mark.slow
 def test_network_loses_its_softmax(shapes, solved_steps):
     X, y = shapes
     recipe = Training(epochs=1)  # which augments images
@@ -190,6 +193,7 @@ def test_network_loses_its_softmax(shapes, solved_steps):
     np.testing.assert_array_equal(model.predict(X / 255), model.predict(X))
 
 
+@pytest.mark.slow
 def test_a_smaller_c_shrinks_the_last_layer(wine):
     norms = [
         np.linalg.norm(MarginClassifier(C=C, training=QUICK).fit(*wine).network_.get_weights()[0])
@@ -199,6 +203,7 @@ def test_a_smaller_c_shrinks_the_last_layer(wine):
     assert norms[0] < 0.5 * norms[2]
 
 
+@pytest.mark.slow
 @on_tensorflow
 def test_weights_count_as_repetitions(wine, monkeypatch):
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 200)
@@ -225,6 +230,7 @@ def test_class_weights_are_weights_of_their_samples(wine, solved_steps, monkeypa
     assert by_class.class_weight_.tolist() == [0.5, 3.0]
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated_by_scikit_learn(wine, solved_steps, monkeypatch):
     monkeypatch.setattr(_margin_training, "_LINEAR_STEPS", 2)
     X, codes = wine
@@ -245,6 +251,7 @@ def test_probabilities_are_calibrated_by_scikit_learn(wine, solved_steps, monkey
     assert log_loss(codes, wrapped.fit(X, codes).predict_proba(X)) < 0.5
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_weights(wine):
     recipe = Training(300, 16, 0.1, augmentation=None, validation_size=0.2, patience=3)
     model = MarginClassifier(small_network, training=recipe, random_state=0).fit(*wine)
@@ -394,6 +401,7 @@ def test_bad_partial_fit(wine, solved_steps):
     np.testing.assert_array_equal(model.network_.get_weights()[0], before)
 
 
+@pytest.mark.slow
 def test_unscaled_features_cause_a_warning(wine, solved_steps):
     X, codes = wine
     with pytest.warns(

@@ -61,6 +61,7 @@ QUICK = ("--seeds", 1, "--epochs", 1)
 PIXELS = "pca+svm-rbf"
 
 
+@pytest.mark.slow
 def test_help_in_a_process():
     result = run("--help")
     assert result.returncode == 0
@@ -139,6 +140,7 @@ def test_help_imports_nothing_slow():
 
 
 # With real training, in a process of its own: tests/cli/test_repeatability.py.
+@pytest.mark.slow
 def test_compare_writes_a_report(here, bars, tmp_path):
     out = tmp_path / "out"
     result = here("compare", bars, "--out", out, *QUICK, "--seed", 5)
@@ -227,6 +229,7 @@ def test_json_mode_prints_only_json(here, bars, tmp_path, capfd):
 
 
 # With real training: tests/cli/test_repeatability.py.
+@pytest.mark.slow
 def test_same_seed_same_bits(here, bars, tmp_path):
     outcomes = []
     for name in ("one", "two"):
@@ -304,6 +307,7 @@ def test_wrong_usage(arguments):
     assert "Usage" in result.stderr
 
 
+@pytest.mark.slow
 def test_traceback_on_request(bars):
     environment = {**os.environ, "PENULTIMATE_DEBUG": "1"}
     result = run("demo", "--out", bars, env=environment)
@@ -367,6 +371,7 @@ def test_debugging_shows_the_traceback(fault, monkeypatch, tmp_path):
     assert isinstance(result.exception, ValueError | IndexError | MemoryError)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error():
     code = (
         "import penultimate.cli.compare as cli; from penultimate.cli import main\n"

@@ -39,6 +39,7 @@ def test_the_graph_and_what_it_takes(bundle, tmp_path):
     assert "gives label int64 [R] number of the class" in words
 
 
+@pytest.mark.slow
 def test_a_page(bundle, tmp_path, npm_packages):
     result = export(bundle, "colors.onnx", "--html", "colors.html", "--runtime", npm_packages)
     assert result.exit_code == 0, result.stderr

@@ -272,6 +272,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_photos_with_a_network_of_the_users(network, photos, tmp_path):
     out = tmp_path / "model.zip"
     given = ["--network", network, "--preprocessing", "size=8,scale=1/255", "--head", "svm-linear"]
@@ -297,6 +298,7 @@ def test_thumbnails_are_of_training_images():
     assert labels.tolist() == ["even", "even", "odd", "odd"]
 
 
+@pytest.mark.slow
 def test_a_kept_model_on_a_frozen_network_is_the_one_that_was_measured(network, photos, tmp_path):
     report = tmp_path / "report"
     given = ["--network", network, "--preprocessing", "size=8,scale=1/255", "--seeds", 1]

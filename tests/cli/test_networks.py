@@ -59,6 +59,7 @@ def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
+@pytest.mark.slow
 def test_compare_with_an_onnx_file(photos, network, tmp_path):
     options = ["--network", network, "--preprocessing", "scale=1/255", "--seeds", "1"]
     result = run("compare", photos, *options, "--out", tmp_path / "r", "--json")
@@ -170,6 +171,7 @@ def extract(photos, network, out, *options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_extract_computes_only_what_is_new(photos, network, tmp_path):
     out = tmp_path / "store"
     first = extract(photos, network, out)
@@ -274,6 +276,7 @@ def test_extract_needs_a_trained_network(photos, tmp_path):
     assert "must be a trained network" in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_compare_keeps_features_in_a_cache(photos, network, tmp_path):
     options = ["--network", network, "--preprocessing", "scale=1/255", "--seeds", "1"]
     options += ["--cache", tmp_path / "cache", "--out", tmp_path / "r", "--methods", "cnn+svm-rbf"]

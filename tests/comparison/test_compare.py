@@ -64,6 +64,7 @@ def test_every_method_on_the_same_test_part(comparison, shapes):
     assert len(comparison.histories) == 2
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_first_network(shapes, monkeypatch):
     import penultimate.comparison.run as running
 
@@ -83,6 +84,7 @@ def test_features_are_those_of_the_first_network(shapes, monkeypatch):
         np.testing.assert_array_equal(result.features[part], started[0][part])
 
 
+@pytest.mark.slow
 def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     """Swapping the test labels changes nothing that is fitted."""
     X, y = shapes
@@ -101,6 +103,7 @@ def test_network_and_heads_never_see_test_samples(shapes, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_one_network_per_seed(shapes, monkeypatch):
     trained = []
     import penultimate.comparison.networks as shared_network
@@ -144,6 +147,7 @@ def test_methods_share_a_classifier_only_if_they_are_fitted_alike(shapes, monkey
     assert alone[0].fits[None].params != alone[1].fits[None].params
 
 
+@pytest.mark.slow
 def test_the_order_of_methods_changes_nothing(two_subsets):
     names = ["cnn+svm-rbf", "cnn+svm-rbf-routed", "cnn+logistic", "cnn-softmax"]
     first, second = (
@@ -624,6 +628,7 @@ def test_random_features_on_request(shapes):
     )
 
 
+@pytest.mark.slow
 def test_margin_losses_by_subset_classify_all_classes(two_subsets):
     result = compare(two_subsets, methods=["cnn-softmax", "cnn-hinge"], seeds=1, **TRAINED)
     assert list(result.method("cnn-hinge").fits) == [None]
@@ -679,6 +684,7 @@ def test_checkpoints_in_the_place_of_a_file(shapes, tmp_path):
         compare(*shapes, checkpoints=tmp_path / "file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["heldout", "crossfit"])
 def test_heads_on_a_trained_network_select_their_layer(shapes, selection, monkeypatch):
     X, y = shapes

@@ -91,6 +91,7 @@ def test_methods_share_nested_samples_and_folds(network, shapes, split, monkeypa
     assert set(of[0, 10][0][0]) != set(of[1, 10][0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solved_steps")
 def test_test_labels_change_nothing_that_is_fitted(network, shapes, split):
     X, y = shapes
@@ -112,6 +113,7 @@ def test_one_sample_of_a_class(network, shapes, split):
     assert all(row["params"] is None for row in curves.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solved_steps")
 def test_all_methods_leave_the_network_unchanged(network, shapes, split):
     before = [weights.copy() for weights in network.get_weights()]

@@ -267,6 +267,7 @@ def directions():
     return (lengths * (X - X.mean(axis=0))).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["heldout", "crossfit", "resubstitution"])
 def test_every_head_selects_its_normalization(selection, tmp_path):
     from sklearn.preprocessing import FunctionTransformer

@@ -27,6 +27,7 @@ def own_methods():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.usefixtures("solved_steps", "undrawn")
 def test_methods_of_ones_own_are_methods_like_any_other(two_subsets, tmp_path):
@@ -158,6 +159,7 @@ def test_odd_heads_end_in_a_report(shapes, tmp_path):
     json.loads(result.to_json(), parse_constant=lambda name: pytest.fail(name))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solved_steps")
 def test_a_router_is_no_softmax_and_uses_the_network(two_subsets):
     methods = {

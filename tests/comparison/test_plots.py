@@ -55,6 +55,7 @@ def test_an_unknown_method_is_named(full, name):
         getattr(full, name)("cnn")
 
 
+@pytest.mark.slow
 def test_they_show_the_method_of_the_verdict(full):
     true = np.tile(full.dataset.labels[full.test], 2)
     expected = confusion_matrix(true, full.method("cnn+svm-rbf").predictions.ravel())

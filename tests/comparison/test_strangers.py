@@ -26,6 +26,7 @@ def test_test_samples_have_no_part_in_it(blobs):
     assert first.strangers == second.strangers
 
 
+@pytest.mark.slow
 def test_with_folds(blobs):
     given = {"methods": METHODS, "seeds": 1, "protocol": Protocol(selection="crossfit")}
     found = compare(*blobs, **given, novelty=0.1, verbose=0)

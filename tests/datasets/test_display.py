@@ -64,6 +64,7 @@ def test_of_many_classes_the_first_are_shown_and_the_title_says_so():
     assert data.show("7").classes == ("7",)
 
 
+@pytest.mark.slow
 def test_a_smaller_class_leaves_axes_empty():
     data = Dataset.from_arrays(np.zeros((4, 8, 8), np.uint8), ["a", "a", "a", "b"])
     display = data.show()

@@ -160,6 +160,7 @@ def test_bad_image_size(folders, size):
         datasets.load(folders, image_size=size)
 
 
+@pytest.mark.slow
 def test_real_photographs(shared_data, tmp_path):
     with tarfile.open(shared_data / "trashnet.tar") as archive:
         archive.extractall(tmp_path, filter="data")

@@ -107,6 +107,7 @@ def test_other_names_of_files_are_no_groups(make):
     assert checks.check_groups(split.train, split.held_out, files=files, labels=labels) is None
 
 
+@pytest.mark.slow
 def test_probabilities_are_fed_to_the_svm():
     network, _ = fit_network("compact", IMAGES[:100, ..., None], LABELS[:100], QUICK)
     probabilities = network.predict(IMAGES[:50, ..., None].astype(np.float32), verbose=0)

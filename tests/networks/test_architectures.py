@@ -28,6 +28,7 @@ def test_wide_doubles_its_channels_from_32():
     assert model.get_layer("features").output.shape == (None, 256)
 
 
+@pytest.mark.slow
 def test_pooling_first_changes_nothing_if_normalization_keeps_the_order():
     """If its scale is positive, as in a new network, the largest of four stays the largest."""
     first, last = (

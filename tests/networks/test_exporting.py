@@ -72,6 +72,7 @@ def test_no_rows_give_no_features(compact):
     assert run(graph, np.zeros((0, *SHAPE))).shape == (0, 128)
 
 
+@pytest.mark.slow
 def test_the_same_network_gives_the_same_bytes(compact):
     copy = import_keras().models.clone_model(compact)  # whose layers have other names
     copy.set_weights(compact.get_weights())
@@ -269,6 +270,7 @@ def torch_network():
     return network
 
 
+@pytest.mark.slow
 def test_torch_modules(torch_network):
     batch = np.random.default_rng(0).normal(size=(5, 3, 9, 8)).astype(np.float32)
     extractor = FeatureExtractor(torch_network, layer=["body", "penultimate"], mirror=True).fit(
@@ -291,6 +293,7 @@ def test_torch_modules_state_their_shapes_by_samples(torch_network):
         export_whole(torch_network)
 
 
+@pytest.mark.slow
 def test_torch_modules_that_do_not_export_are_refused():
     torch = pytest.importorskip("torch")
 

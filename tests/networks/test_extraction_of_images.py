@@ -283,6 +283,7 @@ def test_two_threads(network):
         np.testing.assert_array_equal(features, alone)
 
 
+@pytest.mark.slow
 def test_deep_svc_takes_an_extractor(network):
     X = RNG.integers(0, 256, (40, 20, 24, 3), dtype=np.uint8)
     y = np.arange(40) % 2

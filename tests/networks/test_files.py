@@ -27,6 +27,7 @@ def test_a_damaged_file(content, tmp_path):
         FeatureExtractor(path).fit()
 
 
+@pytest.mark.slow
 def test_a_path_is_a_network(tmp_path):
     network = build_network("compact", (8, 8, 1), 2)
     path = tmp_path / "Netz.keras"

@@ -172,6 +172,7 @@ def seconds(function):
     return min(times)
 
 
+@pytest.mark.slow
 @pytest.mark.serial
 def test_one_image_takes_the_time_of_one_image():
     X = np.random.default_rng(0).integers(0, 256, (256, 28, 28, 1), dtype=np.uint8)

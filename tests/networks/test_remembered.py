@@ -55,6 +55,7 @@ def test_only_new_samples_are_computed_in_whatever_order(extractor, images, pass
     assert found[1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("remembers", [False, True])
 def test_all_layers_are_computed_in_one_pass(network, images, passed, remembers, copied):

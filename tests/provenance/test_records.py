@@ -81,6 +81,7 @@ def test_what_is_no_array_of_numbers_is_refused():
         fingerprint(np.array(["a"]))
 
 
+@pytest.mark.slow
 def test_a_million_samples_take_less_than_ten_mebibytes():
     prints = RNG.integers(0, 2**64, 1_000_000, dtype=np.uint64)
     seen = Provenance.of(prints, "trained")
@@ -175,6 +176,7 @@ def test_scores_of_seen_samples_are_warned_of(shapes):
     model.score(X[40:], y[40:])  # a warning would be an error
 
 
+@pytest.mark.slow
 def test_what_a_frozen_network_has_seen_counts(shapes):
     X, y = shapes
     network, _ = fit_network("compact", X[:20, ..., None], np.arange(20) % 2, QUICK)

@@ -41,6 +41,7 @@ HOLDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_network_is_found_however_deep_it_sits(holder):
@@ -57,6 +58,7 @@ def test_a_network_is_found_however_deep_it_sits(holder):
     assert not holds_unknown_network(make_pipeline(StandardScaler(), SVC()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holder", ["pipeline", "frozen"])
 def test_what_nobody_recorded_is_warned_of_wherever_a_figure_depends_on_it(holder):
     network, X, y = network_and_samples()

@@ -141,6 +141,7 @@ def test_print_shows_what_is_unfolded_and_no_controls(page):
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+@pytest.mark.slow
 def test_printed_it_fits_four_pages(browser, full, tmp_path):
     browser.get(full.save(tmp_path).as_uri())
     paper = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}

@@ -121,6 +121,7 @@ def test_specialists_have_a_table_of_subsets(found, tmp_path):
     assert "Sent there" in page
 
 
+@pytest.mark.slow
 def test_what_a_folder_already_holds(found, tmp_path):
     out = tmp_path / "out"
     assert "used once by evaluations" in page_of(found, out)

@@ -82,6 +82,7 @@ def test_dictionary_by_subset(two_subsets):
     assert whole["accuracy"] == pytest.approx(weighted)
 
 
+@pytest.mark.slow
 def test_what_differences_are_from_is_named_everywhere(comparison):
     """A network whose outputs are not these classes has no softmax: a logistic head stands in."""
     heads = [method for method in comparison.methods if not method.is_softmax]

@@ -272,6 +272,7 @@ async def test_ready_is_what_predicts(models):
         assert (await client.get("/healthz")).json() == {"status": "alive"}
 
 
+@pytest.mark.slow
 def test_nothing_that_made_a_model_is_imported(bundles):
     code = """
 import sys

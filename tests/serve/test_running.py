@@ -195,6 +195,7 @@ def test_reload_under_load_loses_nothing(server, path, files):
     assert set(statuses) == {200}
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_was_begun(server, files):
     connection = server.connect(head(len(files[0])) + files[0][:20])
     time.sleep(0.2)
@@ -211,6 +212,7 @@ def test_sigterm_answers_what_was_begun(server, files):
     assert (server.process.returncode, rest) == (0, "")
 
 
+@pytest.mark.slow
 def test_ctrl_c(bundles, files):
     server = Server(bundles["digits"], "--threads", 1)
     with server.client as client:

@@ -158,6 +158,7 @@ def _sides(fingerprints, split):
     return set(fingerprints[split.train]) & set(fingerprints[split.held_out])
 
 
+@pytest.mark.slow
 @given(copied, st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
 def test_copies_stay_on_one_side(samples, seed):
@@ -193,6 +194,7 @@ def test_copies_are_in_one_fold(samples, seed):
         np.testing.assert_array_equal(np.sort(together), np.arange(len(y)))
 
 
+@pytest.mark.slow
 @given(counts, st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
 def test_samples_that_all_differ_are_split_as_ever(sizes, seed):

@@ -129,6 +129,7 @@ def run(code, folder):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_writers_may_be_killed_at_any_moment(tmp_path):
     print(run(KILLED, tmp_path / "store"))
 

@@ -368,6 +368,7 @@ def test_feature_names(make):
         make().fit(frame.assign(a="red"), y)
 
 
+@pytest.mark.slow
 def test_hundreds_of_classes():
     """124,750 pairs: predictions run in batches, never on all pairs of all samples together."""
     rng = np.random.default_rng(0)

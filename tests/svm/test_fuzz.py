@@ -306,6 +306,7 @@ def near_ties(X, y, weight, params, train, test):
     return (np.abs(values) < max(1e-4, 30 * params["tol"]) + resolved).any(axis=1)
 
 
+@pytest.mark.slow
 @quick_searches
 @given(searches())
 def test_search(search):

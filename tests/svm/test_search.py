@@ -110,6 +110,7 @@ def test_any_scorer(scoring):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, np.random.default_rng(0).uniform(0.5, 2, 400)])
 def test_broken_ties_count_in_the_scores(weight):
     samples, labels = DIGITS[:400], DIGIT_LABELS[:400]
@@ -179,6 +180,7 @@ def test_random_search_by_default(kernel):
     assert len(search.cv_results_["params"]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("min_resources", ["exhaust", 300])
 def test_halving_as_scikit_learns(min_resources):
     grid = {"C": [1, 10, 100], "gamma": [1e-4, 3e-4, 1e-3, 3e-3]}
@@ -208,6 +210,7 @@ def test_a_failing_progress_ends_the_search(monkeypatch):
         SVCSearchCV(param_grid={"C": [1e3, 1e4], "gamma": [1e-3]}).fit(DIGITS, noisy)
 
 
+@pytest.mark.slow
 def test_threads_change_nothing():
     """Neither the threads of one search, nor several searches at the same time."""
     parts = [slice(start, start + 600) for start in (0, 300, 600)]

@@ -378,6 +378,7 @@ STATES = (0, np.random.RandomState(0), None)
 
 
 # How it is solved has no part in what is drawn: with each of these once, not with all pairs.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("params", "state", "fixed"),
     [

@@ -153,6 +153,7 @@ def test_random_features_are_those_of_scikit_learn():
     assert ours.coef_.shape == (4, 200)
 
 
+@pytest.mark.slow
 def test_random_features_approach_the_kernel_machine():
     digits, labels = load_digits(return_X_y=True)
     ours = StreamedSVC(kernel="rbf", n_components=600, C=10, random_state=0)

@@ -149,6 +149,7 @@ def test_abstention(deep_svc, images):
     assert {"accepted", "margins", "probabilities"} <= set(found.errors)
 
 
+@pytest.mark.slow
 def test_none_of_the_classes(deep_svc, images):
     """Judged by the features that the head gets, also where these come in as such."""
     model = AbstainingClassifier(clone(deep_svc), novelty=0.2, random_state=0)
@@ -163,6 +164,7 @@ def test_none_of_the_classes(deep_svc, images):
     np.testing.assert_array_equal(novel, model.is_novel(images[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("router", ["network", "head"])
 def test_specialists(images, router):
     options = {"random_state": 0, "calibration": "temperature"}
@@ -185,6 +187,7 @@ def test_specialists(images, router):
         session.run(None, {**feed, "subset": np.array(2)})
 
 
+@pytest.mark.slow
 def test_specialists_that_abstain(images, tmp_path):
     X, y = images
     model = Specialists(small, subsets=SUBSETS, router="head", training=TRAINING, random_state=0)
@@ -296,6 +299,7 @@ VECTORS = ("Linear", 6, 8), ("ReLU",), ("Linear", 8, 4)
 IMAGES = ("Conv2d", 3, 4, 3), ("ReLU",), ("AdaptiveAvgPool2d", 1), ("Flatten",), ("Linear", 4, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [[], [("Softmax", 1)]], ids=["scores", "probabilities"])
 def test_a_bare_torch_module_with_names_for_its_outputs(vectors, last, tmp_path):
     X, _ = vectors
@@ -310,6 +314,7 @@ def test_a_bare_torch_module_with_names_for_its_outputs(vectors, last, tmp_path)
     np.testing.assert_array_equal(found, np.array(["d", "c", "b", "a"])[outputs.argmax(axis=1)])
 
 
+@pytest.mark.slow
 def test_a_bare_torch_module_of_images(images, tmp_path):
     pictures = np.repeat(images[0], 3, axis=-1)
     network, names = torch_network(*IMAGES), ["a", "b", "c", "d"]
@@ -321,6 +326,7 @@ def test_a_bare_torch_module_of_images(images, tmp_path):
     assert proof.errors["probabilities"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("router", ["network", "head"])
 @pytest.mark.filterwarnings("ignore:.*(provenance|seen|recorded)")
 def test_specialists_of_vectors_on_a_torch_module(vectors, router, tmp_path):

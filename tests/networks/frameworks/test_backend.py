@@ -139,6 +139,7 @@ def test_the_users_number_of_threads_is_kept(tensorflow, variable, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_two_threads_build_what_one_builds():
     def weights(seed):
         return build_network("compact", (8, 8, 1), 2, seed=seed).get_weights()

@@ -186,6 +186,7 @@ def test_class_weights_of_the_wrong_length():
         CrammerSinger(class_weight=[1, 2])(np.array([0]), np.zeros((1, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "units"), [(CrammerSinger, 3), (BinaryHinge, 1)])
 def test_a_model_learns_with_it(loss, units):
     rng = np.random.default_rng(0)

@@ -65,6 +65,7 @@ def test_saved_and_loaded():
     assert (other.margin, other.name) == (0.5, "mine")
 
 
+@pytest.mark.slow
 def test_together_with_a_loss_in_compile():
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
     model.compile("adam", CrammerSinger(), metrics=[SignAccuracy(), MeanMargin()])

@@ -43,6 +43,7 @@ def test_broken_samples_are_counted(samples, value):
         train(model, X, codes, None, QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_advice(samples, precision):
     X, codes = samples
@@ -70,6 +71,7 @@ def test_a_last_step_that_breaks_the_weights_is_detected(samples):
         train_further(model, X, codes, recipe, loss=CrammerSinger())
 
 
+@pytest.mark.slow
 def test_the_checkpoint_is_that_of_the_last_good_epoch(samples, tmp_path, monkeypatch):
     X, codes = samples
     path = tmp_path / "network.safetensors"

@@ -64,6 +64,7 @@ def test_it_learns(samples):
     assert (predict_probabilities(model, X).argmax(axis=1) == codes).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_same_seed_same_network(samples):
     network = linear("softmax")
     first, again, other = (
@@ -86,6 +87,7 @@ def test_best_weights_are_kept(samples):
     assert accuracy == pytest.approx(history.validation_accuracy[history.best_epoch])
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_a_small_slice_does_not_select_an_epoch(samples):
     """Its labels are wrong, so its loss is lowest while the network still guesses."""
@@ -107,6 +109,7 @@ def test_a_small_slice_does_not_select_an_epoch(samples):
     assert history.best_epoch == int(np.argmin(history.validation_loss))
 
 
+@pytest.mark.slow
 def test_logits_and_probabilities_train_alike(samples):
     (_, one), (_, two) = (
         fit_network(linear(activation), *samples, QUICK) for activation in ("softmax", None)
@@ -120,6 +123,7 @@ def test_fewer_samples_than_a_batch(samples):
     assert np.isfinite(train(model, X[:5], codes[:5], None, Training(epochs=1)).loss).all()
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_no_validation_slice_keeps_the_last_weights(samples, solved_steps):
     recipe = Training(epochs=2, batch_size=8, augmentation=None, validation_size=0)
@@ -128,6 +132,7 @@ def test_no_validation_slice_keeps_the_last_weights(samples, solved_steps):
     assert history.best_epoch == 1
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_groups_stay_out_of_the_slice(samples, solved_steps):
     X, codes = samples
@@ -141,6 +146,7 @@ def test_groups_stay_out_of_the_slice(samples, solved_steps):
     assert len(history.validation_loss) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_progress_reports_every_step(samples):
     reported = []
@@ -192,6 +198,7 @@ def test_bad_recipe(samples, wrong, error):
         fit_network("compact", *samples, Training(**wrong))
 
 
+@pytest.mark.slow
 def test_a_margin_loss_trains_scores(samples):
     X, codes = samples
     recipe = Training(epochs=8, batch_size=8)
@@ -207,6 +214,7 @@ def test_a_margin_loss_trains_scores(samples):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_sample_weights_count_in_training_and_validation(samples):
     X, codes = samples
 
@@ -225,6 +233,7 @@ def test_sample_weights_count_in_training_and_validation(samples):
     assert history.validation_loss[history.best_epoch] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
     X, codes = samples
     recipe = Training(100, 8, 0.02, augmentation=None, patience=2)
@@ -253,6 +262,7 @@ def test_patience_ends_a_training_and_keeps_its_best_weights(samples, tmp_path):
         Training(patience=2, validation_size=0).check()
 
 
+@pytest.mark.slow
 def test_train_further_on_more_samples(samples):
     X, codes = samples
     model = giving_scores(build_network(small, X.shape[1:], 2))

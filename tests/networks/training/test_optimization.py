@@ -51,6 +51,7 @@ def test_xla_compiles_the_steps_where_nothing_else_would():
     assert model.jit_compile == (import_keras().backend.backend() == "jax")
 
 
+@pytest.mark.slow
 def test_weights_with_a_penalty_do_not_decay(samples):
     X, codes = samples
     model = giving_scores(build_network("compact", X.shape[1:], 2))
