@@ -124,6 +124,7 @@ def test_nothing_goes_wrong_and_nothing_is_fetched(page, pictures):
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
 
 
+@pytest.mark.slow
 def test_files_have_the_answers_of_python(page, pictures, predictor):
     cards = show(page, pictures)
     for card, path in zip(cards, pictures, strict=True):
@@ -171,6 +172,7 @@ def sheet_pixels(page):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_drawing_with_a_pointer(page, predictor):
     find(page, "#open-drawing")[0].click()
     assert "Nothing is drawn yet." in find(page, "#drawn")[0].text
@@ -193,6 +195,7 @@ def test_drawing_with_a_pointer(page, predictor):
     assert (sheet_pixels(page) == 255).all()
 
 
+@pytest.mark.slow
 def test_everything_with_the_keyboard(page):
     """Tab moves from one control to the next, and the arrow keys draw."""
     page.execute_script("document.getElementById('choose').focus()")
@@ -222,6 +225,7 @@ def test_everything_with_the_keyboard(page):
     assert page.switch_to.active_element.get_attribute("id") == "open-drawing"
 
 
+@pytest.mark.slow
 def test_camera(page):
     check_camera(page)
 
@@ -236,6 +240,7 @@ def width(request, page):
     yield from in_width(page, request.param)
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures, tmp_path):
     long = tmp_path / f"{'a very long name of a file_' * 5}.png"
     long.write_bytes(pictures[0].read_bytes())

@@ -59,6 +59,7 @@ def averaged(shape, n_classes):
     return import_keras().Sequential([layers.Input(shape), *pool])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("builder", "shape", "side"),
     [

@@ -47,6 +47,7 @@ def find(page, selector):
     return page.find_elements(By.CSS_SELECTOR, selector)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 390], indirect=True)
 def test_axe_finds_nothing(page, width):
     package = find_spec("axe_playwright_python")
@@ -86,6 +87,7 @@ def test_pictures_follow_the_scheme(page, request):
     )
 
 
+@pytest.mark.slow
 def test_everything_with_the_keyboard(page):
     """The tab key moves from one control to the next; the matrix is one of them."""
     page.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
@@ -106,6 +108,7 @@ def test_everything_with_the_keyboard(page):
     assert len([tag for *_, tag in seen if tag == "button"]) == len(buttons)
 
 
+@pytest.mark.slow
 def test_arrow_keys_go_from_cell_to_cell(page):
     for button in find(page, "#method-picker button"):
         button.send_keys(Keys.ENTER)

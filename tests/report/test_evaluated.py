@@ -40,6 +40,7 @@ def page_of(found, folder):
     return write_evaluation(found, folder).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_all_that_was_asked_for_is_on_the_page(found, tmp_path):
     page = page_of(found, tmp_path / "out")
     assert "pets.zip is right on 54 of 60 images." in page
@@ -138,6 +139,7 @@ def test_what_a_folder_already_holds(found, tmp_path):
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_axe_finds_nothing_and_nothing_sticks_out(found, browser, tmp_path):
     careful = replace(found, abstention=PROMISE, answered=np.arange(N) > 9)

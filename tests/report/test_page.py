@@ -118,6 +118,7 @@ def test_first_screen_answers(page, full):
     assert f"12 to test on, of {height} x {width} pixels, 2 classes" in find(page, "header")[0].text
 
 
+@pytest.mark.slow
 def test_figures_by_class_follow_the_method(page, comparison):
     for method in comparison.methods:
         find(page, f'#method-picker button[data-method="{method.name}"]')[0].click()
@@ -219,6 +220,7 @@ def test_copying_the_methods_paragraph(page):
     assert page.execute_script("return getSelection().toString()").strip() == text.text
 
 
+@pytest.mark.slow
 def test_choosing_a_method_and_a_cell(page, comparison):
     for method in comparison.methods:
         find(page, f'#method-picker button[data-method="{method.name}"]')[0].click()
@@ -258,6 +260,7 @@ def move_to(page, point):
     actions.perform()
 
 
+@pytest.mark.slow
 def test_pointing_at_a_dot_shows_its_image(page, map_data, comparison):
     card, picture, photo = (find(page, f"#map .card{part}")[0] for part in ("", " i", " img"))
     in_gallery = page.execute_script(
@@ -281,6 +284,7 @@ def test_pointing_at_a_dot_shows_its_image(page, map_data, comparison):
     assert not card.is_displayed()
 
 
+@pytest.mark.slow
 def test_map_with_the_keyboard(page):
     (canvas,), (card,) = find(page, "#map-canvas"), find(page, "#map .card")
     find(page, "#map .picker button")[-1].send_keys(Keys.TAB)
@@ -315,6 +319,7 @@ def test_highlighting_a_class_dims_the_others(page):
     assert page.execute_script(painted) == before
 
 
+@pytest.mark.slow
 def test_choosing_a_subset_hides_the_others(page, map_data, comparison):
     button(page, "flat").click()
     assert [b.text for b in find(page, "#map .key button")] == ["lying"]
@@ -373,6 +378,7 @@ def test_short_and_light_before_anything_is_unfolded(browser, ten_classes):
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_readable_without_scripts(browser, ten_classes):
     made, report = ten_classes
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})

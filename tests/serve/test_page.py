@@ -89,6 +89,7 @@ def pictures(tmp_path_factory):
     return {path.stem: path for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_files_have_the_answers_of_python(page, paths, pictures):
     predictor = Models(paths, threads=1).find("<b>&digits").predictor
     chosen = [pictures["zero"], pictures["four"]]
@@ -141,6 +142,7 @@ def test_what_the_server_refuses_is_said_in_its_words(page, pictures, monkeypatc
     page.get_log("browser")
 
 
+@pytest.mark.slow
 def test_drawing_with_the_keyboard_and_a_pointer(page):
     find(page, "#open-drawing")[0].send_keys(Keys.ENTER)
     page.switch_to.active_element.send_keys(Keys.SPACE, *[Keys.ARROW_DOWN] * 9, Keys.SPACE)
@@ -157,6 +159,7 @@ def test_camera(page):
     check_camera(page)
 
 
+@pytest.mark.slow
 def test_subsets_and_other_models(browser, address, page, pictures):
     assert find(page, "h1")[0].text == "<b>&digits"
     find(page, '#model option[value="special"]')[0].click()
@@ -193,6 +196,7 @@ def explaining(pictured):
         yield address
 
 
+@pytest.mark.slow
 def test_because_it_looks_like_these(page, pictured, explaining, pictures):
     """The nearest support vectors are shown in the place of examples of the class."""
     page.get(explaining)
@@ -227,6 +231,7 @@ def width(request, page):
     yield from in_width(page, request.param)
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_and_nothing_sticks_out(page, scheme, width, pictures, address):
     show(page, [pictures["zero"], pictures["plain"]])
     find(page, "#open-drawing")[0].click()
@@ -243,6 +248,7 @@ def test_the_policy_lets_nothing_else_run_or_connect(page):
     check_policy(page)
 
 
+@pytest.mark.slow
 def test_with_a_token_one_signs_in(browser, paths, pictures):
     with served(paths[:1], token=TOKEN) as address:
         for given, words in (("a wrong token", "That is not the token"), (TOKEN, "Ready.")):

@@ -159,6 +159,7 @@ def test_a_client_that_sends_too_much_reads_why(server):
     assert "16,000,000 bytes" in response.json()["detail"]
 
 
+@pytest.mark.slow
 def test_reload_under_load_loses_nothing(server, path, files):
     """The model is reloaded within seconds, or at once on SIGHUP; a bad file changes nothing."""
     statuses, versions, stop = [], [], threading.Event()

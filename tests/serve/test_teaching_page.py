@@ -89,6 +89,7 @@ def step(page, name, begins=""):
     return text_of(page, "#teaching-status")
 
 
+@pytest.mark.slow
 def test_correct_undo_and_what_other_pages_see(page, path, sevens):
     first, _ = show(page, sevens[:2])
     before = first.find_element(By.CSS_SELECTOR, ".said").text
@@ -123,6 +124,7 @@ def test_correct_undo_and_what_other_pages_see(page, path, sevens):
     assert all("409" in each for each in messages), "but for the refusal, nothing went wrong"
 
 
+@pytest.mark.slow
 def test_a_new_class_is_compared_promoted_and_taken_back(page, sevens):
     (card,) = show(page, sevens[:1])
     assert correct(page, card, " ", is_new=True).startswith("A label has 1 to 200 characters")
@@ -147,6 +149,7 @@ def test_a_new_class_is_compared_promoted_and_taken_back(page, sevens):
     assert SCRIPT in text_of(page, "#lessons")
 
 
+@pytest.mark.slow
 def test_specialists_are_asked_for_the_subset_of_a_new_class(
     browser, specialists, sevens, tmp_path
 ):
@@ -173,6 +176,7 @@ def test_specialists_are_asked_for_the_subset_of_a_new_class(
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_and_nothing_is_lost(page, sevens, monkeypatch):
     def full(*_, **__):
         raise OSError("The disk is full: nothing was written.")
@@ -198,6 +202,7 @@ def test_what_goes_wrong_is_said_and_nothing_is_lost(page, sevens, monkeypatch):
     page.get_log("browser")
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_and_nothing_sticks_out(page, sevens):
     cards = show(page, sevens[:3])
     correct(page, cards[0], SCRIPT, is_new=True)

@@ -31,6 +31,7 @@ def send(address, images):
         return json.load(response)["watch"]
 
 
+@pytest.mark.slow
 def test_the_page_withdraws_the_guarantee_until_a_person_resets_it(browser, address, tmp_path):
     images = digit_images()[0][1:121:2]
     (tmp_path / "one.png").write_bytes(as_file(images[0]))
@@ -59,6 +60,7 @@ def test_the_page_withdraws_the_guarantee_until_a_person_resets_it(browser, addr
         assert json.load(response)["watch"]["n_seen"] == 0
 
 
+@pytest.mark.slow
 def test_a_drawing_is_counted_once_when_it_is_kept(browser, address):
     from selenium.webdriver import ActionChains
 

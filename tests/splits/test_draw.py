@@ -180,6 +180,7 @@ def test_copies_stay_on_one_side(samples, seed):
         assert not _sides(prints, split)
 
 
+@pytest.mark.slow
 @given(copied, st.integers(0, 99))
 @settings(deadline=None, max_examples=30)
 def test_copies_are_in_one_fold(samples, seed):

@@ -71,6 +71,7 @@ def test_gamma_is_learned_if_trainable():
     assert loss_with(True) < 0.1 * loss_with(False)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(tmp_path):
     layer = RandomFourierFeatures(64, kernel="laplacian", gamma=0.2, seed=5)
     model = keras.Sequential([keras.layers.Input((12,)), layer, keras.layers.Dense(2)])

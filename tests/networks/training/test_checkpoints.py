@@ -230,6 +230,7 @@ def test_a_full_disk_keeps_the_last_good_file_and_the_training_continues(
     assert os.listdir(path.parent) == [NAME]
 
 
+@pytest.mark.slow
 def test_the_folder_is_created_and_leftovers_of_killed_runs_are_removed(
     samples, tmp_path, solved_steps
 ):
