@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE =
 demo: $(VENV)/.demo
 	$(BIN)/penultimate demo --out $(OUT)
 
-# Tests over a second are marked slow: six percent of the tests, and two thirds of the time.
+# Tests over a second are marked slow: six percent of the tests, and three fifths of the time.
 test: LEFT_OUT = and not slow
 test test-all: test-beside test-serial
 
