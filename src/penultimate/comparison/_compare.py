@@ -94,8 +94,8 @@ def compare(
         subsets share one split, so that no specialist is tested on a sample that the network has
         seen.
     y : array-like of shape (n_samples,), optional
-        Labels, if `data` is an array. Not needed for an open
-        `FeatureStore` that lists its samples with labels.
+        Labels, if `data` is an array. Not needed for an open `FeatureStore` that lists its samples
+        with labels.
     test : tuple of (X_test, y_test), optional
         Your own test set, if `data` is an array: all of it is then development, and no test
         samples are drawn from it. The equivalent for a `Dataset` is ``is_test``.

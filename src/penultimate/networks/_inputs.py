@@ -148,12 +148,9 @@ def _how_to_fit(given: tuple[int, ...], shape: Shape) -> str:
     )
     own, other = given[axis], given[-1 if is_first else 1]
     if own not in (1, 2, 3, 4) and other in (1, 3, 4) and wanted is not None:
-        order = (
-            "first, as with numpy.moveaxis(X, -1, 1),"
-            if is_first
-            else ("last, as with numpy.moveaxis(X, 1, -1),")
-        )
-        return f"move their channels {order} and resize them{by_network}"
+        order, axes = ("first", "-1, 1") if is_first else ("last", "1, -1")
+        moved = f"move their channels {order}, as with numpy.moveaxis(X, {axes})"
+        return f"{moved}, and resize them{by_network}"
     # The order of the axes is right, so the sizes or the channels are not.
     match given[axis], wanted:
         case n, _ if wanted in (None, n):

@@ -156,9 +156,10 @@ def extract_to_store(
                 store.append(hashes[rows[good]], features[[k - start for k in good]])
             progress.update("extract features", stop, len(rows))
         # A store is asked for each content once: copies of what can't be read can't be, either.
-        for first in [int(rows[place]) for place in bad]:
-            for copy in np.flatnonzero((hashes == hashes[first]).all(axis=1)).tolist():
-                unreadable.setdefault(copy, f"{X[copy]}: it is a copy of {X[first]}")
+        originals = {hashes[row].tobytes(): row for row in rows[sorted(bad)].tolist()}
+        for row in range(len(hashes)) if originals else ():
+            if (original := originals.get(hashes[row].tobytes(), row)) != row:
+                unreadable[row] = f"{X[row]}: it is a copy of {X[original]}"
         if len(rows):  # also if nothing could be read of the last batches
             progress.update("extract features", len(rows), len(rows))
     return Extracted(hashes, len(rows) - len(bad), dict(sorted(unreadable.items())))
